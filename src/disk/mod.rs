@@ -1,0 +1,91 @@
+//! The few disk operations that everything durable goes through.
+//!
+//! All paths are relative to the data directory. There is a real disk ([`RealDisk`]), one that keeps everything
+//! in memory ([`MemoryDisk`]), and [`MeteredDisk`], which counts what another disk is asked to do.
+//!
+//! What a caller may rely on, and nothing more: bytes written to a file are durable after [`DiskFile::sync`];
+//! a name made by [`Disk::create`], [`Disk::rename`] or [`Disk::create_folder`], and the absence of one removed
+//! by [`Disk::remove`], is durable after [`Disk::sync_folder`] of the folder that holds it.
+
+mod error;
+mod memory;
+mod metered;
+mod real;
+
+pub use error::DiskError;
+pub use memory::MemoryDisk;
+pub use metered::{DiskCounters, MeteredDisk};
+pub use real::RealDisk;
+
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A disk as pulk sees it: one folder tree, addressed by paths relative to its root.
+pub trait Disk: Send + Sync + 'static {
+    /// Creates a file (mode 0600) for reading and writing, and fails when the name exists.
+    fn create(&self, path: &Path) -> Result<Arc<dyn DiskFile>, DiskError>;
+
+    /// Opens an existing file for reading.
+    fn open(&self, path: &Path) -> Result<Arc<dyn DiskFile>, DiskError>;
+
+    /// Opens an existing file for reading and writing.
+    fn open_writable(&self, path: &Path) -> Result<Arc<dyn DiskFile>, DiskError>;
+
+    /// Renames a file, and replaces what had the new name.
+    fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError>;
+
+    /// Removes a file.
+    fn remove(&self, path: &Path) -> Result<(), DiskError>;
+
+    /// Creates a folder (mode 0700) unless it is there; its parent must be.
+    fn create_folder(&self, path: &Path) -> Result<(), DiskError>;
+
+    /// Makes the names in a folder durable.
+    fn sync_folder(&self, path: &Path) -> Result<(), DiskError>;
+
+    /// Lists a folder, sorted by name.
+    fn list(&self, path: &Path) -> Result<Vec<Entry>, DiskError>;
+
+    /// Returns the bytes that may still be written, or `None` where there is no limit.
+    fn free_bytes(&self) -> Result<Option<u64>, DiskError>;
+}
+
+/// One name in a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The name, without its folder.
+    pub name: String,
+    /// Whether it is a folder itself.
+    pub is_folder: bool,
+    /// The length in bytes; 0 for a folder.
+    pub length: u64,
+}
+
+/// An open file. Reads and writes carry their offset, so one handle serves any number of readers.
+pub trait DiskFile: Send + Sync + std::fmt::Debug + 'static {
+    /// Reads up to `buffer.len()` bytes at `offset`; 0 means the end of the file.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, DiskError>;
+
+    /// Writes all of `bytes` at `offset`. After an error any part of them may have been written.
+    fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), DiskError>;
+
+    /// Makes the file's bytes and its length durable. After an error nothing may be concluded from a second try.
+    fn sync(&self) -> Result<(), DiskError>;
+
+    /// Cuts the file, or extends it with zeroes, to `length` bytes.
+    fn truncate(&self, length: u64) -> Result<(), DiskError>;
+
+    /// Returns the length in bytes.
+    fn length(&self) -> Result<u64, DiskError>;
+
+    /// Reserves space for the bytes from `offset` on without changing the file's length. A disk that can't
+    /// do so does nothing.
+    fn reserve(&self, offset: u64, length: u64) -> Result<(), DiskError>;
+
+    /// Asks the system to start writing these bytes to the medium; promises nothing.
+    fn start_write_back(&self, offset: u64, length: u64);
+
+    /// Returns the descriptor for `sendfile`, where there is one.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>>;
+}

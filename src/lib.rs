@@ -1,0 +1,1 @@
+//! An OCI container registry for one machine that can lose power at any moment.

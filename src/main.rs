@@ -1,0 +1,3 @@
+//! The `pulk` program.
+
+fn main() {}

@@ -1,0 +1,46 @@
+//! An open blob, ready to be sent.
+
+use std::sync::Arc;
+
+use crate::disk::DiskFile;
+use crate::registry::door::Door;
+use crate::spec::ContentDigest;
+
+/// An open blob. It stays readable to its end even when the blob is deleted meanwhile.
+#[derive(Debug, Clone)]
+pub struct BlobReader {
+    file: Arc<dyn DiskFile>,
+    digest: ContentDigest,
+    size: u64,
+    door: Arc<Door>,
+}
+
+impl BlobReader {
+    pub(in crate::registry) fn new(
+        file: Arc<dyn DiskFile>,
+        digest: ContentDigest,
+        size: u64,
+        door: Arc<Door>,
+    ) -> Self {
+        Self { file, digest, size, door }
+    }
+
+    /// Returns the digest that the blob was asked for by.
+    pub fn digest(&self) -> ContentDigest {
+        self.digest
+    }
+
+    /// Returns the length in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Does something that may block with the file (`sendfile`, a read) under a permit for reads.
+    pub async fn with_file<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn DiskFile) -> T + Send + 'static,
+    ) -> T {
+        let file = Arc::clone(&self.file);
+        self.door.read(move || work(file.as_ref())).await
+    }
+}

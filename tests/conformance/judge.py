@@ -52,7 +52,7 @@ def parse_arguments():
 
 
 def read_report(path):
-    """Returns the report's cases, the lines of the suite's configuration, and what kept it from being read."""
+    """Returns the report's cases, the suite's configuration lines, and what kept it from being read."""
     try:
         root = ElementTree.parse(path).getroot()
     except (OSError, ElementTree.ParseError) as problem:

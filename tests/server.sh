@@ -47,8 +47,10 @@ retry_once() {
     "$@" || { echo "once more: $*" >&2; sleep 3; "$@"; }
 }
 
+# A script that has more to end defines before_end; it runs while $WORK is still there.
 end_of_script() {
     local code=$?
+    if declare -F before_end >/dev/null; then before_end || true; fi
     [ -z "$PULK_PID" ] || kill -KILL "$PULK_PID" 2>/dev/null || true
     rm -rf "$WORK" || true
     exit "$code"

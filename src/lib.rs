@@ -1,1 +1,4 @@
 //! An OCI container registry for one machine that can lose power at any moment.
+
+pub mod disk;
+pub mod spec;

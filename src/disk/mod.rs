@@ -10,11 +10,15 @@
 mod error;
 mod memory;
 mod metered;
+mod names;
+mod pages;
+mod path;
 mod real;
+mod real_file;
 
 pub use error::DiskError;
 pub use memory::MemoryDisk;
-pub use metered::{DiskCounters, MeteredDisk};
+pub use metered::{DiskCounters, DiskSnapshot, MeteredDisk};
 pub use real::RealDisk;
 
 use std::os::fd::BorrowedFd;

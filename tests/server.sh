@@ -42,6 +42,15 @@ stop_pulk() {
     return "$code"
 }
 
+# Ends the server at once, as a crash would.
+kill_pulk() {
+    [ -n "$PULK_PID" ] || return 0
+    local pid=$PULK_PID
+    PULK_PID=""
+    kill -KILL "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
+}
+
 # Runs a network install; once more if it fails the first time.
 retry_once() {
     "$@" || { echo "once more: $*" >&2; sleep 3; "$@"; }

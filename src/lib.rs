@@ -1,4 +1,6 @@
 //! An OCI container registry for one machine that can lose power at any moment.
 
+pub mod blobs;
 pub mod disk;
+pub mod meta;
 pub mod spec;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::spec::content_digest::ContentDigest;
@@ -13,7 +14,8 @@ use crate::spec::text::{excerpt, serde_as_text};
 pub const DIGEST_LENGTH_MAX_BYTES: usize = 512;
 
 /// An algorithm that pulk can compute (G6 to G8). They order like their names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Algorithm {
     /// BLAKE3 with its usual output of 256 bits.
     Blake3,

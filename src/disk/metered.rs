@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use super::{Disk, DiskError, DiskFile, Entry};
 
-/// What a [`MeteredDisk`] has counted since it was made. Calls count whether they succeed or not, bytes when they
-/// were moved; what the system sends by `sendfile` passes it by.
+/// What a [`MeteredDisk`] has counted since it was made. Calls count whether they succeed or not, bytes when
+/// they were moved; what the system sends by `sendfile` passes it by.
 #[derive(Debug, Default)]
 pub struct DiskCounters {
     file_syncs: AtomicU64,

@@ -1,4 +1,5 @@
-//! A folder tree in memory: which name in which folder stands for which file. What is in the files is not here.
+//! A folder tree in memory: which name in which folder stands for which file. What is in the files is not
+//! here.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,8 +21,8 @@ pub(super) enum Node<F> {
     File(F),
 }
 
-/// A folder tree. Its folders lie side by side under their ids, so that the names of one folder can be told, kept
-/// and put back apart from those of any other, as they become durable one folder at a time.
+/// A folder tree. Its folders lie side by side under their ids, so that the names of one folder can be told,
+/// kept and put back apart from those of any other, as they become durable one folder at a time.
 ///
 /// Paths are those that `checked` has let through. Errors are those that Linux gives.
 #[derive(Debug, Clone)]
@@ -87,7 +88,8 @@ impl<F: Clone> Names<F> {
         let (new_folder, new_name) = self.place(to).map_err(RenameError::To)?;
         let entries = self.entries_mut(new_folder).map_err(RenameError::To)?;
         if let Some(Node::Folder(_)) = entries.get(new_name) {
-            return Err(RenameError::To(Errno::ISDIR));
+            let holds_the_file = from.starts_with(to);
+            return Err(RenameError::To(if holds_the_file { Errno::NOTEMPTY } else { Errno::ISDIR }));
         }
         if (old_folder, old_name) == (new_folder, new_name) {
             return Ok(None);

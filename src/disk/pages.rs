@@ -11,8 +11,8 @@ const PAGE_LENGTH: u64 = PAGE_LENGTH_MAX_BYTES as u64;
 /// A file's bytes in pages, so that a long file is not copied as it grows.
 ///
 /// A clone shares its pages until one of the two changes them.
-// INVARIANT: no page is longer than `PAGE_LENGTH_MAX_BYTES`, and none reaches beyond `length`. Bytes below `length`
-// that no page holds are zeroes.
+// INVARIANT: no page is longer than `PAGE_LENGTH_MAX_BYTES`, and none reaches beyond `length`. Bytes below
+// `length` that no page holds are zeroes.
 #[derive(Clone, Default)]
 pub(super) struct Pages {
     pages: BTreeMap<u64, Arc<Vec<u8>>>,
@@ -23,6 +23,12 @@ impl Pages {
     /// Returns the length in bytes.
     pub(super) fn length(&self) -> u64 {
         self.length
+    }
+
+    /// Returns the memory that the bytes take.
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.pages.values().map(|page| page.capacity()).sum()
     }
 
     /// Copies bytes from `offset` on into `buffer`, and returns how many there were; 0 means the end.
@@ -71,7 +77,7 @@ impl Pages {
         if length < self.length {
             let (number, kept) = place(length);
             // The bytes cut off must not come back when the file grows again.
-            drop(self.pages.split_off(&(number + 1)));
+            drop(self.pages.split_off(&length.div_ceil(PAGE_LENGTH)));
             if let Some(page) = self.pages.get_mut(&number)
                 && page.len() > kept
             {
@@ -82,7 +88,8 @@ impl Pages {
     }
 }
 
-/// Extends a page with zeroes to `length` bytes. Small files stay small, and no page takes more than its longest.
+/// Extends a page with zeroes to `length` bytes. Small files stay small, and no page takes more than its
+/// longest.
 fn grow(page: &mut Vec<u8>, length: usize) {
     if length > page.capacity() {
         let capacity = length.max(page.capacity() * 2).min(PAGE_LENGTH_MAX_BYTES);

@@ -6,8 +6,8 @@ use rustix::io::Errno;
 
 use super::DiskError;
 
-/// Returns `path` without trailing slashes and `.`, and refuses one that could leave the disk's root (`..`, an
-/// absolute path) or has a name that is not UTF-8. The empty path is the root itself.
+/// Returns `path` without trailing slashes and `.`, and refuses one that could leave the disk's root (`..`,
+/// an absolute path) or has a name that is not UTF-8. The empty path is the root itself.
 pub(super) fn checked<'a>(op: &'static str, path: &'a Path) -> Result<&'a Path, DiskError> {
     let mut components = path.components();
     let inside = components.clone().all(|component| match component {

@@ -142,7 +142,8 @@ impl Disk for RealDisk {
             .map_err(|errno| DiskError::new("sync folder", path, errno))
     }
 
-    /// Lists a folder, sorted by name. Names that are not UTF-8 are not pulk's: they are left out, with a warning.
+    /// Lists a folder, sorted by name. Names that are not UTF-8 are not pulk's: they are left out, with a
+    /// warning.
     fn list(&self, path: &Path) -> Result<Vec<Entry>, DiskError> {
         let folder = self.open_folder("list", path)?;
         let failed = |errno| DiskError::new("list", path, errno);

@@ -44,8 +44,9 @@ impl DiskFile for RealFile {
         self.file.write_all_at(bytes, offset).map_err(|error| self.failed("write", error))
     }
 
-    /// Makes the file's bytes and its length durable, by fdatasync(2): it leaves out only metadata that reading
-    /// the bytes again does not need (the times). The length, and that reserved space now holds bytes, it needs.
+    /// Makes the file's bytes and its length durable, by fdatasync(2): it leaves out only metadata that
+    /// reading the bytes again does not need (the times). The length, and that reserved space now holds
+    /// bytes, it needs.
     fn sync(&self) -> Result<(), DiskError> {
         self.file.sync_data().map_err(|error| self.failed("sync", error))
     }
@@ -72,10 +73,10 @@ impl DiskFile for RealFile {
 
     /// Asks the system to start writing these bytes to the medium; promises nothing.
     ///
-    /// rustix has no sync_file_range(2). Linux starts to write the dirty pages of a range that is said to be no
-    /// longer needed, and drops only those that are clean: on ext4 a sync of 64 MiB so prepared took 0.3 ms, not
-    /// 27 ms, and every page was still cached. A range asked for twice would lose its pages the second time, so ask
-    /// once, after writing.
+    /// rustix has no sync_file_range(2). Linux starts to write the dirty pages of a range that is said to be
+    /// no longer needed, and drops only those that are clean: on ext4 a sync of 64 MiB so prepared took 0.3
+    /// ms, not 27 ms, and every page was still cached. A range asked for twice would lose its pages the
+    /// second time, so ask once, after writing.
     fn start_write_back(&self, offset: u64, length: u64) {
         if let Some(length) = NonZeroU64::new(length) {
             // Advice: what becomes of it shows at the sync.

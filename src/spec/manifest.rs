@@ -84,9 +84,9 @@ pub struct Manifest {
 impl Manifest {
     /// Reads a manifest that was sent with `content_type`, whose parameters don't matter (W5).
     ///
-    /// Lists may be empty, absent or `null` (W9), and unknown fields are passed over (W13). A known field must
-    /// not occur twice, since readers differ in which one they take; of equal keys of annotations, the last
-    /// one counts.
+    /// Lists may be empty, absent or `null` (W9), and unknown fields are passed over (W13).
+    /// A known field must not occur twice, since readers differ in which one they take;
+    /// of equal keys of annotations, the last one counts.
     pub fn parse(bytes: &[u8], content_type: Option<&MediaType>) -> Result<Self, ManifestError> {
         let text = std::str::from_utf8(bytes).map_err(malformed)?;
         let Object(body): Object<Body> = serde_json::from_str(text).map_err(malformed)?;

@@ -86,8 +86,8 @@ pub enum DigestError {
 
 /// Any digest that the grammar allows (G5), at most [`DIGEST_LENGTH_MAX_BYTES`] long.
 ///
-/// The algorithm may be one that nobody has registered (G9). Where pulk knows it, the encoded part is exactly what
-/// that algorithm yields (G6 to G8), and [`Digest::content`] tells which content is meant.
+/// The algorithm may be one that nobody has registered (G9). Where pulk knows it, the encoded part is exactly
+/// what that algorithm yields (G6 to G8), and [`Digest::content`] tells which content is meant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(Arc<str>);
 
@@ -107,7 +107,7 @@ impl Digest {
         self.parts().1
     }
 
-    /// Returns the digest in the form that names content, unless its algorithm is one that pulk can't compute.
+    /// Returns the digest in the form that names content, unless pulk can't compute its algorithm.
     pub fn content(&self) -> Option<ContentDigest> {
         self.as_str().parse().ok()
     }

@@ -31,14 +31,14 @@ macro_rules! error_codes {
     };
 }
 
-// The codes of the specification come first; those from `TagInvalid` on are the ones that the distribution registry
-// adds and that clients know from there.
+// The codes of the specification come first; those from `TagInvalid` on are the ones that the distribution
+// registry adds and that clients know from there.
 error_codes! {
     BlobUnknown,             "BLOB_UNKNOWN",              "blob unknown to registry";
     BlobUploadInvalid,       "BLOB_UPLOAD_INVALID",       "blob upload invalid";
     BlobUploadUnknown,       "BLOB_UPLOAD_UNKNOWN",       "blob upload unknown to registry";
     DigestInvalid,           "DIGEST_INVALID",            "provided digest did not match uploaded content";
-    ManifestBlobUnknown,     "MANIFEST_BLOB_UNKNOWN",     "manifest references a manifest or blob unknown to registry";
+    ManifestBlobUnknown,     "MANIFEST_BLOB_UNKNOWN",     "manifest references content unknown to registry";
     ManifestInvalid,         "MANIFEST_INVALID",          "manifest invalid";
     ManifestUnknown,         "MANIFEST_UNKNOWN",          "manifest unknown to registry";
     NameInvalid,             "NAME_INVALID",              "invalid repository name";
@@ -70,9 +70,9 @@ mod tests {
     /// E2
     #[test]
     fn every_code_of_the_specification_is_there() {
-        let specified = "BLOB_UNKNOWN BLOB_UPLOAD_INVALID BLOB_UPLOAD_UNKNOWN DIGEST_INVALID MANIFEST_BLOB_UNKNOWN \
-                         MANIFEST_INVALID MANIFEST_UNKNOWN NAME_INVALID NAME_UNKNOWN SIZE_INVALID UNAUTHORIZED DENIED \
-                         UNSUPPORTED TOOMANYREQUESTS";
+        let specified = "BLOB_UNKNOWN BLOB_UPLOAD_INVALID BLOB_UPLOAD_UNKNOWN DIGEST_INVALID \
+                         MANIFEST_BLOB_UNKNOWN MANIFEST_INVALID MANIFEST_UNKNOWN NAME_INVALID NAME_UNKNOWN \
+                         SIZE_INVALID UNAUTHORIZED DENIED UNSUPPORTED TOOMANYREQUESTS";
         let codes: Vec<_> = ErrorCode::ALL.iter().map(|code| code.as_str()).take(14).collect();
         assert_eq!(codes.join(" "), specified);
     }

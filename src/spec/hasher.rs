@@ -9,9 +9,9 @@ use sha2::{Digest as _, Sha256, Sha512};
 use crate::spec::content_digest::ContentDigest;
 use crate::spec::digest::Algorithm;
 
-// A saved SHA-2 state is the chaining value, the count of whole blocks (little-endian), the fill of the last block
-// and that block. The highest bytes of the count are zero until content has 16 PiB: a state that sets them is
-// damaged, and would make the count of bits overflow.
+// A saved SHA-2 state is the chaining value, the count of whole blocks (little-endian), the fill of the last
+// block and that block. The highest bytes of the count are zero until content has 16 PiB: a state that sets
+// them is damaged, and would make the count of bits overflow.
 const SHA256_COUNT_HIGHEST: Range<usize> = 38..40;
 const SHA512_COUNT_HIGHEST: Range<usize> = 70..80;
 

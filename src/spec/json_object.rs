@@ -8,8 +8,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 /// A JSON object, read as a `T`.
 ///
-/// A derived reader would take an array of the fields' values for the object as well, which no other reader of
-/// manifests does; this one takes nothing but an object.
+/// A derived reader would take an array of the fields' values for the object as well, which no other reader
+/// of manifests does; this one takes nothing but an object.
 pub(in crate::spec) struct Object<T>(pub(in crate::spec) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {

@@ -53,7 +53,7 @@ pub enum ManifestError {
         /// The field.
         field: &'static str,
     },
-    /// The manifest has a field that makes it look like another type, so that clients could disagree about it.
+    /// The manifest has a field that makes it look like another type: clients could disagree about it.
     #[error("a manifest of the type {media_type} can't have the field {field:?}")]
     FieldAmbiguous {
         /// The manifest's type.
@@ -68,8 +68,8 @@ pub enum ManifestError {
 
 /// A manifest, read once from its exact bytes. It is never written again: those bytes are what clients get.
 ///
-/// Of a type that pulk doesn't know, the fields that the known types have are understood, and no others: content
-/// that such a manifest refers to in any other way is not protected from collection.
+/// Of a type that pulk doesn't know, the fields that the known types have are understood, and no others:
+/// content that such a manifest refers to in any other way is not protected from collection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
     media_type: MediaType,
@@ -84,8 +84,9 @@ pub struct Manifest {
 impl Manifest {
     /// Reads a manifest that was sent with `content_type`, whose parameters don't matter (W5).
     ///
-    /// Lists may be empty, absent or `null` (W9), and unknown fields are passed over (W13). A known field that occurs
-    /// twice is an error, since readers differ in which one they take; of equal keys of annotations, the last counts.
+    /// Lists may be empty, absent or `null` (W9), and unknown fields are passed over (W13).
+    /// A known field must not occur twice, since readers differ in which one they take;
+    /// of equal keys of annotations, the last one counts.
     pub fn parse(bytes: &[u8], content_type: Option<&MediaType>) -> Result<Self, ManifestError> {
         let text = std::str::from_utf8(bytes).map_err(malformed)?;
         let Object(body): Object<Body> = serde_json::from_str(text).map_err(malformed)?;
@@ -131,8 +132,8 @@ impl Manifest {
         self.subject.as_ref()
     }
 
-    /// Returns the blobs that must exist (W8): config, layers and the `blobs` of an unknown type, in this order,
-    /// without those that come from elsewhere.
+    /// Returns the blobs that must exist (W8): config, layers and the `blobs` of an unknown type, in this
+    /// order, without those that come from elsewhere.
     pub fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
         self.blobs.iter().filter(|descriptor| !descriptor.is_foreign())
     }
@@ -188,7 +189,7 @@ struct Body {
     annotations: Option<BTreeMap<String, String>>,
 }
 
-/// What the withdrawn artifact manifest (`application/vnd.oci.artifact.manifest.v1+json`) has instead of layers.
+/// What the withdrawn `application/vnd.oci.artifact.manifest.v1+json` has instead of layers.
 #[derive(Deserialize)]
 struct ArtifactBody {
     blobs: Option<Vec<Descriptor>>,
@@ -214,24 +215,22 @@ impl Body {
         Ok(agreed)
     }
 
-    /// Refuses what one client would read as an image and another one as an index.
+    /// Refuses an image without a config, and what one client would read as an image and another as an index.
     fn check_fields(&self, media_type: &MediaType) -> Result<(), ManifestError> {
-        let media_type = || media_type.clone();
-        match media_type().kind() {
-            ManifestKind::Image if self.manifests.is_some() => {
-                Err(ManifestError::FieldAmbiguous { media_type: media_type(), field: "manifests" })
-            }
-            ManifestKind::Image if self.config.is_none() => {
-                Err(ManifestError::FieldMissing { media_type: media_type(), field: "config" })
-            }
-            ManifestKind::Index if self.config.is_some() => {
-                Err(ManifestError::FieldAmbiguous { media_type: media_type(), field: "config" })
-            }
-            ManifestKind::Index if self.layers.is_some() => {
-                Err(ManifestError::FieldAmbiguous { media_type: media_type(), field: "layers" })
-            }
-            _ => Ok(()),
+        let kind = media_type.kind();
+        let ambiguous = match kind {
+            ManifestKind::Image => self.manifests.is_some().then_some("manifests"),
+            ManifestKind::Index if self.config.is_some() => Some("config"),
+            ManifestKind::Index => self.layers.is_some().then_some("layers"),
+            ManifestKind::Other => None,
+        };
+        if let Some(field) = ambiguous {
+            return Err(ManifestError::FieldAmbiguous { media_type: media_type.clone(), field });
         }
+        if kind == ManifestKind::Image && self.config.is_none() {
+            return Err(ManifestError::FieldMissing { media_type: media_type.clone(), field: "config" });
+        }
+        Ok(())
     }
 
     /// R6

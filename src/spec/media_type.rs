@@ -166,7 +166,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_left_without_parameters_is_a_media_type(text in "[a-z+.]{1,9}/[a-z+.]{1,9} {0,2}(;[ -~]{0,9}){1,3}") {
+        fn what_is_left_without_parameters_is_a_media_type(
+            text in "[a-z+.]{1,9}/[a-z+.]{1,9} {0,2}(;[ -~]{0,9}){1,3}",
+        ) {
             let bare = media_type(&text).without_parameters();
             prop_assert_eq!(&media_type(bare.as_str()), &bare);
             prop_assert!(text.starts_with(bare.as_str()) && !bare.as_str().contains([';', ' ']));

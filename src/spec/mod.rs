@@ -1,7 +1,8 @@
 //! What the OCI specifications say, as types: grammar, manifests, digests, error codes, ranges.
 //!
-//! Everything here is pure: no I/O, no clock, nothing asynchronous. Holding one of these types proves that its
-//! text follows the grammar. "G1", "W6" and the like name rules of the distribution and image specifications.
+//! Everything here is pure: no I/O, no clock, nothing asynchronous. Holding one of these types proves that
+//! its text follows the grammar. "G1", "W6" and the like name rules of the distribution and image
+//! specifications.
 
 mod byte_range;
 mod content_digest;

@@ -48,7 +48,7 @@ pub fn referrers_index(referrers: &[Referrer]) -> Vec<u8> {
     serde_json::to_vec(&index).expect("an index of referrers has a JSON form")
 }
 
-/// Returns the tag under which clients keep the referrers of `subject` where a registry has no referrers API (R12).
+/// Returns the tag under which clients keep the referrers of `subject` where there is no referrers API (R12).
 #[expect(
     clippy::expect_used,
     reason = "an algorithm starts with a letter or digit, and the rest is made to fit"

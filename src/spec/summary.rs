@@ -43,7 +43,8 @@ impl ManifestSummary {
         }
     }
 
-    /// Returns the manifest as the referrers of its subject list it (R6), or `None` when it must be read for that.
+    /// Returns the manifest as the referrers of its subject list it (R6), or `None` when the manifest must be
+    /// read for that.
     pub fn referrer(&self, digest: ContentDigest) -> Option<Referrer> {
         Some(Referrer {
             media_type: self.media_type.clone(),

@@ -20,7 +20,8 @@ fn encoded<'a>(descriptors: impl Iterator<Item = &'a Descriptor>) -> Vec<&'a str
 #[test]
 fn an_image_has_a_config_and_layers() {
     let body = format!(
-        r#"{{"schemaVersion":2,"config":{CONFIG},"layers":[{{"digest":"x:one","size":2}},{{"digest":"x:two","size":3}}],
+        r#"{{"schemaVersion":2,"config":{CONFIG},
+            "layers":[{{"digest":"x:one","size":2}},{{"digest":"x:two","size":3}}],
             "annotations":{{"k":"v"}}}}"#
     );
     let manifest = parse(&body, MediaType::OCI_MANIFEST).unwrap();
@@ -77,7 +78,8 @@ fn layers_from_elsewhere_are_referenced_but_need_not_exist() {
     let body = format!(
         r#"{{"config":{CONFIG},"layers":[
             {{"digest":"x:urls","size":2,"urls":["https://example.com/"]}},
-            {{"digest":"x:foreign","size":2,"mediaType":"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"}},
+            {{"digest":"x:foreign","size":2,
+              "mediaType":"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"}},
             {{"digest":"x:own","size":2}}]}}"#
     );
     let manifest = parse(&body, MediaType::DOCKER_MANIFEST).unwrap();

@@ -3,4 +3,5 @@
 pub mod blobs;
 pub mod disk;
 pub mod meta;
+pub mod registry;
 pub mod spec;

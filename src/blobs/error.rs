@@ -1,7 +1,7 @@
 //! What storing content can fail with.
 
 use crate::disk::DiskError;
-use crate::spec::ContentDigest;
+use crate::spec::Digest;
 
 /// Why content could not be stored or read.
 #[derive(Debug, thiserror::Error)]
@@ -13,9 +13,9 @@ pub enum BlobError {
     #[error("the content's digest is {actual}, not {said}")]
     Mismatch {
         /// What was said.
-        said: ContentDigest,
+        said: Digest,
         /// What the content hashes to.
-        actual: ContentDigest,
+        actual: Digest,
     },
     /// An upload's file is shorter than what was durable of it.
     #[error("the upload's file has {length} bytes where {offset} had been made durable")]

@@ -61,6 +61,20 @@ impl BlobStore {
         }
     }
 
+    /// Reads small content whole, or returns `None` where there is none.
+    pub fn read_whole(&self, digest: &ContentDigest) -> Result<Option<Vec<u8>>, BlobError> {
+        let Some(file) = self.read(digest)? else { return Ok(None) };
+        let mut bytes = vec![0; usize::try_from(file.length()?).unwrap_or(usize::MAX)];
+        let mut filled = 0;
+        while let Some(space) = bytes.get_mut(filled..).filter(|space| !space.is_empty()) {
+            match file.read_at(space, filled as u64)? {
+                0 => bytes.truncate(filled),
+                read => filled += read,
+            }
+        }
+        Ok(Some(bytes))
+    }
+
     /// Stores small content that is in memory. `name` is a name for its unfinished file that nobody else uses.
     pub fn put(&self, name: &str, digest: ContentDigest, bytes: &[u8]) -> Result<DurableBlob, BlobError> {
         let path = upload_path(name);
@@ -77,11 +91,16 @@ impl BlobStore {
 
     /// Stores what an upload brought, under the digest that its bytes have. The upload is over then; after an error
     /// it is as it was, except that content with another digest is not kept.
-    pub fn commit(&self, name: &str, upload: &mut Upload, digest: ContentDigest) -> Result<DurableBlob, BlobError> {
+    pub fn commit(
+        &self,
+        name: &str,
+        upload: &mut Upload,
+        digest: ContentDigest,
+    ) -> Result<DurableBlob, BlobError> {
         let file = upload.file(self, name)?;
         let actual = upload.digest(file.as_ref(), digest.algorithm())?;
         if actual != digest {
-            return Err(BlobError::Mismatch { said: digest, actual });
+            return Err(BlobError::Mismatch { said: digest.into(), actual: actual.into() });
         }
         // Space that was reserved behind the end is given back.
         if upload.reserved() > upload.offset() {

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::blobs::DurableBlob;
-use crate::meta::row::{ManifestRow, ReferrerTexts, UploadRow};
+use crate::meta::row::UploadRow;
 use crate::meta::upload_id::UploadId;
-use crate::spec::{ContentDigest, Digest, RepoName, Tag};
+use crate::spec::{ContentDigest, Digest, ManifestSummary, RepoName, Tag};
 
 /// A condition on what the target named before (RFC 9110, section 13.1).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -96,12 +96,10 @@ pub struct PutManifestCommand {
     /// The manifest's bytes in the store.
     pub blob: DurableBlob,
     /// The manifest's row.
-    pub row: ManifestRow,
-    /// What its descriptor says when it is listed as a referrer.
-    pub texts: ReferrerTexts,
+    pub row: ManifestSummary,
     /// The blobs that the repository must have.
     pub blobs: Arc<[Digest]>,
-    /// The manifests that the repository must have.
+    /// The manifests or blobs that the repository must have, for an index.
     pub children: Arc<[Digest]>,
     /// The tags to set.
     pub tags: Vec<Tag>,

@@ -6,7 +6,7 @@
 use crate::meta::command::{Command, Condition, PutManifestCommand};
 use crate::meta::fact::Fact;
 use crate::meta::index::IndexError;
-use crate::meta::row::{BlobRow, LinkRow, ReferrerRow, RepositoryRow, TagRow, UploadRow};
+use crate::meta::row::{BlobRow, LinkRow, RepositoryRow, TagRow, UploadRow};
 use crate::meta::tree::Tree;
 use crate::meta::upload_id::UploadId;
 use crate::meta::view::View;
@@ -114,16 +114,8 @@ fn put_manifest(view: View<'_>, now: u64, put: &PutManifestCommand) -> Result<De
         let row = Some(put.row.clone());
         facts.push(Fact::Manifest { repo: put.repo.clone(), digest, row });
         if let Some(subject) = &put.row.subject {
-            facts.push(Fact::Referrer {
-                repo: put.repo.clone(),
-                subject: subject.clone(),
-                digest,
-                row: Some(ReferrerRow {
-                    media_type: put.row.media_type.clone(),
-                    size: put.row.size,
-                    short: put.texts.clone().if_short(),
-                }),
-            });
+            let (repo, subject) = (put.repo.clone(), subject.clone());
+            facts.push(Fact::Referrer { repo, subject, digest, present: true });
         }
     }
     for (at, tag) in put.tags.iter().enumerate() {
@@ -173,7 +165,8 @@ fn holds(condition: &Condition, target: &str, named: Option<ContentDigest>) -> R
     Err(Refusal::ConditionFailed(format!("{target} {state}")))
 }
 
-/// Checks that a repository has what a manifest references: `blobs` as blobs, `children` as manifests.
+/// Checks that a repository has what a manifest references: `blobs` as blobs, `children` as manifests or, as build
+/// caches list them, as blobs.
 ///
 /// The specification's "Pushing Manifests": a registry may refuse what references content it does not have, and
 /// says MANIFEST_BLOB_UNKNOWN then.
@@ -183,29 +176,24 @@ pub fn check_references(
     blobs: &[Digest],
     children: &[Digest],
 ) -> Result<(), DecideError> {
+    let has_blob = |digest: &ContentDigest| view.link(repo, digest).map(|row| row.is_some());
+    let has_manifest = |digest: &ContentDigest| view.manifest(repo, digest).map(|row| row.is_some());
     for blob in blobs {
-        let link = match blob.content() {
-            Some(content) => view.link(repo, &content)?,
-            None => None,
-        };
-        link.ok_or_else(|| Refusal::ReferenceUnknown(blob.clone()))?;
+        let known = blob.content().map_or(Ok(false), |digest| has_blob(&digest))?;
+        known.then_some(()).ok_or_else(|| Refusal::ReferenceUnknown(blob.clone()))?;
     }
     for child in children {
-        let row = match child.content() {
-            Some(content) => view.manifest(repo, &content)?,
-            None => None,
+        let known = match child.content() {
+            Some(digest) => has_manifest(&digest)? || has_blob(&digest)?,
+            None => false,
         };
-        row.ok_or_else(|| Refusal::ReferenceUnknown(child.clone()))?;
+        known.then_some(()).ok_or_else(|| Refusal::ReferenceUnknown(child.clone()))?;
     }
     Ok(())
 }
 
 /// The tags of a manifest go first, in as many steps as it takes; each step leaves a correct state.
-fn delete_manifest(
-    view: View<'_>,
-    repo: &RepoName,
-    digest: &ContentDigest,
-) -> Result<Decision, DecideError> {
+fn delete_manifest(view: View<'_>, repo: &RepoName, digest: &ContentDigest) -> Result<Decision, DecideError> {
     known(view, repo)?;
     let row = view.manifest(repo, digest)?.ok_or(Refusal::ManifestUnknown(*digest))?;
     let tags = view.tags_of(repo, digest, TAGS_PER_STEP_MAX + 1)?;
@@ -220,7 +208,7 @@ fn delete_manifest(
     }
     facts.push(Fact::Manifest { repo: repo.clone(), digest: *digest, row: None });
     if let Some(subject) = row.subject {
-        facts.push(Fact::Referrer { repo: repo.clone(), subject, digest: *digest, row: None });
+        facts.push(Fact::Referrer { repo: repo.clone(), subject, digest: *digest, present: false });
     }
     if !view.has_more_than(repo, digest, Tree::Manifests)? {
         facts.push(Fact::Repository { repo: repo.clone(), row: None });

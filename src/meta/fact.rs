@@ -7,12 +7,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::meta::index::Change;
-use crate::meta::row::{
-    BlobRow, LinkRow, ManifestRow, ReferrerRow, RepositoryRow, TagRow, UploadRow,
-};
+use crate::meta::row::{BlobRow, LinkRow, RepositoryRow, TagRow, UploadRow};
 use crate::meta::tree::{Tree, key};
 use crate::meta::upload_id::UploadId;
-use crate::spec::{ContentDigest, Digest, RepoName, Tag};
+use crate::spec::{ContentDigest, Digest, ManifestSummary, RepoName, Tag};
 
 /// The most facts that one transaction may hold; bigger work goes in steps.
 pub const FACTS_MAX: usize = 4096;
@@ -35,7 +33,7 @@ pub enum Fact {
         /// The manifest's digest.
         digest: ContentDigest,
         /// Its row.
-        row: Option<ManifestRow>,
+        row: Option<ManifestSummary>,
     },
     /// A tag.
     Tag {
@@ -49,7 +47,7 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         was: Option<ContentDigest>,
     },
-    /// A referrer.
+    /// Whether a manifest of a repository refers to a subject.
     Referrer {
         /// The repository.
         repo: RepoName,
@@ -57,8 +55,8 @@ pub enum Fact {
         subject: Digest,
         /// The referring manifest's digest.
         digest: ContentDigest,
-        /// Its row.
-        row: Option<ReferrerRow>,
+        /// Whether it does.
+        present: bool,
     },
     /// A blob's presence in a repository.
     Link {
@@ -93,37 +91,25 @@ impl Fact {
                 changes.push(change(Tree::Repositories, &[repo.as_str()], row.as_ref())?);
             }
             Self::Manifest { repo, digest, row } => {
-                changes.push(change(
-                    Tree::Manifests,
-                    &[repo.as_str(), &digest.to_string()],
-                    row.as_ref(),
-                )?);
+                changes.push(change(Tree::Manifests, &[repo.as_str(), &digest.to_string()], row.as_ref())?);
             }
             Self::Tag { repo, tag, row, was } => {
                 if let Some(was) = was {
                     let parts = [repo.as_str(), &was.to_string(), tag.as_str()];
-                    changes.push(Change { tree: Tree::Tagged, key: key(&parts), value: None });
+                    changes.push(presence(Tree::Tagged, &parts, false));
                 }
                 if let Some(row) = row {
                     let parts = [repo.as_str(), &row.digest.to_string(), tag.as_str()];
-                    changes.push(Change {
-                        tree: Tree::Tagged,
-                        key: key(&parts),
-                        value: Some(Vec::new()),
-                    });
+                    changes.push(presence(Tree::Tagged, &parts, true));
                 }
                 changes.push(change(Tree::Tags, &[repo.as_str(), tag.as_str()], row.as_ref())?);
             }
-            Self::Referrer { repo, subject, digest, row } => {
+            Self::Referrer { repo, subject, digest, present } => {
                 let parts = [repo.as_str(), subject.as_str(), &digest.to_string()];
-                changes.push(change(Tree::Referrers, &parts, row.as_ref())?);
+                changes.push(presence(Tree::Referrers, &parts, *present));
             }
             Self::Link { repo, digest, row } => {
-                changes.push(change(
-                    Tree::Links,
-                    &[repo.as_str(), &digest.to_string()],
-                    row.as_ref(),
-                )?);
+                changes.push(change(Tree::Links, &[repo.as_str(), &digest.to_string()], row.as_ref())?);
             }
             Self::Blob { digest, row } => {
                 changes.push(change(Tree::Blobs, &[&digest.to_string()], row.as_ref())?);
@@ -136,13 +122,13 @@ impl Fact {
     }
 }
 
-fn change<R: Serialize>(
-    tree: Tree,
-    parts: &[&str],
-    row: Option<&R>,
-) -> Result<Change, serde_json::Error> {
+fn change<R: Serialize>(tree: Tree, parts: &[&str], row: Option<&R>) -> Result<Change, serde_json::Error> {
     let value = row.map(serde_json::to_vec).transpose()?;
     Ok(Change { tree, key: key(parts), value })
+}
+
+fn presence(tree: Tree, parts: &[&str], present: bool) -> Change {
+    Change { tree, key: key(parts), value: present.then(Vec::new) }
 }
 
 /// Returns what a list of facts changes in the trees.

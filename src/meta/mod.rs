@@ -28,10 +28,7 @@ pub use error::{MetaError, OpenError};
 pub use fact::{FACTS_MAX, Fact, changes_of};
 pub use index::{Change, Index, IndexError, Visit};
 pub use map_index::MapIndex;
-pub use row::{
-    BlobRow, LinkRow, ManifestRow, REFERRER_TEXTS_MAX_BYTES, ReferrerRow, ReferrerTexts, RepositoryRow, TagRow,
-    UploadRow,
-};
+pub use row::{BlobRow, LinkRow, RepositoryRow, TagRow, UploadRow};
 pub use sled_index::SledIndex;
 pub use store::{IndexKind, Meta};
 pub use totals::Totals;

@@ -146,7 +146,9 @@ fn survey(file: &dyn DiskFile) -> Result<Survey, OpenError> {
                         survey.valid += 1;
                         survey.damaged |= record.durable >= missing;
                     }
-                    None if survey.bad_lines.len() < BAD_LINES_NAMED_MAX => survey.bad_lines.push(line.number),
+                    None if survey.bad_lines.len() < BAD_LINES_NAMED_MAX => {
+                        survey.bad_lines.push(line.number);
+                    }
                     None => {}
                 }
             }

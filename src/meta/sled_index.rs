@@ -62,8 +62,7 @@ impl SledIndex {
 
 fn open_database(folder: &Path) -> Result<sled::Db, IndexError> {
     // No flusher: nothing here has to be durable before the clean stop, which flushes.
-    let config =
-        sled::Config::new().path(folder).cache_capacity(CACHE_CAPACITY_BYTES).flush_every_ms(None);
+    let config = sled::Config::new().path(folder).cache_capacity(CACHE_CAPACITY_BYTES).flush_every_ms(None);
     let mut tries = 1;
     loop {
         match config.open() {

@@ -82,17 +82,12 @@ impl Meta {
 
     /// Sends a command to the writer; `answer` is called on the writer's thread, soon and once.
     pub fn submit(&self, command: Command, answer: Answer) {
-        self.send(Message::Command(command, answer));
-    }
-
-    /// Calls `answer` when everything that was readable before this call is durable.
-    pub fn barrier(&self, answer: Answer) {
-        self.send(Message::Barrier(answer));
+        self.send(Message::Command(Box::new(command), answer));
     }
 
     fn send(&self, message: Message) {
         if let Err(unsent) = self.writer.send(message)
-            && let Message::Command(_, answer) | Message::Barrier(answer) = unsent.0
+            && let Message::Command(_, answer) = unsent.0
         {
             answer(Err(MetaError::Stopped));
         }
@@ -114,8 +109,7 @@ impl Meta {
         let taken = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(thread) = taken else { return Ok(()) };
         self.send(Message::Stop);
-        let writer =
-            thread.join().map_err(|_| OpenError::Thread("it ended in a panic".to_owned()))?;
+        let writer = thread.join().map_err(|_| OpenError::Thread("it ended in a panic".to_owned()))?;
         self.index.close()?;
         if let Some(why) = writer.journal.poisoned() {
             return Err(OpenError::Poisoned(why.to_owned()));
@@ -146,11 +140,7 @@ impl Drop for Meta {
 type Opened = (Arc<dyn Index>, Journal, Totals);
 
 /// Goes on where a clean stop left off, if there was one and everything agrees with it.
-fn open_clean(
-    disk: &dyn Disk,
-    kind: &IndexKind,
-    marker: Option<Clean>,
-) -> Result<Option<Opened>, OpenError> {
+fn open_clean(disk: &dyn Disk, kind: &IndexKind, marker: Option<Clean>) -> Result<Option<Opened>, OpenError> {
     let (IndexKind::Sled(root), Some(marker)) = (kind, marker) else { return Ok(None) };
     let Some(journal) = resume(disk, &marker)? else {
         log::warn!("the journal does not end where the last stop left it");

@@ -3,10 +3,10 @@
 //! | tree | key | row |
 //! |---|---|---|
 //! | `repositories` | repository | [`RepositoryRow`](super::RepositoryRow) |
-//! | `manifests` | repository, digest | [`ManifestRow`](super::ManifestRow) |
+//! | `manifests` | repository, digest | [`ManifestSummary`](crate::spec::ManifestSummary) |
 //! | `tags` | repository, tag | [`TagRow`](super::TagRow) |
 //! | `tagged` | repository, digest, tag | empty: the tags of a manifest, from the other side |
-//! | `referrers` | repository, subject, digest | [`ReferrerRow`](super::ReferrerRow) |
+//! | `referrers` | repository, subject, digest | empty |
 //! | `links` | repository, digest | [`LinkRow`](super::LinkRow) |
 //! | `blobs` | digest | [`BlobRow`](super::BlobRow) |
 //! | `uploads` | upload id | [`UploadRow`](super::UploadRow) |

@@ -5,12 +5,10 @@ use std::ops::ControlFlow;
 use serde::de::DeserializeOwned;
 
 use crate::meta::index::{Index, IndexError};
-use crate::meta::row::{
-    BlobRow, LinkRow, ManifestRow, ReferrerRow, RepositoryRow, TagRow, UploadRow,
-};
+use crate::meta::row::{BlobRow, LinkRow, RepositoryRow, TagRow, UploadRow};
 use crate::meta::tree::{Tree, key, last_part, prefix};
 use crate::meta::upload_id::UploadId;
-use crate::spec::{ContentDigest, Digest, RepoName, Tag};
+use crate::spec::{ContentDigest, Digest, ManifestSummary, RepoName, Tag};
 
 /// The rows of an index, as what they are.
 #[derive(Clone, Copy)]
@@ -34,7 +32,7 @@ impl<'a> View<'a> {
         &self,
         repo: &RepoName,
         digest: &ContentDigest,
-    ) -> Result<Option<ManifestRow>, IndexError> {
+    ) -> Result<Option<ManifestSummary>, IndexError> {
         self.row(Tree::Manifests, &[repo.as_str(), &digest.to_string()])
     }
 
@@ -64,7 +62,12 @@ impl<'a> View<'a> {
     }
 
     /// Tells whether a repository would have anything left without this manifest or link.
-    pub fn has_more_than(&self, repo: &RepoName, digest: &ContentDigest, tree: Tree) -> Result<bool, IndexError> {
+    pub fn has_more_than(
+        &self,
+        repo: &RepoName,
+        digest: &ContentDigest,
+        tree: Tree,
+    ) -> Result<bool, IndexError> {
         let without = key(&[repo.as_str(), &digest.to_string()]);
         for other in [Tree::Manifests, Tree::Links] {
             let without = (other == tree).then_some(without.as_slice());
@@ -110,33 +113,25 @@ impl<'a> View<'a> {
                 Ok(repo) => found.extend(repo),
                 Err(error) => failed = Some(error),
             }
-            if failed.is_some() || found.len() >= limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if failed.is_some() || found.len() >= limit {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         })?;
         failed.map_or(Ok(found), Err)
     }
 
-    /// Visits the referrers of a subject behind `last`, in the order of their digests.
+    /// Returns up to `limit` referrers of a subject behind `last`, in the order of their digests.
     pub fn referrers(
         &self,
         repo: &RepoName,
         subject: &Digest,
         last: Option<&ContentDigest>,
-        mut visit: impl FnMut(ContentDigest, ReferrerRow) -> ControlFlow<()>,
-    ) -> Result<(), IndexError> {
-        let parts = [repo.as_str(), subject.as_str()];
-        let after = last.map(|last| key(&[repo.as_str(), subject.as_str(), &last.to_string()]));
-        let mut failed = None;
-        self.index.scan(Tree::Referrers, &prefix(&parts), after.as_deref(), &mut |key, value| {
-            let digest = text_of::<ContentDigest>(Tree::Referrers, last_part(key));
-            match digest.and_then(|digest| Ok((digest, parse(Tree::Referrers, value)?))) {
-                Ok((digest, row)) => visit(digest, row),
-                Err(error) => {
-                    failed = Some(error);
-                    ControlFlow::Break(())
-                }
-            }
-        })?;
-        failed.map_or(Ok(()), Err)
+        limit: usize,
+    ) -> Result<Vec<ContentDigest>, IndexError> {
+        let last = last.map(ToString::to_string);
+        self.names(Tree::Referrers, &[repo.as_str(), subject.as_str()], last.as_deref(), limit)
     }
 
     /// Visits every upload session.
@@ -186,7 +181,11 @@ impl<'a> View<'a> {
                 Ok(name) => found.push(name),
                 Err(error) => failed = Some(error),
             }
-            if failed.is_some() || found.len() >= limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if failed.is_some() || found.len() >= limit {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         })?;
         failed.map_or(Ok(found), Err)
     }

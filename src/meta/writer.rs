@@ -21,9 +21,7 @@ pub type Answer = Box<dyn FnOnce(Result<(), MetaError>) + Send>;
 
 /// What is sent to the writer.
 pub(super) enum Message {
-    Command(Command, Answer),
-    /// Make everything durable that was written before this, and answer.
-    Barrier(Answer),
+    Command(Box<Command>, Answer),
     Stop,
 }
 
@@ -69,7 +67,6 @@ impl Writer {
                         waiting.push((answer, done));
                     }
                 }
-                Message::Barrier(answer) => waiting.push((answer, Ok(()))),
                 Message::Stop => stop = true,
             }
             if !stop && waiting.len() < BATCH_MAX {

@@ -35,7 +35,7 @@ enum Progress {
     /// As the index has it: nothing was opened since the start.
     Saved(UploadRow),
     /// It goes on.
-    Live(Upload),
+    Live(Box<Upload>),
     /// It brought its content, or was cancelled.
     Ended,
 }
@@ -77,7 +77,7 @@ impl Session {
 
     /// Makes a session that has just begun.
     pub(super) fn begun(id: UploadId, row: &UploadRow) -> Self {
-        Self::new(id, row, Progress::Live(Upload::begin(row.algorithm)))
+        Self::new(id, row, Progress::Live(Box::new(Upload::begin(row.algorithm))))
     }
 
     /// Makes a session of an earlier run.
@@ -128,7 +128,7 @@ impl Session {
         let mut progress = self.progress();
         if let Progress::Saved(row) = &*progress {
             *progress = match open_saved(store, &self.name(), row) {
-                Ok(upload) => Progress::Live(upload),
+                Ok(upload) => Progress::Live(Box::new(upload)),
                 Err(error) => {
                     log::warn!("upload {} cannot go on: {error}", self.id);
                     Progress::Ended
@@ -173,8 +173,10 @@ fn to_hex(bytes: &[u8]) -> String {
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> =
-        text.chars().map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect::<Option<_>>()?;
+    let digits: Vec<u8> = text
+        .chars()
+        .map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+        .collect::<Option<_>>()?;
     digits
         .chunks(2)
         .map(|pair| match pair {
@@ -199,6 +201,11 @@ impl Sessions {
         }
         open.insert(session.id, Arc::new(session));
         Ok(())
+    }
+
+    /// Adds a session of an earlier run.
+    pub(super) fn take_up(&self, session: Session) {
+        self.open().insert(session.id, Arc::new(session));
     }
 
     /// Returns a session of a repository; those of other repositories are unknown to it.

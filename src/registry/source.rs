@@ -1,14 +1,11 @@
 //! A request's body, in pieces that are worth a hop to the disk.
 
-use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
-use std::task::Poll;
 use std::time::Duration;
 
 use smol::Timer;
-use smol::future::{FutureExt, or};
-use smol::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead};
+use smol::future::or;
+use smol::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt};
 
 use crate::registry::pool::{Buffer, Pool};
 
@@ -94,12 +91,5 @@ impl<B: AsyncBufRead + Unpin + Send> Source<B> {
 }
 
 async fn read<B: AsyncRead + Unpin>(body: &mut B, space: &mut [u8]) -> io::Result<Option<usize>> {
-    let mut body = Pin::new(body);
-    poll_fn(|context| match body.as_mut().poll_read(context, space) {
-        Poll::Ready(Ok(count)) => Poll::Ready(Ok(Some(count))),
-        Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-        Poll::Pending => Poll::Pending,
-    })
-    .boxed()
-    .await
+    body.read(space).await.map(Some)
 }

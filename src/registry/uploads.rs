@@ -70,9 +70,8 @@ impl Registry {
         let (store, committing, target) = (self.inner.blobs.clone(), Arc::clone(&session), repo.clone());
         let linked = self
             .store_then_command(move || {
-                let blob = committing.with_upload(&store, |upload| {
-                    Ok(store.commit(&committing.name(), upload, content)?)
-                })?;
+                let blob = committing
+                    .with_upload(&store, |upload| Ok(store.commit(&committing.name(), upload, content)?))?;
                 committing.end();
                 Ok(Command::Link { repo: target, blob, upload: committing.id() })
             })
@@ -97,8 +96,8 @@ impl Registry {
         let _turn = session.claim().await;
         session.end();
         self.inner.sessions.remove(id);
-        let store = self.inner.blobs.clone();
-        self.inner.door.write(move || store.forget(&session.name())).await;
+        let (store, name) = (self.inner.blobs.clone(), session.name());
+        self.inner.door.write(move || store.forget(&name)).await;
         self.command(Command::EndUpload { id }).await
     }
 
@@ -165,8 +164,8 @@ impl Registry {
 /// Returns how long a chunk must be, if anything says so.
 fn expected_length<B>(chunk: &Chunk<B>, offset: u64) -> Result<Option<u64>, RegistryError> {
     let Some(range) = &chunk.range else { return Ok(chunk.length) };
-    if range.first() != offset {
-        return Err(RegistryError::OutOfOrder { begins: range.first(), offset });
+    if range.first != offset {
+        return Err(RegistryError::OutOfOrder { begins: range.first, offset });
     }
     match chunk.length {
         Some(got) if got != range.length() => Err(RegistryError::SizeInvalid { said: range.length(), got }),

@@ -32,8 +32,10 @@ buildah_push() {
 }
 
 buildah_forget() {
+    local left
     run_buildah rmi --all --force
-    same "images left" "" "$(run_buildah images -q)"
+    left=$(run_buildah images -q)
+    same "images left" "" "$left"
 }
 
 # buildah_push_layout KIND CONFIG

@@ -245,5 +245,5 @@ remove_root_files() {
         as_root umount -l "$mounted" || true
     done
     can_be_root || return 0
-    as_root rm -rf "$WORK/docker" "$WORK/containerd" "$WORK/buildah"
+    as_root rm -rf "$WORK"
 }

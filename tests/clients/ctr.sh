@@ -26,7 +26,9 @@ ctr_digest() {
 # Forgets the image and its content, so that a pull has to fetch all of it.
 ctr_forget() {
     run_ctr images rm --sync "$(ctr_reference "$1")"
-    same "content left" "" "$(run_ctr content ls -q | grep -F "$2" || true)"
+    local left
+    left=$(run_ctr content ls -q)
+    fails grep -F "$2" <<<"$left"
 }
 
 ctr_import() {

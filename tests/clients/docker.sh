@@ -33,11 +33,12 @@ docker_id() { run_docker image inspect --format '{{.Id}}' "$1"; }
 
 # Forgets every image, so that a pull has to fetch all of it.
 docker_forget() {
-    local ids
+    local ids left
     ids=$(run_docker images -q --no-trunc | sort -u)
     # shellcheck disable=SC2086
     [ -z "$ids" ] || run_docker rmi --force $ids
-    same "images left" "" "$(run_docker images -q)"
+    left=$(run_docker images -q)
+    same "images left" "" "$left"
 }
 
 # docker_push LOCAL NAME:TAG: keeps the id and the digest that docker says it pushed.

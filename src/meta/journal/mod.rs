@@ -64,11 +64,6 @@ impl Journal {
         &self.sum
     }
 
-    /// Returns the number of the last transaction that is known to be durable.
-    pub(super) fn synced(&self) -> u64 {
-        self.synced
-    }
-
     /// Returns why nothing can be written any more, if so.
     pub(super) fn poisoned(&self) -> Option<&str> {
         self.poisoned.as_deref()

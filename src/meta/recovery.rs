@@ -57,8 +57,9 @@ pub(super) struct Recovered {
     pub(super) totals: Totals,
 }
 
-/// Rewrites the valid lines into a new file and replays them into `index`, which must be empty.
-pub(super) fn recover(disk: &dyn Disk, index: &dyn Index) -> Result<Recovered, OpenError> {
+/// Rewrites the valid lines into a new file and replays them into `index`, which must be empty. All up to
+/// transaction `durable` is known to have been acknowledged.
+pub(super) fn recover(disk: &dyn Disk, index: &dyn Index, durable: u64) -> Result<Recovered, OpenError> {
     let files = list(disk)?;
     for path in &files.unfinished {
         log::info!("removing {}, which a crash left unfinished", path.display());
@@ -66,11 +67,11 @@ pub(super) fn recover(disk: &dyn Disk, index: &dyn Index) -> Result<Recovered, O
     }
     // A finished file was durable as a whole before it got its name, and holds all that the ones before it did.
     let Some(newest) = files.finished.last().copied() else {
-        let journal = NewFile::create(disk, files.highest + 1, 0, Sum::zero())?.publish()?;
+        let journal = NewFile::create(disk, files.highest + 1, (0, Sum::zero()), 0)?.publish()?;
         return Ok(Recovered { journal, totals: Totals::default() });
     };
     let file = disk.open(&journal_path(newest))?;
-    let survey = survey(file.as_ref())?;
+    let survey = survey(file.as_ref(), durable)?;
     survey.report(newest);
 
     let replayed = replay(disk, index, file.as_ref(), &survey, files.highest + 1)?;
@@ -110,41 +111,49 @@ impl Survey {
                 "{} ends at line {line}, which a crash cut off before it was acknowledged",
                 path.display(),
             ),
+            None if self.damaged => log::error!(
+                "{} has lost its end; it is kept as {}, and what can still be read of it is used",
+                path.display(),
+                damaged_path(number).display(),
+            ),
             None => {}
         }
     }
 }
 
 /// Follows the lines from the header on. From the first bad one on, only what verifies by itself counts.
-fn survey(file: &dyn DiskFile) -> Result<Survey, OpenError> {
-    let mut survey = Survey::default();
+fn survey(file: &dyn DiskFile, durable: u64) -> Result<Survey, OpenError> {
+    let (mut survey, mut durable) = (Survey::default(), durable);
     let mut lines = LineReader::new(file);
     let mut expected = match lines.next()?.as_ref().and_then(header) {
-        Some(header) => Some((header.first, header.prev)),
+        Some(header) => {
+            durable = durable.max(header.durable);
+            Some((header.first, header.prev))
+        }
         None => {
             survey.first_bad = Some(1);
             survey.damaged = true;
             None
         }
     };
-    // The transaction that the first bad line would have been.
+    // The first transaction that is not there as it was written.
     let mut missing = 1;
     while let Some(line) = lines.next()? {
         match (record(&line), &expected) {
             (Some((record, sum)), Some((seq, prev))) if record.seq == *seq && record.prev == *prev => {
-                expected = Some((record.seq + 1, sum));
+                missing = record.seq + 1;
+                expected = Some((missing, sum));
                 survey.valid += 1;
             }
             (found, before) => {
-                if let Some((seq, _)) = before {
-                    missing = *seq;
+                if before.is_some() {
                     survey.first_bad = Some(line.number);
                 }
                 expected = None;
                 match found {
                     Some((record, _)) => {
                         survey.valid += 1;
-                        survey.damaged |= record.durable >= missing;
+                        durable = durable.max(record.durable);
                     }
                     None if survey.bad_lines.len() < BAD_LINES_NAMED_MAX => {
                         survey.bad_lines.push(line.number);
@@ -154,7 +163,8 @@ fn survey(file: &dyn DiskFile) -> Result<Survey, OpenError> {
             }
         }
     }
-    if survey.first_bad.is_some() && !survey.damaged {
+    survey.damaged |= durable >= missing;
+    if !survey.damaged {
         survey.valid = missing - 1;
     }
     Ok(survey)
@@ -175,7 +185,7 @@ fn replay(
     survey: &Survey,
     number: u64,
 ) -> Result<Recovered, OpenError> {
-    let mut new = NewFile::create(disk, number, 0, Sum::zero())?;
+    let mut new = NewFile::create(disk, number, (0, Sum::zero()), survey.valid)?;
     let mut totals = Totals::default();
     let mut lines = LineReader::new(file);
     let cut = if survey.damaged { None } else { survey.first_bad };

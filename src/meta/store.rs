@@ -57,11 +57,12 @@ impl Meta {
         disk.create_folder(Path::new(JOURNAL_FOLDER))?;
         disk.sync_folder(Path::new(""))?;
 
-        let (index, journal, totals) = match open_clean(disk.as_ref(), &kind, marker)? {
+        let durable = marker.as_ref().map_or(0, |marker| marker.seq);
+        let (index, journal, totals) = match open_clean(disk.as_ref(), &kind, marker.as_ref())? {
             Some(opened) => opened,
             None => {
                 let index = empty_index(&kind)?;
-                let Recovered { journal, totals } = recover(disk.as_ref(), index.as_ref())?;
+                let Recovered { journal, totals } = recover(disk.as_ref(), index.as_ref(), durable)?;
                 (index, journal, totals)
             }
         };
@@ -140,9 +141,13 @@ impl Drop for Meta {
 type Opened = (Arc<dyn Index>, Journal, Totals);
 
 /// Goes on where a clean stop left off, if there was one and everything agrees with it.
-fn open_clean(disk: &dyn Disk, kind: &IndexKind, marker: Option<Clean>) -> Result<Option<Opened>, OpenError> {
+fn open_clean(
+    disk: &dyn Disk,
+    kind: &IndexKind,
+    marker: Option<&Clean>,
+) -> Result<Option<Opened>, OpenError> {
     let (IndexKind::Sled(root), Some(marker)) = (kind, marker) else { return Ok(None) };
-    let Some(journal) = resume(disk, &marker)? else {
+    let Some(journal) = resume(disk, marker)? else {
         log::warn!("the journal does not end where the last stop left it");
         return Ok(None);
     };

@@ -45,11 +45,13 @@ pub(in crate::meta) struct Header {
     pub(in crate::meta) first: u64,
     /// The sum of the line before that, in an earlier file.
     pub(in crate::meta) prev: Sum,
+    /// The last transaction that was in this file, durable, when it got its name.
+    pub(in crate::meta) durable: u64,
 }
 
 impl Header {
-    pub(in crate::meta) fn new(first: u64, prev: Sum) -> Self {
-        Self { journal: FORMAT, first, prev }
+    pub(in crate::meta) fn new(first: u64, prev: Sum, durable: u64) -> Self {
+        Self { journal: FORMAT, first, prev, durable }
     }
 }
 

@@ -149,10 +149,16 @@ pub(super) struct NewFile<'a> {
 const WRITE_SIZE_BYTES: usize = 256 * 1024;
 
 impl<'a> NewFile<'a> {
-    /// Begins a file that goes on behind transaction `before`, whose line's sum is `prev`.
-    pub(super) fn create(disk: &'a dyn Disk, number: u64, before: u64, prev: Sum) -> Result<Self, DiskError> {
+    /// Begins a file that goes on behind transaction `before`, whose line's sum is `prev`, and that will hold the
+    /// transactions up to `durable` when it is published.
+    pub(super) fn create(
+        disk: &'a dyn Disk,
+        number: u64,
+        (before, prev): (u64, Sum),
+        durable: u64,
+    ) -> Result<Self, DiskError> {
         let file = disk.create(&unfinished_path(number))?;
-        let (pending, _) = encode(&Header::new(before + 1, prev.clone()))
+        let (pending, _) = encode(&Header::new(before + 1, prev.clone(), durable))
             .map_err(|error| DiskError::new("render the header of", &journal_path(number), error))?;
         Ok(Self { disk, file, number, length: 0, pending, seq: before, sum: prev })
     }

@@ -32,6 +32,17 @@ crane_validates() {
     done
 }
 
+# Two builds that push the same layer at the same time; both must succeed.
+crane_pushes_twice_at_once() {
+    local first
+    run_crane push "$IMAGES/large" "$(crane_reference twice:first)" &
+    first=$!
+    run_crane push "$IMAGES/large" "$(crane_reference twice:second)"
+    wait "$first"
+    crane_pull twice:first "$DIGEST_LARGE"
+    crane_pull twice:second "$DIGEST_LARGE"
+}
+
 crane_pushes_a_docker_tarball() {
     run_crane push "$WORK/image.tar" "$(crane_reference tarball:v1)"
     run_crane validate --remote "$(crane_reference tarball:v1)"
@@ -116,6 +127,7 @@ checks_crane() {
     check "pulls the layer of 0 bytes back" crane_pull empty:v1 "$DIGEST_EMPTY"
     check "pushes a layer of 300 MB" crane_push large "$DIGEST_LARGE"
     check "pulls the 300 MB back unchanged" crane_pull large:v1 "$DIGEST_LARGE"
+    check "pushes the 300 MB twice at once" crane_pushes_twice_at_once
     check "pushes and pulls a docker tarball" crane_pushes_a_docker_tarball
     check "pushes to repositories named like the API" crane_pushes_to_odd_names
     check "validates what it pushed" crane_validates

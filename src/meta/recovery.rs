@@ -213,10 +213,16 @@ fn replay(
 /// Takes the files away that the new one replaces; a damaged one is kept under another name.
 fn retire(disk: &dyn Disk, files: &Files, newest: u64, survey: &Survey) -> Result<(), OpenError> {
     for number in &files.finished {
-        if *number == newest && survey.damaged {
-            disk.rename(&journal_path(*number), &damaged_path(*number))?;
+        let path = journal_path(*number);
+        // An older file is here only if a crash came before its recovery was done with it.
+        let damaged = match *number == newest {
+            true => survey.damaged,
+            false => self::survey(disk.open(&path)?.as_ref(), 0)?.damaged,
+        };
+        if damaged {
+            disk.rename(&path, &damaged_path(*number))?;
         } else {
-            disk.remove(&journal_path(*number))?;
+            disk.remove(&path)?;
         }
     }
     disk.sync_folder(Path::new(JOURNAL_FOLDER))?;

@@ -47,7 +47,10 @@ impl<B: AsyncBufRead + Unpin + Send> Source<B> {
             return Err(error);
         }
         // INVARIANT: a client that sends nothing holds no buffer.
-        if self.ended || self.limit == 0 || self.body.fill_buf().await?.is_empty() {
+        if self.ended || self.limit == 0 {
+            return Ok(None);
+        }
+        if self.body.fill_buf().await?.is_empty() {
             self.ended = true;
             return Ok(None);
         }

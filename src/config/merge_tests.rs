@@ -115,7 +115,11 @@ fn a_bad_value_is_refused_with_its_line_its_key_and_a_right_one() {
 fn a_limit_out_of_bounds_is_refused_with_its_bounds() {
     let cases = [
         ("connections = 0", "limits.connections: 0 is out", "at least 1 and at most 65536"),
-        ("manifest_bytes = \"1MiB\"", "limits.manifest_bytes: 1MiB is out", "at least 4MiB and at most 64MiB"),
+        (
+            "manifest_bytes = \"1MiB\"",
+            "limits.manifest_bytes: 1MiB is out",
+            "at least 4MiB and at most 64MiB",
+        ),
         ("upload_idle = \"59s\"", "limits.upload_idle: 59s is out", "at least 1m and at most 365d"),
         ("head_bytes = 1", "limits.head_bytes: 1B is out", "at least 8KiB and at most 1MiB"),
         ("head_time = \"0s\"", "limits.head_time: 0s is out", "at least 1s and at most 1h"),
@@ -139,7 +143,10 @@ fn a_file_that_is_no_toml_is_refused_with_its_line() {
 #[test]
 fn a_file_that_was_asked_for_and_is_not_there_is_an_error() {
     let error = Config::load(Some(Path::new("no/such/pulk.toml")), Overrides::default()).unwrap_err();
-    assert!(error.to_string().starts_with("cannot read the configuration file no/such/pulk.toml: "), "{error}");
+    assert!(
+        error.to_string().starts_with("cannot read the configuration file no/such/pulk.toml: "),
+        "{error}"
+    );
 }
 
 #[test]

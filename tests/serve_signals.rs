@@ -1,5 +1,7 @@
 //! How the real binary starts and stops, and how it says why it doesn't.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::path::Path;

@@ -47,9 +47,9 @@ pub(in crate::cli) struct Cli {
 pub(in crate::cli) enum Command {
     /// Run the registry until SIGTERM or SIGINT.
     ///
-    /// On the first signal pulk takes no new connections, lets requests in flight finish (for 30 seconds at most,
-    /// see `limits.stop_time`) and stops cleanly. On the second it stops at once; nothing that it has acknowledged
-    /// is lost by that either.
+    /// On the first signal pulk takes no new connections, lets requests in flight finish (for 30 seconds at
+    /// most, see `limits.stop_time`) and stops cleanly. On the second it stops at once; nothing that it has
+    /// acknowledged is lost by that either.
     #[command(after_help = EXAMPLES)]
     Serve(Settings),
 

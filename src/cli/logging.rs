@@ -55,7 +55,7 @@ mod tests {
     fn only_records_of_other_libraries_name_their_source() {
         assert_eq!(foreign_source("pulk::http"), None);
         assert_eq!(foreign_source("pulk"), None);
-        assert_eq!(foreign_source("sled::pagecache"), Some("sled::pagecache"));
+        assert_eq!(foreign_source("async_io::reactor"), Some("async_io::reactor"));
         assert_eq!(foreign_source("pulkinen"), Some("pulkinen"));
     }
 }

@@ -20,8 +20,8 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-// What each limit may be. The specification lets clients count on manifests of 4 MiB; one is held in memory whole,
-// which bounds it above. A head must hold a token, a path and what proxies add.
+// What each limit may be. The specification lets clients count on manifests of 4 MiB; one is held in memory
+// whole, which bounds it above. A head must hold a token, a path and what proxies add.
 const CONNECTIONS: RangeInclusive<u64> = 1..=65_536;
 const MANIFEST_SIZE: RangeInclusive<Size> = Size(4 * MIB)..=Size(64 * MIB);
 const UPLOAD_IDLE: RangeInclusive<Period> = Period(MINUTE)..=Period(365 * DAY);

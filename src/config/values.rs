@@ -24,7 +24,7 @@ pub(crate) fn log(text: &str) -> Result<String, String> {
     match env_filter::Builder::new().try_parse(text) {
         Ok(_) => Ok(text.to_owned()),
         Err(error) => Err(format!(
-            "\"{text}\" is not a log filter such as \"info\", \"debug\" or \"warn,pulk::meta=debug\" ({error})"
+            "\"{text}\" is not a log filter such as \"info\" or \"warn,pulk::meta=debug\" ({error})"
         )),
     }
 }

@@ -2,8 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::io::{BufRead, BufReader, Read};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 
@@ -33,6 +33,19 @@ impl Serving {
 
     fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    fn address(&self) -> &str {
+        self.first_line.trim_end().split_once("http://").unwrap().1
+    }
+
+    /// Reads log lines up to one that contains `text`.
+    fn read_until(&mut self, text: &str) {
+        let mut line = String::new();
+        while !line.contains(text) {
+            line.clear();
+            assert_ne!(self.log.read_line(&mut line).unwrap(), 0, "the log ended without {text:?}");
+        }
     }
 
     /// Waits for the end; returns the exit code and what was logged since the first line.
@@ -85,6 +98,30 @@ fn sigterm_and_sigint_stop_it_cleanly_with_exit_code_0() {
         assert_eq!(code, Some(0), "{log}");
         assert!(log.contains("stopped cleanly"), "{log}");
     }
+}
+
+#[test]
+fn a_second_signal_stops_it_at_once_though_a_request_is_in_flight() {
+    let folder = TempDir::new().unwrap();
+    let mut serving = Serving::start(folder.path());
+    let mut connection = TcpStream::connect(serving.address()).unwrap();
+    let digest = "0".repeat(64);
+    let head = format!(
+        "POST /v2/a/blobs/uploads/?digest=sha256:{digest} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\
+         Expect: 100-continue\r\n\r\n"
+    );
+    connection.write_all(head.as_bytes()).unwrap();
+    // The interim answer shows that the server has the head and waits for the body.
+    let mut answer = String::new();
+    BufReader::new(&connection).read_line(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 100"), "{answer}");
+
+    serving.signal(Signal::TERM);
+    serving.read_until("SIGTERM received");
+    serving.signal(Signal::INT);
+    let (code, log) = serving.end();
+    assert_eq!(code, Some(130), "{log}");
+    assert!(log.contains("stopping at once"), "{log}");
 }
 
 #[test]

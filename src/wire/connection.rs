@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
@@ -157,8 +157,8 @@ where
         if read == 0 { Err(NoHead::Over) } else { Ok(()) }
     }
 
-    /// Lets the application answer one request and sends the answer. Returns the reading half if the connection
-    /// is kept.
+    /// Lets the application answer one request and sends the answer. Returns the reading half if the
+    /// connection is kept.
     async fn exchange(&self, input: Input, head: Head) -> Option<Input> {
         let Head { mut request, framing, is_http_1_1, keep_alive, expects_continue } = head;
         let is_head = request.method() == Method::Head;
@@ -243,12 +243,22 @@ where
 
     /// Ends the connection in a way that lets the client read its answer.
     async fn end(&self, half: Half, client_may_send: bool) -> Option<Input> {
-        let is_all_read = match &half {
+        let is_all_read = match half {
             Half::Here(input) => input.buffer.is_empty(),
             Half::Back(source) => source.rest() == Some(0),
-            Half::Lent { .. } => {
-                abort(&self.socket);
-                return None;
+            Half::Lent { back, .. } => {
+                // The application still reads, beside its answer; when it does not end, its body ends instead.
+                let _ = self.socket.get_ref().shutdown(Shutdown::Write);
+                let is_back = async { back.recv().await.is_ok() };
+                let too_slow = async {
+                    Timer::after(self.limits.drain_time_max).await;
+                    false
+                };
+                if !is_back.or(too_slow).await {
+                    let _ = self.socket.get_ref().shutdown(Shutdown::Read);
+                    return None;
+                }
+                false
             }
         };
         // A client that asked for the end, and whose request is read, sends nothing that could be in the way.

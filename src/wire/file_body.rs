@@ -30,8 +30,8 @@ enum Turn {
 
 /// Sends the bytes of `body`, and counts in `sent` those that the socket took.
 ///
-/// The wait for a slow client lies between the turns at the disk, so it holds neither a permit nor a thread nor,
-/// with `sendfile`, a buffer.
+/// The wait for a slow client lies between the turns at the disk, so it holds neither a permit nor a thread,
+/// nor, with `sendfile`, a buffer.
 pub(super) async fn send_file(body: &FileBody, output: Output<'_>, sent: &mut u64) -> io::Result<()> {
     let mut offset = body.offset;
     let mut left = body.length;

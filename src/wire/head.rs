@@ -76,7 +76,7 @@ impl Head {
             framing,
             is_http_1_1,
             keep_alive: !understood.says_close && (is_http_1_1 || understood.says_keep_alive),
-            // RFC 9110 section 10.1.1: 1.0 knows no interim answers, and without a body there is nothing to expect.
+            // RFC 9110 section 10.1.1: without a body there is nothing to expect.
             expects_continue: understood.expects_continue && is_http_1_1 && framing != BodyFraming::None,
         })
     }
@@ -87,7 +87,8 @@ fn names_a_version(head: &[u8]) -> bool {
     let line = head.trim_ascii_start().split(|byte| *byte == b'\r').next().unwrap_or_default();
     let mut words = line.split(|byte| *byte == b' ');
     let version = words.nth(2).and_then(|word| word.strip_prefix(b"HTTP/")).unwrap_or_default();
-    let is_version = matches!(version, [major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit());
+    let is_version =
+        matches!(version, [major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit());
     is_version && words.next().is_none()
 }
 
@@ -138,10 +139,7 @@ fn ascii(value: &[u8]) -> String {
     value.iter().map(|byte| if byte.is_ascii() { char::from(*byte) } else { '?' }).collect()
 }
 
-fn understand<'a>(
-    headers: &'a [httparse::Header<'_>],
-    is_http_1_1: bool,
-) -> Result<Understood<'a>, Refusal> {
+fn understand<'a>(headers: &'a [httparse::Header<'_>], is_http_1_1: bool) -> Result<Understood<'a>, Refusal> {
     let mut understood = Understood::default();
     for header in headers {
         let name_is = |name: &str| header.name.eq_ignore_ascii_case(name);

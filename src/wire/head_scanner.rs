@@ -8,8 +8,8 @@ const REQUEST_LINE_REST_MAX_BYTES: usize = 64;
 
 /// Goes over a head once, however it is cut into packets.
 ///
-/// Readers of HTTP differ in what ends a line; a head is therefore refused unless each line ends in CR LF, and
-/// neither stands anywhere else.
+/// Readers of HTTP differ in what ends a line; a head is therefore refused unless each line ends in CR LF,
+/// and neither stands anywhere else.
 #[derive(Debug, Default)]
 pub(super) struct HeadScanner {
     scanned: usize,
@@ -32,7 +32,9 @@ impl HeadScanner {
             if self.take(*byte)? {
                 return Ok(Some(self.scanned));
             }
-            if self.lines == 0 && self.line_length > limits.target_size_max_bytes + REQUEST_LINE_REST_MAX_BYTES {
+            if self.lines == 0
+                && self.line_length > limits.target_size_max_bytes + REQUEST_LINE_REST_MAX_BYTES
+            {
                 return Err(Refusal::TargetTooLong);
             }
             // The request line is one of them.
@@ -51,7 +53,9 @@ impl HeadScanner {
                 self.end_line()
             }
             (true, _) => Err(Refusal::BadRequest("a line of the request's head has a carriage return alone")),
-            (false, b'\n') => Err(Refusal::BadRequest("a line of the request's head ends in a line feed alone")),
+            (false, b'\n') => {
+                Err(Refusal::BadRequest("a line of the request's head ends in a line feed alone"))
+            }
             (false, b'\r') => {
                 self.after_cr = true;
                 Ok(false)

@@ -79,8 +79,13 @@ impl Input {
         Self { socket, buffer: InputBuffer::default() }
     }
 
-    /// Reads more into the buffer, which takes `capacity` bytes if it is smaller; 0 means the client sends no more.
-    pub(super) fn poll_fill(&mut self, context: &mut Context<'_>, capacity: usize) -> Poll<io::Result<usize>> {
+    /// Reads more into the buffer, which takes `capacity` bytes if it is smaller; 0 means that the client
+    /// sends no more.
+    pub(super) fn poll_fill(
+        &mut self,
+        context: &mut Context<'_>,
+        capacity: usize,
+    ) -> Poll<io::Result<usize>> {
         let mut socket = &*self.socket;
         let read = Pin::new(&mut socket).poll_read(context, self.buffer.room(capacity));
         if let Poll::Ready(Ok(count)) = read {
@@ -89,7 +94,8 @@ impl Input {
         read
     }
 
-    /// Reads more into the buffer, which takes `capacity` bytes if it is smaller; 0 means the client sends no more.
+    /// Reads more into the buffer, which takes `capacity` bytes if it is smaller; 0 means that the client
+    /// sends no more.
     pub(super) async fn fill(&mut self, capacity: usize) -> io::Result<usize> {
         std::future::poll_fn(|context| self.poll_fill(context, capacity)).await
     }

@@ -106,8 +106,8 @@ impl Listener {
 /// Accepts connections and lets `app` answer their requests, until `stop` is given.
 ///
 /// Then no connection is accepted any more, idle ones are closed, and requests in flight are answered with
-/// `Connection: close`. What has not ended `stop_time_max` later is cut off. A panic in `app` is answered 500.
-/// A client that goes away does not end the work on its request.
+/// `Connection: close`. What has not ended `stop_time_max` later is cut off. A panic in `app` is answered
+/// 500. A client that goes away does not end the work on its request.
 pub async fn serve<A, F>(
     listener: Listener,
     app: A,

@@ -55,11 +55,6 @@ impl Refusal {
         }
     }
 
-    /// Returns the status it is answered with.
-    pub(super) fn status(self) -> StatusCode {
-        self.status_and_code().0
-    }
-
     /// Makes the answer, with an error body of the form that the OCI distribution specification asks for.
     pub(super) fn response(self) -> tide::http::Response {
         let (status, code) = self.status_and_code();

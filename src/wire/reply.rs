@@ -13,7 +13,7 @@ use super::sent::SentGuard;
 /// How much of a body is read and written at once.
 const PIECE_SIZE_BYTES: usize = 64 * 1024;
 
-/// Sends an answer and counts its body's bytes in `guard`. After an error the connection can't be used any more.
+/// Sends an answer and counts its body's bytes in `guard`. After an error the connection can't be used again.
 pub(super) async fn send(reply: Reply, output: Output<'_>, guard: &mut SentGuard) -> io::Result<()> {
     let Reply { head, payload, .. } = reply;
     match payload {
@@ -44,15 +44,7 @@ async fn send_sized(
     while left > 0 {
         let count = usize::try_from(left).unwrap_or(usize::MAX).min(PIECE_SIZE_BYTES);
         piece.resize(head_length + count, 0);
-        let mut read = 0;
-        while let Some(room) =
-            piece.get_mut(head_length + read..).filter(|room| !room.is_empty() && !is_worth_sending(read))
-        {
-            match body.read(room).await? {
-                0 => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the answer's body ended early")),
-                count => read += count,
-            }
-        }
+        let read = fill_piece(&mut body, &mut piece, head_length).await?;
         piece.truncate(head_length + read);
         let mut written = 0;
         let result = output.write_all(&piece, false, &mut written).await;
@@ -65,9 +57,22 @@ async fn send_sized(
     Ok(())
 }
 
-/// A piece is filled up to this point before it is written, so that a body that comes in drops is not sent so.
-fn is_worth_sending(read: usize) -> bool {
-    read >= PIECE_SIZE_BYTES / 2
+/// Reads into `piece` from `start` on, until it is full or the body has to wait while there is something to
+/// send. Returns how much was read.
+async fn fill_piece(body: &mut Body, piece: &mut [u8], start: usize) -> io::Result<usize> {
+    let mut end = start;
+    while let Some(room) = piece.get_mut(end..).filter(|room| !room.is_empty()) {
+        let count = match smol::future::poll_once(body.read(room)).await {
+            Some(read) => read?,
+            None if end > 0 => break,
+            None => body.read(room).await?,
+        };
+        if count == 0 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the answer's body ended early"));
+        }
+        end += count;
+    }
+    Ok(end - start)
 }
 
 /// How the pieces of a body of unknown length are told apart from what follows.

@@ -81,7 +81,7 @@ impl Reply {
         };
         let close = to.close || asks_to_close(&response) || matches!(payload, Payload::UntilClose(_));
         let is_chunked = matches!(payload, Payload::Chunked(_));
-        let head = head(&response, Framed { length, is_chunked, close, is_http_1_1: to.is_http_1_1 })?;
+        let head = head(&response, &Framed { length, is_chunked, close, is_http_1_1: to.is_http_1_1 })?;
         Ok(Self { head, payload, close })
     }
 }
@@ -94,10 +94,11 @@ struct Framed {
     is_http_1_1: bool,
 }
 
-fn head(response: &Response, framed: Framed) -> Result<Vec<u8>, BadHeader> {
+fn head(response: &Response, framed: &Framed) -> Result<Vec<u8>, BadHeader> {
     let status = response.status();
     let mut head = Vec::with_capacity(512);
-    // Writing into memory does not fail. A server's version is its own, whatever the client's: RFC 9110 section 2.5.
+    // Writing into memory does not fail. The version is the server's own, whatever the client's: RFC 9110
+    // section 2.5.
     let _ = write!(head, "HTTP/1.1 {} {}\r\n", u16::from(status), status.canonical_reason());
     for (name, values) in response.iter() {
         if is_of_transport(name.as_str()) {
@@ -155,9 +156,9 @@ fn said_length(response: &Response) -> Option<u64> {
 
 fn asks_to_close(response: &Response) -> bool {
     response.header("Connection").is_some_and(|values| {
-        values.iter().any(|value| {
-            value.as_str().split(',').any(|token| token.trim().eq_ignore_ascii_case("close"))
-        })
+        values
+            .iter()
+            .any(|value| value.as_str().split(',').any(|token| token.trim().eq_ignore_ascii_case("close")))
     })
 }
 

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::http::{OnSent, Sent};
 
-/// Calls an [`OnSent`] exactly once, when it is dropped: whether the answer went out, failed, or was given up.
+/// Calls an [`OnSent`] exactly once, when it is dropped: whether the answer went out, failed or was given up.
 pub(super) struct SentGuard {
     on_sent: Option<OnSent>,
     /// What will be reported.

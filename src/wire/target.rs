@@ -32,7 +32,10 @@ pub(super) fn parse_target(target: &str) -> Result<Target<'_>, Refusal> {
         Some(rest) => {
             let split = rest.find(['/', '?']).unwrap_or(rest.len());
             let (host, path_and_query) = rest.split_at(split);
-            Target { host: Some(host), path_and_query: if split == rest.len() { "/" } else { path_and_query } }
+            Target {
+                host: Some(host),
+                path_and_query: if split == rest.len() { "/" } else { path_and_query },
+            }
         }
     };
     if !parsed.path_and_query.starts_with('/') {
@@ -139,8 +142,22 @@ mod tests {
     #[test]
     fn ambiguous_targets_are_refused() {
         for target in [
-            "*", "a.example:443", "v2/", "http://a.example?x", "/a#b", "/a\\b", "/a/../b", "/a/./b", "/a/..",
-            "/%2e%2E/b", "/.%2e/", "/a\u{e9}", "/a b", "ftp://a.example/", "?a", "",
+            "*",
+            "a.example:443",
+            "v2/",
+            "http://a.example?x",
+            "/a#b",
+            "/a\\b",
+            "/a/../b",
+            "/a/./b",
+            "/a/..",
+            "/%2e%2E/b",
+            "/.%2e/",
+            "/a\u{e9}",
+            "/a b",
+            "ftp://a.example/",
+            "?a",
+            "",
         ] {
             assert!(parse_target(target).is_err(), "{target}");
         }
@@ -152,8 +169,21 @@ mod tests {
             assert!(url(Some(host), "/").is_ok(), "{host}");
         }
         for host in [
-            "", ":80", "a b", "a,b", "a@b", "a/b", "[::1", "[::g]", "[::1]x", "a:b", "a:99999", "a:1:2", "1.2.3.999",
-            "%61", "a?b",
+            "",
+            ":80",
+            "a b",
+            "a,b",
+            "a@b",
+            "a/b",
+            "[::1",
+            "[::g]",
+            "[::1]x",
+            "a:b",
+            "a:99999",
+            "a:1:2",
+            "1.2.3.999",
+            "%61",
+            "a?b",
         ] {
             assert!(url(Some(host), "/").is_err(), "{host}");
         }

@@ -1,6 +1,8 @@
 //! Answers, over a socket.
 
-use super::server::TestServer;
+use super::server::{TestServer, Told};
+use crate::http::Sent;
+use crate::wire::WireLimits;
 
 #[test]
 fn a_body_of_unknown_length_goes_out_in_chunks() {
@@ -117,4 +119,32 @@ fn a_panic_is_answered_500_and_harms_no_other_connection() {
     assert!(all.starts_with("HTTP/1.1 500 "), "{all}");
     assert_eq!(other.get("/hello").text(), "hello");
     assert_eq!(server.connect().get("/hello").text(), "hello");
+}
+
+#[test]
+fn a_tide_application_can_be_served() {
+    let told = Told::default();
+    let telling = told.clone();
+    let mut tide = tide::new();
+    tide.at("/v2/*rest").put(move |mut request: tide::Request<()>| {
+        let on_sent = telling.on_sent();
+        async move {
+            let rest = request.param("rest")?.to_owned();
+            let body = request.body_string().await?;
+            let mut response = tide::Response::new(201);
+            response.set_body(format!("{rest}: {body}"));
+            response.insert_ext(on_sent);
+            Ok(response)
+        }
+    });
+    let server = TestServer::with(WireLimits::default(), move |request| {
+        let tide = tide.clone();
+        async move { tide.respond(request).await.unwrap() }
+    });
+    let mut client = server.connect();
+    client.send("PUT /v2/a/b?x HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody");
+    let answer = client.answer();
+    assert_eq!((answer.status, answer.text()), (201, "a/b: body"));
+    assert_eq!(told.wait(1), [Sent { bytes_in: 4, bytes_out: 9, complete: true }]);
+    assert_eq!(client.get("/v2/a").status, 405);
 }

@@ -5,6 +5,7 @@ use crate::wire::head::{BodyFraming, Head};
 use crate::wire::head_scanner::HeadScanner;
 use crate::wire::limits::WireLimits;
 use crate::wire::refusal::Refusal;
+use tide::http::headers::HeaderValue;
 use tide::http::{Method, StatusCode};
 
 fn parse(head: &str) -> Result<Head, Refusal> {
@@ -19,7 +20,7 @@ fn with(headers: &str) -> Result<Head, Refusal> {
 }
 
 fn status(result: Result<Head, Refusal>) -> Option<u16> {
-    result.err().map(|refusal| u16::from(refusal.status()))
+    result.err().map(|refusal| u16::from(refusal.response().status()))
 }
 
 #[test]
@@ -37,7 +38,7 @@ fn a_head_becomes_a_request() {
     let target = request.ext().get::<RawTarget>().unwrap();
     assert_eq!(target.path(), "/v2/a%2Fb/blobs/uploads/1");
     assert_eq!(target.query(), Some("x=%20a+b&y"));
-    let accepted: Vec<&str> = request.header("Accept").unwrap().iter().map(|value| value.as_str()).collect();
+    let accepted: Vec<&str> = request.header("Accept").unwrap().iter().map(HeaderValue::as_str).collect();
     assert_eq!(accepted, ["a", "b"]);
     assert_eq!(request.header("X-Empty").unwrap().as_str(), "");
     assert_eq!(request.header("User-Agent").unwrap().as_str(), "caf??");

@@ -43,7 +43,8 @@ fn a_body_that_is_not_read_does_not_become_the_next_request() {
     ));
     assert_eq!(client.answer().status, 403);
     client.send(format!(
-        "POST /ignore HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{smuggled}\r\n0\r\n\r\n",
+        "POST /ignore HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\
+         {:x}\r\n{smuggled}\r\n0\r\n\r\n",
         smuggled.len()
     ));
     assert_eq!(client.answer().status, 403);
@@ -76,7 +77,11 @@ fn targets_reach_the_application_as_sent() {
 fn requests_that_can_be_read_in_two_ways_are_refused_and_end_the_connection() {
     let server = TestServer::start();
     for (request, status) in [
-        ("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG", 400),
+        (
+            "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n\
+             0\r\n\r\nG",
+            400,
+        ),
         ("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501),
         ("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400),
         ("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\na", 400),
@@ -156,7 +161,10 @@ fn a_body_cut_short_is_an_error_and_still_answered() {
         client.socket.shutdown(Shutdown::Write).unwrap();
         let all = client.rest();
         assert!(all.starts_with("HTTP/1.1 400 "), "{all}");
-        assert!(all.contains("Connection: close") && all.ends_with("the request's body ended early"), "{all}");
+        assert!(
+            all.contains("Connection: close") && all.ends_with("the request's body ended early"),
+            "{all}"
+        );
     }
 }
 
@@ -165,7 +173,8 @@ fn broken_chunks_are_an_error_and_end_the_connection() {
     let server = TestServer::start();
     for body in ["g\r\n", "5\nhello\r\n0\r\n\r\n", "10000000000000000\r\n", "5\r\nhello0\r\n\r\n", "-1\r\n"] {
         let all = server.ask(format!(
-            "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{body}GET /hello HTTP/1.1\r\n"
+            "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\
+             {body}GET /hello HTTP/1.1\r\n"
         ));
         assert!(all.starts_with("HTTP/1.1 400 ") && all.contains("failed: the chunks"), "{body:?}: {all}");
         assert_eq!(all.matches("HTTP/1.1").count(), 1, "{all}");
@@ -198,9 +207,8 @@ fn continue_is_sent_when_the_body_is_first_read() {
 #[test]
 fn no_continue_is_sent_when_the_body_is_not_wanted() {
     let server = TestServer::start();
-    let all = server.ask(
-        "PUT /ignore HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n",
-    );
+    let all =
+        server.ask("PUT /ignore HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
     assert!(all.starts_with("HTTP/1.1 403 ") && all.contains("Connection: close\r\n"), "{all}");
 }
 

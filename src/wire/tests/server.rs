@@ -241,14 +241,15 @@ impl Told {
         }))
     }
 
-    /// Waits for the first report.
-    pub(super) fn wait(&self) -> Sent {
+    /// Waits for so many reports, and returns all there are: an answer can arrive before its report is made.
+    pub(super) fn wait(&self, count: usize) -> Vec<Sent> {
         let reports = self.0.0.lock().unwrap();
-        let (reports, _) =
-            self.0.1.wait_timeout_while(reports, HANG_TIME, |reports| reports.is_empty()).unwrap();
-        *reports.first().expect("a report")
+        let is_missing = |reports: &mut Vec<Sent>| reports.len() < count;
+        let (reports, _) = self.0.1.wait_timeout_while(reports, HANG_TIME, is_missing).unwrap();
+        reports.clone()
     }
 
+    /// Returns the reports there are.
     pub(super) fn all(&self) -> Vec<Sent> {
         self.0.0.lock().unwrap().clone()
     }

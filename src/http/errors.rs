@@ -181,7 +181,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::spec::{Digest, DigestError};
+    use crate::spec::{Digest, DigestError, Manifest};
 
     fn digest() -> Digest {
         format!("sha256:{}", "0".repeat(64)).parse().unwrap()
@@ -199,6 +199,7 @@ mod tests {
     /// E6: the whole table of the registry's failures.
     #[test]
     fn every_failure_has_its_status_and_its_code() {
+        let not_json = Manifest::parse(b"not JSON", None).unwrap_err();
         let malformed = DigestError::Malformed("x".to_owned());
         let mismatch = RegistryError::DigestMismatch { said: digest(), actual: digest() };
         let table = [
@@ -212,6 +213,7 @@ mod tests {
             (RegistryError::SizeInvalid { said: 1, got: 0 }, 400, ErrorCode::SizeInvalid),
             (RegistryError::DigestInvalid(malformed), 400, ErrorCode::DigestInvalid),
             (mismatch, 400, ErrorCode::DigestInvalid),
+            (RegistryError::ManifestInvalid(not_json), 400, ErrorCode::ManifestInvalid),
             (RegistryError::ManifestTooLarge { max: 1 }, 413, ErrorCode::SizeInvalid),
             (RegistryError::ManifestBlobUnknown(digest()), 400, ErrorCode::ManifestBlobUnknown),
             (RegistryError::TooManyTags { count: 101, max: 100 }, 414, ErrorCode::TagInvalid),
@@ -231,24 +233,35 @@ mod tests {
         }
     }
 
-    /// E6: the table of the codes.
+    /// E6: the whole table of the codes.
     #[test]
     fn every_code_has_its_status() {
-        for (code, status) in [
+        let table = [
+            (ErrorCode::BlobUnknown, 404),
+            (ErrorCode::BlobUploadInvalid, 400),
+            (ErrorCode::BlobUploadUnknown, 404),
+            (ErrorCode::DigestInvalid, 400),
+            (ErrorCode::ManifestBlobUnknown, 400),
+            (ErrorCode::ManifestInvalid, 400),
+            (ErrorCode::ManifestUnknown, 404),
+            (ErrorCode::NameInvalid, 400),
+            (ErrorCode::NameUnknown, 404),
+            (ErrorCode::SizeInvalid, 400),
             (ErrorCode::Unauthorized, 401),
             (ErrorCode::Denied, 403),
             (ErrorCode::Unsupported, 405),
             (ErrorCode::TooManyRequests, 429),
-            (ErrorCode::RangeInvalid, 416),
-            (ErrorCode::NameInvalid, 400),
             (ErrorCode::TagInvalid, 400),
             (ErrorCode::PaginationNumberInvalid, 400),
-            (ErrorCode::ManifestInvalid, 400),
-            (ErrorCode::ManifestUnknown, 404),
-            (ErrorCode::NameUnknown, 404),
+            (ErrorCode::RangeInvalid, 416),
+            (ErrorCode::Unavailable, 503),
             (ErrorCode::Unknown, 500),
-        ] {
-            assert_eq!(status_of_code(code) as u16, status, "{code:?}");
+        ];
+        for (code, status) in table {
+            assert_eq!(Failure::of(code, "").status() as u16, status, "{code:?}");
+        }
+        for code in ErrorCode::ALL {
+            assert!(table.iter().any(|(told, _)| told == code), "{code:?} is not in the table");
         }
     }
 

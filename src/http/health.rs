@@ -27,20 +27,20 @@ pub(super) fn ready(health: &Health) -> Response {
 mod tests {
     use super::*;
 
-    fn answer(health: Health) -> (u16, String) {
-        let mut response = ready(&health);
+    fn answer(health: &Health) -> (u16, String) {
+        let mut response = ready(health);
         (response.status() as u16, smol::block_on(response.body_string()).unwrap())
     }
 
     #[test]
     fn a_ready_registry_says_ok() {
-        assert_eq!(answer(Health { ready: true, reasons: Vec::new() }), (200, "ok\n".to_owned()));
+        assert_eq!(answer(&Health { ready: true, reasons: Vec::new() }), (200, "ok\n".to_owned()));
     }
 
     #[test]
     fn a_registry_that_takes_no_writes_says_why() {
         let reasons = vec!["the journal could not be synced".to_owned(), "no space left".to_owned()];
-        let (status, text) = answer(Health { ready: false, reasons });
+        let (status, text) = answer(&Health { ready: false, reasons });
         assert_eq!(status, 503);
         assert_eq!(text, "the journal could not be synced\nno space left\n");
     }

@@ -11,7 +11,7 @@ use crate::http::conditions;
 use crate::http::errors::Failure;
 use crate::http::render;
 use crate::http::route;
-use crate::registry::{PutManifest, PutTarget, RegistryError};
+use crate::registry::{Condition, PutManifest, PutTarget, RegistryError};
 use crate::spec::{ErrorCode, Reference, RepoName, Tag};
 
 /// How many tags one push may set (W11).
@@ -60,6 +60,11 @@ pub(super) async fn push(call: &mut Call, repo: &RepoName, reference: &str) -> R
 
 /// Answers DELETE: of a tag only the tag goes, of a digest every tag of it goes too (D1, D2).
 pub(super) async fn delete(call: &Call, repo: &RepoName, reference: &str) -> Result<Response, Failure> {
+    // The writer decides no conditions here, and one that is not kept is worse than one that is refused.
+    if conditions::of_change(call)? != Condition::Always {
+        let message = "a deletion takes neither If-Match nor If-None-Match";
+        return Err(Failure::new(StatusCode::BadRequest, ErrorCode::Unsupported, message));
+    }
     match existing(reference)? {
         Reference::Tag(tag) => call.registry().delete_tag(repo, &tag).await?,
         Reference::Digest(digest) => call.registry().delete_manifest(repo, &digest).await?,

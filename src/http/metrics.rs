@@ -145,18 +145,18 @@ impl Collector for Store {
 fn encode_totals(totals: &Totals, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
     let Totals { blobs, blob_bytes, uploads, syncs, sync_nanoseconds } = *totals;
     let gauges = [
-        ("blobs", "Blobs that are stored, manifests among them", None, blobs),
-        ("blobs_stored", "Bytes of the blobs that are stored", Some(&Unit::Bytes), blob_bytes),
-        ("uploads_in_flight", "Upload sessions that have begun and not ended", None, uploads),
+        ("blobs", "Blobs that are stored, manifests among them.", None, blobs),
+        ("blobs_stored", "Bytes of the blobs that are stored.", Some(&Unit::Bytes), blob_bytes),
+        ("uploads_in_flight", "Upload sessions that have begun and not ended.", None, uploads),
     ];
     for (name, help, unit, value) in gauges {
         let descriptor = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
         ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(descriptor)?;
     }
-    let help = "Files and folders that were synced";
+    let help = "Files and folders that were synced.";
     let descriptor = encoder.encode_descriptor("disk_syncs", help, None, MetricType::Counter)?;
     ConstCounter::new(syncs).encode(descriptor)?;
-    let help = "Time that syncing took";
+    let help = "Time that syncing took.";
     let descriptor =
         encoder.encode_descriptor("disk_sync", help, Some(&Unit::Seconds), MetricType::Counter)?;
     ConstCounter::new(sync_nanoseconds as f64 / NANOSECONDS_PER_SECOND).encode(descriptor)

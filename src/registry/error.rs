@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::blobs::BlobError;
-use crate::meta::MetaError;
+use crate::meta::{DecideError, IndexError, MetaError, Refusal};
 use crate::spec::{Digest, DigestError, ErrorCode, ManifestError, RepoName, Tag};
 
 /// Why an operation was refused or could not be done; nothing of it is half done then.
@@ -119,11 +119,24 @@ impl RegistryError {
 
 impl From<BlobError> for RegistryError {
     fn from(error: BlobError) -> Self {
-        match &error {
+        match error {
+            BlobError::Mismatch { said, actual } => Self::DigestMismatch { said, actual },
             BlobError::Disk(disk) if disk.is_full() => Self::NoSpace,
-            _ => {
+            BlobError::Disk(_) | BlobError::UploadDamaged { .. } => {
                 log::error!("{error}");
                 Self::Internal("the registry's disk failed; its log says more".to_owned())
+            }
+        }
+    }
+}
+
+impl From<IndexError> for RegistryError {
+    fn from(error: IndexError) -> Self {
+        match error {
+            IndexError::Closed => Self::Unavailable("the registry is stopping".to_owned()),
+            IndexError::Storage(_) | IndexError::Row { .. } => {
+                log::error!("{error}");
+                Self::Internal("the registry's index failed; its log says more".to_owned())
             }
         }
     }
@@ -132,14 +145,38 @@ impl From<BlobError> for RegistryError {
 impl From<MetaError> for RegistryError {
     fn from(error: MetaError) -> Self {
         match error {
-            MetaError::Refused(refused) => *refused,
+            MetaError::Refused(refusal) => refusal.into(),
             MetaError::Poisoned(why) => Self::Unavailable(why),
             MetaError::Stopped => Self::Unavailable("the registry is stopping".to_owned()),
             MetaError::NoSpace => Self::NoSpace,
-            other => {
-                log::error!("{other}");
-                Self::Internal("the registry's index failed; its log says more".to_owned())
+            MetaError::Index(error) => error.into(),
+            MetaError::Failed(why) => {
+                log::error!("{why}");
+                Self::Internal("the registry's journal failed; its log says more".to_owned())
             }
+        }
+    }
+}
+
+impl From<DecideError> for RegistryError {
+    fn from(error: DecideError) -> Self {
+        match error {
+            DecideError::Refused(refusal) => refusal.into(),
+            DecideError::Index(error) => error.into(),
+        }
+    }
+}
+
+impl From<Refusal> for RegistryError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NameUnknown(repo) => Self::NameUnknown(repo),
+            Refusal::ManifestUnknown(digest) => Self::ManifestUnknown(digest.into()),
+            Refusal::TagUnknown(tag) => Self::TagUnknown(tag),
+            Refusal::BlobUnknown(digest) => Self::BlobUnknown(digest.into()),
+            Refusal::UploadUnknown => Self::UploadUnknown,
+            Refusal::ReferenceUnknown(digest) => Self::ManifestBlobUnknown(digest),
+            Refusal::ConditionFailed(why) => Self::ConditionFailed(why),
         }
     }
 }

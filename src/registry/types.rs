@@ -1,11 +1,8 @@
 //! What goes into the registry's operations and what comes out of them.
 
-use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 
-use uuid::Uuid;
-
+pub use crate::meta::{Condition, UploadId};
 use crate::spec::{ContentDigest, ContentRange, Digest, MediaType, Referrer, Tag};
 
 /// A manifest as it was pushed.
@@ -44,22 +41,6 @@ pub enum PutTarget {
     },
 }
 
-/// A condition on what the target named before (RFC 9110, section 13.1).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Condition {
-    /// None.
-    #[default]
-    Always,
-    /// `If-Match: *`: the target must exist.
-    Exists,
-    /// `If-None-Match: *`: the target must not exist.
-    Absent,
-    /// `If-Match: "<digest>", …`: the target must name one of these.
-    Matches(Vec<Digest>),
-    /// `If-None-Match: "<digest>", …`: the target must name none of these.
-    MatchesNone(Vec<Digest>),
-}
-
 /// A manifest to store.
 #[derive(Debug, Clone)]
 pub struct PutManifest {
@@ -82,31 +63,6 @@ pub struct PutManifestOutcome {
     pub subject: Option<Digest>,
     /// The tags that were set by `?tag=`, for the `OCI-Tag` header.
     pub tags: Vec<Tag>,
-}
-
-/// The name of an upload session, unguessable and bound to one repository.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct UploadId(Uuid);
-
-impl UploadId {
-    /// Makes a new one.
-    pub(crate) fn random() -> Self {
-        Self(Uuid::new_v4())
-    }
-}
-
-impl fmt::Display for UploadId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.as_hyphenated().fmt(formatter)
-    }
-}
-
-impl FromStr for UploadId {
-    type Err = uuid::Error;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Uuid::parse_str(text).map(Self)
-    }
 }
 
 /// A request's part of an upload: a `PATCH`, or the end of a `PUT`.

@@ -1,4 +1,4 @@
-"""Judges one run of the conformance suite from its JUnit report, and prints what a person needs to know of it.
+"""Judges one run of the conformance suite from its JUnit report, and prints what a person has to know.
 
 Exit code 0: every test passed, or was skipped as expected. 1: anything else. The suite's own exit code cannot
 tell: it is 0 for a run whose configuration could not be loaded, and 0 for skipped tests.
@@ -52,7 +52,7 @@ def parse_arguments():
 
 
 def read_report(path):
-    """Returns the report's cases and the configuration that the suite ran with; nothing where it wrote none."""
+    """Returns the report's cases, the suite's configuration lines, and what kept it from being read."""
     try:
         root = ElementTree.parse(path).getroot()
     except (OSError, ElementTree.ParseError) as problem:

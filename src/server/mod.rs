@@ -10,7 +10,6 @@ pub use start_error::StartError;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use smol::{Executor, Task};
 

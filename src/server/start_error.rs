@@ -80,7 +80,9 @@ impl StartError {
             OpenError::Newer { found, known } => Self::NewerFormat { folder, found, known },
             OpenError::Filesystems => Self::SplitFilesystems { folder },
             OpenError::Lock(LockError::Disk(source)) => Self::NotWritable { folder, source },
-            OpenError::Disk(source) if cannot_be_written(source.kind()) => Self::NotWritable { folder, source },
+            OpenError::Disk(source) if cannot_be_written(source.kind()) => {
+                Self::NotWritable { folder, source }
+            }
             OpenError::Thread(source) => Self::Thread(source),
             source @ (OpenError::Format(_)
             | OpenError::Disk(_)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use smol::Executor;
-use smol::channel::{Receiver, Sender, bounded};
+use smol::channel::{Receiver, RecvError, Sender, bounded};
 
 /// Threads that run an executor until this is dropped.
 #[derive(Debug)]
@@ -41,7 +41,6 @@ impl Threads {
 }
 
 fn run(executor: &Executor<'static>, stopped: &Receiver<()>) {
-    // Nothing is ever sent: the channel is closed when it is time.
-    let ended = smol::block_on(executor.run(stopped.recv()));
-    drop(ended);
+    // Nothing is ever sent: the channel is closed when it is time, and that ends the wait.
+    let _: Result<(), RecvError> = smol::block_on(executor.run(stopped.recv()));
 }

@@ -42,13 +42,24 @@ stop_pulk() {
     return "$code"
 }
 
+# Ends the server at once, as a crash would.
+kill_pulk() {
+    [ -n "$PULK_PID" ] || return 0
+    local pid=$PULK_PID
+    PULK_PID=""
+    kill -KILL "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
+}
+
 # Runs a network install; once more if it fails the first time.
 retry_once() {
     "$@" || { echo "once more: $*" >&2; sleep 3; "$@"; }
 }
 
+# A script that has more to end defines before_end; it runs while $WORK is still there.
 end_of_script() {
     local code=$?
+    if declare -F before_end >/dev/null; then before_end || true; fi
     [ -z "$PULK_PID" ] || kill -KILL "$PULK_PID" 2>/dev/null || true
     rm -rf "$WORK" || true
     exit "$code"

@@ -2,6 +2,7 @@
 
 mod args;
 mod logging;
+mod options;
 mod serve;
 
 use std::fmt::Display;

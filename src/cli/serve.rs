@@ -7,9 +7,10 @@ use log::{error, info, warn};
 use smol::future;
 use smol::stream::StreamExt;
 
+use crate::cli::options::server_options;
 use crate::cli::{failed, logging};
 use crate::config::Config;
-use crate::server::{Server, ServerOptions};
+use crate::server::Server;
 
 /// What a shell adds to a signal's number in the exit code of what the signal ended.
 const SIGNAL_EXIT_BASE: u8 = 128;
@@ -26,7 +27,7 @@ pub(in crate::cli) fn serve(config: &Config) -> ExitCode {
 }
 
 async fn run(config: &Config, signals: &mut Signals) -> ExitCode {
-    let started = match until_signal(Server::start(options(config)), signals).await {
+    let started = match until_signal(Server::start(server_options(config)), signals).await {
         Outcome::Done(started) => started,
         Outcome::Signal(signal) => at_once(signal, "before it was ready"),
     };
@@ -38,7 +39,7 @@ async fn run(config: &Config, signals: &mut Signals) -> ExitCode {
 
     let signal = next(signals).await;
     info!("{} received: no new connections, requests in flight may finish", name(signal));
-    match until_signal(running.stop(config.limits.stop_time), signals).await {
+    match until_signal(running.stop(), signals).await {
         Outcome::Done(Ok(())) => {
             info!("stopped cleanly");
             ExitCode::SUCCESS
@@ -48,23 +49,6 @@ async fn run(config: &Config, signals: &mut Signals) -> ExitCode {
             ExitCode::FAILURE
         }
         Outcome::Signal(signal) => at_once(signal, "without waiting for requests in flight"),
-    }
-}
-
-/// Hands the configuration to the server, which knows nothing of files and flags.
-fn options(config: &Config) -> ServerOptions {
-    ServerOptions {
-        data: config.data.clone(),
-        listen: config.listen,
-        ephemeral: config.ephemeral,
-        sparse_indexes: config.sparse_indexes,
-        connections: config.limits.connections,
-        manifest_bytes: config.limits.manifest_bytes,
-        upload_idle: config.limits.upload_idle,
-        head_bytes: config.limits.head_bytes,
-        head_time: config.limits.head_time,
-        keep_alive: config.limits.keep_alive,
-        body_progress: config.limits.body_progress,
     }
 }
 

@@ -76,9 +76,9 @@ impl Default for Limits {
             connections: 1024,
             manifest_bytes: 4 * 1024 * 1024,
             upload_idle: Duration::from_secs(24 * 60 * 60),
-            head_bytes: 64 * 1024,
-            head_time: Duration::from_secs(30),
-            keep_alive: Duration::from_secs(90),
+            head_bytes: 32 * 1024,
+            head_time: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(75),
             body_progress: Duration::from_secs(60),
             stop_time: Duration::from_secs(30),
         }

@@ -1,20 +1,30 @@
 //! The few disk operations that everything durable goes through.
 //!
-//! All paths are relative to the data directory. There is a real disk ([`RealDisk`]), one that keeps everything
-//! in memory ([`MemoryDisk`]), and [`MeteredDisk`], which counts what another disk is asked to do.
+//! All paths are relative to the data directory. There is a real disk ([`RealDisk`]), one that keeps
+//! everything in memory ([`MemoryDisk`]), and [`MeteredDisk`], which counts what another disk is asked to do.
 //!
 //! What a caller may rely on, and nothing more: bytes written to a file are durable after [`DiskFile::sync`];
-//! a name made by [`Disk::create`], [`Disk::rename`] or [`Disk::create_folder`], and the absence of one removed
-//! by [`Disk::remove`], is durable after [`Disk::sync_folder`] of the folder that holds it.
+//! a name made by [`Disk::create`], [`Disk::rename`] or [`Disk::create_folder`], and the absence of one
+//! removed by [`Disk::remove`], is durable after [`Disk::sync_folder`] of the folder that holds it.
 
 mod error;
+mod filesystem;
+mod lock;
 mod memory;
 mod metered;
+mod names;
+mod pages;
+mod path;
 mod real;
+mod real_file;
+#[cfg(test)]
+mod tests;
 
 pub use error::DiskError;
+pub use filesystem::same_filesystem;
+pub use lock::{DirectoryLock, LockError};
 pub use memory::MemoryDisk;
-pub use metered::{DiskCounters, MeteredDisk};
+pub use metered::{DiskCounters, DiskSnapshot, MeteredDisk};
 pub use real::RealDisk;
 
 use std::os::fd::BorrowedFd;
@@ -70,7 +80,8 @@ pub trait DiskFile: Send + Sync + std::fmt::Debug + 'static {
     /// Writes all of `bytes` at `offset`. After an error any part of them may have been written.
     fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), DiskError>;
 
-    /// Makes the file's bytes and its length durable. After an error nothing may be concluded from a second try.
+    /// Makes the file's bytes and its length durable. After an error nothing may be concluded from a second
+    /// try.
     fn sync(&self) -> Result<(), DiskError>;
 
     /// Cuts the file, or extends it with zeroes, to `length` bytes.

@@ -13,14 +13,14 @@ const WRITES_AT_ONCE_MAX: usize = 16;
 /// Bounds the threads that wait for the disk. Reads and writes hold permits of different kinds, so that neither
 /// can starve the other, and requests that need no disk wait for neither.
 #[derive(Debug)]
-pub struct Door {
+pub(super) struct Door {
     reads: Arc<Semaphore>,
     writes: Arc<Semaphore>,
 }
 
 impl Door {
     /// Makes a door with all its permits free.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             reads: Arc::new(Semaphore::new(READS_AT_ONCE_MAX)),
             writes: Arc::new(Semaphore::new(WRITES_AT_ONCE_MAX)),
@@ -28,28 +28,19 @@ impl Door {
     }
 
     /// Runs a read on a thread that may block.
-    pub async fn read<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+    pub(super) async fn read<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
         pass(&self.reads, work).await
     }
 
     /// Runs a write on a thread that may block.
-    pub async fn write<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+    pub(super) async fn write<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
         pass(&self.writes, work).await
-    }
-}
-
-impl Default for Door {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
 /// The permit goes with the work, not with the future: a caller that gives up leaves its work running, and that
 /// work still counts.
-async fn pass<T: Send + 'static>(
-    permits: &Arc<Semaphore>,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> T {
+async fn pass<T: Send + 'static>(permits: &Arc<Semaphore>, work: impl FnOnce() -> T + Send + 'static) -> T {
     let permit = permits.acquire_arc().await;
     smol::unblock(move || {
         let done = work();

@@ -2,19 +2,23 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use crate::disk::{DiskError, LockError};
+use crate::registry::OpenError;
+use crate::wire::BindError;
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
     /// The address can't be listened on.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("{source}")]
     Listen {
         /// The address that was asked for.
         address: SocketAddr,
-        /// What the system said.
-        source: io::Error,
+        /// Why not.
+        source: BindError,
     },
 
     /// Another process uses the data directory.
@@ -31,8 +35,8 @@ pub enum StartError {
     NotWritable {
         /// The data directory.
         folder: PathBuf,
-        /// What the system said.
-        source: io::Error,
+        /// What could not be done.
+        source: DiskError,
     },
 
     /// An upload could not become a blob by a rename.
@@ -54,22 +58,46 @@ pub enum StartError {
     },
 
     /// What lies in the data directory could not be opened.
-    #[error("cannot open the data directory {}: {reason}", folder.display())]
+    #[error("cannot open the data directory {}: {source}", folder.display())]
     Store {
         /// The data directory.
         folder: PathBuf,
         /// What failed, and on what.
-        reason: String,
+        source: OpenError,
     },
+
+    /// A thread could not be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
 }
 
 impl StartError {
+    /// Says of a failed opening what it means for the data directory.
+    pub(super) fn from_open(folder: &Path, error: OpenError) -> Self {
+        let folder = folder.to_owned();
+        match error {
+            OpenError::Lock(LockError::Held { pid, .. }) => Self::DataInUse { folder, pid },
+            OpenError::Newer { found, known } => Self::NewerFormat { folder, found, known },
+            OpenError::Filesystems => Self::SplitFilesystems { folder },
+            OpenError::Lock(LockError::Disk(source)) => Self::NotWritable { folder, source },
+            OpenError::Disk(source) if cannot_be_written(source.kind()) => {
+                Self::NotWritable { folder, source }
+            }
+            OpenError::Thread(source) => Self::Thread(source),
+            source @ (OpenError::Format(_)
+            | OpenError::Disk(_)
+            | OpenError::Blobs(_)
+            | OpenError::Meta(_)
+            | OpenError::Index(_)) => Self::Store { folder, source },
+        }
+    }
+
     /// Returns what somebody can do about it, in a sentence or two.
     pub fn advice(&self) -> String {
         match self {
-            Self::Listen { address, source } => listen_advice(*address, source.kind()),
+            Self::Listen { address, source } => listen_advice(*address, source),
             Self::DataInUse { pid: Some(pid), .. } => {
-                format!("Stop that pulk first (kill {pid}), or give this one its own with --data.")
+                format!("Stop that pulk first (kill {pid}), or give this one its own directory with --data.")
             }
             Self::DataInUse { pid: None, .. } => {
                 "Stop the other pulk first, or give this one its own directory with --data.".to_owned()
@@ -89,6 +117,7 @@ impl StartError {
                  it hold all that was acknowledged."
                     .to_owned()
             }
+            Self::Thread(_) => "The system has no more threads or memory for this user.".to_owned(),
         }
     }
 }
@@ -97,23 +126,36 @@ fn by_pid(pid: Option<u32>) -> String {
     pid.map(|pid| format!(" by pid {pid}")).unwrap_or_default()
 }
 
-fn listen_advice(address: SocketAddr, kind: io::ErrorKind) -> String {
-    match kind {
-        io::ErrorKind::AddrInUse => format!(
+fn cannot_be_written(kind: io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        io::ErrorKind::PermissionDenied
+            | io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::StorageFull
+            | io::ErrorKind::NotADirectory
+            | io::ErrorKind::AlreadyExists
+    )
+}
+
+fn listen_advice(address: SocketAddr, error: &BindError) -> String {
+    match error {
+        BindError::PortTaken { .. } => format!(
             "Another program has port {}: stop it, or choose another port with --listen {}:PORT.",
             address.port(),
             bracketed(address)
         ),
-        io::ErrorKind::AddrNotAvailable => {
+        BindError::Other { source, .. } if source.kind() == io::ErrorKind::AddrNotAvailable => {
             "This machine has no such address: --listen 127.0.0.1:5000 is for itself only, \
              --listen 0.0.0.0:5000 for every network it is in."
                 .to_owned()
         }
-        io::ErrorKind::PermissionDenied => {
+        BindError::NotAllowed { .. } => {
             "Ports below 1024 need CAP_NET_BIND_SERVICE: grant it, or choose a higher one with --listen."
                 .to_owned()
         }
-        _ => "Choose another address with --listen.".to_owned(),
+        BindError::Unresolvable { .. } | BindError::Other { .. } => {
+            "Choose another address with --listen.".to_owned()
+        }
     }
 }
 
@@ -142,18 +184,19 @@ fn write_advice(kind: io::ErrorKind) -> String {
 mod tests {
     use super::*;
 
-    fn listen_error(kind: io::ErrorKind) -> StartError {
-        StartError::Listen { address: "[::1]:80".parse().unwrap(), source: kind.into() }
+    fn listen_advice(source: BindError) -> String {
+        StartError::Listen { address: "[::1]:80".parse().unwrap(), source }.advice()
     }
 
     #[test]
     fn a_taken_port_is_answered_with_how_to_choose_another() {
-        let error = listen_error(io::ErrorKind::AddrInUse);
-        assert!(error.to_string().starts_with("cannot listen on [::1]:80: "));
-        assert!(error.advice().contains("Another program has port 80"));
-        assert!(error.advice().contains("--listen [::1]:PORT"));
-        assert!(listen_error(io::ErrorKind::PermissionDenied).advice().contains("1024"));
-        assert!(listen_error(io::ErrorKind::AddrNotAvailable).advice().contains("0.0.0.0:5000"));
+        let address = "[::1]:80".to_owned();
+        let taken = listen_advice(BindError::PortTaken { address: address.clone() });
+        assert!(taken.contains("Another program has port 80"));
+        assert!(taken.contains("--listen [::1]:PORT"));
+        assert!(listen_advice(BindError::NotAllowed { address: address.clone() }).contains("1024"));
+        let source = io::ErrorKind::AddrNotAvailable.into();
+        assert!(listen_advice(BindError::Other { address, source }).contains("0.0.0.0:5000"));
     }
 
     #[test]
@@ -170,7 +213,8 @@ mod tests {
     #[test]
     fn a_directory_that_cannot_be_written_says_why_and_what_helps() {
         let advice = |kind: io::ErrorKind| {
-            StartError::NotWritable { folder: PathBuf::from("d"), source: kind.into() }.advice()
+            let source = DiskError::new("create", Path::new("lock"), io::Error::from(kind));
+            StartError::from_open(Path::new("d"), source.into()).advice()
         };
         assert!(advice(io::ErrorKind::PermissionDenied).contains("chown"));
         assert!(advice(io::ErrorKind::StorageFull).contains("full"));

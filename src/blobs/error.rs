@@ -1,0 +1,28 @@
+//! What storing content can fail with.
+
+use crate::disk::DiskError;
+use crate::spec::Digest;
+
+/// Why content could not be stored or read.
+#[derive(Debug, thiserror::Error)]
+pub enum BlobError {
+    /// A disk operation failed.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// The content has another digest than was said; nothing of it is kept.
+    #[error("the content's digest is {actual}, not {said}")]
+    Mismatch {
+        /// What was said.
+        said: Digest,
+        /// What the content hashes to.
+        actual: Digest,
+    },
+    /// An upload's file is shorter than what was durable of it.
+    #[error("the upload's file has {length} bytes where {offset} had been made durable")]
+    UploadDamaged {
+        /// The file's length.
+        length: u64,
+        /// The durable offset.
+        offset: u64,
+    },
+}

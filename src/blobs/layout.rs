@@ -1,0 +1,57 @@
+//! Where content and unfinished uploads lie on the disk.
+
+use std::path::{Path, PathBuf};
+
+use crate::disk::{Disk, DiskError};
+use crate::spec::{Algorithm, ContentDigest};
+
+/// The folder of content.
+pub const BLOBS_FOLDER: &str = "blobs";
+
+/// The folder of unfinished uploads. It must share a filesystem with the content: files are renamed from here.
+pub const UPLOADS_FOLDER: &str = "uploads";
+
+/// How many of a digest's first characters name its fanout folder.
+const FANOUT_LENGTH_CHARS: usize = 2;
+
+/// Returns the folder that holds the content of a digest.
+pub(super) fn fanout_folder(digest: &ContentDigest) -> PathBuf {
+    let encoded = digest.encoded();
+    let fanout = encoded.get(..FANOUT_LENGTH_CHARS).unwrap_or(&encoded);
+    Path::new(BLOBS_FOLDER).join(digest.algorithm().to_string()).join(fanout)
+}
+
+/// Returns the path of the content of a digest.
+pub(super) fn blob_path(digest: &ContentDigest) -> PathBuf {
+    fanout_folder(digest).join(digest.encoded())
+}
+
+/// Returns the path of an unfinished upload.
+pub(super) fn upload_path(name: &str) -> PathBuf {
+    Path::new(UPLOADS_FOLDER).join(name)
+}
+
+/// Makes all folders ahead and durable, so that publishing content never has to.
+pub(super) fn create_folders(disk: &dyn Disk) -> Result<(), DiskError> {
+    disk.create_folder(Path::new(UPLOADS_FOLDER))?;
+    let blobs = Path::new(BLOBS_FOLDER);
+    disk.create_folder(blobs)?;
+    let mut new = false;
+    for algorithm in Algorithm::ALL {
+        let folder = blobs.join(algorithm.to_string());
+        disk.create_folder(&folder)?;
+        if disk.list(&folder)?.len() == 256 {
+            continue;
+        }
+        new = true;
+        for byte in 0..=u8::MAX {
+            disk.create_folder(&folder.join(format!("{byte:02x}")))?;
+        }
+        disk.sync_folder(&folder)?;
+    }
+    if new {
+        disk.sync_folder(blobs)?;
+        disk.sync_folder(Path::new(""))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! Content, addressed by its digest: write, fsync, rename, fsync.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::blobs::error::BlobError;
+use crate::blobs::layout::{UPLOADS_FOLDER, blob_path, create_folders, fanout_folder, upload_path};
+use crate::blobs::upload::Upload;
+use crate::disk::{Disk, DiskError, DiskFile};
+use crate::spec::ContentDigest;
+
+/// Content whose bytes and name are durable. Only this may be named by metadata, and only publishing makes it:
+/// finding a file under the right name is not enough, since nobody knows whether it was ever synced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DurableBlob {
+    digest: ContentDigest,
+    size: u64,
+}
+
+impl DurableBlob {
+    /// Returns the digest.
+    pub fn digest(&self) -> ContentDigest {
+        self.digest
+    }
+
+    /// Returns the length in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+}
+
+/// The store of content and unfinished uploads.
+#[derive(Clone)]
+pub struct BlobStore {
+    disk: Arc<dyn Disk>,
+}
+
+impl std::fmt::Debug for BlobStore {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("BlobStore")
+    }
+}
+
+impl BlobStore {
+    /// Opens the store on a disk, and makes its folders when they are not there.
+    pub fn open(disk: Arc<dyn Disk>) -> Result<Self, DiskError> {
+        create_folders(disk.as_ref())?;
+        Ok(Self { disk })
+    }
+
+    pub(super) fn disk(&self) -> &dyn Disk {
+        self.disk.as_ref()
+    }
+
+    /// Opens content for reading, or returns `None` where there is none.
+    pub fn read(&self, digest: &ContentDigest) -> Result<Option<Arc<dyn DiskFile>>, BlobError> {
+        match self.disk.open(&blob_path(digest)) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Reads small content whole, or returns `None` where there is none.
+    pub fn read_whole(&self, digest: &ContentDigest) -> Result<Option<Vec<u8>>, BlobError> {
+        let Some(file) = self.read(digest)? else { return Ok(None) };
+        let mut bytes = vec![0; usize::try_from(file.length()?).unwrap_or(usize::MAX)];
+        let mut filled = 0;
+        while let Some(space) = bytes.get_mut(filled..).filter(|space| !space.is_empty()) {
+            match file.read_at(space, filled as u64)? {
+                0 => bytes.truncate(filled),
+                read => filled += read,
+            }
+        }
+        Ok(Some(bytes))
+    }
+
+    /// Stores small content that is in memory. `name` is a name for its unfinished file that nobody else uses.
+    pub fn put(&self, name: &str, digest: ContentDigest, bytes: &[u8]) -> Result<DurableBlob, BlobError> {
+        let path = upload_path(name);
+        let file = self.disk.create(&path)?;
+        let stored = file
+            .write_at(bytes, 0)
+            .map_err(BlobError::from)
+            .and_then(|()| self.publish(file.as_ref(), &path, digest, bytes.len() as u64));
+        if stored.is_err() {
+            self.forget(name);
+        }
+        stored
+    }
+
+    /// Stores what an upload brought, under the digest that its bytes have. The upload is over then; after an error
+    /// it is as it was, except that content with another digest is not kept.
+    pub fn commit(
+        &self,
+        name: &str,
+        upload: &mut Upload,
+        digest: ContentDigest,
+    ) -> Result<DurableBlob, BlobError> {
+        let file = upload.file(self, name)?;
+        let actual = upload.digest(file.as_ref(), digest.algorithm())?;
+        if actual != digest {
+            return Err(BlobError::Mismatch { said: digest.into(), actual: actual.into() });
+        }
+        // Space that was reserved behind the end is given back.
+        if upload.reserved() > upload.offset() {
+            file.truncate(upload.offset())?;
+        }
+        self.publish(file.as_ref(), &upload_path(name), digest, upload.offset())
+    }
+
+    /// The only maker of a [`DurableBlob`].
+    fn publish(
+        &self,
+        file: &dyn DiskFile,
+        unfinished: &Path,
+        digest: ContentDigest,
+        size: u64,
+    ) -> Result<DurableBlob, BlobError> {
+        // 1. The bytes are durable.
+        file.sync()?;
+        // 2. The name is visible. What had it before held the same bytes, or damaged ones.
+        self.disk.rename(unfinished, &blob_path(&digest))?;
+        // 3. The name is durable; only now may metadata refer to it.
+        self.disk.sync_folder(&fanout_folder(&digest))?;
+        Ok(DurableBlob { digest, size })
+    }
+
+    /// Removes the file of an unfinished upload, if there is one. Not durable: what a crash brings back is removed
+    /// at the next start.
+    pub fn forget(&self, name: &str) {
+        match self.disk.remove(&upload_path(name)) {
+            Ok(()) => {}
+            Err(error) if error.is_not_found() => {}
+            Err(error) => log::warn!("{error}"),
+        }
+    }
+
+    /// Lists the names of the unfinished uploads' files.
+    pub fn unfinished(&self) -> Result<Vec<String>, BlobError> {
+        let entries = self.disk.list(Path::new(UPLOADS_FOLDER))?;
+        Ok(entries.into_iter().filter(|entry| !entry.is_folder).map(|entry| entry.name).collect())
+    }
+}

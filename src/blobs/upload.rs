@@ -1,0 +1,182 @@
+//! An upload while it comes in: a file that grows, hashed as it does.
+
+use std::sync::Arc;
+
+use crate::blobs::error::BlobError;
+use crate::blobs::layout::upload_path;
+use crate::blobs::store::BlobStore;
+use crate::disk::DiskFile;
+use crate::spec::{Algorithm, ContentDigest, Hasher};
+
+/// After so many bytes an upload is made durable as far as it has come.
+pub const DURABLE_STEP_BYTES: u64 = 16 * 1024 * 1024;
+
+/// After so many bytes the system is asked to begin writing them, so that the last sync has little to wait for.
+const WRITE_BACK_STEP_BYTES: u64 = 2 * 1024 * 1024;
+
+/// Space is reserved ahead by no more than this: a client's word for a length is no reason to fill the disk.
+const RESERVE_STEP_BYTES: u64 = 64 * 1024 * 1024;
+
+const READ_SIZE_BYTES: usize = 256 * 1024;
+
+/// How far an upload has come. Its file is opened by each request that goes on with it.
+#[derive(Debug)]
+pub struct Upload {
+    /// `None` while what the file holds has not been hashed.
+    hasher: Option<Hasher>,
+    algorithm: Algorithm,
+    offset: u64,
+    durable: u64,
+    writing_back: u64,
+    reserved: u64,
+    /// Whether the file exists.
+    created: bool,
+}
+
+impl Upload {
+    /// Begins an upload that is hashed with `algorithm` as it comes in.
+    pub fn begin(algorithm: Algorithm) -> Self {
+        Self {
+            hasher: Some(Hasher::new(algorithm)),
+            algorithm,
+            offset: 0,
+            durable: 0,
+            writing_back: 0,
+            reserved: 0,
+            created: false,
+        }
+    }
+
+    /// Goes on with an upload of which `offset` bytes are durable in the file `name`. Bytes behind that are cut
+    /// off. Nothing is hashed twice where `state` is a saved hasher's.
+    pub fn resume(
+        store: &BlobStore,
+        name: &str,
+        algorithm: Algorithm,
+        offset: u64,
+        state: Option<&[u8]>,
+    ) -> Result<Self, BlobError> {
+        let mut upload = Self::begin(algorithm);
+        if offset == 0 {
+            store.forget(name);
+            return Ok(upload);
+        }
+        let file = store.disk().open_writable(&upload_path(name))?;
+        let length = file.length()?;
+        if length < offset {
+            return Err(BlobError::UploadDamaged { length, offset });
+        }
+        file.truncate(offset)?;
+        upload.hasher = state.and_then(|state| Hasher::restore(algorithm, state));
+        upload.offset = offset;
+        upload.durable = offset;
+        upload.writing_back = offset;
+        upload.reserved = offset;
+        upload.created = true;
+        Ok(upload)
+    }
+
+    /// Returns how many bytes have come.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    pub(super) fn reserved(&self) -> u64 {
+        self.reserved
+    }
+
+    /// Opens the upload's file, and makes it when there is none.
+    pub fn file(&mut self, store: &BlobStore, name: &str) -> Result<Arc<dyn DiskFile>, BlobError> {
+        let path = upload_path(name);
+        if self.created {
+            return Ok(store.disk().open_writable(&path)?);
+        }
+        let file = store.disk().create(&path)?;
+        self.created = true;
+        Ok(file)
+    }
+
+    /// Reserves space for what is known to come, a step at a time. Fails when the disk is full.
+    pub fn reserve(&mut self, file: &dyn DiskFile, coming: u64) -> Result<(), BlobError> {
+        let end = self.offset.saturating_add(coming.min(RESERVE_STEP_BYTES));
+        if self.offset < self.reserved || end <= self.reserved {
+            return Ok(());
+        }
+        file.reserve(self.offset, end - self.offset)?;
+        self.reserved = end;
+        Ok(())
+    }
+
+    /// Appends bytes. After an error the upload stands where it stood.
+    pub fn append(&mut self, file: &dyn DiskFile, bytes: &[u8]) -> Result<(), BlobError> {
+        self.catch_up(file)?;
+        file.write_at(bytes, self.offset)?;
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(bytes);
+        }
+        self.offset += bytes.len() as u64;
+        if self.offset - self.writing_back >= WRITE_BACK_STEP_BYTES {
+            file.start_write_back(self.writing_back, self.offset - self.writing_back);
+            self.writing_back = self.offset;
+        }
+        Ok(())
+    }
+
+    /// Makes the upload durable as far as it has come, if a step's worth or, with `any`, anything came since the
+    /// last time. Returns whether it did.
+    pub fn make_durable(&mut self, file: &dyn DiskFile, any: bool) -> Result<bool, BlobError> {
+        let step = if any { 1 } else { DURABLE_STEP_BYTES };
+        if self.offset - self.durable < step {
+            return Ok(false);
+        }
+        file.sync()?;
+        self.durable = self.offset;
+        Ok(true)
+    }
+
+    /// Returns the hasher's state at the current offset, where it can be saved.
+    pub fn hash_state(&self) -> Option<Vec<u8>> {
+        self.hasher.as_ref().and_then(Hasher::save)
+    }
+
+    /// Returns the digest of all that has come. An algorithm that was not announced has the file read again.
+    pub(super) fn digest(
+        &mut self,
+        file: &dyn DiskFile,
+        algorithm: Algorithm,
+    ) -> Result<ContentDigest, BlobError> {
+        if algorithm != self.algorithm {
+            return Ok(hash(file, algorithm, self.offset)?.finish());
+        }
+        self.catch_up(file)?;
+        // The hasher is kept, so that a failure behind this leaves the upload as it was.
+        Ok(match &self.hasher {
+            Some(hasher) => hasher.clone().finish(),
+            None => hash(file, algorithm, self.offset)?.finish(),
+        })
+    }
+
+    /// Hashes what the file holds already, where the hasher's state could not be saved.
+    fn catch_up(&mut self, file: &dyn DiskFile) -> Result<(), BlobError> {
+        if self.hasher.is_none() {
+            self.hasher = Some(hash(file, self.algorithm, self.offset)?);
+        }
+        Ok(())
+    }
+}
+
+fn hash(file: &dyn DiskFile, algorithm: Algorithm, length: u64) -> Result<Hasher, BlobError> {
+    let mut hasher = Hasher::new(algorithm);
+    let mut buffer = vec![0; READ_SIZE_BYTES];
+    let mut offset = 0;
+    while offset < length {
+        let want = usize::try_from(length - offset).unwrap_or(usize::MAX).min(buffer.len());
+        let read = file.read_at(buffer.get_mut(..want).unwrap_or_default(), offset)?;
+        if read == 0 {
+            return Err(BlobError::UploadDamaged { length: offset, offset: length });
+        }
+        hasher.update(buffer.get(..read).unwrap_or_default());
+        offset += read as u64;
+    }
+    Ok(hasher)
+}

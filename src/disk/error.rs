@@ -1,0 +1,55 @@
+//! What a disk operation fails with.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+
+/// A disk operation that failed: what was tried, on which path, and the system's reason.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {op} {}: {source}", path.display())]
+pub struct DiskError {
+    op: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl DiskError {
+    /// Makes the error of an operation (`op` completes "cannot …", such as `"rename"`) on `path`.
+    pub fn new(op: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
+        // A disk's paths are relative to its root, which is named by the empty path: nobody could read that.
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        Self { op, path: path.to_owned(), source: source.into() }
+    }
+
+    /// Returns what was tried.
+    pub fn op(&self) -> &'static str {
+        self.op
+    }
+
+    /// Returns the path it was tried on, relative to the disk's root where it is a disk's own.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the kind of the system's reason.
+    pub fn kind(&self) -> io::ErrorKind {
+        self.source.kind()
+    }
+
+    /// Tells whether the name, or a folder on the way to it, does not exist.
+    pub fn is_not_found(&self) -> bool {
+        self.kind() == io::ErrorKind::NotFound
+    }
+
+    /// Tells whether the name exists already.
+    pub fn is_already_there(&self) -> bool {
+        self.kind() == io::ErrorKind::AlreadyExists
+    }
+
+    /// Tells whether the disk has no room left, or its owner's quota is used up.
+    pub fn is_full(&self) -> bool {
+        matches!(Errno::from_io_error(&self.source), Some(Errno::NOSPC | Errno::DQUOT))
+            || matches!(self.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+}

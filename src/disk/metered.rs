@@ -1,0 +1,203 @@
+//! A disk that counts what another one is asked to do.
+
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use super::{Disk, DiskError, DiskFile, Entry};
+
+/// What a [`MeteredDisk`] has counted since it was made. Calls count whether they succeed or not, bytes when
+/// they were moved; what the system sends by `sendfile` passes it by.
+#[derive(Debug, Default)]
+pub struct DiskCounters {
+    file_syncs: AtomicU64,
+    file_sync_nanoseconds: AtomicU64,
+    folder_syncs: AtomicU64,
+    folder_sync_nanoseconds: AtomicU64,
+    reads: AtomicU64,
+    bytes_read: AtomicU64,
+    writes: AtomicU64,
+    bytes_written: AtomicU64,
+    creates: AtomicU64,
+    renames: AtomicU64,
+    removes: AtomicU64,
+}
+
+/// The counts of a [`DiskCounters`] at one moment; each is exact, though not all of the very same instant.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DiskSnapshot {
+    /// How often a file's bytes were to be made durable.
+    pub file_syncs: u64,
+    /// The time that took, all together.
+    pub file_sync_nanoseconds: u64,
+    /// How often a folder's names were to be made durable.
+    pub folder_syncs: u64,
+    /// The time that took, all together.
+    pub folder_sync_nanoseconds: u64,
+    /// How often a file was read from.
+    pub reads: u64,
+    /// The bytes that came of it.
+    pub bytes_read: u64,
+    /// How often a file was written to.
+    pub writes: u64,
+    /// The bytes that were written.
+    pub bytes_written: u64,
+    /// How many files and folders were to be created.
+    pub creates: u64,
+    /// How many files were to be renamed.
+    pub renames: u64,
+    /// How many files were to be removed.
+    pub removes: u64,
+}
+
+impl DiskCounters {
+    /// Returns the counts as they are now.
+    pub fn snapshot(&self) -> DiskSnapshot {
+        let value = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        DiskSnapshot {
+            file_syncs: value(&self.file_syncs),
+            file_sync_nanoseconds: value(&self.file_sync_nanoseconds),
+            folder_syncs: value(&self.folder_syncs),
+            folder_sync_nanoseconds: value(&self.folder_sync_nanoseconds),
+            reads: value(&self.reads),
+            bytes_read: value(&self.bytes_read),
+            writes: value(&self.writes),
+            bytes_written: value(&self.bytes_written),
+            creates: value(&self.creates),
+            renames: value(&self.renames),
+            removes: value(&self.removes),
+        }
+    }
+}
+
+/// A disk that counts what the one inside it is asked to do.
+pub struct MeteredDisk {
+    disk: Arc<dyn Disk>,
+    counters: Arc<DiskCounters>,
+}
+
+impl MeteredDisk {
+    /// Wraps `disk`, and starts to count from zero.
+    pub fn new(disk: Arc<dyn Disk>) -> Self {
+        Self { disk, counters: Arc::default() }
+    }
+
+    /// Returns the counters, which outlive the disk and may be read at any time.
+    pub fn counters(&self) -> Arc<DiskCounters> {
+        Arc::clone(&self.counters)
+    }
+
+    fn metered(&self, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
+        Arc::new(MeteredFile { file, counters: Arc::clone(&self.counters) })
+    }
+}
+
+impl std::fmt::Debug for MeteredDisk {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("MeteredDisk").field("counters", &self.counters).finish_non_exhaustive()
+    }
+}
+
+impl Disk for MeteredDisk {
+    fn create(&self, path: &Path) -> Result<Arc<dyn DiskFile>, DiskError> {
+        add(&self.counters.creates, 1);
+        self.disk.create(path).map(|file| self.metered(file))
+    }
+
+    fn open(&self, path: &Path) -> Result<Arc<dyn DiskFile>, DiskError> {
+        self.disk.open(path).map(|file| self.metered(file))
+    }
+
+    fn open_writable(&self, path: &Path) -> Result<Arc<dyn DiskFile>, DiskError> {
+        self.disk.open_writable(path).map(|file| self.metered(file))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
+        add(&self.counters.renames, 1);
+        self.disk.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), DiskError> {
+        add(&self.counters.removes, 1);
+        self.disk.remove(path)
+    }
+
+    fn create_folder(&self, path: &Path) -> Result<(), DiskError> {
+        add(&self.counters.creates, 1);
+        self.disk.create_folder(path)
+    }
+
+    fn sync_folder(&self, path: &Path) -> Result<(), DiskError> {
+        add(&self.counters.folder_syncs, 1);
+        timed(&self.counters.folder_sync_nanoseconds, || self.disk.sync_folder(path))
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<Entry>, DiskError> {
+        self.disk.list(path)
+    }
+
+    fn free_bytes(&self) -> Result<Option<u64>, DiskError> {
+        self.disk.free_bytes()
+    }
+}
+
+/// An open file of a [`MeteredDisk`].
+#[derive(Debug)]
+struct MeteredFile {
+    file: Arc<dyn DiskFile>,
+    counters: Arc<DiskCounters>,
+}
+
+impl DiskFile for MeteredFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, DiskError> {
+        add(&self.counters.reads, 1);
+        let length = self.file.read_at(buffer, offset)?;
+        add(&self.counters.bytes_read, length as u64);
+        Ok(length)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), DiskError> {
+        add(&self.counters.writes, 1);
+        self.file.write_at(bytes, offset)?;
+        add(&self.counters.bytes_written, bytes.len() as u64);
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<(), DiskError> {
+        add(&self.counters.file_syncs, 1);
+        timed(&self.counters.file_sync_nanoseconds, || self.file.sync())
+    }
+
+    fn truncate(&self, length: u64) -> Result<(), DiskError> {
+        self.file.truncate(length)
+    }
+
+    fn length(&self) -> Result<u64, DiskError> {
+        self.file.length()
+    }
+
+    fn reserve(&self, offset: u64, length: u64) -> Result<(), DiskError> {
+        self.file.reserve(offset, length)
+    }
+
+    fn start_write_back(&self, offset: u64, length: u64) {
+        self.file.start_write_back(offset, length);
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.file.descriptor()
+    }
+}
+
+fn add(counter: &AtomicU64, amount: u64) {
+    counter.fetch_add(amount, Ordering::Relaxed);
+}
+
+fn timed<T>(nanoseconds: &AtomicU64, work: impl FnOnce() -> T) -> T {
+    let begun = Instant::now();
+    let done = work();
+    add(nanoseconds, u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX));
+    done
+}

@@ -1,0 +1,183 @@
+//! The disk of the operating system.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
+use rustix::io::{Errno, retry_on_intr};
+
+use super::path::checked;
+use super::real_file::RealFile;
+use super::{Disk, DiskError, DiskFile, Entry};
+
+/// What a file may be used for: by its owner alone, since the state of a hash holds pieces of uploads.
+const FILE_MODE: Mode = Mode::from_raw_mode(0o600);
+
+/// What a folder may be used for: by its owner alone.
+const FOLDER_MODE: Mode = Mode::from_raw_mode(0o700);
+
+/// A folder of the operating system's file tree, with everything in it.
+///
+/// The folder stays open and every path is looked up from there, so that it may be moved while pulk runs.
+#[derive(Debug)]
+pub struct RealDisk {
+    root: OwnedFd,
+}
+
+impl RealDisk {
+    /// Opens the disk in an existing folder.
+    pub fn open(root: &Path) -> Result<Self, DiskError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = retry_on_intr(|| rustix::fs::open(root, flags, Mode::empty()))
+            .map_err(|errno| DiskError::new("open", root, errno))?;
+        Ok(Self { root })
+    }
+
+    /// Opens the disk in a folder, and creates it durably (mode 0700) unless it is there; its parent must be.
+    pub fn open_or_create(root: &Path) -> Result<Self, DiskError> {
+        match retry_on_intr(|| rustix::fs::mkdir(root, FOLDER_MODE)) {
+            Ok(()) => {
+                let parent = match root.parent() {
+                    Some(parent) if !parent.as_os_str().is_empty() => parent,
+                    _ => Path::new("."),
+                };
+                Self::open(parent)?.sync_folder(Path::new(""))?;
+            }
+            Err(Errno::EXIST) => {}
+            Err(errno) => return Err(DiskError::new("create", root, errno)),
+        }
+        Self::open(root)
+    }
+
+    fn open_file(
+        &self,
+        op: &'static str,
+        path: &Path,
+        flags: OFlags,
+    ) -> Result<Arc<dyn DiskFile>, DiskError> {
+        let name = at_root(checked(op, path)?);
+        let failed = |errno| DiskError::new(op, path, errno);
+        let flags = flags | OFlags::CLOEXEC | OFlags::NOCTTY;
+        let file =
+            retry_on_intr(|| rustix::fs::openat(&self.root, name, flags, FILE_MODE)).map_err(failed)?;
+        // The system opens a folder for reading without complaint.
+        let status = rustix::fs::fstat(&file).map_err(failed)?;
+        match FileType::from_raw_mode(status.st_mode) {
+            FileType::RegularFile => Ok(Arc::new(RealFile::new(File::from(file), path.to_owned()))),
+            FileType::Directory => Err(failed(Errno::ISDIR)),
+            _ => Err(failed(Errno::INVAL)),
+        }
+    }
+
+    fn open_folder(&self, op: &'static str, path: &Path) -> Result<OwnedFd, DiskError> {
+        let name = at_root(checked(op, path)?);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        retry_on_intr(|| rustix::fs::openat(&self.root, name, flags, Mode::empty()))
+            .map_err(|errno| DiskError::new(op, path, errno))
+    }
+
+    fn is_folder(&self, path: &Path) -> rustix::io::Result<bool> {
+        let status = retry_on_intr(|| rustix::fs::statat(&self.root, at_root(path), AtFlags::empty()))?;
+        Ok(FileType::from_raw_mode(status.st_mode) == FileType::Directory)
+    }
+}
+
+/// Names the root itself where a path relative to it is empty, since the system has no empty paths.
+fn at_root(path: &Path) -> &Path {
+    if path.as_os_str().is_empty() { Path::new(".") } else { path }
+}
+
+fn entry(name: String, status: &Stat) -> Entry {
+    let is_folder = FileType::from_raw_mode(status.st_mode) == FileType::Directory;
+    let length = if is_folder { 0 } else { u64::try_from(status.st_size).unwrap_or(0) };
+    Entry { name, is_folder, length }
+}
+
+impl Disk for RealDisk {
+    fn create(&self, path: &Path) -> Result<Arc<dyn DiskFile>, DiskError> {
+        self.open_file("create", path, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL)
+    }
+
+    fn open(&self, path: &Path) -> Result<Arc<dyn DiskFile>, DiskError> {
+        self.open_file("open", path, OFlags::RDONLY)
+    }
+
+    fn open_writable(&self, path: &Path) -> Result<Arc<dyn DiskFile>, DiskError> {
+        self.open_file("open for writing", path, OFlags::RDWR)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
+        const OP: &str = "rename";
+        let old = at_root(checked(OP, from)?);
+        let new = at_root(checked(OP, to)?);
+        // The system would rename a folder too, which no other disk can and nothing here needs.
+        if self.is_folder(old).map_err(|errno| DiskError::new(OP, from, errno))? {
+            return Err(DiskError::new(OP, from, Errno::ISDIR));
+        }
+        retry_on_intr(|| rustix::fs::renameat(&self.root, old, &self.root, new))
+            .map_err(|errno| DiskError::new("rename to", to, errno))
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), DiskError> {
+        let name = at_root(checked("remove", path)?);
+        retry_on_intr(|| rustix::fs::unlinkat(&self.root, name, AtFlags::empty()))
+            .map_err(|errno| DiskError::new("remove", path, errno))
+    }
+
+    fn create_folder(&self, path: &Path) -> Result<(), DiskError> {
+        const OP: &str = "create folder";
+        let name = at_root(checked(OP, path)?);
+        match retry_on_intr(|| rustix::fs::mkdirat(&self.root, name, FOLDER_MODE)) {
+            Ok(()) => Ok(()),
+            Err(Errno::EXIST) if self.is_folder(name) == Ok(true) => Ok(()),
+            Err(errno) => Err(DiskError::new(OP, path, errno)),
+        }
+    }
+
+    fn sync_folder(&self, path: &Path) -> Result<(), DiskError> {
+        let folder = self.open_folder("sync folder", path)?;
+        retry_on_intr(|| rustix::fs::fsync(&folder))
+            .map_err(|errno| DiskError::new("sync folder", path, errno))
+    }
+
+    /// Lists a folder, sorted by name. Names that are not UTF-8 are not pulk's: they are left out, with a
+    /// warning.
+    fn list(&self, path: &Path) -> Result<Vec<Entry>, DiskError> {
+        let folder = self.open_folder("list", path)?;
+        let failed = |errno| DiskError::new("list", path, errno);
+        let mut entries = Vec::new();
+        for found in Dir::read_from(&folder).map_err(failed)? {
+            let found = found.map_err(failed)?;
+            let name = match found.file_name().to_str() {
+                Ok("." | "..") => continue,
+                Ok(name) => name.to_owned(),
+                Err(_) => {
+                    log::warn!("{}: left out {:?}, which is not UTF-8", path.display(), found.file_name());
+                    continue;
+                }
+            };
+            // A folder's length says nothing, so it needs no look.
+            if found.file_type() == FileType::Directory {
+                entries.push(Entry { name, is_folder: true, length: 0 });
+                continue;
+            }
+            match retry_on_intr(|| rustix::fs::statat(&folder, found.file_name(), AtFlags::empty())) {
+                Ok(status) => entries.push(entry(name, &status)),
+                // Removed since the folder was read.
+                Err(Errno::NOENT) => {}
+                Err(errno) => return Err(failed(errno)),
+            }
+        }
+        entries.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        Ok(entries)
+    }
+
+    fn free_bytes(&self) -> Result<Option<u64>, DiskError> {
+        let status = retry_on_intr(|| rustix::fs::fstatvfs(&self.root))
+            .map_err(|errno| DiskError::new("measure the free space of", Path::new(""), errno))?;
+        // `f_bavail` leaves out what is kept for the superuser, whoever asks.
+        Ok(Some(status.f_bavail.saturating_mul(status.f_frsize)))
+    }
+}

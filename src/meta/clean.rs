@@ -1,0 +1,69 @@
+//! The `clean` marker: written last at a clean stop, and removed durably before anything else at start.
+//!
+//! The index is trusted only when this marker is there and matches the journal's end.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::disk::{Disk, DiskError};
+use crate::meta::journal::{Sum, decode, encode};
+use crate::meta::totals::Totals;
+
+const MARKER: &str = "clean";
+const UNFINISHED_MARKER: &str = "clean.new";
+const MARKER_SIZE_MAX_BYTES: usize = 4096;
+
+/// What the store was when it stopped cleanly.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Clean {
+    /// The last transaction, applied to the index and durable in the journal.
+    pub(super) seq: u64,
+    /// Its line's sum.
+    pub(super) line: Sum,
+    /// What the index adds up to.
+    pub(super) totals: Totals,
+}
+
+/// Takes the marker away: what it said counts for this start only. Durable when it returns.
+pub(super) fn take(disk: &dyn Disk) -> Result<Option<Clean>, DiskError> {
+    let read = read(disk)?;
+    let mut removed = false;
+    for name in [MARKER, UNFINISHED_MARKER] {
+        match disk.remove(Path::new(name)) {
+            Ok(()) => removed = true,
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    if removed {
+        disk.sync_folder(Path::new(""))?;
+    }
+    Ok(read)
+}
+
+fn read(disk: &dyn Disk) -> Result<Option<Clean>, DiskError> {
+    let file = match disk.open(Path::new(MARKER)) {
+        Ok(file) => file,
+        Err(error) if error.is_not_found() => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut bytes = vec![0; MARKER_SIZE_MAX_BYTES];
+    let length = file.read_at(&mut bytes, 0)?;
+    bytes.truncate(length);
+    let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    // A marker that cannot be read is no marker: the index is then made anew.
+    Ok(decode::<Clean>(line).ok().map(|(clean, _)| clean))
+}
+
+/// Writes the marker. Everything it speaks of is durable before this is called.
+pub(super) fn write(disk: &dyn Disk, clean: &Clean) -> Result<(), DiskError> {
+    let unfinished = Path::new(UNFINISHED_MARKER);
+    let marker = Path::new(MARKER);
+    let (line, _) = encode(clean).map_err(|error| DiskError::new("render", marker, error))?;
+    let file = disk.create(unfinished)?;
+    file.write_at(&line, 0)?;
+    file.sync()?;
+    disk.rename(unfinished, marker)?;
+    disk.sync_folder(Path::new(""))
+}

@@ -1,0 +1,116 @@
+//! The commands that change metadata.
+
+use std::sync::Arc;
+
+use crate::blobs::DurableBlob;
+use crate::meta::row::UploadRow;
+use crate::meta::upload_id::UploadId;
+use crate::spec::{ContentDigest, Digest, ManifestSummary, RepoName, Tag};
+
+/// A condition on what the target named before (RFC 9110, section 13.1).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Condition {
+    /// None.
+    #[default]
+    Always,
+    /// `If-Match: *`: the target must exist.
+    Exists,
+    /// `If-None-Match: *`: the target must not exist.
+    Absent,
+    /// `If-Match: "<digest>", …`: the target must name one of these.
+    Matches(Vec<Digest>),
+    /// `If-None-Match: "<digest>", …`: the target must name none of these.
+    MatchesNone(Vec<Digest>),
+}
+
+/// What the writer is asked to do. Time, ids and everything else that is not in the index comes with it.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Store a manifest whose bytes are durable, and set tags to it.
+    PutManifest(PutManifestCommand),
+    /// Remove a manifest and the tags that name it.
+    DeleteManifest {
+        /// The repository.
+        repo: RepoName,
+        /// The manifest.
+        digest: ContentDigest,
+    },
+    /// Remove a tag.
+    DeleteTag {
+        /// The repository.
+        repo: RepoName,
+        /// The tag.
+        tag: Tag,
+    },
+    /// Make a blob whose bytes are durable present in a repository, and end the upload that brought it.
+    Link {
+        /// The repository.
+        repo: RepoName,
+        /// The blob.
+        blob: DurableBlob,
+        /// The upload session.
+        upload: UploadId,
+    },
+    /// Make a blob that one repository has present in another.
+    Mount {
+        /// The repository that gets it.
+        repo: RepoName,
+        /// The repository that has it.
+        from: RepoName,
+        /// The blob.
+        digest: ContentDigest,
+    },
+    /// Remove a blob from a repository.
+    Unlink {
+        /// The repository.
+        repo: RepoName,
+        /// The blob.
+        digest: ContentDigest,
+    },
+    /// Begin an upload session.
+    BeginUpload {
+        /// Its id.
+        id: UploadId,
+        /// Its row.
+        row: UploadRow,
+    },
+    /// Say how much of an upload is durable.
+    AdvanceUpload {
+        /// Its id.
+        id: UploadId,
+        /// Its row.
+        row: UploadRow,
+    },
+    /// End an upload session that brought nothing.
+    EndUpload {
+        /// Its id.
+        id: UploadId,
+    },
+}
+
+/// The manifest to store.
+#[derive(Debug, Clone)]
+pub struct PutManifestCommand {
+    /// The repository.
+    pub repo: RepoName,
+    /// The manifest's bytes in the store.
+    pub blob: DurableBlob,
+    /// The manifest's row.
+    pub row: ManifestSummary,
+    /// The blobs that the repository must have.
+    pub blobs: Arc<[Digest]>,
+    /// The manifests or blobs that the repository must have, for an index.
+    pub children: Arc<[Digest]>,
+    /// The tags to set.
+    pub tags: Vec<Tag>,
+    /// What must hold of each of the tags, or of the digest when there are none.
+    pub condition: Condition,
+}
+
+impl Command {
+    /// Tells whether the answer may go out before anything is durable: a begun upload need not survive, and how
+    /// far one has come is promised to nobody.
+    pub fn rides_along(&self) -> bool {
+        matches!(self, Self::BeginUpload { .. } | Self::AdvanceUpload { .. })
+    }
+}

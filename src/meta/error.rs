@@ -1,0 +1,51 @@
+//! What metadata can fail with.
+
+use crate::disk::DiskError;
+use crate::meta::decide::Refusal;
+use crate::meta::index::IndexError;
+
+/// Why a command was not carried out.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum MetaError {
+    /// The rules refuse it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Nothing can be written until the next start; reads go on.
+    #[error("{0}")]
+    Poisoned(String),
+    /// The disk is full; nothing of the command is left.
+    #[error("no space left for the journal")]
+    NoSpace,
+    /// The command could not be written down; nothing of it is left.
+    #[error("{0}")]
+    Failed(String),
+    /// The index could not be read.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// The writer has stopped.
+    #[error("the registry is stopping")]
+    Stopped,
+}
+
+/// Why metadata could not be opened or closed.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A disk operation failed.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// The index could not be opened or filled.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// The index could not be removed to make it anew.
+    #[error("cannot remove the old index: {0}")]
+    RemoveIndex(std::io::Error),
+    /// The journal holds something that cannot be understood.
+    #[error("the journal cannot be replayed: {0}")]
+    Damaged(String),
+    /// The writer's thread could not be started or ended in a panic.
+    #[error("the writer's thread failed: {0}")]
+    Thread(String),
+    /// Writes had been refused since a failure, so the stop is not a clean one.
+    #[error("not a clean stop: {0}")]
+    Poisoned(String),
+}

@@ -1,0 +1,141 @@
+//! Transactions: lists of absolute facts.
+//!
+//! A fact says what a row is from now on, or that it is not. It counts nothing and adds nothing, so applying a
+//! transaction twice is applying it once, and replaying later ones over a state that already has some of them
+//! ends in the same state.
+
+use serde::{Deserialize, Serialize};
+
+use crate::meta::index::Change;
+use crate::meta::row::{BlobRow, LinkRow, RepositoryRow, TagRow, UploadRow};
+use crate::meta::tree::{Tree, key};
+use crate::meta::upload_id::UploadId;
+use crate::spec::{ContentDigest, Digest, ManifestSummary, RepoName, Tag};
+
+/// The most facts that one transaction may hold; bigger work goes in steps.
+pub const FACTS_MAX: usize = 4096;
+
+/// What one row is from now on; `row: None` says that there is none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fact {
+    /// A repository.
+    Repository {
+        /// Its name.
+        repo: RepoName,
+        /// Its row.
+        row: Option<RepositoryRow>,
+    },
+    /// A manifest of a repository.
+    Manifest {
+        /// The repository.
+        repo: RepoName,
+        /// The manifest's digest.
+        digest: ContentDigest,
+        /// Its row.
+        row: Option<ManifestSummary>,
+    },
+    /// A tag.
+    Tag {
+        /// The repository.
+        repo: RepoName,
+        /// The tag.
+        tag: Tag,
+        /// Its row.
+        row: Option<TagRow>,
+        /// The manifest that it named before, which loses it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        was: Option<ContentDigest>,
+    },
+    /// Whether a manifest of a repository refers to a subject.
+    Referrer {
+        /// The repository.
+        repo: RepoName,
+        /// What it refers to.
+        subject: Digest,
+        /// The referring manifest's digest.
+        digest: ContentDigest,
+        /// Whether it does.
+        present: bool,
+    },
+    /// A blob's presence in a repository.
+    Link {
+        /// The repository.
+        repo: RepoName,
+        /// The blob's digest.
+        digest: ContentDigest,
+        /// Its row.
+        row: Option<LinkRow>,
+    },
+    /// Content in the store.
+    Blob {
+        /// The digest.
+        digest: ContentDigest,
+        /// Its row.
+        row: Option<BlobRow>,
+    },
+    /// An upload session.
+    Upload {
+        /// Its id.
+        id: UploadId,
+        /// Its row.
+        row: Option<UploadRow>,
+    },
+}
+
+impl Fact {
+    /// Appends what this fact changes in the trees.
+    pub fn changes(&self, changes: &mut Vec<Change>) -> Result<(), serde_json::Error> {
+        match self {
+            Self::Repository { repo, row } => {
+                changes.push(change(Tree::Repositories, &[repo.as_str()], row.as_ref())?);
+            }
+            Self::Manifest { repo, digest, row } => {
+                changes.push(change(Tree::Manifests, &[repo.as_str(), &digest.to_string()], row.as_ref())?);
+            }
+            Self::Tag { repo, tag, row, was } => {
+                if let Some(was) = was {
+                    let parts = [repo.as_str(), &was.to_string(), tag.as_str()];
+                    changes.push(presence(Tree::Tagged, &parts, false));
+                }
+                if let Some(row) = row {
+                    let parts = [repo.as_str(), &row.digest.to_string(), tag.as_str()];
+                    changes.push(presence(Tree::Tagged, &parts, true));
+                }
+                changes.push(change(Tree::Tags, &[repo.as_str(), tag.as_str()], row.as_ref())?);
+            }
+            Self::Referrer { repo, subject, digest, present } => {
+                let parts = [repo.as_str(), subject.as_str(), &digest.to_string()];
+                changes.push(presence(Tree::Referrers, &parts, *present));
+            }
+            Self::Link { repo, digest, row } => {
+                changes.push(change(Tree::Links, &[repo.as_str(), &digest.to_string()], row.as_ref())?);
+            }
+            Self::Blob { digest, row } => {
+                changes.push(change(Tree::Blobs, &[&digest.to_string()], row.as_ref())?);
+            }
+            Self::Upload { id, row } => {
+                changes.push(change(Tree::Uploads, &[&id.to_string()], row.as_ref())?);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn change<R: Serialize>(tree: Tree, parts: &[&str], row: Option<&R>) -> Result<Change, serde_json::Error> {
+    let value = row.map(serde_json::to_vec).transpose()?;
+    Ok(Change { tree, key: key(parts), value })
+}
+
+fn presence(tree: Tree, parts: &[&str], present: bool) -> Change {
+    Change { tree, key: key(parts), value: present.then(Vec::new) }
+}
+
+/// Returns what a list of facts changes in the trees.
+pub fn changes_of(facts: &[Fact]) -> Result<Vec<Change>, serde_json::Error> {
+    let mut changes = Vec::with_capacity(facts.len() * 2);
+    for fact in facts {
+        fact.changes(&mut changes)?;
+    }
+    Ok(changes)
+}

@@ -1,0 +1,63 @@
+//! The index: what the journal adds up to, for quick reads. It is never the only copy of anything.
+
+use std::ops::ControlFlow;
+
+use crate::meta::tree::Tree;
+
+/// What becomes of one row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The row's tree.
+    pub tree: Tree,
+    /// The row's key.
+    pub key: Vec<u8>,
+    /// The row's new value; none removes it.
+    pub value: Option<Vec<u8>>,
+}
+
+/// What an index can fail with.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum IndexError {
+    /// The index's own storage failed.
+    #[error("the index failed: {0}")]
+    Storage(String),
+    /// A row cannot be read back.
+    #[error("a row of tree {tree} cannot be read: {reason}")]
+    Row {
+        /// The tree.
+        tree: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// The index was closed.
+    #[error("the index is closed")]
+    Closed,
+}
+
+/// Called for each row of a scan.
+pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
+
+/// Ordered trees of rows that change together.
+pub trait Index: Send + Sync + 'static {
+    /// Returns a row's value.
+    fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError>;
+
+    /// Visits the rows whose keys begin with `prefix`, in the order of their keys, from behind the key `after` on.
+    /// It is no snapshot: rows that change meanwhile may be seen before or after.
+    fn scan(
+        &self,
+        tree: Tree,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), IndexError>;
+
+    /// Makes all changes visible at once, and with them `seq`, the last transaction that they belong to.
+    fn apply(&self, seq: u64, changes: &[Change]) -> Result<(), IndexError>;
+
+    /// Returns the last transaction that was applied, 0 for none.
+    fn applied(&self) -> Result<u64, IndexError>;
+
+    /// Closes the index; its files are then complete, though not yet synced. Everything fails afterwards.
+    fn close(&self) -> Result<(), IndexError>;
+}

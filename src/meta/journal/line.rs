@@ -1,0 +1,148 @@
+//! The lines of the journal.
+//!
+//! Each line is one JSON object that ends with `,"sum":"<32 hexadecimal digits>"}` and a line feed. The sum is the
+//! first half of the BLAKE3 hash of all that stands before `,"sum"`, so each line can be verified alone, and
+//! `prev` in it is the sum of the line before, so that none can be missing or out of place unnoticed. The first
+//! line of a file is its header.
+
+use serde::{Deserialize, Serialize};
+
+use crate::meta::fact::Fact;
+
+/// The version of the journal's format.
+const FORMAT: u32 = 1;
+
+/// The longest line that is written or read.
+pub(in crate::meta) const LINE_SIZE_MAX_BYTES: usize = 1024 * 1024;
+
+const SUM_LENGTH_CHARS: usize = 32;
+const SUM_BEGIN: &[u8] = b",\"sum\":\"";
+const SUM_END: &[u8] = b"\"}";
+
+/// The checksum of a line, in hexadecimal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(in crate::meta) struct Sum(String);
+
+impl Sum {
+    /// What stands for the line before the very first one.
+    pub(in crate::meta) fn zero() -> Self {
+        Self("0".repeat(SUM_LENGTH_CHARS))
+    }
+
+    fn of(bytes: &[u8]) -> Self {
+        let mut hex = blake3::hash(bytes).to_hex().to_string();
+        hex.truncate(SUM_LENGTH_CHARS);
+        Self(hex)
+    }
+}
+
+/// The first line of a journal file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::meta) struct Header {
+    journal: u32,
+    /// The number of the first transaction in this file.
+    pub(in crate::meta) first: u64,
+    /// The sum of the line before that, in an earlier file.
+    pub(in crate::meta) prev: Sum,
+    /// The last transaction that was in this file, durable, when it got its name.
+    pub(in crate::meta) durable: u64,
+}
+
+impl Header {
+    pub(in crate::meta) fn new(first: u64, prev: Sum, durable: u64) -> Self {
+        Self { journal: FORMAT, first, prev, durable }
+    }
+}
+
+/// A transaction as it stands in the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::meta) struct Record {
+    /// Its number; the first one is 1, and none is left out.
+    pub(in crate::meta) seq: u64,
+    /// The sum of the line before.
+    pub(in crate::meta) prev: Sum,
+    /// The highest number that was known to be durable when this line was written.
+    pub(in crate::meta) durable: u64,
+    /// When it was decided, in milliseconds since 1970.
+    pub(in crate::meta) at: u64,
+    /// What it says.
+    pub(in crate::meta) facts: Vec<Fact>,
+}
+
+/// Why a line is not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(in crate::meta) enum LineError {
+    #[error("it has no checksum")]
+    NoSum,
+    #[error("its checksum does not match")]
+    WrongSum,
+    #[error("it cannot be read: {0}")]
+    Unreadable(String),
+}
+
+/// Renders a header or a record as a line, and returns it with its sum.
+pub(in crate::meta) fn encode<T: Serialize>(body: &T) -> Result<(Vec<u8>, Sum), serde_json::Error> {
+    let mut line = serde_json::to_vec(body)?;
+    // The closing brace moves behind the sum.
+    line.pop();
+    let sum = Sum::of(&line);
+    line.extend_from_slice(SUM_BEGIN);
+    line.extend_from_slice(sum.0.as_bytes());
+    line.extend_from_slice(SUM_END);
+    line.push(b'\n');
+    Ok((line, sum))
+}
+
+/// Reads a line, which comes without its line feed.
+pub(in crate::meta) fn decode<T: for<'a> Deserialize<'a>>(line: &[u8]) -> Result<(T, Sum), LineError> {
+    let (body, sum) = split(line).ok_or(LineError::NoSum)?;
+    let actual = Sum::of(body);
+    if actual.0.as_bytes() != sum {
+        return Err(LineError::WrongSum);
+    }
+    let whole = [body, b"}"].concat();
+    let read = serde_json::from_slice(&whole).map_err(|error| LineError::Unreadable(error.to_string()))?;
+    Ok((read, actual))
+}
+
+fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let line = line.strip_suffix(SUM_END)?;
+    let (front, sum) = line.split_at_checked(line.len().checked_sub(SUM_LENGTH_CHARS)?)?;
+    Some((front.strip_suffix(SUM_BEGIN)?, sum))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> Record {
+        Record { seq: 7, prev: Sum::zero(), durable: 6, at: 1, facts: Vec::new() }
+    }
+
+    #[test]
+    fn a_line_comes_back_as_it_was() {
+        let (line, sum) = encode(&record()).unwrap();
+        let line = line.strip_suffix(b"\n").unwrap();
+        assert_eq!(decode::<Record>(line).unwrap(), (record(), sum));
+    }
+
+    #[test]
+    fn any_flipped_byte_is_noticed() {
+        let (line, _) = encode(&record()).unwrap();
+        let line = line.strip_suffix(b"\n").unwrap();
+        for at in 0..line.len() {
+            let mut damaged = line.to_vec();
+            damaged[at] ^= 1;
+            assert!(decode::<Record>(&damaged).is_err(), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn any_shortened_line_is_noticed() {
+        let (line, _) = encode(&record()).unwrap();
+        for length in 0..line.len() - 1 {
+            assert!(decode::<Record>(&line[..length]).is_err(), "length {length}");
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Reading a journal file line by line, without holding more than one line of it.
+
+use crate::disk::{DiskError, DiskFile};
+use crate::meta::journal::line::LINE_SIZE_MAX_BYTES;
+
+const READ_SIZE_BYTES: usize = 256 * 1024;
+
+/// A line as it stands in the file, valid or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::meta) struct RawLine {
+    /// Its number in the file; the header is 1.
+    pub(in crate::meta) number: u64,
+    /// Its bytes, without the line feed. One that is too long to be a line comes in pieces.
+    pub(in crate::meta) bytes: Vec<u8>,
+    /// Whether a line feed ended it.
+    pub(in crate::meta) ended: bool,
+}
+
+/// Reads lines from the front of a file.
+pub(in crate::meta) struct LineReader<'a> {
+    file: &'a dyn DiskFile,
+    offset: u64,
+    number: u64,
+    pending: Vec<u8>,
+    /// How much of `pending` was given out already.
+    taken: usize,
+    at_end: bool,
+}
+
+impl<'a> LineReader<'a> {
+    pub(in crate::meta) fn new(file: &'a dyn DiskFile) -> Self {
+        Self { file, offset: 0, number: 0, pending: Vec::new(), taken: 0, at_end: false }
+    }
+
+    /// Returns the next line, or `None` at the end of the file.
+    pub(in crate::meta) fn next(&mut self) -> Result<Option<RawLine>, DiskError> {
+        loop {
+            let rest = self.pending.get(self.taken..).unwrap_or_default();
+            if let Some(length) = rest.iter().position(|byte| *byte == b'\n') {
+                return Ok(Some(self.take(length, true)));
+            }
+            if rest.len() > LINE_SIZE_MAX_BYTES || (self.at_end && !rest.is_empty()) {
+                return Ok(Some(self.take(rest.len(), false)));
+            }
+            if self.at_end {
+                return Ok(None);
+            }
+            self.fill()?;
+        }
+    }
+
+    fn take(&mut self, length: usize, ended: bool) -> RawLine {
+        let begin = self.taken;
+        let bytes = self.pending.get(begin..begin + length).unwrap_or_default().to_vec();
+        self.taken = begin + length + usize::from(ended);
+        self.number += 1;
+        RawLine { number: self.number, bytes, ended }
+    }
+
+    fn fill(&mut self) -> Result<(), DiskError> {
+        self.pending.drain(..self.taken);
+        self.taken = 0;
+        let filled = self.pending.len();
+        self.pending.resize(filled + READ_SIZE_BYTES, 0);
+        let space = self.pending.get_mut(filled..).unwrap_or_default();
+        let read = self.file.read_at(space, self.offset)?;
+        self.pending.truncate(filled + read);
+        self.offset += read as u64;
+        self.at_end = read == 0;
+        Ok(())
+    }
+}

@@ -1,0 +1,88 @@
+//! An index in ordered maps, for ephemeral registries and simulations.
+
+use std::collections::BTreeMap;
+use std::ops::{Bound, ControlFlow};
+use std::sync::{PoisonError, RwLock};
+
+use crate::meta::index::{Change, Index, IndexError, Visit};
+use crate::meta::tree::Tree;
+
+type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// An index that is gone with the process.
+#[derive(Debug, Default)]
+pub struct MapIndex {
+    state: RwLock<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    applied: u64,
+    trees: BTreeMap<Tree, Rows>,
+}
+
+impl MapIndex {
+    /// Makes an empty one.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Index for MapIndex {
+    fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(state.trees.get(&tree).and_then(|rows| rows.get(key)).cloned())
+    }
+
+    fn scan(
+        &self,
+        tree: Tree,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), IndexError> {
+        let mut from = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after.to_vec()),
+            _ => Bound::Included(prefix.to_vec()),
+        };
+        // INVARIANT: the lock is not held while `visit` runs: it may read the index itself.
+        loop {
+            let next = {
+                let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+                state
+                    .trees
+                    .get(&tree)
+                    .and_then(|rows| rows.range::<Vec<u8>, _>((from, Bound::Unbounded)).next())
+                    .map(|(key, value)| (key.clone(), value.clone()))
+            };
+            let Some((key, value)) = next.filter(|(key, _)| key.starts_with(prefix)) else {
+                return Ok(());
+            };
+            if visit(&key, &value) == ControlFlow::Break(()) {
+                return Ok(());
+            }
+            from = Bound::Excluded(key);
+        }
+    }
+
+    fn apply(&self, seq: u64, changes: &[Change]) -> Result<(), IndexError> {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        for change in changes {
+            let rows = state.trees.entry(change.tree).or_default();
+            match &change.value {
+                Some(value) => rows.insert(change.key.clone(), value.clone()),
+                None => rows.remove(&change.key),
+            };
+        }
+        state.applied = seq;
+        Ok(())
+    }
+
+    fn applied(&self) -> Result<u64, IndexError> {
+        Ok(self.state.read().unwrap_or_else(PoisonError::into_inner).applied)
+    }
+
+    fn close(&self) -> Result<(), IndexError> {
+        Ok(())
+    }
+}

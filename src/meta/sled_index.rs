@@ -1,0 +1,179 @@
+//! The index in sled: fast and transactional, and disposable. The journal is the truth; what lies in `index/` is
+//! trusted only after a clean stop.
+
+use std::ops::{Bound, ControlFlow};
+use std::path::Path;
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use sled::Transactional;
+use sled::transaction::{ConflictableTransactionError, TransactionError, TransactionalTree};
+
+use crate::meta::index::{Change, Index, IndexError, Visit};
+use crate::meta::tree::Tree;
+
+/// sled takes a multiple of this; its default is 1 GiB.
+const CACHE_CAPACITY_BYTES: u64 = 8 * 1024 * 1024;
+
+/// sled lets go of its file lock a moment after the last handle is dropped.
+const OPEN_TRIES_MAX: u32 = 50;
+const OPEN_RETRY_PAUSE: Duration = Duration::from_millis(20);
+
+const APPLIED_TREE: &str = "applied";
+const APPLIED_KEY: &[u8] = b"seq";
+
+/// An index kept in a sled database.
+pub struct SledIndex {
+    /// Gone once the index is closed.
+    open: RwLock<Option<Open>>,
+}
+
+struct Open {
+    trees: Vec<sled::Tree>,
+    applied: sled::Tree,
+    /// Dropped last: the trees refer to it.
+    _database: sled::Db,
+}
+
+impl std::fmt::Debug for SledIndex {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("SledIndex")
+    }
+}
+
+impl SledIndex {
+    /// Opens the database in `folder`, and makes it when there is none.
+    pub fn open(folder: &Path) -> Result<Self, IndexError> {
+        let database = open_database(folder)?;
+        let trees = Tree::ALL
+            .iter()
+            .map(|tree| database.open_tree(tree.name()))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(storage)?;
+        let applied = database.open_tree(APPLIED_TREE).map_err(storage)?;
+        Ok(Self { open: RwLock::new(Some(Open { trees, applied, _database: database })) })
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&Open) -> Result<T, IndexError>) -> Result<T, IndexError> {
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        work(open.as_ref().ok_or(IndexError::Closed)?)
+    }
+}
+
+fn open_database(folder: &Path) -> Result<sled::Db, IndexError> {
+    // No flusher: nothing here has to be durable before the clean stop, which flushes.
+    let config = sled::Config::new().path(folder).cache_capacity(CACHE_CAPACITY_BYTES).flush_every_ms(None);
+    let mut tries = 1;
+    loop {
+        match config.open() {
+            Ok(database) => return Ok(database),
+            Err(error) if tries < OPEN_TRIES_MAX && error.to_string().contains("lock") => {
+                tries += 1;
+                std::thread::sleep(OPEN_RETRY_PAUSE);
+            }
+            Err(error) => return Err(storage(error)),
+        }
+    }
+}
+
+impl Open {
+    fn tree(&self, tree: Tree) -> Result<&sled::Tree, IndexError> {
+        self.trees.get(tree as usize).ok_or(IndexError::Closed)
+    }
+}
+
+impl Index for SledIndex {
+    fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
+        self.with(|open| {
+            let value = open.tree(tree)?.get(key).map_err(storage)?;
+            Ok(value.map(|value| value.to_vec()))
+        })
+    }
+
+    fn scan(
+        &self,
+        tree: Tree,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), IndexError> {
+        // The tree's handle is taken out of the lock, so that `visit` may read the index itself.
+        let rows = self.with(|open| open.tree(tree).cloned())?;
+        let from = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
+        };
+        for row in rows.range::<&[u8], _>((from, Bound::Unbounded)) {
+            let (key, value) = row.map_err(storage)?;
+            if !key.starts_with(prefix) || visit(&key, &value) == ControlFlow::Break(()) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&self, seq: u64, changes: &[Change]) -> Result<(), IndexError> {
+        self.with(|open| {
+            let mut touched: Vec<Tree> = changes.iter().map(|change| change.tree).collect();
+            touched.sort_unstable();
+            touched.dedup();
+            let mut trees = vec![open.applied.clone()];
+            for tree in &touched {
+                trees.push(open.tree(*tree)?.clone());
+            }
+            trees
+                .as_slice()
+                .transaction(|views| write(views, &touched, seq, changes))
+                .map_err(transaction_failed)
+        })
+    }
+
+    fn applied(&self) -> Result<u64, IndexError> {
+        self.with(|open| {
+            let value = open.applied.get(APPLIED_KEY).map_err(storage)?;
+            let bytes = value.as_deref().and_then(|value| value.try_into().ok());
+            Ok(bytes.map_or(0, u64::from_be_bytes))
+        })
+    }
+
+    fn close(&self) -> Result<(), IndexError> {
+        let taken = self.open.write().unwrap_or_else(PoisonError::into_inner).take();
+        match taken {
+            Some(open) => open._database.flush().map(drop).map_err(storage),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The body of the transaction; sled may run it again, so it only writes what it was given.
+fn write(
+    views: &[TransactionalTree],
+    touched: &[Tree],
+    seq: u64,
+    changes: &[Change],
+) -> Result<(), ConflictableTransactionError<IndexError>> {
+    let (applied, trees) =
+        views.split_first().ok_or(ConflictableTransactionError::Abort(IndexError::Closed))?;
+    for change in changes {
+        let view = touched.binary_search(&change.tree).ok().and_then(|at| trees.get(at));
+        let view = view.ok_or(ConflictableTransactionError::Abort(IndexError::Closed))?;
+        match &change.value {
+            Some(value) => view.insert(change.key.as_slice(), value.as_slice())?,
+            None => view.remove(change.key.as_slice())?,
+        };
+    }
+    applied.insert(APPLIED_KEY, &seq.to_be_bytes())?;
+    Ok(())
+}
+
+fn transaction_failed(error: TransactionError<IndexError>) -> IndexError {
+    match error {
+        TransactionError::Abort(error) => error,
+        TransactionError::Storage(error) => storage(error),
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is called by map_err")]
+fn storage(error: sled::Error) -> IndexError {
+    IndexError::Storage(error.to_string())
+}

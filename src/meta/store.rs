@@ -1,0 +1,179 @@
+//! Metadata as the registry sees it: commands in, typed reads out.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use crate::disk::Disk;
+use crate::meta::clean::{self, Clean};
+use crate::meta::command::Command;
+use crate::meta::error::{MetaError, OpenError};
+use crate::meta::index::Index;
+use crate::meta::journal::{JOURNAL_FOLDER, Journal};
+use crate::meta::map_index::MapIndex;
+use crate::meta::recovery::{Recovered, recover, resume, sync_tree};
+use crate::meta::sled_index::SledIndex;
+use crate::meta::totals::Totals;
+use crate::meta::view::View;
+use crate::meta::writer::{Answer, Message, Shared, Writer};
+
+/// The folder of the index on the disk.
+const INDEX_FOLDER: &str = "index";
+
+/// Where the index is kept.
+#[derive(Debug, Clone)]
+pub enum IndexKind {
+    /// In memory, gone with the process.
+    Map,
+    /// In sled, in the folder `index` of the data directory that is given.
+    Sled(PathBuf),
+}
+
+/// The metadata of a store: an index to read, and one writer that changes it.
+pub struct Meta {
+    disk: Arc<dyn Disk>,
+    index: Arc<dyn Index>,
+    kind: IndexKind,
+    writer: Sender<Message>,
+    thread: Mutex<Option<JoinHandle<Writer>>>,
+    shared: Arc<Shared>,
+}
+
+impl std::fmt::Debug for Meta {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Meta").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+impl Meta {
+    /// Opens the metadata on a disk, and makes it when there is none.
+    ///
+    /// After anything but a clean stop the index is made anew from the journal.
+    pub fn open(disk: Arc<dyn Disk>, kind: IndexKind) -> Result<Self, OpenError> {
+        // First of all: whatever happens from here on, the next start is not after a clean stop of before.
+        let marker = clean::take(disk.as_ref())?;
+        disk.create_folder(Path::new(JOURNAL_FOLDER))?;
+        disk.sync_folder(Path::new(""))?;
+
+        let durable = marker.as_ref().map_or(0, |marker| marker.seq);
+        let (index, journal, totals) = match open_clean(disk.as_ref(), &kind, marker.as_ref())? {
+            Some(opened) => opened,
+            None => {
+                let index = empty_index(&kind)?;
+                let Recovered { journal, totals } = recover(disk.as_ref(), index.as_ref(), durable)?;
+                (index, journal, totals)
+            }
+        };
+        let shared = Arc::new(Shared { totals: Mutex::new(totals), ..Shared::default() });
+        let writer = Writer { journal, index: Arc::clone(&index), totals, shared: Arc::clone(&shared) };
+        let (sender, messages) = channel();
+        let thread = std::thread::Builder::new()
+            .name("pulk-writer".to_owned())
+            .spawn(move || writer.run(&messages))
+            .map_err(|error| OpenError::Thread(error.to_string()))?;
+        Ok(Self { disk, index, kind, writer: sender, thread: Mutex::new(Some(thread)), shared })
+    }
+
+    /// Reads the index.
+    pub fn view(&self) -> View<'_> {
+        View::new(self.index.as_ref())
+    }
+
+    /// Sends a command to the writer; `answer` is called on the writer's thread, soon and once.
+    pub fn submit(&self, command: Command, answer: Answer) {
+        self.send(Message::Command(Box::new(command), answer));
+    }
+
+    fn send(&self, message: Message) {
+        if let Err(unsent) = self.writer.send(message)
+            && let Message::Command(_, answer) = unsent.0
+        {
+            answer(Err(MetaError::Stopped));
+        }
+    }
+
+    /// Returns why writes are refused, if they are.
+    pub fn poisoned(&self) -> Option<String> {
+        self.shared.poisoned.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns how much is stored.
+    pub fn totals(&self) -> Totals {
+        *self.shared.totals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stops the writer after the commands that it has, and leaves the store so that the next start can trust the
+    /// index. A second call does nothing.
+    pub fn close(&self) -> Result<(), OpenError> {
+        let taken = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(thread) = taken else { return Ok(()) };
+        self.send(Message::Stop);
+        let writer = thread.join().map_err(|_| OpenError::Thread("it ended in a panic".to_owned()))?;
+        self.index.close()?;
+        if let Some(why) = writer.journal.poisoned() {
+            return Err(OpenError::Poisoned(why.to_owned()));
+        }
+        self.mark_clean(&writer.journal, writer.totals)
+    }
+
+    fn mark_clean(&self, journal: &Journal, totals: Totals) -> Result<(), OpenError> {
+        let IndexKind::Sled(_) = &self.kind else { return Ok(()) };
+        // 1. The journal is durable: the writer synced it last. 2. So is every file of the index.
+        sync_tree(&self.disk, Path::new(INDEX_FOLDER))?;
+        // 3. And the folder that holds it. 4. Only now may the marker say so.
+        self.disk.sync_folder(Path::new(""))?;
+        let clean = Clean { seq: journal.head(), line: journal.sum().clone(), totals };
+        clean::write(self.disk.as_ref(), &clean)?;
+        Ok(())
+    }
+}
+
+impl Drop for Meta {
+    fn drop(&mut self) {
+        if let Err(error) = self.close() {
+            log::error!("{error}");
+        }
+    }
+}
+
+type Opened = (Arc<dyn Index>, Journal, Totals);
+
+/// Goes on where a clean stop left off, if there was one and everything agrees with it.
+fn open_clean(
+    disk: &dyn Disk,
+    kind: &IndexKind,
+    marker: Option<&Clean>,
+) -> Result<Option<Opened>, OpenError> {
+    let (IndexKind::Sled(root), Some(marker)) = (kind, marker) else { return Ok(None) };
+    let Some(journal) = resume(disk, marker)? else {
+        log::warn!("the journal does not end where the last stop left it");
+        return Ok(None);
+    };
+    let index = match SledIndex::open(&root.join(INDEX_FOLDER)) {
+        Ok(index) => index,
+        Err(error) => {
+            log::warn!("{error}; it is made anew");
+            return Ok(None);
+        }
+    };
+    if index.applied()? != marker.seq {
+        log::warn!("the index is not where the last stop left it");
+        index.close()?;
+        return Ok(None);
+    }
+    Ok(Some((Arc::new(index), journal, marker.totals)))
+}
+
+fn empty_index(kind: &IndexKind) -> Result<Arc<dyn Index>, OpenError> {
+    let IndexKind::Sled(root) = kind else { return Ok(Arc::new(MapIndex::new())) };
+    let folder = root.join(INDEX_FOLDER);
+    // sled's own files are no part of what must be durable, so they don't go through the disk's operations.
+    match std::fs::remove_dir_all(&folder) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(OpenError::RemoveIndex(error)),
+    }
+    Ok(Arc::new(SledIndex::open(&folder)?))
+}

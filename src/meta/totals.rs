@@ -1,0 +1,50 @@
+//! What the index adds up to, kept along so that nobody has to count.
+
+use serde::{Deserialize, Serialize};
+
+use crate::meta::fact::Fact;
+use crate::meta::index::IndexError;
+use crate::meta::view::View;
+
+/// How much is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Totals {
+    /// Blobs in the store, manifests among them.
+    pub blobs: u64,
+    /// Their bytes.
+    pub blob_bytes: u64,
+    /// Upload sessions that have begun and not ended.
+    pub uploads: u64,
+}
+
+impl Totals {
+    /// Counts what `facts` are about to change in the index that `view` looks at.
+    pub(super) fn count(&mut self, view: View<'_>, facts: &[Fact]) -> Result<(), IndexError> {
+        for fact in facts {
+            match fact {
+                Fact::Blob { digest, row } => {
+                    if let Some(before) = view.blob(digest)? {
+                        self.blobs = self.blobs.saturating_sub(1);
+                        self.blob_bytes = self.blob_bytes.saturating_sub(before.size);
+                    }
+                    if let Some(row) = row {
+                        self.blobs += 1;
+                        self.blob_bytes += row.size;
+                    }
+                }
+                Fact::Upload { id, row } => {
+                    if view.upload(*id)?.is_some() {
+                        self.uploads = self.uploads.saturating_sub(1);
+                    }
+                    self.uploads += u64::from(row.is_some());
+                }
+                Fact::Repository { .. }
+                | Fact::Manifest { .. }
+                | Fact::Tag { .. }
+                | Fact::Referrer { .. }
+                | Fact::Link { .. } => {}
+            }
+        }
+        Ok(())
+    }
+}

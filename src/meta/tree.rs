@@ -1,0 +1,90 @@
+//! The trees of the index and the keys of their rows.
+//!
+//! | tree | key | row |
+//! |---|---|---|
+//! | `repositories` | repository | [`RepositoryRow`](super::RepositoryRow) |
+//! | `manifests` | repository, digest | [`ManifestSummary`](crate::spec::ManifestSummary) |
+//! | `tags` | repository, tag | [`TagRow`](super::TagRow) |
+//! | `tagged` | repository, digest, tag | empty: the tags of a manifest, from the other side |
+//! | `referrers` | repository, subject, digest | empty |
+//! | `links` | repository, digest | [`LinkRow`](super::LinkRow) |
+//! | `blobs` | digest | [`BlobRow`](super::BlobRow) |
+//! | `uploads` | upload id | [`UploadRow`](super::UploadRow) |
+//!
+//! The parts of a key are texts joined by a zero byte, which none of them can contain, so rows of one repository
+//! lie together and lists come in the order of their bytes.
+
+/// One tree of the index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Tree {
+    /// Repositories that have something in them.
+    Repositories,
+    /// Manifests of a repository.
+    Manifests,
+    /// Tags of a repository.
+    Tags,
+    /// Tags of a manifest.
+    Tagged,
+    /// Referrers of a subject.
+    Referrers,
+    /// Blobs' presence in repositories.
+    Links,
+    /// Content in the store.
+    Blobs,
+    /// Upload sessions that have not ended.
+    Uploads,
+}
+
+impl Tree {
+    /// All trees, in the order of their declaration.
+    pub const ALL: [Self; 8] = [
+        Self::Repositories,
+        Self::Manifests,
+        Self::Tags,
+        Self::Tagged,
+        Self::Referrers,
+        Self::Links,
+        Self::Blobs,
+        Self::Uploads,
+    ];
+
+    /// Returns the tree's name on disk.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Repositories => "repositories",
+            Self::Manifests => "manifests",
+            Self::Tags => "tags",
+            Self::Tagged => "tagged",
+            Self::Referrers => "referrers",
+            Self::Links => "links",
+            Self::Blobs => "blobs",
+            Self::Uploads => "uploads",
+        }
+    }
+}
+
+const SEPARATOR: u8 = 0;
+
+/// Joins the parts of a row's key.
+pub(super) fn key(parts: &[&str]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(parts.iter().map(|part| part.len() + 1).sum());
+    for (at, part) in parts.iter().enumerate() {
+        if at > 0 {
+            key.push(SEPARATOR);
+        }
+        key.extend_from_slice(part.as_bytes());
+    }
+    key
+}
+
+/// Joins the first parts of a key, so that just the rows that go on behind them begin with it.
+pub(super) fn prefix(parts: &[&str]) -> Vec<u8> {
+    let mut prefix = key(parts);
+    prefix.push(SEPARATOR);
+    prefix
+}
+
+/// Returns the last part of a key.
+pub(super) fn last_part(key: &[u8]) -> &[u8] {
+    key.rsplit(|byte| *byte == SEPARATOR).next().unwrap_or(key)
+}

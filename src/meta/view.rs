@@ -1,0 +1,203 @@
+//! Typed reads of an index.
+
+use std::ops::ControlFlow;
+
+use serde::de::DeserializeOwned;
+
+use crate::meta::index::{Index, IndexError};
+use crate::meta::row::{BlobRow, LinkRow, RepositoryRow, TagRow, UploadRow};
+use crate::meta::tree::{Tree, key, last_part, prefix};
+use crate::meta::upload_id::UploadId;
+use crate::spec::{ContentDigest, Digest, ManifestSummary, RepoName, Tag};
+
+/// The rows of an index, as what they are.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    index: &'a dyn Index,
+}
+
+impl<'a> View<'a> {
+    /// Looks at an index.
+    pub fn new(index: &'a dyn Index) -> Self {
+        Self { index }
+    }
+
+    /// Returns a repository's row.
+    pub fn repository(&self, repo: &RepoName) -> Result<Option<RepositoryRow>, IndexError> {
+        self.row(Tree::Repositories, &[repo.as_str()])
+    }
+
+    /// Returns a manifest's row.
+    pub fn manifest(
+        &self,
+        repo: &RepoName,
+        digest: &ContentDigest,
+    ) -> Result<Option<ManifestSummary>, IndexError> {
+        self.row(Tree::Manifests, &[repo.as_str(), &digest.to_string()])
+    }
+
+    /// Returns a tag's row.
+    pub fn tag(&self, repo: &RepoName, tag: &Tag) -> Result<Option<TagRow>, IndexError> {
+        self.row(Tree::Tags, &[repo.as_str(), tag.as_str()])
+    }
+
+    /// Returns the row of a blob's presence in a repository.
+    pub fn link(&self, repo: &RepoName, digest: &ContentDigest) -> Result<Option<LinkRow>, IndexError> {
+        self.row(Tree::Links, &[repo.as_str(), &digest.to_string()])
+    }
+
+    /// Returns the row of content in the store.
+    pub fn blob(&self, digest: &ContentDigest) -> Result<Option<BlobRow>, IndexError> {
+        self.row(Tree::Blobs, &[&digest.to_string()])
+    }
+
+    /// Returns an upload session's row.
+    pub fn upload(&self, id: UploadId) -> Result<Option<UploadRow>, IndexError> {
+        self.row(Tree::Uploads, &[&id.to_string()])
+    }
+
+    /// Tells whether a repository has any manifest.
+    pub fn has_manifests(&self, repo: &RepoName) -> Result<bool, IndexError> {
+        self.any_but(Tree::Manifests, &[repo.as_str()], None)
+    }
+
+    /// Tells whether a repository would have anything left without this manifest or link.
+    pub fn has_more_than(
+        &self,
+        repo: &RepoName,
+        digest: &ContentDigest,
+        tree: Tree,
+    ) -> Result<bool, IndexError> {
+        let without = key(&[repo.as_str(), &digest.to_string()]);
+        for other in [Tree::Manifests, Tree::Links] {
+            let without = (other == tree).then_some(without.as_slice());
+            if self.any_but(other, &[repo.as_str()], without)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Returns up to `limit` tags of a repository behind `last`, in the order of their bytes.
+    pub fn tags(&self, repo: &RepoName, last: Option<&str>, limit: usize) -> Result<Vec<Tag>, IndexError> {
+        self.names(Tree::Tags, &[repo.as_str()], last, limit)
+    }
+
+    /// Returns up to `limit` tags that name a manifest.
+    pub fn tags_of(
+        &self,
+        repo: &RepoName,
+        digest: &ContentDigest,
+        limit: usize,
+    ) -> Result<Vec<Tag>, IndexError> {
+        self.names(Tree::Tagged, &[repo.as_str(), &digest.to_string()], None, limit)
+    }
+
+    /// Returns up to `limit` repositories behind `last` that `wanted` says yes to, in the order of their bytes.
+    pub fn repositories(
+        &self,
+        last: Option<&str>,
+        limit: usize,
+        mut wanted: impl FnMut(&RepoName) -> Result<bool, IndexError>,
+    ) -> Result<Vec<RepoName>, IndexError> {
+        let mut found = Vec::new();
+        let mut failed = None;
+        let after = last.map(str::as_bytes);
+        if limit == 0 {
+            return Ok(found);
+        }
+        self.index.scan(Tree::Repositories, &[], after, &mut |key, _| {
+            match text_of::<RepoName>(Tree::Repositories, key)
+                .and_then(|repo| Ok(wanted(&repo)?.then_some(repo)))
+            {
+                Ok(repo) => found.extend(repo),
+                Err(error) => failed = Some(error),
+            }
+            if failed.is_some() || found.len() >= limit {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })?;
+        failed.map_or(Ok(found), Err)
+    }
+
+    /// Returns up to `limit` referrers of a subject behind `last`, in the order of their digests.
+    pub fn referrers(
+        &self,
+        repo: &RepoName,
+        subject: &Digest,
+        last: Option<&ContentDigest>,
+        limit: usize,
+    ) -> Result<Vec<ContentDigest>, IndexError> {
+        let last = last.map(ToString::to_string);
+        self.names(Tree::Referrers, &[repo.as_str(), subject.as_str()], last.as_deref(), limit)
+    }
+
+    /// Visits every upload session.
+    pub fn uploads(&self, mut visit: impl FnMut(UploadId, UploadRow)) -> Result<(), IndexError> {
+        let mut failed = None;
+        self.index.scan(Tree::Uploads, &[], None, &mut |key, value| {
+            let id = text_of::<UploadId>(Tree::Uploads, key);
+            match id.and_then(|id| Ok((id, parse(Tree::Uploads, value)?))) {
+                Ok((id, row)) => visit(id, row),
+                Err(error) => failed = Some(error),
+            }
+            ControlFlow::Continue(())
+        })?;
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn row<R: DeserializeOwned>(&self, tree: Tree, parts: &[&str]) -> Result<Option<R>, IndexError> {
+        let value = self.index.get(tree, &key(parts))?;
+        value.map(|value| parse(tree, &value)).transpose()
+    }
+
+    fn any_but(&self, tree: Tree, parts: &[&str], without: Option<&[u8]>) -> Result<bool, IndexError> {
+        let mut found = false;
+        self.index.scan(tree, &prefix(parts), None, &mut |key, _| {
+            found = Some(key) != without;
+            if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        Ok(found)
+    }
+
+    fn names<N: std::str::FromStr<Err: std::fmt::Display>>(
+        &self,
+        tree: Tree,
+        parts: &[&str],
+        last: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<N>, IndexError> {
+        let prefix = prefix(parts);
+        let after = last.map(|last| [prefix.as_slice(), last.as_bytes()].concat());
+        let mut found = Vec::new();
+        let mut failed = None;
+        if limit == 0 {
+            return Ok(found);
+        }
+        self.index.scan(tree, &prefix, after.as_deref(), &mut |key, _| {
+            match text_of(tree, last_part(key)) {
+                Ok(name) => found.push(name),
+                Err(error) => failed = Some(error),
+            }
+            if failed.is_some() || found.len() >= limit {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })?;
+        failed.map_or(Ok(found), Err)
+    }
+}
+
+fn parse<R: DeserializeOwned>(tree: Tree, value: &[u8]) -> Result<R, IndexError> {
+    serde_json::from_slice(value)
+        .map_err(|error| IndexError::Row { tree: tree.name(), reason: error.to_string() })
+}
+
+fn text_of<N: std::str::FromStr<Err: std::fmt::Display>>(tree: Tree, bytes: &[u8]) -> Result<N, IndexError> {
+    let damaged = |reason: String| IndexError::Row { tree: tree.name(), reason };
+    let text = std::str::from_utf8(bytes).map_err(|error| damaged(error.to_string()))?;
+    text.parse::<N>().map_err(|error| damaged(error.to_string()))
+}

@@ -1,0 +1,87 @@
+//! Pulling, mounting and deleting blobs.
+
+use std::sync::Arc;
+
+use crate::meta::Command;
+use crate::registry::Registry;
+use crate::registry::error::RegistryError;
+use crate::registry::manifests::damaged;
+use crate::registry::reader::BlobReader;
+use crate::spec::{ContentDigest, Digest, RepoName};
+
+impl Registry {
+    /// Returns the length in bytes of a blob that the repository has.
+    pub async fn blob_size(&self, repo: &RepoName, digest: &Digest) -> Result<u64, RegistryError> {
+        self.find_blob(repo, digest).map(|(_, size)| size)
+    }
+
+    /// Opens a blob that the repository has (the specification's "Pulling blobs").
+    pub async fn open_blob(&self, repo: &RepoName, digest: &Digest) -> Result<BlobReader, RegistryError> {
+        let (content, size) = self.find_blob(repo, digest)?;
+        let blobs = self.inner.blobs.clone();
+        let opened = self.inner.door.read(move || blobs.read(&content)).await?;
+        match opened {
+            Some(file) => Ok(BlobReader::new(file, content, size, Arc::clone(&self.inner.door))),
+            None => {
+                // It may just have been deleted; else it should be there.
+                self.find_blob(repo, digest)?;
+                Err(damaged(&content, "is missing from the store"))
+            }
+        }
+    }
+
+    fn find_blob(&self, repo: &RepoName, digest: &Digest) -> Result<(ContentDigest, u64), RegistryError> {
+        let found = match digest.content() {
+            Some(content) => self.inner.meta.view().link(repo, &content)?.map(|row| (content, row.size)),
+            None => None,
+        };
+        found.ok_or_else(|| self.unknown_blob(repo, digest))
+    }
+
+    fn unknown_blob(&self, repo: &RepoName, digest: &Digest) -> RegistryError {
+        self.unknown(repo, RegistryError::BlobUnknown(digest.clone()))
+    }
+
+    /// Makes a blob of one repository present in another, or in any case of some repository when `from` names none.
+    /// Returns whether it could; if not, the client has to push it (the specification's "Mounting a blob").
+    pub async fn mount(
+        &self,
+        repo: &RepoName,
+        digest: &Digest,
+        from: Option<&RepoName>,
+    ) -> Result<bool, RegistryError> {
+        let Some(content) = digest.content() else { return Ok(false) };
+        let Some(from) = self.mount_source(repo, &content, from)? else { return Ok(false) };
+        match self.command(Command::Mount { repo: repo.clone(), from, digest: content }).await {
+            Ok(()) => Ok(true),
+            Err(RegistryError::BlobUnknown(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Finds a repository that has the blob: the target itself, the one that was named, or, when none was, any.
+    fn mount_source(
+        &self,
+        repo: &RepoName,
+        digest: &ContentDigest,
+        from: Option<&RepoName>,
+    ) -> Result<Option<RepoName>, RegistryError> {
+        let view = self.inner.meta.view();
+        for candidate in [Some(repo), from].into_iter().flatten() {
+            if view.link(candidate, digest)?.is_some() {
+                return Ok(Some(candidate.clone()));
+            }
+        }
+        if from.is_some() || view.blob(digest)?.is_none() {
+            return Ok(None);
+        }
+        let having = view.repositories(None, 1, |candidate| Ok(view.link(candidate, digest)?.is_some()))?;
+        Ok(having.into_iter().next())
+    }
+
+    /// Deletes a blob from a repository, also while a manifest of it references the blob.
+    pub async fn delete_blob(&self, repo: &RepoName, digest: &Digest) -> Result<(), RegistryError> {
+        let Some(content) = digest.content() else { return Err(self.unknown_blob(repo, digest)) };
+        self.command(Command::Unlink { repo: repo.clone(), digest: content }).await
+    }
+}

@@ -1,0 +1,182 @@
+//! What a registry operation can fail with.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::blobs::BlobError;
+use crate::meta::{DecideError, IndexError, MetaError, Refusal};
+use crate::spec::{Digest, DigestError, ErrorCode, ManifestError, RepoName, Tag};
+
+/// Why an operation was refused or could not be done; nothing of it is half done then.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RegistryError {
+    /// The repository has nothing in it.
+    #[error("repository {0} is not known")]
+    NameUnknown(RepoName),
+    /// The repository has no manifest of that digest.
+    #[error("manifest {0} is not in the repository")]
+    ManifestUnknown(Digest),
+    /// The repository has no such tag.
+    #[error("tag {0} is not in the repository")]
+    TagUnknown(Tag),
+    /// The repository has no blob of that digest.
+    #[error("blob {0} is not in the repository")]
+    BlobUnknown(Digest),
+    /// The repository has no such upload session; it may have ended or timed out.
+    #[error("the upload is not known to this repository")]
+    UploadUnknown,
+    /// Another request took the upload session over.
+    #[error("another request went on with this upload")]
+    UploadTakenOver,
+    /// The chunk does not begin where the upload stands.
+    #[error("the chunk begins at byte {begins}, the upload stands at {offset}")]
+    OutOfOrder {
+        /// Where the chunk said it begins.
+        begins: u64,
+        /// How many bytes the upload has.
+        offset: u64,
+    },
+    /// The chunk's length is not what its range or its Content-Length said.
+    #[error("the body has {got} bytes where {said} were said")]
+    SizeInvalid {
+        /// What the request said.
+        said: u64,
+        /// What came.
+        got: u64,
+    },
+    /// A digest that cannot be used.
+    #[error(transparent)]
+    DigestInvalid(#[from] DigestError),
+    /// The content has another digest.
+    #[error("the content's digest is {actual}, not {said}")]
+    DigestMismatch {
+        /// What the request said.
+        said: Digest,
+        /// What the content hashes to.
+        actual: Digest,
+    },
+    /// The manifest cannot be understood.
+    #[error(transparent)]
+    ManifestInvalid(#[from] ManifestError),
+    /// The manifest is over the limit.
+    #[error("the manifest is larger than {max} bytes")]
+    ManifestTooLarge {
+        /// The limit in bytes.
+        max: u64,
+    },
+    /// The manifest names content that the repository does not have.
+    #[error("the manifest references {0}, which the repository does not have")]
+    ManifestBlobUnknown(Digest),
+    /// More tags at once than one request may set.
+    #[error("{count} tags in one request, at most {max} are taken")]
+    TooManyTags {
+        /// How many were given.
+        count: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// The precondition of the request does not hold.
+    #[error("the precondition does not hold: {0}")]
+    ConditionFailed(String),
+    /// The request's body broke off or was malformed.
+    #[error("the body could not be read to its end: {0}")]
+    BodyBroken(Arc<io::Error>),
+    /// More upload sessions or bytes than the configuration allows.
+    #[error("{0}")]
+    TooMany(&'static str),
+    /// The store does not take writes at the moment; reads go on.
+    #[error("writes are refused: {0}")]
+    Unavailable(String),
+    /// There is no space left for it.
+    #[error("no space left on the registry's disk")]
+    NoSpace,
+    /// Something that should be there is damaged or the disk failed.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl RegistryError {
+    /// Returns the error code of the specification ("Error Codes") that clients are told.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::NameUnknown(_) => ErrorCode::NameUnknown,
+            Self::ManifestUnknown(_) | Self::TagUnknown(_) => ErrorCode::ManifestUnknown,
+            Self::BlobUnknown(_) => ErrorCode::BlobUnknown,
+            Self::UploadUnknown => ErrorCode::BlobUploadUnknown,
+            Self::UploadTakenOver | Self::OutOfOrder { .. } => ErrorCode::BlobUploadInvalid,
+            Self::SizeInvalid { .. } | Self::BodyBroken(_) => ErrorCode::SizeInvalid,
+            Self::DigestInvalid(_) | Self::DigestMismatch { .. } => ErrorCode::DigestInvalid,
+            Self::ManifestInvalid(_) | Self::ConditionFailed(_) => ErrorCode::ManifestInvalid,
+            Self::ManifestTooLarge { .. } => ErrorCode::SizeInvalid,
+            Self::ManifestBlobUnknown(_) => ErrorCode::ManifestBlobUnknown,
+            Self::TooManyTags { .. } => ErrorCode::TagInvalid,
+            Self::TooMany(_) => ErrorCode::TooManyRequests,
+            Self::Unavailable(_) | Self::NoSpace => ErrorCode::Unavailable,
+            Self::Internal(_) => ErrorCode::Unknown,
+        }
+    }
+}
+
+impl From<BlobError> for RegistryError {
+    fn from(error: BlobError) -> Self {
+        match error {
+            BlobError::Mismatch { said, actual } => Self::DigestMismatch { said, actual },
+            BlobError::Disk(disk) if disk.is_full() => Self::NoSpace,
+            BlobError::Disk(_) | BlobError::UploadDamaged { .. } => {
+                log::error!("{error}");
+                Self::Internal("the registry's disk failed; its log says more".to_owned())
+            }
+        }
+    }
+}
+
+impl From<IndexError> for RegistryError {
+    fn from(error: IndexError) -> Self {
+        match error {
+            IndexError::Closed => Self::Unavailable("the registry is stopping".to_owned()),
+            IndexError::Storage(_) | IndexError::Row { .. } => {
+                log::error!("{error}");
+                Self::Internal("the registry's index failed; its log says more".to_owned())
+            }
+        }
+    }
+}
+
+impl From<MetaError> for RegistryError {
+    fn from(error: MetaError) -> Self {
+        match error {
+            MetaError::Refused(refusal) => refusal.into(),
+            MetaError::Poisoned(why) => Self::Unavailable(why),
+            MetaError::Stopped => Self::Unavailable("the registry is stopping".to_owned()),
+            MetaError::NoSpace => Self::NoSpace,
+            MetaError::Index(error) => error.into(),
+            MetaError::Failed(why) => {
+                log::error!("{why}");
+                Self::Internal("the registry's journal failed; its log says more".to_owned())
+            }
+        }
+    }
+}
+
+impl From<DecideError> for RegistryError {
+    fn from(error: DecideError) -> Self {
+        match error {
+            DecideError::Refused(refusal) => refusal.into(),
+            DecideError::Index(error) => error.into(),
+        }
+    }
+}
+
+impl From<Refusal> for RegistryError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NameUnknown(repo) => Self::NameUnknown(repo),
+            Refusal::ManifestUnknown(digest) => Self::ManifestUnknown(digest.into()),
+            Refusal::TagUnknown(tag) => Self::TagUnknown(tag),
+            Refusal::BlobUnknown(digest) => Self::BlobUnknown(digest.into()),
+            Refusal::UploadUnknown => Self::UploadUnknown,
+            Refusal::ReferenceUnknown(digest) => Self::ManifestBlobUnknown(digest),
+            Refusal::ConditionFailed(why) => Self::ConditionFailed(why),
+        }
+    }
+}

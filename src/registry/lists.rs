@@ -1,0 +1,105 @@
+//! Listing tags, repositories and referrers.
+
+use crate::registry::Registry;
+use crate::registry::error::RegistryError;
+use crate::registry::types::{Listing, Page, Referrers, ReferrersPage};
+use crate::spec::{ContentDigest, Digest, Manifest, Referrer, RepoName, Tag};
+
+/// A list of referrers ends before it gets longer than this: it is a manifest to clients, and some of them take no
+/// longer ones, while others never ask for a second part.
+const REFERRERS_SIZE_MAX_BYTES: usize = 4 * 1024 * 1024 - 64 * 1024;
+
+/// How many referrers are read before others get their turn.
+const REFERRERS_STEP_MAX: usize = 256;
+
+impl Registry {
+    /// Lists the tags of a repository, in the order of their bytes (the specification's "Listing Tags").
+    pub async fn tags(&self, repo: &RepoName, page: &Page) -> Result<Listing<Tag>, RegistryError> {
+        let view = self.inner.meta.view();
+        view.repository(repo)?.ok_or_else(|| RegistryError::NameUnknown(repo.clone()))?;
+        let items = view.tags(repo, page.last.as_deref(), page.limit.saturating_add(1))?;
+        Ok(Listing::of(items, page.limit))
+    }
+
+    /// Lists the repositories that have a manifest, in the order of their bytes.
+    pub async fn repositories(&self, page: &Page) -> Result<Listing<RepoName>, RegistryError> {
+        let view = self.inner.meta.view();
+        let limit = page.limit.saturating_add(1);
+        let items = view.repositories(page.last.as_deref(), limit, |repo| view.has_manifests(repo))?;
+        Ok(Listing::of(items, page.limit))
+    }
+
+    /// Lists what refers to a subject, whether or not the subject exists (the specification's "Listing
+    /// Referrers").
+    pub async fn referrers(
+        &self,
+        repo: &RepoName,
+        subject: &Digest,
+        page: &ReferrersPage,
+    ) -> Result<Referrers, RegistryError> {
+        let mut items: Vec<Referrer> = Vec::new();
+        let mut size = 0;
+        let mut last = page.last;
+        loop {
+            let step = self.inner.meta.view().referrers(repo, subject, last.as_ref(), REFERRERS_STEP_MAX)?;
+            let at_end = step.len() < REFERRERS_STEP_MAX;
+            for digest in step {
+                last = Some(digest);
+                let Some(referrer) = self.referrer(repo, digest).await? else { continue };
+                if !page.wants(&referrer) {
+                    continue;
+                }
+                size += json_length(&referrer)?;
+                if size > REFERRERS_SIZE_MAX_BYTES && !items.is_empty() {
+                    let next = items.last().map(|item| item.digest);
+                    return Ok(Referrers { items, next });
+                }
+                items.push(referrer);
+            }
+            if at_end {
+                return Ok(Referrers { items, next: None });
+            }
+            smol::future::yield_now().await;
+        }
+    }
+
+    /// Returns a referrer's descriptor, or `None` when it was deleted meanwhile.
+    async fn referrer(
+        &self,
+        repo: &RepoName,
+        digest: ContentDigest,
+    ) -> Result<Option<Referrer>, RegistryError> {
+        let Some(row) = self.inner.meta.view().manifest(repo, &digest)? else { return Ok(None) };
+        if let Some(referrer) = row.referrer(digest) {
+            return Ok(Some(referrer));
+        }
+        let bytes = self.manifest_bytes(digest).await?;
+        Ok(Some(Manifest::parse(&bytes, Some(&row.media_type))?.referrer(digest)))
+    }
+}
+
+fn json_length(referrer: &Referrer) -> Result<usize, RegistryError> {
+    // A comma stands between two of them.
+    serde_json::to_vec(referrer)
+        .map(|json| json.len() + 1)
+        .map_err(|error| RegistryError::Internal(error.to_string()))
+}
+
+impl ReferrersPage {
+    fn wants(&self, referrer: &Referrer) -> bool {
+        self.artifact_types.as_ref().is_none_or(|wanted| {
+            let actual = referrer.artifact_type.as_deref().unwrap_or_default();
+            wanted.iter().any(|wanted| wanted == actual)
+        })
+    }
+}
+
+impl<T> Listing<T> {
+    /// Takes one item more than the limit as the sign that there are more.
+    fn of(mut items: Vec<T>, limit: usize) -> Self {
+        let more = items.len() > limit;
+        items.truncate(limit);
+        // Nobody who asks for nothing is told that there is more.
+        Self { items, more: more && limit > 0 }
+    }
+}

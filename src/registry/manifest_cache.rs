@@ -1,0 +1,52 @@
+//! A bounded cache of manifests' bytes.
+
+use std::sync::Arc;
+
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+
+use crate::spec::ContentDigest;
+
+/// How many bytes of manifests are kept at most.
+const CACHE_SIZE_MAX_BYTES: u64 = 4 * 1024 * 1024;
+
+/// The largest manifest that is kept.
+const CACHED_SIZE_MAX_BYTES: usize = 128 * 1024;
+
+/// What an entry takes beside its bytes, roughly.
+const ENTRY_OVERHEAD_BYTES: u64 = 256;
+
+/// A manifest has some 2 KiB.
+const ENTRIES_EXPECTED: usize = 2048;
+
+#[derive(Debug, Clone)]
+struct ByLength;
+
+impl Weighter<ContentDigest, Arc<[u8]>> for ByLength {
+    fn weight(&self, _: &ContentDigest, bytes: &Arc<[u8]>) -> u64 {
+        bytes.len() as u64 + ENTRY_OVERHEAD_BYTES
+    }
+}
+
+/// Keeps the bytes of manifests that were asked for lately. Content is immutable, so nothing in it gets stale;
+/// whether a repository has a manifest is asked of the index each time.
+#[derive(Debug)]
+pub(super) struct ManifestCache {
+    cache: Cache<ContentDigest, Arc<[u8]>, ByLength>,
+}
+
+impl ManifestCache {
+    pub(super) fn new() -> Self {
+        Self { cache: Cache::with_weighter(ENTRIES_EXPECTED, CACHE_SIZE_MAX_BYTES, ByLength) }
+    }
+
+    pub(super) fn get(&self, digest: &ContentDigest) -> Option<Arc<[u8]>> {
+        self.cache.get(digest)
+    }
+
+    pub(super) fn keep(&self, digest: ContentDigest, bytes: &Arc<[u8]>) {
+        if bytes.len() <= CACHED_SIZE_MAX_BYTES {
+            self.cache.insert(digest, Arc::clone(bytes));
+        }
+    }
+}

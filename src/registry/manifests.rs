@@ -1,0 +1,178 @@
+//! Pulling, pushing and deleting manifests and tags.
+
+use std::sync::Arc;
+
+use crate::meta::{Command, PutManifestCommand, check_references};
+use crate::registry::Registry;
+use crate::registry::error::RegistryError;
+use crate::registry::types::{
+    ManifestContent, ManifestInfo, PutManifest, PutManifestOutcome, PutTarget, UploadId,
+};
+use crate::registry::uploads::supported;
+use crate::spec::{Algorithm, ContentDigest, Digest, Manifest, ManifestSummary, Reference, RepoName, Tag};
+
+/// How many tags one push by digest may set (the specification asks for at least 10).
+pub const TAGS_PER_PUT_MAX: usize = 100;
+
+impl Registry {
+    /// Returns a manifest (the specification's "Pulling manifests").
+    pub async fn manifest(
+        &self,
+        repo: &RepoName,
+        reference: &Reference,
+    ) -> Result<ManifestContent, RegistryError> {
+        let (digest, row) = self.find_manifest(repo, reference)?;
+        let bytes = self.manifest_bytes(digest).await?;
+        Ok(ManifestContent { digest, media_type: row.media_type, bytes })
+    }
+
+    /// Returns what the index knows of a manifest.
+    pub async fn manifest_info(
+        &self,
+        repo: &RepoName,
+        reference: &Reference,
+    ) -> Result<ManifestInfo, RegistryError> {
+        let (digest, row) = self.find_manifest(repo, reference)?;
+        Ok(ManifestInfo { digest, media_type: row.media_type, size: row.size })
+    }
+
+    fn find_manifest(
+        &self,
+        repo: &RepoName,
+        reference: &Reference,
+    ) -> Result<(ContentDigest, ManifestSummary), RegistryError> {
+        let view = self.inner.meta.view();
+        match reference {
+            Reference::Digest(digest) => {
+                let row = match digest.content() {
+                    Some(content) => view.manifest(repo, &content)?.map(|row| (content, row)),
+                    None => None,
+                };
+                row.ok_or_else(|| self.unknown(repo, RegistryError::ManifestUnknown(digest.clone())))
+            }
+            Reference::Tag(tag) => {
+                // The tag may move, and what it named may go, between the two reads: look once more.
+                for _ in 0..2 {
+                    let Some(named) = view.tag(repo, tag)? else { break };
+                    if let Some(row) = view.manifest(repo, &named.digest)? {
+                        return Ok((named.digest, row));
+                    }
+                }
+                Err(self.unknown(repo, RegistryError::TagUnknown(tag.clone())))
+            }
+        }
+    }
+
+    /// Returns `error`, or says that the repository itself is not known.
+    pub(super) fn unknown(&self, repo: &RepoName, error: RegistryError) -> RegistryError {
+        match self.inner.meta.view().repository(repo) {
+            Ok(Some(_)) => error,
+            Ok(None) => RegistryError::NameUnknown(repo.clone()),
+            Err(failed) => failed.into(),
+        }
+    }
+
+    /// Returns the exact bytes of a manifest that the index has.
+    pub(super) async fn manifest_bytes(&self, digest: ContentDigest) -> Result<Arc<[u8]>, RegistryError> {
+        if let Some(bytes) = self.inner.cache.get(&digest) {
+            return Ok(bytes);
+        }
+        let blobs = self.inner.blobs.clone();
+        let read = self.inner.door.read(move || blobs.read_whole(&digest)).await?;
+        let bytes: Arc<[u8]> = read.ok_or_else(|| damaged(&digest, "is missing from the store"))?.into();
+        if ContentDigest::of(digest.algorithm(), &bytes) != digest {
+            return Err(damaged(&digest, "is damaged in the store"));
+        }
+        self.inner.cache.keep(digest, &bytes);
+        Ok(bytes)
+    }
+
+    /// Stores a manifest and sets tags to it (the specification's "Pushing Manifests"). It is durable when this
+    /// returns, and so is all that it references.
+    pub async fn put_manifest(
+        &self,
+        repo: &RepoName,
+        put: PutManifest,
+    ) -> Result<PutManifestOutcome, RegistryError> {
+        let max = self.inner.options.manifest_size_max_bytes;
+        if put.bytes.len() as u64 > max {
+            return Err(RegistryError::ManifestTooLarge { max });
+        }
+        let (digest, tags, outcome_tags) = named_by(put.target, &put.bytes)?;
+        let manifest = Manifest::parse(&put.bytes, put.content_type.as_ref())?;
+        let references = References::of(&manifest, self.inner.options.sparse_indexes);
+        // A manifest that will be refused shall not be written first; the writer asks again, and that counts.
+        check_references(self.inner.meta.view(), repo, &references.blobs, &references.children)?;
+
+        let bytes = Arc::clone(&put.bytes);
+        let (blobs, repo, condition) = (self.inner.blobs.clone(), repo.clone(), put.condition);
+        let row = manifest.summary();
+        let subject = row.subject.clone();
+        let set = tags.clone();
+        self.store_then_command(move || {
+            let blob = blobs.put(&UploadId::random().to_string(), digest, &bytes)?;
+            let References { blobs, children } = references;
+            let tags = set;
+            Ok(Command::PutManifest(PutManifestCommand { repo, blob, row, blobs, children, tags, condition }))
+        })
+        .await?;
+        self.inner.cache.keep(digest, &put.bytes);
+        Ok(PutManifestOutcome { digest, subject, tags: outcome_tags })
+    }
+
+    /// Deletes a manifest and all tags that name it.
+    pub async fn delete_manifest(&self, repo: &RepoName, digest: &Digest) -> Result<(), RegistryError> {
+        let Some(content) = digest.content() else {
+            return Err(self.unknown(repo, RegistryError::ManifestUnknown(digest.clone())));
+        };
+        self.command(Command::DeleteManifest { repo: repo.clone(), digest: content }).await
+    }
+
+    /// Deletes a tag; what it named stays.
+    pub async fn delete_tag(&self, repo: &RepoName, tag: &Tag) -> Result<(), RegistryError> {
+        self.command(Command::DeleteTag { repo: repo.clone(), tag: tag.clone() }).await
+    }
+}
+
+type Named = (ContentDigest, Vec<Tag>, Vec<Tag>);
+
+/// Returns the manifest's digest, the tags to set, and those of them that came as `?tag=`.
+fn named_by(target: PutTarget, bytes: &[u8]) -> Result<Named, RegistryError> {
+    match target {
+        PutTarget::Tag(tag) => Ok((ContentDigest::of(Algorithm::Sha256, bytes), vec![tag], Vec::new())),
+        PutTarget::Digest { digest: said, tags } => {
+            if tags.len() > TAGS_PER_PUT_MAX {
+                return Err(RegistryError::TooManyTags { count: tags.len(), max: TAGS_PER_PUT_MAX });
+            }
+            let digest = supported(&said)?;
+            let actual = ContentDigest::of(digest.algorithm(), bytes);
+            if actual != digest {
+                return Err(RegistryError::DigestMismatch { said, actual: actual.into() });
+            }
+            Ok((digest, tags.clone(), tags))
+        }
+    }
+}
+
+/// What a repository must have before it takes a manifest.
+struct References {
+    blobs: Arc<[Digest]>,
+    children: Arc<[Digest]>,
+}
+
+impl References {
+    fn of(manifest: &Manifest, sparse_indexes: bool) -> Self {
+        let children = if sparse_indexes {
+            Arc::default()
+        } else {
+            manifest.children().map(|child| child.digest.clone()).collect()
+        };
+        Self { blobs: manifest.blobs().map(|blob| blob.digest.clone()).collect(), children }
+    }
+}
+
+/// Reports content that the index has and the disk has not, or not as it was.
+pub(super) fn damaged(digest: &ContentDigest, what: &str) -> RegistryError {
+    log::error!("{digest} {what}");
+    RegistryError::Internal(format!("{digest} {what}"))
+}

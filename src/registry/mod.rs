@@ -1,0 +1,126 @@
+//! What a registry does, without HTTP: the operations, the rules, the sessions.
+//!
+//! Everything here may be polled by any executor. What can block goes through one [`door`]; reads of the index
+//! don't, since they take about a microsecond.
+
+mod blobs;
+mod door;
+mod error;
+mod expiry;
+mod format;
+mod lists;
+mod manifest_cache;
+mod manifests;
+mod open;
+mod options;
+mod pool;
+mod reader;
+mod session;
+mod source;
+mod types;
+mod uploads;
+
+use std::sync::Arc;
+
+use smol::channel::bounded;
+
+use crate::blobs::BlobStore;
+use crate::disk::{DirectoryLock, DiskCounters};
+use crate::meta::{Answer, Command, Meta};
+use door::Door;
+use manifest_cache::ManifestCache;
+use pool::Pool;
+use session::Sessions;
+
+pub use error::RegistryError;
+pub use manifests::TAGS_PER_PUT_MAX;
+pub use open::OpenError;
+pub use options::{RegistryOptions, Storage, UPLOAD_IDLE_MAX, UPLOAD_SESSIONS_MAX};
+pub use reader::BlobReader;
+pub use types::{
+    Chunk, Condition, Health, Listing, ManifestContent, ManifestInfo, Page, PutManifest, PutManifestOutcome,
+    PutTarget, Referrers, ReferrersPage, Totals, UploadId,
+};
+
+/// A registry: a handle that can be cloned freely. The store is closed with [`Registry::close`], or when the last
+/// handle is dropped.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    blobs: BlobStore,
+    sessions: Sessions,
+    door: Arc<Door>,
+    pool: Pool,
+    cache: ManifestCache,
+    counters: Arc<DiskCounters>,
+    meta: Meta,
+    options: RegistryOptions,
+    /// Dropped last: until then the data directory is this process's.
+    _lock: Option<DirectoryLock>,
+}
+
+impl Registry {
+    /// Returns the largest manifest that is taken, in bytes.
+    pub fn manifest_size_max_bytes(&self) -> u64 {
+        self.inner.options.manifest_size_max_bytes
+    }
+
+    /// Tells whether the registry can do its work, and if not, why.
+    pub fn health(&self) -> Health {
+        let reasons: Vec<String> = self.inner.meta.poisoned().into_iter().collect();
+        Health { ready: reasons.is_empty(), reasons }
+    }
+
+    /// Returns what is stored and what was done.
+    pub fn totals(&self) -> Totals {
+        let stored = self.inner.meta.totals();
+        let done = self.inner.counters.snapshot();
+        Totals {
+            blobs: stored.blobs,
+            blob_bytes: stored.blob_bytes,
+            uploads: stored.uploads,
+            syncs: done.file_syncs + done.folder_syncs,
+            sync_nanoseconds: done.file_sync_nanoseconds + done.folder_sync_nanoseconds,
+        }
+    }
+
+    /// Has the writer carry out a command.
+    async fn command(&self, command: Command) -> Result<(), RegistryError> {
+        let (answer, answered) = answer();
+        self.inner.meta.submit(command, answer);
+        answered.await
+    }
+
+    /// Stores something and has the writer carry out the command that names it. Once the storing has begun, both
+    /// happen also when nobody waits for them any more.
+    async fn store_then_command(
+        &self,
+        store: impl FnOnce() -> Result<Command, RegistryError> + Send + 'static,
+    ) -> Result<(), RegistryError> {
+        let (answer, answered) = answer();
+        let inner = Arc::clone(&self.inner);
+        let submit = move || store().map(|command| inner.meta.submit(command, answer));
+        self.inner.door.write(submit).await?;
+        answered.await
+    }
+}
+
+/// Returns what to call with a command's end, and what to await it by.
+fn answer() -> (Answer, impl Future<Output = Result<(), RegistryError>>) {
+    let (sender, receiver) = bounded(1);
+    let answer: Answer = Box::new(move |done| {
+        // The one who waited may be gone; what was done is done.
+        drop(sender.try_send(done));
+    });
+    let answered = async move {
+        match receiver.recv().await {
+            Ok(done) => Ok(done?),
+            Err(_) => Err(RegistryError::Unavailable("the registry is stopping".to_owned())),
+        }
+    };
+    (answer, answered)
+}

@@ -1,0 +1,157 @@
+//! Opening a registry and closing it.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::blobs::{BLOBS_FOLDER, BlobError, BlobStore, UPLOADS_FOLDER};
+use crate::disk::{
+    DirectoryLock, Disk, DiskError, LockError, MemoryDisk, MeteredDisk, RealDisk, same_filesystem,
+};
+use crate::meta::{Command, IndexError, IndexKind, Meta, OpenError as MetaOpenError};
+use crate::registry::door::Door;
+use crate::registry::expiry;
+use crate::registry::format;
+use crate::registry::manifest_cache::ManifestCache;
+use crate::registry::options::{RegistryOptions, Storage};
+use crate::registry::pool::Pool;
+use crate::registry::session::{Session, Sessions};
+use crate::registry::{Inner, Registry};
+
+/// Why a registry could not be opened or closed.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another pulk uses the data directory, or the lock could not be taken.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The data directory was made by a newer version.
+    #[error("the data directory has format {found}, this version of pulk knows formats up to {known}")]
+    Newer {
+        /// The directory's format.
+        found: u32,
+        /// The newest that this version knows.
+        known: u32,
+    },
+    /// `pulk.json` is damaged.
+    #[error("pulk.json in the data directory cannot be read: {0}")]
+    Format(String),
+    /// Uploads could not be renamed to their place.
+    #[error("`uploads` and `blobs` in the data directory are on different filesystems")]
+    Filesystems,
+    /// A disk operation failed.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// Content could not be looked at.
+    #[error(transparent)]
+    Blobs(#[from] BlobError),
+    /// Metadata could not be opened or closed.
+    #[error(transparent)]
+    Meta(#[from] MetaOpenError),
+    /// The index could not be read.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// A thread could not be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+}
+
+impl Registry {
+    /// Opens a registry, and makes its data directory when it is not there. May take a while after an unclean stop.
+    pub fn open(options: RegistryOptions) -> Result<Self, OpenError> {
+        let opened = match &options.storage {
+            Storage::Memory => {
+                Opened { disk: Arc::new(MemoryDisk::new()), lock: None, index: IndexKind::Map }
+            }
+            Storage::Folder(folder) => open_folder(folder)?,
+        };
+        if !format::check(opened.disk.as_ref())? {
+            format::write(opened.disk.as_ref())?;
+        }
+        let metered = MeteredDisk::new(opened.disk);
+        let counters = metered.counters();
+        let disk: Arc<dyn Disk> = Arc::new(metered);
+        let blobs = BlobStore::open(Arc::clone(&disk))?;
+        if let Storage::Folder(folder) = &options.storage
+            && !same_filesystem(&folder.join(UPLOADS_FOLDER), &folder.join(BLOBS_FOLDER))?
+        {
+            return Err(OpenError::Filesystems);
+        }
+        let meta = Meta::open(disk, opened.index)?;
+        let sessions = take_up_sessions(&meta, &blobs)?;
+        let inner = Arc::new(Inner {
+            blobs,
+            sessions,
+            door: Arc::new(Door::new()),
+            pool: Pool::new(),
+            cache: ManifestCache::new(),
+            counters,
+            meta,
+            options,
+            _lock: opened.lock,
+        });
+        expiry::start(&inner).map_err(OpenError::Thread)?;
+        Ok(Self { inner })
+    }
+
+    /// Stops taking commands and leaves the store as a clean stop does. What is asked of the registry afterwards
+    /// fails. A second call does nothing.
+    pub async fn close(&self) -> Result<(), OpenError> {
+        let inner = Arc::clone(&self.inner);
+        self.inner.door.write(move || inner.close()).await
+    }
+}
+
+impl Inner {
+    fn close(&self) -> Result<(), OpenError> {
+        for session in self.sessions.all(Session::is_live) {
+            let made_durable = session.with_upload(&self.blobs, |upload| {
+                let file = upload.file(&self.blobs, &session.name())?;
+                if upload.make_durable(file.as_ref(), true)? {
+                    let (id, row) = (session.id(), session.row(upload));
+                    self.meta.submit(Command::AdvanceUpload { id, row }, Box::new(drop));
+                }
+                Ok(())
+            });
+            if let Err(error) = made_durable {
+                log::warn!("upload {} goes back to where it was last durable: {error}", session.id());
+            }
+        }
+        self.meta.close()?;
+        Ok(())
+    }
+}
+
+struct Opened {
+    disk: Arc<dyn Disk>,
+    lock: Option<DirectoryLock>,
+    index: IndexKind,
+}
+
+fn open_folder(folder: &Path) -> Result<Opened, OpenError> {
+    let disk = Arc::new(RealDisk::open_or_create(folder)?);
+    let lock = DirectoryLock::take(folder)?;
+    Ok(Opened { disk, lock: Some(lock), index: IndexKind::Sled(folder.to_owned()) })
+}
+
+/// Makes a session of each upload of earlier runs that can go on, and removes the files of all others.
+fn take_up_sessions(meta: &Meta, blobs: &BlobStore) -> Result<Sessions, OpenError> {
+    let mut files: BTreeSet<String> = blobs.unfinished()?.into_iter().collect();
+    let sessions = Sessions::default();
+    let mut lost = Vec::new();
+    meta.view().uploads(|id, row| {
+        if files.remove(&id.to_string()) || row.offset == 0 {
+            sessions.take_up(Session::saved(id, row));
+        } else {
+            lost.push(id);
+        }
+    })?;
+    for name in &files {
+        log::info!("removing the file of upload {name}, which nothing knows of any more");
+        blobs.forget(name);
+    }
+    for id in lost {
+        log::warn!("upload {id} lost its file and is given up");
+        meta.submit(Command::EndUpload { id }, Box::new(drop));
+    }
+    Ok(sessions)
+}

@@ -1,0 +1,49 @@
+//! What a registry is opened with.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::spec::MANIFEST_SIZE_MAX_BYTES;
+
+/// Where a registry keeps what it has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Storage {
+    /// In memory, gone with the registry.
+    Memory,
+    /// In a data directory, which is made when it is not there.
+    Folder(PathBuf),
+}
+
+/// How long an upload may be idle before it is given up.
+pub const UPLOAD_IDLE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How many uploads may have begun and not ended.
+pub const UPLOAD_SESSIONS_MAX: usize = 1024;
+
+/// What a registry is opened with.
+#[derive(Debug, Clone)]
+pub struct RegistryOptions {
+    /// Where it keeps what it has.
+    pub storage: Storage,
+    /// Whether it takes an index whose children it does not have.
+    pub sparse_indexes: bool,
+    /// The largest manifest it takes, in bytes.
+    pub manifest_size_max_bytes: u64,
+    /// How long an upload may be idle before it is given up.
+    pub upload_idle_max: Duration,
+    /// How many uploads may have begun and not ended.
+    pub upload_sessions_max: usize,
+}
+
+impl RegistryOptions {
+    /// Returns the defaults for a storage.
+    pub fn new(storage: Storage) -> Self {
+        Self {
+            storage,
+            sparse_indexes: false,
+            manifest_size_max_bytes: MANIFEST_SIZE_MAX_BYTES,
+            upload_idle_max: UPLOAD_IDLE_MAX,
+            upload_sessions_max: UPLOAD_SESSIONS_MAX,
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Upload sessions in memory: whose turn it is, how far they have come, how long they have been idle.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use event_listener::{Event, listener};
+use smol::lock::{Mutex as TurnMutex, MutexGuard as TurnGuard};
+
+use crate::blobs::{BlobError, BlobStore, Upload};
+use crate::meta::UploadRow;
+use crate::registry::error::RegistryError;
+use crate::registry::types::UploadId;
+use crate::spec::{Algorithm, RepoName};
+
+/// An upload session. One request at a time goes on with it; a later one takes it over, since a client whose
+/// connection broke comes back before the server has noticed.
+#[derive(Debug)]
+pub(super) struct Session {
+    id: UploadId,
+    repo: RepoName,
+    algorithm: Algorithm,
+    progress: Mutex<Progress>,
+    /// How many bytes have come, to be read without waiting for anybody.
+    offset: AtomicU64,
+    used: Mutex<Instant>,
+    turn: TurnMutex<()>,
+    claims: AtomicU64,
+    claimed: Event,
+}
+
+#[derive(Debug)]
+enum Progress {
+    /// As the index has it: nothing was opened since the start.
+    Saved(UploadRow),
+    /// It goes on.
+    Live(Box<Upload>),
+    /// It brought its content, or was cancelled.
+    Ended,
+}
+
+/// The right to go on with a session, until another request claims it.
+pub(super) struct Turn<'a> {
+    session: &'a Session,
+    claim: u64,
+    _guard: TurnGuard<'a, ()>,
+}
+
+impl Turn<'_> {
+    /// Returns when another request claims the session.
+    pub(super) async fn lost(&self) {
+        loop {
+            listener!(self.session.claimed => claimed);
+            if self.session.claims.load(Ordering::SeqCst) != self.claim {
+                return;
+            }
+            claimed.await;
+        }
+    }
+}
+
+impl Session {
+    fn new(id: UploadId, row: &UploadRow, progress: Progress) -> Self {
+        Self {
+            id,
+            repo: row.repo.clone(),
+            algorithm: row.algorithm,
+            progress: Mutex::new(progress),
+            offset: AtomicU64::new(row.offset),
+            used: Mutex::new(Instant::now()),
+            turn: TurnMutex::new(()),
+            claims: AtomicU64::new(0),
+            claimed: Event::new(),
+        }
+    }
+
+    /// Makes a session that has just begun.
+    pub(super) fn begun(id: UploadId, row: &UploadRow) -> Self {
+        Self::new(id, row, Progress::Live(Box::new(Upload::begin(row.algorithm))))
+    }
+
+    /// Makes a session of an earlier run.
+    pub(super) fn saved(id: UploadId, row: UploadRow) -> Self {
+        Self::new(id, &row.clone(), Progress::Saved(row))
+    }
+
+    pub(super) fn id(&self) -> UploadId {
+        self.id
+    }
+
+    /// Returns the name of its file.
+    pub(super) fn name(&self) -> String {
+        self.id.to_string()
+    }
+
+    /// Returns how many bytes have come.
+    pub(super) fn offset(&self) -> u64 {
+        self.offset.load(Ordering::SeqCst)
+    }
+
+    /// Takes the session over from whoever goes on with it.
+    pub(super) async fn claim(&self) -> Turn<'_> {
+        let claim = self.claims.fetch_add(1, Ordering::SeqCst) + 1;
+        self.claimed.notify(usize::MAX);
+        let guard = self.turn.lock().await;
+        self.touch();
+        Turn { session: self, claim, _guard: guard }
+    }
+
+    /// Notes that somebody is there.
+    pub(super) fn touch(&self) {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Tells whether nobody has gone on with it for so long, on the monotonic clock.
+    pub(super) fn is_idle(&self, idle_max: Duration) -> bool {
+        let used = *self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        self.turn.try_lock().is_some() && used.elapsed() >= idle_max
+    }
+
+    /// Does something that may block with the upload, and opens it first when it is of an earlier run.
+    pub(super) fn with_upload<T>(
+        &self,
+        store: &BlobStore,
+        work: impl FnOnce(&mut Upload) -> Result<T, RegistryError>,
+    ) -> Result<T, RegistryError> {
+        let mut progress = self.progress();
+        if let Progress::Saved(row) = &*progress {
+            *progress = match open_saved(store, &self.name(), row) {
+                Ok(upload) => Progress::Live(Box::new(upload)),
+                Err(error) => {
+                    log::warn!("upload {} cannot go on: {error}", self.id);
+                    Progress::Ended
+                }
+            };
+        }
+        let Progress::Live(upload) = &mut *progress else { return Err(RegistryError::UploadUnknown) };
+        let done = work(upload);
+        self.offset.store(upload.offset(), Ordering::SeqCst);
+        self.touch();
+        done
+    }
+
+    /// Returns the row that says how far the upload has come.
+    pub(super) fn row(&self, upload: &Upload) -> UploadRow {
+        let state = upload.hash_state().map(|state| to_hex(&state));
+        UploadRow { repo: self.repo.clone(), algorithm: self.algorithm, offset: upload.offset(), state }
+    }
+
+    /// Ends the session; whoever comes later finds nothing.
+    pub(super) fn end(&self) {
+        *self.progress() = Progress::Ended;
+    }
+
+    /// Tells whether bytes may have come that the index knows nothing of.
+    pub(super) fn is_live(&self) -> bool {
+        matches!(&*self.progress(), Progress::Live(_))
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn open_saved(store: &BlobStore, name: &str, row: &UploadRow) -> Result<Upload, BlobError> {
+    let state = row.state.as_deref().and_then(from_hex);
+    Upload::resume(store, name, row.algorithm, row.offset, state.as_deref())
+}
+
+fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let digits: Vec<u8> = text
+        .chars()
+        .map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+        .collect::<Option<_>>()?;
+    digits
+        .chunks(2)
+        .map(|pair| match pair {
+            [high, low] => Some(high << 4 | low),
+            _ => None,
+        })
+        .collect()
+}
+
+/// All sessions that have not ended.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    open: Mutex<HashMap<UploadId, Arc<Session>>>,
+}
+
+impl Sessions {
+    /// Adds a session, unless there are `max` already.
+    pub(super) fn add(&self, session: Session, max: usize) -> Result<(), RegistryError> {
+        let mut open = self.open();
+        if open.len() >= max {
+            return Err(RegistryError::TooMany("too many uploads have begun and not ended"));
+        }
+        open.insert(session.id, Arc::new(session));
+        Ok(())
+    }
+
+    /// Adds a session of an earlier run.
+    pub(super) fn take_up(&self, session: Session) {
+        self.open().insert(session.id, Arc::new(session));
+    }
+
+    /// Returns a session of a repository; those of other repositories are unknown to it.
+    pub(super) fn find(&self, repo: &RepoName, id: UploadId) -> Result<Arc<Session>, RegistryError> {
+        let found = self.open().get(&id).filter(|session| session.repo == *repo).cloned();
+        found.ok_or(RegistryError::UploadUnknown)
+    }
+
+    /// Forgets a session.
+    pub(super) fn remove(&self, id: UploadId) {
+        self.open().remove(&id);
+    }
+
+    /// Returns those that `wanted` says yes to.
+    pub(super) fn all(&self, mut wanted: impl FnMut(&Session) -> bool) -> Vec<Arc<Session>> {
+        self.open().values().filter(|session| wanted(session)).cloned().collect()
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<UploadId, Arc<Session>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,95 @@
+//! A request's body, in pieces that are worth a hop to the disk.
+
+use std::io;
+use std::time::Duration;
+
+use smol::Timer;
+use smol::future::or;
+use smol::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt};
+
+use crate::registry::pool::{Buffer, Pool};
+
+/// How long a half-full buffer waits for more before it is written as it is.
+const FILL_TIME_MAX: Duration = Duration::from_millis(100);
+
+/// Bytes that came in.
+pub(super) struct Piece {
+    buffer: Buffer,
+    length: usize,
+}
+
+impl Piece {
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.buffer.filled(self.length)
+    }
+}
+
+/// Reads pieces from a body.
+pub(super) struct Source<B> {
+    body: B,
+    /// How many bytes may still come.
+    limit: u64,
+    /// The error that ended the body, to be told after what came before it.
+    failed: Option<io::Error>,
+    ended: bool,
+}
+
+impl<B: AsyncBufRead + Unpin + Send> Source<B> {
+    /// Reads at most `limit` bytes of `body`.
+    pub(super) fn new(body: B, limit: u64) -> Self {
+        Self { body, limit, failed: None, ended: false }
+    }
+
+    /// Returns the next bytes, or `None` at the end.
+    pub(super) async fn next(&mut self, pool: &Pool) -> io::Result<Option<Piece>> {
+        if let Some(error) = self.failed.take() {
+            self.ended = true;
+            return Err(error);
+        }
+        // INVARIANT: a client that sends nothing holds no buffer.
+        if self.ended || self.limit == 0 || self.body.fill_buf().await?.is_empty() {
+            self.ended = true;
+            return Ok(None);
+        }
+        let mut buffer = pool.take().await;
+        let mut length = 0;
+        let mut deadline = Timer::after(FILL_TIME_MAX);
+        loop {
+            let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+            let space = buffer.space(length, limit);
+            if space.is_empty() {
+                break;
+            }
+            let read = read(&mut self.body, space);
+            let late = async {
+                (&mut deadline).await;
+                Ok(None)
+            };
+            match or(read, late).await {
+                Ok(Some(0)) => {
+                    self.ended = true;
+                    break;
+                }
+                Ok(Some(count)) => {
+                    length += count;
+                    self.limit -= count as u64;
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    self.failed = Some(error);
+                    break;
+                }
+            }
+        }
+        Ok(Some(Piece { buffer, length }))
+    }
+
+    /// Tells whether the body has more bytes than were asked for.
+    pub(super) async fn has_more(&mut self) -> io::Result<bool> {
+        Ok(!self.ended && !self.body.fill_buf().await?.is_empty())
+    }
+}
+
+async fn read<B: AsyncRead + Unpin>(body: &mut B, space: &mut [u8]) -> io::Result<Option<usize>> {
+    body.read(space).await.map(Some)
+}

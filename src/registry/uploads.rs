@@ -1,0 +1,184 @@
+//! Pushing blobs: uploads in one or many requests (the specification's "Pushing Blobs").
+
+use std::sync::Arc;
+
+use smol::future::{or, zip};
+use smol::io::AsyncBufRead;
+
+use crate::meta::{Command, UploadRow};
+use crate::registry::Registry;
+use crate::registry::error::RegistryError;
+use crate::registry::session::{Session, Turn};
+use crate::registry::source::{Piece, Source};
+use crate::registry::types::{Chunk, UploadId};
+use crate::spec::{Algorithm, ContentDigest, Digest, DigestError, RepoName};
+
+impl Registry {
+    /// Begins an upload session, hashed with `algorithm` as it streams; SHA-256 when none is named.
+    pub async fn begin_upload(
+        &self,
+        repo: &RepoName,
+        algorithm: Option<Algorithm>,
+    ) -> Result<UploadId, RegistryError> {
+        let id = UploadId::random();
+        let algorithm = algorithm.unwrap_or(Algorithm::Sha256);
+        let row = UploadRow { repo: repo.clone(), algorithm, offset: 0, state: None };
+        self.inner.sessions.add(Session::begun(id, &row), self.inner.options.upload_sessions_max)?;
+        let begun = self.command(Command::BeginUpload { id, row }).await;
+        if begun.is_err() {
+            self.inner.sessions.remove(id);
+        }
+        begun.map(|()| id)
+    }
+
+    /// Returns how many bytes of an upload have come.
+    pub async fn upload_offset(&self, repo: &RepoName, id: UploadId) -> Result<u64, RegistryError> {
+        let session = self.inner.sessions.find(repo, id)?;
+        session.touch();
+        Ok(session.offset())
+    }
+
+    /// Appends a chunk to an upload and returns how many bytes have come by then.
+    ///
+    /// What came before an error is kept; [`Self::upload_offset`] tells how much it is.
+    pub async fn append<B: AsyncBufRead + Unpin + Send>(
+        &self,
+        repo: &RepoName,
+        id: UploadId,
+        chunk: Chunk<B>,
+    ) -> Result<u64, RegistryError> {
+        let session = self.inner.sessions.find(repo, id)?;
+        let turn = session.claim().await;
+        self.receive(&session, &turn, chunk).await?;
+        Ok(session.offset())
+    }
+
+    /// Ends an upload, after a last chunk that may be empty: its content is then a blob of the repository, and
+    /// durable. With another digest than `digest` the upload is over and nothing of it is kept.
+    pub async fn finish_upload<B: AsyncBufRead + Unpin + Send>(
+        &self,
+        repo: &RepoName,
+        id: UploadId,
+        digest: &Digest,
+        chunk: Chunk<B>,
+    ) -> Result<ContentDigest, RegistryError> {
+        let content = supported(digest)?;
+        let session = self.inner.sessions.find(repo, id)?;
+        let turn = session.claim().await;
+        self.receive(&session, &turn, chunk).await?;
+
+        let (store, committing, target) = (self.inner.blobs.clone(), Arc::clone(&session), repo.clone());
+        let linked = self
+            .store_then_command(move || {
+                let blob = committing
+                    .with_upload(&store, |upload| Ok(store.commit(&committing.name(), upload, content)?))?;
+                committing.end();
+                Ok(Command::Link { repo: target, blob, upload: committing.id() })
+            })
+            .await;
+        match linked {
+            Ok(()) => {
+                self.inner.sessions.remove(id);
+                Ok(content)
+            }
+            Err(error) => {
+                if matches!(error, RegistryError::DigestMismatch { .. }) {
+                    self.inner.discard(&session);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends an upload that shall bring nothing.
+    pub async fn cancel_upload(&self, repo: &RepoName, id: UploadId) -> Result<(), RegistryError> {
+        let session = self.inner.sessions.find(repo, id)?;
+        let _turn = session.claim().await;
+        session.end();
+        self.inner.sessions.remove(id);
+        let (store, name) = (self.inner.blobs.clone(), session.name());
+        self.inner.door.write(move || store.forget(&name)).await;
+        self.command(Command::EndUpload { id }).await
+    }
+
+    async fn receive<B: AsyncBufRead + Unpin + Send>(
+        &self,
+        session: &Arc<Session>,
+        turn: &Turn<'_>,
+        chunk: Chunk<B>,
+    ) -> Result<(), RegistryError> {
+        let begins = session.offset();
+        let said = expected_length(&chunk, begins)?;
+        let mut source = Source::new(chunk.body, said.unwrap_or(u64::MAX));
+        let mut next = self.next_piece(&mut source, turn).await?;
+        while let Some(piece) = next {
+            let coming = said.map_or(0, |said| (begins + said).saturating_sub(session.offset()));
+            let (written, following) =
+                zip(self.write(session, piece, coming), self.next_piece(&mut source, turn)).await;
+            written?;
+            next = following?;
+        }
+        let got = session.offset() - begins;
+        let more = said.is_some() && source.has_more().await.map_err(body_broken)?;
+        match said {
+            Some(said) if got != said => Err(RegistryError::SizeInvalid { said, got }),
+            Some(said) if more => Err(RegistryError::SizeInvalid { said, got: said + 1 }),
+            _ => Ok(()),
+        }
+    }
+
+    async fn next_piece<B: AsyncBufRead + Unpin + Send>(
+        &self,
+        source: &mut Source<B>,
+        turn: &Turn<'_>,
+    ) -> Result<Option<Piece>, RegistryError> {
+        let next = async { source.next(&self.inner.pool).await.map_err(body_broken) };
+        let lost = async {
+            turn.lost().await;
+            Err(RegistryError::UploadTakenOver)
+        };
+        or(next, lost).await
+    }
+
+    async fn write(&self, session: &Arc<Session>, piece: Piece, coming: u64) -> Result<(), RegistryError> {
+        let (inner, session) = (Arc::clone(&self.inner), Arc::clone(session));
+        self.inner
+            .door
+            .write(move || {
+                session.with_upload(&inner.blobs, |upload| {
+                    let file = upload.file(&inner.blobs, &session.name())?;
+                    upload.reserve(file.as_ref(), coming)?;
+                    upload.append(file.as_ref(), piece.bytes())?;
+                    if upload.make_durable(file.as_ref(), false)? {
+                        let (id, row) = (session.id(), session.row(upload));
+                        // Nobody waits for it: what it says was durable before it is said.
+                        inner.meta.submit(Command::AdvanceUpload { id, row }, Box::new(drop));
+                    }
+                    Ok(())
+                })
+            })
+            .await
+    }
+}
+
+/// Returns how long a chunk must be, if anything says so.
+fn expected_length<B>(chunk: &Chunk<B>, offset: u64) -> Result<Option<u64>, RegistryError> {
+    let Some(range) = &chunk.range else { return Ok(chunk.length) };
+    if range.first != offset {
+        return Err(RegistryError::OutOfOrder { begins: range.first, offset });
+    }
+    match chunk.length {
+        Some(got) if got != range.length() => Err(RegistryError::SizeInvalid { said: range.length(), got }),
+        _ => Ok(Some(range.length())),
+    }
+}
+
+/// Returns the digest as one whose algorithm can be computed.
+pub(super) fn supported(digest: &Digest) -> Result<ContentDigest, RegistryError> {
+    let unsupported = || DigestError::UnsupportedAlgorithm(digest.algorithm_name().to_owned());
+    Ok(digest.content().ok_or_else(unsupported)?)
+}
+
+pub(super) fn body_broken(error: std::io::Error) -> RegistryError {
+    RegistryError::BodyBroken(Arc::new(error))
+}

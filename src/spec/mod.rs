@@ -1,0 +1,35 @@
+//! What the OCI specifications say, as types: grammar, manifests, digests, error codes, ranges.
+//!
+//! Everything here is pure: no I/O, no clock, nothing asynchronous. Holding one of these types proves that
+//! its text follows the grammar. "G1", "W6" and the like name rules of the distribution and image
+//! specifications.
+
+mod byte_range;
+mod content_digest;
+mod descriptor;
+mod digest;
+mod error_code;
+mod hasher;
+mod json_object;
+mod manifest;
+mod media_type;
+mod name;
+mod reference;
+mod referrer;
+mod summary;
+mod tag;
+mod text;
+
+pub use byte_range::{ByteRange, ContentRange, ContentRangeError};
+pub use content_digest::ContentDigest;
+pub use descriptor::Descriptor;
+pub use digest::{Algorithm, DIGEST_LENGTH_MAX_BYTES, Digest, DigestError};
+pub use error_code::ErrorCode;
+pub use hasher::Hasher;
+pub use manifest::{MANIFEST_SIZE_MAX_BYTES, Manifest, ManifestError};
+pub use media_type::{MEDIA_TYPE_LENGTH_MAX_CHARS, ManifestKind, MediaType, MediaTypeError};
+pub use name::{NAME_LENGTH_MAX_CHARS, NameError, RepoName};
+pub use reference::{Reference, ReferenceError};
+pub use referrer::{Referrer, fallback_tag, referrers_index};
+pub use summary::ManifestSummary;
+pub use tag::{TAG_LENGTH_MAX_CHARS, Tag, TagError};

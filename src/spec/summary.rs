@@ -1,0 +1,110 @@
+//! What is kept about a manifest where reading it would take too long.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::spec::content_digest::ContentDigest;
+use crate::spec::digest::Digest;
+use crate::spec::manifest::Manifest;
+use crate::spec::media_type::MediaType;
+use crate::spec::referrer::Referrer;
+
+/// The longest annotations that a summary repeats, in bytes of JSON.
+const SUMMARY_ANNOTATIONS_MAX_BYTES: usize = 2 * 1024;
+
+/// The row about a manifest that an index keeps. In JSON it is shorter than 4 KiB, whatever the manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestSummary {
+    /// The media type, without parameters.
+    pub media_type: MediaType,
+    /// The length in bytes of the manifest.
+    pub size: u64,
+    /// The digest of the subject.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Digest>,
+    /// The artifact type (R6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
+    /// The annotations, or `None` when they are so long that they must be read from the manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub annotations: Option<BTreeMap<String, String>>,
+}
+
+impl ManifestSummary {
+    pub(in crate::spec) fn of(manifest: &Manifest) -> Self {
+        let annotations = manifest.annotations();
+        Self {
+            media_type: manifest.media_type().clone(),
+            size: manifest.size(),
+            subject: manifest.subject().map(|subject| subject.digest.clone()),
+            artifact_type: manifest.artifact_type().map(str::to_owned),
+            annotations: is_short(annotations).then(|| annotations.clone()),
+        }
+    }
+
+    /// Returns the manifest as the referrers of its subject list it (R6), or `None` when the manifest must be
+    /// read for that.
+    pub fn referrer(&self, digest: ContentDigest) -> Option<Referrer> {
+        Some(Referrer {
+            media_type: self.media_type.clone(),
+            digest,
+            size: self.size,
+            artifact_type: self.artifact_type.clone(),
+            annotations: self.annotations.clone()?,
+        })
+    }
+}
+
+fn is_short(annotations: &BTreeMap<String, String>) -> bool {
+    serde_json::to_vec(annotations).is_ok_and(|json| json.len() <= SUMMARY_ANNOTATIONS_MAX_BYTES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::digest::DIGEST_LENGTH_MAX_BYTES;
+    use crate::spec::media_type::MEDIA_TYPE_LENGTH_MAX_CHARS;
+
+    fn manifest_of(annotation: &str) -> Manifest {
+        let body = serde_json::json!({
+            "mediaType": format!("a/{}", "t".repeat(MEDIA_TYPE_LENGTH_MAX_CHARS - 2)),
+            "artifactType": "\"".repeat(MEDIA_TYPE_LENGTH_MAX_CHARS),
+            "subject": {"digest": format!("x:{}", "y".repeat(DIGEST_LENGTH_MAX_BYTES - 2)), "size": i64::MAX},
+            "annotations": {"a": annotation},
+        });
+        Manifest::parse(body.to_string().as_bytes(), None).unwrap()
+    }
+
+    #[test]
+    fn a_summary_is_short_whatever_the_manifest() {
+        // `{"a":"…"}` has eight bytes more than its value; a control character takes six.
+        for annotation in ["v".repeat(SUMMARY_ANNOTATIONS_MAX_BYTES - 8), "\u{1}".repeat(340)] {
+            let summary = manifest_of(&annotation).summary();
+            assert!(summary.annotations.is_some());
+            let json = serde_json::to_vec(&summary).unwrap();
+            assert!(json.len() < 4096, "{}", json.len());
+        }
+        for annotation in ["v".repeat(SUMMARY_ANNOTATIONS_MAX_BYTES - 7), "\u{1}".repeat(341)] {
+            assert_eq!(manifest_of(&annotation).summary().annotations, None);
+        }
+    }
+
+    #[test]
+    fn a_summary_comes_back_from_json() {
+        for annotation in ["short".to_owned(), "long".repeat(1000)] {
+            let summary = manifest_of(&annotation).summary();
+            let json = serde_json::to_string(&summary).unwrap();
+            assert_eq!(serde_json::from_str::<ManifestSummary>(&json).unwrap(), summary);
+        }
+    }
+
+    /// R6
+    #[test]
+    fn a_summary_lists_the_referrer_as_the_manifest_does() {
+        let digest = ContentDigest::sha256_of(b"manifest");
+        let manifest = manifest_of("short");
+        assert_eq!(manifest.summary().referrer(digest), Some(manifest.referrer(digest)));
+        assert_eq!(manifest_of(&"long".repeat(1000)).summary().referrer(digest), None);
+    }
+}

@@ -1,0 +1,110 @@
+//! Tags: distribution-spec, section "Pulling manifests".
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::spec::text::{excerpt, serde_as_text};
+
+/// The longest tag; all its characters are ASCII (G3).
+pub const TAG_LENGTH_MAX_CHARS: usize = 128;
+
+/// A tag, such as `latest` (G3), of at most [`TAG_LENGTH_MAX_CHARS`]. Tags order byte by byte.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tag(Arc<str>);
+
+/// Why a text is not a tag.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum TagError {
+    /// The text does not follow the grammar.
+    #[error("malformed tag {0:?}")]
+    Malformed(String),
+    /// The text is longer than [`TAG_LENGTH_MAX_CHARS`].
+    #[error("a tag of {0} characters is longer than {TAG_LENGTH_MAX_CHARS}")]
+    TooLong(usize),
+}
+
+impl Tag {
+    /// Returns the text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Tag {
+    type Err = TagError;
+
+    fn from_str(text: &str) -> Result<Self, TagError> {
+        if !is_tag(text) {
+            return Err(TagError::Malformed(excerpt(text)));
+        }
+        if text.len() > TAG_LENGTH_MAX_CHARS {
+            return Err(TagError::TooLong(text.len()));
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(&self.0)
+    }
+}
+
+serde_as_text!(Tag);
+
+/// `[a-zA-Z0-9_][a-zA-Z0-9._-]*`
+fn is_tag(text: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    !text.is_empty() && !text.starts_with(['.', '-']) && text.bytes().all(is_allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// G3
+    #[test]
+    fn the_grammar_decides_what_a_tag_is() {
+        for text in ["latest", "v1.2.3-rc.1", "_", "__..--", "A", "0", "a.", "a-"] {
+            assert_eq!(text.parse::<Tag>().expect(text).to_string(), text);
+        }
+        for text in ["", ".a", "-a", "a b", "a/b", "a:b", "a+b", "a\n", "ä", "a%"] {
+            assert_eq!(text.parse::<Tag>(), Err(TagError::Malformed(text.to_owned())));
+        }
+    }
+
+    /// G3
+    #[test]
+    fn a_tag_has_at_most_128_characters() {
+        let longest = "a".repeat(TAG_LENGTH_MAX_CHARS);
+        assert!(longest.parse::<Tag>().is_ok());
+        assert_eq!(format!("{longest}a").parse::<Tag>(), Err(TagError::TooLong(129)));
+    }
+
+    #[test]
+    fn json_has_the_text_and_refuses_what_the_grammar_does() {
+        let tag: Tag = serde_json::from_str("\"v1\"").unwrap();
+        assert_eq!(serde_json::to_string(&tag).unwrap(), "\"v1\"");
+        assert!(serde_json::from_str::<Tag>("\"-\"").is_err());
+    }
+
+    proptest! {
+        /// G3: the specification's own expression.
+        #[test]
+        fn what_the_specification_generates_is_accepted(text in "[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}") {
+            prop_assert_eq!(text.parse::<Tag>().unwrap().to_string(), text);
+        }
+
+        #[test]
+        fn tags_order_like_their_bytes(one in "[a-zA-Z0-9_.]{1,4}", other in "[a-zA-Z0-9_.]{1,4}") {
+            if let (Ok(tag), Ok(other_tag)) = (one.parse::<Tag>(), other.parse::<Tag>()) {
+                prop_assert_eq!(tag.cmp(&other_tag), one.as_bytes().cmp(other.as_bytes()));
+            }
+        }
+    }
+}

@@ -72,8 +72,8 @@ pub(super) async fn delete(call: &Call, repo: &RepoName, reference: &str) -> Res
     Ok(render::empty(StatusCode::Accepted))
 }
 
-/// Parses the reference of something that should exist. What is neither a tag nor a digest names no manifest: the
-/// suites ask for such names and expect 404. A malformed digest is 400 (M9).
+/// Parses the reference of something that should exist. What is neither a tag nor a digest names no manifest:
+/// the suites ask for such names and expect 404. A malformed digest is 400 (M9).
 fn existing(text: &str) -> Result<Reference, Failure> {
     if text.contains(':') {
         return route::digest(text).map(Reference::Digest);

@@ -116,8 +116,8 @@ fn check_layers(room: &str, depth: usize, text: &str) -> Vec<Finding> {
     findings
 }
 
-/// Finds chains of `super::` that leave the room, where the layer table can't see what they reach. A single one
-/// in a room's own file leaves it too, unless it is indented: then it is in a module of that file.
+/// Finds chains of `super::` that leave the room, where the layer table can't see what they reach. A single
+/// one in a room's own file leaves it too, unless it is indented: then it is in a module of that file.
 fn check_climbs(room: &str, depth: usize, text: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {

@@ -22,6 +22,9 @@
 //! ```
 
 mod blobs;
+#[doc(hidden)]
+pub mod cli;
+mod config;
 mod disk;
 mod http;
 mod meta;

@@ -103,3 +103,6 @@ impl App {
 fn target_of(url: &Url) -> RawTarget {
     RawTarget(url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path())))
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,8 +26,8 @@ impl Failing {
         open(&copy(self.disk.as_ref()))
     }
 
-    /// Shows that writes, refusals and commands that would change nothing are all refused, that reads go on, and
-    /// that the stop is no clean one.
+    /// Shows that writes, refusals and commands that would change nothing are all refused, that reads go on,
+    /// and that the stop is no clean one.
     fn check_poisoned(&self) {
         assert!(self.meta.poisoned().is_some());
         let synced = self.faults.count(Operation::Sync, "journal");

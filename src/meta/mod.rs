@@ -4,16 +4,20 @@
 //! transaction to the journal, applies it to the index, and answers after the journal is synced. The journal
 //! is the truth; the index is what it adds up to.
 
+mod checkpoint;
+mod checkpointer;
 mod clean;
 mod command;
 mod decide;
 mod error;
 mod fact;
+mod history;
 mod index;
 mod journal;
 mod map_index;
 mod recovery;
 mod row;
+mod row_fact;
 mod sled_index;
 mod store;
 #[cfg(test)]
@@ -32,7 +36,7 @@ pub use index::{Change, Index, IndexError, Visit};
 pub use map_index::MapIndex;
 pub use row::{BlobRow, LinkRow, RepositoryRow, TagRow, UploadRow};
 pub use sled_index::SledIndex;
-pub use store::{IndexKind, Meta};
+pub use store::{IndexKind, Meta, MetaOptions};
 pub use totals::Totals;
 pub use tree::Tree;
 pub use upload_id::UploadId;

@@ -1,9 +1,12 @@
 //! The one writer: decide, journal, apply; then one sync for all who wait.
 
-use std::sync::mpsc::Receiver;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::disk::Disk;
+use crate::meta::checkpointer::Begin;
 use crate::meta::command::Command;
 use crate::meta::decide::{DecideError, Decision, decide};
 use crate::meta::error::MetaError;
@@ -22,6 +25,8 @@ pub type Answer = Box<dyn FnOnce(Result<(), MetaError>) + Send>;
 /// What is sent to the writer.
 pub(super) enum Message {
     Command(Box<Command>, Answer),
+    /// Answer when everything before this is durable.
+    Barrier(Answer),
     Stop,
 }
 
@@ -38,6 +43,18 @@ pub(super) struct Writer {
     pub(super) index: Arc<dyn Index>,
     pub(super) totals: Totals,
     pub(super) shared: Arc<Shared>,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) rotation: Rotation,
+}
+
+/// When the journal goes on in a new file.
+pub(super) struct Rotation {
+    /// The least length in bytes of a file before that.
+    pub(super) min_bytes: u64,
+    /// The newest checkpoint's length in bytes: writing the next one should cost no more than the journal did.
+    pub(super) checkpoint_length: Arc<AtomicU64>,
+    /// Who takes a checkpoint then.
+    pub(super) rotated: Sender<Begin>,
 }
 
 impl Writer {
@@ -68,6 +85,7 @@ impl Writer {
                         waiting.push((answer, done));
                     }
                 }
+                Message::Barrier(answer) => waiting.push((answer, Ok(()))),
                 Message::Stop => stop = true,
             }
             if !stop && taken < BATCH_MAX {
@@ -76,6 +94,7 @@ impl Writer {
             }
         }
         self.answer(&mut waiting);
+        self.rotate_if_long();
         // What rode along unsynced is part of a clean stop, too. A failure is noted in the journal itself.
         if stop && let Err(error) = self.journal.sync() {
             self.note(&error);
@@ -94,6 +113,22 @@ impl Writer {
         self.publish_totals();
         for (answer, done) in waiting.drain(..) {
             answer(synced.clone().and(done));
+        }
+    }
+
+    fn rotate_if_long(&mut self) {
+        let checkpoint_length = self.rotation.checkpoint_length.load(Ordering::SeqCst);
+        let long = self.journal.length() >= self.rotation.min_bytes.max(checkpoint_length);
+        if !long || self.journal.poisoned().is_some() {
+            return;
+        }
+        match self.journal.rotate(self.disk.as_ref()) {
+            // Without anybody who takes checkpoints, the files are merely more of them.
+            Ok(()) => drop(self.rotation.rotated.send((self.journal.head() + 1, self.journal.sum().clone()))),
+            Err(error) => {
+                log::warn!("the journal goes on in its old file: {error}");
+                self.note(&error);
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use crate::blobs::{BLOBS_FOLDER, BlobError, BlobStore, UPLOADS_FOLDER};
 use crate::disk::{
     DirectoryLock, Disk, DiskError, LockError, MemoryDisk, MeteredDisk, RealDisk, same_filesystem,
 };
-use crate::meta::{Command, IndexError, IndexKind, Meta, OpenError as MetaOpenError};
+use crate::meta::{Command, IndexError, IndexKind, Meta, MetaOptions, OpenError as MetaOpenError};
 use crate::registry::door::Door;
 use crate::registry::expiry;
 use crate::registry::format;
@@ -82,7 +82,7 @@ impl Registry {
         {
             return Err(OpenError::Filesystems);
         }
-        let meta = Meta::open(disk, opened.index)?;
+        let meta = Meta::open(disk, MetaOptions::new(opened.index))?;
         let sessions = take_up_sessions(&meta, &blobs)?;
         let inner = Arc::new(Inner {
             blobs,

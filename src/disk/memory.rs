@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use super::names::{Names, Node, RenameError};
 use super::pages::Pages;
 use super::path::checked;
-use super::{Disk, DiskError, DiskFile, Entry};
+use super::{Disk, DiskError, DiskFile, Entry, SyncSite};
 
 /// A disk that keeps everything in memory, for servers that need not outlive their process, and for tests.
 ///
@@ -88,7 +88,7 @@ impl Disk for MemoryDisk {
         made.map_err(|errno| DiskError::new(OP, path, errno))
     }
 
-    fn sync_folder(&self, path: &Path) -> Result<(), DiskError> {
+    fn sync_folder_at(&self, path: &Path, _site: SyncSite) -> Result<(), DiskError> {
         const OP: &str = "sync folder";
         let folder = read(&self.names).folder(checked(OP, path)?);
         folder.map(drop).map_err(|errno| DiskError::new(OP, path, errno))
@@ -153,7 +153,7 @@ impl DiskFile for MemoryFile {
         Ok(())
     }
 
-    fn sync(&self) -> Result<(), DiskError> {
+    fn sync_at(&self, _site: SyncSite) -> Result<(), DiskError> {
         Ok(())
     }
 

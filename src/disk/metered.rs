@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use super::{Disk, DiskError, DiskFile, Entry};
+use super::{Disk, DiskError, DiskFile, Entry, SyncSite};
 
 /// What a [`MeteredDisk`] has counted since it was made. Calls count whether they succeed or not, bytes when
 /// they were moved; what the system sends by `sendfile` passes it by.
@@ -129,9 +129,9 @@ impl Disk for MeteredDisk {
         self.disk.create_folder(path)
     }
 
-    fn sync_folder(&self, path: &Path) -> Result<(), DiskError> {
+    fn sync_folder_at(&self, path: &Path, site: SyncSite) -> Result<(), DiskError> {
         add(&self.counters.folder_syncs, 1);
-        timed(&self.counters.folder_sync_nanoseconds, || self.disk.sync_folder(path))
+        timed(&self.counters.folder_sync_nanoseconds, || self.disk.sync_folder_at(path, site))
     }
 
     fn list(&self, path: &Path) -> Result<Vec<Entry>, DiskError> {
@@ -165,9 +165,9 @@ impl DiskFile for MeteredFile {
         Ok(())
     }
 
-    fn sync(&self) -> Result<(), DiskError> {
+    fn sync_at(&self, site: SyncSite) -> Result<(), DiskError> {
         add(&self.counters.file_syncs, 1);
-        timed(&self.counters.file_sync_nanoseconds, || self.file.sync())
+        timed(&self.counters.file_sync_nanoseconds, || self.file.sync_at(site))
     }
 
     fn truncate(&self, length: u64) -> Result<(), DiskError> {

@@ -3,9 +3,9 @@
 //! All paths are relative to the data directory. There is a real disk ([`RealDisk`]), one that keeps
 //! everything in memory ([`MemoryDisk`]), and [`MeteredDisk`], which counts what another disk is asked to do.
 //!
-//! What a caller may rely on, and nothing more: bytes written to a file are durable after [`DiskFile::sync`];
+//! What a caller may rely on, and nothing more: bytes written to a file are durable after `sync` of it;
 //! a name made by [`Disk::create`], [`Disk::rename`] or [`Disk::create_folder`], and the absence of one
-//! removed by [`Disk::remove`], is durable after [`Disk::sync_folder`] of the folder that holds it.
+//! removed by [`Disk::remove`], is durable after `sync_folder` of the folder that holds it.
 
 mod error;
 #[cfg(test)]
@@ -30,8 +30,13 @@ pub use metered::{DiskCounters, DiskSnapshot, MeteredDisk};
 pub use real::RealDisk;
 
 use std::os::fd::BorrowedFd;
+use std::panic::Location;
 use std::path::Path;
 use std::sync::Arc;
+
+/// Where in the code something is made durable, so that the crash tests can tell each place from the others
+/// and leave it out.
+pub type SyncSite = &'static Location<'static>;
 
 /// A disk as pulk sees it: one folder tree, addressed by paths relative to its root.
 pub trait Disk: Send + Sync + 'static {
@@ -53,14 +58,22 @@ pub trait Disk: Send + Sync + 'static {
     /// Creates a folder (mode 0700) unless it is there; its parent must be.
     fn create_folder(&self, path: &Path) -> Result<(), DiskError>;
 
-    /// Makes the names in a folder durable.
-    fn sync_folder(&self, path: &Path) -> Result<(), DiskError>;
+    /// Does what `sync_folder` was called for at `site`.
+    fn sync_folder_at(&self, path: &Path, site: SyncSite) -> Result<(), DiskError>;
 
     /// Lists a folder, sorted by name.
     fn list(&self, path: &Path) -> Result<Vec<Entry>, DiskError>;
 
     /// Returns the bytes that may still be written, or `None` where there is no limit.
     fn free_bytes(&self) -> Result<Option<u64>, DiskError>;
+}
+
+impl dyn Disk + '_ {
+    /// Makes the names in a folder durable.
+    #[track_caller]
+    pub fn sync_folder(&self, path: &Path) -> Result<(), DiskError> {
+        self.sync_folder_at(path, Location::caller())
+    }
 }
 
 /// One name in a folder.
@@ -82,9 +95,8 @@ pub trait DiskFile: Send + Sync + std::fmt::Debug + 'static {
     /// Writes all of `bytes` at `offset`. After an error any part of them may have been written.
     fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), DiskError>;
 
-    /// Makes the file's bytes and its length durable. After an error nothing may be concluded from a second
-    /// try.
-    fn sync(&self) -> Result<(), DiskError>;
+    /// Does what `sync` was called for at `site`.
+    fn sync_at(&self, site: SyncSite) -> Result<(), DiskError>;
 
     /// Cuts the file, or extends it with zeroes, to `length` bytes.
     fn truncate(&self, length: u64) -> Result<(), DiskError>;
@@ -101,4 +113,13 @@ pub trait DiskFile: Send + Sync + std::fmt::Debug + 'static {
 
     /// Returns the descriptor for `sendfile`, where there is one.
     fn descriptor(&self) -> Option<BorrowedFd<'_>>;
+}
+
+impl dyn DiskFile + '_ {
+    /// Makes the file's bytes and its length durable. After an error nothing may be concluded from a second
+    /// try.
+    #[track_caller]
+    pub fn sync(&self) -> Result<(), DiskError> {
+        self.sync_at(Location::caller())
+    }
 }

@@ -10,7 +10,7 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::path::checked;
 use super::real_file::RealFile;
-use super::{Disk, DiskError, DiskFile, Entry};
+use super::{Disk, DiskError, DiskFile, Entry, SyncSite};
 
 /// What a file may be used for: by its owner alone, since the state of a hash holds pieces of uploads.
 const FILE_MODE: Mode = Mode::from_raw_mode(0o600);
@@ -43,7 +43,8 @@ impl RealDisk {
                     Some(parent) if !parent.as_os_str().is_empty() => parent,
                     _ => Path::new("."),
                 };
-                Self::open(parent)?.sync_folder(Path::new(""))?;
+                let parent: &dyn Disk = &Self::open(parent)?;
+                parent.sync_folder(Path::new(""))?;
             }
             Err(Errno::EXIST) => {}
             Err(errno) => return Err(DiskError::new("create", root, errno)),
@@ -136,7 +137,7 @@ impl Disk for RealDisk {
         }
     }
 
-    fn sync_folder(&self, path: &Path) -> Result<(), DiskError> {
+    fn sync_folder_at(&self, path: &Path, _site: SyncSite) -> Result<(), DiskError> {
         let folder = self.open_folder("sync folder", path)?;
         retry_on_intr(|| rustix::fs::fsync(&folder))
             .map_err(|errno| DiskError::new("sync folder", path, errno))

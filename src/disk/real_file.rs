@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use rustix::fs::{Advice, FallocateFlags};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::{DiskError, DiskFile};
+use super::{DiskError, DiskFile, SyncSite};
 
 /// An open file of a [`RealDisk`](super::RealDisk), and the path it was opened by.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl DiskFile for RealFile {
     /// Makes the file's bytes and its length durable, by fdatasync(2): it leaves out only metadata that
     /// reading the bytes again does not need (the times). The length, and that reserved space now holds
     /// bytes, it needs.
-    fn sync(&self) -> Result<(), DiskError> {
+    fn sync_at(&self, _site: SyncSite) -> Result<(), DiskError> {
         self.file.sync_data().map_err(|error| self.failed("sync", error))
     }
 

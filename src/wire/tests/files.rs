@@ -13,7 +13,7 @@ use smol::io::{AsyncBufRead, AsyncRead};
 use tide::http::{Body, Method, Request, Response, StatusCode};
 
 use super::server::{Client, TestServer, Told};
-use crate::disk::{DiskError, DiskFile};
+use crate::disk::{DiskError, DiskFile, SyncSite};
 use crate::http::{FileBody, Sent};
 use crate::registry::BlobReader;
 use crate::wire::WireLimits;
@@ -36,7 +36,7 @@ impl DiskFile for ReadOnly {
         unreachable!("sending writes no file")
     }
 
-    fn sync(&self) -> Result<(), DiskError> {
+    fn sync_at(&self, _site: SyncSite) -> Result<(), DiskError> {
         unreachable!("sending syncs no file")
     }
 

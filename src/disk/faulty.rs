@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
-use super::{Disk, DiskError, DiskFile, Entry};
+use super::{Disk, DiskError, DiskFile, Entry, SyncSite};
 
 /// Longer than anything a test waits for: who waits so long fails instead of hanging.
 const WAIT_MAX: Duration = Duration::from_secs(30);
@@ -194,9 +194,9 @@ impl Disk for FaultyDisk {
         self.disk.create_folder(path)
     }
 
-    fn sync_folder(&self, path: &Path) -> Result<(), DiskError> {
+    fn sync_folder_at(&self, path: &Path, site: SyncSite) -> Result<(), DiskError> {
         self.pass(Operation::SyncFolder, path)?;
-        self.disk.sync_folder(path)
+        self.disk.sync_folder_at(path, site)
     }
 
     fn list(&self, path: &Path) -> Result<Vec<Entry>, DiskError> {
@@ -235,9 +235,9 @@ impl DiskFile for FaultyFile {
         Err(DiskError::new("test", &self.path, errno))
     }
 
-    fn sync(&self) -> Result<(), DiskError> {
+    fn sync_at(&self, site: SyncSite) -> Result<(), DiskError> {
         self.pass(Operation::Sync)?;
-        self.file.sync()
+        self.file.sync_at(site)
     }
 
     fn truncate(&self, length: u64) -> Result<(), DiskError> {

@@ -99,9 +99,10 @@ pub(super) fn survey(
     for segment in segments {
         match &segment.header {
             Some(header) => durable = durable.max(header.durable),
+            // It was durable before the file got its name.
             None => {
-                survey.bad(Place { file: segment.number, line: 1 }, true);
                 survey.damaged = true;
+                survey.damaged_files.insert(segment.number);
                 chain = None;
             }
         }
@@ -128,6 +129,10 @@ pub(super) fn survey(
         })?;
     }
     survey.damaged |= durable >= next;
+    if survey.damaged && survey.damaged_files.is_empty() {
+        // Nothing in it is wrong, but there is less of it than there was.
+        survey.damaged_files.extend(segments.last().map(|segment| segment.number));
+    }
     if !survey.damaged {
         survey.valid = next - base.begin;
         survey.damaged_files.clear();
@@ -144,7 +149,9 @@ pub(super) fn for_each_line(
 ) -> Result<(), OpenError> {
     let file = disk.open(&journal_path(segment.number))?;
     let mut lines = LineReader::new(file.as_ref());
-    lines.next()?;
+    if segment.header.is_some() {
+        lines.next()?;
+    }
     while let Some(line) = lines.next()? {
         let found = if line.ended { decode::<Record>(&line.bytes).ok() } else { None };
         match &found {

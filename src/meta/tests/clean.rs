@@ -33,7 +33,7 @@ impl Store {
     }
 
     fn open_on(&self, disk: Arc<dyn Disk>) -> Meta {
-        Meta::open(disk, IndexKind::Sled(self.folder.path().to_owned())).unwrap()
+        Meta::open(disk, MetaOptions::new(IndexKind::Sled(self.folder.path().to_owned()))).unwrap()
     }
 
     fn has_marker(&self) -> bool {

@@ -128,14 +128,14 @@ fn damage_that_happened_after_a_clean_stop_is_noticed() {
         let folder = tempfile::tempdir().unwrap();
         let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(folder.path()).unwrap());
         let kind = IndexKind::Sled(folder.path().to_owned());
-        let meta = Meta::open(Arc::clone(&disk), kind.clone()).unwrap();
+        let meta = Meta::open(Arc::clone(&disk), MetaOptions::new(kind.clone())).unwrap();
         run(&meta, put_manifest("app", "one", &["one"])).unwrap();
         run(&meta, put_manifest("app", "two", &["two"])).unwrap();
         meta.close().unwrap();
         let path = journal_path(list(disk.as_ref()).unwrap().finished[0]);
         let bytes = read(disk.as_ref(), &path);
         write(disk.as_ref(), &path, &bytes[..bytes.len() - cut]);
-        let meta = Meta::open(Arc::clone(&disk), kind).unwrap();
+        let meta = Meta::open(Arc::clone(&disk), MetaOptions::new(kind)).unwrap();
         assert_eq!(tags(&meta, "app"), ["one"]);
         assert_eq!(journal_files(disk.as_ref()), ["000000000001.damaged", "000000000002.log"]);
     }

@@ -17,7 +17,7 @@ impl Failing {
         let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
         let faulty = FaultyDisk::new(Arc::clone(&disk));
         let faults = faulty.faults();
-        let meta = Meta::open(Arc::new(faulty), IndexKind::Map).unwrap();
+        let meta = Meta::open(Arc::new(faulty), MetaOptions::new(IndexKind::Map)).unwrap();
         run(&meta, put_manifest("app", "one", &["one"])).unwrap();
         Self { disk, faults, meta }
     }
@@ -86,7 +86,7 @@ fn space_that_cannot_be_reserved_is_an_error_and_nothing_is_written() {
     let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
     let faulty = FaultyDisk::new(Arc::clone(&disk));
     let faults = faulty.faults();
-    let meta = Meta::open(Arc::new(faulty), IndexKind::Map).unwrap();
+    let meta = Meta::open(Arc::new(faulty), MetaOptions::new(IndexKind::Map)).unwrap();
     faults.fail(Operation::Reserve, "journal", Errno::NOSPC);
     let failed = run(&meta, two());
     assert!(matches!(failed, Err(MetaError::NoSpace)), "{failed:?}");

@@ -15,7 +15,7 @@ fn gated() -> (Arc<MeteredDisk>, Arc<Faults>, Meta) {
     let faulty = FaultyDisk::new(Arc::new(MemoryDisk::new()));
     let faults = faulty.faults();
     let metered = Arc::new(MeteredDisk::new(Arc::new(faulty)));
-    let meta = Meta::open(Arc::clone(&metered) as Arc<dyn Disk>, IndexKind::Map).unwrap();
+    let meta = Meta::open(Arc::clone(&metered) as Arc<dyn Disk>, MetaOptions::new(IndexKind::Map)).unwrap();
     (metered, faults, meta)
 }
 

@@ -19,7 +19,7 @@ use crate::blobs::{BlobStore, DurableBlob};
 use crate::disk::{Disk, MemoryDisk};
 use crate::meta::{
     Change, Command, Condition, DecideError, Decision, Fact, Index, IndexKind, MapIndex, Meta, MetaError,
-    PutManifestCommand, Tree, UploadId, UploadRow, View, changes_of, decide,
+    MetaOptions, PutManifestCommand, Tree, UploadId, UploadRow, View, changes_of, decide,
 };
 use crate::spec::{Algorithm, ContentDigest, Digest, ManifestSummary, MediaType, RepoName, Tag};
 
@@ -155,7 +155,7 @@ fn apply_all(index: &dyn Index, transactions: &[Vec<Fact>]) {
 }
 
 fn open(disk: &Arc<dyn Disk>) -> Meta {
-    Meta::open(Arc::clone(disk), IndexKind::Map).unwrap()
+    Meta::open(Arc::clone(disk), MetaOptions::new(IndexKind::Map)).unwrap()
 }
 
 fn submit(meta: &Meta, command: Command) -> Receiver<Result<(), MetaError>> {

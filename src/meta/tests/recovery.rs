@@ -136,7 +136,7 @@ fn dies_at_every_step(make: impl Fn() -> Arc<dyn Disk>, check: impl Fn(&Meta, &d
         let disk = make();
         let dying = FaultyDisk::new(Arc::clone(&disk));
         dying.faults().die_after(count);
-        let opened = Meta::open(Arc::new(dying), IndexKind::Map);
+        let opened = Meta::open(Arc::new(dying), MetaOptions::new(IndexKind::Map));
         let is_open = opened.is_ok();
         std::mem::forget(opened);
         let meta = open(&disk);

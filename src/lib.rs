@@ -1,7 +1,47 @@
 //! An OCI container registry for one machine that can lose power at any moment.
+//!
+//! What `pulk serve` runs can be carried inside another program: a [`Server`] with a listener and threads of
+//! its own, or a [`Registry`] alone. Neither cares which executor polls its futures.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # smol::block_on(async {
+//! // A registry in memory, on a free port of the loopback address; `ServerOptions::new("data")` keeps what
+//! // it has.
+//! let server = pulk::Server::start(pulk::ServerOptions::ephemeral()).await?;
+//! println!("docker push {}/app:v1", server.local_addr());
+//!
+//! // What was pushed, without HTTP. Nothing was, so far.
+//! let (app, v1) = ("app".parse()?, "v1".parse()?);
+//! let missing = server.registry().manifest(&app, &v1).await;
+//! assert!(matches!(missing, Err(pulk::RegistryError::NameUnknown(_))));
+//!
+//! server.stop().await?;
+//! # Ok(())
+//! # })
+//! # }
+//! ```
 
-pub mod blobs;
-pub mod disk;
-pub mod meta;
-pub mod registry;
-pub mod spec;
+mod blobs;
+#[doc(hidden)]
+pub mod cli;
+mod config;
+mod disk;
+mod http;
+mod meta;
+mod registry;
+mod server;
+mod spec;
+mod wire;
+
+pub use http::HttpOptions;
+pub use registry::{
+    BlobReader, Chunk, Condition, Health, Listing, ManifestContent, ManifestInfo, OpenError, Page,
+    PutManifest, PutManifestOutcome, PutTarget, Referrers, ReferrersPage, Registry, RegistryError,
+    RegistryOptions, Storage, Totals, UploadId,
+};
+pub use server::{Server, ServerOptions, StartError};
+pub use spec::{
+    Algorithm, ContentDigest, ContentRange, Digest, ErrorCode, MediaType, Reference, Referrer, RepoName, Tag,
+};
+pub use wire::WireLimits;

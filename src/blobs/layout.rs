@@ -8,7 +8,8 @@ use crate::spec::{Algorithm, ContentDigest};
 /// The folder of content.
 pub const BLOBS_FOLDER: &str = "blobs";
 
-/// The folder of unfinished uploads. It must share a filesystem with the content: files are renamed from here.
+/// The folder of unfinished uploads. It must share a filesystem with the content: files are renamed from
+/// here.
 pub const UPLOADS_FOLDER: &str = "uploads";
 
 /// How many of a digest's first characters name its fanout folder.
@@ -34,8 +35,8 @@ pub(super) fn upload_path(name: &str) -> PathBuf {
     Path::new(UPLOADS_FOLDER).join(name)
 }
 
-/// Makes all folders ahead and durable, so that publishing content never has to. Folders that are there already may
-/// have been made by a start that did not come to syncing them.
+/// Makes all folders ahead and durable, so that publishing content never has to. Folders that are there
+/// already may have been made by a start that did not come to syncing them.
 pub(super) fn create_folders(disk: &dyn Disk) -> Result<(), DiskError> {
     disk.create_folder(Path::new(UPLOADS_FOLDER))?;
     let blobs = Path::new(BLOBS_FOLDER);

@@ -12,7 +12,8 @@ use crate::spec::{Algorithm, ContentDigest, Hasher};
 /// After so many bytes an upload is made durable as far as it has come.
 pub const DURABLE_STEP_BYTES: u64 = 16 * 1024 * 1024;
 
-/// After so many bytes the system is asked to begin writing them, so that the last sync has little to wait for.
+/// After so many bytes the system is asked to begin writing them, so that the last sync has little to wait
+/// for.
 const WRITE_BACK_STEP_BYTES: u64 = 2 * 1024 * 1024;
 
 /// Space is reserved ahead by no more than this: a client's word for a length is no reason to fill the disk.
@@ -54,8 +55,8 @@ impl Upload {
         }
     }
 
-    /// Goes on with an upload of which `offset` bytes are durable in the file `name`. Bytes behind that are cut
-    /// off. Nothing is hashed twice where `state` is a saved hasher's.
+    /// Goes on with an upload of which `offset` bytes are durable in the file `name`. Bytes behind that are
+    /// cut off. Nothing is hashed twice where `state` is a saved hasher's.
     pub fn resume(
         store: &BlobStore,
         name: &str,
@@ -89,8 +90,8 @@ impl Upload {
         self.offset
     }
 
-    /// Tells whether a sync failed. A second one could succeed although bytes never reached the medium, so the upload
-    /// must not be gone on with.
+    /// Tells whether a sync failed. A second one could succeed although bytes never reached the medium, so
+    /// the upload must not be gone on with.
     pub fn is_lost(&self) -> bool {
         self.lost
     }
@@ -140,8 +141,8 @@ impl Upload {
         Ok(())
     }
 
-    /// Makes the upload durable as far as it has come, if a step's worth or, with `any`, anything came since the
-    /// last time. Returns whether it did. After an error the upload is lost.
+    /// Makes the upload durable as far as it has come, if a step's worth or, with `any`, anything came since
+    /// the last time. Returns whether it did. After an error the upload is lost.
     pub fn make_durable(
         &mut self,
         store: &BlobStore,

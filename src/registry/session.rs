@@ -40,8 +40,9 @@ enum Progress {
     Ended,
 }
 
-/// The right to go on with a session, until another request claims it. A clone goes with each piece of work on the
-/// disk, which may outlast a request that is given up: the next one's turn comes when all of them are done.
+/// The right to go on with a session, until another request claims it. A clone goes with each piece of work
+/// on the disk, which may outlast a request that is given up: the next one's turn comes when all of them are
+/// done.
 #[derive(Clone)]
 pub(super) struct Turn {
     session: Arc<Session>,

@@ -54,9 +54,9 @@ impl Registry {
         Ok(session.offset())
     }
 
-    /// Ends an upload, after a last chunk that may be empty: its content is then a blob of the repository, and
-    /// durable. With another digest than `digest`, or when it cannot be made durable, the upload is over and nothing of
-    /// it is kept.
+    /// Ends an upload, after a last chunk that may be empty: its content is then a blob of the repository,
+    /// and durable. With another digest than `digest`, or when it cannot be made durable, the upload is over
+    /// and nothing of it is kept.
     pub async fn finish_upload<B: AsyncBufRead + Unpin + Send>(
         &self,
         repo: &RepoName,
@@ -150,7 +150,7 @@ impl Inner {
         written
     }
 
-    /// Makes the content of what an upload brought, and ends the session, unless it failed in a way that leaves the
+    /// Stores what an upload brought, and ends the session, unless that failed in a way that leaves the
     /// upload as it was.
     fn commit(&self, session: &Session, digest: ContentDigest) -> Result<DurableBlob, RegistryError> {
         let store = &self.blobs;

@@ -4,7 +4,6 @@ use rustix::io::Errno;
 
 use super::*;
 use crate::disk::faulty::{Faults, FaultyDisk, Operation};
-use crate::meta::Refusal;
 
 struct Failing {
     disk: Arc<dyn Disk>,
@@ -26,8 +25,8 @@ impl Failing {
         open(&copy(self.disk.as_ref()))
     }
 
-    /// Shows that writes, refusals and commands that would change nothing are all refused, that reads go on, and
-    /// that the stop is no clean one.
+    /// Shows that writes, refusals and commands that would change nothing are all refused, that reads go on,
+    /// and that the stop is no clean one.
     fn check_poisoned(&self) {
         assert!(self.meta.poisoned().is_some());
         let synced = self.faults.count(Operation::Sync, "journal");
@@ -47,7 +46,7 @@ impl Failing {
         );
         assert!(tags(&self.meta, "app").contains(&"one".to_owned()));
         let closed = self.meta.close().unwrap_err();
-        assert!(matches!(closed, crate::meta::OpenError::Poisoned(_)), "{closed}");
+        assert!(matches!(closed, crate::meta::error::OpenError::Poisoned(_)), "{closed}");
     }
 }
 

@@ -129,8 +129,8 @@ fn foreign_names_in_the_journals_folder_are_left_alone() {
     }
 }
 
-/// Opens stores on a disk that dies after each number of operations, until one is opened, and shows that the next
-/// start finds everything.
+/// Opens stores on a disk that dies after each number of operations, until one is opened, and shows that the
+/// next start finds everything.
 fn dies_at_every_step(make: impl Fn() -> Arc<dyn Disk>, check: impl Fn(&Meta, &dyn Disk)) {
     for count in 0..200 {
         let disk = make();

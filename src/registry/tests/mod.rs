@@ -1,6 +1,7 @@
 //! What the registry's operations do, alone, side by side, and over every kind of end.
 
 mod bodies;
+mod expected;
 mod failures;
 mod model;
 mod resuming;
@@ -22,6 +23,9 @@ use crate::registry::{
     Chunk, Condition, PutManifest, PutTarget, Registry, RegistryError, RegistryOptions, Storage, UploadId,
 };
 use crate::spec::{Algorithm, ContentDigest, ContentRange, Digest, MediaType, RepoName, Tag};
+
+/// After so many bytes an upload is made durable as far as it has come.
+const DURABLE_STEP_BYTES: u64 = 16 * 1024 * 1024;
 
 fn repo(name: &str) -> RepoName {
     name.parse().unwrap()

@@ -1,0 +1,87 @@
+//! Blobs: pull (end-2) and delete (end-10).
+
+use tide::http::headers::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE};
+use tide::http::{Body, Response, StatusCode};
+
+use crate::http::call::Call;
+use crate::http::conditions;
+use crate::http::errors::Failure;
+use crate::http::outgoing::FileBody;
+use crate::http::render;
+use crate::registry::{BlobReader, RegistryError};
+use crate::spec::{ByteRange, ContentDigest, Digest, DigestError, ErrorCode, RepoName};
+
+const OCTETS: &str = "application/octet-stream";
+
+/// Answers GET. The bytes go out from the file: the transport finds it among the answer's extensions.
+pub(super) async fn pull(call: &Call, repo: &RepoName, digest: &Digest) -> Result<Response, Failure> {
+    let reader = call.registry().open_blob(repo, digest).await?;
+    if let Some(unmodified) = conditions::unmodified(call, reader.digest())? {
+        return Ok(unmodified);
+    }
+    let size = reader.size();
+    match wanted(call, &reader) {
+        ByteRange::Whole => Ok(part(StatusCode::Ok, reader, 0, size)),
+        ByteRange::Part { offset, length } => {
+            let last = offset.saturating_add(length).saturating_sub(1);
+            let mut response = part(StatusCode::PartialContent, reader, offset, length);
+            response.insert_header(CONTENT_RANGE, format!("bytes {offset}-{last}/{size}"));
+            Ok(response)
+        }
+        ByteRange::Unsatisfiable => {
+            let message = format!("the blob has {size} bytes");
+            Err(Failure::of(ErrorCode::RangeInvalid, message)
+                .with_header(CONTENT_RANGE, format!("bytes */{size}")))
+        }
+    }
+}
+
+/// Answers HEAD. Ranges are for GET alone (RFC 9110, section 14.2).
+pub(super) async fn head(call: &Call, repo: &RepoName, digest: &Digest) -> Result<Response, Failure> {
+    let size = call.registry().blob_size(repo, digest).await?;
+    let digest = computable(digest)?;
+    match conditions::unmodified(call, digest)? {
+        Some(unmodified) => Ok(unmodified),
+        None => Ok(described(StatusCode::Ok, digest, size)),
+    }
+}
+
+/// Answers DELETE, also while a manifest names the blob (D3, D5).
+pub(super) async fn delete(call: &Call, repo: &RepoName, digest: &Digest) -> Result<Response, Failure> {
+    call.registry().delete_blob(repo, digest).await?;
+    Ok(render::empty(StatusCode::Accepted))
+}
+
+/// Returns the digest as one that pulk can compute (U12).
+pub(super) fn computable(digest: &Digest) -> Result<ContentDigest, Failure> {
+    digest.content().ok_or_else(|| {
+        let algorithm = digest.algorithm_name().to_owned();
+        RegistryError::DigestInvalid(DigestError::UnsupportedAlgorithm(algorithm)).into()
+    })
+}
+
+fn wanted(call: &Call, reader: &BlobReader) -> ByteRange {
+    match call.header(render::RANGE) {
+        Some(range) if conditions::range_applies(call, reader.digest()) => {
+            ByteRange::parse(range, reader.size())
+        }
+        _ => ByteRange::Whole,
+    }
+}
+
+fn part(status: StatusCode, reader: BlobReader, offset: u64, length: u64) -> Response {
+    let mut response = described(status, reader.digest(), length);
+    if length > 0 {
+        response.ext_mut().insert(FileBody { reader, offset, length });
+    }
+    response
+}
+
+fn described(status: StatusCode, digest: ContentDigest, length: u64) -> Response {
+    let mut response = render::content(status, OCTETS, Body::empty());
+    response.insert_header(CONTENT_LENGTH, length.to_string());
+    response.insert_header(ACCEPT_RANGES, "bytes");
+    conditions::set_entity_tag(&mut response, digest);
+    render::set_digest(&mut response, digest);
+    response
+}

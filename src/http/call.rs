@@ -1,0 +1,116 @@
+//! One request on its way through the handlers.
+
+use std::sync::Arc;
+
+use smol::io::{AsyncBufRead, AsyncReadExt};
+use tide::http::headers::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
+use tide::http::{Method, Request};
+
+use crate::http::State;
+use crate::http::errors::Failure;
+use crate::http::query::Query;
+use crate::registry::{Chunk, Registry, RegistryError};
+use crate::spec::{ContentRange, ErrorCode, MediaType};
+
+/// What a client library says of a body when it was told nothing. It is no media type of a manifest, so it
+/// counts as none.
+const UNTYPED: &str = "application/octet-stream";
+
+/// The body of a request.
+pub(super) type RequestBody = Box<dyn AsyncBufRead + Unpin + Send + Sync>;
+
+/// A request, its query, and what handlers work with.
+pub(super) struct Call {
+    pub(super) shared: State,
+    pub(super) query: Query,
+    request: Request,
+}
+
+impl Call {
+    /// Makes a call of a request whose target had this query.
+    pub(super) fn new(shared: State, query: Query, request: Request) -> Self {
+        Self { shared, query, request }
+    }
+
+    /// Returns the registry.
+    pub(super) fn registry(&self) -> &Registry {
+        &self.shared.registry
+    }
+
+    /// Returns the method.
+    pub(super) fn method(&self) -> Method {
+        self.request.method()
+    }
+
+    /// Returns whether only the head of the answer is wanted.
+    pub(super) fn is_head(&self) -> bool {
+        self.method() == Method::Head
+    }
+
+    /// Returns every value of a header, one for each of its lines.
+    pub(super) fn headers(&self, name: impl Into<HeaderName>) -> impl Iterator<Item = &str> {
+        self.request.header(name).into_iter().flat_map(|values| values.iter().map(HeaderValue::as_str))
+    }
+
+    /// Returns the value of a header that has one line.
+    pub(super) fn header(&self, name: impl Into<HeaderName>) -> Option<&str> {
+        self.request.header(name).map(|values| values.last().as_str())
+    }
+
+    /// Returns the media type that the body was sent with.
+    pub(super) fn media_type(&self) -> Result<Option<MediaType>, Failure> {
+        let Some(text) = self.header(CONTENT_TYPE).map(str::trim) else { return Ok(None) };
+        if text.is_empty() || text.eq_ignore_ascii_case(UNTYPED) {
+            return Ok(None);
+        }
+        let parsed = text.parse().map_err(|error| {
+            Failure::of(ErrorCode::ManifestInvalid, format!("the Content-Type is malformed: {error}"))
+        })?;
+        Ok(Some(parsed))
+    }
+
+    /// Returns the length that was announced, as 64 bits wide as it was sent: http_types would cut it.
+    pub(super) fn content_length(&self) -> Result<Option<u64>, Failure> {
+        let Some(text) = self.header(CONTENT_LENGTH) else { return Ok(None) };
+        let parsed = text.trim().parse().map_err(|_| {
+            Failure::of(ErrorCode::SizeInvalid, format!("the Content-Length {text:?} is no length"))
+        })?;
+        Ok(Some(parsed))
+    }
+
+    /// Takes the body out.
+    pub(super) fn take_body(&mut self) -> RequestBody {
+        self.request.take_body().into_reader()
+    }
+
+    /// Takes the body out as a part of an upload (C2, C5, C6).
+    pub(super) fn take_chunk(&mut self) -> Result<Chunk<RequestBody>, Failure> {
+        let length = self.content_length()?;
+        let range = match self.header("content-range") {
+            Some(text) => Some(
+                text.trim()
+                    .parse::<ContentRange>()
+                    .map_err(|error| Failure::of(ErrorCode::BlobUploadInvalid, error.to_string()))?,
+            ),
+            None => None,
+        };
+        Ok(Chunk { body: self.take_body(), length, range })
+    }
+
+    /// Reads the whole body, but never more than `max` bytes of it (W10).
+    pub(super) async fn read_body(&mut self, max: u64) -> Result<Vec<u8>, Failure> {
+        let said = self.content_length()?;
+        if said.is_some_and(|said| said > max) {
+            return Err(RegistryError::ManifestTooLarge { max }.into());
+        }
+        let mut bytes = Vec::new();
+        let mut body = self.take_body().take(max.saturating_add(1));
+        body.read_to_end(&mut bytes).await.map_err(|cause| RegistryError::BodyBroken(Arc::new(cause)))?;
+        let got = bytes.len() as u64;
+        match said {
+            Some(said) if said != got => Err(RegistryError::SizeInvalid { said, got }.into()),
+            _ if got > max => Err(RegistryError::ManifestTooLarge { max }.into()),
+            _ => Ok(bytes),
+        }
+    }
+}

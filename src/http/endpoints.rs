@@ -1,0 +1,164 @@
+//! The app's endpoints: which handler answers which method of which resource.
+
+use std::sync::Arc;
+
+use tide::Server;
+use tide::http::headers::ALLOW;
+use tide::http::{Method, Request, Response, StatusCode};
+
+use crate::http::call::Call;
+use crate::http::errors::Failure;
+use crate::http::incoming::RawTarget;
+use crate::http::metrics::OPEN_METRICS;
+use crate::http::query::Query;
+use crate::http::route::{Path, Resource, Route};
+use crate::http::{State, blobs, health, lists, manifests, referrers, render, uploads};
+use crate::spec::ErrorCode;
+
+/// Mounts the endpoints. The router tells only the rooms apart; paths under `/v2/` are parsed from their
+/// right end, which no router does.
+pub(super) fn mount(server: &mut Server<State>) {
+    for path in ["/v2", "/v2/", "/v2/*"] {
+        server.at(path).all(distribution);
+    }
+    for (path, resource) in [
+        ("/livez", Resource::Live),
+        ("/live", Resource::Live),
+        ("/healthz", Resource::Live),
+        ("/readyz", Resource::Ready),
+        ("/ready", Resource::Ready),
+        ("/metrics", Resource::Metrics),
+    ] {
+        server.at(path).all(move |request| watch(request, resource));
+    }
+    for path in ["/", "/*"] {
+        server.at(path).all(unknown);
+    }
+}
+
+/// Answers everything under `/v2/`.
+async fn distribution(request: tide::Request<State>) -> tide::Result<Response> {
+    let state = Arc::clone(request.state());
+    let request: Request = request.into();
+    let target = request.ext().get::<RawTarget>();
+    let path = Path::split(target.map_or("", RawTarget::path));
+    let query = Query::parse(target.and_then(RawTarget::query).unwrap_or(""));
+    let resource = path.resource;
+    Ok(labelled(resource, answer(Call::new(state, query, request), path).await))
+}
+
+/// Answers health checks and scrapes.
+async fn watch(request: tide::Request<State>, resource: Resource) -> tide::Result<Response> {
+    let state = request.state();
+    let answered = options(request.method(), resource, state.options.deletes).and_then(|options| {
+        match (options, resource) {
+            (Some(options), _) => Ok(options),
+            (None, Resource::Live) => Ok(health::live()),
+            (None, Resource::Ready) => Ok(health::ready(&state.registry.health())),
+            (None, _) => match state.metrics.render() {
+                Ok(rendered) => Ok(render::content(StatusCode::Ok, OPEN_METRICS, rendered)),
+                Err(error) => Err(Failure::of(ErrorCode::Unknown, error.to_string())),
+            },
+        }
+    });
+    Ok(labelled(resource, answered))
+}
+
+/// Answers everything that is nowhere.
+async fn unknown(_: tide::Request<State>) -> tide::Result<Response> {
+    Ok(labelled(Resource::Unknown, Err(Failure::unknown_path())))
+}
+
+async fn answer(mut call: Call, path: Path) -> Result<Response, Failure> {
+    if let Some(options) = options(call.method(), path.resource, call.shared.options.deletes)? {
+        return Ok(options);
+    }
+    let method = call.method();
+    let call = &mut call;
+    // What is left of each resource's methods behind the named ones is GET and HEAD.
+    match (path.parse()?, method) {
+        (Route::Ping, _) => Ok(render::content(StatusCode::Ok, render::JSON, "{}")),
+        (Route::Catalog, _) => lists::catalog(call).await,
+        (Route::Discovery, _) => lists::discovery(),
+        (Route::Tags(repo), _) => lists::tags(call, &repo).await,
+        (Route::Referrers(repo, subject), _) => referrers::list(call, &repo, &subject).await,
+        (Route::Manifest(repo, text), Method::Put) => manifests::push(call, &repo, &text).await,
+        (Route::Manifest(repo, text), Method::Delete) => manifests::delete(call, &repo, &text).await,
+        (Route::Manifest(repo, text), _) => manifests::pull(call, &repo, &text).await,
+        (Route::Blob(repo, digest), Method::Delete) => blobs::delete(call, &repo, &digest).await,
+        (Route::Blob(repo, digest), Method::Head) => blobs::head(call, &repo, &digest).await,
+        (Route::Blob(repo, digest), _) => blobs::pull(call, &repo, &digest).await,
+        (Route::Uploads(repo), _) => uploads::begin(call, &repo).await,
+        (Route::Upload(repo, id), Method::Patch) => uploads::append(call, &repo, &id).await,
+        (Route::Upload(repo, id), Method::Put) => uploads::finish(call, &repo, &id).await,
+        (Route::Upload(repo, id), Method::Delete) => uploads::cancel(call, &repo, &id).await,
+        (Route::Upload(repo, id), _) => uploads::status(call, &repo, &id).await,
+    }
+}
+
+/// H7: answers OPTIONS, and refuses a method that a resource does not have.
+fn options(method: Method, resource: Resource, deletes: bool) -> Result<Option<Response>, Failure> {
+    let methods = resource.methods(deletes);
+    if methods.is_empty() {
+        return Err(Failure::unknown_path());
+    }
+    let allow = methods.iter().map(Method::to_string).collect::<Vec<_>>().join(", ");
+    if method == Method::Options {
+        let mut response = render::empty(StatusCode::NoContent);
+        response.insert_header(ALLOW, allow);
+        return Ok(Some(response));
+    }
+    if !methods.contains(&method) {
+        let message = format!("{method} is not for this path; {allow} are");
+        return Err(Failure::of(ErrorCode::Unsupported, message).with_header(ALLOW, allow));
+    }
+    Ok(None)
+}
+
+/// Renders an answer, and tells metrics and the access log which resource it is of.
+fn labelled(resource: Resource, answer: Result<Response, Failure>) -> Response {
+    let mut response = answer.unwrap_or_else(Failure::into_response);
+    response.ext_mut().insert(resource);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// H7: 405 names the methods that the path has.
+    #[test]
+    fn a_method_that_a_path_does_not_have_is_refused_with_those_it_has() {
+        let failure = options(Method::Post, Resource::Manifest, true).unwrap_err();
+        let response = failure.into_response();
+        assert_eq!(response.status(), StatusCode::MethodNotAllowed);
+        assert_eq!(response.header(ALLOW).unwrap().as_str(), "GET, HEAD, PUT, DELETE, OPTIONS");
+    }
+
+    /// D1, D2, D3: where deletion is switched off it is 405.
+    #[test]
+    fn deletion_that_is_switched_off_is_not_allowed() {
+        for resource in [Resource::Manifest, Resource::Blob] {
+            assert!(options(Method::Delete, resource, true).unwrap().is_none());
+            let failure = options(Method::Delete, resource, false).unwrap_err();
+            assert_eq!(failure.status(), StatusCode::MethodNotAllowed);
+            assert_eq!(failure.code(), ErrorCode::Unsupported);
+        }
+    }
+
+    #[test]
+    fn options_are_told() {
+        let response = options(Method::Options, Resource::Uploads, true).unwrap().unwrap();
+        assert_eq!(response.status(), StatusCode::NoContent);
+        assert_eq!(response.header(ALLOW).unwrap().as_str(), "POST, OPTIONS");
+    }
+
+    /// H7: what is nowhere is 404 for every method.
+    #[test]
+    fn an_unknown_path_has_no_methods() {
+        for method in [Method::Get, Method::Options, Method::Put] {
+            let failure = options(method, Resource::Unknown, true).unwrap_err();
+            assert_eq!(failure.status(), StatusCode::NotFound);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! What every answer carries, and what is counted and logged of it once it has gone out.
+
+use std::time::Instant;
+
+use tide::http::headers::CONTENT_LENGTH;
+use tide::http::{Method, Request, Response, StatusCode};
+
+use crate::http::State;
+use crate::http::access::{Entry, RequestId};
+use crate::http::metrics::InFlight;
+use crate::http::outgoing::OnSent;
+use crate::http::route::Resource;
+
+/// A request between its arrival and the end of its answer.
+pub(super) struct Envelope {
+    state: State,
+    started: Instant,
+    entry: Entry,
+    in_flight: InFlight,
+}
+
+impl Envelope {
+    /// Begins a request.
+    pub(super) fn open(state: State, request: &Request, target: String) -> Self {
+        let in_flight = state.metrics.begin();
+        let peer = request.peer_addr().map(str::to_owned);
+        let entry = Entry { id: RequestId::random(), method: request.method(), target, peer };
+        Self { state, started: Instant::now(), entry, in_flight }
+    }
+
+    /// Completes the answer. It is counted and logged when the transport says that it went out, so that time
+    /// and bytes are what the client saw.
+    pub(super) fn close(self, mut response: Response) -> Response {
+        let Self { state, started, entry, in_flight } = self;
+        response.insert_header("docker-distribution-api-version", "registry/2.0");
+        response.insert_header("x-request-id", entry.id.as_str());
+        frame(entry.method, &mut response);
+        let resource = response.ext().get::<Resource>().copied().unwrap_or(Resource::Unknown);
+        let status = response.status() as u16;
+        response.ext_mut().insert(OnSent(Box::new(move |sent| {
+            let time = started.elapsed();
+            state.metrics.count(resource, entry.method, status, time, sent);
+            entry.write(resource, status, time, sent);
+            drop(in_flight);
+        })));
+        response
+    }
+}
+
+/// H4, M5: every answer that may have a body tells its length; one to HEAD tells the same length and has
+/// none.
+fn frame(method: Method, response: &mut Response) {
+    if matches!(response.status(), StatusCode::NoContent | StatusCode::NotModified) {
+        return;
+    }
+    if response.header(CONTENT_LENGTH).is_none()
+        && let Some(length) = response.len()
+    {
+        response.insert_header(CONTENT_LENGTH, length.to_string());
+    }
+    if method == Method::Head {
+        response.take_body();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::errors::Failure;
+    use crate::registry::RegistryError;
+
+    fn framed(method: Method) -> Response {
+        let mut response = Failure::from(RegistryError::UploadUnknown).into_response();
+        frame(method, &mut response);
+        response
+    }
+
+    /// H4, E3: HEAD has the headers of GET, with the length, and no body; errors, too.
+    #[test]
+    fn an_answer_to_head_tells_the_length_of_the_body_that_it_leaves_out() {
+        let mut get = framed(Method::Get);
+        let mut head = framed(Method::Head);
+        let body = smol::block_on(get.body_bytes()).unwrap();
+        assert_eq!(get.header(CONTENT_LENGTH).unwrap().as_str(), body.len().to_string());
+        for name in ["content-length", "content-type"] {
+            assert_eq!(head.header(name).unwrap().as_str(), get.header(name).unwrap().as_str());
+        }
+        assert_eq!(head.status(), get.status());
+        assert!(smol::block_on(head.body_bytes()).unwrap().is_empty());
+    }
+
+    /// H4: a length that is already told stays: the body of a blob is not the answer's own.
+    #[test]
+    fn a_length_that_was_told_stays() {
+        let mut response = Response::new(200);
+        response.insert_header(CONTENT_LENGTH, "5000000000");
+        frame(Method::Get, &mut response);
+        assert_eq!(response.header(CONTENT_LENGTH).unwrap().as_str(), "5000000000");
+    }
+
+    #[test]
+    fn an_answer_that_cannot_have_a_body_tells_no_length() {
+        for status in [StatusCode::NoContent, StatusCode::NotModified] {
+            let mut response = Response::new(status);
+            frame(Method::Get, &mut response);
+            assert!(response.header(CONTENT_LENGTH).is_none());
+        }
+    }
+}

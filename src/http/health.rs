@@ -1,0 +1,47 @@
+//! Health, for whoever watches: `/livez` and `/readyz`, and the names that other registries use for them.
+
+use tide::http::{Response, StatusCode};
+
+use crate::http::render;
+use crate::registry::Health;
+
+/// Answers `/livez`: whoever can answer is alive.
+pub(super) fn live() -> Response {
+    render::content(StatusCode::Ok, render::TEXT, "ok\n")
+}
+
+/// Answers `/readyz`: 200, or 503 with one line for each thing that does not work.
+pub(super) fn ready(health: &Health) -> Response {
+    if health.ready {
+        return render::content(StatusCode::Ok, render::TEXT, "ok\n");
+    }
+    let mut lines = String::new();
+    for reason in &health.reasons {
+        lines.push_str(reason);
+        lines.push('\n');
+    }
+    render::content(StatusCode::ServiceUnavailable, render::TEXT, lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(health: &Health) -> (u16, String) {
+        let mut response = ready(health);
+        (response.status() as u16, smol::block_on(response.body_string()).unwrap())
+    }
+
+    #[test]
+    fn a_ready_registry_says_ok() {
+        assert_eq!(answer(&Health { ready: true, reasons: Vec::new() }), (200, "ok\n".to_owned()));
+    }
+
+    #[test]
+    fn a_registry_that_takes_no_writes_says_why() {
+        let reasons = vec!["the journal could not be synced".to_owned(), "no space left".to_owned()];
+        let (status, text) = answer(&Health { ready: false, reasons });
+        assert_eq!(status, 503);
+        assert_eq!(text, "the journal could not be synced\nno space left\n");
+    }
+}

@@ -1,0 +1,204 @@
+//! Metrics for Prometheus. Labels come from closed sets, so that no client can make them grow.
+
+use std::fmt;
+use std::time::Duration;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry as Collected, Unit};
+use tide::http::Method;
+
+use crate::http::outgoing::Sent;
+use crate::http::route::Resource;
+use crate::registry::{Registry, Totals};
+
+/// The Content-Type of the text format that is rendered.
+pub(super) const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The bounds of the histogram, from an index read to an upload over a slow line.
+const BUCKETS_SECONDS: [f64; 14] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0, 120.0, 600.0];
+
+const NANOSECONDS_PER_SECOND: f64 = 1e9;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    route: &'static str,
+    method: &'static str,
+    status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    route: &'static str,
+    method: &'static str,
+}
+
+type Histograms = Family<RouteLabels, Histogram, fn() -> Histogram>;
+
+/// What was counted since the start, and where it is rendered from.
+#[derive(Debug)]
+pub(super) struct Metrics {
+    collected: Collected,
+    requests: Family<RequestLabels, Counter>,
+    seconds: Histograms,
+    bytes_in: Counter,
+    bytes_out: Counter,
+    in_flight: Gauge,
+}
+
+impl Metrics {
+    /// Makes the metrics of an app over this registry.
+    pub(super) fn new(registry: Registry) -> Self {
+        let mut collected = Collected::with_prefix("pulk");
+        let requests = Family::default();
+        let seconds: Histograms = Family::new_with_constructor(|| Histogram::new(BUCKETS_SECONDS));
+        let (bytes_in, bytes_out, in_flight) = (Counter::default(), Counter::default(), Gauge::default());
+        collected.register("http_requests", "Requests that were answered", requests.clone());
+        collected.register_with_unit(
+            "http_request_duration",
+            "Time from a request's head to the end of its answer",
+            Unit::Seconds,
+            seconds.clone(),
+        );
+        collected.register_with_unit(
+            "http_received",
+            "Bytes of request bodies that were read",
+            Unit::Bytes,
+            bytes_in.clone(),
+        );
+        collected.register_with_unit(
+            "http_sent",
+            "Bytes of answers' bodies that sockets took",
+            Unit::Bytes,
+            bytes_out.clone(),
+        );
+        collected.register("http_requests_in_flight", "Requests that are being answered", in_flight.clone());
+        let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+        collected.register("build", "The program that runs", build);
+        collected.register_collector(Box::new(Store(registry)));
+        Self { collected, requests, seconds, bytes_in, bytes_out, in_flight }
+    }
+
+    /// Counts a request that has begun. It counts as in flight until what is returned is dropped.
+    pub(super) fn begin(&self) -> InFlight {
+        self.in_flight.inc();
+        InFlight(self.in_flight.clone())
+    }
+
+    /// Counts a request that was answered.
+    pub(super) fn count(&self, resource: Resource, method: Method, status: u16, time: Duration, sent: Sent) {
+        let (route, method) = (resource.template(), method_label(method));
+        self.requests.get_or_create(&RequestLabels { route, method, status }).inc();
+        self.seconds.get_or_create(&RouteLabels { route, method }).observe(time.as_secs_f64());
+        self.bytes_in.inc_by(sent.bytes_in);
+        self.bytes_out.inc_by(sent.bytes_out);
+    }
+
+    /// Renders everything.
+    pub(super) fn render(&self) -> Result<String, fmt::Error> {
+        let mut rendered = String::new();
+        text::encode(&mut rendered, &self.collected)?;
+        Ok(rendered)
+    }
+}
+
+/// A request that is being answered.
+#[derive(Debug)]
+pub(super) struct InFlight(Gauge);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+fn method_label(method: Method) -> &'static str {
+    match method {
+        Method::Get => "GET",
+        Method::Head => "HEAD",
+        Method::Post => "POST",
+        Method::Put => "PUT",
+        Method::Patch => "PATCH",
+        Method::Delete => "DELETE",
+        Method::Options => "OPTIONS",
+        _ => "OTHER",
+    }
+}
+
+/// Asks the registry for its totals whenever somebody looks.
+#[derive(Debug)]
+struct Store(Registry);
+
+impl Collector for Store {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        encode_totals(&self.0.totals(), encoder)
+    }
+}
+
+fn encode_totals(totals: &Totals, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+    let Totals { blobs, blob_bytes, uploads, syncs, sync_nanoseconds } = *totals;
+    let gauges = [
+        ("blobs", "Blobs that are stored, manifests among them.", None, blobs),
+        ("blobs_stored", "Bytes of the blobs that are stored.", Some(&Unit::Bytes), blob_bytes),
+        ("uploads_in_flight", "Upload sessions that have begun and not ended.", None, uploads),
+    ];
+    for (name, help, unit, value) in gauges {
+        let descriptor = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
+        ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(descriptor)?;
+    }
+    let help = "Files and folders that were synced.";
+    let descriptor = encoder.encode_descriptor("disk_syncs", help, None, MetricType::Counter)?;
+    ConstCounter::new(syncs).encode(descriptor)?;
+    let help = "Time that syncing took.";
+    let descriptor =
+        encoder.encode_descriptor("disk_sync", help, Some(&Unit::Seconds), MetricType::Counter)?;
+    ConstCounter::new(sync_nanoseconds as f64 / NANOSECONDS_PER_SECOND).encode(descriptor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Renders the totals the way a scrape does.
+    #[derive(Debug)]
+    struct Fixed(Totals);
+
+    impl Collector for Fixed {
+        fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+            encode_totals(&self.0, encoder)
+        }
+    }
+
+    #[test]
+    fn the_totals_of_the_registry_are_rendered() {
+        let mut collected = Collected::with_prefix("pulk");
+        let totals =
+            Totals { blobs: 3, blob_bytes: 1024, uploads: 2, syncs: 7, sync_nanoseconds: 1_500_000_000 };
+        collected.register_collector(Box::new(Fixed(totals)));
+        let mut rendered = String::new();
+        text::encode(&mut rendered, &collected).unwrap();
+        for line in [
+            "pulk_blobs 3",
+            "pulk_blobs_stored_bytes 1024",
+            "pulk_uploads_in_flight 2",
+            "pulk_disk_syncs_total 7",
+            "pulk_disk_sync_seconds_total 1.5",
+        ] {
+            assert!(rendered.lines().any(|rendered| rendered == line), "{line} is not in\n{rendered}");
+        }
+    }
+
+    #[test]
+    fn methods_that_are_not_ours_share_one_label() {
+        assert_eq!(method_label(Method::Patch), "PATCH");
+        assert_eq!(method_label(Method::Trace), "OTHER");
+        assert_eq!(method_label(Method::MkCol), "OTHER");
+    }
+}

@@ -1,0 +1,108 @@
+//! The tide app: the routes of the distribution specification, health and metrics. It knows no sockets: the
+//! transport hands it requests and sends what it answers.
+//!
+//! What a transport may rely on: every answer that may have a body carries an explicit `Content-Length`; an
+//! answer to HEAD has it, too, and no body; a [`FileBody`] among the extensions is sent instead of the body;
+//! [`OnSent`] is to be called once.
+
+mod access;
+mod blobs;
+mod call;
+mod conditions;
+mod endpoints;
+mod envelope;
+mod errors;
+mod health;
+mod incoming;
+mod link;
+mod lists;
+mod manifests;
+mod metrics;
+mod outgoing;
+mod query;
+mod referrers;
+mod render;
+mod route;
+mod uploads;
+
+pub use incoming::RawTarget;
+pub use outgoing::{FileBody, OnSent, Sent};
+
+use std::sync::Arc;
+
+use tide::Server;
+use tide::http::{Request, Response, Url};
+
+use crate::registry::Registry;
+use crate::spec::ErrorCode;
+use envelope::Envelope;
+use errors::Failure;
+use metrics::Metrics;
+
+/// How many names a list has at most where nothing else is configured.
+const LIST_MAX_NAMES: usize = 10_000;
+
+/// What can be configured of the app.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpOptions {
+    /// How many tags or repositories one answer lists at most; the next ones are linked to.
+    pub list_max_names: usize,
+    /// Whether clients may delete tags, manifests and blobs.
+    pub deletes: bool,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        Self { list_max_names: LIST_MAX_NAMES, deletes: true }
+    }
+}
+
+/// What every request shares.
+#[derive(Debug)]
+struct Shared {
+    registry: Registry,
+    options: HttpOptions,
+    metrics: Metrics,
+}
+
+type State = Arc<Shared>;
+
+/// The app. A clone is the same app.
+#[derive(Debug, Clone)]
+pub struct App {
+    server: Server<State>,
+}
+
+impl App {
+    /// Makes the app that serves a registry.
+    pub fn new(registry: Registry, options: HttpOptions) -> Self {
+        let metrics = Metrics::new(registry.clone());
+        let mut server = Server::with_state(Arc::new(Shared { registry, options, metrics }));
+        endpoints::mount(&mut server);
+        Self { server }
+    }
+
+    /// Answers a request.
+    pub async fn respond(&self, mut request: Request) -> Response {
+        // Whoever calls the app without pulk's own transport has nothing but the URL.
+        let target = request.ext().get().cloned().unwrap_or_else(|| target_of(request.url()));
+        let envelope = Envelope::open(Arc::clone(self.server.state()), &request, target.0.clone());
+        if target.path().starts_with("/v2/") {
+            // tide's router slows down with the length of a path, and the endpoint reads the raw one anyway.
+            request.url_mut().set_path("/v2/");
+        }
+        request.ext_mut().insert(target);
+        let response = match self.server.respond(request).await {
+            Ok(response) => response,
+            Err(error) => Failure::of(ErrorCode::Unknown, error.to_string()).into_response(),
+        };
+        envelope.close(response)
+    }
+}
+
+fn target_of(url: &Url) -> RawTarget {
+    RawTarget(url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path())))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+//! Answers and the headers that several of them carry.
+
+use serde::Serialize;
+use tide::http::headers::{CONTENT_TYPE, LOCATION};
+use tide::http::{Body, Response, StatusCode};
+
+use crate::http::errors::Failure;
+use crate::spec::{ContentDigest, ErrorCode, RepoName};
+
+/// The exact Content-Type of JSON answers: some clients compare it as text (E3).
+pub(super) const JSON: &str = "application/json";
+
+/// The Content-Type of answers for people.
+pub(super) const TEXT: &str = "text/plain; charset=utf-8";
+
+/// The name of the header that leads to the next part of a list.
+pub(super) const LINK: &str = "link";
+
+/// The name of the header that says which bytes: those wanted of a blob, or those that an upload has.
+pub(super) const RANGE: &str = "range";
+
+/// Makes an answer without a body.
+pub(super) fn empty(status: StatusCode) -> Response {
+    Response::new(status)
+}
+
+/// Makes an answer with a body of that exact type.
+pub(super) fn content(status: StatusCode, content_type: &str, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(status);
+    // Set before the body: http_types would take a type of its own from it otherwise.
+    response.insert_header(CONTENT_TYPE, content_type);
+    response.set_body(body);
+    response
+}
+
+/// Makes a JSON answer.
+pub(super) fn json(value: &impl Serialize) -> Result<Response, Failure> {
+    let body = serde_json::to_vec(value)
+        .map_err(|error| Failure::of(ErrorCode::Unknown, format!("cannot render the answer: {error}")))?;
+    Ok(content(StatusCode::Ok, JSON, body))
+}
+
+/// Makes the answer for something that is now stored at `location`.
+pub(super) fn created(location: &str, digest: ContentDigest) -> Response {
+    let mut response = empty(StatusCode::Created);
+    response.insert_header(LOCATION, location);
+    set_digest(&mut response, digest);
+    response
+}
+
+/// Sets the digest header.
+pub(super) fn set_digest(response: &mut Response, digest: ContentDigest) {
+    response.insert_header("docker-content-digest", digest.to_string());
+}
+
+/// Returns where a blob is pulled from. Locations are paths with a leading slash: they hold behind any proxy
+/// (H6).
+pub(super) fn blob_location(repo: &RepoName, digest: ContentDigest) -> String {
+    format!("/v2/{repo}/blobs/{digest}")
+}
+
+/// Returns where a manifest is pulled from.
+pub(super) fn manifest_location(repo: &RepoName, digest: ContentDigest) -> String {
+    format!("/v2/{repo}/manifests/{digest}")
+}

@@ -1,0 +1,53 @@
+//! What a server is started with.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::http::HttpOptions;
+use crate::registry::{RegistryOptions, Storage};
+use crate::wire::WireLimits;
+
+/// How long requests in flight may take to finish at a stop.
+pub(crate) const STOP_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// What a server is started with.
+#[derive(Debug, Clone)]
+pub struct ServerOptions {
+    /// Where it listens; with port 0 the system picks a port.
+    pub listen: SocketAddr,
+    /// What its registry is opened with.
+    pub registry: RegistryOptions,
+    /// What can be configured of the API.
+    pub http: HttpOptions,
+    /// What it allows its clients.
+    pub wire: WireLimits,
+    /// How many threads run it.
+    pub threads: usize,
+    /// How long requests in flight may take to finish at a stop.
+    pub stop_time_max: Duration,
+}
+
+impl ServerOptions {
+    /// Returns the defaults for a data directory: a free port of the loopback address, a thread for each
+    /// processor.
+    pub fn new(data: impl Into<PathBuf>) -> Self {
+        Self::with_storage(Storage::Folder(data.into()))
+    }
+
+    /// Returns the defaults for a server that keeps everything in memory, as test suites like it.
+    pub fn ephemeral() -> Self {
+        Self::with_storage(Storage::Memory)
+    }
+
+    fn with_storage(storage: Storage) -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            registry: RegistryOptions::new(storage),
+            http: HttpOptions::default(),
+            wire: WireLimits::default(),
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            stop_time_max: STOP_TIME_MAX,
+        }
+    }
+}

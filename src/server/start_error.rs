@@ -1,0 +1,238 @@
+//! Why a server did not start, and what to do about it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use crate::disk::{DiskError, LockError};
+use crate::registry::OpenError;
+use crate::wire::BindError;
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The address can't be listened on.
+    #[error("{source}")]
+    Listen {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// Why not.
+        source: BindError,
+    },
+
+    /// Another process uses the data directory.
+    #[error("the data directory {} is in use{}", folder.display(), by_pid(*pid))]
+    DataInUse {
+        /// The data directory.
+        folder: PathBuf,
+        /// The process that uses it, where it is known.
+        pid: Option<u32>,
+    },
+
+    /// The data directory can't be made or written.
+    #[error("cannot write to the data directory {}: {source}", folder.display())]
+    NotWritable {
+        /// The data directory.
+        folder: PathBuf,
+        /// What could not be done.
+        source: DiskError,
+    },
+
+    /// An upload could not become a blob by a rename.
+    #[error("uploads/ and blobs/ in {} lie on different filesystems", folder.display())]
+    SplitFilesystems {
+        /// The data directory.
+        folder: PathBuf,
+    },
+
+    /// The data directory has a format that this version doesn't know.
+    #[error("{} was made by a newer pulk (format {found}; this one knows up to {known})", folder.display())]
+    NewerFormat {
+        /// The data directory.
+        folder: PathBuf,
+        /// The format found there.
+        found: u32,
+        /// The newest format that this version knows.
+        known: u32,
+    },
+
+    /// What lies in the data directory could not be opened.
+    #[error("cannot open the data directory {}: {source}", folder.display())]
+    Store {
+        /// The data directory.
+        folder: PathBuf,
+        /// What failed, and on what.
+        source: OpenError,
+    },
+
+    /// A thread could not be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+}
+
+impl StartError {
+    /// Says of a failed opening what it means for the data directory.
+    pub(super) fn from_open(folder: &Path, error: OpenError) -> Self {
+        let folder = folder.to_owned();
+        match error {
+            OpenError::Lock(LockError::Held { pid, .. }) => Self::DataInUse { folder, pid },
+            OpenError::Newer { found, known } => Self::NewerFormat { folder, found, known },
+            OpenError::Filesystems => Self::SplitFilesystems { folder },
+            OpenError::Lock(LockError::Disk(source)) => Self::NotWritable { folder, source },
+            OpenError::Disk(source) if cannot_be_written(source.kind()) => {
+                Self::NotWritable { folder, source }
+            }
+            OpenError::Thread(source) => Self::Thread(source),
+            source @ (OpenError::Format(_)
+            | OpenError::Disk(_)
+            | OpenError::Blobs(_)
+            | OpenError::Meta(_)
+            | OpenError::Index(_)) => Self::Store { folder, source },
+        }
+    }
+
+    /// Returns what somebody can do about it, in a sentence or two.
+    pub fn advice(&self) -> String {
+        match self {
+            Self::Listen { address, source } => listen_advice(*address, source),
+            Self::DataInUse { pid: Some(pid), .. } => {
+                format!("Stop that pulk first (kill {pid}), or give this one its own directory with --data.")
+            }
+            Self::DataInUse { pid: None, .. } => {
+                "Stop the other pulk first, or give this one its own directory with --data.".to_owned()
+            }
+            Self::NotWritable { source, .. } => write_advice(source.kind()),
+            Self::SplitFilesystems { .. } => {
+                "An upload becomes a blob by a rename, which can't cross filesystems: mount one for the \
+                 whole data directory, not for a part of it."
+                    .to_owned()
+            }
+            Self::NewerFormat { .. } => {
+                "Run the newer pulk on it, or give this one its own with --data. Nothing was changed."
+                    .to_owned()
+            }
+            Self::Store { .. } => {
+                "Look at what the message names. Keep the directory as it is: the journal and the blobs in \
+                 it hold all that was acknowledged."
+                    .to_owned()
+            }
+            Self::Thread(_) => "The system has no more threads or memory for this user.".to_owned(),
+        }
+    }
+}
+
+fn by_pid(pid: Option<u32>) -> String {
+    pid.map(|pid| format!(" by pid {pid}")).unwrap_or_default()
+}
+
+fn cannot_be_written(kind: io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        io::ErrorKind::PermissionDenied
+            | io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::StorageFull
+            | io::ErrorKind::NotADirectory
+            | io::ErrorKind::AlreadyExists
+    )
+}
+
+fn listen_advice(address: SocketAddr, error: &BindError) -> String {
+    match error {
+        BindError::PortTaken { .. } => format!(
+            "Another program has port {}: stop it, or choose another port with --listen {}:PORT.",
+            address.port(),
+            bracketed(address)
+        ),
+        BindError::Other { source, .. } if source.kind() == io::ErrorKind::AddrNotAvailable => {
+            "This machine has no such address: --listen 127.0.0.1:5000 is for itself only, \
+             --listen 0.0.0.0:5000 for every network it is in."
+                .to_owned()
+        }
+        BindError::NotAllowed { .. } => {
+            "Ports below 1024 need CAP_NET_BIND_SERVICE: grant it, or choose a higher one with --listen."
+                .to_owned()
+        }
+        BindError::Unresolvable { .. } | BindError::Other { .. } => {
+            "Choose another address with --listen.".to_owned()
+        }
+    }
+}
+
+fn bracketed(address: SocketAddr) -> String {
+    match address {
+        SocketAddr::V4(v4) => v4.ip().to_string(),
+        SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
+    }
+}
+
+fn write_advice(kind: io::ErrorKind) -> String {
+    match kind {
+        io::ErrorKind::StorageFull => "Its filesystem is full: free some space, or use --data elsewhere.",
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "Its filesystem is read-only: remount it, or use --data elsewhere."
+        }
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            "There is a file where a directory must be: remove it, or use --data elsewhere."
+        }
+        _ => "Make it belong to the user that runs pulk (chown), or use --data elsewhere.",
+    }
+    .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listen_advice(source: BindError) -> String {
+        StartError::Listen { address: "[::1]:80".parse().unwrap(), source }.advice()
+    }
+
+    #[test]
+    fn a_taken_port_is_answered_with_how_to_choose_another() {
+        let address = "[::1]:80".to_owned();
+        let taken = listen_advice(BindError::PortTaken { address: address.clone() });
+        assert!(taken.contains("Another program has port 80"));
+        assert!(taken.contains("--listen [::1]:PORT"));
+        assert!(listen_advice(BindError::NotAllowed { address: address.clone() }).contains("1024"));
+        let source = io::ErrorKind::AddrNotAvailable.into();
+        assert!(listen_advice(BindError::Other { address, source }).contains("0.0.0.0:5000"));
+    }
+
+    #[test]
+    fn a_directory_in_use_names_the_process_where_it_is_known() {
+        let folder = PathBuf::from("/srv/pulk");
+        let known = StartError::DataInUse { folder: folder.clone(), pid: Some(41) };
+        assert_eq!(known.to_string(), "the data directory /srv/pulk is in use by pid 41");
+        assert!(known.advice().contains("kill 41"));
+        let unknown = StartError::DataInUse { folder, pid: None };
+        assert_eq!(unknown.to_string(), "the data directory /srv/pulk is in use");
+        assert!(unknown.advice().contains("--data"));
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_written_says_why_and_what_helps() {
+        let advice = |kind: io::ErrorKind| {
+            let source = DiskError::new("create", Path::new("lock"), io::Error::from(kind));
+            StartError::from_open(Path::new("d"), source.into()).advice()
+        };
+        assert!(advice(io::ErrorKind::PermissionDenied).contains("chown"));
+        assert!(advice(io::ErrorKind::StorageFull).contains("full"));
+        assert!(advice(io::ErrorKind::ReadOnlyFilesystem).contains("read-only"));
+        assert!(advice(io::ErrorKind::NotADirectory).contains("a file where"));
+    }
+
+    #[test]
+    fn a_newer_format_is_named_with_the_one_that_is_known() {
+        let error = StartError::NewerFormat { folder: PathBuf::from("d"), found: 3, known: 1 };
+        assert_eq!(error.to_string(), "d was made by a newer pulk (format 3; this one knows up to 1)");
+        assert!(error.advice().contains("Nothing was changed"));
+    }
+
+    #[test]
+    fn split_filesystems_are_explained() {
+        let error = StartError::SplitFilesystems { folder: PathBuf::from("d") };
+        assert!(error.to_string().contains("different filesystems"));
+        assert!(error.advice().contains("rename"));
+    }
+}

@@ -1,0 +1,281 @@
+//! The body of a request, as the application reads it.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use smol::Timer;
+use smol::channel::{Receiver, Sender, bounded};
+use smol::io::{AsyncBufRead, AsyncRead};
+
+use super::framing::{Framing, Next};
+use super::input::Input;
+use super::interim::BodySignals;
+
+/// How much is read ahead of a body: chunks of 32 KiB, the usual size, come in with one read.
+const READ_AHEAD_SIZE_MAX_BYTES: u64 = 64 * 1024;
+
+/// From this size on, content goes from the socket into the reader's own buffer.
+const DIRECT_READ_SIZE_MIN_BYTES: usize = 16 * 1024;
+
+/// A body on its way in, together with the connection's reading half.
+#[derive(Debug)]
+pub(super) struct BodySource {
+    input: Input,
+    framing: Framing,
+    signals: Arc<BodySignals>,
+    interim_sent: usize,
+    stall: Stall,
+    /// Set by the first error, and given again to everyone who goes on reading.
+    failed: Option<(io::ErrorKind, String)>,
+}
+
+impl BodySource {
+    /// Makes the source of a body that starts with what `input` holds.
+    pub(super) fn new(
+        input: Input,
+        framing: Framing,
+        signals: Arc<BodySignals>,
+        progress_time_max: Duration,
+    ) -> Self {
+        let stall = Stall { time_max: progress_time_max, waiting_since: None, timer: None };
+        Self { input, framing, signals, interim_sent: 0, stall, failed: None }
+    }
+
+    /// Gives the reading half back; it stands after the body when [`BodySource::rest`] is 0.
+    pub(super) fn into_input(self) -> Input {
+        self.input
+    }
+
+    /// Returns what the body and its connection tell each other.
+    pub(super) fn signals(&self) -> &BodySignals {
+        &self.signals
+    }
+
+    /// Returns how much of the body is left, `None` if unknown or if the body is broken.
+    pub(super) fn rest(&self) -> Option<u64> {
+        match (&self.failed, &self.framing, self.framing.next()) {
+            (None, _, Next::End) => Some(0),
+            (None, Framing::Length(left), _) => Some(*left),
+            _ => None,
+        }
+    }
+
+    /// Reads over what has come of the body already, without waiting.
+    pub(super) fn skip_buffered(&mut self) {
+        while self.failed.is_none() && !self.input.buffer.is_empty() {
+            match self.next() {
+                Ok(Next::Content(left)) => {
+                    let count = self.content_buffered(left).len();
+                    self.content_taken(count, true);
+                }
+                Ok(Next::Framing) => {}
+                Ok(Next::End) | Err(_) => return,
+            }
+        }
+    }
+
+    /// Reads over the rest of the body; tells whether its end was reached.
+    pub(super) async fn skip_rest(&mut self) -> bool {
+        loop {
+            match std::future::poll_fn(|context| self.poll_content(context).map_ok(<[u8]>::len)).await {
+                Ok(0) => return true,
+                Ok(count) => self.content_taken(count, true),
+                Err(_) => return false,
+            }
+        }
+    }
+
+    /// Takes the framing that has come, and tells what follows it.
+    fn next(&mut self) -> io::Result<Next> {
+        if let Some((kind, reason)) = &self.failed {
+            return Err(io::Error::new(*kind, reason.clone()));
+        }
+        match self.framing.take_framing(self.input.buffer.unread()) {
+            Ok(count) => self.input.buffer.consume(count),
+            Err(broken) => return Err(self.fail(io::ErrorKind::UnexpectedEof, &broken.to_string())),
+        }
+        Ok(self.framing.next())
+    }
+
+    fn fail(&mut self, kind: io::ErrorKind, reason: &str) -> io::Error {
+        self.failed = Some((kind, reason.to_owned()));
+        io::Error::new(kind, reason)
+    }
+
+    fn content_buffered(&self, left: u64) -> &[u8] {
+        let unread = self.input.buffer.unread();
+        let count = usize::try_from(left).unwrap_or(usize::MAX).min(unread.len());
+        unread.get(..count).unwrap_or_default()
+    }
+
+    /// Notes content as read, and takes it out of the buffer if it lies there.
+    fn content_taken(&mut self, count: usize, from_buffer: bool) {
+        if from_buffer {
+            self.input.buffer.consume(count);
+        }
+        self.framing.content_taken(count as u64);
+        self.signals.add_bytes_in(count as u64);
+    }
+
+    /// Waits for content in the buffer; an empty slice is the body's end.
+    fn poll_content(&mut self, context: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        loop {
+            match self.next()? {
+                Next::End => return Poll::Ready(Ok(&[])),
+                Next::Content(left) if !self.input.buffer.is_empty() => {
+                    return Poll::Ready(Ok(self.content_buffered(left)));
+                }
+                Next::Content(_) | Next::Framing => ready!(self.poll_receive(context, None))?,
+            };
+        }
+    }
+
+    /// Reads from the socket, into `target` or else into the buffer; returns how much.
+    fn poll_receive(
+        &mut self,
+        context: &mut Context<'_>,
+        target: Option<&mut [u8]>,
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.signals.poll_interim(context, &self.input.socket, &mut self.interim_sent))?;
+        let capacity = match &self.framing {
+            Framing::Length(left) => (*left).min(READ_AHEAD_SIZE_MAX_BYTES),
+            Framing::Chunked(_) => READ_AHEAD_SIZE_MAX_BYTES,
+        };
+        let received = match target {
+            Some(target) => self.input.poll_read_past(context, target),
+            None => self.input.poll_fill(context, capacity as usize),
+        };
+        match received {
+            Poll::Pending => {
+                ready!(self.stall.poll(context));
+                let reason = "no more of the request's body came in time";
+                Poll::Ready(Err(self.fail(io::ErrorKind::TimedOut, reason)))
+            }
+            Poll::Ready(Ok(0)) => {
+                let reason = "the request's body ended early";
+                Poll::Ready(Err(self.fail(io::ErrorKind::UnexpectedEof, reason)))
+            }
+            Poll::Ready(Ok(count)) => {
+                self.stall.waiting_since = None;
+                Poll::Ready(Ok(count))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(self.fail(error.kind(), &error.to_string()))),
+        }
+    }
+
+    fn poll_read(&mut self, context: &mut Context<'_>, target: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut copied = 0;
+        while let Some(room) = target.get_mut(copied..).filter(|room| !room.is_empty()) {
+            let left = match self.next() {
+                Ok(Next::Content(left)) => left,
+                // What was read before an error must not be lost with it: the error comes again.
+                _ if copied > 0 => break,
+                Ok(Next::End) => break,
+                Ok(Next::Framing) => {
+                    ready!(self.poll_receive(context, None))?;
+                    continue;
+                }
+                Err(error) => return Poll::Ready(Err(error)),
+            };
+            let most = usize::try_from(left).unwrap_or(usize::MAX).min(room.len());
+            if !self.input.buffer.is_empty() {
+                let buffered = self.content_buffered(most as u64);
+                let count = buffered.len();
+                if let Some(room) = room.get_mut(..count) {
+                    room.copy_from_slice(buffered);
+                }
+                self.content_taken(count, true);
+                copied += count;
+            } else if copied > 0 {
+                break;
+            } else if most >= DIRECT_READ_SIZE_MIN_BYTES {
+                let count = ready!(self.poll_receive(context, room.get_mut(..most)))?;
+                self.content_taken(count, false);
+                return Poll::Ready(Ok(count));
+            } else {
+                ready!(self.poll_receive(context, None))?;
+            }
+        }
+        Poll::Ready(Ok(copied))
+    }
+}
+
+/// Watches that a wait for the client does not last too long. The application's own pauses don't count.
+#[derive(Debug)]
+struct Stall {
+    time_max: Duration,
+    waiting_since: Option<Instant>,
+    /// Kept over progress and set anew only when it fires: there may be many waits in a second.
+    timer: Option<Timer>,
+}
+
+impl Stall {
+    /// Is ready once the present wait has lasted too long.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let since = *self.waiting_since.get_or_insert_with(Instant::now);
+        let timer = self.timer.get_or_insert_with(|| Timer::after(self.time_max));
+        loop {
+            ready!(Pin::new(&mut *timer).poll(context));
+            match self.time_max.checked_sub(since.elapsed()).filter(|left| !left.is_zero()) {
+                Some(left) => timer.set_after(left),
+                None => return Poll::Ready(()),
+            }
+        }
+    }
+}
+
+/// What the application reads a body from. When it is dropped, the connection gets its reading half back.
+#[derive(Debug)]
+pub(super) struct BodyReader {
+    /// Absent only while being dropped.
+    source: Option<BodySource>,
+    back: Sender<BodySource>,
+}
+
+impl BodyReader {
+    /// Lends a body out; the receiver gets it back when the reader is dropped.
+    pub(super) fn lend(source: BodySource) -> (Self, Receiver<BodySource>) {
+        let (back, receiver) = bounded(1);
+        (Self { source: Some(source), back }, receiver)
+    }
+}
+
+impl Drop for BodyReader {
+    fn drop(&mut self) {
+        if let Some(source) = self.source.take() {
+            // There is room for the only message ever sent; without a receiver the connection is over.
+            let _ = self.back.try_send(source);
+        }
+    }
+}
+
+impl AsyncRead for BodyReader {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        target: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.source {
+            Some(source) => source.poll_read(context, target),
+            None => Poll::Ready(Ok(0)),
+        }
+    }
+}
+
+impl AsyncBufRead for BodyReader {
+    fn poll_fill_buf(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        match &mut self.get_mut().source {
+            Some(source) => source.poll_content(context),
+            None => Poll::Ready(Ok(&[])),
+        }
+    }
+
+    fn consume(mut self: Pin<&mut Self>, count: usize) {
+        if let Some(source) = &mut self.source {
+            source.content_taken(count, true);
+        }
+    }
+}

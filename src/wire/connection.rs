@@ -1,0 +1,326 @@
+//! One connection: requests in, answers out, one after the other.
+
+use std::future::Future;
+use std::io;
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use smol::channel::Receiver;
+use smol::future::FutureExt;
+use smol::{Async, Timer};
+use tide::http::{Body, Method, Request, Response};
+
+use super::body::{BodyReader, BodySource};
+use super::framing::Framing;
+use super::head::{BodyFraming, Head};
+use super::head_scanner::HeadScanner;
+use super::input::Input;
+use super::interim::BodySignals;
+use super::limits::WireLimits;
+use super::output::{Output, abort, linger};
+use super::refusal::Refusal;
+use super::reply::send;
+use super::reply_head::{Reply, ReplyTo};
+use super::sent::SentGuard;
+use super::stop::Stop;
+
+/// How much of a head is read at first: most heads are smaller.
+const HEAD_READ_SIZE_BYTES: usize = 4 * 1024;
+
+/// A connection and what it shares with the others.
+pub(super) struct Connection<A> {
+    pub(super) socket: Arc<Async<TcpStream>>,
+    pub(super) peer: SocketAddr,
+    pub(super) app: Arc<A>,
+    pub(super) limits: Arc<WireLimits>,
+    /// Asks the connection to end after the request in flight.
+    pub(super) stop: Stop,
+}
+
+/// Why there is no (further) request.
+enum NoHead {
+    /// The connection is over, and nothing is owed to the client.
+    Over,
+    /// The client is owed a refusal.
+    Refused(Refusal),
+}
+
+impl From<Refusal> for NoHead {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<io::Error> for NoHead {
+    fn from(_: io::Error) -> Self {
+        Self::Over
+    }
+}
+
+/// Where the connection's reading half is while a request is answered.
+enum Half {
+    /// There is no body: it never left.
+    Here(Input),
+    /// The application reads the body from it.
+    Lent { back: Receiver<BodySource>, signals: Arc<BodySignals> },
+    /// It came back from there.
+    Back(BodySource),
+}
+
+impl<A, F> Connection<A>
+where
+    A: Fn(Request) -> F + Send + Sync + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
+    /// Answers requests until either side ends the connection.
+    pub(super) async fn run(self) {
+        let mut input = Input::new(Arc::clone(&self.socket));
+        loop {
+            match self.next_head(&mut input).await {
+                Ok(head) => match self.exchange(input, head).await {
+                    Some(back) => input = back,
+                    None => return,
+                },
+                Err(NoHead::Over) => return,
+                Err(NoHead::Refused(refusal)) => {
+                    log::debug!("refused a request of {}: {refusal}", self.peer);
+                    return self.refuse(refusal).await;
+                }
+            }
+        }
+    }
+
+    fn output(&self) -> Output<'_> {
+        Output { socket: &self.socket, progress_time_max: self.limits.body_progress_time_max }
+    }
+
+    async fn linger(&self) {
+        linger(&self.socket, self.limits.drain_size_max_bytes, self.limits.drain_time_max).await;
+    }
+
+    /// Answers what could not become a request, and ends the connection.
+    pub(super) async fn refuse(&self, refusal: Refusal) {
+        let to = ReplyTo { is_head: false, is_http_1_1: true, close: true };
+        let Ok(reply) = Reply::new(refusal.response(), to) else { return };
+        if send(reply, self.output(), &mut SentGuard::new(None, 0)).await.is_ok() {
+            self.linger().await;
+        }
+    }
+
+    /// Reads the next request's head.
+    async fn next_head(&self, input: &mut Input) -> Result<Head, NoHead> {
+        if input.buffer.is_empty() {
+            self.wait_for_first_byte(input).await?;
+        }
+        let mut scanner = HeadScanner::default();
+        let mut deadline = None;
+        loop {
+            let buffered = input.buffer.unread();
+            if let Some(length) = scanner.scan(buffered, &self.limits)? {
+                let head = Head::parse(buffered.get(..length).unwrap_or_default(), &self.limits)?;
+                input.buffer.consume(length);
+                return Ok(head);
+            }
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + self.limits.head_time_max);
+            let read = async { input.fill(HEAD_READ_SIZE_BYTES).await.map_err(NoHead::from) };
+            let too_slow = async {
+                Timer::at(deadline).await;
+                Err(NoHead::Refused(Refusal::HeadTooSlow))
+            };
+            if read.or(too_slow).await? == 0 {
+                return Err(NoHead::Refused(Refusal::BadRequest("the request's head is cut off")));
+            }
+        }
+    }
+
+    /// Waits for the first bytes of a request; an idle connection holds no buffer meanwhile.
+    async fn wait_for_first_byte(&self, input: &mut Input) -> Result<(), NoHead> {
+        input.buffer.release();
+        let readable = async { self.socket.readable().await.map_err(NoHead::from) };
+        let stopped = async {
+            self.stop.wait().await;
+            Ok(())
+        };
+        let idle = async {
+            Timer::after(self.limits.keep_alive_idle_max).await;
+            Err(NoHead::Over)
+        };
+        readable.or(stopped).or(idle).await?;
+        // What has come by the time of a stop is still answered; what has not never will be.
+        let read = if self.stop.is_triggered() {
+            smol::future::poll_once(input.fill(HEAD_READ_SIZE_BYTES)).await.unwrap_or(Ok(0))?
+        } else {
+            input.fill(HEAD_READ_SIZE_BYTES).await?
+        };
+        if read == 0 { Err(NoHead::Over) } else { Ok(()) }
+    }
+
+    /// Lets the application answer one request and sends the answer. Returns the reading half if the
+    /// connection is kept.
+    async fn exchange(&self, input: Input, head: Head) -> Option<Input> {
+        let Head { mut request, framing, is_http_1_1, keep_alive, expects_continue } = head;
+        let is_head = request.method() == Method::Head;
+        request.set_peer_addr(Some(self.peer));
+        if let Ok(local) = self.socket.get_ref().local_addr() {
+            request.set_local_addr(Some(local));
+        }
+        let half = self.attach_body(&mut request, input, framing, expects_continue);
+        let (mut response, panicked) = self.answer(request).await;
+        let mut half = half.take_back();
+        let mut guard = SentGuard::new(response.ext_mut().remove(), half.bytes_in());
+        let Ok(reusable) = half.begin_answer(&self.limits) else {
+            abort(&self.socket);
+            return None;
+        };
+        let close = !keep_alive || !reusable || panicked || self.stop.is_triggered();
+        let to = ReplyTo { is_head, is_http_1_1, close };
+        let (reply, replaced) = match Reply::new(response, to) {
+            Ok(reply) => (reply, false),
+            Err(error) => {
+                log::error!("{error}");
+                (Reply::new(Refusal::Failed.response(), to).ok()?, true)
+            }
+        };
+        let close = reply.close;
+        if let Err(error) = send(reply, self.output(), &mut guard).await {
+            log::debug!("an answer to {} was cut off: {error}", self.peer);
+            abort(&self.socket);
+            return None;
+        }
+        if replaced {
+            // It was another answer that went out.
+            (guard.sent.bytes_out, guard.sent.complete) = (0, false);
+        }
+        half = half.take_back();
+        guard.sent.bytes_in = half.bytes_in();
+        drop(guard);
+        if close { self.end(half, keep_alive).await } else { self.pass_rest(half).await }
+    }
+
+    /// Gives the request its body, which takes the reading half along.
+    fn attach_body(
+        &self,
+        request: &mut Request,
+        input: Input,
+        framing: BodyFraming,
+        expects_continue: bool,
+    ) -> Half {
+        if framing == BodyFraming::None {
+            return Half::Here(input);
+        }
+        // A client whose body is here already does not wait.
+        let signals = Arc::new(BodySignals::new(expects_continue && input.buffer.is_empty()));
+        let source = BodySource::new(
+            input,
+            Framing::new(framing),
+            Arc::clone(&signals),
+            self.limits.body_progress_time_max,
+        );
+        let (reader, back) = BodyReader::lend(source);
+        // A body brings a media type along, but what the client did not say must stay unsaid.
+        let has_content_type = request.header("Content-Type").is_some();
+        request.set_body(Body::from_reader(reader, None));
+        if !has_content_type {
+            request.remove_header("Content-Type");
+        }
+        Half::Lent { back, signals }
+    }
+
+    /// Runs the application; a panic becomes an answer, and is told apart by the second value.
+    async fn answer(&self, request: Request) -> (Response, bool) {
+        let what = format!("{} {}", request.method(), request.url().path());
+        let answer = AssertUnwindSafe(async { (self.app)(request).await });
+        match answer.catch_unwind().await {
+            Ok(response) => (response, false),
+            Err(payload) => {
+                log::error!("a panic while answering {what}: {}", panic_message(payload.as_ref()));
+                (Refusal::Failed.response(), true)
+            }
+        }
+    }
+
+    /// Ends the connection in a way that lets the client read its answer.
+    async fn end(&self, half: Half, client_may_send: bool) -> Option<Input> {
+        let is_all_read = match half {
+            Half::Here(input) => input.buffer.is_empty(),
+            Half::Back(source) => source.rest() == Some(0),
+            Half::Lent { back, .. } => {
+                // The application still reads, beside its answer; when it does not end, its body ends
+                // instead.
+                let _ = self.socket.get_ref().shutdown(Shutdown::Write);
+                let is_back = async { back.recv().await.is_ok() };
+                let too_slow = async {
+                    Timer::after(self.limits.drain_time_max).await;
+                    false
+                };
+                if !is_back.or(too_slow).await {
+                    let _ = self.socket.get_ref().shutdown(Shutdown::Read);
+                    return None;
+                }
+                false
+            }
+        };
+        // A client that asked for the end, and whose request is read, sends nothing that could be in the way.
+        if client_may_send || !is_all_read {
+            self.linger().await;
+        }
+        None
+    }
+
+    /// Reads over the rest of the request that was answered.
+    async fn pass_rest(&self, half: Half) -> Option<Input> {
+        let mut source = match half {
+            Half::Here(input) => return Some(input),
+            Half::Back(source) => source,
+            Half::Lent { .. } => return None,
+        };
+        let is_passed = source.skip_rest().or(async {
+            Timer::after(self.limits.drain_time_max).await;
+            false
+        });
+        if is_passed.await { Some(source.into_input()) } else { None }
+    }
+}
+
+impl Half {
+    /// Takes the reading half back if the application is done with the body.
+    fn take_back(self) -> Self {
+        match self {
+            Self::Lent { back, signals } => match back.try_recv() {
+                Ok(source) => Self::Back(source),
+                Err(_) => Self::Lent { back, signals },
+            },
+            other => other,
+        }
+    }
+
+    fn bytes_in(&self) -> u64 {
+        match self {
+            Self::Here(_) => 0,
+            Self::Lent { signals, .. } => signals.bytes_in(),
+            Self::Back(source) => source.signals().bytes_in(),
+        }
+    }
+
+    /// Forbids `100 Continue` from now on. Returns whether the connection can be used for another request.
+    fn begin_answer(&mut self, limits: &WireLimits) -> io::Result<bool> {
+        match self {
+            Self::Here(_) => Ok(true),
+            Self::Lent { signals, .. } => signals.begin_answer().map(|_| false),
+            Self::Back(source) => {
+                if source.signals().begin_answer()? {
+                    return Ok(false);
+                }
+                source.skip_buffered();
+                Ok(source.rest().is_some_and(|rest| rest <= limits.rest_size_max_bytes))
+            }
+        }
+    }
+}
+
+fn panic_message(payload: &(dyn std::any::Any + Send)) -> &str {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no message)")
+}

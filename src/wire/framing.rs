@@ -1,0 +1,186 @@
+//! Where the bytes of a request's body lie in what the client sends (RFC 9112 sections 6 and 7).
+
+use super::head::BodyFraming;
+
+/// How many bytes of chunk extensions one body may have in all.
+const CHUNK_EXTENSIONS_SIZE_MAX_BYTES: usize = 16 * 1024;
+
+/// How many bytes of trailers one body may have.
+const TRAILERS_SIZE_MAX_BYTES: usize = 8 * 1024;
+
+/// How many digits the size of a chunk may have: 64 bits of them.
+const CHUNK_SIZE_DIGITS_MAX: u8 = 16;
+
+/// The framing of a chunked body breaks the grammar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the chunks of the body are broken: {0}")]
+pub(super) struct BrokenChunks(&'static str);
+
+/// What comes next of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// At least so many bytes of content.
+    Content(u64),
+    /// Bytes for [`Framing::take_framing`].
+    Framing,
+    /// Nothing: the body has ended.
+    End,
+}
+
+/// Follows a body from its first byte to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// A body of known length, of which this much is still to come.
+    Length(u64),
+    /// A chunked body.
+    Chunked(ChunkDecoder),
+}
+
+impl Framing {
+    /// Stands at the start of a body.
+    pub(super) fn new(framing: BodyFraming) -> Self {
+        match framing {
+            BodyFraming::None => Self::Length(0),
+            BodyFraming::Length(length) => Self::Length(length),
+            BodyFraming::Chunked => Self::Chunked(ChunkDecoder::default()),
+        }
+    }
+
+    /// Tells what comes next.
+    pub(super) fn next(&self) -> Next {
+        match self {
+            Self::Length(0) => Next::End,
+            Self::Length(left) => Next::Content(*left),
+            Self::Chunked(decoder) => match decoder.state {
+                State::Content { left } => Next::Content(left),
+                State::End => Next::End,
+                _ => Next::Framing,
+            },
+        }
+    }
+
+    /// Notes that `count` bytes of content were taken; never more than [`Next::Content`] said.
+    pub(super) fn content_taken(&mut self, count: u64) {
+        match self {
+            Self::Length(left) => *left = left.saturating_sub(count),
+            Self::Chunked(decoder) => decoder.content_taken(count),
+        }
+    }
+
+    /// Takes bytes of framing up to the next content, the body's end or the end of `bytes`; returns how many.
+    pub(super) fn take_framing(&mut self, bytes: &[u8]) -> Result<usize, BrokenChunks> {
+        match self {
+            Self::Length(_) => Ok(0),
+            Self::Chunked(decoder) => decoder.take_framing(bytes),
+        }
+    }
+}
+
+/// Reads the framing of a chunked body, however it is cut into packets.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct ChunkDecoder {
+    state: State,
+    extension_bytes: usize,
+    trailer_bytes: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Size { value: u64, digits: u8 },
+    Extension { size: u64 },
+    SizeLineFeed { size: u64 },
+    Content { left: u64 },
+    ContentReturn,
+    ContentLineFeed,
+    Trailer { line_is_empty: bool },
+    TrailerLineFeed { line_is_empty: bool },
+    End,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::Size { value: 0, digits: 0 }
+    }
+}
+
+impl ChunkDecoder {
+    fn content_taken(&mut self, count: u64) {
+        if let State::Content { left } = self.state {
+            let left = left.saturating_sub(count);
+            self.state = if left == 0 { State::ContentReturn } else { State::Content { left } };
+        }
+    }
+
+    fn take_framing(&mut self, bytes: &[u8]) -> Result<usize, BrokenChunks> {
+        let mut taken = 0;
+        for byte in bytes {
+            if matches!(self.state, State::Content { .. } | State::End) {
+                break;
+            }
+            self.state = self.after(*byte)?;
+            taken += 1;
+        }
+        Ok(taken)
+    }
+
+    /// Returns the state after one byte of framing.
+    fn after(&mut self, byte: u8) -> Result<State, BrokenChunks> {
+        match (self.state, byte) {
+            (State::Size { digits: 1.., value }, b'\r') => Ok(State::SizeLineFeed { size: value }),
+            (State::Size { digits: 1.., value }, b';') => self.in_extension(value, byte),
+            (State::Size { value, digits }, byte) => size_digit(value, digits, byte),
+            (State::Extension { size }, b'\r') => Ok(State::SizeLineFeed { size }),
+            (State::Extension { size }, byte) => self.in_extension(size, byte),
+            (State::SizeLineFeed { size: 0 }, b'\n') => Ok(State::Trailer { line_is_empty: true }),
+            (State::SizeLineFeed { size }, b'\n') => Ok(State::Content { left: size }),
+            (State::ContentReturn, b'\r') => Ok(State::ContentLineFeed),
+            (State::ContentLineFeed, b'\n') => Ok(State::default()),
+            (State::Trailer { line_is_empty }, b'\r') => Ok(State::TrailerLineFeed { line_is_empty }),
+            (State::Trailer { .. }, byte) => self.in_trailer(byte),
+            (State::TrailerLineFeed { line_is_empty: true }, b'\n') => Ok(State::End),
+            (State::TrailerLineFeed { line_is_empty: false }, b'\n') => {
+                Ok(State::Trailer { line_is_empty: true })
+            }
+            (State::ContentReturn, _) => Err(BrokenChunks("a chunk is longer than its size")),
+            (State::SizeLineFeed { .. } | State::ContentLineFeed | State::TrailerLineFeed { .. }, _) => {
+                Err(BrokenChunks("a carriage return stands alone"))
+            }
+            // `take_framing` stops at these two.
+            (State::Content { .. } | State::End, _) => Ok(self.state),
+        }
+    }
+
+    fn in_extension(&mut self, size: u64, byte: u8) -> Result<State, BrokenChunks> {
+        self.extension_bytes += 1;
+        if self.extension_bytes > CHUNK_EXTENSIONS_SIZE_MAX_BYTES {
+            return Err(BrokenChunks("there are too many chunk extensions"));
+        }
+        check_text(byte)?;
+        Ok(State::Extension { size })
+    }
+
+    /// Trailers are read over: nothing in the registry's protocol has a use for them.
+    fn in_trailer(&mut self, byte: u8) -> Result<State, BrokenChunks> {
+        self.trailer_bytes += 1;
+        if self.trailer_bytes > TRAILERS_SIZE_MAX_BYTES {
+            return Err(BrokenChunks("the trailers are too large"));
+        }
+        check_text(byte)?;
+        Ok(State::Trailer { line_is_empty: false })
+    }
+}
+
+fn size_digit(value: u64, digits: u8, byte: u8) -> Result<State, BrokenChunks> {
+    let digit = char::from(byte).to_digit(16).ok_or(BrokenChunks("the size of a chunk is not a number"))?;
+    if digits == CHUNK_SIZE_DIGITS_MAX {
+        return Err(BrokenChunks("the size of a chunk is too long"));
+    }
+    Ok(State::Size { value: value << 4 | u64::from(digit), digits: digits + 1 })
+}
+
+fn check_text(byte: u8) -> Result<(), BrokenChunks> {
+    if byte.is_ascii_control() && byte != b'\t' {
+        return Err(BrokenChunks("there is a control character between chunks"));
+    }
+    Ok(())
+}

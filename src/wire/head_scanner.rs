@@ -1,0 +1,149 @@
+//! Finds where a request's head ends, and refuses the bytes that no head may have.
+
+use super::limits::WireLimits;
+use super::refusal::Refusal;
+
+/// What a request line may hold beside its target: the longest method, spaces, the version.
+const REQUEST_LINE_REST_MAX_BYTES: usize = 64;
+
+/// Goes over a head once, however it is cut into packets.
+///
+/// Readers of HTTP differ in what ends a line; a head is therefore refused unless each line ends in CR LF,
+/// and neither stands anywhere else.
+#[derive(Debug, Default)]
+pub(super) struct HeadScanner {
+    scanned: usize,
+    line_length: usize,
+    lines: usize,
+    after_cr: bool,
+    skipped_empty_line: bool,
+}
+
+impl HeadScanner {
+    /// Looks at what came since the last call, and returns the head's length once its end is there.
+    ///
+    /// `buffered` always starts with the head's first byte.
+    pub(super) fn scan(&mut self, buffered: &[u8], limits: &WireLimits) -> Result<Option<usize>, Refusal> {
+        for byte in buffered.get(self.scanned..).unwrap_or_default() {
+            self.scanned += 1;
+            if self.scanned > limits.head_size_max_bytes {
+                return Err(Refusal::HeadTooLarge);
+            }
+            if self.take(*byte)? {
+                return Ok(Some(self.scanned));
+            }
+            if self.lines == 0
+                && self.line_length > limits.target_size_max_bytes + REQUEST_LINE_REST_MAX_BYTES
+            {
+                return Err(Refusal::TargetTooLong);
+            }
+            // The request line is one of them.
+            if self.lines > limits.headers_max + 1 {
+                return Err(Refusal::HeadTooLarge);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes one byte, and tells whether the head ends with it.
+    fn take(&mut self, byte: u8) -> Result<bool, Refusal> {
+        match (self.after_cr, byte) {
+            (true, b'\n') => {
+                self.after_cr = false;
+                self.end_line()
+            }
+            (true, _) => Err(Refusal::BadRequest("a line of the request's head has a carriage return alone")),
+            (false, b'\n') => {
+                Err(Refusal::BadRequest("a line of the request's head ends in a line feed alone"))
+            }
+            (false, b'\r') => {
+                self.after_cr = true;
+                Ok(false)
+            }
+            (false, b' ' | b'\t') if self.line_length == 0 => {
+                Err(Refusal::BadRequest("a line of the request's head starts with a space"))
+            }
+            (false, byte) if byte.is_ascii_control() && byte != b'\t' => {
+                Err(Refusal::BadRequest("the request's head has a control character"))
+            }
+            (false, _) => {
+                self.line_length += 1;
+                Ok(false)
+            }
+        }
+    }
+
+    fn end_line(&mut self) -> Result<bool, Refusal> {
+        let is_empty = self.line_length == 0;
+        if is_empty && self.lines == 0 {
+            // RFC 9112 section 2.2: old clients send an empty line after a body.
+            if self.skipped_empty_line {
+                return Err(Refusal::BadRequest("the request starts with empty lines"));
+            }
+            self.skipped_empty_line = true;
+            return Ok(false);
+        }
+        self.lines += 1;
+        self.line_length = 0;
+        Ok(is_empty)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scan(head: &[u8]) -> Result<Option<usize>, Refusal> {
+        HeadScanner::default().scan(head, &WireLimits::default())
+    }
+
+    #[test]
+    fn the_end_of_a_head_is_found_wherever_it_is_cut() {
+        let head = b"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\nGET / next";
+        let end = head.len() - "GET / next".len();
+        assert_eq!(scan(head), Ok(Some(end)));
+        for cut in 0..head.len() {
+            let mut scanner = HeadScanner::default();
+            let first = scanner.scan(&head[..cut], &WireLimits::default()).unwrap();
+            assert_eq!(first, (cut >= end).then_some(end), "cut at {cut}");
+            if first.is_none() {
+                assert_eq!(scanner.scan(head, &WireLimits::default()), Ok(Some(end)), "cut at {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_that_readers_disagree_on_are_refused() {
+        for head in [
+            "GET / HTTP/1.1\nHost: a\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\n\n",
+            "GET / HTTP/1.1\r\nHost: a\r\n\n",
+            "GET / HTTP/1.1\r\nHost: a\rX: y\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\r\n\r\n",
+            "GET / HTTP/1.1\r\nA: b\r\n folded\r\n\r\n",
+            "GET / HTTP/1.1\r\nA: b\r\n\tfolded\r\n\r\n",
+            "GET / HTTP/1.1\r\n Host: a\r\n\r\n",
+            " GET / HTTP/1.1\r\n\r\n",
+            "GET /\0 HTTP/1.1\r\n\r\n",
+            "GET / HTTP/1.1\r\nA: \x0bb\r\n\r\n",
+            "GET / HTTP/1.1\r\nA: b\x7f\r\n\r\n",
+            "\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+            "\x16\x03\x01",
+        ] {
+            assert!(matches!(scan(head.as_bytes()), Err(Refusal::BadRequest(_))), "{head:?}");
+        }
+    }
+
+    #[test]
+    fn a_head_over_a_limit_is_refused_before_it_has_ended() {
+        let limits = WireLimits::default();
+        let long_target = format!("GET /{}", "a".repeat(limits.target_size_max_bytes + 64));
+        assert_eq!(scan(long_target.as_bytes()), Err(Refusal::TargetTooLong));
+        let large = format!("GET / HTTP/1.1\r\nA: {}", "a".repeat(limits.head_size_max_bytes));
+        assert_eq!(scan(large.as_bytes()), Err(Refusal::HeadTooLarge));
+        let many = format!("GET / HTTP/1.1\r\n{}", "A: b\r\n".repeat(limits.headers_max + 1));
+        assert_eq!(scan(many.as_bytes()), Err(Refusal::HeadTooLarge));
+        let as_many = format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(limits.headers_max));
+        assert_eq!(scan(as_many.as_bytes()), Ok(Some(as_many.len())));
+    }
+}

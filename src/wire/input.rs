@@ -1,0 +1,137 @@
+//! The reading half of a connection: the socket and what was read ahead from it.
+
+use std::io;
+use std::net::TcpStream;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use smol::Async;
+use smol::io::AsyncRead;
+
+/// Bytes that were read from the socket and not yet used.
+#[derive(Debug, Default)]
+pub(super) struct InputBuffer {
+    storage: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl InputBuffer {
+    /// Returns the bytes not yet used.
+    pub(super) fn unread(&self) -> &[u8] {
+        self.storage.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// Tells whether everything was used.
+    pub(super) fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Marks the first `count` bytes as used.
+    pub(super) fn consume(&mut self, count: usize) {
+        self.start = self.start.saturating_add(count).min(self.end);
+        if self.is_empty() {
+            (self.start, self.end) = (0, 0);
+        }
+    }
+
+    /// Makes room for at least one byte, and for `capacity` bytes in all, and returns it.
+    fn room(&mut self, capacity: usize) -> &mut [u8] {
+        if self.start > 0 {
+            self.storage.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        let wanted = capacity.max(self.end + 1);
+        if self.storage.is_empty() {
+            // Zeroed memory comes from the allocator at no cost.
+            self.storage = vec![0; wanted];
+        } else if self.storage.len() < wanted {
+            self.storage.resize(wanted.max(self.storage.len() * 2), 0);
+        }
+        self.storage.get_mut(self.end..).unwrap_or_default()
+    }
+
+    fn filled(&mut self, count: usize) {
+        self.end = self.end.saturating_add(count).min(self.storage.len());
+    }
+
+    /// Gives the memory back when nothing is in it: an idle connection holds no buffer.
+    pub(super) fn release(&mut self) {
+        if self.is_empty() {
+            *self = Self::default();
+        }
+    }
+}
+
+/// The reading half of a connection. It lies either with the connection or with the body of its request.
+#[derive(Debug)]
+pub(super) struct Input {
+    /// The socket, which the writing half shares.
+    pub(super) socket: Arc<Async<TcpStream>>,
+    /// What was read ahead.
+    pub(super) buffer: InputBuffer,
+}
+
+impl Input {
+    /// Makes the reading half of a socket from which nothing was read.
+    pub(super) fn new(socket: Arc<Async<TcpStream>>) -> Self {
+        Self { socket, buffer: InputBuffer::default() }
+    }
+
+    /// Reads more into the buffer, which takes `capacity` bytes if it is smaller; 0 means that the client
+    /// sends no more.
+    pub(super) fn poll_fill(
+        &mut self,
+        context: &mut Context<'_>,
+        capacity: usize,
+    ) -> Poll<io::Result<usize>> {
+        let mut socket = &*self.socket;
+        let read = Pin::new(&mut socket).poll_read(context, self.buffer.room(capacity));
+        if let Poll::Ready(Ok(count)) = read {
+            self.buffer.filled(count);
+        }
+        read
+    }
+
+    /// Reads more into the buffer, which takes `capacity` bytes if it is smaller; 0 means that the client
+    /// sends no more.
+    pub(super) async fn fill(&mut self, capacity: usize) -> io::Result<usize> {
+        std::future::poll_fn(|context| self.poll_fill(context, capacity)).await
+    }
+
+    /// Reads past the buffer, straight from the socket.
+    pub(super) fn poll_read_past(
+        &mut self,
+        context: &mut Context<'_>,
+        target: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut socket = &*self.socket;
+        Pin::new(&mut socket).poll_read(context, target)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(buffer: &mut InputBuffer, bytes: &[u8], capacity: usize) {
+        buffer.room(capacity)[..bytes.len()].copy_from_slice(bytes);
+        buffer.filled(bytes.len());
+    }
+
+    #[test]
+    fn a_buffer_keeps_what_was_not_used_when_it_makes_room() {
+        let mut buffer = InputBuffer::default();
+        put(&mut buffer, b"abcdef", 8);
+        buffer.consume(4);
+        put(&mut buffer, b"ghijkl", 8);
+        assert_eq!(buffer.unread(), b"efghijkl");
+        put(&mut buffer, b"m", 8);
+        assert_eq!(buffer.unread(), b"efghijklm");
+        buffer.consume(100);
+        assert!(buffer.is_empty());
+        buffer.release();
+        assert_eq!(buffer.storage.capacity(), 0);
+    }
+}

@@ -1,0 +1,75 @@
+//! The limits of the transport, each with its default.
+
+use std::time::Duration;
+
+/// How many connections may be open at once.
+pub(super) const CONNECTIONS_MAX: usize = 1024;
+
+/// How long a request's head may be, from its first byte to the empty line.
+pub(super) const HEAD_SIZE_MAX_BYTES: usize = 32 * 1024;
+
+/// How long a request's target may be.
+pub(super) const TARGET_SIZE_MAX_BYTES: usize = 8 * 1024;
+
+/// How many header lines a request may have.
+pub(super) const HEADERS_MAX: usize = 100;
+
+/// How long a request's head may take from its first byte on.
+pub(super) const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// How long a connection may wait for its next request.
+pub(super) const KEEP_ALIVE_IDLE_MAX: Duration = Duration::from_secs(75);
+
+/// How long a body, in or out, may go without progress. There is no limit on a whole upload or download.
+pub(super) const BODY_PROGRESS_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// How much of an unread request body is read away so that the connection can be kept.
+pub(super) const REST_SIZE_MAX_BYTES: u64 = 64 * 1024;
+
+/// How much is read away after an answer that came before its request had ended, so that it can be read.
+pub(super) const DRAIN_SIZE_MAX_BYTES: u64 = 64 * 1024 * 1024;
+
+/// How long reading away may take.
+pub(super) const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// What one listener allows its clients. Sizes are in bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WireLimits {
+    /// How many connections may be open at once; the next one is answered 503.
+    pub connections_max: usize,
+    /// How long a request's head may be; a longer one is answered 431.
+    pub head_size_max_bytes: usize,
+    /// How long a request's target may be; a longer one is answered 414.
+    pub target_size_max_bytes: usize,
+    /// How many header lines a request may have; with more it is answered 431.
+    pub headers_max: usize,
+    /// How long a request's head may take from its first byte on; a slower one is answered 408.
+    pub head_time_max: Duration,
+    /// How long a connection may wait for its next request before it is closed.
+    pub keep_alive_idle_max: Duration,
+    /// How long a body, in or out, may go without progress before its connection is given up.
+    pub body_progress_time_max: Duration,
+    /// How much of an unread request body is read away so that the connection can be kept.
+    pub rest_size_max_bytes: u64,
+    /// How much is read away after an answer that came before its request had ended.
+    pub drain_size_max_bytes: u64,
+    /// How long reading away may take.
+    pub drain_time_max: Duration,
+}
+
+impl Default for WireLimits {
+    fn default() -> Self {
+        Self {
+            connections_max: CONNECTIONS_MAX,
+            head_size_max_bytes: HEAD_SIZE_MAX_BYTES,
+            target_size_max_bytes: TARGET_SIZE_MAX_BYTES,
+            headers_max: HEADERS_MAX,
+            head_time_max: HEAD_TIME_MAX,
+            keep_alive_idle_max: KEEP_ALIVE_IDLE_MAX,
+            body_progress_time_max: BODY_PROGRESS_TIME_MAX,
+            rest_size_max_bytes: REST_SIZE_MAX_BYTES,
+            drain_size_max_bytes: DRAIN_SIZE_MAX_BYTES,
+            drain_time_max: DRAIN_TIME_MAX,
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Listening, accepting, and stopping gracefully.
+
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use event_listener::Event;
+use smol::future::FutureExt;
+use smol::{Async, Executor, Timer};
+use tide::http::{Request, Response};
+
+use super::connection::Connection;
+use super::limits::WireLimits;
+use super::refusal::Refusal;
+use super::stop::Stop;
+
+/// How many connections may wait in the system to be accepted.
+const ACCEPT_QUEUE_LENGTH: i32 = 1024;
+
+/// How long accepting rests when the system has no descriptors left.
+const ACCEPT_REST: Duration = Duration::from_millis(100);
+
+/// How many connections over the limit are told so at once; further ones are closed without a word.
+const REFUSALS_AT_ONCE_MAX: usize = 64;
+
+/// How long a connection over the limit may take to send its request and read its refusal.
+const REFUSAL_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// How long connections that were cut off at the end of a stop may take to let go.
+const CUT_OFF_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// Why an address can't be listened on.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// It is not an address, or names a host that is not known.
+    #[error("cannot resolve the address {address:?}: {source}")]
+    Unresolvable {
+        /// The address as it was given.
+        address: String,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Something else listens there.
+    #[error("the address {address} is already in use")]
+    PortTaken {
+        /// The address as it was given.
+        address: String,
+    },
+    /// The system does not allow it, as with ports below 1024.
+    #[error("listening on {address} is not allowed")]
+    NotAllowed {
+        /// The address as it was given.
+        address: String,
+    },
+    /// Anything else.
+    #[error("cannot listen on {address}: {source}")]
+    Other {
+        /// The address as it was given.
+        address: String,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+/// A bound socket that accepts connections.
+#[derive(Debug)]
+pub struct Listener {
+    socket: Async<TcpListener>,
+    local_addr: SocketAddr,
+}
+
+impl Listener {
+    /// Binds `address` (`host:port`, IPv6 in brackets); with port 0 the system chooses one.
+    pub fn bind(address: &str) -> Result<Self, BindError> {
+        let addresses: Vec<SocketAddr> = address
+            .to_socket_addrs()
+            .map_err(|source| BindError::Unresolvable { address: address.to_owned(), source })?
+            .collect();
+        let listen = || {
+            let socket = TcpListener::bind(addresses.as_slice())?;
+            // The standard library's queue is short; asking again sets it anew.
+            rustix::net::listen(&socket, ACCEPT_QUEUE_LENGTH)?;
+            let local_addr = socket.local_addr()?;
+            Ok(Self { socket: Async::new(socket)?, local_addr })
+        };
+        listen().map_err(|source: io::Error| {
+            let address = address.to_owned();
+            match source.kind() {
+                io::ErrorKind::AddrInUse => BindError::PortTaken { address },
+                io::ErrorKind::PermissionDenied => BindError::NotAllowed { address },
+                _ => BindError::Other { address, source },
+            }
+        })
+    }
+
+    /// Returns the address that is listened on, with the port that the system chose.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+}
+
+/// Accepts connections and lets `app` answer their requests, until `stop` is given.
+///
+/// Then no connection is accepted any more, idle ones are closed, and requests in flight are answered with
+/// `Connection: close`. What has not ended `stop_time_max` later is cut off. A panic in `app` is answered
+/// 500. A client that goes away does not end the work on its request.
+pub async fn serve<A, F>(
+    listener: Listener,
+    app: A,
+    limits: WireLimits,
+    executor: Arc<Executor<'static>>,
+    stop: Stop,
+    stop_time_max: Duration,
+) where
+    A: Fn(Request) -> F + Send + Sync + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
+    let server = Server {
+        app: Arc::new(app),
+        limits: Arc::new(limits),
+        executor,
+        stop,
+        cut_off: Stop::new(),
+        open: Arc::default(),
+        refusals: Arc::default(),
+    };
+    while !server.stop.is_triggered() {
+        let accepted = async { Some(listener.socket.accept().await) };
+        let stopped = async {
+            server.stop.wait().await;
+            None
+        };
+        match accepted.or(stopped).await {
+            Some(Ok((socket, peer))) => server.admit(socket, peer),
+            Some(Err(error)) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Some(Err(error)) => {
+                log::warn!("cannot accept a connection: {error}");
+                Timer::after(ACCEPT_REST).await;
+            }
+            None => break,
+        }
+    }
+    // Whoever connects from now on is told by the system that nobody listens.
+    drop(listener);
+    server.drain(stop_time_max).await;
+}
+
+/// What all connections of one listener share.
+struct Server<A> {
+    app: Arc<A>,
+    limits: Arc<WireLimits>,
+    executor: Arc<Executor<'static>>,
+    stop: Stop,
+    /// Ends connections at once.
+    cut_off: Stop,
+    open: Arc<Count>,
+    refusals: Arc<Count>,
+}
+
+impl<A, F> Server<A>
+where
+    A: Fn(Request) -> F + Send + Sync + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
+    fn admit(&self, socket: Async<TcpStream>, peer: SocketAddr) {
+        if let Err(error) = socket.get_ref().set_nodelay(true) {
+            log::debug!("cannot set TCP_NODELAY for {peer}: {error}");
+        }
+        let connection = Connection {
+            socket: Arc::new(socket),
+            peer,
+            app: Arc::clone(&self.app),
+            limits: Arc::clone(&self.limits),
+            stop: self.stop.clone(),
+        };
+        if let Some(counted) = self.open.one_more(self.limits.connections_max) {
+            self.spawn(counted, connection.run(), peer);
+        } else if let Some(counted) = self.refusals.one_more(REFUSALS_AT_ONCE_MAX) {
+            log::debug!("refused the connection of {peer}: there are too many");
+            self.spawn(counted, refuse(connection), peer);
+        }
+    }
+
+    fn spawn(&self, counted: Counted, work: impl Future<Output = ()> + Send + 'static, peer: SocketAddr) {
+        let cut_off = self.cut_off.clone();
+        let work = async move {
+            let work = AssertUnwindSafe(work.or(async move { cut_off.wait().await })).catch_unwind();
+            if work.await.is_err() {
+                log::error!("a panic while sending an answer to {peer}");
+            }
+            drop(counted);
+        };
+        self.executor.spawn(work).detach();
+    }
+
+    /// Waits for the connections to end, and ends those that don't.
+    async fn drain(&self, time_max: Duration) {
+        let timer = async {
+            Timer::after(time_max).await;
+        };
+        let all_ended = async {
+            self.open.none().await;
+            self.refusals.none().await;
+        };
+        all_ended.or(timer).await;
+        let left = self.open.now();
+        if left > 0 {
+            log::warn!("cutting off {left} connections whose requests did not end in time");
+        }
+        self.cut_off.trigger();
+        let timer = async {
+            Timer::after(CUT_OFF_TIME_MAX).await;
+        };
+        self.open.none().or(timer).await;
+    }
+}
+
+/// Waits for a request, since an answer to none would confuse clients, and refuses it unread.
+async fn refuse<A, F>(connection: Connection<A>)
+where
+    A: Fn(Request) -> F + Send + Sync + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
+    let refused = async {
+        if connection.socket.readable().await.is_ok() {
+            connection.refuse(Refusal::TooManyConnections).await;
+        }
+    };
+    let too_slow = async {
+        Timer::after(REFUSAL_TIME_MAX).await;
+    };
+    refused.or(too_slow).await;
+}
+
+/// Counts connections.
+#[derive(Debug, Default)]
+struct Count {
+    now: AtomicUsize,
+    less: Event,
+}
+
+/// One counted connection, until it is dropped.
+#[derive(Debug)]
+struct Counted(Arc<Count>);
+
+impl Count {
+    /// Counts one more unless there are `most` already. Only the accepting task adds.
+    fn one_more(self: &Arc<Self>, most: usize) -> Option<Counted> {
+        if self.now() >= most {
+            return None;
+        }
+        self.now.fetch_add(1, Ordering::SeqCst);
+        Some(Counted(Arc::clone(self)))
+    }
+
+    fn now(&self) -> usize {
+        self.now.load(Ordering::SeqCst)
+    }
+
+    /// Waits until there are none.
+    async fn none(&self) {
+        while self.now() > 0 {
+            let listener = self.less.listen();
+            if self.now() > 0 {
+                listener.await;
+            }
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Ordering::SeqCst);
+        self.0.less.notify(usize::MAX);
+    }
+}

@@ -1,0 +1,38 @@
+//! HTTP/1.1 connections on smol: heads, bodies, limits, answers.
+//!
+//! [`serve`] accepts connections on a [`Listener`] and hands each request to an application, any function
+//! from the requests of `http_types` to its responses, such as a tide server's `respond`. Beside what these
+//! types hold:
+//!
+//! - A request has the target as it was sent ([`RawTarget`](crate::http::RawTarget)). Its body's length is
+//!   not in the body (there it would be a `usize`) but in the `Content-Length` header. A body that ends
+//!   early, is framed wrongly or does not go on reads as an error: never as a shorter body.
+//! - A response may carry a [`FileBody`](crate::http::FileBody) that becomes its body and an
+//!   [`OnSent`](crate::http::OnSent) that is told how it went out.
+//!
+//! What could be read in two ways is refused: see `head_scanner`, `head`, `target` and `framing`.
+
+mod body;
+mod connection;
+mod date;
+mod file_body;
+mod framing;
+mod head;
+mod head_scanner;
+mod input;
+mod interim;
+mod limits;
+mod listener;
+mod output;
+mod refusal;
+mod reply;
+mod reply_head;
+mod sent;
+mod stop;
+mod target;
+#[cfg(test)]
+mod tests;
+
+pub use limits::WireLimits;
+pub use listener::{BindError, Listener, serve};
+pub use stop::Stop;

@@ -1,0 +1,101 @@
+//! The writing half of a connection.
+
+use std::io::{self, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use smol::{Async, Timer};
+
+/// Writes to a socket, and gives up when the client takes nothing for too long.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Output<'a> {
+    /// The socket, which does not block.
+    pub(super) socket: &'a Arc<Async<TcpStream>>,
+    /// How long a write may go without progress.
+    pub(super) progress_time_max: Duration,
+}
+
+impl Output<'_> {
+    /// Waits until the socket takes more.
+    pub(super) async fn writable(&self) -> io::Result<()> {
+        smol::future::or(self.socket.writable(), async {
+            Timer::after(self.progress_time_max).await;
+            Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes no more of the answer"))
+        })
+        .await
+    }
+
+    /// Writes all of `bytes`; `written` counts them one by one, also those before an error.
+    ///
+    /// With `more_follows` the system may hold the last packet back until the next write fills it.
+    pub(super) async fn write_all(
+        &self,
+        bytes: &[u8],
+        more_follows: bool,
+        written: &mut u64,
+    ) -> io::Result<()> {
+        let mut left = bytes;
+        while !left.is_empty() {
+            match self.write(left, more_follows) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    *written += count as u64;
+                    left = left.get(count..).unwrap_or_default();
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable().await?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    #[cfg(target_os = "linux")]
+    fn write(&self, bytes: &[u8], more_follows: bool) -> io::Result<usize> {
+        use rustix::net::{SendFlags, send};
+        if more_follows {
+            Ok(send(self.socket.get_ref(), bytes, SendFlags::MORE | SendFlags::NOSIGNAL)?)
+        } else {
+            self.socket.get_ref().write(bytes)
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn write(&self, bytes: &[u8], _more_follows: bool) -> io::Result<usize> {
+        self.socket.get_ref().write(bytes)
+    }
+}
+
+/// Makes the socket's end an error for the client, so that a cut answer can't be taken for a whole one.
+pub(super) fn abort(socket: &Async<TcpStream>) {
+    // Without waiting for what is not yet sent, the system resets the connection when the socket is closed.
+    let _ = rustix::net::sockopt::set_socket_linger(socket.get_ref(), Some(Duration::ZERO));
+    // The application may still hold the request's body, and the socket with it: reading ends there too.
+    let _ = socket.get_ref().shutdown(Shutdown::Read);
+}
+
+/// Ends a connection whose client may still be sending: says that nothing more comes, then reads what does.
+///
+/// Closing at once would make the system reset the connection, and the client would lose the answer.
+pub(super) async fn linger(socket: &Async<TcpStream>, size_max_bytes: u64, time_max: Duration) {
+    if socket.get_ref().shutdown(Shutdown::Write).is_err() {
+        return;
+    }
+    let drained = async {
+        let mut scratch = vec![0; 16 * 1024];
+        let mut left = size_max_bytes;
+        while left > 0 {
+            match socket.read_with(|mut socket| io::Read::read(&mut socket, &mut scratch)).await {
+                Ok(0) | Err(_) => return,
+                Ok(count) => left = left.saturating_sub(count as u64),
+            }
+            // A fast client must not keep the thread from other connections.
+            smol::future::yield_now().await;
+        }
+    };
+    smol::future::or(drained, async {
+        Timer::after(time_max).await;
+    })
+    .await;
+}

@@ -1,0 +1,94 @@
+//! What the transport itself refuses, and the answers it gives then.
+
+use tide::http::StatusCode;
+
+use crate::spec::ErrorCode;
+
+/// Why a request is refused before the application sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refusal {
+    /// The head breaks the grammar, or could be read in two ways.
+    #[error("{0}")]
+    BadRequest(&'static str),
+    /// The head took too long to arrive.
+    #[error("the request's head took too long to arrive")]
+    HeadTooSlow,
+    /// The target is over the limit.
+    #[error("the request's target is too long")]
+    TargetTooLong,
+    /// The only expectation a server can meet is `100-continue`.
+    #[error("the expectation is not supported")]
+    UnknownExpectation,
+    /// The head, or the number of its headers, is over the limit.
+    #[error("the request's head is too large")]
+    HeadTooLarge,
+    /// The application panicked.
+    #[error("the server failed to answer")]
+    Failed,
+    /// The method is none of HTTP's.
+    #[error("the method is not supported")]
+    UnknownMethod,
+    /// The transfer coding is not exactly `chunked`.
+    #[error("the transfer coding is not supported")]
+    UnknownCoding,
+    /// No more connections are allowed.
+    #[error("the server has too many connections")]
+    TooManyConnections,
+    /// The version is neither 1.0 nor 1.1.
+    #[error("the version of HTTP is not supported")]
+    UnknownVersion,
+}
+
+impl Refusal {
+    /// The one table of statuses and error codes.
+    fn status_and_code(self) -> (StatusCode, ErrorCode) {
+        match self {
+            Self::BadRequest(_) => (StatusCode::BadRequest, ErrorCode::Unsupported),
+            Self::HeadTooSlow => (StatusCode::RequestTimeout, ErrorCode::Unknown),
+            Self::TargetTooLong => (StatusCode::UriTooLong, ErrorCode::Unsupported),
+            Self::UnknownExpectation => (StatusCode::ExpectationFailed, ErrorCode::Unsupported),
+            Self::HeadTooLarge => (StatusCode::RequestHeaderFieldsTooLarge, ErrorCode::Unsupported),
+            Self::Failed => (StatusCode::InternalServerError, ErrorCode::Unknown),
+            Self::UnknownMethod | Self::UnknownCoding => (StatusCode::NotImplemented, ErrorCode::Unsupported),
+            Self::TooManyConnections => (StatusCode::ServiceUnavailable, ErrorCode::TooManyRequests),
+            Self::UnknownVersion => (StatusCode::HttpVersionNotSupported, ErrorCode::Unsupported),
+        }
+    }
+
+    /// Makes the answer, with an error body of the form that the OCI distribution specification asks for.
+    pub(super) fn response(self) -> tide::http::Response {
+        let (status, code) = self.status_and_code();
+        let error = serde_json::json!({ "errors": [{ "code": code.as_str(), "message": self.to_string() }] });
+        let mut response = tide::http::Response::new(status);
+        response.set_body(error.to_string());
+        response.insert_header("Content-Type", "application/json");
+        if self == Self::TooManyConnections {
+            response.insert_header("Retry-After", "1");
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_carry_an_error_body_of_the_specification() {
+        let mut response = Refusal::BadRequest("a \"quoted\" reason").response();
+        assert_eq!(response.status(), StatusCode::BadRequest);
+        assert_eq!(response.header("Content-Type").unwrap().as_str(), "application/json");
+        let body = smol::block_on(response.body_string()).unwrap();
+        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(body["errors"][0]["code"], "UNSUPPORTED");
+        assert_eq!(body["errors"][0]["message"], "a \"quoted\" reason");
+        assert!(response.header("Retry-After").is_none());
+    }
+
+    #[test]
+    fn too_many_connections_says_when_to_come_back() {
+        let response = Refusal::TooManyConnections.response();
+        assert_eq!(response.status(), StatusCode::ServiceUnavailable);
+        assert_eq!(response.header("Retry-After").unwrap().as_str(), "1");
+    }
+}

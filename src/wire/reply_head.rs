@@ -1,0 +1,167 @@
+//! The head of an answer, and the form its body will have.
+
+use std::io::Write;
+use std::time::SystemTime;
+
+use tide::http::{Body, Response, StatusCode};
+
+use super::date::http_date;
+use crate::http::FileBody;
+
+/// What the request and the state of its connection say about the answer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ReplyTo {
+    /// The method was HEAD: no body follows, whatever the headers say.
+    pub(super) is_head: bool,
+    /// The client speaks HTTP/1.1 and not 1.0.
+    pub(super) is_http_1_1: bool,
+    /// The connection ends after this answer.
+    pub(super) close: bool,
+}
+
+/// The form in which a body goes out.
+#[derive(Debug)]
+pub(super) enum Payload {
+    /// No body.
+    None,
+    /// Exactly `length` bytes of `body`.
+    Sized {
+        /// Where the bytes come from.
+        body: Body,
+        /// How many there must be.
+        length: u64,
+    },
+    /// All of `body`, in chunks.
+    Chunked(Body),
+    /// All of `body`, ended by the connection's end: the only way in HTTP/1.0.
+    UntilClose(Body),
+    /// A stretch of a file.
+    File(FileBody),
+}
+
+/// An answer ready to be sent.
+#[derive(Debug)]
+pub(super) struct Reply {
+    /// The head as it is sent, up to its empty line.
+    pub(super) head: Vec<u8>,
+    /// What follows the head.
+    pub(super) payload: Payload,
+    /// Whether the connection must end after it.
+    pub(super) close: bool,
+}
+
+/// The application made a header that can't be sent without becoming something else on the way.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer's header {0:?} holds bytes that no header may have")]
+pub(super) struct BadHeader(String);
+
+impl Reply {
+    /// Makes an answer ready to be sent.
+    pub(super) fn new(mut response: Response, to: ReplyTo) -> Result<Self, BadHeader> {
+        let status = response.status();
+        let file = response.ext_mut().remove::<FileBody>();
+        let said = said_length(&response);
+        let body = response.take_body();
+        let has_none = has_no_body(status);
+        let known = file.as_ref().map(|file| file.length).or_else(|| body.len().map(|length| length as u64));
+        let length = match (to.is_head || status == StatusCode::NotModified, has_none) {
+            // RFC 9110 section 8.6: what a GET would have; an empty body says nothing about that.
+            (true, _) => said.or(known.filter(|length| *length > 0 || file.is_some())),
+            (false, true) => None,
+            (false, false) => known.or(said),
+        };
+        let length = length.filter(|_| !has_none || status == StatusCode::NotModified);
+        let payload = match (file, length) {
+            _ if to.is_head || has_none => Payload::None,
+            (_, Some(0)) => Payload::None,
+            (Some(file), _) => Payload::File(file),
+            (None, Some(length)) => Payload::Sized { body, length },
+            (None, None) if to.is_http_1_1 => Payload::Chunked(body),
+            (None, None) => Payload::UntilClose(body),
+        };
+        let close = to.close || asks_to_close(&response) || matches!(payload, Payload::UntilClose(_));
+        let is_chunked = matches!(payload, Payload::Chunked(_));
+        let head = head(&response, &Framed { length, is_chunked, close, is_http_1_1: to.is_http_1_1 })?;
+        Ok(Self { head, payload, close })
+    }
+}
+
+/// What the head says about the transport.
+struct Framed {
+    length: Option<u64>,
+    is_chunked: bool,
+    close: bool,
+    is_http_1_1: bool,
+}
+
+fn head(response: &Response, framed: &Framed) -> Result<Vec<u8>, BadHeader> {
+    let status = response.status();
+    let mut head = Vec::with_capacity(512);
+    // Writing into memory does not fail. The version is the server's own, whatever the client's: RFC 9110
+    // section 2.5.
+    let _ = write!(head, "HTTP/1.1 {} {}\r\n", u16::from(status), status.canonical_reason());
+    for (name, values) in response.iter() {
+        if is_of_transport(name.as_str()) {
+            continue;
+        }
+        for value in values {
+            push_header(&mut head, name.as_str(), value.as_str())?;
+        }
+    }
+    push_header(&mut head, "Date", &http_date(SystemTime::now()))?;
+    if let Some(length) = framed.length {
+        push_header(&mut head, "Content-Length", &length.to_string())?;
+    }
+    if framed.is_chunked {
+        push_header(&mut head, "Transfer-Encoding", "chunked")?;
+    }
+    if framed.close {
+        push_header(&mut head, "Connection", "close")?;
+    } else if !framed.is_http_1_1 {
+        push_header(&mut head, "Connection", "keep-alive")?;
+    }
+    head.extend_from_slice(b"\r\n");
+    Ok(head)
+}
+
+/// These are the transport's to say.
+fn is_of_transport(name: &str) -> bool {
+    ["content-length", "transfer-encoding", "connection", "keep-alive", "date", "trailer", "upgrade"]
+        .iter()
+        .any(|own| name.eq_ignore_ascii_case(own))
+}
+
+/// Pushes a header with its name in the usual capitals. `http_types` checks no more than that both are ASCII.
+fn push_header(head: &mut Vec<u8>, name: &str, value: &str) -> Result<(), BadHeader> {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let is_text = |byte: u8| byte == b'\t' || (b' '..0x7f).contains(&byte);
+    if name.is_empty() || !name.bytes().all(is_token) || !value.bytes().all(is_text) {
+        return Err(BadHeader(name.to_owned()));
+    }
+    let mut at_start = true;
+    for byte in name.bytes() {
+        head.push(if at_start { byte.to_ascii_uppercase() } else { byte });
+        at_start = byte == b'-';
+    }
+    head.extend_from_slice(b": ");
+    head.extend_from_slice(value.as_bytes());
+    head.extend_from_slice(b"\r\n");
+    Ok(())
+}
+
+fn said_length(response: &Response) -> Option<u64> {
+    let value = response.header("Content-Length")?.last().as_str();
+    value.parse().ok().filter(|_| value.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+fn asks_to_close(response: &Response) -> bool {
+    response.header("Connection").is_some_and(|values| {
+        values
+            .iter()
+            .any(|value| value.as_str().split(',').any(|token| token.trim().eq_ignore_ascii_case("close")))
+    })
+}
+
+fn has_no_body(status: StatusCode) -> bool {
+    status.is_informational() || matches!(status, StatusCode::NoContent | StatusCode::NotModified)
+}

@@ -1,0 +1,31 @@
+//! Tells the application how its answer went out.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::http::{OnSent, Sent};
+
+/// Calls an [`OnSent`] exactly once, when it is dropped: whether the answer went out, failed or was given up.
+pub(super) struct SentGuard {
+    on_sent: Option<OnSent>,
+    /// What will be reported.
+    pub(super) sent: Sent,
+}
+
+impl SentGuard {
+    /// Starts with nothing sent.
+    pub(super) fn new(on_sent: Option<OnSent>, bytes_in: u64) -> Self {
+        Self { on_sent, sent: Sent { bytes_in, bytes_out: 0, complete: false } }
+    }
+}
+
+impl Drop for SentGuard {
+    fn drop(&mut self) {
+        if let Some(on_sent) = self.on_sent.take() {
+            let sent = self.sent;
+            // It may run while a panic unwinds, when a second one would end the program.
+            if catch_unwind(AssertUnwindSafe(move || (on_sent.0)(sent))).is_err() {
+                log::error!("a panic in what follows the sending of an answer");
+            }
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The signal that asks connections to end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use event_listener::Event;
+
+/// A signal that is given once and seen by everyone who holds a clone, also by those who look later.
+#[derive(Debug, Clone, Default)]
+pub struct Stop {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    triggered: AtomicBool,
+    event: Event,
+}
+
+impl Stop {
+    /// Makes a signal that has not been given.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Gives the signal; giving it again changes nothing.
+    pub fn trigger(&self) {
+        self.shared.triggered.store(true, Ordering::SeqCst);
+        self.shared.event.notify(usize::MAX);
+    }
+
+    /// Tells whether the signal was given.
+    pub fn is_triggered(&self) -> bool {
+        self.shared.triggered.load(Ordering::SeqCst)
+    }
+
+    /// Waits until the signal is given.
+    pub async fn wait(&self) {
+        while !self.is_triggered() {
+            let listener = self.shared.event.listen();
+            // Looked at again once listening: the signal may have been given in between.
+            if self.is_triggered() {
+                return;
+            }
+            listener.await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_is_seen_by_those_who_wait_and_by_those_who_look_later() {
+        let stop = Stop::new();
+        let waiting = stop.clone();
+        let waiter = std::thread::spawn(move || smol::block_on(waiting.wait()));
+        assert!(!stop.is_triggered());
+        stop.trigger();
+        waiter.join().unwrap();
+        smol::block_on(stop.wait());
+        assert!(stop.is_triggered());
+    }
+}

@@ -1,0 +1,140 @@
+//! Stopping, the limit of connections, and what the application keeps too long.
+
+use std::net::TcpStream;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use smol::channel::{Receiver, Sender, bounded};
+use smol::io::BufReader;
+use tide::http::{Body, Request, Response, StatusCode};
+
+use super::server::{TestServer, answer};
+use crate::wire::{BindError, Listener, WireLimits};
+
+/// An application that says when it has a request and answers when it is told to.
+fn held(limits: WireLimits, stop_time_max: Duration) -> (TestServer, Receiver<()>, Sender<()>) {
+    let (arrived, arrivals) = bounded(16);
+    let (go, gone) = bounded::<()>(16);
+    let app = move |_: Request| {
+        let (arrived, gone) = (arrived.clone(), gone.clone());
+        async move {
+            arrived.send(()).await.unwrap();
+            gone.recv().await.unwrap();
+            Response::from("done")
+        }
+    };
+    (TestServer::with_stop_time(limits, app, stop_time_max), arrivals, go)
+}
+
+const LONG: Duration = Duration::from_secs(30);
+const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+#[test]
+fn a_stop_closes_idle_connections_and_finishes_requests_in_flight() {
+    let (mut server, arrivals, go) = held(WireLimits::default(), LONG);
+    let mut idle = server.connect();
+    let mut used = server.connect();
+    used.send(GET);
+    arrivals.recv_blocking().unwrap();
+    go.send_blocking(()).unwrap();
+    assert_eq!(used.answer().header("Connection"), None);
+    let mut busy = server.connect();
+    busy.send(GET);
+    arrivals.recv_blocking().unwrap();
+
+    server.stop.trigger();
+    assert!(idle.has_ended() && used.has_ended());
+    assert!((0..1000).any(|_| TcpStream::connect(server.address).is_err()));
+    go.send_blocking(()).unwrap();
+    let answer = busy.answer();
+    assert_eq!((answer.text(), answer.header("Connection")), ("done", Some("close")));
+    assert!(busy.has_ended());
+    drop(busy);
+    server.join();
+}
+
+#[test]
+fn a_stop_cuts_off_what_does_not_end() {
+    let (mut server, arrivals, _go) = held(WireLimits::default(), Duration::from_millis(100));
+    let mut client = server.connect();
+    client.send(GET);
+    arrivals.recv_blocking().unwrap();
+    server.stop.trigger();
+    server.join();
+    assert!(client.has_ended());
+}
+
+#[test]
+fn a_client_over_the_limit_is_answered_503_and_let_in_later() {
+    let limits = WireLimits { connections_max: 1, ..WireLimits::default() };
+    let server = TestServer::with(limits, answer);
+    let mut first = server.connect();
+    assert_eq!(first.get("/hello").text(), "hello");
+    let refused = server.ask(GET);
+    assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("Retry-After: 1\r\n"), "{refused}");
+    assert!(refused.contains("TOOMANYREQUESTS") && refused.contains("Connection: close\r\n"), "{refused}");
+    assert_eq!(first.get("/hello").text(), "hello");
+    drop(first);
+    let let_in = (0..1000).any(|_| server.connect().get("/hello").status == 200);
+    assert!(let_in);
+}
+
+#[test]
+fn an_answer_can_be_made_of_the_body_as_it_comes() {
+    let server = TestServer::with(WireLimits::default(), |mut request: Request| async move {
+        let mut response = Response::new(StatusCode::Ok);
+        response.set_body(Body::from_reader(BufReader::new(request.take_body()), None));
+        response
+    });
+    let mut client = server.connect();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
+    // The head comes although the request has not ended.
+    let head = client.head();
+    assert!(head.contains("Connection: close\r\n"), "{head}");
+    assert_eq!(client.bytes(10), b"5\r\nhello\r\n");
+    client.send("1\r\n!\r\n0\r\n\r\n");
+    assert_eq!(client.rest(), "1\r\n!\r\n0\r\n\r\n");
+}
+
+#[test]
+fn no_continue_is_sent_within_an_answer() {
+    let server = TestServer::with(WireLimits::default(), |mut request: Request| async move {
+        let mut response = Response::new(StatusCode::Ok);
+        response.set_body(Body::from_reader(BufReader::new(request.take_body()), None));
+        response
+    });
+    let mut client = server.connect();
+    client.send("PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+    let mut all = Vec::new();
+    // The body that can't be read any more cuts the answer off.
+    let _ = std::io::Read::read_to_end(&mut client.socket, &mut all);
+    assert!(!String::from_utf8_lossy(&all).contains("100 Continue"), "{all:?}");
+}
+
+#[test]
+fn a_body_that_is_kept_after_the_answer_ends_with_the_connection() {
+    let (kept, bodies) = mpsc::sync_channel(1);
+    let limits = WireLimits { drain_time_max: Duration::from_millis(200), ..WireLimits::default() };
+    let server = TestServer::with(limits, move |mut request: Request| {
+        kept.send(request.take_body()).unwrap();
+        async { Response::from("done") }
+    });
+    let mut client = server.connect();
+    client.send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab");
+    let body = bodies.recv().unwrap();
+    let answer = client.answer();
+    assert_eq!((answer.text(), answer.header("Connection")), ("done", Some("close")));
+    assert!(smol::block_on(body.into_bytes()).is_err());
+}
+
+#[test]
+fn a_port_that_is_taken_is_told_from_other_errors() {
+    let listener = Listener::bind("127.0.0.1:0").unwrap();
+    let taken = Listener::bind(&listener.local_addr().to_string());
+    assert!(matches!(taken, Err(BindError::PortTaken { .. })), "{taken:?}");
+    let unknown = Listener::bind("127.0.0.1");
+    assert!(matches!(unknown, Err(BindError::Unresolvable { .. })), "{unknown:?}");
+    // An address of the documentation's network is no address of this machine.
+    let elsewhere = Listener::bind("192.0.2.1:0");
+    assert!(matches!(elsewhere, Err(BindError::Other { .. })), "{elsewhere:?}");
+}

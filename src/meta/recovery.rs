@@ -216,10 +216,7 @@ fn retire(disk: &dyn Disk, files: &Files, newest: u64, survey: &Survey) -> Resul
     for number in &files.finished {
         let path = journal_path(*number);
         // An older file is here only if a crash came before its recovery was done with it.
-        let damaged = match *number == newest {
-            true => survey.damaged,
-            false => self::survey(disk.open(&path)?.as_ref(), 0)?.damaged,
-        };
+        let damaged = if *number == newest { survey.damaged } else { is_damaged(disk, &path) };
         if damaged {
             disk.rename(&path, &damaged_path(*number))?;
         } else {
@@ -228,6 +225,12 @@ fn retire(disk: &dyn Disk, files: &Files, newest: u64, survey: &Survey) -> Resul
     }
     disk.sync_folder(Path::new(JOURNAL_FOLDER))?;
     Ok(())
+}
+
+/// Tells whether a file has damage that is worth a look at it, and so has one that cannot be read at all.
+fn is_damaged(disk: &dyn Disk, path: &Path) -> bool {
+    let survey = disk.open(path).map_err(OpenError::from).and_then(|file| survey(file.as_ref(), 0));
+    survey.map_or(true, |survey| survey.damaged)
 }
 
 /// Makes every file and folder below `folder` durable.

@@ -3,7 +3,9 @@
 mod bodies;
 mod expected;
 mod failures;
+mod lists;
 mod model;
+mod open;
 mod resuming;
 mod side_by_side;
 mod syncs;

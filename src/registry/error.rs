@@ -88,7 +88,9 @@ pub enum RegistryError {
     #[error("writes are refused: {0}")]
     Unavailable(String),
     /// There is no space left for it.
-    #[error("no space left on the registry's disk")]
+    #[error(
+        "the registry's disk is full: pushes are refused until there is space again; pulls and deletes go on"
+    )]
     NoSpace,
     /// Something that should be there is damaged or the disk failed.
     #[error("{0}")]

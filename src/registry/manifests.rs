@@ -104,6 +104,7 @@ impl Registry {
         // A manifest that will be refused shall not be written first; the writer asks again, and that counts.
         check_references(self.inner.meta.view(), repo, &references.blobs, &references.children)?;
 
+        self.check_room(put.bytes.len() as u64)?;
         let bytes = Arc::clone(&put.bytes);
         let (blobs, repo, condition) = (self.inner.blobs.clone(), repo.clone(), put.condition);
         let row = manifest.summary();

@@ -27,7 +27,7 @@ use std::sync::Arc;
 use smol::channel::bounded;
 
 use crate::blobs::BlobStore;
-use crate::disk::{DirectoryLock, DiskCounters};
+use crate::disk::{DirectoryLock, DiskCounters, FreeSpace};
 use crate::meta::{Answer, Command, Meta};
 use door::Door;
 use manifest_cache::ManifestCache;
@@ -37,7 +37,7 @@ use session::Sessions;
 pub use error::RegistryError;
 pub use manifests::TAGS_PER_PUT_MAX;
 pub use open::OpenError;
-pub use options::{RegistryOptions, Storage, UPLOAD_IDLE_MAX, UPLOAD_SESSIONS_MAX};
+pub use options::{RESERVE_BYTES, RegistryOptions, Storage, UPLOAD_IDLE_MAX, UPLOAD_SESSIONS_MAX};
 pub use reader::BlobReader;
 pub use types::{
     Chunk, Condition, Health, Listing, ManifestContent, ManifestInfo, Page, PutManifest, PutManifestOutcome,
@@ -59,6 +59,7 @@ struct Inner {
     pool: Pool,
     cache: ManifestCache,
     counters: Arc<DiskCounters>,
+    space: FreeSpace,
     meta: Meta,
     options: RegistryOptions,
     /// Dropped last: until then the data directory is this process's.
@@ -73,8 +74,12 @@ impl Registry {
 
     /// Tells whether the registry can do its work, and if not, why.
     pub fn health(&self) -> Health {
-        let reasons: Vec<String> = self.inner.meta.poisoned().into_iter().collect();
-        Health { ready: reasons.is_empty(), reasons }
+        let mut reasons: Vec<String> = self.inner.meta.poisoned().into_iter().collect();
+        let ready = reasons.is_empty();
+        if !self.inner.space.has_room(0) {
+            reasons.push("the disk is full: pushes are refused; pulls and deletes go on".to_owned());
+        }
+        Health { ready, reasons }
     }
 
     /// Returns what is stored and what was done.
@@ -87,7 +92,13 @@ impl Registry {
             uploads: stored.uploads,
             syncs: done.file_syncs + done.folder_syncs,
             sync_nanoseconds: done.file_sync_nanoseconds + done.folder_sync_nanoseconds,
+            free_bytes: self.inner.space.free_bytes(),
         }
+    }
+
+    /// Refuses what brings something new when the disk is full but for what is kept free.
+    fn check_room(&self, bytes: u64) -> Result<(), RegistryError> {
+        if self.inner.space.has_room(bytes) { Ok(()) } else { Err(RegistryError::NoSpace) }
     }
 
     /// Has the writer carry out a command.

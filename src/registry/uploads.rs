@@ -21,6 +21,7 @@ impl Registry {
         repo: &RepoName,
         algorithm: Option<Algorithm>,
     ) -> Result<UploadId, RegistryError> {
+        self.check_room(0)?;
         let id = UploadId::random();
         let algorithm = algorithm.unwrap_or(Algorithm::Sha256);
         let row = UploadRow { repo: repo.clone(), algorithm, offset: 0, state: None };
@@ -89,7 +90,21 @@ impl Registry {
         self.command(Command::EndUpload { id }).await
     }
 
+    /// Takes a chunk in. What was reserved for bytes that did not come is given back.
     async fn receive<B: AsyncBufRead + Unpin + Send>(
+        &self,
+        turn: &Turn,
+        chunk: Chunk<B>,
+    ) -> Result<(), RegistryError> {
+        let received = self.take_in(turn, chunk).await;
+        if received.is_err() && turn.session().is_live() {
+            let (inner, turn) = (Arc::clone(&self.inner), turn.clone());
+            self.inner.door.write(move || inner.give_back(turn.session())).await;
+        }
+        received
+    }
+
+    async fn take_in<B: AsyncBufRead + Unpin + Send>(
         &self,
         turn: &Turn,
         chunk: Chunk<B>,
@@ -97,6 +112,8 @@ impl Registry {
         let session = turn.session();
         let begins = session.offset();
         let said = expected_length(&chunk, begins)?;
+        // What will not fit is refused before it is read.
+        self.check_room(said.unwrap_or(0))?;
         let mut source = Source::new(chunk.body, said.unwrap_or(u64::MAX));
         let mut next = self.next_piece(&mut source, turn).await?;
         while let Some(piece) = next {
@@ -134,6 +151,9 @@ impl Registry {
 impl Inner {
     fn write(&self, session: &Session, bytes: &[u8], coming: u64) -> Result<(), RegistryError> {
         let written = session.with_upload(&self.blobs, |upload| {
+            // Held until the bytes are written.
+            let claim = self.space.claim(upload.space_for(bytes.len() as u64, coming));
+            let _claim = claim.ok_or(RegistryError::NoSpace)?;
             let file = upload.file(&self.blobs, &session.name())?;
             upload.reserve(file.as_ref(), coming)?;
             upload.append(file.as_ref(), bytes)?;
@@ -148,6 +168,14 @@ impl Inner {
             self.discard(session);
         }
         written
+    }
+
+    fn give_back(&self, session: &Session) {
+        let given_back =
+            session.with_upload(&self.blobs, |upload| Ok(upload.give_back(&self.blobs, &session.name())?));
+        if let Err(error) = given_back {
+            log::warn!("upload {} keeps more space than it needs: {error}", session.id());
+        }
     }
 
     /// Makes the content of what an upload brought, and ends the session, unless it failed in a way that

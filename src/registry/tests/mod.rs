@@ -3,6 +3,7 @@
 mod bodies;
 mod expected;
 mod failures;
+mod full;
 mod lists;
 mod model;
 mod open;

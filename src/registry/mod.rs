@@ -34,6 +34,7 @@ use manifest_cache::ManifestCache;
 use pool::Pool;
 use session::Sessions;
 
+pub use crate::meta::RecoveryProgress;
 pub use error::RegistryError;
 pub use manifests::TAGS_PER_PUT_MAX;
 pub use open::OpenError;
@@ -74,8 +75,13 @@ impl Registry {
 
     /// Tells whether the registry can do its work, and if not, why.
     pub fn health(&self) -> Health {
-        let mut reasons: Vec<String> = self.inner.meta.poisoned().into_iter().collect();
+        let meta = &self.inner.meta;
+        let poisoned = meta.poisoned().map(|why| format!("writes are refused until a restart: {why}"));
+        let mut reasons: Vec<String> = meta.rebuilding().into_iter().chain(poisoned).collect();
         let ready = reasons.is_empty();
+        if meta.is_without_journal() {
+            reasons.push("there is no space for the journal: writes are refused; pulls go on".to_owned());
+        }
         if !self.inner.space.has_room(0) {
             reasons.push("the disk is full: pushes are refused; pulls and deletes go on".to_owned());
         }

@@ -83,7 +83,12 @@ impl Registry {
             return Err(OpenError::Filesystems);
         }
         let space = FreeSpace::new(Arc::clone(&disk), options.reserve_bytes);
-        let meta = Meta::open(disk, MetaOptions::new(opened.index))?;
+        let meta_options = MetaOptions {
+            reserve_bytes: options.reserve_bytes,
+            progress: options.progress.clone(),
+            ..MetaOptions::new(opened.index)
+        };
+        let meta = Meta::open(disk, meta_options)?;
         let sessions = take_up_sessions(&meta, &blobs)?;
         let inner = Arc::new(Inner {
             blobs,

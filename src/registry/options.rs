@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::meta::RecoveryProgress;
 use crate::spec::MANIFEST_SIZE_MAX_BYTES;
 
 /// Where a registry keeps what it has.
@@ -38,6 +39,8 @@ pub struct RegistryOptions {
     pub upload_sessions_max: usize,
     /// How many bytes of the disk are kept free of pushes, for deletes and for recovery; 0 keeps none.
     pub reserve_bytes: u64,
+    /// Tells, while the registry is opened and later, how far a recovery has come.
+    pub progress: RecoveryProgress,
 }
 
 impl RegistryOptions {
@@ -50,6 +53,7 @@ impl RegistryOptions {
             upload_idle_max: UPLOAD_IDLE_MAX,
             upload_sessions_max: UPLOAD_SESSIONS_MAX,
             reserve_bytes: RESERVE_BYTES,
+            progress: RecoveryProgress::default(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use smol::future::{or, zip};
 use smol::io::AsyncBufRead;
 
-use crate::blobs::DurableBlob;
+use crate::blobs::{BlobError, DurableBlob};
 use crate::meta::{Command, UploadRow};
 use crate::registry::error::RegistryError;
 use crate::registry::session::{Session, Turn};
@@ -170,6 +170,17 @@ impl Inner {
         written
     }
 
+    /// Says why content could not be stored. Where a folder could not be synced, nothing more is written until
+    /// the next start: the system shows its names to everybody, and would call the next sync of it a success,
+    /// whichever of them the medium holds. A file that could not be synced concerns nobody else: it is given up
+    /// with its bytes, and every other file's sync reports its own failures.
+    pub(super) fn not_stored(&self, error: BlobError) -> RegistryError {
+        if let BlobError::Folder(error) = &error {
+            self.meta.poison(format!("a folder of content could not be synced: {error}"));
+        }
+        error.into()
+    }
+
     fn give_back(&self, session: &Session) {
         let given_back =
             session.with_upload(&self.blobs, |upload| Ok(upload.give_back(&self.blobs, &session.name())?));
@@ -182,8 +193,8 @@ impl Inner {
     /// leaves the upload as it was.
     fn commit(&self, session: &Session, digest: ContentDigest) -> Result<DurableBlob, RegistryError> {
         let store = &self.blobs;
-        let stored =
-            session.with_upload(store, |upload| Ok(store.commit(&session.name(), upload, digest)?));
+        let stored = session.with_upload(store, |upload| Ok(store.commit(&session.name(), upload, digest)));
+        let stored = stored.and_then(|stored| stored.map_err(|error| self.not_stored(error)));
         match &stored {
             Ok(_) => {
                 session.end();

@@ -37,7 +37,8 @@ impl std::fmt::Debug for Made {
 }
 
 impl IndexKind {
-    /// Makes an empty index in the place of what there was. `failed` counts those that failed since the start.
+    /// Makes an empty index in the place of what there was. `failed` counts those that failed since the
+    /// start.
     pub(super) fn make(&self, failed: u64) -> Result<Arc<dyn Index>, OpenError> {
         match self {
             Self::Map => Ok(Arc::new(MapIndex::new())),
@@ -58,7 +59,8 @@ impl IndexKind {
     /// Removes what there is of it on the disk.
     pub(super) fn remove(&self) -> Result<(), OpenError> {
         let Self::Sled(root) = self else { return Ok(()) };
-        // sled's own files are no part of what must be durable, so they don't go through the disk's operations.
+        // sled's own files are no part of what must be durable, so they don't go through the disk's
+        // operations.
         match std::fs::remove_dir_all(root.join(INDEX_FOLDER)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(OpenError::RemoveIndex(error)),
             _ => Ok(()),

@@ -1,8 +1,8 @@
 //! The index behind a handle that stays valid while the index itself is made anew.
 //!
-//! An index that failed is not asked again: sled, for one, keeps failing once it met an error, also when there
-//! is space again. The writer is told, closes it, and puts another one in its place, filled from the newest
-//! checkpoint and the journal. Meanwhile everybody else is told to come again.
+//! An index that failed is not asked again: sled, for one, keeps failing once it met an error, also when
+//! there is space again. The writer is told, closes it, and puts another one in its place, filled from the
+//! newest checkpoint and the journal. Meanwhile everybody else is told to come again.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::Sender;

@@ -72,8 +72,8 @@ fn left_clean(
     Ok(Some(Opened { index, can_stay: true, journal, totals }))
 }
 
-/// Makes the index anew, and a journal that can be appended to. An index that finds no space on the disk is kept
-/// in memory, so that the journal can have what space there is.
+/// Makes the index anew, and a journal that can be appended to. An index that finds no space on the disk is
+/// kept in memory, so that the journal can have what space there is.
 pub(super) fn recovered(
     disk: &dyn Disk,
     kind: &IndexKind,
@@ -114,8 +114,9 @@ fn readable(disk: &dyn Disk, durable: u64, progress: &RecoveryProgress) -> Resul
     Ok(Opened { index, can_stay: false, journal: None, totals })
 }
 
-/// Makes an index anew from the journal as it stands, up to transaction `head`. `failed` counts the indexes that
-/// failed since the start. One that fails again is kept in memory: the journal is the truth, wherever it is.
+/// Makes an index anew from the journal as it stands, up to transaction `head`. `failed` counts the indexes
+/// that failed since the start. One that fails again is kept in memory: the journal is the truth, wherever it
+/// is.
 pub(super) fn rebuilt(
     disk: &dyn Disk,
     kind: &IndexKind,

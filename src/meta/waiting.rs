@@ -77,7 +77,8 @@ impl Waiting {
         }
     }
 
-    /// Tells whether the journal could be written once more, so that it is not replayed in vain again and again.
+    /// Tells whether the journal could be written once more, so that it is not replayed in vain again and
+    /// again.
     fn has_space(&self) -> Result<bool, DiskError> {
         let Some(free) = self.disk.free_bytes()? else { return Ok(true) };
         let mut needed = 0;

@@ -170,10 +170,10 @@ impl Inner {
         written
     }
 
-    /// Says why content could not be stored. Where a folder could not be synced, nothing more is written until
-    /// the next start: the system shows its names to everybody, and would call the next sync of it a success,
-    /// whichever of them the medium holds. A file that could not be synced concerns nobody else: it is given up
-    /// with its bytes, and every other file's sync reports its own failures.
+    /// Says why content could not be stored. Where a folder could not be synced, nothing more is written
+    /// until the next start: the system shows its names to everybody, and would call the next sync of it a
+    /// success, whichever of them the medium holds. A file that could not be synced concerns nobody else: it
+    /// is given up with its bytes, and every other file's sync reports its own failures.
     pub(super) fn not_stored(&self, error: BlobError) -> RegistryError {
         if let BlobError::Folder(error) = &error {
             self.meta.poison(format!("a folder of content could not be synced: {error}"));

@@ -59,7 +59,10 @@ pub(super) fn recover(
     retire(disk, &files, &segments, &survey, base.begin)?;
     progress.end();
     let replayed = journal.head() - (base.begin - 1);
-    log::info!("made the index anew from {} and {replayed} transactions", base.name());
+    // A new store has nothing to tell.
+    if journal.head() > 0 {
+        log::info!("made the index anew from {} and {replayed} transactions", base.name());
+    }
     Ok(Recovered { journal, totals: Totals::of(View::new(index))?, damaged: survey.damaged || base.damaged })
 }
 
@@ -73,8 +76,8 @@ pub(super) fn remove_unfinished(disk: &dyn Disk) -> Result<Files, OpenError> {
     Ok(files)
 }
 
-/// Returns how much is read until the index is made: the checkpoint once more after it was chosen, the journal
-/// twice.
+/// Returns how much is read until the index is made: the checkpoint once more after it was chosen, the
+/// journal twice.
 fn bytes_to_read(disk: &dyn Disk, base: &Base, segments: &[Segment]) -> Result<u64, OpenError> {
     let mut total = base.length();
     for segment in segments {

@@ -21,8 +21,8 @@ pub(in crate::meta) struct Refilled {
     pub(in crate::meta) damaged: bool,
 }
 
-/// Fills an empty index with what the newest intact checkpoint and the journal add up to. All up to transaction
-/// `durable` is known to have been written.
+/// Fills an empty index with what the newest intact checkpoint and the journal add up to. All up to
+/// transaction `durable` is known to have been written.
 pub(in crate::meta) fn refill(
     disk: &dyn Disk,
     index: &dyn Index,

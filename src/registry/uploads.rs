@@ -25,7 +25,12 @@ impl Registry {
         let id = UploadId::random();
         let algorithm = algorithm.unwrap_or(Algorithm::Sha256);
         let row = UploadRow { repo: repo.clone(), algorithm, offset: 0, state: None };
-        self.inner.sessions.add(Session::begun(id, &row), self.inner.options.upload_sessions_max)?;
+        let session = Session::begun(id, &row);
+        if let Some(other) = self.inner.sessions.add(session, self.inner.options.upload_sessions_max)? {
+            log::debug!("giving up upload {}, which never got a byte, for another one", other.id());
+            let inner = Arc::clone(&self.inner);
+            self.inner.door.write(move || inner.discard(&other)).await;
+        }
         let begun = self.command(Command::BeginUpload { id, row }).await;
         if begun.is_err() {
             self.inner.sessions.remove(id);

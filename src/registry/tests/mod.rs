@@ -4,6 +4,7 @@ mod bodies;
 mod expected;
 mod failures;
 mod full;
+mod idle;
 mod lists;
 mod model;
 mod open;

@@ -203,7 +203,7 @@ impl Meta {
     fn mark_clean(&self, journal: &Journal, totals: Totals) -> Result<(), OpenError> {
         let IndexKind::Sled(_) = &self.kind else { return Ok(()) };
         if !self.index.can_stay() {
-            log::info!("the index failed since the start: the next start makes it anew");
+            log::info!("the index is not the one that the start made: the next start makes it anew");
             return Ok(());
         }
         // 1. The journal is durable: the writer synced it last. 2. So is every file of the index.

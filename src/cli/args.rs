@@ -72,8 +72,8 @@ pub(in crate::cli) struct Settings {
 
     /// Listen on this IP address and port; port 0 picks a free one [default: 127.0.0.1:5000]
     ///
-    /// The first line that pulk logs when it is ready names the address. Before that, while it recovers from a
-    /// crash, it answers 503 there and tells at /readyz how far it has come.
+    /// The first line that pulk logs when it is ready names the address. Before that, while it recovers from
+    /// a crash, it answers 503 there and tells at /readyz how far it has come.
     #[arg(long, value_name = "ADDR", env = "PULK_LISTEN", value_parser = values::listen)]
     listen: Option<SocketAddr>,
 

@@ -111,7 +111,7 @@ impl Meta {
             durable: marker.map_or(0, |marker| marker.seq),
             shared: Arc::clone(&shared),
             progress: progress.clone(),
-            rotation: Rotation { min_bytes: journal_min_bytes, checkpoint_length, rotated },
+            rotation: Rotation { min_bytes: journal_min_bytes, not_before: 0, checkpoint_length, rotated },
         };
         let thread = std::thread::Builder::new()
             .name("pulk-writer".to_owned())

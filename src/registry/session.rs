@@ -231,8 +231,8 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    /// Adds a session, unless there are `max` already. Then the one that has waited longest for its first byte
-    /// gives way, if it has waited for a while: it is returned, to be given up.
+    /// Adds a session, unless there are `max` already. Then the one that has waited longest for its first
+    /// byte gives way, if it has waited for a while: it is returned, to be given up.
     pub(super) fn add(&self, session: Session, max: usize) -> Result<Option<Arc<Session>>, RegistryError> {
         let mut open = self.open();
         let mut gives_way = None;

@@ -61,9 +61,11 @@ fn deletion_can_be_switched_off() {
     let server = TestServer::with(|options| options.http.deletes = false);
     let image = server.push_tagged("a", "v1");
     let blob = server.push_blob("a", "content");
-    for target in
-        ["/v2/a/manifests/v1".to_owned(), format!("/v2/a/manifests/{}", image.digest), format!("/v2/a/blobs/{blob}")]
-    {
+    for target in [
+        "/v2/a/manifests/v1".to_owned(),
+        format!("/v2/a/manifests/{}", image.digest),
+        format!("/v2/a/blobs/{blob}"),
+    ] {
         let answer = server.delete(&target).send().fails(405, "UNSUPPORTED");
         assert!(!answer.header("Allow").contains("DELETE"));
         server.get(target).send().is(200);

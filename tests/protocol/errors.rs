@@ -70,7 +70,11 @@ fn what_is_no_request_is_refused_in_the_same_form() {
         ("GET /v2/\r\n\r\n".to_owned(), 400),
         ("GET /v2/ HTTP/1.1\r\n\r\n".to_owned(), 400),
         ("GET /v2/ HTTP/1.1\r\nHost: x\r\nA b: c\r\n\r\n".to_owned(), 400),
-        ("PUT /v2/ HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned(), 400),
+        (
+            "PUT /v2/ HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"
+                .to_owned(),
+            400,
+        ),
         (format!("GET /v2/{long}/tags/list HTTP/1.1\r\nHost: x\r\n\r\n"), 414),
         (format!("GET /v2/ HTTP/1.1\r\nHost: x\r\n{}\r\n", format!("X: {long}\r\n").repeat(4)), 431),
     ] {

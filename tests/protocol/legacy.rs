@@ -70,9 +70,8 @@ fn the_steps_of_its_pushes() {
 fn the_steps_of_its_mounts() {
     let server = TestServer::start();
     let digest = server.push_blob("conformance/a", "mounted");
-    let post = |query: String| {
-        server.post(format!("/v2/conformance/b/blobs/uploads/?{query}")).body("").send()
-    };
+    let post =
+        |query: String| server.post(format!("/v2/conformance/b/blobs/uploads/?{query}")).body("").send();
     let answer = post(format!("mount={digest}&from=conformance/a")).is(201);
     assert_eq!(answer.header("Location"), format!("/v2/conformance/b/blobs/{digest}"));
     assert_eq!(server.blob("conformance/b", &digest).is(200).body, b"mounted");
@@ -104,7 +103,8 @@ fn the_steps_of_its_discovery() {
         answer.json()["manifests"].as_array().unwrap().len()
     };
     assert_eq!(count(&unknown_digest(), ""), 0);
-    for (number, kind) in ["application/vnd.nba.strawberry.jam.croissant", "application/x"].iter().enumerate() {
+    for (number, kind) in ["application/vnd.nba.strawberry.jam.croissant", "application/x"].iter().enumerate()
+    {
         for salt in 0..=number {
             let artifact = Manifest::artifact(&image, kind, &json!({ "salt": salt.to_string() }));
             let answer = server.push_artifact("conformance/a", &artifact);

@@ -58,8 +58,13 @@ fn what_is_stored_is_served_whatever_is_accepted() {
         &[],
         &["*/*"],
         &["application/json"],
-        &["application/vnd.docker.distribution.manifest.v2+json", "application/vnd.docker.distribution.manifest.v1+prettyjws"],
-        &["application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, */*;q=0.1"],
+        &[
+            "application/vnd.docker.distribution.manifest.v2+json",
+            "application/vnd.docker.distribution.manifest.v1+prettyjws",
+        ],
+        &[
+            "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, */*;q=0.1",
+        ],
         &["text/html"],
         &["application/vnd.oci.image.manifest.v1+json;q=0"],
         &[""],
@@ -82,7 +87,9 @@ fn what_is_stored_is_served_whatever_is_accepted() {
 fn a_malformed_digest_is_refused() {
     let server = TestServer::start();
     server.push_tagged("a", "v1");
-    for digest in ["sha256:abc", "sha256:", "sha256:%C3%A9", "sha512:abc", "blake3:abc", "x::y", "sha256:../../x"] {
+    for digest in
+        ["sha256:abc", "sha256:", "sha256:%C3%A9", "sha512:abc", "blake3:abc", "x::y", "sha256:../../x"]
+    {
         let target = format!("/v2/a/manifests/{}", digest.replace('/', "%2F"));
         for method in ["GET", "HEAD", "DELETE"] {
             let status = server.request(method, &target).send().status;

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use crate::support::{
-    DOCKER_LIST, DOCKER_MANIFEST, Manifest, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, OCTETS, TestServer, descriptor,
-    sha256, unknown_digest,
+    DOCKER_LIST, DOCKER_MANIFEST, Manifest, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, OCTETS, TestServer,
+    descriptor, sha256, unknown_digest,
 };
 
 /// W1, W2, W3, W15: 201 with a place to pull from and the digest, which for a tag is SHA-256, and the exact bytes.
@@ -38,7 +38,8 @@ fn parameters_of_the_type_are_ignored() {
     let server = TestServer::start();
     let image = server.push_image("a", "image");
     for parameters in ["; charset=utf-8", ";charset=utf-8", ";v=1; x=\"y z\"", ";"] {
-        let put = server.put("/v2/a/manifests/v1").header("Content-Type", format!("{OCI_MANIFEST}{parameters}"));
+        let put =
+            server.put("/v2/a/manifests/v1").header("Content-Type", format!("{OCI_MANIFEST}{parameters}"));
         put.body(&image.bytes).send().is(201);
         assert_eq!(server.manifest("a", "v1").header("Content-Type"), OCI_MANIFEST);
     }
@@ -124,7 +125,8 @@ fn layers_from_elsewhere_need_not_be_there() {
     let server = TestServer::start();
     server.push_blob("a", "{}");
     let mut foreign = descriptor("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", "foreign");
-    let fields = |layer: &serde_json::Value| json!({ "config": descriptor(OCI_CONFIG, "{}"), "layers": [layer] });
+    let fields =
+        |layer: &serde_json::Value| json!({ "config": descriptor(OCI_CONFIG, "{}"), "layers": [layer] });
     server.push("a", "typed", &Manifest::json(OCI_MANIFEST, fields(&foreign))).is(201);
     foreign["mediaType"] = json!("application/vnd.oci.image.layer.v1.tar+gzip");
     foreign["urls"] = json!(["https://elsewhere.example/layer"]);
@@ -225,10 +227,14 @@ fn everything_that_manifests_have_is_taken() {
     server.push("a", &index.digest, &index).is(201);
     let (config, layer) = (descriptor(OCI_CONFIG, "{}"), descriptor("application/x.layer;version=0.2", "{}"));
     server.push_blob("a", "{}");
-    let with_data = json!({ "mediaType": "a/b", "digest": sha256("{}"), "size": 2, "data": "e30=", "x": [null] });
+    let with_data =
+        json!({ "mediaType": "a/b", "digest": sha256("{}"), "size": 2, "data": "e30=", "x": [null] });
     let custom = "application/vnd.example.thing.v1+json";
     for (tag, manifest) in [
-        ("unknown-fields", Manifest::json(OCI_MANIFEST, json!({ "config": config, "layers": [], "x": { "y": 1e9 } }))),
+        (
+            "unknown-fields",
+            Manifest::json(OCI_MANIFEST, json!({ "config": config, "layers": [], "x": { "y": 1e9 } })),
+        ),
         ("data", Manifest::json(OCI_MANIFEST, json!({ "config": config, "layers": [with_data] }))),
         ("parameters", Manifest::json(OCI_MANIFEST, json!({ "config": config, "layers": [layer] }))),
         (

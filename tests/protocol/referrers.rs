@@ -5,14 +5,15 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Answer, Manifest, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, TestServer, blake3, descriptor, empty_config, follow,
-    sha512, unknown_digest,
+    Answer, Manifest, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, TestServer, blake3, descriptor, empty_config,
+    follow, sha512, unknown_digest,
 };
 
 fn digests(answer: &Answer) -> BTreeSet<String> {
     let body = answer.json();
     let listed = body["manifests"].as_array().unwrap();
-    let digests: BTreeSet<_> = listed.iter().map(|item| item["digest"].as_str().unwrap().to_owned()).collect();
+    let digests: BTreeSet<_> =
+        listed.iter().map(|item| item["digest"].as_str().unwrap().to_owned()).collect();
     assert_eq!(digests.len(), listed.len(), "each digest once");
     digests
 }
@@ -54,10 +55,7 @@ fn without_referrers_the_list_is_empty() {
         for query in ["", "?artifactType=application/x"] {
             let answer = server.referrers(repo, digest, query);
             assert_eq!(answer.header("Content-Type"), OCI_INDEX);
-            assert_eq!(
-                answer.json(),
-                json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [] })
-            );
+            assert_eq!(answer.json(), json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [] }));
         }
     }
 }

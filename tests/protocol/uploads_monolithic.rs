@@ -191,10 +191,23 @@ fn a_body_that_breaks_off_stores_nothing() {
         }
         server.blob("a", &digest).is(404);
     }
+    let (digest, chunk) = (sha256("content"), "7\r\ncontent\r\n");
+    for end in ["", "0", "0\r\n", "1\r\n", "x\r\n\r\n", "0\r\nTrailer: x\r\n"] {
+        let head = format!(
+            "POST /v2/a/blobs/uploads/?digest={digest} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        );
+        let mut connection = server.connect();
+        connection.send(format!("{head}{chunk}{end}").as_bytes());
+        connection.end_sending();
+        connection.answer("POST").is(400);
+        server.blob("a", &digest).is(404);
+    }
     // What follows a body is the next request, not more of it.
     let target = format!("/v2/a/blobs/uploads/?digest={}", sha256("contentmore"));
     let mut connection = server.connect();
-    connection.send(format!("POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\ncontentmore").as_bytes());
+    connection.send(
+        format!("POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\ncontentmore").as_bytes(),
+    );
     connection.answer("POST").fails(400, "DIGEST_INVALID");
     server.blob("a", &sha256("contentmore")).is(404);
 }

@@ -11,7 +11,7 @@ use super::answer::Answer;
 const SOCKET_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// How many header lines an answer may have.
-const HEADERS_MAX: usize = 64;
+const HEADERS_MAX: usize = 128;
 
 /// Makes requests of one server; each has a connection of its own.
 #[derive(Debug, Clone, Copy)]

@@ -12,6 +12,7 @@ fn repository_names_follow_the_grammar() {
         server.blob(name, &sha256("content")).is(200);
     }
     for name in [
+        "",
         "A",
         "a/B",
         "-a",

@@ -11,6 +11,6 @@ pub use content::{
     DOCKER_LIST, DOCKER_MANIFEST, Manifest, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, OCTETS, blake3, descriptor,
     empty_config, filler, sha256, sha512, unknown_digest,
 };
-pub use http::{Client, Connection};
+pub use http::Client;
 pub use push::{follow, with_query};
 pub use server::TestServer;

@@ -1,4 +1,5 @@
-//! A program on smol that carries a registry inside: it pushes a blob to it over HTTP and reads it back without.
+//! A program on smol that carries a registry inside: it pushes a blob to it over HTTP and reads it back
+//! without.
 //!
 //! `cargo run --example embed_smol`
 

@@ -1,5 +1,5 @@
-//! A program on tokio that carries a registry inside, and uses it without HTTP. The registry's futures are polled by
-//! tokio here; it does not care.
+//! A program on tokio that carries a registry inside, and uses it without HTTP. The registry's futures are
+//! polled by tokio here; it does not care.
 //!
 //! `cargo run --example embed_tokio`
 

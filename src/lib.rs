@@ -1,12 +1,13 @@
 //! An OCI container registry for one machine that can lose power at any moment.
 //!
-//! What `pulk serve` runs can be carried inside another program: a [`Server`] with a listener and threads of its
-//! own, or a [`Registry`] alone. Neither cares which executor polls its futures.
+//! What `pulk serve` runs can be carried inside another program: a [`Server`] with a listener and threads of
+//! its own, or a [`Registry`] alone. Neither cares which executor polls its futures.
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # smol::block_on(async {
-//! // A registry in memory, on a free port of the loopback address; `ServerOptions::new("data")` keeps what it has.
+//! // A registry in memory, on a free port of the loopback address; `ServerOptions::new("data")` keeps what
+//! // it has.
 //! let server = pulk::Server::start(pulk::ServerOptions::ephemeral()).await?;
 //! println!("docker push {}/app:v1", server.local_addr());
 //!
@@ -22,6 +23,9 @@
 //! ```
 
 mod blobs;
+#[doc(hidden)]
+pub mod cli;
+mod config;
 mod disk;
 mod http;
 mod meta;

@@ -1,3 +1,7 @@
 //! The `pulk` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pulk::cli::main()
+}

@@ -8,7 +8,8 @@ use crate::spec::{Algorithm, ContentDigest};
 /// The folder of content.
 pub const BLOBS_FOLDER: &str = "blobs";
 
-/// The folder of unfinished uploads. It must share a filesystem with the content: files are renamed from here.
+/// The folder of unfinished uploads. It must share a filesystem with the content: files are renamed from
+/// here.
 pub const UPLOADS_FOLDER: &str = "uploads";
 
 /// How many of a digest's first characters name its fanout folder.

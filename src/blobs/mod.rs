@@ -1,7 +1,8 @@
 //! Content-addressed files and uploads that can be gone on with.
 //!
-//! Content is immutable and lies under its digest. It gets there by one way only: its bytes are written to a file
-//! in `uploads/`, synced, renamed into place, and the folder is synced; after that, metadata may name it.
+//! Content is immutable and lies under its digest. It gets there by one way only: its bytes are written to a
+//! file in `uploads/`, synced, renamed into place, and the folder is synced; after that, metadata may name
+//! it.
 
 mod error;
 mod layout;

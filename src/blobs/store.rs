@@ -9,8 +9,8 @@ use crate::blobs::upload::Upload;
 use crate::disk::{Disk, DiskError, DiskFile};
 use crate::spec::ContentDigest;
 
-/// Content whose bytes and name are durable. Only this may be named by metadata, and only publishing makes it:
-/// finding a file under the right name is not enough, since nobody knows whether it was ever synced.
+/// Content whose bytes and name are durable. Only this may be named by metadata, and only publishing makes
+/// it: finding a file under the right name is not enough, since nobody knows whether it was ever synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DurableBlob {
     digest: ContentDigest,
@@ -75,7 +75,8 @@ impl BlobStore {
         Ok(Some(bytes))
     }
 
-    /// Stores small content that is in memory. `name` is a name for its unfinished file that nobody else uses.
+    /// Stores small content that is in memory. `name` is a name for its unfinished file that nobody else
+    /// uses.
     pub fn put(&self, name: &str, digest: ContentDigest, bytes: &[u8]) -> Result<DurableBlob, BlobError> {
         let path = upload_path(name);
         let file = self.disk.create(&path)?;
@@ -89,8 +90,8 @@ impl BlobStore {
         stored
     }
 
-    /// Stores what an upload brought, under the digest that its bytes have. The upload is over then; after an error
-    /// it is as it was, except that content with another digest is not kept.
+    /// Stores what an upload brought, under the digest that its bytes have. The upload is over then; after an
+    /// error it is as it was, except that content with another digest is not kept.
     pub fn commit(
         &self,
         name: &str,
@@ -126,8 +127,8 @@ impl BlobStore {
         Ok(DurableBlob { digest, size })
     }
 
-    /// Removes the file of an unfinished upload, if there is one. Not durable: what a crash brings back is removed
-    /// at the next start.
+    /// Removes the file of an unfinished upload, if there is one. Not durable: what a crash brings back is
+    /// removed at the next start.
     pub fn forget(&self, name: &str) {
         match self.disk.remove(&upload_path(name)) {
             Ok(()) => {}

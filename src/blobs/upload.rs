@@ -11,7 +11,8 @@ use crate::spec::{Algorithm, ContentDigest, Hasher};
 /// After so many bytes an upload is made durable as far as it has come.
 pub const DURABLE_STEP_BYTES: u64 = 16 * 1024 * 1024;
 
-/// After so many bytes the system is asked to begin writing them, so that the last sync has little to wait for.
+/// After so many bytes the system is asked to begin writing them, so that the last sync has little to wait
+/// for.
 const WRITE_BACK_STEP_BYTES: u64 = 2 * 1024 * 1024;
 
 /// Space is reserved ahead by no more than this: a client's word for a length is no reason to fill the disk.
@@ -47,8 +48,8 @@ impl Upload {
         }
     }
 
-    /// Goes on with an upload of which `offset` bytes are durable in the file `name`. Bytes behind that are cut
-    /// off. Nothing is hashed twice where `state` is a saved hasher's.
+    /// Goes on with an upload of which `offset` bytes are durable in the file `name`. Bytes behind that are
+    /// cut off. Nothing is hashed twice where `state` is a saved hasher's.
     pub fn resume(
         store: &BlobStore,
         name: &str,
@@ -122,8 +123,8 @@ impl Upload {
         Ok(())
     }
 
-    /// Makes the upload durable as far as it has come, if a step's worth or, with `any`, anything came since the
-    /// last time. Returns whether it did.
+    /// Makes the upload durable as far as it has come, if a step's worth or, with `any`, anything came since
+    /// the last time. Returns whether it did.
     pub fn make_durable(&mut self, file: &dyn DiskFile, any: bool) -> Result<bool, BlobError> {
         let step = if any { 1 } else { DURABLE_STEP_BYTES };
         if self.offset - self.durable < step {

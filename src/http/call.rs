@@ -12,8 +12,8 @@ use crate::http::query::Query;
 use crate::registry::{Chunk, Registry, RegistryError};
 use crate::spec::{ContentRange, ErrorCode, MediaType};
 
-/// What a client library says of a body when it was told nothing. It is no media type of a manifest, so it counts
-/// as none.
+/// What a client library says of a body when it was told nothing. It is no media type of a manifest, so it
+/// counts as none.
 const UNTYPED: &str = "application/octet-stream";
 
 /// The body of a request.

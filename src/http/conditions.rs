@@ -64,8 +64,8 @@ fn condition(matches: Vec<EntityTag>, matches_none: Vec<EntityTag>) -> Result<Co
         (true, true) => Ok(Condition::Always),
         (false, true) if matches.contains(&EntityTag::Any) => Ok(Condition::Exists),
         (true, false) if matches_none.contains(&EntityTag::Any) => Ok(Condition::Absent),
-        // A weak tag never matches strongly, and what is no digest never names content: both are left out, and
-        // an empty list that remains is a condition that can't hold.
+        // A weak tag never matches strongly, and what is no digest never names content: both are left out,
+        // and an empty list that remains is a condition that can't hold.
         (false, true) => Ok(Condition::Matches(matches.into_iter().filter_map(strong_digest).collect())),
         (true, false) => Ok(Condition::MatchesNone(matches_none.into_iter().filter_map(digest).collect())),
         (false, false) => Err(Failure::new(

@@ -15,8 +15,8 @@ use crate::http::route::{Path, Resource, Route};
 use crate::http::{State, blobs, health, lists, manifests, referrers, render, uploads};
 use crate::spec::ErrorCode;
 
-/// Mounts the endpoints. The router tells only the rooms apart; paths under `/v2/` are parsed from their right
-/// end, which no router does.
+/// Mounts the endpoints. The router tells only the rooms apart; paths under `/v2/` are parsed from their
+/// right end, which no router does.
 pub(super) fn mount(server: &mut Server<State>) {
     for path in ["/v2", "/v2/", "/v2/*"] {
         server.at(path).all(distribution);

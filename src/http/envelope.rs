@@ -28,8 +28,8 @@ impl Envelope {
         Self { state, started: Instant::now(), entry, in_flight }
     }
 
-    /// Completes the answer. It is counted and logged when the transport says that it went out, so that time and
-    /// bytes are what the client saw.
+    /// Completes the answer. It is counted and logged when the transport says that it went out, so that time
+    /// and bytes are what the client saw.
     pub(super) fn close(self, mut response: Response) -> Response {
         let Self { state, started, entry, in_flight } = self;
         response.insert_header("docker-distribution-api-version", "registry/2.0");
@@ -47,7 +47,8 @@ impl Envelope {
     }
 }
 
-/// H4, M5: every answer that may have a body tells its length; one to HEAD tells the same length and has none.
+/// H4, M5: every answer that may have a body tells its length; one to HEAD tells the same length and has
+/// none.
 fn frame(method: Method, response: &mut Response) {
     if matches!(response.status(), StatusCode::NoContent | StatusCode::NotModified) {
         return;

@@ -71,7 +71,8 @@ pub(super) fn discovery() -> Result<Response, Failure> {
     render::json(&Discovery { extensions: EXTENSIONS })
 }
 
-/// Parses which part is wanted. docker, skopeo and oras send no `n`; they get all up to the cap and then a link.
+/// Parses which part is wanted. docker, skopeo and oras send no `n`; they get all up to the cap and then a
+/// link.
 fn page(call: &Call) -> Result<Page, Failure> {
     let limit = call.query.limit(call.shared.options.list_max_names)?;
     // An empty `last` is the position before everything, as if it were not there.

@@ -11,11 +11,8 @@ use crate::http::conditions;
 use crate::http::errors::Failure;
 use crate::http::render;
 use crate::http::route;
-use crate::registry::{Condition, PutManifest, PutTarget, RegistryError};
+use crate::registry::{Condition, PutManifest, PutTarget, RegistryError, TAGS_PER_PUT_MAX};
 use crate::spec::{ErrorCode, Reference, RepoName, Tag};
-
-/// How many tags one push may set (W11).
-const TAGS_PER_PUSH_MAX: usize = 100;
 
 /// Answers GET and HEAD. What is stored is served whatever `Accept` says (M8, M10).
 pub(super) async fn pull(call: &Call, repo: &RepoName, reference: &str) -> Result<Response, Failure> {
@@ -72,8 +69,8 @@ pub(super) async fn delete(call: &Call, repo: &RepoName, reference: &str) -> Res
     Ok(render::empty(StatusCode::Accepted))
 }
 
-/// Parses the reference of something that should exist. What is neither a tag nor a digest names no manifest: the
-/// suites ask for such names and expect 404. A malformed digest is 400 (M9).
+/// Parses the reference of something that should exist. What is neither a tag nor a digest names no manifest:
+/// the suites ask for such names and expect 404. A malformed digest is 400 (M9).
 fn existing(text: &str) -> Result<Reference, Failure> {
     if text.contains(':') {
         return route::digest(text).map(Reference::Digest);
@@ -90,8 +87,8 @@ fn target(call: &Call, text: &str) -> Result<PutTarget, Failure> {
     }
     let digest = route::digest(text)?;
     let count = call.query.all("tag").count();
-    if count > TAGS_PER_PUSH_MAX {
-        return Err(RegistryError::TooManyTags { count, max: TAGS_PER_PUSH_MAX }.into());
+    if count > TAGS_PER_PUT_MAX {
+        return Err(RegistryError::TooManyTags { count, max: TAGS_PER_PUT_MAX }.into());
     }
     let mut tags = Vec::with_capacity(count);
     for text in call.query.all("tag") {

@@ -1,9 +1,9 @@
 //! The tide app: the routes of the distribution specification, health and metrics. It knows no sockets: the
 //! transport hands it requests and sends what it answers.
 //!
-//! What a transport may rely on: every answer that may have a body carries an explicit `Content-Length`; an answer
-//! to HEAD has it, too, and no body; a [`FileBody`] among the extensions is sent instead of the body; [`OnSent`] is
-//! to be called once.
+//! What a transport may rely on: every answer that may have a body carries an explicit `Content-Length`; an
+//! answer to HEAD has it, too, and no body; a [`FileBody`] among the extensions is sent instead of the body;
+//! [`OnSent`] is to be called once.
 
 mod access;
 mod blobs;
@@ -103,3 +103,6 @@ impl App {
 fn target_of(url: &Url) -> RawTarget {
     RawTarget(url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path())))
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,8 +8,8 @@ use crate::spec::ErrorCode;
 /// The parameters of a query, decoded, in their order. A parameter may come several times; unknown ones are
 /// simply never asked for.
 ///
-/// No value in this protocol may contain a space, while media types and digest algorithms may contain `+`. So a
-/// `+` stands for itself, whether it came encoded or raw, and so does a space that was made of one (H9).
+/// No value in this protocol may contain a space, while media types and digest algorithms may contain `+`. So
+/// a `+` stands for itself, whether it came encoded or raw, and so does a space that was made of one (H9).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Query(Vec<(String, String)>);
 

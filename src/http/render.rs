@@ -53,7 +53,8 @@ pub(super) fn set_digest(response: &mut Response, digest: ContentDigest) {
     response.insert_header("docker-content-digest", digest.to_string());
 }
 
-/// Returns where a blob is pulled from. Locations are paths with a leading slash: they hold behind any proxy (H6).
+/// Returns where a blob is pulled from. Locations are paths with a leading slash: they hold behind any proxy
+/// (H6).
 pub(super) fn blob_location(repo: &RepoName, digest: ContentDigest) -> String {
     format!("/v2/{repo}/blobs/{digest}")
 }

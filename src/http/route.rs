@@ -143,8 +143,8 @@ fn split(path: &str) -> (Resource, &str, &str) {
     }
 }
 
-/// No two of these patterns fit one path: each is told by its last two or three components, and neither `uploads`
-/// nor `list` nor an empty text is a digest, a tag's place or an upload's id there.
+/// No two of these patterns fit one path: each is told by its last two or three components, and neither
+/// `uploads` nor `list` nor an empty text is a digest, a tag's place or an upload's id there.
 fn split_in_repository(inner: &str) -> Option<(Resource, &str, &str)> {
     if let Some(name) = inner.strip_suffix("/tags/list") {
         return Some((Resource::Tags, name, ""));

@@ -1,8 +1,8 @@
 //! Uploads: begin, mount and single POST (end-4, end-11), chunks (end-5), end (end-6), status (end-13) and
 //! cancellation (end-14).
 //!
-//! No `OCI-Chunk-Min-Length` is ever sent (U3): an upload is one file that is written at offsets, so a chunk of
-//! one byte is as good as any.
+//! No `OCI-Chunk-Min-Length` is ever sent (U3): an upload is one file that is written at offsets, so a chunk
+//! of one byte is as good as any.
 
 use tide::http::headers::LOCATION;
 use tide::http::{Response, StatusCode};
@@ -15,8 +15,8 @@ use crate::http::route;
 use crate::registry::{RegistryError, UploadId};
 use crate::spec::{Algorithm, Digest, ErrorCode, RepoName};
 
-/// Answers POST: a mount if one is asked for and can be had, else a single upload if its digest is there, else a
-/// session, whose beginning reads no body (U5).
+/// Answers POST: a mount if one is asked for and can be had, else a single upload if its digest is there,
+/// else a session, whose beginning reads no body (U5).
 pub(super) async fn begin(call: &mut Call, repo: &RepoName) -> Result<Response, Failure> {
     let algorithm = algorithm(call)?;
     if let Some(mounted) = mount(call, repo).await? {
@@ -69,8 +69,8 @@ pub(super) async fn cancel(call: &Call, repo: &RepoName, id: &str) -> Result<Res
     Ok(render::empty(StatusCode::NoContent))
 }
 
-/// Tries the mount that the query asks for. Whatever can't be mounted becomes a session instead: clients give up
-/// a whole push when this fails in any other way (T3).
+/// Tries the mount that the query asks for. Whatever can't be mounted becomes a session instead: clients give
+/// up a whole push when this fails in any other way (T3).
 async fn mount(call: &Call, repo: &RepoName) -> Result<Option<Response>, Failure> {
     let Some(text) = call.query.first("mount") else { return Ok(None) };
     let digest = route::digest(text)?;

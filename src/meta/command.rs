@@ -108,8 +108,8 @@ pub struct PutManifestCommand {
 }
 
 impl Command {
-    /// Tells whether the answer may go out before anything is durable: a begun upload need not survive, and how
-    /// far one has come is promised to nobody.
+    /// Tells whether the answer may go out before anything is durable: a begun upload need not survive, and
+    /// how far one has come is promised to nobody.
     pub fn rides_along(&self) -> bool {
         matches!(self, Self::BeginUpload { .. } | Self::AdvanceUpload { .. })
     }

@@ -165,11 +165,11 @@ fn holds(condition: &Condition, target: &str, named: Option<ContentDigest>) -> R
     Err(Refusal::ConditionFailed(format!("{target} {state}")))
 }
 
-/// Checks that a repository has what a manifest references: `blobs` as blobs, `children` as manifests or, as build
-/// caches list them, as blobs.
+/// Checks that a repository has what a manifest references: `blobs` as blobs, `children` as manifests or, as
+/// build caches list them, as blobs.
 ///
-/// The specification's "Pushing Manifests": a registry may refuse what references content it does not have, and
-/// says MANIFEST_BLOB_UNKNOWN then.
+/// The specification's "Pushing Manifests": a registry may refuse what references content it does not have,
+/// and says MANIFEST_BLOB_UNKNOWN then.
 pub fn check_references(
     view: View<'_>,
     repo: &RepoName,

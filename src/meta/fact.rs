@@ -1,8 +1,8 @@
 //! Transactions: lists of absolute facts.
 //!
-//! A fact says what a row is from now on, or that it is not. It counts nothing and adds nothing, so applying a
-//! transaction twice is applying it once, and replaying later ones over a state that already has some of them
-//! ends in the same state.
+//! A fact says what a row is from now on, or that it is not. It counts nothing and adds nothing, so applying
+//! a transaction twice is applying it once, and replaying later ones over a state that already has some of
+//! them ends in the same state.
 
 use serde::{Deserialize, Serialize};
 

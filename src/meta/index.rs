@@ -42,8 +42,8 @@ pub trait Index: Send + Sync + 'static {
     /// Returns a row's value.
     fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError>;
 
-    /// Visits the rows whose keys begin with `prefix`, in the order of their keys, from behind the key `after` on.
-    /// It is no snapshot: rows that change meanwhile may be seen before or after.
+    /// Visits the rows whose keys begin with `prefix`, in the order of their keys, from behind the key
+    /// `after` on. It is no snapshot: rows that change meanwhile may be seen before or after.
     fn scan(
         &self,
         tree: Tree,

@@ -1,8 +1,8 @@
 //! Metadata: one writer that decides, journals and applies; an index to read.
 //!
 //! Every change is a [`Command`]. The writer decides it against the index ([`decide`]), appends the resulting
-//! transaction to the journal, applies it to the index, and answers after the journal is synced. The journal is
-//! the truth; the index is what it adds up to.
+//! transaction to the journal, applies it to the index, and answers after the journal is synced. The journal
+//! is the truth; the index is what it adds up to.
 
 mod clean;
 mod command;

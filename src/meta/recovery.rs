@@ -1,8 +1,8 @@
 //! From the journal's files back to a journal that can be appended to and an index that agrees with it.
 //!
-//! After a clean stop both are as they were. After any other, neither the index nor the end of the journal can be
-//! trusted, not even what the page cache shows of it: the valid lines are written to a new file, made durable,
-//! and replayed into an empty index.
+//! After a clean stop both are as they were. After any other, neither the index nor the end of the journal
+//! can be trusted, not even what the page cache shows of it: the valid lines are written to a new file, made
+//! durable, and replayed into an empty index.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -65,7 +65,8 @@ pub(super) fn recover(disk: &dyn Disk, index: &dyn Index, durable: u64) -> Resul
         log::info!("removing {}, which a crash left unfinished", path.display());
         disk.remove(path)?;
     }
-    // A finished file was durable as a whole before it got its name, and holds all that the ones before it did.
+    // A finished file was durable as a whole before it got its name, and holds all that the ones before it
+    // did.
     let Some(newest) = files.finished.last().copied() else {
         let journal = NewFile::create(disk, files.highest + 1, (0, Sum::zero()), 0)?.publish()?;
         return Ok(Recovered { journal, totals: Totals::default() });

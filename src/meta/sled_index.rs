@@ -1,5 +1,5 @@
-//! The index in sled: fast and transactional, and disposable. The journal is the truth; what lies in `index/` is
-//! trusted only after a clean stop.
+//! The index in sled: fast and transactional, and disposable. The journal is the truth; what lies in `index/`
+//! is trusted only after a clean stop.
 
 use std::ops::{Bound, ControlFlow};
 use std::path::Path;

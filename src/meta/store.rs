@@ -104,8 +104,8 @@ impl Meta {
         *self.shared.totals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Stops the writer after the commands that it has, and leaves the store so that the next start can trust the
-    /// index. A second call does nothing.
+    /// Stops the writer after the commands that it has, and leaves the store so that the next start can trust
+    /// the index. A second call does nothing.
     pub fn close(&self) -> Result<(), OpenError> {
         let taken = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(thread) = taken else { return Ok(()) };

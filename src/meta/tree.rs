@@ -11,8 +11,8 @@
 //! | `blobs` | digest | [`BlobRow`](super::BlobRow) |
 //! | `uploads` | upload id | [`UploadRow`](super::UploadRow) |
 //!
-//! The parts of a key are texts joined by a zero byte, which none of them can contain, so rows of one repository
-//! lie together and lists come in the order of their bytes.
+//! The parts of a key are texts joined by a zero byte, which none of them can contain, so rows of one
+//! repository lie together and lists come in the order of their bytes.
 
 /// One tree of the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

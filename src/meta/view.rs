@@ -93,7 +93,8 @@ impl<'a> View<'a> {
         self.names(Tree::Tagged, &[repo.as_str(), &digest.to_string()], None, limit)
     }
 
-    /// Returns up to `limit` repositories behind `last` that `wanted` says yes to, in the order of their bytes.
+    /// Returns up to `limit` repositories behind `last` that `wanted` says yes to, in the order of their
+    /// bytes.
     pub fn repositories(
         &self,
         last: Option<&str>,

@@ -42,8 +42,9 @@ impl Registry {
         self.unknown(repo, RegistryError::BlobUnknown(digest.clone()))
     }
 
-    /// Makes a blob of one repository present in another, or in any case of some repository when `from` names none.
-    /// Returns whether it could; if not, the client has to push it (the specification's "Mounting a blob").
+    /// Makes a blob of one repository present in another, or in any case of some repository when `from` names
+    /// none. Returns whether it could; if not, the client has to push it (the specification's "Mounting a
+    /// blob").
     pub async fn mount(
         &self,
         repo: &RepoName,
@@ -59,7 +60,8 @@ impl Registry {
         }
     }
 
-    /// Finds a repository that has the blob: the target itself, the one that was named, or, when none was, any.
+    /// Finds a repository that has the blob: the target itself, the one that was named, or, when none was,
+    /// any.
     fn mount_source(
         &self,
         repo: &RepoName,

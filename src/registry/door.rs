@@ -10,8 +10,8 @@ const READS_AT_ONCE_MAX: usize = 16;
 /// How many slow writes and commits may be on their way to the disk at once.
 const WRITES_AT_ONCE_MAX: usize = 16;
 
-/// Bounds the threads that wait for the disk. Reads and writes hold permits of different kinds, so that neither
-/// can starve the other, and requests that need no disk wait for neither.
+/// Bounds the threads that wait for the disk. Reads and writes hold permits of different kinds, so that
+/// neither can starve the other, and requests that need no disk wait for neither.
 #[derive(Debug)]
 pub(super) struct Door {
     reads: Arc<Semaphore>,
@@ -38,8 +38,8 @@ impl Door {
     }
 }
 
-/// The permit goes with the work, not with the future: a caller that gives up leaves its work running, and that
-/// work still counts.
+/// The permit goes with the work, not with the future: a caller that gives up leaves its work running, and
+/// that work still counts.
 async fn pass<T: Send + 'static>(permits: &Arc<Semaphore>, work: impl FnOnce() -> T + Send + 'static) -> T {
     let permit = permits.acquire_arc().await;
     smol::unblock(move || {

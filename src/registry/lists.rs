@@ -5,8 +5,8 @@ use crate::registry::error::RegistryError;
 use crate::registry::types::{Listing, Page, Referrers, ReferrersPage};
 use crate::spec::{ContentDigest, Digest, Manifest, Referrer, RepoName, Tag};
 
-/// A list of referrers ends before it gets longer than this: it is a manifest to clients, and some of them take no
-/// longer ones, while others never ask for a second part.
+/// A list of referrers ends before it gets longer than this: it is a manifest to clients, and some of them
+/// take no longer ones, while others never ask for a second part.
 const REFERRERS_SIZE_MAX_BYTES: usize = 4 * 1024 * 1024 - 64 * 1024;
 
 /// How many referrers are read before others get their turn.

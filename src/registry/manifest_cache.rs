@@ -28,8 +28,8 @@ impl Weighter<ContentDigest, Arc<[u8]>> for ByLength {
     }
 }
 
-/// Keeps the bytes of manifests that were asked for lately. Content is immutable, so nothing in it gets stale;
-/// whether a repository has a manifest is asked of the index each time.
+/// Keeps the bytes of manifests that were asked for lately. Content is immutable, so nothing in it gets
+/// stale; whether a repository has a manifest is asked of the index each time.
 #[derive(Debug)]
 pub(super) struct ManifestCache {
     cache: Cache<ContentDigest, Arc<[u8]>, ByLength>,

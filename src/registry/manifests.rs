@@ -87,8 +87,8 @@ impl Registry {
         Ok(bytes)
     }
 
-    /// Stores a manifest and sets tags to it (the specification's "Pushing Manifests"). It is durable when this
-    /// returns, and so is all that it references.
+    /// Stores a manifest and sets tags to it (the specification's "Pushing Manifests"). It is durable when
+    /// this returns, and so is all that it references.
     pub async fn put_manifest(
         &self,
         repo: &RepoName,

@@ -1,7 +1,7 @@
 //! What a registry does, without HTTP: the operations, the rules, the sessions.
 //!
-//! Everything here may be polled by any executor. What can block goes through one [`door`]; reads of the index
-//! don't, since they take about a microsecond.
+//! Everything here may be polled by any executor. What can block goes through one [`door`]; reads of the
+//! index don't, since they take about a microsecond.
 
 mod blobs;
 mod door;
@@ -42,8 +42,8 @@ pub use types::{
     PutTarget, Referrers, ReferrersPage, Totals, UploadId,
 };
 
-/// A registry: a handle that can be cloned freely. The store is closed with [`Registry::close`], or when the last
-/// handle is dropped.
+/// A registry: a handle that can be cloned freely. The store is closed with [`Registry::close`], or when the
+/// last handle is dropped.
 #[derive(Debug, Clone)]
 pub struct Registry {
     inner: Arc<Inner>,
@@ -95,8 +95,8 @@ impl Registry {
         answered.await
     }
 
-    /// Stores something and has the writer carry out the command that names it. Once the storing has begun, both
-    /// happen also when nobody waits for them any more.
+    /// Stores something and has the writer carry out the command that names it. Once the storing has begun,
+    /// both happen also when nobody waits for them any more.
     async fn store_then_command(
         &self,
         store: impl FnOnce() -> Result<Command, RegistryError> + Send + 'static,

@@ -56,7 +56,8 @@ pub enum OpenError {
 }
 
 impl Registry {
-    /// Opens a registry, and makes its data directory when it is not there. May take a while after an unclean stop.
+    /// Opens a registry, and makes its data directory when it is not there. May take a while after an unclean
+    /// stop.
     pub fn open(options: RegistryOptions) -> Result<Self, OpenError> {
         let opened = match &options.storage {
             Storage::Memory => {
@@ -93,8 +94,8 @@ impl Registry {
         Ok(Self { inner })
     }
 
-    /// Stops taking commands and leaves the store as a clean stop does. What is asked of the registry afterwards
-    /// fails. A second call does nothing.
+    /// Stops taking commands and leaves the store as a clean stop does. What is asked of the registry
+    /// afterwards fails. A second call does nothing.
     pub async fn close(&self) -> Result<(), OpenError> {
         let inner = Arc::clone(&self.inner);
         self.inner.door.write(move || inner.close()).await

@@ -55,8 +55,8 @@ impl Registry {
         Ok(session.offset())
     }
 
-    /// Ends an upload, after a last chunk that may be empty: its content is then a blob of the repository, and
-    /// durable. With another digest than `digest` the upload is over and nothing of it is kept.
+    /// Ends an upload, after a last chunk that may be empty: its content is then a blob of the repository,
+    /// and durable. With another digest than `digest` the upload is over and nothing of it is kept.
     pub async fn finish_upload<B: AsyncBufRead + Unpin + Send>(
         &self,
         repo: &RepoName,

@@ -1,4 +1,5 @@
-//! A registry with a listener in front of it: what `pulk serve` runs, and what another program can carry inside.
+//! A registry with a listener in front of it: what `pulk serve` runs, and what another program can carry
+//! inside.
 
 mod options;
 mod start_error;
@@ -32,8 +33,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds the address, opens the registry and begins to serve. After an unclean stop the opening may take a
-    /// while.
+    /// Binds the address, opens the registry and begins to serve. After an unclean stop the opening may take
+    /// a while.
     pub async fn start(options: ServerOptions) -> Result<Self, StartError> {
         let ServerOptions { listen, registry, http, wire, threads, stop_time_max } = options;
         // Bound first: a port that is taken shall not cost a recovery, nor touch the data directory.
@@ -65,8 +66,8 @@ impl Server {
         &self.registry
     }
 
-    /// Takes no more connections, lets requests in flight finish within the time that the options give them, and
-    /// closes the registry.
+    /// Takes no more connections, lets requests in flight finish within the time that the options give them,
+    /// and closes the registry.
     pub async fn stop(self) -> Result<(), OpenError> {
         self.stop.trigger();
         self.serving.await;

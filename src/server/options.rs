@@ -29,7 +29,8 @@ pub struct ServerOptions {
 }
 
 impl ServerOptions {
-    /// Returns the defaults for a data directory: a free port of the loopback address, a thread for each processor.
+    /// Returns the defaults for a data directory: a free port of the loopback address, a thread for each
+    /// processor.
     pub fn new(data: impl Into<PathBuf>) -> Self {
         Self::with_storage(Storage::Folder(data.into()))
     }

@@ -104,17 +104,17 @@ impl StartError {
             }
             Self::NotWritable { source, .. } => write_advice(source.kind()),
             Self::SplitFilesystems { .. } => {
-                "An upload becomes a blob by a rename, which can't cross filesystems: mount one filesystem for \
-                 the whole data directory, not for a part of it."
+                "An upload becomes a blob by a rename, which can't cross filesystems: mount one for the \
+                 whole data directory, not for a part of it."
                     .to_owned()
             }
             Self::NewerFormat { .. } => {
-                "Run the newer pulk on it, or give this one another directory with --data. Nothing was changed."
+                "Run the newer pulk on it, or give this one its own with --data. Nothing was changed."
                     .to_owned()
             }
             Self::Store { .. } => {
-                "Look at what the message names. Keep the directory as it is: the journal and the blobs in it \
-                 hold all that was acknowledged."
+                "Look at what the message names. Keep the directory as it is: the journal and the blobs in \
+                 it hold all that was acknowledged."
                     .to_owned()
             }
             Self::Thread(_) => "The system has no more threads or memory for this user.".to_owned(),
@@ -140,17 +140,17 @@ fn cannot_be_written(kind: io::ErrorKind) -> bool {
 fn listen_advice(address: SocketAddr, error: &BindError) -> String {
     match error {
         BindError::PortTaken { .. } => format!(
-            "Another program has port {}: stop it, or choose another with --listen {}:PORT (0 picks a free one).",
+            "Another program has port {}: stop it, or choose another port with --listen {}:PORT.",
             address.port(),
             bracketed(address)
         ),
         BindError::Other { source, .. } if source.kind() == io::ErrorKind::AddrNotAvailable => {
-            "This machine has no such address: --listen 127.0.0.1:5000 is for itself only, --listen 0.0.0.0:5000 \
-             for every network it is in."
+            "This machine has no such address: --listen 127.0.0.1:5000 is for itself only, \
+             --listen 0.0.0.0:5000 for every network it is in."
                 .to_owned()
         }
         BindError::NotAllowed { .. } => {
-            "Ports below 1024 need a privilege: choose a higher one with --listen, or grant CAP_NET_BIND_SERVICE."
+            "Ports below 1024 need CAP_NET_BIND_SERVICE: grant it, or choose a higher one with --listen."
                 .to_owned()
         }
         BindError::Unresolvable { .. } | BindError::Other { .. } => {

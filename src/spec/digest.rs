@@ -79,12 +79,12 @@ pub enum DigestError {
     /// The algorithm is not one that pulk can compute.
     #[error("unsupported digest algorithm {0:?}")]
     UnsupportedAlgorithm(String),
-    /// The text is longer than [`DIGEST_LENGTH_MAX_BYTES`].
+    /// The text is longer than `DIGEST_LENGTH_MAX_BYTES`.
     #[error("a digest of {0} bytes is longer than {DIGEST_LENGTH_MAX_BYTES} bytes")]
     TooLong(usize),
 }
 
-/// Any digest that the grammar allows (G5), at most [`DIGEST_LENGTH_MAX_BYTES`] long.
+/// Any digest that the grammar allows (G5), at most `DIGEST_LENGTH_MAX_BYTES` long.
 ///
 /// The algorithm may be one that nobody has registered (G9). Where pulk knows it, the encoded part is exactly
 /// what that algorithm yields (G6 to G8), and [`Digest::content`] tells which content is meant.

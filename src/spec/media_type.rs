@@ -12,7 +12,7 @@ use crate::spec::text::{excerpt, serde_as_text};
 pub const MEDIA_TYPE_LENGTH_MAX_CHARS: usize = 255;
 
 /// A media type `type/subtype`, parameters included, in printable ASCII and at most
-/// [`MEDIA_TYPE_LENGTH_MAX_CHARS`] long. Two are equal when their texts are.
+/// `MEDIA_TYPE_LENGTH_MAX_CHARS` long. Two are equal when their texts are.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MediaType(Arc<str>);
 
@@ -33,7 +33,7 @@ pub enum MediaTypeError {
     /// The text does not follow the grammar.
     #[error("malformed media type {0:?}")]
     Malformed(String),
-    /// The text is longer than [`MEDIA_TYPE_LENGTH_MAX_CHARS`].
+    /// The text is longer than `MEDIA_TYPE_LENGTH_MAX_CHARS`.
     #[error("a media type of {0} characters is longer than {MEDIA_TYPE_LENGTH_MAX_CHARS}")]
     TooLong(usize),
 }

@@ -11,7 +11,7 @@ use crate::spec::text::{excerpt, serde_as_text};
 /// The longest name that pulk takes; all its characters are ASCII (G2).
 pub const NAME_LENGTH_MAX_CHARS: usize = 255;
 
-/// The name of a repository, such as `library/alpine` (G1), of at most [`NAME_LENGTH_MAX_CHARS`].
+/// The name of a repository, such as `library/alpine` (G1), of at most `NAME_LENGTH_MAX_CHARS`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RepoName(Arc<str>);
 
@@ -21,7 +21,7 @@ pub enum NameError {
     /// The text does not follow the grammar.
     #[error("malformed repository name {0:?}")]
     Malformed(String),
-    /// The text is longer than [`NAME_LENGTH_MAX_CHARS`].
+    /// The text is longer than `NAME_LENGTH_MAX_CHARS`.
     #[error("a repository name of {0} characters is longer than {NAME_LENGTH_MAX_CHARS}")]
     TooLong(usize),
 }

@@ -11,7 +11,7 @@ use crate::spec::text::{excerpt, serde_as_text};
 /// The longest tag; all its characters are ASCII (G3).
 pub const TAG_LENGTH_MAX_CHARS: usize = 128;
 
-/// A tag, such as `latest` (G3), of at most [`TAG_LENGTH_MAX_CHARS`]. Tags order byte by byte.
+/// A tag, such as `latest` (G3), of at most `TAG_LENGTH_MAX_CHARS`. Tags order byte by byte.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tag(Arc<str>);
 
@@ -21,7 +21,7 @@ pub enum TagError {
     /// The text does not follow the grammar.
     #[error("malformed tag {0:?}")]
     Malformed(String),
-    /// The text is longer than [`TAG_LENGTH_MAX_CHARS`].
+    /// The text is longer than `TAG_LENGTH_MAX_CHARS`.
     #[error("a tag of {0} characters is longer than {TAG_LENGTH_MAX_CHARS}")]
     TooLong(usize),
 }

@@ -247,7 +247,8 @@ where
             Half::Here(input) => input.buffer.is_empty(),
             Half::Back(source) => source.rest() == Some(0),
             Half::Lent { back, .. } => {
-                // The application still reads, beside its answer; when it does not end, its body ends instead.
+                // The application still reads, beside its answer; when it does not end, its body ends
+                // instead.
                 let _ = self.socket.get_ref().shutdown(Shutdown::Write);
                 let is_back = async { back.recv().await.is_ok() };
                 let too_slow = async {

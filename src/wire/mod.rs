@@ -4,9 +4,9 @@
 //! from the requests of `http_types` to its responses, such as a tide server's `respond`. Beside what these
 //! types hold:
 //!
-//! - A request has the target as it was sent ([`RawTarget`](crate::http::RawTarget)). Its body's length is not
-//!   in the body (there it would be a `usize`) but in the `Content-Length` header. A body that ends early, is
-//!   framed wrongly or does not go on reads as an error: never as a shorter body.
+//! - A request has the target as it was sent ([`RawTarget`](crate::http::RawTarget)). Its body's length is
+//!   not in the body (there it would be a `usize`) but in the `Content-Length` header. A body that ends
+//!   early, is framed wrongly or does not go on reads as an error: never as a shorter body.
 //! - A response may carry a [`FileBody`](crate::http::FileBody) that becomes its body and an
 //!   [`OnSent`](crate::http::OnSent) that is told how it went out.
 //!

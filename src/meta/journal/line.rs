@@ -1,9 +1,9 @@
 //! The lines of the journal.
 //!
-//! Each line is one JSON object that ends with `,"sum":"<32 hexadecimal digits>"}` and a line feed. The sum is the
-//! first half of the BLAKE3 hash of all that stands before `,"sum"`, so each line can be verified alone, and
-//! `prev` in it is the sum of the line before, so that none can be missing or out of place unnoticed. The first
-//! line of a file is its header.
+//! Each line is one JSON object that ends with `,"sum":"<32 hexadecimal digits>"}` and a line feed. The sum
+//! is the first half of the BLAKE3 hash of all that stands before `,"sum"`, so each line can be verified
+//! alone, and `prev` in it is the sum of the line before, so that none can be missing or out of place
+//! unnoticed. The first line of a file is its header.
 
 use serde::{Deserialize, Serialize};
 

@@ -112,8 +112,8 @@ impl Journal {
         Ok(())
     }
 
-    /// Makes everything appended so far durable. After a failure nothing is known about what the medium holds,
-    /// and a second try would tell nothing either: the journal takes no more until the next start.
+    /// Makes everything appended so far durable. After a failure nothing is known about what the medium
+    /// holds, and a second try would tell nothing either: the journal takes no more until the next start.
     pub(super) fn sync(&mut self) -> Result<(), JournalError> {
         if let Some(why) = &self.poisoned {
             return Err(JournalError::Poisoned(why.clone()));
@@ -135,7 +135,8 @@ impl Journal {
     }
 }
 
-/// Writes a new journal file whole and makes it durable under its name: header, then the lines that `lines` gives.
+/// Writes a new journal file whole and makes it durable under its name: header, then the lines that `lines`
+/// gives.
 pub(super) struct NewFile<'a> {
     disk: &'a dyn Disk,
     file: Arc<dyn DiskFile>,
@@ -149,8 +150,8 @@ pub(super) struct NewFile<'a> {
 const WRITE_SIZE_BYTES: usize = 256 * 1024;
 
 impl<'a> NewFile<'a> {
-    /// Begins a file that goes on behind transaction `before`, whose line's sum is `prev`, and that will hold the
-    /// transactions up to `durable` when it is published.
+    /// Begins a file that goes on behind transaction `before`, whose line's sum is `prev`, and that will hold
+    /// the transactions up to `durable` when it is published.
     pub(super) fn create(
         disk: &'a dyn Disk,
         number: u64,

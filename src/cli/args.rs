@@ -1,0 +1,137 @@
+//! The command line's grammar and its help.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+use crate::config::{Overrides, values};
+
+const EXAMPLES: &str = "\
+Examples:
+  pulk serve                                   a registry on 127.0.0.1:5000, data in ./data
+  pulk serve --data /srv/pulk --listen 0.0.0.0:5000
+                                               for the whole network; there is no login yet
+  pulk serve --ephemeral --listen 127.0.0.1:0  in memory, on a free port, for a test suite
+  pulk config --config pulk.toml               check a file and print what would be in force
+
+Exit codes:
+  0    stopped cleanly (SIGTERM or SIGINT)
+  1    could not start, or failed while running
+  2    the command line is wrong
+  130  stopped at once by SIGINT: by the second one, or before it was ready
+  143  stopped at once by SIGTERM: likewise
+
+Flags win over environment variables, these over the configuration file, and it over the defaults.";
+
+const LONG_VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    "\nlicence: ",
+    env!("CARGO_PKG_LICENSE"),
+    "\nminimum Rust to build it: ",
+    env!("CARGO_PKG_RUST_VERSION"),
+);
+
+/// An OCI container registry for one machine that can lose power at any moment.
+#[derive(Debug, Parser)]
+#[command(name = "pulk", version, long_version = LONG_VERSION, after_help = EXAMPLES)]
+#[command(arg_required_else_help = true, disable_help_subcommand = true)]
+pub(in crate::cli) struct Cli {
+    #[command(subcommand)]
+    pub(in crate::cli) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum Command {
+    /// Run the registry until SIGTERM or SIGINT.
+    ///
+    /// On the first signal pulk takes no new connections, lets requests in flight finish (for 30 seconds at
+    /// most, see `limits.stop_time`) and stops cleanly. On the second it stops at once; nothing that it has
+    /// acknowledged is lost by that either.
+    #[command(after_help = EXAMPLES)]
+    Serve(Settings),
+
+    /// Print the configuration that `serve` would run with, as a pulk.toml.
+    #[command(after_help = EXAMPLES)]
+    Config(Settings),
+}
+
+/// The settings that have a flag and an environment variable.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Settings {
+    /// Keep everything in this directory [default: data]
+    ///
+    /// It is made if it is not there. One pulk at a time uses it.
+    #[arg(long, value_name = "DIR", env = "PULK_DATA")]
+    data: Option<PathBuf>,
+
+    /// Listen on this IP address and port; port 0 picks a free one [default: 127.0.0.1:5000]
+    ///
+    /// The first line that pulk logs when it is ready names the address.
+    #[arg(long, value_name = "ADDR", env = "PULK_LISTEN", value_parser = values::listen)]
+    listen: Option<SocketAddr>,
+
+    /// Read this configuration file; without one, none is read
+    #[arg(long, value_name = "FILE", env = "PULK_CONFIG")]
+    pub(in crate::cli) config: Option<PathBuf>,
+
+    /// Keep everything in memory: nothing is written, and all is gone at the end
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "PULK_EPHEMERAL",
+        action = ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = BoolishValueParser::new()
+    )]
+    ephemeral: Option<bool>,
+
+    /// Log this much: error, warn, info, debug, trace or off, also by module [default: info]
+    ///
+    /// For example `warn,pulk::meta=debug`. Lines go to standard error.
+    #[arg(long, value_name = "FILTER", env = "PULK_LOG", value_parser = values::log)]
+    log: Option<String>,
+}
+
+impl Settings {
+    /// Returns what flags and environment say over the file.
+    pub(in crate::cli) fn overrides(&self) -> Overrides {
+        Overrides {
+            data: self.data.clone(),
+            listen: self.listen,
+            ephemeral: self.ephemeral,
+            log: self.log.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_grammar_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn ephemeral_is_a_flag_that_can_also_be_turned_off() {
+        let ephemeral = |flags: &[&str]| {
+            let words = ["pulk", "serve"].iter().chain(flags);
+            let Command::Serve(settings) = Cli::try_parse_from(words).unwrap().command else {
+                panic!("not serve");
+            };
+            settings.ephemeral
+        };
+        assert_eq!(ephemeral(&["--ephemeral"]), Some(true));
+        assert_eq!(ephemeral(&["--ephemeral=false"]), Some(false));
+        assert_eq!(ephemeral(&["--ephemeral", "--data", "d"]), Some(true));
+        assert_eq!(ephemeral(&[]), None);
+    }
+}

@@ -1,0 +1,79 @@
+//! From the configuration to what the server, which knows nothing of files and flags, is started with.
+
+use crate::config::{Config, Limits};
+use crate::server::ServerOptions;
+
+/// Returns what a server that is configured so is started with.
+pub(in crate::cli) fn server_options(config: &Config) -> ServerOptions {
+    let mut options =
+        if config.ephemeral { ServerOptions::ephemeral() } else { ServerOptions::new(&config.data) };
+    // No `..`: a limit that is added to the configuration must be handed over here.
+    let Limits {
+        connections,
+        manifest_bytes,
+        upload_idle,
+        head_bytes,
+        head_time,
+        keep_alive,
+        body_progress,
+        stop_time,
+    } = config.limits.clone();
+    options.listen = config.listen;
+    options.registry.sparse_indexes = config.sparse_indexes;
+    options.registry.manifest_size_max_bytes = manifest_bytes;
+    options.registry.upload_idle_max = upload_idle;
+    options.wire.connections_max = connections;
+    options.wire.head_size_max_bytes = head_bytes;
+    options.wire.head_time_max = head_time;
+    options.wire.keep_alive_idle_max = keep_alive;
+    options.wire.body_progress_time_max = body_progress;
+    options.stop_time_max = stop_time;
+    options
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::registry::Storage;
+
+    #[test]
+    fn the_defaults_of_the_configuration_are_those_of_the_library() {
+        let configured = server_options(&Config::default());
+        let plain = ServerOptions::new("data");
+        assert_eq!(configured.wire, plain.wire);
+        assert_eq!(configured.stop_time_max, plain.stop_time_max);
+        assert_eq!(configured.registry.storage, plain.registry.storage);
+        assert_eq!(configured.registry.sparse_indexes, plain.registry.sparse_indexes);
+        assert_eq!(configured.registry.manifest_size_max_bytes, plain.registry.manifest_size_max_bytes);
+        assert_eq!(configured.registry.upload_idle_max, plain.registry.upload_idle_max);
+    }
+
+    #[test]
+    fn every_limit_reaches_the_server() {
+        let seconds = Duration::from_secs;
+        let limits = Limits {
+            connections: 1,
+            manifest_bytes: 2,
+            upload_idle: seconds(3),
+            head_bytes: 4,
+            head_time: seconds(5),
+            keep_alive: seconds(6),
+            body_progress: seconds(7),
+            stop_time: seconds(8),
+        };
+        let options = server_options(&Config { limits, sparse_indexes: true, ..Config::default() });
+        assert_eq!((options.wire.connections_max, options.registry.manifest_size_max_bytes), (1, 2));
+        assert_eq!((options.registry.upload_idle_max, options.wire.head_size_max_bytes), (seconds(3), 4));
+        assert_eq!((options.wire.head_time_max, options.wire.keep_alive_idle_max), (seconds(5), seconds(6)));
+        assert_eq!((options.wire.body_progress_time_max, options.stop_time_max), (seconds(7), seconds(8)));
+        assert!(options.registry.sparse_indexes);
+    }
+
+    #[test]
+    fn an_ephemeral_server_has_no_folder() {
+        let options = server_options(&Config { ephemeral: true, ..Config::default() });
+        assert_eq!(options.registry.storage, Storage::Memory);
+    }
+}

@@ -1,0 +1,157 @@
+//! Tests of what wins, and of what is refused.
+
+use super::*;
+
+const FULL: &str = r#"
+data = "/var/lib/pulk"
+listen = "[::]:5001"
+ephemeral = true
+sparse_indexes = true
+log = "debug"
+
+[limits]
+connections = 7
+manifest_bytes = "8MiB"
+upload_idle = "7d"
+head_bytes = 16384
+head_time = "5s"
+keep_alive = "10m"
+body_progress = "2m"
+stop_time = "0s"
+"#;
+
+fn read(text: &str) -> Result<Config, ConfigError> {
+    Config::from_document(&Document::of(text))
+}
+
+fn refusal(text: &str) -> String {
+    read(text).unwrap_err().to_string()
+}
+
+fn overrides() -> Overrides {
+    Overrides {
+        data: Some(PathBuf::from("elsewhere")),
+        listen: Some(SocketAddr::from(([127, 0, 0, 2], 9))),
+        ephemeral: Some(false),
+        log: Some("warn".to_owned()),
+    }
+}
+
+#[test]
+fn an_empty_file_changes_nothing() {
+    assert_eq!(read("").unwrap(), Config::default());
+    assert_eq!(read("[limits]\n").unwrap(), Config::default());
+}
+
+#[test]
+fn every_key_of_the_file_wins_over_its_default() {
+    let expected = Config {
+        data: PathBuf::from("/var/lib/pulk"),
+        listen: "[::]:5001".parse().unwrap(),
+        ephemeral: true,
+        sparse_indexes: true,
+        log: "debug".to_owned(),
+        limits: Limits {
+            connections: 7,
+            manifest_bytes: 8 << 20,
+            upload_idle: Duration::from_secs(7 * DAY),
+            head_bytes: 16_384,
+            head_time: Duration::from_secs(5),
+            keep_alive: Duration::from_secs(600),
+            body_progress: Duration::from_secs(120),
+            stop_time: Duration::ZERO,
+        },
+    };
+    assert_eq!(read(FULL).unwrap(), expected);
+}
+
+#[test]
+fn overrides_win_over_the_file_key_by_key() {
+    let file = read(FULL).unwrap();
+    let config = file.clone().overridden(overrides());
+    assert_eq!(config.data, PathBuf::from("elsewhere"));
+    assert_eq!(config.listen, SocketAddr::from(([127, 0, 0, 2], 9)));
+    assert!(!config.ephemeral);
+    assert_eq!(config.log, "warn");
+    assert_eq!((config.sparse_indexes, config.limits), (file.sparse_indexes, file.limits));
+}
+
+#[test]
+fn absent_overrides_leave_the_file_alone() {
+    let file = read(FULL).unwrap();
+    assert_eq!(file.clone().overridden(Overrides::default()), file);
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_its_line_and_the_known_ones() {
+    let message = refusal("data = \"d\"\n\nlisen = \"127.0.0.1:1\"\n");
+    assert!(message.starts_with("pulk.toml:3: lisen: "), "{message}");
+    assert!(message.contains("`listen`"), "{message}");
+    let message = refusal("[limits]\nconections = 1\n");
+    assert!(message.starts_with("pulk.toml:2: limits.conections: "), "{message}");
+    assert!(message.contains("`connections`"), "{message}");
+}
+
+#[test]
+fn a_bad_value_is_refused_with_its_line_its_key_and_a_right_one() {
+    let cases = [
+        ("listen = \"localhost\"", "pulk.toml:1: listen: ", "127.0.0.1:5000"),
+        ("\nlisten = 5000", "pulk.toml:2: listen: ", "string"),
+        ("data = \"\"", "pulk.toml:1: data: ", "/var/lib/pulk"),
+        ("ephemeral = \"yes\"", "pulk.toml:1: ephemeral: ", "a boolean"),
+        ("log = \"pulk=loud\"", "pulk.toml:1: log: ", "\"info\""),
+        ("[limits]\n\nhead_time = 30", "pulk.toml:3: limits.head_time: ", "\"30s\""),
+        ("[limits]\nmanifest_bytes = \"4MB\"", "pulk.toml:2: limits.manifest_bytes: ", "\"4MiB\""),
+        ("limits = 1", "pulk.toml:1: limits: ", "[limits]"),
+    ];
+    for (text, start, hint) in cases {
+        let message = refusal(text);
+        assert!(message.starts_with(start), "{message}");
+        assert!(message.contains(hint), "{message}");
+    }
+}
+
+#[test]
+fn a_limit_out_of_bounds_is_refused_with_its_bounds() {
+    let cases = [
+        ("connections = 0", "limits.connections: 0 is out", "at least 1 and at most 65536"),
+        (
+            "manifest_bytes = \"1MiB\"",
+            "limits.manifest_bytes: 1MiB is out",
+            "at least 4MiB and at most 64MiB",
+        ),
+        ("upload_idle = \"59s\"", "limits.upload_idle: 59s is out", "at least 1m and at most 365d"),
+        ("head_bytes = 1", "limits.head_bytes: 1B is out", "at least 8KiB and at most 1MiB"),
+        ("head_time = \"0s\"", "limits.head_time: 0s is out", "at least 1s and at most 1h"),
+        ("keep_alive = \"2h\"", "limits.keep_alive: 2h is out", "at least 1s and at most 1h"),
+        ("body_progress = \"0s\"", "limits.body_progress: 0s is out", "at least 1s and at most 1h"),
+        ("stop_time = \"61m\"", "limits.stop_time: 61m is out", "at least 0s and at most 1h"),
+    ];
+    for (line, start, bounds) in cases {
+        let message = refusal(&format!("[limits]\n{line}\n"));
+        assert!(message.starts_with(&format!("pulk.toml:2: {start}")), "{message}");
+        assert!(message.ends_with(bounds), "{message}");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_refused_with_its_line() {
+    let message = refusal("data = \"d\"\nlisten = \n");
+    assert!(message.starts_with("pulk.toml:2: "), "{message}");
+}
+
+#[test]
+fn a_file_that_was_asked_for_and_is_not_there_is_an_error() {
+    let error = Config::load(Some(Path::new("no/such/pulk.toml")), Overrides::default()).unwrap_err();
+    assert!(
+        error.to_string().starts_with("cannot read the configuration file no/such/pulk.toml: "),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_is_printed_reads_back_as_the_same() {
+    for config in [Config::default(), read(FULL).unwrap(), read(FULL).unwrap().overridden(overrides())] {
+        assert_eq!(read(&config.to_string()).unwrap(), config);
+    }
+}

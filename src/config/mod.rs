@@ -1,0 +1,86 @@
+//! The configuration: flags over environment over file over defaults.
+//!
+//! The command line hands over what flags and environment say (it settles which of the two wins) as
+//! [`Overrides`]; [`Config::load`] puts them over the file and the file over the defaults.
+
+mod error;
+mod file;
+mod locate;
+mod merge;
+mod period;
+mod render;
+mod size;
+pub(crate) mod values;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub(crate) use error::ConfigError;
+pub(crate) use merge::Overrides;
+
+/// Everything that can be configured, settled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Config {
+    /// The data directory.
+    pub(crate) data: PathBuf,
+    /// The address to listen on; port 0 lets the system pick a free one.
+    pub(crate) listen: SocketAddr,
+    /// Whether everything is kept in memory and nothing in the data directory.
+    pub(crate) ephemeral: bool,
+    /// Whether an index may be pushed before the manifests that it names.
+    pub(crate) sparse_indexes: bool,
+    /// What to log, as a filter of levels and modules.
+    pub(crate) log: String,
+    /// The limits on what clients may ask for.
+    pub(crate) limits: Limits,
+}
+
+/// The limits on what clients may ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// The connections open at once.
+    pub(crate) connections: usize,
+    /// The size of a manifest, in bytes.
+    pub(crate) manifest_bytes: u64,
+    /// How long an unfinished upload may lie untouched before it is dropped.
+    pub(crate) upload_idle: Duration,
+    /// The size of a request's head, in bytes.
+    pub(crate) head_bytes: usize,
+    /// How long a request's head may take to arrive.
+    pub(crate) head_time: Duration,
+    /// How long a connection may stay open without a request.
+    pub(crate) keep_alive: Duration,
+    /// How long a body may stand still, either way.
+    pub(crate) body_progress: Duration,
+    /// How long requests in flight may take to finish when pulk stops.
+    pub(crate) stop_time: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data: PathBuf::from("data"),
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 5000)),
+            ephemeral: false,
+            sparse_indexes: false,
+            log: "info".to_owned(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 1024,
+            manifest_bytes: 4 * 1024 * 1024,
+            upload_idle: Duration::from_secs(24 * 60 * 60),
+            head_bytes: 32 * 1024,
+            head_time: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(75),
+            body_progress: Duration::from_secs(60),
+            stop_time: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Values that a flag, the environment and the file give alike, each with one parser.
+//! The messages say what would be right.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Parses the data directory.
+pub(crate) fn data(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() {
+        return Err("the data directory is empty; write a path such as \"/var/lib/pulk\"".to_owned());
+    }
+    Ok(PathBuf::from(text))
+}
+
+/// Parses the address to listen on.
+pub(crate) fn listen(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        format!("\"{text}\" is not an IP address and port such as \"127.0.0.1:5000\" or \"[::]:5000\"")
+    })
+}
+
+/// Parses what to log.
+pub(crate) fn log(text: &str) -> Result<String, String> {
+    match env_filter::Builder::new().try_parse(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!(
+            "\"{text}\" is not a log filter such as \"info\" or \"warn,pulk::meta=debug\" ({error})"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_needs_a_port() {
+        assert!(listen("127.0.0.1:0").is_ok());
+        assert!(listen("[::1]:5000").is_ok());
+        for text in ["127.0.0.1", "5000", "", "127.0.0.1:70000", "registry.example:5000"] {
+            assert!(listen(text).unwrap_err().contains("127.0.0.1:5000"), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_log_filter_names_levels_and_modules() {
+        for text in ["info", "off", "warn,pulk::meta=debug"] {
+            assert_eq!(log(text).as_deref(), Ok(text));
+        }
+        assert!(log("pulk=loud").unwrap_err().contains("\"info\""));
+    }
+
+    #[test]
+    fn an_empty_data_directory_is_refused() {
+        assert!(data("").is_err());
+        assert_eq!(data("d"), Ok(PathBuf::from("d")));
+    }
+}

@@ -1,0 +1,156 @@
+//! How the real binary starts and stops, and how it says why it doesn't.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// A running `pulk serve`, killed when a test ends early.
+struct Serving {
+    child: Child,
+    log: BufReader<ChildStderr>,
+    first_line: String,
+}
+
+impl Serving {
+    /// Starts a server on a free port and waits for the first line that it logs.
+    fn start(data: &Path) -> Self {
+        Self::spawn(serve(data, "127.0.0.1:0"))
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut first_line = String::new();
+        log.read_line(&mut first_line).unwrap();
+        Self { child, log, first_line }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    fn address(&self) -> &str {
+        self.first_line.trim_end().split_once("http://").unwrap().1
+    }
+
+    /// Reads log lines up to one that contains `text`.
+    fn read_until(&mut self, text: &str) {
+        let mut line = String::new();
+        while !line.contains(text) {
+            line.clear();
+            assert_ne!(self.log.read_line(&mut line).unwrap(), 0, "the log ended without {text:?}");
+        }
+    }
+
+    /// Waits for the end; returns the exit code and what was logged since the first line.
+    fn end(mut self) -> (Option<i32>, String) {
+        let rest = self.log.by_ref().lines().map(|line| line.unwrap() + "\n").collect();
+        (self.child.wait().unwrap().code(), rest)
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn serve(data: &Path, listen: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pulk"));
+    command.arg("serve").arg("--data").arg(data).args(["--listen", listen, "--log", "info"]);
+    command.env_remove("PULK_CONFIG").env_remove("PULK_EPHEMERAL");
+    command.stdin(Stdio::null()).stderr(Stdio::piped());
+    command
+}
+
+/// Starts a server that must refuse; returns its exit code and what it said.
+fn refusal(data: &Path, listen: &str) -> (Option<i32>, String) {
+    let mut serving = Serving::spawn(serve(data, listen));
+    let first_line = std::mem::take(&mut serving.first_line);
+    assert!(!first_line.contains("listening"), "it started: {first_line}");
+    let (code, rest) = serving.end();
+    (code, first_line + &rest)
+}
+
+#[test]
+fn the_first_line_names_the_address_with_the_port_that_was_picked() {
+    let folder = TempDir::new().unwrap();
+    let serving = Serving::start(folder.path());
+    let (_, address) =
+        serving.first_line.trim_end().split_once("pulk listening on http://127.0.0.1:").unwrap();
+    assert_ne!(address.parse::<u16>().unwrap(), 0);
+}
+
+#[test]
+fn sigterm_and_sigint_stop_it_cleanly_with_exit_code_0() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let folder = TempDir::new().unwrap();
+        let serving = Serving::start(folder.path());
+        serving.signal(signal);
+        let (code, log) = serving.end();
+        assert_eq!(code, Some(0), "{log}");
+        assert!(log.contains("stopped cleanly"), "{log}");
+    }
+}
+
+#[test]
+fn a_second_signal_stops_it_at_once_though_a_request_is_in_flight() {
+    let folder = TempDir::new().unwrap();
+    let mut serving = Serving::start(folder.path());
+    let mut connection = TcpStream::connect(serving.address()).unwrap();
+    let digest = "0".repeat(64);
+    let head = format!(
+        "POST /v2/a/blobs/uploads/?digest=sha256:{digest} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\
+         Expect: 100-continue\r\n\r\n"
+    );
+    connection.write_all(head.as_bytes()).unwrap();
+    // The interim answer shows that the server has the head and waits for the body.
+    let mut answer = String::new();
+    BufReader::new(&connection).read_line(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 100"), "{answer}");
+
+    serving.signal(Signal::TERM);
+    serving.read_until("SIGTERM received");
+    serving.signal(Signal::INT);
+    let (code, log) = serving.end();
+    assert_eq!(code, Some(130), "{log}");
+    assert!(log.contains("stopping at once"), "{log}");
+}
+
+#[test]
+fn a_taken_port_is_refused_with_what_to_do_about_it() {
+    let folder = TempDir::new().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, said) = refusal(folder.path(), &address);
+    assert_eq!(code, Some(1));
+    assert!(said.contains(&format!("pulk: the address {address} is already in use")), "{said}");
+    assert!(said.contains("--listen 127.0.0.1:PORT"), "{said}");
+}
+
+#[test]
+fn a_second_server_on_one_data_directory_is_refused_and_names_the_first_ones_pid() {
+    let folder = TempDir::new().unwrap();
+    let first = Serving::start(folder.path());
+    let (code, said) = refusal(folder.path(), "127.0.0.1:0");
+    assert_eq!(code, Some(1));
+    assert!(said.contains(&format!("is in use by pid {}", first.child.id())), "{said}");
+}
+
+#[test]
+fn a_data_directory_that_is_a_file_is_refused_with_what_to_do_about_it() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let (code, said) = refusal(&file, "127.0.0.1:0");
+    assert_eq!(code, Some(1));
+    assert!(said.contains("cannot write to the data directory"), "{said}");
+    assert!(said.contains("a file where a directory must be"), "{said}");
+}

@@ -21,7 +21,8 @@ fn docker_reads(range: &str) -> u64 {
     last
 }
 
-/// C1, C5, C6, U16, W3: docker 20.10: a stream without type and length, an empty PUT, and a look at each blob.
+/// C1, C5, C6, U16, W3: docker 20.10: a stream without type and length, an empty PUT, and a look at each
+/// blob.
 #[test]
 fn docker_pushes_and_pulls() {
     let server = TestServer::start();
@@ -63,7 +64,8 @@ fn docker_pushes_and_pulls() {
     assert!(resumed.body == layer[400_000..]);
 }
 
-/// U10, U16, M7, B8, B10: containerd: no ping, HEAD, POST and the whole in one PUT; ranges that it closes early.
+/// U10, U16, M7, B8, B10: containerd: no ping, HEAD, POST and the whole in one PUT; ranges that it closes
+/// early.
 #[test]
 fn containerd_pushes_and_pulls() {
     let server = TestServer::start();
@@ -95,7 +97,8 @@ fn containerd_pushes_and_pulls() {
     server.referrers("wire/ctr", &image.digest, referrers);
 }
 
-/// T3, C5, X1, D2: skopeo: a mount that fails, its session deleted; a stream with a length; a tag deleted by digest.
+/// T3, C5, X1, D2: skopeo: a mount that fails, its session deleted; a stream with a length; a tag deleted by
+/// digest.
 #[test]
 fn skopeo_copies_and_deletes() {
     let server = TestServer::start();
@@ -132,7 +135,8 @@ fn buildah_pushes() {
     server.put(with_query(&patch.location(), &query)).header("Content-Type", OCTETS).body("").send().is(201);
 }
 
-/// T1, T4, U5, M2, M4, L5, R5: crane: a ping each time, mounts with `origin`, POST with a type, digests by HEAD.
+/// T1, T4, U5, M2, M4, L5, R5: crane: a ping each time, mounts with `origin`, POST with a type, digests by
+/// HEAD.
 #[test]
 fn crane_copies_lists_and_asks() {
     let server = TestServer::start();
@@ -160,7 +164,8 @@ fn crane_copies_lists_and_asks() {
     assert_eq!(referrers.header("Content-Type"), OCI_INDEX);
 }
 
-/// R1, R2, R5, T3, H8: oras: asks for the referrers of nothing first, sends `:` and `/` raw, trusts `OCI-Subject`.
+/// R1, R2, R5, T3, H8: oras: asks for the referrers of nothing first, sends `:` and `/` raw, trusts
+/// `OCI-Subject`.
 #[test]
 fn oras_attaches_and_discovers() {
     let server = TestServer::start();
@@ -180,7 +185,8 @@ fn oras_attaches_and_discovers() {
     assert_eq!(found.json()["manifests"][0]["digest"], artifact.digest);
 }
 
-/// C2, C9, C11, T2, D1: regctl: an anonymous mount, chunks with a range, and going on from a 416 or from the status.
+/// C2, C9, C11, T2, D1: regctl: an anonymous mount, chunks with a range, and going on from a 416 or from the
+/// status.
 #[test]
 fn regctl_pushes_in_chunks_and_goes_on() {
     let server = TestServer::start();
@@ -266,7 +272,8 @@ fn cosign_signs_in_both_ways() {
     assert_eq!(found["manifests"][0]["artifactType"], kind);
 }
 
-/// W8, W13: buildkit: attestations beside the image, and cache manifests that list layers with types of its own.
+/// W8, W13: buildkit: attestations beside the image, and cache manifests that list layers with types of its
+/// own.
 #[test]
 fn buildkit_pushes_attestations_and_caches() {
     let server = TestServer::start();
@@ -294,7 +301,8 @@ fn buildkit_pushes_attestations_and_caches() {
     }
 }
 
-/// B5, B7: podman goes on where it stopped and asks for many ranges; stargz asks for two bytes to learn the size.
+/// B5, B7: podman goes on where it stopped and asks for many ranges; stargz asks for two bytes to learn the
+/// size.
 #[test]
 fn lazy_pullers_ask_for_parts() {
     let server = TestServer::start();

@@ -56,7 +56,8 @@ fn the_same_image_can_be_pushed_by_many_at_once() {
     assert_eq!(server.tags("same", "").texts("tags"), ["latest"]);
 }
 
-/// W14, U16: sixteen clients push different images with a layer in common at once, to one repository and to many.
+/// W14, U16: sixteen clients push different images with a layer in common at once, to one repository and to
+/// many.
 #[test]
 fn different_images_can_be_pushed_by_many_at_once() {
     let server = TestServer::start();

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use crate::support::{Manifest, OCI_MANIFEST, TestServer, sha256, unknown_digest, with_query};
 
-/// E1, E2, E3, E6: each mistake has its status and code, in the specification's form and with the type that docker
-/// parses; HEAD has the status alone.
+/// E1, E2, E3, E6: each mistake has its status and code, in the specification's form and with the type that
+/// docker parses; HEAD has the status alone.
 #[test]
 fn every_mistake_has_its_status_and_code() {
     let server = TestServer::start();

@@ -132,7 +132,8 @@ fn a_location_survives_what_clients_do_to_its_query() {
     assert_eq!(server.get(location).send().is(200).body, manifest.bytes);
 }
 
-/// H7: a known path with another method is 405 with Allow, a path that is nowhere is 404; both say so in JSON.
+/// H7: a known path with another method is 405 with Allow, a path that is nowhere is 404; both say so in
+/// JSON.
 #[test]
 fn other_methods_are_refused_with_those_there_are() {
     let server = TestServer::start();

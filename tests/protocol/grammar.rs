@@ -156,7 +156,8 @@ fn other_algorithms_are_verified_without_and_with_announcement() {
     }
 }
 
-/// G7, G8, M3: manifests are pushed and pulled by any algorithm, and the answer is in the one that was asked for.
+/// G7, G8, M3: manifests are pushed and pulled by any algorithm, and the answer is in the one that was asked
+/// for.
 #[test]
 fn manifests_have_the_digest_they_are_asked_by() {
     let server = TestServer::start();

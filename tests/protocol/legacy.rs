@@ -1,5 +1,5 @@
-//! The steps of the suite that came with version 1.1.1 of the specification, in its order: what it alone tests is
-//! guarded by these.
+//! The steps of the suite that came with version 1.1.1 of the specification, in its order: what it alone
+//! tests is guarded by these.
 
 use serde_json::json;
 
@@ -80,7 +80,8 @@ fn the_steps_of_its_mounts() {
     post(format!("mount={digest}")).is(201);
 }
 
-/// L1, L2, L3, L5, L6, R2, R6, R8: its discovery: tags in order, in parts and behind one; referrers and their filter.
+/// L1, L2, L3, L5, L6, R2, R6, R8: its discovery: tags in order, in parts and behind one; referrers and their
+/// filter.
 #[test]
 fn the_steps_of_its_discovery() {
     let server = TestServer::start();
@@ -115,7 +116,8 @@ fn the_steps_of_its_discovery() {
     assert_eq!(count(&image.digest, "?artifactType=application/vnd.nba.strawberry.jam.croissant"), 1);
 }
 
-/// D1, D2, D3, D5: its deletions, blobs before their manifest as one of its settings has it, and the other way round.
+/// D1, D2, D3, D5: its deletions, blobs before their manifest as one of its settings has it, and the other
+/// way round.
 #[test]
 fn the_steps_of_its_deletions() {
     let server = TestServer::start();

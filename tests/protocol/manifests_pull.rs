@@ -62,9 +62,7 @@ fn what_is_stored_is_served_whatever_is_accepted() {
             "application/vnd.docker.distribution.manifest.v2+json",
             "application/vnd.docker.distribution.manifest.v1+prettyjws",
         ],
-        &[
-            "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, */*;q=0.1",
-        ],
+        &["application/vnd.oci.image.index.v1+json, application/vnd.oci.image.config.v1+json, */*;q=0.1"],
         &["text/html"],
         &["application/vnd.oci.image.manifest.v1+json;q=0"],
         &[""],

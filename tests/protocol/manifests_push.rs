@@ -7,7 +7,8 @@ use crate::support::{
     descriptor, sha256, unknown_digest,
 };
 
-/// W1, W2, W3, W15: 201 with a place to pull from and the digest, which for a tag is SHA-256, and the exact bytes.
+/// W1, W2, W3, W15: 201 with a place to pull from and the digest, which for a tag is SHA-256, and the exact
+/// bytes.
 #[test]
 fn a_push_is_answered_with_place_and_digest() {
     let server = TestServer::start();
@@ -98,7 +99,8 @@ fn a_manifest_may_have_a_subject_that_is_not_there() {
     server.manifest("a", &nowhere.digest).is(404);
 }
 
-/// W8: any other reference has to be there, in this repository; the code tells clients that it is not the form.
+/// W8: any other reference has to be there, in this repository; the code tells clients that it is not the
+/// form.
 #[test]
 fn a_manifest_needs_what_it_references() {
     let server = TestServer::start();
@@ -178,7 +180,8 @@ fn a_manifest_has_4_mebibytes_at_most() {
     server.manifest("a", "bigger").is(404);
 }
 
-/// W11: a push by digest sets the tags of `?tag=` with it, and each is told; G7: so sha512 manifests get tags.
+/// W11: a push by digest sets the tags of `?tag=` with it, and each is told; G7: so sha512 manifests get
+/// tags.
 #[test]
 fn a_push_by_digest_sets_tags() {
     let server = TestServer::start();
@@ -218,7 +221,8 @@ fn a_digest_parameter_of_a_manifest_push_is_ignored() {
     assert_eq!(answer.digest(), image.digest);
 }
 
-/// W13: unknown fields, embedded data, artifact types, parameters, types of others: all taken, all as they were.
+/// W13: unknown fields, embedded data, artifact types, parameters, types of others: all taken, all as they
+/// were.
 #[test]
 fn everything_that_manifests_have_is_taken() {
     let server = TestServer::start();

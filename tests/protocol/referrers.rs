@@ -40,7 +40,8 @@ fn a_push_with_a_subject_is_told_so() {
     assert_eq!(digests(&server.referrers("a", &subject.digest, "")), set(&[&image, &index]));
 }
 
-/// R2, R4, R5, R7: who has no referrers has an empty list, in the exact form; also in a repository that is not known.
+/// R2, R4, R5, R7: who has no referrers has an empty list, in the exact form; also in a repository that is
+/// not known.
 #[test]
 fn without_referrers_the_list_is_empty() {
     let server = TestServer::start();
@@ -70,8 +71,8 @@ fn a_malformed_subject_is_refused() {
     }
 }
 
-/// R6: descriptors have type, size, digest and annotations; the artifact type is the manifest's, else its config's,
-/// and an index without one has none.
+/// R6: descriptors have type, size, digest and annotations; the artifact type is the manifest's, else its
+/// config's, and an index without one has none.
 #[test]
 fn descriptors_say_what_the_specification_wants() {
     let server = TestServer::start();
@@ -146,7 +147,8 @@ fn referrers_are_filtered_by_artifact_type() {
     assert_eq!(all.maybe("OCI-Filters-Applied"), None);
 }
 
-/// R9: a list that would be longer than a manifest goes on behind a link, which keeps the filter; a shorter one does not.
+/// R9: a list that would be longer than a manifest goes on behind a link, which keeps the filter; a shorter
+/// one does not.
 #[test]
 fn a_long_list_goes_on_behind_a_link() {
     let server = TestServer::start();
@@ -180,8 +182,8 @@ fn a_long_list_goes_on_behind_a_link() {
     assert_eq!(listed, set(&[&wanted[0], &wanted[1], &wanted[2], &wanted[3], &more]));
 }
 
-/// R10, R12: a client without the API keeps a list under a tag made of the subject's digest. It is a tag like any, and
-/// what it lists is found by the API, too.
+/// R10, R12: a client without the API keeps a list under a tag made of the subject's digest. It is a tag like
+/// any, and what it lists is found by the API, too.
 #[test]
 fn what_a_fallback_tag_lists_is_found() {
     let server = TestServer::start();

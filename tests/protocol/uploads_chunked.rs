@@ -55,7 +55,8 @@ fn a_range_of_another_form_is_refused() {
     end(&server, &location, b"content", b"").is(201);
 }
 
-/// C3, C11: a chunk ahead of the upload or behind it is 416 and changes nothing; the answer tells where to go on.
+/// C3, C11: a chunk ahead of the upload or behind it is 416 and changes nothing; the answer tells where to go
+/// on.
 #[test]
 fn chunks_out_of_order_are_refused_with_where_to_go_on() {
     let server = TestServer::start();
@@ -139,7 +140,8 @@ fn the_last_chunk_may_come_with_the_end() {
     }
 }
 
-/// C8, C9: the status tells how far the upload has come; where there is nothing yet, regclient goes on at byte 0.
+/// C8, C9: the status tells how far the upload has come; where there is nothing yet, regclient goes on at
+/// byte 0.
 #[test]
 fn the_status_tells_where_to_go_on() {
     let server = TestServer::start();

@@ -194,7 +194,8 @@ fn a_body_that_breaks_off_stores_nothing() {
     let (digest, chunk) = (sha256("content"), "7\r\ncontent\r\n");
     for end in ["", "0", "0\r\n", "1\r\n", "x\r\n\r\n", "0\r\nTrailer: x\r\n"] {
         let head = format!(
-            "POST /v2/a/blobs/uploads/?digest={digest} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+            "POST /v2/a/blobs/uploads/?digest={digest} HTTP/1.1\r\nHost: x\r\n\
+             Transfer-Encoding: chunked\r\n\r\n"
         );
         let mut connection = server.connect();
         connection.send(format!("{head}{chunk}{end}").as_bytes());

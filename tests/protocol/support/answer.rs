@@ -100,8 +100,8 @@ impl Answer {
         String::from_utf8_lossy(&self.body).chars().take(1000).collect()
     }
 
-    /// Asserts what holds of every answer: no coding, an exact length, no body where there can be none, and errors
-    /// in the specification's form.
+    /// Asserts what holds of every answer: no coding, an exact length, no body where there can be none, and
+    /// errors in the specification's form.
     #[track_caller]
     pub fn check(&self, method: &str) {
         assert_eq!(self.maybe("Content-Encoding"), None, "H5");

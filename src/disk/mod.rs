@@ -8,6 +8,8 @@
 //! removed by [`Disk::remove`], is durable after [`Disk::sync_folder`] of the folder that holds it.
 
 mod error;
+#[cfg(test)]
+pub(crate) mod faulty;
 mod filesystem;
 mod lock;
 mod memory;

@@ -16,6 +16,8 @@ mod recovery;
 mod row;
 mod sled_index;
 mod store;
+#[cfg(test)]
+mod tests;
 mod totals;
 mod tree;
 mod upload_id;

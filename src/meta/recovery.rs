@@ -214,14 +214,23 @@ fn replay(
 /// Takes the files away that the new one replaces; a damaged one is kept under another name.
 fn retire(disk: &dyn Disk, files: &Files, newest: u64, survey: &Survey) -> Result<(), OpenError> {
     for number in &files.finished {
-        if *number == newest && survey.damaged {
-            disk.rename(&journal_path(*number), &damaged_path(*number))?;
+        let path = journal_path(*number);
+        // An older file is here only if a crash came before its recovery was done with it.
+        let damaged = if *number == newest { survey.damaged } else { is_damaged(disk, &path) };
+        if damaged {
+            disk.rename(&path, &damaged_path(*number))?;
         } else {
-            disk.remove(&journal_path(*number))?;
+            disk.remove(&path)?;
         }
     }
     disk.sync_folder(Path::new(JOURNAL_FOLDER))?;
     Ok(())
+}
+
+/// Tells whether a file has damage that is worth a look at it, and so has one that cannot be read at all.
+fn is_damaged(disk: &dyn Disk, path: &Path) -> bool {
+    let survey = disk.open(path).map_err(OpenError::from).and_then(|file| survey(file.as_ref(), 0));
+    survey.map_or(true, |survey| survey.damaged)
 }
 
 /// Makes every file and folder below `folder` durable.

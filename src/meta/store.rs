@@ -81,6 +81,11 @@ impl Meta {
         View::new(self.index.as_ref())
     }
 
+    #[cfg(test)]
+    pub(super) fn index(&self) -> &dyn Index {
+        self.index.as_ref()
+    }
+
     /// Sends a command to the writer; `answer` is called on the writer's thread, soon and once.
     pub fn submit(&self, command: Command, answer: Answer) {
         self.send(Message::Command(Box::new(command), answer));

@@ -13,7 +13,7 @@ use crate::meta::journal::{Journal, JournalError};
 use crate::meta::totals::Totals;
 use crate::meta::view::View;
 
-/// The most commands that share one sync, so that the first of them doesn't wait for too many others.
+/// The most commands before one sync, so that the first of them doesn't wait for too many others.
 const BATCH_MAX: usize = 256;
 
 /// Called with a command's end.
@@ -56,6 +56,7 @@ impl Writer {
         let mut waiting: Vec<(Answer, Result<(), MetaError>)> = Vec::new();
         let mut next = Some(first);
         let mut stop = false;
+        let mut taken = 1;
         while let Some(message) = next.take() {
             match message {
                 Message::Command(command, answer) => {
@@ -69,8 +70,9 @@ impl Writer {
                 }
                 Message::Stop => stop = true,
             }
-            if !stop && waiting.len() < BATCH_MAX {
+            if !stop && taken < BATCH_MAX {
                 next = messages.try_recv().ok();
+                taken += 1;
             }
         }
         self.answer(&mut waiting);
@@ -88,10 +90,11 @@ impl Writer {
             return;
         }
         let synced = self.journal.sync().map_err(|error| self.note(&error));
+        // Whoever has an answer sees what it did counted.
+        self.publish_totals();
         for (answer, done) in waiting.drain(..) {
             answer(synced.clone().and(done));
         }
-        self.publish_totals();
     }
 
     fn publish_totals(&self) {

@@ -17,6 +17,8 @@ mod pool;
 mod reader;
 mod session;
 mod source;
+#[cfg(test)]
+mod tests;
 mod types;
 mod uploads;
 

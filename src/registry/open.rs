@@ -65,6 +65,11 @@ impl Registry {
             }
             Storage::Folder(folder) => open_folder(folder)?,
         };
+        Self::open_on(options, opened)
+    }
+
+    /// Opens a registry on a disk.
+    pub(super) fn open_on(options: RegistryOptions, opened: Opened) -> Result<Self, OpenError> {
         if !format::check(opened.disk.as_ref())? {
             format::write(opened.disk.as_ref())?;
         }
@@ -107,7 +112,7 @@ impl Inner {
         for session in self.sessions.all(Session::is_live) {
             let made_durable = session.with_upload(&self.blobs, |upload| {
                 let file = upload.file(&self.blobs, &session.name())?;
-                if upload.make_durable(file.as_ref(), true)? {
+                if upload.make_durable(&self.blobs, file.as_ref(), true)? {
                     let (id, row) = (session.id(), session.row(upload));
                     self.meta.submit(Command::AdvanceUpload { id, row }, Box::new(drop));
                 }
@@ -122,10 +127,11 @@ impl Inner {
     }
 }
 
-struct Opened {
-    disk: Arc<dyn Disk>,
-    lock: Option<DirectoryLock>,
-    index: IndexKind,
+/// What a registry is kept in.
+pub(super) struct Opened {
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) lock: Option<DirectoryLock>,
+    pub(super) index: IndexKind,
 }
 
 fn open_folder(folder: &Path) -> Result<Opened, OpenError> {

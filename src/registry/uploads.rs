@@ -7,12 +7,13 @@ use std::sync::Arc;
 use smol::future::{or, zip};
 use smol::io::AsyncBufRead;
 
+use crate::blobs::DurableBlob;
 use crate::meta::{Command, UploadRow};
-use crate::registry::Registry;
 use crate::registry::error::RegistryError;
 use crate::registry::session::{Session, Turn};
 use crate::registry::source::{Piece, Source};
 use crate::registry::types::{Chunk, UploadId};
+use crate::registry::{Inner, Registry};
 use crate::spec::{Algorithm, ContentDigest, Digest, DigestError, RepoName};
 
 impl Registry {
@@ -51,12 +52,13 @@ impl Registry {
     ) -> Result<u64, RegistryError> {
         let session = self.inner.sessions.find(repo, id)?;
         let turn = session.claim().await;
-        self.receive(&session, &turn, chunk).await?;
+        self.receive(&turn, chunk).await?;
         Ok(session.offset())
     }
 
     /// Ends an upload, after a last chunk that may be empty: its content is then a blob of the repository,
-    /// and durable. With another digest than `digest` the upload is over and nothing of it is kept.
+    /// and durable. With another digest than `digest`, or when it cannot be made durable, the upload is over
+    /// and nothing of it is kept.
     pub async fn finish_upload<B: AsyncBufRead + Unpin + Send>(
         &self,
         repo: &RepoName,
@@ -67,29 +69,15 @@ impl Registry {
         let content = supported(digest)?;
         let session = self.inner.sessions.find(repo, id)?;
         let turn = session.claim().await;
-        self.receive(&session, &turn, chunk).await?;
+        self.receive(&turn, chunk).await?;
 
-        let (store, committing, target) = (self.inner.blobs.clone(), Arc::clone(&session), repo.clone());
-        let linked = self
-            .store_then_command(move || {
-                let blob = committing
-                    .with_upload(&store, |upload| Ok(store.commit(&committing.name(), upload, content)?))?;
-                committing.end();
-                Ok(Command::Link { repo: target, blob, upload: committing.id() })
-            })
-            .await;
-        match linked {
-            Ok(()) => {
-                self.inner.sessions.remove(id);
-                Ok(content)
-            }
-            Err(error) => {
-                if matches!(error, RegistryError::DigestMismatch { .. }) {
-                    self.inner.discard(&session);
-                }
-                Err(error)
-            }
-        }
+        let (inner, repo) = (Arc::clone(&self.inner), repo.clone());
+        self.store_then_command(move || {
+            let blob = inner.commit(turn.session(), content)?;
+            Ok(Command::Link { repo, blob, upload: id })
+        })
+        .await?;
+        Ok(content)
     }
 
     /// Ends an upload that shall bring nothing.
@@ -105,10 +93,10 @@ impl Registry {
 
     async fn receive<B: AsyncBufRead + Unpin + Send>(
         &self,
-        session: &Arc<Session>,
-        turn: &Turn<'_>,
+        turn: &Turn,
         chunk: Chunk<B>,
     ) -> Result<(), RegistryError> {
+        let session = turn.session();
         let begins = session.offset();
         let said = expected_length(&chunk, begins)?;
         let mut source = Source::new(chunk.body, said.unwrap_or(u64::MAX));
@@ -116,7 +104,7 @@ impl Registry {
         while let Some(piece) = next {
             let coming = said.map_or(0, |said| (begins + said).saturating_sub(session.offset()));
             let following = unless_lost(turn, source.next(&self.inner.pool));
-            let (written, following) = zip(self.write(session, piece, coming), following).await;
+            let (written, following) = zip(self.write(turn, piece, coming), following).await;
             written?;
             next = following?;
         }
@@ -129,32 +117,52 @@ impl Registry {
         }
     }
 
-    async fn write(&self, session: &Arc<Session>, piece: Piece, coming: u64) -> Result<(), RegistryError> {
-        let (inner, session) = (Arc::clone(&self.inner), Arc::clone(session));
-        self.inner
-            .door
-            .write(move || {
-                session.with_upload(&inner.blobs, |upload| {
-                    let file = upload.file(&inner.blobs, &session.name())?;
-                    upload.reserve(file.as_ref(), coming)?;
-                    upload.append(file.as_ref(), piece.bytes())?;
-                    if upload.make_durable(file.as_ref(), false)? {
-                        let (id, row) = (session.id(), session.row(upload));
-                        // Nobody waits for it: what it says was durable before it is said.
-                        inner.meta.submit(Command::AdvanceUpload { id, row }, Box::new(drop));
-                    }
-                    Ok(())
-                })
-            })
-            .await
+    async fn write(&self, turn: &Turn, piece: Piece, coming: u64) -> Result<(), RegistryError> {
+        let (inner, turn) = (Arc::clone(&self.inner), turn.clone());
+        self.inner.door.write(move || inner.write(turn.session(), piece.bytes(), coming)).await
+    }
+}
+
+impl Inner {
+    fn write(&self, session: &Session, bytes: &[u8], coming: u64) -> Result<(), RegistryError> {
+        let written = session.with_upload(&self.blobs, |upload| {
+            let file = upload.file(&self.blobs, &session.name())?;
+            upload.reserve(file.as_ref(), coming)?;
+            upload.append(file.as_ref(), bytes)?;
+            if upload.make_durable(&self.blobs, file.as_ref(), false)? {
+                let (id, row) = (session.id(), session.row(upload));
+                // Nobody waits for it: what it says was durable before it is said.
+                self.meta.submit(Command::AdvanceUpload { id, row }, Box::new(drop));
+            }
+            Ok(())
+        });
+        if session.has_ended() {
+            self.discard(session);
+        }
+        written
+    }
+
+    /// Stores what an upload brought, and ends the session, unless that failed in a way that leaves the
+    /// upload as it was.
+    fn commit(&self, session: &Session, digest: ContentDigest) -> Result<DurableBlob, RegistryError> {
+        let store = &self.blobs;
+        let stored =
+            session.with_upload(store, |upload| Ok(store.commit(&session.name(), upload, digest)?));
+        match &stored {
+            Ok(_) => {
+                session.end();
+                self.sessions.remove(session.id());
+            }
+            Err(RegistryError::DigestMismatch { .. }) => self.discard(session),
+            Err(_) if session.has_ended() => self.discard(session),
+            Err(_) => {}
+        }
+        stored
     }
 }
 
 /// Reads from a body until another request takes the session over.
-async fn unless_lost<T>(
-    turn: &Turn<'_>,
-    read: impl Future<Output = io::Result<T>>,
-) -> Result<T, RegistryError> {
+async fn unless_lost<T>(turn: &Turn, read: impl Future<Output = io::Result<T>>) -> Result<T, RegistryError> {
     let read = async { read.await.map_err(body_broken) };
     let lost = async {
         turn.lost().await;

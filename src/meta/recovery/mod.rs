@@ -1,9 +1,9 @@
 //! From the files on the disk back to a journal that can be appended to and an index that agrees with it.
 //!
-//! After a clean stop both are as they were. After any other, neither the index nor the end of the journal can be
-//! trusted, not even what the page cache shows of it: the newest intact checkpoint is loaded into an empty index, the
-//! valid lines since then are replayed over it, and written to a new file that is made durable before anything else
-//! is done.
+//! After a clean stop both are as they were. After any other, neither the index nor the end of the journal
+//! can be trusted, not even what the page cache shows of it: the newest intact checkpoint is loaded into an
+//! empty index, the valid lines since then are replayed over it, and written to a new file that is made
+//! durable before anything else is done.
 
 mod base;
 mod replay;
@@ -38,8 +38,8 @@ pub(super) struct Recovered {
     pub(super) damaged: bool,
 }
 
-/// Rewrites the valid lines since the newest intact checkpoint into a new file, and fills `index`, which must be
-/// empty. All up to transaction `durable` is known to have been acknowledged.
+/// Rewrites the valid lines since the newest intact checkpoint into a new file, and fills `index`, which must
+/// be empty. All up to transaction `durable` is known to have been acknowledged.
 pub(super) fn recover(disk: &dyn Disk, index: &dyn Index, durable: u64) -> Result<Recovered, OpenError> {
     let files = list(disk)?;
     for path in &files.unfinished {

@@ -18,7 +18,7 @@ use crate::meta::journal::Sum;
 
 pub(super) use files::{CHECKPOINT_FOLDER, CHECKPOINTS_KEPT, CheckpointFile, forget_older, list, set_aside};
 pub(super) use read::{load, verify};
-pub(super) use write::{Draft, WalkError, walk};
+pub(super) use write::{WalkError, walk};
 
 /// The version of the checkpoints' format.
 const FORMAT: u32 = 1;

@@ -71,6 +71,7 @@ impl Replay<'_> {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is called by map_err")]
 fn unreadable(error: serde_json::Error) -> OpenError {
     OpenError::Damaged(error.to_string())
 }

@@ -27,9 +27,9 @@ pub use error::DiskError;
 pub use filesystem::same_filesystem;
 pub use lock::{DirectoryLock, LockError};
 pub use memory::MemoryDisk;
-pub use metered::{DiskCounters, DiskSnapshot, MeteredDisk};
+pub use metered::{DiskCounters, MeteredDisk};
 pub use real::RealDisk;
-pub use space::{Claim, FreeSpace};
+pub use space::FreeSpace;
 
 use std::os::fd::BorrowedFd;
 use std::panic::Location;

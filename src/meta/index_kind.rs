@@ -27,7 +27,10 @@ pub enum IndexKind {
 /// Makes an index for a test; the argument counts how often one failed before.
 #[cfg(test)]
 #[derive(Clone)]
-pub struct Made(pub Arc<dyn Fn(u64) -> Result<Arc<dyn Index>, OpenError> + Send + Sync>);
+pub struct Made(pub Arc<dyn Fn(u64) -> MadeIndex + Send + Sync>);
+
+#[cfg(test)]
+type MadeIndex = Result<Arc<dyn Index>, OpenError>;
 
 #[cfg(test)]
 impl std::fmt::Debug for Made {

@@ -74,8 +74,12 @@ fn any_command() -> impl Strategy<Value = Command> {
     ]
 }
 
+pub(super) fn commands(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Command>> {
+    vec(any_command(), count)
+}
+
 fn histories() -> impl Strategy<Value = Vec<Command>> {
-    vec(any_command(), 1..60)
+    commands(1..60)
 }
 
 /// Carries out what is not refused.

@@ -1,5 +1,6 @@
 //! What metadata does: the rules, the journal, and what becomes of it after every kind of end.
 
+mod checkpoints;
 mod clean;
 mod damage;
 mod decide_deletes;

@@ -168,26 +168,38 @@ fn pushing_deleting_and_reading_the_same_things_at_once_never_serves_half_of_any
 #[test]
 fn many_small_pushes_at_once_take_fewer_syncs_than_one_after_the_other() {
     let (registry, faults, _) = on_faulty();
+    let name = |number: usize| format!("r{number}");
+    let ids: Vec<UploadId> = block_on(async {
+        let mut ids = Vec::new();
+        for number in 0..CLIENTS {
+            ids.push(begin(&registry, &name(number)).await);
+        }
+        ids
+    });
     let before = registry.totals().syncs;
+    let stored = faults.count(Operation::SyncFolder, "blobs/sha256");
     faults.hold_syncs("journal");
-    let pushing = registry.clone();
     let waiting = std::thread::spawn({
         let faults = Arc::clone(&faults);
         move || {
             faults.wait_until_held();
             // All others have stored their content when the first one's journal line is let go.
-            for _ in 0..30_000 {
-                if faults.count(Operation::SyncFolder, "blobs/sha256") > CLIENTS {
-                    break;
-                }
+            let all = (0..20_000).any(|_| {
                 std::thread::sleep(Duration::from_millis(1));
-            }
+                faults.count(Operation::SyncFolder, "blobs/sha256") == stored + CLIENTS
+            });
             faults.let_go();
+            assert!(all, "they wait for one another");
         }
     });
+    let pushing = registry.clone();
     side_by_side(move |number| {
-        let registry = pushing.clone();
-        async move { push_blob(&registry, &format!("r{number}"), format!("layer {number}").as_bytes()).await }
+        let (registry, id) = (pushing.clone(), ids[number]);
+        async move {
+            let content = format!("layer {number}");
+            let (digest, chunk) = (sha256(content.as_bytes()), whole(content.as_bytes()));
+            registry.finish_upload(&repo(&name(number)), id, &digest, chunk).await.unwrap();
+        }
     });
     waiting.join().unwrap();
     let syncs = registry.totals().syncs - before;

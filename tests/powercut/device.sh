@@ -1,0 +1,123 @@
+# shellcheck shell=bash
+# Sourced by tests/powercut/run: a filesystem on a loop device on a simulated drive, and how it loses power.
+# Uses WORK, FILESYSTEM; sets MOUNT (its root) and CONTROL (the drive's socket).
+
+DRIVE_SIZE=4G
+DRIVE_PID=""
+LOOP=""
+MOUNT="$WORK/mounted"
+CONTROL="$WORK/drive.sock"
+
+# Prints why no power can be cut here, if so.
+why_no_device() {
+    if [ "$(id -u)" != 0 ]; then echo "needs root"
+    elif [ ! -e /dev/loop-control ] || ! losetup --find >/dev/null 2>&1; then echo "needs loop devices"
+    elif [ ! -e /dev/fuse ]; then echo "needs /dev/fuse"
+    fi
+}
+
+install_tools() {
+    local package
+    case $FILESYSTEM in
+        ext4) package=e2fsprogs ;;
+        xfs) package=xfsprogs ;;
+        btrfs) package=btrfs-progs ;;
+    esac
+    if ! command -v "mkfs.$FILESYSTEM" >/dev/null; then
+        retry_once sh -c "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $package" >&2
+    fi
+}
+
+# Options that hide less of what a program forgot to sync than the defaults do, and the defaults.
+mount_options() {
+    case $FILESYSTEM in
+        ext4) local all=(defaults noauto_da_alloc data=writeback,noauto_da_alloc,commit=1) ;;
+        *) local all=(defaults) ;;
+    esac
+    echo "${all[$1 % ${#all[@]}]}"
+}
+
+attach() {
+    # Direct, so that the drive and not the page cache under the loop device decides what survives.
+    LOOP=$(losetup --find --show --direct-io=on "$WORK/drive/disk")
+    mount -t "$FILESYSTEM" -o "$OPTIONS" "$LOOP" "$MOUNT"
+}
+
+detach() {
+    local tries=0
+    if mountpoint -q "$MOUNT"; then
+        until umount "$MOUNT" 2>/dev/null; do
+            tries=$((tries + 1))
+            [ "$tries" -lt 50 ] || { umount "$MOUNT"; return 1; }
+            sleep 0.1
+        done
+    fi
+    [ -z "$LOOP" ] || losetup --detach "$LOOP"
+    LOOP=""
+}
+
+# new_device NUMBER: a fresh drive with an empty filesystem, mounted.
+new_device() {
+    OPTIONS=$(mount_options "$1")
+    mkdir -p "$MOUNT" "$WORK/drive"
+    rm -f "$WORK/drive.img" "$CONTROL"
+    truncate -s "$DRIVE_SIZE" "$WORK/drive.img"
+    python3 -B "$HERE/drive.py" "$WORK/drive.img" "$WORK/drive" "$CONTROL" "$((SEED + $1))" &
+    DRIVE_PID=$!
+    local waited=0
+    until [ -S "$CONTROL" ]; do
+        kill -0 "$DRIVE_PID" 2>/dev/null && [ "$waited" -lt 200 ] || { echo "no simulated drive" >&2; return 1; }
+        waited=$((waited + 1))
+        sleep 0.05
+    done
+    LOOP=$(losetup --find --show --direct-io=on "$WORK/drive/disk")
+    case $FILESYSTEM in
+        ext4) mkfs.ext4 -q -E nodiscard "$LOOP" ;;
+        xfs) mkfs.xfs -q -K "$LOOP" ;;
+        btrfs) mkfs.btrfs -q -K "$LOOP" ;;
+    esac
+    mount -t "$FILESYSTEM" -o "$OPTIONS" "$LOOP" "$MOUNT"
+}
+
+# The machine comes up again: what was only in memory is gone, and so is what the drive lost.
+power_on() {
+    detach
+    python3 -B -c 'import sys; sys.path.insert(0, sys.argv[1]); import cut; cut.ask_drive(sys.argv[2], "power")' \
+        "$HERE" "$CONTROL"
+    attach
+}
+
+# What the filesystem's own check says about what the cuts made of it. The journal was replayed by then.
+check_filesystem() {
+    detach || return 0
+    LOOP=$(losetup --find --show --read-only "$WORK/drive/disk")
+    local code=0
+    case $FILESYSTEM in
+        ext4) e2fsck -fn "$LOOP" >"$WORK/fsck.log" 2>&1 || code=$? ;;
+        xfs) xfs_repair -n "$LOOP" >"$WORK/fsck.log" 2>&1 || code=$? ;;
+        btrfs) btrfs check --readonly "$LOOP" >"$WORK/fsck.log" 2>&1 || code=$? ;;
+    esac
+    if [ "$code" = 0 ]; then
+        echo "  the filesystem is consistent"
+    else
+        echo "  note: the filesystem's own check ends with $code:"
+        tail -n 5 "$WORK/fsck.log" | sed 's/^/    /'
+    fi
+    detach
+}
+
+end_device() {
+    detach || umount --lazy "$MOUNT" || true
+    ! mountpoint -q "$WORK/drive" || umount "$WORK/drive" || umount --lazy "$WORK/drive"
+    if [ -n "$DRIVE_PID" ]; then
+        # Unmounted, it ends by itself.
+        local waited=0
+        while kill -0 "$DRIVE_PID" 2>/dev/null && [ "$waited" -lt 50 ]; do
+            waited=$((waited + 1))
+            sleep 0.1
+        done
+        kill -KILL "$DRIVE_PID" 2>/dev/null || true
+        wait "$DRIVE_PID" 2>/dev/null || true
+        DRIVE_PID=""
+    fi
+}

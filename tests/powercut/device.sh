@@ -37,6 +37,9 @@ mount_options() {
     echo "${all[$1 % ${#all[@]}]}"
 }
 
+# mountpoint(1) has no answer for a filesystem that is shut down.
+is_mounted() { grep -qF " $1 " /proc/self/mounts; }
+
 attach() {
     # Direct, so that the drive and not the page cache under the loop device decides what survives.
     LOOP=$(losetup --find --show --direct-io=on "$WORK/drive/disk")
@@ -45,7 +48,7 @@ attach() {
 
 detach() {
     local tries=0
-    if mountpoint -q "$MOUNT"; then
+    if is_mounted "$MOUNT"; then
         until umount "$MOUNT" 2>/dev/null; do
             tries=$((tries + 1))
             [ "$tries" -lt 50 ] || { umount "$MOUNT"; return 1; }
@@ -108,7 +111,7 @@ check_filesystem() {
 
 end_device() {
     detach || umount --lazy "$MOUNT" || true
-    ! mountpoint -q "$WORK/drive" || umount "$WORK/drive" || umount --lazy "$WORK/drive"
+    ! is_mounted "$WORK/drive" || umount "$WORK/drive" || umount --lazy "$WORK/drive"
     if [ -n "$DRIVE_PID" ]; then
         # Unmounted, it ends by itself.
         local waited=0

@@ -6,6 +6,7 @@ it. A write that was acknowledged leaves out all that was settled before it bega
 """
 
 import json
+import sys
 import threading
 import time
 
@@ -153,3 +154,13 @@ class Ledger:
         if operation in self.under_way:
             self.under_way.remove(operation)
         return time.monotonic()
+
+
+def main():
+    what, path = sys.argv[1:]
+    ledger = Ledger.load(path)
+    print(ledger.acknowledged if what == "acknowledged" else sum(map(ledger.surely_here, ledger.keys)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the scripts under tests/: the binary to test, and one running server at a time.
 # Needs bash. Everything it makes lies under $WORK, which ends with the script.
 

@@ -22,11 +22,11 @@ def ask_drive(control, command):
 
 
 class Cut:
-    """Parsed from `kill:PID`, `shutdown:MOUNT`, `cache:CONTROL` or `none`."""
+    """Parsed from `kill:PID`, `shutdown:MOUNT`, `cache:CONTROL` or `none`; `power:CONTROL` ends a `cache`."""
 
     def __init__(self, text):
         self.kind, _, self.target = text.partition(":")
-        if self.kind not in ("kill", "shutdown", "cache", "none"):
+        if self.kind not in ("kill", "shutdown", "cache", "power", "none"):
             raise ValueError(f"no such cut: {text}")
         # Opened beforehand: at the instant itself there is one system call to do.
         self.folder = os.open(self.target, os.O_RDONLY) if self.kind == "shutdown" else None
@@ -46,6 +46,8 @@ class Cut:
             fcntl.ioctl(self.folder, IOCTL_SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
         elif self.kind == "cache":
             print("drive:", ask_drive(self.target, "cut"), flush=True)
+        elif self.kind == "power":
+            ask_drive(self.target, "power")
 
     def close(self):
         if self.folder is not None:

@@ -24,14 +24,15 @@ install_tools() {
         btrfs) package=btrfs-progs ;;
     esac
     if ! command -v "mkfs.$FILESYSTEM" >/dev/null; then
-        retry_once sh -c "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $package" >&2
+        export DEBIAN_FRONTEND=noninteractive
+        retry_once sh -c "apt-get update -qq && apt-get install -y -qq $package" >&2
     fi
 }
 
 # Options that hide less of what a program forgot to sync than the defaults do, and the defaults.
 mount_options() {
     case $FILESYSTEM in
-        ext4) local all=(defaults noauto_da_alloc data=writeback,noauto_da_alloc,commit=1) ;;
+        ext4) local all=(defaults noauto_da_alloc "data=writeback,noauto_da_alloc,commit=1") ;;
         *) local all=(defaults) ;;
     esac
     echo "${all[$1 % ${#all[@]}]}"
@@ -69,7 +70,10 @@ new_device() {
     DRIVE_PID=$!
     local waited=0
     until [ -S "$CONTROL" ]; do
-        kill -0 "$DRIVE_PID" 2>/dev/null && [ "$waited" -lt 200 ] || { echo "no simulated drive" >&2; return 1; }
+        if ! kill -0 "$DRIVE_PID" 2>/dev/null || [ "$waited" -ge 200 ]; then
+            echo "the simulated drive does not start" >&2
+            return 1
+        fi
         waited=$((waited + 1))
         sleep 0.05
     done
@@ -85,8 +89,7 @@ new_device() {
 # The machine comes up again: what was only in memory is gone, and so is what the drive lost.
 power_on() {
     detach
-    python3 -B -c 'import sys; sys.path.insert(0, sys.argv[1]); import cut; cut.ask_drive(sys.argv[2], "power")' \
-        "$HERE" "$CONTROL"
+    python3 -B "$HERE/cut.py" "power:$CONTROL"
     attach
 }
 

@@ -123,7 +123,8 @@ def answer(drive, opcode, node, body):
     """The body of the answer to a request of the kernel."""
     if opcode == INIT:
         features = ASYNC_READ | BIG_WRITES | ASYNC_DIO | MAX_PAGES
-        return struct.pack("<IIIIHHIIHHI28x", 7, 31, 0, features, 16, 12, WRITE_MAX, 1, WRITE_MAX // 4096, 0, 0)
+        pages = WRITE_MAX // BLOCK
+        return struct.pack("<IIIIHHIIHHI28x", 7, 31, 0, features, 16, 12, WRITE_MAX, 1, pages, 0, 0)
     if opcode == LOOKUP:
         if body.rstrip(b"\0") != b"disk":
             raise OSError(errno.ENOENT, "")
@@ -187,7 +188,8 @@ def listen(drive, control):
 
 def main():
     image, folder, control, seed = sys.argv[1:]
-    # It goes when its folder is unmounted; a signal to the whole group must not take it from under a filesystem.
+    # It goes when its folder is unmounted. A signal to the whole group must not take it from under a
+    # filesystem.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     drive = Drive(image, int(seed))

@@ -64,7 +64,8 @@ class Ledger:
                 kept = json.load(file)
         except FileNotFoundError:
             return ledger
-        ledger.keys = {key: [Candidate(*one) for one in candidates] for key, candidates in kept["keys"].items()}
+        for key, candidates in kept["keys"].items():
+            ledger.keys[key] = [Candidate(*one) for one in candidates]
         ledger.contents, ledger.sessions = kept["contents"], kept["sessions"]
         ledger.touched = set(kept["touched"])
         ledger.acknowledged = kept["acknowledged"]

@@ -224,7 +224,7 @@ class Readback:
     def check_new_push(self):
         repo, seed = "after/cut", f"after {self.chance.random()}"
         registry = self.registry()
-        blobs = [registry.push_blob(repo, f"{seed}/{part}", 1000 + part, "sha256", "chunks") for part in (0, 1)]
+        blobs = [registry.push_blob(repo, f"{seed}/{size}", size, "sha256", "chunks") for size in (9, 1000)]
         digest, _ = registry.push_manifest(repo, image(blobs[0], blobs[1:], seed), tag="newest")
         for key in [blob_key(repo, blob) for blob, _ in blobs] + [manifest_key(repo, digest)]:
             self.look_again(key)

@@ -162,7 +162,7 @@ class Registry:
         answer = self.plain(("PATCH", location, data, headers), (202,))
         end = int(answer.headers["Range"].partition("-")[2]) + 1
         if end != offset + len(data):
-            raise Unexpected(f"PATCH {location}: Range {answer.headers['Range']} after {offset + len(data)} bytes")
+            raise Unexpected(f"PATCH {location} up to byte {offset + len(data)}: stands at {end}")
         return end
 
     def finish_session(self, location, offset):

@@ -5,6 +5,7 @@
 DRIVE_SIZE=4G
 DRIVE_PID=""
 LOOP=""
+DISK=""
 MOUNT="$WORK/mounted"
 CONTROL="$WORK/drive.sock"
 
@@ -12,9 +13,12 @@ CONTROL="$WORK/drive.sock"
 why_no_device() {
     if [ "$(id -u)" != 0 ]; then echo "needs root"
     elif [ ! -e /dev/loop-control ] || ! losetup --find >/dev/null 2>&1; then echo "needs loop devices"
-    elif [ ! -e /dev/fuse ]; then echo "needs /dev/fuse"
+    elif [ "$FILESYSTEM" = btrfs ] && ! has_drive; then echo "needs /dev/fuse for cuts on btrfs"
     fi
 }
+
+# Whether there can be a simulated drive; else a plain file stands in, whose cache cannot be lost.
+has_drive() { [ -e /dev/fuse ]; }
 
 install_tools() {
     local package
@@ -43,7 +47,7 @@ is_mounted() { grep -qF " $1 " /proc/self/mounts; }
 
 attach() {
     # Direct, so that the drive and not the page cache under the loop device decides what survives.
-    LOOP=$(losetup --find --show --direct-io=on "$WORK/drive/disk")
+    LOOP=$(losetup --find --show --direct-io=on "$DISK")
     mount -t "$FILESYSTEM" -o "$OPTIONS" "$LOOP" "$MOUNT"
 }
 
@@ -63,9 +67,24 @@ detach() {
 # new_device NUMBER: a fresh drive with an empty filesystem, mounted.
 new_device() {
     OPTIONS=$(mount_options "$1")
-    mkdir -p "$MOUNT" "$WORK/drive"
-    rm -f "$WORK/drive.img" "$CONTROL"
-    truncate -s "$DRIVE_SIZE" "$WORK/drive.img"
+    mkdir -p "$MOUNT"
+    DISK="$WORK/drive.img"
+    rm -f "$DISK"
+    truncate -s "$DRIVE_SIZE" "$DISK"
+    ! has_drive || start_drive "$1"
+    LOOP=$(losetup --find --show --direct-io=on "$DISK")
+    case $FILESYSTEM in
+        ext4) mkfs.ext4 -q -E nodiscard "$LOOP" ;;
+        xfs) mkfs.xfs -q -K "$LOOP" ;;
+        btrfs) mkfs.btrfs -q -K "$LOOP" ;;
+    esac
+    mount -t "$FILESYSTEM" -o "$OPTIONS" "$LOOP" "$MOUNT"
+}
+
+# start_drive NUMBER: serves the image as a drive that can lose its cache.
+start_drive() {
+    mkdir -p "$WORK/drive"
+    rm -f "$CONTROL"
     python3 -B "$HERE/drive.py" "$WORK/drive.img" "$WORK/drive" "$CONTROL" "$((SEED + $1))" &
     DRIVE_PID=$!
     local waited=0
@@ -77,26 +96,20 @@ new_device() {
         waited=$((waited + 1))
         sleep 0.05
     done
-    LOOP=$(losetup --find --show --direct-io=on "$WORK/drive/disk")
-    case $FILESYSTEM in
-        ext4) mkfs.ext4 -q -E nodiscard "$LOOP" ;;
-        xfs) mkfs.xfs -q -K "$LOOP" ;;
-        btrfs) mkfs.btrfs -q -K "$LOOP" ;;
-    esac
-    mount -t "$FILESYSTEM" -o "$OPTIONS" "$LOOP" "$MOUNT"
+    DISK="$WORK/drive/disk"
 }
 
 # The machine comes up again: what was only in memory is gone, and so is what the drive lost.
 power_on() {
     detach
-    python3 -B "$HERE/cut.py" "power:$CONTROL"
+    [ -z "$DRIVE_PID" ] || python3 -B "$HERE/cut.py" "power:$CONTROL"
     attach
 }
 
 # What the filesystem's own check says about what the cuts made of it. The journal was replayed by then.
 check_filesystem() {
     detach || return 0
-    LOOP=$(losetup --find --show --read-only "$WORK/drive/disk")
+    LOOP=$(losetup --find --show --read-only "$DISK")
     local code=0
     case $FILESYSTEM in
         ext4) e2fsck -fn "$LOOP" >"$WORK/fsck.log" 2>&1 || code=$? ;;

@@ -52,7 +52,9 @@ class Round:
             with self.ledger.lock:
                 self.over.set()
                 self.ledger.frozen = not self.cut.answers_count_afterwards
+            begin = time.monotonic()
             self.cut.now()
+            self.ledger.cut_at = (begin, time.monotonic())
             self.done.set()
 
     def count(self):

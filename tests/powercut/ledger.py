@@ -53,6 +53,7 @@ class Ledger:
         self.sessions = {}   # location: what was sent to an upload session
         self.touched = set()  # keys that changed since the last full read-back
         self.acknowledged = 0
+        self.cut_at = None   # when the last cut began and ended
         self.frozen = False  # once the machine is dead, answers count no more
         self.under_way = []  # deletions of manifests
 
@@ -68,7 +69,7 @@ class Ledger:
             ledger.keys[key] = [Candidate(*one) for one in candidates]
         ledger.contents, ledger.sessions = kept["contents"], kept["sessions"]
         ledger.touched = set(kept["touched"])
-        ledger.acknowledged = kept["acknowledged"]
+        ledger.acknowledged, ledger.cut_at = kept["acknowledged"], kept["cut_at"]
         return ledger
 
     def save(self, path):
@@ -82,6 +83,7 @@ class Ledger:
                 "sessions": self.sessions,
                 "touched": sorted(self.touched),
                 "acknowledged": self.acknowledged,
+                "cut_at": self.cut_at,
             }, file)
 
     def values(self, key):
@@ -91,6 +93,19 @@ class Ledger:
 
     def surely_here(self, key):
         return ABSENT not in self.values(key)
+
+    def history(self, key):
+        """For a finding: the candidates of a key, with when each was asked for and acknowledged, in
+        milliseconds from the instant of the last cut."""
+        if not self.cut_at:
+            return ""
+        instant = self.cut_at[0]
+        told = [f"the cut took until {(self.cut_at[1] - instant) * 1000:+.2f} ms"]
+        for one in self.keys[key]:
+            begin = f"{(one.begin - instant) * 1000:+.2f}" if one.begin else "earlier"
+            end = f"{(one.end - instant) * 1000:+.2f}" if one.end else "earlier" if one.end == 0 else "never"
+            told.append(f"{one.value}: asked {begin}, acknowledged {end}")
+        return "; ".join(told)
 
     def settle(self, key, value):
         """Notes what a read-back saw: whatever was under way then is over."""

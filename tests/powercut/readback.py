@@ -79,7 +79,8 @@ class Readback:
 
     def report(self, key, found):
         told = ", ".join(str(value) for value in sorted(self.allowed[key], key=str))
-        self.lost.append(f"{key}: is {found}, and was acknowledged as, or becoming, one of: {told}")
+        self.lost.append(f"{key}: is {found}, and was acknowledged as, or becoming, one of: {told}"
+                         f" ({self.ledger.history(key)})")
 
     def look_at_blob(self, key, repo, digest):
         answer = self.get(f"/v2/{repo}/blobs/{digest}")

@@ -19,6 +19,7 @@ mod pages;
 mod path;
 mod real;
 mod real_file;
+mod space;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +29,7 @@ pub use lock::{DirectoryLock, LockError};
 pub use memory::MemoryDisk;
 pub use metered::{DiskCounters, MeteredDisk};
 pub use real::RealDisk;
+pub use space::FreeSpace;
 
 use std::os::fd::BorrowedFd;
 use std::panic::Location;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::blobs::{BLOBS_FOLDER, BlobError, BlobStore, UPLOADS_FOLDER};
 use crate::disk::{
-    DirectoryLock, Disk, DiskError, LockError, MemoryDisk, MeteredDisk, RealDisk, same_filesystem,
+    DirectoryLock, Disk, DiskError, FreeSpace, LockError, MemoryDisk, MeteredDisk, RealDisk, same_filesystem,
 };
 use crate::meta::{Command, IndexError, IndexKind, Meta, MetaOptions, OpenError as MetaOpenError};
 use crate::registry::door::Door;
@@ -82,7 +82,13 @@ impl Registry {
         {
             return Err(OpenError::Filesystems);
         }
-        let meta = Meta::open(disk, MetaOptions::new(opened.index))?;
+        let space = FreeSpace::new(Arc::clone(&disk), options.reserve_bytes);
+        let meta_options = MetaOptions {
+            reserve_bytes: options.reserve_bytes,
+            progress: options.progress.clone(),
+            ..MetaOptions::new(opened.index)
+        };
+        let meta = Meta::open(disk, meta_options)?;
         let sessions = take_up_sessions(&meta, &blobs)?;
         let inner = Arc::new(Inner {
             blobs,
@@ -91,6 +97,7 @@ impl Registry {
             pool: Pool::new(),
             cache: ManifestCache::new(),
             counters,
+            space,
             meta,
             options,
             _lock: opened.lock,

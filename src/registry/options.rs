@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::meta::RecoveryProgress;
 use crate::spec::MANIFEST_SIZE_MAX_BYTES;
 
 /// Where a registry keeps what it has.
@@ -20,6 +21,9 @@ pub const UPLOAD_IDLE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// How many uploads may have begun and not ended.
 pub const UPLOAD_SESSIONS_MAX: usize = 1024;
 
+/// How much of the disk is kept free of pushes.
+pub const RESERVE_BYTES: u64 = 64 * 1024 * 1024;
+
 /// What a registry is opened with.
 #[derive(Debug, Clone)]
 pub struct RegistryOptions {
@@ -33,6 +37,10 @@ pub struct RegistryOptions {
     pub upload_idle_max: Duration,
     /// How many uploads may have begun and not ended.
     pub upload_sessions_max: usize,
+    /// How many bytes of the disk are kept free of pushes, for deletes and for recovery; 0 keeps none.
+    pub reserve_bytes: u64,
+    /// Tells, while the registry is opened and later, how far a recovery has come.
+    pub progress: RecoveryProgress,
 }
 
 impl RegistryOptions {
@@ -44,6 +52,8 @@ impl RegistryOptions {
             manifest_size_max_bytes: MANIFEST_SIZE_MAX_BYTES,
             upload_idle_max: UPLOAD_IDLE_MAX,
             upload_sessions_max: UPLOAD_SESSIONS_MAX,
+            reserve_bytes: RESERVE_BYTES,
+            progress: RecoveryProgress::default(),
         }
     }
 }

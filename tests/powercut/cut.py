@@ -31,8 +31,8 @@ class Cut:
         # Opened beforehand: at the instant itself there is one system call to do.
         self.folder = os.open(self.target, os.O_RDONLY) if self.kind == "shutdown" else None
 
-    # No answer leaves a machine without power; these go on for some milliseconds. A drive that lost power says
-    # yes, so that the filesystem can be unmounted; and on ext4 an fdatasync that is under way when the
+    # No answer leaves a machine without power; these go on for some milliseconds. A drive that lost power
+    # says yes, so that the filesystem can be unmounted; and on ext4 an fdatasync that is under way when the
     # filesystem is shut down may return 0 although its bytes are lost (Linux 6.18: 26 of 400 tries of a
     # program that does nothing else).
     @property

@@ -186,8 +186,8 @@ impl Inner {
         }
     }
 
-    /// Stores what an upload brought, and ends the session, unless that failed in a way that leaves the
-    /// upload as it was.
+    /// Makes the content of what an upload brought, and ends the session, unless it failed in a way that
+    /// leaves the upload as it was.
     fn commit(&self, session: &Session, digest: ContentDigest) -> Result<DurableBlob, RegistryError> {
         let store = &self.blobs;
         let stored = session.with_upload(store, |upload| Ok(store.commit(&session.name(), upload, digest)));

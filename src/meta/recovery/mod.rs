@@ -132,8 +132,8 @@ fn retire_replaced(disk: &dyn Disk, number: u64, begin: u64) -> Result<(), OpenE
 fn is_damaged(disk: &dyn Disk, number: u64, header: Header) -> bool {
     let alone = Base::before(&header);
     let segment = Segment { number, header: Some(header), limit: u64::MAX };
-    let survey = survey::survey(disk, &[segment], &alone, 0, &RecoveryProgress::default());
-    survey.map_or(true, |survey| survey.damaged)
+    survey::survey(disk, &[segment], &alone, 0, &RecoveryProgress::default())
+        .map_or(true, |survey| survey.damaged)
 }
 
 /// Makes every file and folder below `folder` durable.

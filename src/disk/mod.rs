@@ -18,6 +18,8 @@ mod path;
 mod real;
 mod real_file;
 #[cfg(test)]
+pub(crate) mod simulated;
+#[cfg(test)]
 mod tests;
 
 pub use error::DiskError;

@@ -123,10 +123,9 @@ impl Upload {
         Ok(())
     }
 
-    /// Makes the upload durable as far as it has come, if a step's worth or, with `any`, anything came since
-    /// the last time. Returns whether it did.
-    pub fn make_durable(&mut self, file: &dyn DiskFile, any: bool) -> Result<bool, BlobError> {
-        let step = if any { 1 } else { DURABLE_STEP_BYTES };
+    /// Makes the upload durable as far as it has come, if at least `step` bytes came since the last time.
+    /// Returns whether it did.
+    pub fn make_durable(&mut self, file: &dyn DiskFile, step: u64) -> Result<bool, BlobError> {
         if self.offset - self.durable < step {
             return Ok(false);
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 
 use crate::blobs::{BLOBS_FOLDER, BlobError, BlobStore, UPLOADS_FOLDER};
 use crate::disk::{
@@ -65,6 +66,11 @@ impl Registry {
             }
             Storage::Folder(folder) => open_folder(folder)?,
         };
+        Self::open_on(opened, options)
+    }
+
+    /// Opens a registry on a disk that is its own.
+    pub(super) fn open_on(opened: Opened, options: RegistryOptions) -> Result<Self, OpenError> {
         if !format::check(opened.disk.as_ref())? {
             format::write(opened.disk.as_ref())?;
         }
@@ -79,6 +85,7 @@ impl Registry {
         }
         let meta = Meta::open(disk, opened.index)?;
         let sessions = take_up_sessions(&meta, &blobs)?;
+        let (alive, gone) = channel();
         let inner = Arc::new(Inner {
             blobs,
             sessions,
@@ -88,9 +95,10 @@ impl Registry {
             counters,
             meta,
             options,
+            _alive: alive,
             _lock: opened.lock,
         });
-        expiry::start(&inner).map_err(OpenError::Thread)?;
+        expiry::start(&inner, gone).map_err(OpenError::Thread)?;
         Ok(Self { inner })
     }
 
@@ -107,7 +115,7 @@ impl Inner {
         for session in self.sessions.all(Session::is_live) {
             let made_durable = session.with_upload(&self.blobs, |upload| {
                 let file = upload.file(&self.blobs, &session.name())?;
-                if upload.make_durable(file.as_ref(), true)? {
+                if upload.make_durable(file.as_ref(), 1)? {
                     let (id, row) = (session.id(), session.row(upload));
                     self.meta.submit(Command::AdvanceUpload { id, row }, Box::new(drop));
                 }
@@ -122,10 +130,11 @@ impl Inner {
     }
 }
 
-struct Opened {
-    disk: Arc<dyn Disk>,
-    lock: Option<DirectoryLock>,
-    index: IndexKind,
+/// Where a registry is opened.
+pub(super) struct Opened {
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) lock: Option<DirectoryLock>,
+    pub(super) index: IndexKind,
 }
 
 fn open_folder(folder: &Path) -> Result<Opened, OpenError> {

@@ -149,7 +149,7 @@ impl Registry {
                     let file = upload.file(&inner.blobs, &session.name())?;
                     upload.reserve(file.as_ref(), coming)?;
                     upload.append(file.as_ref(), piece.bytes())?;
-                    if upload.make_durable(file.as_ref(), false)? {
+                    if upload.make_durable(file.as_ref(), inner.options.upload_durable_step_bytes)? {
                         let (id, row) = (session.id(), session.row(upload));
                         // Nobody waits for it: what it says was durable before it is said.
                         inner.meta.submit(Command::AdvanceUpload { id, row }, Box::new(drop));

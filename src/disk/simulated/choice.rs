@@ -19,8 +19,8 @@ pub(crate) struct Choice {
 
 #[derive(Debug, Clone)]
 enum Kind {
-    /// What a name stands for.
-    Name { folder: FolderId, name: String, values: Vec<Option<Node<FileId>>> },
+    /// What a name stands for: durably, or one of what it has stood for since. `last` is the latest of them.
+    Name { folder: FolderId, name: String, values: Vec<Option<Node<FileId>>>, last: usize },
     /// What is left of a change to a file.
     Change { file: FileId, index: usize, tears: bool },
     /// How long a file is: as its changes make it, as it was, or as it was to be.
@@ -47,7 +47,7 @@ impl Choice {
     /// Returns the outcome that everything happened.
     pub(crate) fn everything(&self) -> Pick {
         match &self.kind {
-            Kind::Name { values, .. } => Pick::try_from(values.len() - 1).unwrap_or(0),
+            Kind::Name { last, .. } => Pick::try_from(*last).unwrap_or(0),
             Kind::Change { .. } => WHOLE,
             Kind::Length { .. } => 0,
         }
@@ -65,14 +65,17 @@ impl Medium {
         let mut choices = Vec::new();
         for ((folder, name), pending) in &self.pending {
             let mut values = vec![self.durable.value(*folder, name)];
+            let mut last = 0;
             for value in pending {
-                // The last occurrence counts, so that the last value is that of everything.
-                values.retain(|known| !same(known.as_ref(), value.what.as_ref()));
-                values.push(value.what.clone());
+                let known = values.iter().position(|known| same(known.as_ref(), value.what.as_ref()));
+                last = known.unwrap_or(values.len());
+                if known.is_none() {
+                    values.push(value.what.clone());
+                }
             }
             let at = pending.last().map_or(0, |last| last.at);
             if values.len() > 1 {
-                let kind = Kind::Name { folder: *folder, name: name.clone(), values };
+                let kind = Kind::Name { folder: *folder, name: name.clone(), values, last };
                 choices.push(Choice { kind, at });
             }
         }
@@ -91,7 +94,7 @@ impl Medium {
         left.names = self.durable.clone();
         let picked = || choices.iter().zip(picks);
         for (choice, pick) in picked() {
-            if let Kind::Name { folder, name, values } = &choice.kind {
+            if let Kind::Name { folder, name, values, .. } = &choice.kind {
                 let value = values.get(*pick as usize).cloned().flatten();
                 left.names.set(*folder, name, value);
             }

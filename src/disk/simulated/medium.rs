@@ -159,8 +159,13 @@ impl Medium {
         self.files.get(&id).map(|file| file.visible.clone()).unwrap_or_default()
     }
 
+    /// Brings the medium to where it is after a step that was done on one like it.
+    pub(crate) fn replay(&mut self, step: &Step) {
+        self.apply(step).unwrap_or_else(|error| panic!("{step:?} cannot be done again: {error:?}"));
+    }
+
     /// Brings the medium to where it is after a step, and returns the file that the step made.
-    pub(crate) fn apply(&mut self, step: &Step) -> Result<Option<FileId>, RenameError> {
+    pub(in crate::disk) fn apply(&mut self, step: &Step) -> Result<Option<FileId>, RenameError> {
         self.steps += 1;
         match step {
             Step::Create(path) => return self.create(path).map(Some),

@@ -139,7 +139,7 @@ fn the_syncs_of_an_ignored_place_do_nothing() {
     let left = |ignored: Option<Place>| {
         let mut medium = Medium::new().ignoring(ignored);
         for step in &steps {
-            medium.apply(step).unwrap();
+            medium.replay(step);
         }
         cut(&SimulatedDisk::new(medium), false)
     };
@@ -156,4 +156,16 @@ fn a_short_write_leaves_half_and_a_full_disk_can_be_read() {
     assert!(file.write_at(b"bytes", 0).unwrap_err().is_full());
     assert!(disk.create(Path::new("b")).unwrap_err().is_full());
     assert_eq!(read(&disk, "a"), b"by");
+}
+
+#[test]
+fn a_name_that_came_and_went_is_lost_or_comes_back() {
+    let disk = disk();
+    create(&disk, "a", b"bytes").sync().unwrap();
+    disk.remove(Path::new("a")).unwrap();
+    assert_eq!(list(&cut(&disk, false), ""), []);
+    assert_eq!(list(&cut(&disk, true), ""), []);
+    let medium = disk.medium();
+    let choices = medium.choices();
+    assert_eq!(read(&SimulatedDisk::new(medium.after_power_cut(&choices, &[1])), "a"), b"bytes");
 }

@@ -15,6 +15,9 @@ pub const UPLOADS_FOLDER: &str = "uploads";
 /// How many of a digest's first characters name its fanout folder.
 const FANOUT_LENGTH_CHARS: usize = 2;
 
+/// How many fanout folders an algorithm has.
+const FANOUT_FOLDERS: usize = 256;
+
 /// Returns the folder that holds the content of a digest.
 pub(super) fn fanout_folder(digest: &ContentDigest) -> PathBuf {
     let encoded = digest.encoded();
@@ -32,27 +35,22 @@ pub(super) fn upload_path(name: &str) -> PathBuf {
     Path::new(UPLOADS_FOLDER).join(name)
 }
 
-/// Makes all folders ahead and durable, so that publishing content never has to.
+/// Makes all folders ahead and durable, so that publishing content never has to. Folders that are there
+/// already may have been made by a start that did not come to syncing them.
 pub(super) fn create_folders(disk: &dyn Disk) -> Result<(), DiskError> {
     disk.create_folder(Path::new(UPLOADS_FOLDER))?;
     let blobs = Path::new(BLOBS_FOLDER);
     disk.create_folder(blobs)?;
-    let mut new = false;
     for algorithm in Algorithm::ALL {
         let folder = blobs.join(algorithm.to_string());
         disk.create_folder(&folder)?;
-        if disk.list(&folder)?.len() == 256 {
-            continue;
-        }
-        new = true;
-        for byte in 0..=u8::MAX {
-            disk.create_folder(&folder.join(format!("{byte:02x}")))?;
+        if disk.list(&folder)?.len() < FANOUT_FOLDERS {
+            for byte in 0..=u8::MAX {
+                disk.create_folder(&folder.join(format!("{byte:02x}")))?;
+            }
         }
         disk.sync_folder(&folder)?;
     }
-    if new {
-        disk.sync_folder(blobs)?;
-        disk.sync_folder(Path::new(""))?;
-    }
-    Ok(())
+    disk.sync_folder(blobs)?;
+    disk.sync_folder(Path::new(""))
 }

@@ -90,8 +90,9 @@ impl BlobStore {
         stored
     }
 
-    /// Stores what an upload brought, under the digest that its bytes have. The upload is over then; after an
-    /// error it is as it was, except that content with another digest is not kept.
+    /// Stores what an upload brought, under the digest that its bytes have. The upload is over then, also
+    /// when its bytes have another digest or could not be made durable; after any other error it is as it
+    /// was.
     pub fn commit(
         &self,
         name: &str,
@@ -107,7 +108,11 @@ impl BlobStore {
         if upload.reserved() > upload.offset() {
             file.truncate(upload.offset())?;
         }
-        self.publish(file.as_ref(), &upload_path(name), digest, upload.offset())
+        let published = self.publish(file.as_ref(), &upload_path(name), digest, upload.offset());
+        if published.is_err() {
+            upload.lose();
+        }
+        published
     }
 
     /// The only maker of a [`DurableBlob`].

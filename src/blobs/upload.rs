@@ -1,9 +1,10 @@
 //! An upload while it comes in: a file that grows, hashed as it does.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::blobs::error::BlobError;
-use crate::blobs::layout::upload_path;
+use crate::blobs::layout::{UPLOADS_FOLDER, upload_path};
 use crate::blobs::store::BlobStore;
 use crate::disk::DiskFile;
 use crate::spec::{Algorithm, ContentDigest, Hasher};
@@ -32,6 +33,10 @@ pub struct Upload {
     reserved: u64,
     /// Whether the file exists.
     created: bool,
+    /// Whether the file's name is durable.
+    named: bool,
+    /// Whether nothing is known any more about what the medium holds of it.
+    lost: bool,
 }
 
 impl Upload {
@@ -45,6 +50,8 @@ impl Upload {
             writing_back: 0,
             reserved: 0,
             created: false,
+            named: false,
+            lost: false,
         }
     }
 
@@ -74,12 +81,23 @@ impl Upload {
         upload.writing_back = offset;
         upload.reserved = offset;
         upload.created = true;
+        upload.named = true;
         Ok(upload)
     }
 
     /// Returns how many bytes have come.
     pub fn offset(&self) -> u64 {
         self.offset
+    }
+
+    /// Tells whether a sync failed. A second one could succeed although bytes never reached the medium, so
+    /// the upload must not be gone on with.
+    pub fn is_lost(&self) -> bool {
+        self.lost
+    }
+
+    pub(super) fn lose(&mut self) {
+        self.lost = true;
     }
 
     pub(super) fn reserved(&self) -> u64 {
@@ -124,13 +142,22 @@ impl Upload {
     }
 
     /// Makes the upload durable as far as it has come, if at least `step` bytes came since the last time.
-    /// Returns whether it did.
-    pub fn make_durable(&mut self, file: &dyn DiskFile, step: u64) -> Result<bool, BlobError> {
+    /// Returns whether it did. After an error the upload is lost.
+    pub fn make_durable(
+        &mut self,
+        store: &BlobStore,
+        file: &dyn DiskFile,
+        step: u64,
+    ) -> Result<bool, BlobError> {
         if self.offset - self.durable < step {
             return Ok(false);
         }
+        self.lost = true;
         file.sync()?;
-        self.durable = self.offset;
+        if !self.named {
+            store.disk().sync_folder(Path::new(UPLOADS_FOLDER))?;
+        }
+        (self.lost, self.named, self.durable) = (false, true, self.offset);
         Ok(true)
     }
 

@@ -8,6 +8,8 @@
 //! removed by [`Disk::remove`], is durable after `sync_folder` of the folder that holds it.
 
 mod error;
+#[cfg(test)]
+pub(crate) mod faulty;
 mod filesystem;
 mod lock;
 mod memory;
@@ -26,7 +28,7 @@ pub use error::DiskError;
 pub use filesystem::same_filesystem;
 pub use lock::{DirectoryLock, LockError};
 pub use memory::MemoryDisk;
-pub use metered::{DiskCounters, DiskSnapshot, MeteredDisk};
+pub use metered::{DiskCounters, MeteredDisk};
 pub use real::RealDisk;
 
 use std::os::fd::BorrowedFd;

@@ -196,7 +196,8 @@ fn a_deletion_with_a_condition_is_refused() {
     assert_eq!(app.get("/v2/a/manifests/v1").status(), StatusCode::Ok);
 }
 
-/// W10: what is announced as too large is refused by its head alone; what is not announced, once it is too large.
+/// W10: what is announced as too large is refused by its head alone; what is not announced, once it is too
+/// large.
 #[test]
 fn a_manifest_over_the_limit_is_refused_without_reading_all_of_it() {
     let app = app();

@@ -55,6 +55,9 @@ pub trait Index: Send + Sync + 'static {
     /// Makes all changes visible at once, and with them `seq`, the last transaction that they belong to.
     fn apply(&self, seq: u64, changes: &[Change]) -> Result<(), IndexError>;
 
+    /// Makes changes in the fastest way, not all at once: for an index that nobody reads yet.
+    fn load(&self, changes: &[Change]) -> Result<(), IndexError>;
+
     /// Returns the last transaction that was applied, 0 for none.
     fn applied(&self) -> Result<u64, IndexError>;
 

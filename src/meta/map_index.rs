@@ -28,6 +28,18 @@ impl MapIndex {
     }
 }
 
+impl State {
+    fn change(&mut self, changes: &[Change]) {
+        for change in changes {
+            let rows = self.trees.entry(change.tree).or_default();
+            match &change.value {
+                Some(value) => rows.insert(change.key.clone(), value.clone()),
+                None => rows.remove(&change.key),
+            };
+        }
+    }
+}
+
 impl Index for MapIndex {
     fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
@@ -67,14 +79,13 @@ impl Index for MapIndex {
 
     fn apply(&self, seq: u64, changes: &[Change]) -> Result<(), IndexError> {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        for change in changes {
-            let rows = state.trees.entry(change.tree).or_default();
-            match &change.value {
-                Some(value) => rows.insert(change.key.clone(), value.clone()),
-                None => rows.remove(&change.key),
-            };
-        }
+        state.change(changes);
         state.applied = seq;
+        Ok(())
+    }
+
+    fn load(&self, changes: &[Change]) -> Result<(), IndexError> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner).change(changes);
         Ok(())
     }
 

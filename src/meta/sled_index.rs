@@ -128,6 +128,22 @@ impl Index for SledIndex {
         })
     }
 
+    fn load(&self, changes: &[Change]) -> Result<(), IndexError> {
+        self.with(|open| {
+            for tree in Tree::ALL {
+                let mut batch = sled::Batch::default();
+                for change in changes.iter().filter(|change| change.tree == tree) {
+                    match &change.value {
+                        Some(value) => batch.insert(change.key.as_slice(), value.as_slice()),
+                        None => batch.remove(change.key.as_slice()),
+                    }
+                }
+                open.tree(tree)?.apply_batch(batch).map_err(storage)?;
+            }
+            Ok(())
+        })
+    }
+
     fn applied(&self) -> Result<u64, IndexError> {
         self.with(|open| {
             let value = open.applied.get(APPLIED_KEY).map_err(storage)?;

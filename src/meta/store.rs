@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use crate::disk::Disk;
+use crate::meta::checkpoint::CHECKPOINT_FOLDER;
+use crate::meta::checkpointer::Checkpointer;
 use crate::meta::clean::{self, Clean};
 use crate::meta::command::Command;
 use crate::meta::error::{MetaError, OpenError};
@@ -17,7 +19,7 @@ use crate::meta::recovery::{Recovered, recover, resume, sync_tree};
 use crate::meta::sled_index::SledIndex;
 use crate::meta::totals::Totals;
 use crate::meta::view::View;
-use crate::meta::writer::{Answer, Message, Shared, Writer};
+use crate::meta::writer::{Answer, Message, Rotation, Shared, Writer};
 
 /// The folder of the index on the disk.
 const INDEX_FOLDER: &str = "index";
@@ -31,6 +33,30 @@ pub enum IndexKind {
     Sled(PathBuf),
 }
 
+/// The least length of a journal file before the journal goes on in another.
+const JOURNAL_MIN_BYTES: u64 = 16 * 1024 * 1024;
+
+/// How much of the journal is kept as history.
+const HISTORY_MAX_BYTES: u64 = 64 * 1024 * 1024;
+
+/// What metadata is opened with.
+#[derive(Debug, Clone)]
+pub struct MetaOptions {
+    /// Where the index is kept.
+    pub index: IndexKind,
+    /// The least length in bytes of a journal file before the journal goes on in another.
+    pub journal_min_bytes: u64,
+    /// How many bytes of journal files are kept that no recovery needs any more.
+    pub history_max_bytes: u64,
+}
+
+impl MetaOptions {
+    /// Returns the defaults for an index.
+    pub fn new(index: IndexKind) -> Self {
+        Self { index, journal_min_bytes: JOURNAL_MIN_BYTES, history_max_bytes: HISTORY_MAX_BYTES }
+    }
+}
+
 /// The metadata of a store: an index to read, and one writer that changes it.
 pub struct Meta {
     disk: Arc<dyn Disk>,
@@ -38,6 +64,7 @@ pub struct Meta {
     kind: IndexKind,
     writer: Sender<Message>,
     thread: Mutex<Option<JoinHandle<Writer>>>,
+    checkpointer: Checkpointer,
     shared: Arc<Shared>,
 }
 
@@ -51,34 +78,53 @@ impl Meta {
     /// Opens the metadata on a disk, and makes it when there is none.
     ///
     /// After anything but a clean stop the index is made anew from the journal.
-    pub fn open(disk: Arc<dyn Disk>, kind: IndexKind) -> Result<Self, OpenError> {
+    pub fn open(disk: Arc<dyn Disk>, options: MetaOptions) -> Result<Self, OpenError> {
         // First of all: whatever happens from here on, the next start is not after a clean stop of before.
         let marker = clean::take(disk.as_ref())?;
         disk.create_folder(Path::new(JOURNAL_FOLDER))?;
+        disk.create_folder(Path::new(CHECKPOINT_FOLDER))?;
         disk.sync_folder(Path::new(""))?;
 
-        let durable = marker.as_ref().map_or(0, |marker| marker.seq);
-        let (index, journal, totals) = match open_clean(disk.as_ref(), &kind, marker.as_ref())? {
+        let MetaOptions { index: kind, journal_min_bytes, history_max_bytes } = options;
+        let Opened { index, journal, totals } = match open_clean(disk.as_ref(), &kind, marker.as_ref())? {
             Some(opened) => opened,
-            None => {
-                let index = empty_index(&kind)?;
-                let Recovered { journal, totals } = recover(disk.as_ref(), index.as_ref(), durable)?;
-                (index, journal, totals)
-            }
+            None => recovered(disk.as_ref(), &kind, marker.map_or(0, |marker| marker.seq))?,
         };
         let shared = Arc::new(Shared { totals: Mutex::new(totals), ..Shared::default() });
-        let writer = Writer { journal, index: Arc::clone(&index), totals, shared: Arc::clone(&shared) };
         let (sender, messages) = channel();
+        let (rotated, rotations) = channel();
+        let checkpointer = Checkpointer::start(
+            Arc::clone(&disk),
+            Arc::clone(&index),
+            sender.clone(),
+            rotations,
+            history_max_bytes,
+        )
+        .map_err(|error| OpenError::Thread(error.to_string()))?;
+        let checkpoint_length = checkpointer.newest_length();
+        let writer = Writer {
+            journal,
+            index: Arc::clone(&index),
+            totals,
+            shared: Arc::clone(&shared),
+            disk: Arc::clone(&disk),
+            rotation: Rotation { min_bytes: journal_min_bytes, checkpoint_length, rotated },
+        };
         let thread = std::thread::Builder::new()
             .name("pulk-writer".to_owned())
             .spawn(move || writer.run(&messages))
             .map_err(|error| OpenError::Thread(error.to_string()))?;
-        Ok(Self { disk, index, kind, writer: sender, thread: Mutex::new(Some(thread)), shared })
+        Ok(Self { disk, index, kind, writer: sender, thread: Mutex::new(Some(thread)), checkpointer, shared })
     }
 
     /// Reads the index.
     pub fn view(&self) -> View<'_> {
         View::new(self.index.as_ref())
+    }
+
+    #[cfg(test)]
+    pub(super) fn index(&self) -> &dyn Index {
+        self.index.as_ref()
     }
 
     /// Sends a command to the writer; `answer` is called on the writer's thread, soon and once.
@@ -88,7 +134,7 @@ impl Meta {
 
     fn send(&self, message: Message) {
         if let Err(unsent) = self.writer.send(message)
-            && let Message::Command(_, answer) = unsent.0
+            && let Message::Command(_, answer) | Message::Barrier(answer) = unsent.0
         {
             answer(Err(MetaError::Stopped));
         }
@@ -109,13 +155,18 @@ impl Meta {
     pub fn close(&self) -> Result<(), OpenError> {
         let taken = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(thread) = taken else { return Ok(()) };
+        self.checkpointer.interrupt();
         self.send(Message::Stop);
-        let writer = thread.join().map_err(|_| OpenError::Thread("it ended in a panic".to_owned()))?;
+        let stopped = thread.join().map_err(|_| OpenError::Thread("it ended in a panic".to_owned()));
+        // Without the writer nobody rotates any more, which ends the checkpointer.
+        let end = stopped.map(|writer| (writer.journal, writer.totals));
+        self.checkpointer.join();
+        let (journal, totals) = end?;
         self.index.close()?;
-        if let Some(why) = writer.journal.poisoned() {
+        if let Some(why) = journal.poisoned() {
             return Err(OpenError::Poisoned(why.to_owned()));
         }
-        self.mark_clean(&writer.journal, writer.totals)
+        self.mark_clean(&journal, totals)
     }
 
     fn mark_clean(&self, journal: &Journal, totals: Totals) -> Result<(), OpenError> {
@@ -138,7 +189,11 @@ impl Drop for Meta {
     }
 }
 
-type Opened = (Arc<dyn Index>, Journal, Totals);
+struct Opened {
+    index: Arc<dyn Index>,
+    journal: Journal,
+    totals: Totals,
+}
 
 /// Goes on where a clean stop left off, if there was one and everything agrees with it.
 fn open_clean(
@@ -163,7 +218,14 @@ fn open_clean(
         index.close()?;
         return Ok(None);
     }
-    Ok(Some((Arc::new(index), journal, marker.totals)))
+    Ok(Some(Opened { index: Arc::new(index), journal, totals: marker.totals }))
+}
+
+/// Makes the index anew.
+fn recovered(disk: &dyn Disk, kind: &IndexKind, durable: u64) -> Result<Opened, OpenError> {
+    let index = empty_index(kind)?;
+    let Recovered { journal, totals, .. } = recover(disk, index.as_ref(), durable)?;
+    Ok(Opened { index, journal, totals })
 }
 
 fn empty_index(kind: &IndexKind) -> Result<Arc<dyn Index>, OpenError> {

@@ -18,6 +18,17 @@ pub struct Totals {
 }
 
 impl Totals {
+    /// Counts all that an index has.
+    pub(super) fn of(view: View<'_>) -> Result<Self, IndexError> {
+        let mut totals = Self::default();
+        view.blobs(|_, row| {
+            totals.blobs += 1;
+            totals.blob_bytes += row.size;
+        })?;
+        view.uploads(|_, _| totals.uploads += 1)?;
+        Ok(totals)
+    }
+
     /// Counts what `facts` are about to change in the index that `view` looks at.
     pub(super) fn count(&mut self, view: View<'_>, facts: &[Fact]) -> Result<(), IndexError> {
         for fact in facts {

@@ -136,15 +136,28 @@ impl<'a> View<'a> {
     }
 
     /// Visits every upload session.
-    pub fn uploads(&self, mut visit: impl FnMut(UploadId, UploadRow)) -> Result<(), IndexError> {
+    pub fn uploads(&self, visit: impl FnMut(UploadId, UploadRow)) -> Result<(), IndexError> {
+        self.each(Tree::Uploads, visit)
+    }
+
+    /// Visits all content in the store.
+    pub fn blobs(&self, visit: impl FnMut(ContentDigest, BlobRow)) -> Result<(), IndexError> {
+        self.each(Tree::Blobs, visit)
+    }
+
+    /// Visits all rows of a tree whose keys have one part.
+    fn each<K, R>(&self, tree: Tree, mut visit: impl FnMut(K, R)) -> Result<(), IndexError>
+    where
+        K: std::str::FromStr<Err: std::fmt::Display>,
+        R: DeserializeOwned,
+    {
         let mut failed = None;
-        self.index.scan(Tree::Uploads, &[], None, &mut |key, value| {
-            let id = text_of::<UploadId>(Tree::Uploads, key);
-            match id.and_then(|id| Ok((id, parse(Tree::Uploads, value)?))) {
-                Ok((id, row)) => visit(id, row),
+        self.index.scan(tree, &[], None, &mut |key, value| {
+            match text_of::<K>(tree, key).and_then(|key| Ok((key, parse(tree, value)?))) {
+                Ok((key, row)) => visit(key, row),
                 Err(error) => failed = Some(error),
             }
-            ControlFlow::Continue(())
+            if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
         failed.map_or(Ok(()), Err)
     }

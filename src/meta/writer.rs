@@ -1,9 +1,12 @@
 //! The one writer: decide, journal, apply; then one sync for all who wait.
 
-use std::sync::mpsc::Receiver;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::disk::Disk;
+use crate::meta::checkpointer::Begin;
 use crate::meta::command::Command;
 use crate::meta::decide::{DecideError, Decision, decide};
 use crate::meta::error::MetaError;
@@ -13,7 +16,7 @@ use crate::meta::journal::{Journal, JournalError};
 use crate::meta::totals::Totals;
 use crate::meta::view::View;
 
-/// The most commands that share one sync, so that the first of them doesn't wait for too many others.
+/// The most commands before one sync, so that the first of them doesn't wait for too many others.
 const BATCH_MAX: usize = 256;
 
 /// Called with a command's end.
@@ -22,6 +25,8 @@ pub type Answer = Box<dyn FnOnce(Result<(), MetaError>) + Send>;
 /// What is sent to the writer.
 pub(super) enum Message {
     Command(Box<Command>, Answer),
+    /// Answer when everything before this is durable.
+    Barrier(Answer),
     Stop,
 }
 
@@ -38,6 +43,19 @@ pub(super) struct Writer {
     pub(super) index: Arc<dyn Index>,
     pub(super) totals: Totals,
     pub(super) shared: Arc<Shared>,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) rotation: Rotation,
+}
+
+/// When the journal goes on in a new file.
+pub(super) struct Rotation {
+    /// The least length in bytes of a file before that.
+    pub(super) min_bytes: u64,
+    /// The newest checkpoint's length in bytes: writing the next one should cost no more than the journal
+    /// did.
+    pub(super) checkpoint_length: Arc<AtomicU64>,
+    /// Who takes a checkpoint then.
+    pub(super) rotated: Sender<Begin>,
 }
 
 impl Writer {
@@ -56,6 +74,7 @@ impl Writer {
         let mut waiting: Vec<(Answer, Result<(), MetaError>)> = Vec::new();
         let mut next = Some(first);
         let mut stop = false;
+        let mut taken = 1;
         while let Some(message) = next.take() {
             match message {
                 Message::Command(command, answer) => {
@@ -67,13 +86,16 @@ impl Writer {
                         waiting.push((answer, done));
                     }
                 }
+                Message::Barrier(answer) => waiting.push((answer, Ok(()))),
                 Message::Stop => stop = true,
             }
-            if !stop && waiting.len() < BATCH_MAX {
+            if !stop && taken < BATCH_MAX {
                 next = messages.try_recv().ok();
+                taken += 1;
             }
         }
         self.answer(&mut waiting);
+        self.rotate_if_long();
         // What rode along unsynced is part of a clean stop, too. A failure is noted in the journal itself.
         if stop && let Err(error) = self.journal.sync() {
             self.note(&error);
@@ -88,10 +110,27 @@ impl Writer {
             return;
         }
         let synced = self.journal.sync().map_err(|error| self.note(&error));
+        // Whoever has an answer sees what it did counted.
+        self.publish_totals();
         for (answer, done) in waiting.drain(..) {
             answer(synced.clone().and(done));
         }
-        self.publish_totals();
+    }
+
+    fn rotate_if_long(&mut self) {
+        let checkpoint_length = self.rotation.checkpoint_length.load(Ordering::SeqCst);
+        let long = self.journal.length() >= self.rotation.min_bytes.max(checkpoint_length);
+        if !long || self.journal.poisoned().is_some() {
+            return;
+        }
+        match self.journal.rotate(self.disk.as_ref()) {
+            // Without anybody who takes checkpoints, the files are merely more of them.
+            Ok(()) => drop(self.rotation.rotated.send((self.journal.head() + 1, self.journal.sum().clone()))),
+            Err(error) => {
+                log::warn!("the journal goes on in its old file: {error}");
+                self.note(&error);
+            }
+        }
     }
 
     fn publish_totals(&self) {

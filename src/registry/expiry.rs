@@ -18,7 +18,8 @@ pub(super) fn start(inner: &Arc<Inner>, gone: Receiver<()>) -> io::Result<()> {
     let pause = (inner.options.upload_idle_max / 8).clamp(PAUSE_MIN, PAUSE_MAX);
     let registry = Arc::downgrade(inner);
     let looking = move || {
-        while step(&registry) && gone.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {}
+        // Nothing is idle at once, and a registry that goes again right away shall not find itself held here.
+        while gone.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) && step(&registry) {}
     };
     std::thread::Builder::new().name("pulk-expiry".to_owned()).spawn(looking)?;
     Ok(())

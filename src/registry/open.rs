@@ -9,7 +9,7 @@ use crate::blobs::{BLOBS_FOLDER, BlobError, BlobStore, UPLOADS_FOLDER};
 use crate::disk::{
     DirectoryLock, Disk, DiskError, LockError, MemoryDisk, MeteredDisk, RealDisk, same_filesystem,
 };
-use crate::meta::{Command, IndexError, IndexKind, Meta, OpenError as MetaOpenError};
+use crate::meta::{Command, IndexError, IndexKind, Meta, MetaOptions, OpenError as MetaOpenError};
 use crate::registry::door::Door;
 use crate::registry::expiry;
 use crate::registry::format;
@@ -61,16 +61,18 @@ impl Registry {
     /// stop.
     pub fn open(options: RegistryOptions) -> Result<Self, OpenError> {
         let opened = match &options.storage {
-            Storage::Memory => {
-                Opened { disk: Arc::new(MemoryDisk::new()), lock: None, index: IndexKind::Map }
-            }
+            Storage::Memory => Opened {
+                disk: Arc::new(MemoryDisk::new()),
+                lock: None,
+                meta: MetaOptions::new(IndexKind::Map),
+            },
             Storage::Folder(folder) => open_folder(folder)?,
         };
-        Self::open_on(opened, options)
+        Self::open_on(options, opened)
     }
 
-    /// Opens a registry on a disk that is its own.
-    pub(super) fn open_on(opened: Opened, options: RegistryOptions) -> Result<Self, OpenError> {
+    /// Opens a registry on a disk.
+    pub(super) fn open_on(options: RegistryOptions, opened: Opened) -> Result<Self, OpenError> {
         if !format::check(opened.disk.as_ref())? {
             format::write(opened.disk.as_ref())?;
         }
@@ -83,7 +85,7 @@ impl Registry {
         {
             return Err(OpenError::Filesystems);
         }
-        let meta = Meta::open(disk, opened.index)?;
+        let meta = Meta::open(disk, opened.meta)?;
         let sessions = take_up_sessions(&meta, &blobs)?;
         let (alive, gone) = channel();
         let inner = Arc::new(Inner {
@@ -115,7 +117,7 @@ impl Inner {
         for session in self.sessions.all(Session::is_live) {
             let made_durable = session.with_upload(&self.blobs, |upload| {
                 let file = upload.file(&self.blobs, &session.name())?;
-                if upload.make_durable(file.as_ref(), 1)? {
+                if upload.make_durable(&self.blobs, file.as_ref(), 1)? {
                     let (id, row) = (session.id(), session.row(upload));
                     self.meta.submit(Command::AdvanceUpload { id, row }, Box::new(drop));
                 }
@@ -130,17 +132,17 @@ impl Inner {
     }
 }
 
-/// Where a registry is opened.
+/// What a registry is kept in.
 pub(super) struct Opened {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) lock: Option<DirectoryLock>,
-    pub(super) index: IndexKind,
+    pub(super) meta: MetaOptions,
 }
 
 fn open_folder(folder: &Path) -> Result<Opened, OpenError> {
     let disk = Arc::new(RealDisk::open_or_create(folder)?);
     let lock = DirectoryLock::take(folder)?;
-    Ok(Opened { disk, lock: Some(lock), index: IndexKind::Sled(folder.to_owned()) })
+    Ok(Opened { disk, lock: Some(lock), meta: MetaOptions::new(IndexKind::Sled(folder.to_owned())) })
 }
 
 /// Makes a session of each upload of earlier runs that can go on, and removes the files of all others.

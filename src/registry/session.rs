@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use event_listener::{Event, listener};
-use smol::lock::{Mutex as TurnMutex, MutexGuard as TurnGuard};
+use smol::lock::{Mutex as TurnMutex, MutexGuardArc as TurnGuard};
 
 use crate::blobs::{BlobError, BlobStore, Upload};
 use crate::meta::UploadRow;
@@ -25,7 +25,7 @@ pub(super) struct Session {
     /// How many bytes have come, to be read without waiting for anybody.
     offset: AtomicU64,
     used: Mutex<Instant>,
-    turn: TurnMutex<()>,
+    turn: Arc<TurnMutex<()>>,
     claims: AtomicU64,
     claimed: Event,
 }
@@ -40,14 +40,21 @@ enum Progress {
     Ended,
 }
 
-/// The right to go on with a session, until another request claims it.
-pub(super) struct Turn<'a> {
-    session: &'a Session,
+/// The right to go on with a session, until another request claims it. A clone goes with each piece of work
+/// on the disk, which may outlast a request that is given up: the next one's turn comes when all of them are
+/// done.
+#[derive(Clone)]
+pub(super) struct Turn {
+    session: Arc<Session>,
     claim: u64,
-    _guard: TurnGuard<'a, ()>,
+    _guard: Arc<TurnGuard<()>>,
 }
 
-impl Turn<'_> {
+impl Turn {
+    pub(super) fn session(&self) -> &Session {
+        &self.session
+    }
+
     /// Returns when another request claims the session.
     pub(super) async fn lost(&self) {
         loop {
@@ -69,7 +76,7 @@ impl Session {
             progress: Mutex::new(progress),
             offset: AtomicU64::new(row.offset),
             used: Mutex::new(Instant::now()),
-            turn: TurnMutex::new(()),
+            turn: Arc::default(),
             claims: AtomicU64::new(0),
             claimed: Event::new(),
         }
@@ -100,12 +107,12 @@ impl Session {
     }
 
     /// Takes the session over from whoever goes on with it.
-    pub(super) async fn claim(&self) -> Turn<'_> {
+    pub(super) async fn claim(self: &Arc<Self>) -> Turn {
         let claim = self.claims.fetch_add(1, Ordering::SeqCst) + 1;
         self.claimed.notify(usize::MAX);
-        let guard = self.turn.lock().await;
+        let guard = self.turn.lock_arc().await;
         self.touch();
-        Turn { session: self, claim, _guard: guard }
+        Turn { session: Arc::clone(self), claim, _guard: Arc::new(guard) }
     }
 
     /// Notes that somebody is there.
@@ -139,6 +146,9 @@ impl Session {
         let done = work(upload);
         self.offset.store(upload.offset(), Ordering::SeqCst);
         self.touch();
+        if upload.is_lost() {
+            *progress = Progress::Ended;
+        }
         done
     }
 
@@ -156,6 +166,11 @@ impl Session {
     /// Tells whether bytes may have come that the index knows nothing of.
     pub(super) fn is_live(&self) -> bool {
         matches!(&*self.progress(), Progress::Live(_))
+    }
+
+    /// Tells whether nobody can go on with it any more.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(&*self.progress(), Progress::Ended)
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {

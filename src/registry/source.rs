@@ -46,8 +46,12 @@ impl<B: AsyncBufRead + Unpin + Send> Source<B> {
             self.ended = true;
             return Err(error);
         }
+        if self.limit == 0 {
+            // Not the end of the body: `has_more` asks whether it goes on.
+            return Ok(None);
+        }
         // INVARIANT: a client that sends nothing holds no buffer.
-        if self.ended || self.limit == 0 || self.body.fill_buf().await?.is_empty() {
+        if self.ended || self.body.fill_buf().await?.is_empty() {
             self.ended = true;
             return Ok(None);
         }

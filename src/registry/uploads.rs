@@ -1,16 +1,19 @@
 //! Pushing blobs: uploads in one or many requests (the specification's "Pushing Blobs").
 
+use std::future::Future;
+use std::io;
 use std::sync::Arc;
 
 use smol::future::{or, zip};
 use smol::io::AsyncBufRead;
 
+use crate::blobs::DurableBlob;
 use crate::meta::{Command, UploadRow};
-use crate::registry::Registry;
 use crate::registry::error::RegistryError;
 use crate::registry::session::{Session, Turn};
 use crate::registry::source::{Piece, Source};
 use crate::registry::types::{Chunk, UploadId};
+use crate::registry::{Inner, Registry};
 use crate::spec::{Algorithm, ContentDigest, Digest, DigestError, RepoName};
 
 impl Registry {
@@ -49,12 +52,13 @@ impl Registry {
     ) -> Result<u64, RegistryError> {
         let session = self.inner.sessions.find(repo, id)?;
         let turn = session.claim().await;
-        self.receive(&session, &turn, chunk).await?;
+        self.receive(&turn, chunk).await?;
         Ok(session.offset())
     }
 
     /// Ends an upload, after a last chunk that may be empty: its content is then a blob of the repository,
-    /// and durable. With another digest than `digest` the upload is over and nothing of it is kept.
+    /// and durable. With another digest than `digest`, or when it cannot be made durable, the upload is over
+    /// and nothing of it is kept.
     pub async fn finish_upload<B: AsyncBufRead + Unpin + Send>(
         &self,
         repo: &RepoName,
@@ -65,29 +69,15 @@ impl Registry {
         let content = supported(digest)?;
         let session = self.inner.sessions.find(repo, id)?;
         let turn = session.claim().await;
-        self.receive(&session, &turn, chunk).await?;
+        self.receive(&turn, chunk).await?;
 
-        let (store, committing, target) = (self.inner.blobs.clone(), Arc::clone(&session), repo.clone());
-        let linked = self
-            .store_then_command(move || {
-                let blob = committing
-                    .with_upload(&store, |upload| Ok(store.commit(&committing.name(), upload, content)?))?;
-                committing.end();
-                Ok(Command::Link { repo: target, blob, upload: committing.id() })
-            })
-            .await;
-        match linked {
-            Ok(()) => {
-                self.inner.sessions.remove(id);
-                Ok(content)
-            }
-            Err(error) => {
-                if matches!(error, RegistryError::DigestMismatch { .. }) {
-                    self.inner.discard(&session);
-                }
-                Err(error)
-            }
-        }
+        let (inner, repo) = (Arc::clone(&self.inner), repo.clone());
+        self.store_then_command(move || {
+            let blob = inner.commit(turn.session(), content)?;
+            Ok(Command::Link { repo, blob, upload: id })
+        })
+        .await?;
+        Ok(content)
     }
 
     /// Ends an upload that shall bring nothing.
@@ -103,23 +93,23 @@ impl Registry {
 
     async fn receive<B: AsyncBufRead + Unpin + Send>(
         &self,
-        session: &Arc<Session>,
-        turn: &Turn<'_>,
+        turn: &Turn,
         chunk: Chunk<B>,
     ) -> Result<(), RegistryError> {
+        let session = turn.session();
         let begins = session.offset();
         let said = expected_length(&chunk, begins)?;
         let mut source = Source::new(chunk.body, said.unwrap_or(u64::MAX));
-        let mut next = self.next_piece(&mut source, turn).await?;
+        let mut next = unless_lost(turn, source.next(&self.inner.pool)).await?;
         while let Some(piece) = next {
             let coming = said.map_or(0, |said| (begins + said).saturating_sub(session.offset()));
-            let (written, following) =
-                zip(self.write(session, piece, coming), self.next_piece(&mut source, turn)).await;
+            let following = unless_lost(turn, source.next(&self.inner.pool));
+            let (written, following) = zip(self.write(turn, piece, coming), following).await;
             written?;
             next = following?;
         }
         let got = session.offset() - begins;
-        let more = said.is_some() && source.has_more().await.map_err(body_broken)?;
+        let more = said.is_some() && unless_lost(turn, source.has_more()).await?;
         match said {
             Some(said) if got != said => Err(RegistryError::SizeInvalid { said, got }),
             Some(said) if more => Err(RegistryError::SizeInvalid { said, got: said + 1 }),
@@ -127,38 +117,59 @@ impl Registry {
         }
     }
 
-    async fn next_piece<B: AsyncBufRead + Unpin + Send>(
-        &self,
-        source: &mut Source<B>,
-        turn: &Turn<'_>,
-    ) -> Result<Option<Piece>, RegistryError> {
-        let next = async { source.next(&self.inner.pool).await.map_err(body_broken) };
-        let lost = async {
-            turn.lost().await;
-            Err(RegistryError::UploadTakenOver)
-        };
-        or(next, lost).await
+    async fn write(&self, turn: &Turn, piece: Piece, coming: u64) -> Result<(), RegistryError> {
+        let (inner, turn) = (Arc::clone(&self.inner), turn.clone());
+        self.inner.door.write(move || inner.write(turn.session(), piece.bytes(), coming)).await
+    }
+}
+
+impl Inner {
+    fn write(&self, session: &Session, bytes: &[u8], coming: u64) -> Result<(), RegistryError> {
+        let written = session.with_upload(&self.blobs, |upload| {
+            let file = upload.file(&self.blobs, &session.name())?;
+            upload.reserve(file.as_ref(), coming)?;
+            upload.append(file.as_ref(), bytes)?;
+            let step = self.options.upload_durable_step_bytes;
+            if upload.make_durable(&self.blobs, file.as_ref(), step)? {
+                let (id, row) = (session.id(), session.row(upload));
+                // Nobody waits for it: what it says was durable before it is said.
+                self.meta.submit(Command::AdvanceUpload { id, row }, Box::new(drop));
+            }
+            Ok(())
+        });
+        if session.has_ended() {
+            self.discard(session);
+        }
+        written
     }
 
-    async fn write(&self, session: &Arc<Session>, piece: Piece, coming: u64) -> Result<(), RegistryError> {
-        let (inner, session) = (Arc::clone(&self.inner), Arc::clone(session));
-        self.inner
-            .door
-            .write(move || {
-                session.with_upload(&inner.blobs, |upload| {
-                    let file = upload.file(&inner.blobs, &session.name())?;
-                    upload.reserve(file.as_ref(), coming)?;
-                    upload.append(file.as_ref(), piece.bytes())?;
-                    if upload.make_durable(file.as_ref(), inner.options.upload_durable_step_bytes)? {
-                        let (id, row) = (session.id(), session.row(upload));
-                        // Nobody waits for it: what it says was durable before it is said.
-                        inner.meta.submit(Command::AdvanceUpload { id, row }, Box::new(drop));
-                    }
-                    Ok(())
-                })
-            })
-            .await
+    /// Stores what an upload brought, and ends the session, unless that failed in a way that leaves the
+    /// upload as it was.
+    fn commit(&self, session: &Session, digest: ContentDigest) -> Result<DurableBlob, RegistryError> {
+        let store = &self.blobs;
+        let stored =
+            session.with_upload(store, |upload| Ok(store.commit(&session.name(), upload, digest)?));
+        match &stored {
+            Ok(_) => {
+                session.end();
+                self.sessions.remove(session.id());
+            }
+            Err(RegistryError::DigestMismatch { .. }) => self.discard(session),
+            Err(_) if session.has_ended() => self.discard(session),
+            Err(_) => {}
+        }
+        stored
     }
+}
+
+/// Reads from a body until another request takes the session over.
+async fn unless_lost<T>(turn: &Turn, read: impl Future<Output = io::Result<T>>) -> Result<T, RegistryError> {
+    let read = async { read.await.map_err(body_broken) };
+    let lost = async {
+        turn.lost().await;
+        Err(RegistryError::UploadTakenOver)
+    };
+    or(read, lost).await
 }
 
 /// Returns how long a chunk must be, if anything says so.
@@ -179,6 +190,6 @@ pub(super) fn supported(digest: &Digest) -> Result<ContentDigest, RegistryError>
     Ok(digest.content().ok_or_else(unsupported)?)
 }
 
-pub(super) fn body_broken(error: std::io::Error) -> RegistryError {
+pub(super) fn body_broken(error: io::Error) -> RegistryError {
     RegistryError::BodyBroken(Arc::new(error))
 }

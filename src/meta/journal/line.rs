@@ -31,9 +31,27 @@ impl Sum {
     }
 
     fn of(bytes: &[u8]) -> Self {
-        let mut hex = blake3::hash(bytes).to_hex().to_string();
+        Self::from_hash(blake3::hash(bytes))
+    }
+
+    fn from_hash(hash: blake3::Hash) -> Self {
+        let mut hex = hash.to_hex().to_string();
         hex.truncate(SUM_LENGTH_CHARS);
         Self(hex)
+    }
+}
+
+/// Adds up the sums of many lines to one.
+#[derive(Debug, Default)]
+pub(in crate::meta) struct SumOfSums(blake3::Hasher);
+
+impl SumOfSums {
+    pub(in crate::meta) fn add(&mut self, sum: &Sum) {
+        self.0.update(sum.0.as_bytes());
+    }
+
+    pub(in crate::meta) fn finish(&self) -> Sum {
+        Sum::from_hash(self.0.finalize())
     }
 }
 
@@ -94,16 +112,23 @@ pub(in crate::meta) fn encode<T: Serialize>(body: &T) -> Result<(Vec<u8>, Sum), 
     Ok((line, sum))
 }
 
+/// Returns the sum of a line that is as it was written; the line comes without its line feed.
+pub(in crate::meta) fn check_sum(line: &[u8]) -> Option<Sum> {
+    split(line).and_then(|(body, sum)| verified(body, sum).ok())
+}
+
 /// Reads a line, which comes without its line feed.
 pub(in crate::meta) fn decode<T: for<'a> Deserialize<'a>>(line: &[u8]) -> Result<(T, Sum), LineError> {
     let (body, sum) = split(line).ok_or(LineError::NoSum)?;
-    let actual = Sum::of(body);
-    if actual.0.as_bytes() != sum {
-        return Err(LineError::WrongSum);
-    }
+    let actual = verified(body, sum)?;
     let whole = [body, b"}"].concat();
     let read = serde_json::from_slice(&whole).map_err(|error| LineError::Unreadable(error.to_string()))?;
     Ok((read, actual))
+}
+
+fn verified(body: &[u8], sum: &[u8]) -> Result<Sum, LineError> {
+    let actual = Sum::of(body);
+    if actual.0.as_bytes() == sum { Ok(actual) } else { Err(LineError::WrongSum) }
 }
 
 fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {

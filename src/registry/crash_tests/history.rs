@@ -8,7 +8,7 @@ use super::client::{Key, Op, Upload};
 use super::content::blobs;
 use super::model::{Record, Seen, began, ended};
 use crate::disk::simulated::{Medium, SimulatedDisk, Step};
-use crate::meta::IndexKind;
+use crate::meta::{IndexKind, MetaOptions};
 use crate::registry::open::{OpenError, Opened};
 use crate::registry::{Registry, RegistryError, RegistryOptions, Storage};
 
@@ -47,9 +47,14 @@ const SLOTS: usize = 4;
 
 /// Opens a registry on a simulated disk.
 pub(super) fn open(disk: &SimulatedDisk, index: IndexKind) -> Result<Registry, OpenError> {
+    let meta = MetaOptions {
+        journal_min_bytes: super::JOURNAL_MIN_BYTES,
+        history_max_bytes: super::HISTORY_MAX_BYTES,
+        ..MetaOptions::new(index)
+    };
     let mut options = RegistryOptions::new(Storage::Memory);
     options.upload_durable_step_bytes = super::DURABLE_STEP_BYTES;
-    Registry::open_on(Opened { disk: Arc::new(disk.clone()), lock: None, index }, options)
+    Registry::open_on(options, Opened { disk: Arc::new(disk.clone()), lock: None, meta })
 }
 
 /// Returns a medium on which a registry was opened once and closed.

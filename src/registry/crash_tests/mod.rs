@@ -32,6 +32,12 @@ const TAGS: [&str; 3] = ["v1", "v2", "v3"];
 /// Uploads are made durable more often than usual, so that few bytes do.
 const DURABLE_STEP_BYTES: u64 = 4096;
 
+/// The journal goes on in a new file, and a checkpoint is taken, more often than usual.
+const JOURNAL_MIN_BYTES: u64 = 3000;
+
+/// Less of the journal is kept than usual.
+const HISTORY_MAX_BYTES: u64 = 5000;
+
 /// How many states are tried unless the environment says otherwise.
 const STATES_DEFAULT: u64 = 4000;
 

@@ -1,0 +1,264 @@
+//! A disk for tests that fails where it is told to, dies after so many operations, and holds syncs back.
+
+use std::os::fd::BorrowedFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+use super::{Disk, DiskError, DiskFile, Entry, SyncSite};
+
+/// Longer than anything a test waits for: who waits so long fails instead of hanging.
+const WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// An operation that changes something, or makes it durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operation {
+    Create,
+    Write,
+    Sync,
+    Truncate,
+    Reserve,
+    Rename,
+    Remove,
+    CreateFolder,
+    SyncFolder,
+}
+
+/// One failure to come: of an operation on a path that begins like this.
+#[derive(Debug)]
+struct Fault {
+    operation: Operation,
+    path: PathBuf,
+    /// How many of them succeed before.
+    skip: u64,
+    errno: Errno,
+    /// How many bytes of a write get through all the same.
+    written: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    faults: Vec<Fault>,
+    done: Vec<(Operation, PathBuf)>,
+    /// After so many operations every other one fails.
+    dies_after: Option<usize>,
+    holds: Option<PathBuf>,
+    held: usize,
+}
+
+/// What goes wrong on a [`FaultyDisk`], to be set while it is in use.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl Faults {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// Lets the next such operation fail.
+    pub(crate) fn fail(&self, operation: Operation, path: &str, errno: Errno) {
+        self.fail_later(operation, path, 0, errno);
+    }
+
+    /// Lets such an operation fail after `skip` that succeed.
+    pub(crate) fn fail_later(&self, operation: Operation, path: &str, skip: u64, errno: Errno) {
+        self.state().faults.push(Fault { operation, path: path.into(), skip, errno, written: 0 });
+    }
+
+    /// Lets the next write fail after `written` of its bytes.
+    pub(crate) fn cut_write_short(&self, path: &str, written: usize, errno: Errno) {
+        let operation = Operation::Write;
+        self.state().faults.push(Fault { operation, path: path.into(), skip: 0, errno, written });
+    }
+
+    /// Lets every operation fail after `count` from now on.
+    pub(crate) fn die_after(&self, count: usize) {
+        let mut state = self.state();
+        state.dies_after = Some(state.done.len() + count);
+    }
+
+    /// Returns what was done so far.
+    pub(crate) fn done(&self) -> Vec<(Operation, PathBuf)> {
+        self.state().done.clone()
+    }
+
+    /// Counts what was done so far.
+    pub(crate) fn count(&self, operation: Operation, path: &str) -> usize {
+        let done = self.done();
+        done.iter().filter(|(other, at)| *other == operation && at.starts_with(path)).count()
+    }
+
+    /// Holds syncs of files at such a path back, until they are let go.
+    pub(crate) fn hold_syncs(&self, path: &str) {
+        self.state().holds = Some(path.into());
+    }
+
+    /// Returns once a sync is being held back.
+    pub(crate) fn wait_until_held(&self) {
+        let state = self.state();
+        let (state, waited) =
+            self.changed.wait_timeout_while(state, WAIT_MAX, |state| state.held == 0).unwrap();
+        drop(state);
+        assert!(!waited.timed_out(), "no sync came");
+    }
+
+    /// Lets all syncs go.
+    pub(crate) fn let_go(&self) {
+        self.state().holds = None;
+        self.changed.notify_all();
+    }
+
+    /// Notes an operation. With an error comes how many bytes of it get through.
+    fn pass(&self, operation: Operation, path: &Path) -> Result<(), (Errno, usize)> {
+        let mut state = self.state();
+        if state.dies_after.is_some_and(|count| state.done.len() >= count) {
+            return Err((Errno::IO, 0));
+        }
+        state.done.push((operation, path.to_owned()));
+        let meant = |fault: &Fault| fault.operation == operation && path.starts_with(&fault.path);
+        if let Some(at) = state.faults.iter().position(meant) {
+            if state.faults[at].skip == 0 {
+                let fault = state.faults.remove(at);
+                return Err((fault.errno, fault.written));
+            }
+            state.faults[at].skip -= 1;
+        }
+        if operation == Operation::Sync {
+            let held = |state: &mut State| state.holds.as_ref().is_some_and(|holds| path.starts_with(holds));
+            state.held += 1;
+            self.changed.notify_all();
+            state = self.changed.wait_timeout_while(state, WAIT_MAX, held).unwrap().0;
+            state.held -= 1;
+        }
+        Ok(())
+    }
+}
+
+/// A disk that fails where it is told to.
+pub(crate) struct FaultyDisk {
+    disk: Arc<dyn Disk>,
+    faults: Arc<Faults>,
+}
+
+impl FaultyDisk {
+    /// Wraps a disk that does not fail.
+    pub(crate) fn new(disk: Arc<dyn Disk>) -> Self {
+        Self { disk, faults: Arc::default() }
+    }
+
+    /// Returns what to set its failures by.
+    pub(crate) fn faults(&self) -> Arc<Faults> {
+        Arc::clone(&self.faults)
+    }
+
+    fn pass(&self, operation: Operation, path: &Path) -> Result<(), DiskError> {
+        self.faults.pass(operation, path).map_err(|(errno, _)| DiskError::new("test", path, errno))
+    }
+
+    fn faulty(&self, path: &Path, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
+        Arc::new(FaultyFile { path: path.to_owned(), file, faults: self.faults() })
+    }
+}
+
+impl Disk for FaultyDisk {
+    fn create(&self, path: &Path) -> Result<Arc<dyn DiskFile>, DiskError> {
+        self.pass(Operation::Create, path)?;
+        self.disk.create(path).map(|file| self.faulty(path, file))
+    }
+
+    fn open(&self, path: &Path) -> Result<Arc<dyn DiskFile>, DiskError> {
+        self.disk.open(path).map(|file| self.faulty(path, file))
+    }
+
+    fn open_writable(&self, path: &Path) -> Result<Arc<dyn DiskFile>, DiskError> {
+        self.disk.open_writable(path).map(|file| self.faulty(path, file))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
+        self.pass(Operation::Rename, to)?;
+        self.disk.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), DiskError> {
+        self.pass(Operation::Remove, path)?;
+        self.disk.remove(path)
+    }
+
+    fn create_folder(&self, path: &Path) -> Result<(), DiskError> {
+        self.pass(Operation::CreateFolder, path)?;
+        self.disk.create_folder(path)
+    }
+
+    fn sync_folder_at(&self, path: &Path, site: SyncSite) -> Result<(), DiskError> {
+        self.pass(Operation::SyncFolder, path)?;
+        self.disk.sync_folder_at(path, site)
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<Entry>, DiskError> {
+        self.disk.list(path)
+    }
+
+    fn free_bytes(&self) -> Result<Option<u64>, DiskError> {
+        self.disk.free_bytes()
+    }
+}
+
+#[derive(Debug)]
+struct FaultyFile {
+    path: PathBuf,
+    file: Arc<dyn DiskFile>,
+    faults: Arc<Faults>,
+}
+
+impl FaultyFile {
+    fn pass(&self, operation: Operation) -> Result<(), DiskError> {
+        let passed = self.faults.pass(operation, &self.path);
+        passed.map_err(|(errno, _)| DiskError::new("test", &self.path, errno))
+    }
+}
+
+impl DiskFile for FaultyFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, DiskError> {
+        self.file.read_at(buffer, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), DiskError> {
+        let Err((errno, written)) = self.faults.pass(Operation::Write, &self.path) else {
+            return self.file.write_at(bytes, offset);
+        };
+        self.file.write_at(&bytes[..written.min(bytes.len())], offset)?;
+        Err(DiskError::new("test", &self.path, errno))
+    }
+
+    fn sync_at(&self, site: SyncSite) -> Result<(), DiskError> {
+        self.pass(Operation::Sync)?;
+        self.file.sync_at(site)
+    }
+
+    fn truncate(&self, length: u64) -> Result<(), DiskError> {
+        self.pass(Operation::Truncate)?;
+        self.file.truncate(length)
+    }
+
+    fn length(&self) -> Result<u64, DiskError> {
+        self.file.length()
+    }
+
+    fn reserve(&self, offset: u64, length: u64) -> Result<(), DiskError> {
+        self.pass(Operation::Reserve)?;
+        self.file.reserve(offset, length)
+    }
+
+    fn start_write_back(&self, offset: u64, length: u64) {
+        self.file.start_write_back(offset, length);
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.file.descriptor()
+    }
+}

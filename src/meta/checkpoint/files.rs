@@ -1,0 +1,79 @@
+//! Where checkpoints lie.
+
+use std::path::{Path, PathBuf};
+
+use crate::disk::{Disk, DiskError};
+
+/// The folder of the checkpoints.
+pub(in crate::meta) const CHECKPOINT_FOLDER: &str = "checkpoint";
+
+/// How many checkpoints are kept: should the newest be damaged, there is another.
+pub(in crate::meta) const CHECKPOINTS_KEPT: usize = 2;
+
+const FINISHED: &str = "checkpoint";
+const UNFINISHED: &str = "new";
+const DAMAGED: &str = "damaged";
+
+/// A finished checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::meta) struct CheckpointFile {
+    /// The first transaction that is to be replayed over it, which names it.
+    pub(in crate::meta) begin: u64,
+    /// Its length in bytes.
+    pub(in crate::meta) length: u64,
+}
+
+impl CheckpointFile {
+    pub(in crate::meta) fn path(&self) -> PathBuf {
+        path(self.begin, FINISHED)
+    }
+}
+
+pub(super) fn finished_path(begin: u64) -> PathBuf {
+    path(begin, FINISHED)
+}
+
+pub(super) fn unfinished_path(begin: u64) -> PathBuf {
+    path(begin, UNFINISHED)
+}
+
+fn path(begin: u64, ending: &str) -> PathBuf {
+    Path::new(CHECKPOINT_FOLDER).join(format!("{begin:012}.{ending}"))
+}
+
+/// Lists the finished checkpoints, the newest first, and removes what was left unfinished.
+pub(in crate::meta) fn list(disk: &dyn Disk) -> Result<Vec<CheckpointFile>, DiskError> {
+    let mut found = Vec::new();
+    for entry in disk.list(Path::new(CHECKPOINT_FOLDER))? {
+        match entry.name.split_once('.') {
+            Some((begin, FINISHED)) => {
+                if let Ok(begin) = begin.parse() {
+                    found.push(CheckpointFile { begin, length: entry.length });
+                }
+            }
+            Some((_, UNFINISHED)) => disk.remove(&Path::new(CHECKPOINT_FOLDER).join(&entry.name))?,
+            _ => {}
+        }
+    }
+    found.sort_unstable_by_key(|file| std::cmp::Reverse(file.begin));
+    Ok(found)
+}
+
+/// Removes all but the newest checkpoints. Should a crash bring one back, it is still intact.
+pub(in crate::meta) fn forget_older(
+    disk: &dyn Disk,
+    newest_first: &[CheckpointFile],
+) -> Result<(), DiskError> {
+    for file in newest_first.iter().skip(CHECKPOINTS_KEPT) {
+        disk.remove(&file.path())?;
+    }
+    Ok(())
+}
+
+/// Keeps a damaged checkpoint under another name, so that it is never tried again.
+pub(in crate::meta) fn set_aside(disk: &dyn Disk, file: &CheckpointFile) -> Result<PathBuf, DiskError> {
+    let aside = path(file.begin, DAMAGED);
+    disk.rename(&file.path(), &aside)?;
+    disk.sync_folder(Path::new(CHECKPOINT_FOLDER))?;
+    Ok(aside)
+}

@@ -1,0 +1,36 @@
+//! Reading a checkpoint.
+
+use crate::disk::DiskFile;
+use crate::meta::checkpoint::{FORMAT, Rows, Trailer};
+use crate::meta::error::OpenError;
+use crate::meta::fact::changes_of;
+use crate::meta::index::Index;
+use crate::meta::journal::{LineReader, RawLine, SumOfSums, check_sum, decode};
+
+/// Returns the trailer of a checkpoint if all of it is as it was written.
+pub(in crate::meta) fn verify(file: &dyn DiskFile) -> Result<Option<Trailer>, OpenError> {
+    let mut lines = LineReader::new(file);
+    let mut sums = SumOfSums::default();
+    let mut last: Option<RawLine> = None;
+    while let Some(line) = lines.next()? {
+        // The last line is the trailer; all before it are added up.
+        if let Some(before) = last.replace(line) {
+            let Some(sum) = check_sum(&before.bytes) else { return Ok(None) };
+            sums.add(&sum);
+        }
+    }
+    let trailer = last.filter(|line| line.ended).and_then(|line| decode::<Trailer>(&line.bytes).ok());
+    let whole = |trailer: &Trailer| trailer.checkpoint == FORMAT && trailer.lines == sums.finish();
+    Ok(trailer.map(|(trailer, _)| trailer).filter(whole))
+}
+
+/// Fills an empty index with a checkpoint's rows.
+pub(in crate::meta) fn load(file: &dyn DiskFile, index: &dyn Index) -> Result<(), OpenError> {
+    let mut lines = LineReader::new(file);
+    while let Some(line) = lines.next()? {
+        let Ok((rows, _)) = decode::<Rows>(&line.bytes) else { continue };
+        let changes = changes_of(&rows.facts).map_err(|error| OpenError::Damaged(error.to_string()))?;
+        index.load(&changes)?;
+    }
+    Ok(())
+}

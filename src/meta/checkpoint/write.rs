@@ -1,0 +1,148 @@
+//! Taking a checkpoint.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::disk::{Disk, DiskError, DiskFile};
+use crate::meta::checkpoint::files::{CHECKPOINT_FOLDER, finished_path, unfinished_path};
+use crate::meta::checkpoint::{FORMAT, Rows, Trailer};
+use crate::meta::fact::Fact;
+use crate::meta::index::{Index, IndexError};
+use crate::meta::journal::{Sum, SumOfSums, encode};
+use crate::meta::row_fact::fact_of;
+use crate::meta::tree::Tree;
+
+/// How many rows one step takes; others may read and write between steps.
+const STEP_ROWS_MAX: usize = 256;
+
+/// How long the rows of one step may be together; with one more they still fit into a line.
+const STEP_SIZE_MAX_BYTES: usize = 256 * 1024;
+
+/// How long a walk rests between its steps.
+const STEP_PAUSE: Duration = Duration::from_millis(1);
+
+const WRITE_SIZE_BYTES: usize = 256 * 1024;
+
+/// Why a walk did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::meta) enum WalkError {
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    #[error("rows could not be rendered: {0}")]
+    Render(#[from] serde_json::Error),
+    #[error("it was interrupted")]
+    Interrupted,
+}
+
+/// A checkpoint without its trailer.
+pub(in crate::meta) struct Draft<'a> {
+    disk: &'a dyn Disk,
+    file: Arc<dyn DiskFile>,
+    length: u64,
+    pending: Vec<u8>,
+    lines: SumOfSums,
+    rows: u64,
+    begin: u64,
+    prev: Sum,
+    /// The last transaction that the walk may have seen something of.
+    pub(in crate::meta) end: u64,
+}
+
+/// Writes all rows of the index to a new file. Transaction `begin` is the first of a journal file; `prev` is
+/// the sum of the line before it.
+pub(in crate::meta) fn walk<'a>(
+    disk: &'a dyn Disk,
+    index: &dyn Index,
+    (begin, prev): (u64, Sum),
+    interrupted: &AtomicBool,
+) -> Result<Draft<'a>, WalkError> {
+    let file = disk.create(&unfinished_path(begin))?;
+    let (pending, lines) = (Vec::new(), SumOfSums::default());
+    let mut draft = Draft { disk, file, length: 0, pending, lines, rows: 0, begin, prev, end: 0 };
+    for tree in Tree::ALL {
+        let mut after = None;
+        loop {
+            if interrupted.load(Ordering::SeqCst) {
+                return Err(WalkError::Interrupted);
+            }
+            let (facts, last) = step(index, tree, after.as_deref())?;
+            draft.push(facts)?;
+            match last {
+                Some(last) => after = Some(last),
+                None => break,
+            }
+            std::thread::sleep(STEP_PAUSE);
+        }
+    }
+    draft.end = index.applied()?;
+    Ok(draft)
+}
+
+type Step = (Vec<Fact>, Option<Vec<u8>>);
+
+/// Reads the next rows of a tree. The last key comes with them unless the tree ends there.
+fn step(index: &dyn Index, tree: Tree, after: Option<&[u8]>) -> Result<Step, IndexError> {
+    let mut facts = Vec::new();
+    let mut last = None;
+    let mut failed = None;
+    let (mut rows, mut size) = (0, 0);
+    index.scan(tree, &[], after, &mut |key, value| {
+        match fact_of(tree, key, value) {
+            Ok(fact) => facts.extend(fact),
+            Err(error) => failed = Some(error),
+        }
+        rows += 1;
+        size += key.len() + value.len();
+        if failed.is_none() && rows < STEP_ROWS_MAX && size < STEP_SIZE_MAX_BYTES {
+            return ControlFlow::Continue(());
+        }
+        last = Some(key.to_vec());
+        ControlFlow::Break(())
+    })?;
+    failed.map_or(Ok((facts, last)), Err)
+}
+
+impl Draft<'_> {
+    fn push(&mut self, facts: Vec<Fact>) -> Result<(), WalkError> {
+        if facts.is_empty() {
+            return Ok(());
+        }
+        self.rows += facts.len() as u64;
+        let (line, sum) = encode(&Rows { facts })?;
+        self.pending.extend_from_slice(&line);
+        self.lines.add(&sum);
+        if self.pending.len() >= WRITE_SIZE_BYTES { self.write() } else { Ok(()) }
+    }
+
+    fn write(&mut self) -> Result<(), WalkError> {
+        self.file.write_at(&self.pending, self.length)?;
+        self.file.start_write_back(self.length, self.pending.len() as u64);
+        self.length += self.pending.len() as u64;
+        self.pending.clear();
+        Ok(())
+    }
+
+    /// Completes the checkpoint and returns its length in bytes. The journal must be durable up to `end`.
+    pub(in crate::meta) fn seal(mut self) -> Result<u64, WalkError> {
+        let trailer = Trailer {
+            checkpoint: FORMAT,
+            begin: self.begin,
+            prev: self.prev.clone(),
+            end: self.end,
+            rows: self.rows,
+            lines: self.lines.finish(),
+        };
+        let (line, _) = encode(&trailer)?;
+        self.pending.extend_from_slice(&line);
+        self.write()?;
+        self.file.sync()?;
+        self.disk.rename(&unfinished_path(self.begin), &finished_path(self.begin))?;
+        self.disk.sync_folder(Path::new(CHECKPOINT_FOLDER))?;
+        Ok(self.length)
+    }
+}

@@ -1,0 +1,145 @@
+//! The thread that takes a checkpoint after each rotation of the journal and lets old files go.
+
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use crate::disk::{Disk, DiskError};
+use crate::meta::checkpoint::{self, WalkError, walk};
+use crate::meta::history::forget_history;
+use crate::meta::index::Index;
+use crate::meta::journal::Sum;
+use crate::meta::writer::Message;
+
+/// Where a journal file begins: its first transaction, and the sum of the line before.
+pub(super) type Begin = (u64, Sum);
+
+/// Takes checkpoints, one at a time.
+#[derive(Debug)]
+pub(super) struct Checkpointer {
+    interrupted: Arc<AtomicBool>,
+    newest_length: Arc<AtomicU64>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Work {
+    disk: Arc<dyn Disk>,
+    index: Arc<dyn Index>,
+    writer: Sender<Message>,
+    history_max_bytes: u64,
+    interrupted: Arc<AtomicBool>,
+    newest_length: Arc<AtomicU64>,
+}
+
+/// Why a checkpoint was not taken.
+#[derive(Debug, thiserror::Error)]
+enum CheckpointError {
+    #[error(transparent)]
+    Walk(#[from] WalkError),
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    #[error("the journal could not be made durable as far as it has to be")]
+    NotDurable,
+}
+
+impl Checkpointer {
+    /// Starts the thread. It ends when the one who sends `rotations` is gone.
+    pub(super) fn start(
+        disk: Arc<dyn Disk>,
+        index: Arc<dyn Index>,
+        writer: Sender<Message>,
+        rotations: Receiver<Begin>,
+        history_max_bytes: u64,
+    ) -> Result<Self, CheckpointerError> {
+        let newest = checkpoint::list(disk.as_ref())?.first().map_or(0, |file| file.length);
+        let interrupted = Arc::new(AtomicBool::new(false));
+        let newest_length = Arc::new(AtomicU64::new(newest));
+        let work = Work {
+            disk,
+            index,
+            writer,
+            history_max_bytes,
+            interrupted: Arc::clone(&interrupted),
+            newest_length: Arc::clone(&newest_length),
+        };
+        let thread = std::thread::Builder::new()
+            .name("pulk-checkpoint".to_owned())
+            .spawn(move || work.run(&rotations))?;
+        Ok(Self { interrupted, newest_length, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Returns where to read the newest checkpoint's length in bytes.
+    pub(super) fn newest_length(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.newest_length)
+    }
+
+    /// Gives up the checkpoint that is being taken, if one is; nothing of it is kept.
+    pub(super) fn interrupt(&self) {
+        self.interrupted.store(true, Ordering::SeqCst);
+    }
+
+    /// Waits for the thread's end.
+    pub(super) fn join(&self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Err(_)) = thread.map(JoinHandle::join) {
+            log::error!("taking a checkpoint ended in a panic");
+        }
+    }
+}
+
+/// Why the thread could not be started.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CheckpointerError {
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    #[error(transparent)]
+    Thread(#[from] io::Error),
+}
+
+impl Work {
+    fn run(&self, rotations: &Receiver<Begin>) {
+        while let Ok(begin) = rotations.recv() {
+            let seq = begin.0;
+            match self.take(begin) {
+                Ok(length) => {
+                    log::info!("took a checkpoint before transaction {seq}, {length} bytes");
+                    self.newest_length.store(length, Ordering::SeqCst);
+                }
+                // What is there of it has no trailer, and goes at the next start or before the next one.
+                Err(error) => log::warn!("no checkpoint was taken: {error}"),
+            }
+        }
+    }
+
+    fn take(&self, begin: Begin) -> Result<u64, CheckpointError> {
+        // What an earlier one left unfinished is removed by listing.
+        checkpoint::list(self.disk.as_ref())?;
+        let draft = walk(self.disk.as_ref(), self.index.as_ref(), begin, &self.interrupted)?;
+        // INVARIANT: the trailer is written only when the journal is durable as far as the walk may have
+        // seen.
+        self.barrier()?;
+        let length = draft.seal()?;
+        let files = checkpoint::list(self.disk.as_ref())?;
+        checkpoint::forget_older(self.disk.as_ref(), &files)?;
+        self.disk.sync_folder(Path::new(checkpoint::CHECKPOINT_FOLDER))?;
+        // With two of them there is no need for what came before the older one.
+        if let Some(oldest) = files.get(checkpoint::CHECKPOINTS_KEPT - 1) {
+            forget_history(self.disk.as_ref(), oldest.begin, self.history_max_bytes)?;
+        }
+        Ok(length)
+    }
+
+    /// Waits until everything that is in the index now is durable in the journal.
+    fn barrier(&self) -> Result<(), CheckpointError> {
+        let (sender, answered) = channel();
+        let answer = Box::new(move |done| drop(sender.send(done)));
+        let sent = self.writer.send(Message::Barrier(answer));
+        match (sent, answered.recv()) {
+            (Ok(()), Ok(Ok(()))) => Ok(()),
+            _ => Err(CheckpointError::NotDurable),
+        }
+    }
+}

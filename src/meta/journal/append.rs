@@ -1,0 +1,149 @@
+//! The end of the journal, where lines are appended.
+
+use std::sync::Arc;
+
+use crate::disk::{Disk, DiskError, DiskFile};
+use crate::meta::fact::{FACTS_MAX, Fact};
+use crate::meta::journal::line::{LINE_SIZE_MAX_BYTES, Record, Sum, encode};
+use crate::meta::journal::new_file::NewFile;
+
+/// Space is reserved ahead in steps of this, so that a sync finds its blocks there.
+const RESERVE_STEP_BYTES: u64 = 1024 * 1024;
+
+/// What the journal can fail with.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::meta) enum JournalError {
+    /// The line could not be written and nothing of it is left.
+    #[error("the journal could not be appended to: {0}")]
+    Append(DiskError),
+    /// Nothing can be written any more until the next start.
+    #[error("{0}")]
+    Poisoned(String),
+    /// The transaction is over the limits.
+    #[error("a transaction of {facts} facts and {bytes} bytes is too large")]
+    TooLarge { facts: usize, bytes: usize },
+    /// The transaction could not be rendered.
+    #[error("a transaction could not be rendered: {0}")]
+    Render(#[from] serde_json::Error),
+}
+
+/// The end of the journal, where lines are appended.
+pub(in crate::meta) struct Journal {
+    file: Arc<dyn DiskFile>,
+    /// The file's number.
+    number: u64,
+    length: u64,
+    reserved: u64,
+    /// The last transaction and its line's sum.
+    seq: u64,
+    sum: Sum,
+    /// The last transaction that is known to be durable.
+    synced: u64,
+    poisoned: Option<String>,
+}
+
+impl Journal {
+    /// Goes on at the end of a file that ends with transaction `seq`, all of it durable.
+    pub(in crate::meta) fn at_end(
+        file: Arc<dyn DiskFile>,
+        number: u64,
+        length: u64,
+        (seq, sum): (u64, Sum),
+    ) -> Self {
+        Self { file, number, length, reserved: length, seq, sum, synced: seq, poisoned: None }
+    }
+
+    /// Returns the length in bytes of the file that is appended to.
+    pub(in crate::meta) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Returns the last transaction's number.
+    pub(in crate::meta) fn head(&self) -> u64 {
+        self.seq
+    }
+
+    /// Returns the sum of the last line.
+    pub(in crate::meta) fn sum(&self) -> &Sum {
+        &self.sum
+    }
+
+    /// Returns why nothing can be written any more, if so.
+    pub(in crate::meta) fn poisoned(&self) -> Option<&str> {
+        self.poisoned.as_deref()
+    }
+
+    /// Appends a transaction and returns its number. It is durable only after [`Self::sync`].
+    pub(in crate::meta) fn append(&mut self, at: u64, facts: Vec<Fact>) -> Result<u64, JournalError> {
+        if let Some(why) = &self.poisoned {
+            return Err(JournalError::Poisoned(why.clone()));
+        }
+        let count = facts.len();
+        let seq = self.seq + 1;
+        let record = Record { seq, prev: self.sum.clone(), durable: self.synced, at, facts };
+        let (line, sum) = encode(&record)?;
+        if count > FACTS_MAX || line.len() > LINE_SIZE_MAX_BYTES {
+            return Err(JournalError::TooLarge { facts: count, bytes: line.len() });
+        }
+        self.write(&line)?;
+        self.seq = seq;
+        self.sum = sum;
+        Ok(seq)
+    }
+
+    fn write(&mut self, line: &[u8]) -> Result<(), JournalError> {
+        let end = self.length + line.len() as u64;
+        let written = self.reserve(end).and_then(|()| self.file.write_at(line, self.length));
+        let Err(error) = written else {
+            self.length = end;
+            return Ok(());
+        };
+        // A part of the line may be there. Without it the file ends with a whole line again.
+        if let Err(cut) = self.file.truncate(self.length) {
+            return Err(self.poison(format!("a half-written line could not be removed: {cut}")));
+        }
+        self.reserved = self.length;
+        Err(JournalError::Append(error))
+    }
+
+    fn reserve(&mut self, end: u64) -> Result<(), DiskError> {
+        if end <= self.reserved {
+            return Ok(());
+        }
+        let until = (end / RESERVE_STEP_BYTES + 1) * RESERVE_STEP_BYTES;
+        self.file.reserve(self.length, until - self.length)?;
+        self.reserved = until;
+        Ok(())
+    }
+
+    /// Makes everything appended so far durable. After a failure nothing is known about what the medium
+    /// holds, and a second try would tell nothing either: the journal takes no more until the next start.
+    pub(in crate::meta) fn sync(&mut self) -> Result<(), JournalError> {
+        if let Some(why) = &self.poisoned {
+            return Err(JournalError::Poisoned(why.clone()));
+        }
+        if self.synced < self.seq {
+            match self.file.sync() {
+                Ok(()) => self.synced = self.seq,
+                Err(error) => return Err(self.poison(format!("the journal could not be synced: {error}"))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Syncs the file and goes on in a new one. After an error it goes on as it was, unless it is poisoned.
+    pub(in crate::meta) fn rotate(&mut self, disk: &dyn Disk) -> Result<(), JournalError> {
+        self.sync()?;
+        let end = (self.seq, self.sum.clone());
+        let next = NewFile::create(disk, self.number + 1, end, self.seq).and_then(NewFile::publish);
+        *self = next.map_err(JournalError::Append)?;
+        Ok(())
+    }
+
+    /// Refuses everything from now on.
+    pub(in crate::meta) fn poison(&mut self, why: String) -> JournalError {
+        log::error!("{why}; writes are refused until the next start");
+        let why = self.poisoned.get_or_insert(why).clone();
+        JournalError::Poisoned(why)
+    }
+}

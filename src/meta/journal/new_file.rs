@@ -1,0 +1,71 @@
+//! New journal files, published whole.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::disk::{Disk, DiskError, DiskFile};
+use crate::meta::journal::append::Journal;
+use crate::meta::journal::files::{JOURNAL_FOLDER, journal_path, unfinished_path};
+use crate::meta::journal::line::{Header, Sum, encode};
+
+/// Writes a new journal file whole and makes it durable under its name: header, then the lines that `lines`
+/// gives.
+pub(in crate::meta) struct NewFile<'a> {
+    disk: &'a dyn Disk,
+    file: Arc<dyn DiskFile>,
+    number: u64,
+    length: u64,
+    pending: Vec<u8>,
+    seq: u64,
+    sum: Sum,
+}
+
+const WRITE_SIZE_BYTES: usize = 256 * 1024;
+
+impl<'a> NewFile<'a> {
+    /// Begins a file that goes on behind transaction `before`, whose line's sum is `prev`, and that will hold
+    /// the transactions up to `durable` when it is published.
+    pub(in crate::meta) fn create(
+        disk: &'a dyn Disk,
+        number: u64,
+        (before, prev): (u64, Sum),
+        durable: u64,
+    ) -> Result<Self, DiskError> {
+        let file = disk.create(&unfinished_path(number))?;
+        let (pending, _) = encode(&Header::new(before + 1, prev.clone(), durable))
+            .map_err(|error| DiskError::new("render the header of", &journal_path(number), error))?;
+        Ok(Self { disk, file, number, length: 0, pending, seq: before, sum: prev })
+    }
+
+    /// Returns the last transaction's number and its line's sum.
+    pub(in crate::meta) fn head(&self) -> (u64, Sum) {
+        (self.seq, self.sum.clone())
+    }
+
+    /// Adds a line, without its line feed, as it stands; `seq` and `sum` are its own.
+    pub(in crate::meta) fn push(&mut self, line: &[u8], seq: u64, sum: Sum) -> Result<(), DiskError> {
+        self.pending.extend_from_slice(line);
+        self.pending.push(b'\n');
+        self.seq = seq;
+        self.sum = sum;
+        if self.pending.len() >= WRITE_SIZE_BYTES { self.write() } else { Ok(()) }
+    }
+
+    fn write(&mut self) -> Result<(), DiskError> {
+        self.file.write_at(&self.pending, self.length)?;
+        self.length += self.pending.len() as u64;
+        self.pending.clear();
+        Ok(())
+    }
+
+    /// Publishes the file and returns the journal that goes on at its end.
+    pub(in crate::meta) fn publish(mut self) -> Result<Journal, DiskError> {
+        self.write()?;
+        // 1. The lines are durable.
+        self.file.sync()?;
+        // 2. The name is visible. 3. The name is durable.
+        self.disk.rename(&unfinished_path(self.number), &journal_path(self.number))?;
+        self.disk.sync_folder(Path::new(JOURNAL_FOLDER))?;
+        Ok(Journal::at_end(self.file, self.number, self.length, (self.seq, self.sum)))
+    }
+}

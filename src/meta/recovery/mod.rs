@@ -1,0 +1,121 @@
+//! From the files on the disk back to a journal that can be appended to and an index that agrees with it.
+//!
+//! After a clean stop both are as they were. After any other, neither the index nor the end of the journal
+//! can be trusted, not even what the page cache shows of it: the newest intact checkpoint is loaded into an
+//! empty index, the valid lines since then are replayed over it, and written to a new file that is made
+//! durable before anything else is done.
+
+mod base;
+mod replay;
+mod resume;
+mod segments;
+mod survey;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::disk::Disk;
+use crate::meta::error::OpenError;
+use crate::meta::index::Index;
+use crate::meta::journal::{
+    Files, Header, JOURNAL_FOLDER, Journal, damaged_path, header_of, journal_path, list,
+};
+use crate::meta::totals::Totals;
+use crate::meta::view::View;
+
+use base::Base;
+pub(super) use resume::resume;
+use segments::Segment;
+use survey::Survey;
+
+/// What a recovery ends in.
+pub(super) struct Recovered {
+    /// The journal, ready to be appended to.
+    pub(super) journal: Journal,
+    /// What the index adds up to.
+    pub(super) totals: Totals,
+    /// Whether something acknowledged may be missing, so that the rest must be made to agree.
+    pub(super) damaged: bool,
+}
+
+/// Rewrites the valid lines since the newest intact checkpoint into a new file, and fills `index`, which must
+/// be empty. All up to transaction `durable` is known to have been acknowledged.
+pub(super) fn recover(disk: &dyn Disk, index: &dyn Index, durable: u64) -> Result<Recovered, OpenError> {
+    let files = list(disk)?;
+    for path in &files.unfinished {
+        log::info!("removing {}, which a crash left unfinished", path.display());
+        disk.remove(path)?;
+    }
+    let base = base::choose(disk)?;
+    let segments = segments::since(disk, &files, &base)?;
+    let survey = survey::survey(disk, &segments, &base, durable)?;
+    survey.report();
+
+    base.load(disk, index)?;
+    let journal = replay::replay(disk, index, &segments, &survey, &base, files.highest + 1)?;
+    retire(disk, &files, &segments, &survey, base.begin)?;
+    let replayed = journal.head() - (base.begin - 1);
+    log::info!("made the index anew from {} and {replayed} transactions", base.name());
+    Ok(Recovered { journal, totals: Totals::of(View::new(index))?, damaged: survey.damaged || base.damaged })
+}
+
+/// Takes the files away that the new one replaces; damaged ones are kept under another name.
+fn retire(
+    disk: &dyn Disk,
+    files: &Files,
+    segments: &[Segment],
+    survey: &Survey,
+    begin: u64,
+) -> Result<(), OpenError> {
+    for number in &files.finished {
+        let path = journal_path(*number);
+        let Some(segment) = segments.iter().find(|segment| segment.number == *number) else {
+            retire_replaced(disk, *number, begin)?;
+            continue;
+        };
+        let first = segment.header.as_ref().map(|header| header.first);
+        if survey.damaged_files.contains(number) {
+            disk.rename(&path, &damaged_path(*number))?;
+        } else if first >= Some(begin) {
+            disk.remove(&path)?;
+        }
+    }
+    disk.sync_folder(Path::new(JOURNAL_FOLDER))?;
+    Ok(())
+}
+
+/// A file that had been replaced already is still here because a crash came before its recovery was done with
+/// it, or because it is history. What cannot be read of it is worth a look, and so it is kept.
+fn retire_replaced(disk: &dyn Disk, number: u64, begin: u64) -> Result<(), OpenError> {
+    let path = journal_path(number);
+    let header = header_of(disk, number).ok().flatten();
+    if header.as_ref().is_some_and(|header| header.first < begin) {
+        return Ok(());
+    }
+    if header.is_none_or(|header| is_damaged(disk, number, header)) {
+        disk.rename(&path, &damaged_path(number))?;
+    } else {
+        disk.remove(&path)?;
+    }
+    Ok(())
+}
+
+fn is_damaged(disk: &dyn Disk, number: u64, header: Header) -> bool {
+    let alone = Base::before(&header);
+    let segment = Segment { number, header: Some(header), limit: u64::MAX };
+    survey::survey(disk, &[segment], &alone, 0).map_or(true, |survey| survey.damaged)
+}
+
+/// Makes every file and folder below `folder` durable.
+pub(super) fn sync_tree(disk: &Arc<dyn Disk>, folder: &Path) -> Result<(), OpenError> {
+    for entry in disk.list(folder)? {
+        let path = folder.join(&entry.name);
+        if entry.is_folder {
+            sync_tree(disk, &path)?;
+        } else {
+            disk.open(&path)?.sync()?;
+        }
+    }
+    disk.sync_folder(folder)?;
+    Ok(())
+}

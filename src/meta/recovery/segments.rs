@@ -1,0 +1,38 @@
+//! Which transactions count in which file of the journal.
+
+use crate::disk::Disk;
+use crate::meta::error::OpenError;
+use crate::meta::journal::{Files, Header, header_of};
+use crate::meta::recovery::base::Base;
+
+/// The part of a journal file that counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Segment {
+    /// The file's number.
+    pub(super) number: u64,
+    /// The header, unless it is damaged.
+    pub(super) header: Option<Header>,
+    /// The first transaction that a later file replaces.
+    pub(super) limit: u64,
+}
+
+/// Returns the segments that hold what is to be replayed over `base`, in order.
+///
+/// A file with a higher number was durable as a whole before it got its name, and holds all that the ones
+/// before it had from its first transaction on.
+pub(super) fn since(disk: &dyn Disk, files: &Files, base: &Base) -> Result<Vec<Segment>, OpenError> {
+    let mut segments = Vec::new();
+    let mut limit = u64::MAX;
+    for number in files.finished.iter().rev() {
+        let header = header_of(disk, *number)?;
+        let first = header.as_ref().map_or(0, |header| header.first);
+        if first < limit && limit > base.begin {
+            segments.push(Segment { number: *number, header, limit });
+        }
+        if first > 0 {
+            limit = limit.min(first);
+        }
+    }
+    segments.reverse();
+    Ok(segments)
+}

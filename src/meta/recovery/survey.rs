@@ -1,0 +1,163 @@
+//! A look through the journal before anything is changed: how far its chain goes, and why no further.
+
+use std::collections::BTreeSet;
+
+use crate::disk::Disk;
+use crate::meta::error::OpenError;
+use crate::meta::journal::{LineReader, RawLine, Record, Sum, damaged_path, decode, journal_path};
+use crate::meta::recovery::base::Base;
+use crate::meta::recovery::segments::Segment;
+
+/// A place in the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    /// The file's number.
+    pub(super) file: u64,
+    /// The line's number; the header is 1.
+    pub(super) line: u64,
+}
+
+/// What the look found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Survey {
+    /// How many transactions there are to replay.
+    pub(super) valid: u64,
+    /// The first line that is not the one that had to follow.
+    pub(super) first_bad: Option<Place>,
+    /// Whether something from there on had been acknowledged, so that the medium is damaged.
+    pub(super) damaged: bool,
+    /// The lines that cannot be read.
+    bad_lines: Vec<Place>,
+    /// The files that have such lines.
+    pub(super) damaged_files: BTreeSet<u64>,
+}
+
+/// How many damaged lines are named one by one.
+const BAD_LINES_NAMED_MAX: usize = 20;
+
+impl Survey {
+    /// Returns where the journal is cut, unless it is damaged: then all that verifies by itself counts.
+    pub(super) fn cut(&self) -> Option<Place> {
+        if self.damaged { None } else { self.first_bad }
+    }
+
+    pub(super) fn report(&self) {
+        match self.first_bad {
+            Some(place) if !self.damaged => log::info!(
+                "{} ends before line {}, which a crash cut off before it was acknowledged",
+                journal_path(place.file).display(),
+                place.line
+            ),
+            Some(_) | None if self.damaged => self.report_damage(),
+            _ => {}
+        }
+    }
+
+    fn report_damage(&self) {
+        match self.first_bad {
+            Some(place) => log::error!(
+                "the journal is damaged: {} line {} is not what was acknowledged there",
+                journal_path(place.file).display(),
+                place.line
+            ),
+            None => log::error!("the journal is damaged: its end is missing"),
+        }
+        for place in &self.bad_lines {
+            log::error!("{} line {} cannot be read", journal_path(place.file).display(), place.line);
+        }
+        for file in &self.damaged_files {
+            log::error!(
+                "{} is kept as {}, and what can still be read of it is used",
+                journal_path(*file).display(),
+                damaged_path(*file).display()
+            );
+        }
+    }
+
+    fn bad(&mut self, place: Place, unreadable: bool) {
+        self.first_bad.get_or_insert(place);
+        self.damaged_files.insert(place.file);
+        if unreadable && self.bad_lines.len() < BAD_LINES_NAMED_MAX {
+            self.bad_lines.push(place);
+        }
+    }
+}
+
+/// Follows the chain of lines. From the first one on that is not the next, only what verifies by itself
+/// counts, and whether that one had been acknowledged decides between a cut and damage.
+pub(super) fn survey(
+    disk: &dyn Disk,
+    segments: &[Segment],
+    base: &Base,
+    durable: u64,
+) -> Result<Survey, OpenError> {
+    let mut survey = Survey::default();
+    let mut durable = durable.max(base.durable);
+    // The transaction that has to come next, and the sum of the line before it, while the chain holds.
+    let mut next = base.begin;
+    let mut chain = Some(base.prev.clone());
+    for segment in segments {
+        match &segment.header {
+            Some(header) => durable = durable.max(header.durable),
+            // It was durable before the file got its name.
+            None => {
+                survey.damaged = true;
+                survey.damaged_files.insert(segment.number);
+                chain = None;
+            }
+        }
+        for_each_line(disk, segment, base.begin, |line, found| {
+            let place = Place { file: segment.number, line: line.number };
+            let Some((record, sum)) = found else {
+                chain = None;
+                survey.bad(place, true);
+                return Ok(());
+            };
+            durable = durable.max(record.durable);
+            survey.valid += 1;
+            match &chain {
+                Some(prev) if record.seq == next && record.prev == *prev => {
+                    next += 1;
+                    chain = Some(sum);
+                }
+                _ => {
+                    chain = None;
+                    survey.bad(place, false);
+                }
+            }
+            Ok(())
+        })?;
+    }
+    survey.damaged |= durable >= next;
+    if survey.damaged && survey.damaged_files.is_empty() {
+        // Nothing in it is wrong, but there is less of it than there was.
+        survey.damaged_files.extend(segments.last().map(|segment| segment.number));
+    }
+    if !survey.damaged {
+        survey.valid = next - base.begin;
+        survey.damaged_files.clear();
+    }
+    Ok(survey)
+}
+
+/// Visits the lines of a segment that count, with what they hold if they can be read.
+pub(super) fn for_each_line(
+    disk: &dyn Disk,
+    segment: &Segment,
+    begin: u64,
+    mut visit: impl FnMut(RawLine, Option<(Record, Sum)>) -> Result<(), OpenError>,
+) -> Result<(), OpenError> {
+    let file = disk.open(&journal_path(segment.number))?;
+    let mut lines = LineReader::new(file.as_ref());
+    if segment.header.is_some() {
+        lines.next()?;
+    }
+    while let Some(line) = lines.next()? {
+        let found = if line.ended { decode::<Record>(&line.bytes).ok() } else { None };
+        match &found {
+            Some((record, _)) if record.seq < begin || record.seq >= segment.limit => {}
+            _ => visit(line, found)?,
+        }
+    }
+    Ok(())
+}

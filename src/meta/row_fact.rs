@@ -1,0 +1,55 @@
+//! Rows back to facts: what a checkpoint says of the rows it saw.
+
+use serde::de::DeserializeOwned;
+
+use crate::meta::fact::Fact;
+use crate::meta::index::IndexError;
+use crate::meta::tree::Tree;
+
+/// Returns the fact that makes a row, or `None` for rows that follow from others.
+pub(super) fn fact_of(tree: Tree, key: &[u8], value: &[u8]) -> Result<Option<Fact>, IndexError> {
+    let mut parts = key.split(|byte| *byte == 0);
+    let mut part = || Part { tree, bytes: parts.next() };
+    Ok(Some(match tree {
+        Tree::Repositories => Fact::Repository { repo: part().name()?, row: row(tree, value)? },
+        Tree::Manifests => {
+            Fact::Manifest { repo: part().name()?, digest: part().name()?, row: row(tree, value)? }
+        }
+        Tree::Tags => {
+            Fact::Tag { repo: part().name()?, tag: part().name()?, row: row(tree, value)?, was: None }
+        }
+        // The tags' own rows say the same.
+        Tree::Tagged => return Ok(None),
+        Tree::Referrers => Fact::Referrer {
+            repo: part().name()?,
+            subject: part().name()?,
+            digest: part().name()?,
+            present: true,
+        },
+        Tree::Links => Fact::Link { repo: part().name()?, digest: part().name()?, row: row(tree, value)? },
+        Tree::Blobs => Fact::Blob { digest: part().name()?, row: row(tree, value)? },
+        Tree::Uploads => Fact::Upload { id: part().name()?, row: row(tree, value)? },
+    }))
+}
+
+fn row<R: DeserializeOwned>(tree: Tree, value: &[u8]) -> Result<Option<R>, IndexError> {
+    serde_json::from_slice(value)
+        .map(Some)
+        .map_err(|error| IndexError::Row { tree: tree.name(), reason: error.to_string() })
+}
+
+/// A part of a key.
+struct Part<'a> {
+    tree: Tree,
+    bytes: Option<&'a [u8]>,
+}
+
+impl Part<'_> {
+    fn name<N: std::str::FromStr>(self) -> Result<N, IndexError> {
+        let text = self.bytes.and_then(|bytes| std::str::from_utf8(bytes).ok());
+        text.and_then(|text| text.parse().ok()).ok_or_else(|| IndexError::Row {
+            tree: self.tree.name(),
+            reason: "its key is malformed".to_owned(),
+        })
+    }
+}

@@ -1,0 +1,240 @@
+//! The marker of a clean stop: when the index is trusted, and when it is made anew.
+
+use super::*;
+use crate::disk::RealDisk;
+use crate::disk::faulty::{FaultyDisk, Operation};
+use crate::meta::journal::journal_path;
+use crate::meta::sled_index::SledIndex;
+use rustix::io::Errno;
+
+struct Store {
+    folder: tempfile::TempDir,
+    disk: Arc<dyn Disk>,
+}
+
+impl Store {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Arc::new(RealDisk::open(folder.path()).unwrap());
+        Self { folder, disk }
+    }
+
+    /// Makes one that was stopped cleanly with one tag.
+    fn stopped() -> Self {
+        let store = Self::new();
+        let meta = store.open();
+        run(&meta, put_manifest("app", "one", &["latest"])).unwrap();
+        meta.close().unwrap();
+        store
+    }
+
+    fn open(&self) -> Meta {
+        self.open_on(Arc::clone(&self.disk))
+    }
+
+    fn open_on(&self, disk: Arc<dyn Disk>) -> Meta {
+        Meta::open(disk, MetaOptions::new(IndexKind::Sled(self.folder.path().to_owned()))).unwrap()
+    }
+
+    fn has_marker(&self) -> bool {
+        self.folder.path().join("clean").exists()
+    }
+
+    /// Adds a row to the index that the journal knows nothing of: it tells whether the index was kept.
+    fn leave_a_trace(&self) {
+        let index = SledIndex::open(&self.folder.path().join("index")).unwrap();
+        let applied = index.applied().unwrap();
+        index
+            .apply(applied, &[Change { tree: Tree::Links, key: b"trace".into(), value: Some(vec![]) }])
+            .unwrap();
+        index.close().unwrap();
+    }
+
+    /// Opens it, checks that all is there, and tells whether the index was kept.
+    fn kept_its_index(&self) -> bool {
+        let meta = self.open();
+        assert_eq!(tags(&meta, "app"), ["latest"]);
+        assert_eq!(meta.totals().blobs, 1);
+        assert!(!self.has_marker(), "a marker must not outlive the start");
+        let kept = meta.index().get(Tree::Links, b"trace").unwrap().is_some();
+        std::mem::forget(meta);
+        kept
+    }
+}
+
+#[test]
+fn after_a_clean_stop_the_index_is_kept_and_the_same_file_appended_to() {
+    let store = Store::stopped();
+    let before = read(store.disk.as_ref(), &journal_path(1));
+    assert!(store.has_marker());
+    store.leave_a_trace();
+    let meta = store.open();
+    assert!(!store.has_marker());
+    assert!(meta.index().get(Tree::Links, b"trace").unwrap().is_some());
+    assert_eq!(meta.totals().blobs, 1);
+    run(&meta, put_manifest("app", "two", &["next"])).unwrap();
+    meta.close().unwrap();
+    assert_eq!(journal_files(store.disk.as_ref()), ["000000000001.log"]);
+    let after = read(store.disk.as_ref(), &journal_path(1));
+    assert!(after.starts_with(&before) && after.len() > before.len());
+    let meta = store.open();
+    assert_eq!(tags(&meta, "app"), ["latest", "next"]);
+}
+
+#[test]
+fn without_the_marker_the_index_is_made_anew() {
+    let store = Store::stopped();
+    store.leave_a_trace();
+    store.disk.remove(Path::new("clean")).unwrap();
+    assert!(!store.kept_its_index());
+    assert_eq!(journal_files(store.disk.as_ref()), ["000000000002.log"]);
+}
+
+#[test]
+fn a_marker_counts_for_one_start_only() {
+    let store = Store::stopped();
+    store.leave_a_trace();
+    assert!(store.kept_its_index());
+    // That store was never closed.
+    let copy = tempfile::tempdir().unwrap();
+    std::fs::create_dir(copy.path().join("journal")).unwrap();
+    for name in journal_files(store.disk.as_ref()) {
+        let path = Path::new("journal").join(name);
+        std::fs::copy(store.folder.path().join(&path), copy.path().join(&path)).unwrap();
+    }
+    let disk = Arc::new(RealDisk::open(copy.path()).unwrap());
+    let store = Store { folder: copy, disk };
+    assert!(!store.kept_its_index());
+}
+
+#[test]
+fn a_marker_that_cannot_be_read_is_none() {
+    for garbage in [&b""[..], b"\n", b"{}\n", b"{\"seq\":1}\n", &[0; 5000]] {
+        let store = Store::stopped();
+        store.leave_a_trace();
+        write(store.disk.as_ref(), Path::new("clean"), garbage);
+        assert!(!store.kept_its_index());
+    }
+    let store = Store::stopped();
+    store.leave_a_trace();
+    let mut flipped = read(store.disk.as_ref(), Path::new("clean"));
+    flipped[7] ^= 1;
+    write(store.disk.as_ref(), Path::new("clean"), &flipped);
+    assert!(!store.kept_its_index());
+}
+
+#[test]
+fn a_marker_of_another_time_does_not_count() {
+    let store = Store::stopped();
+    let old = read(store.disk.as_ref(), Path::new("clean"));
+    let meta = store.open();
+    run(&meta, put_manifest("app", "one", &["next"])).unwrap();
+    run(&meta, Command::DeleteTag { repo: repo("app"), tag: tag("next") }).unwrap();
+    meta.close().unwrap();
+    store.leave_a_trace();
+    write(store.disk.as_ref(), Path::new("clean"), &old);
+    assert!(!store.kept_its_index());
+}
+
+#[test]
+fn an_index_that_is_elsewhere_than_the_marker_is_made_anew() {
+    let store = Store::stopped();
+    store.leave_a_trace();
+    let index = SledIndex::open(&store.folder.path().join("index")).unwrap();
+    index.apply(77, &[]).unwrap();
+    index.close().unwrap();
+    assert!(!store.kept_its_index());
+}
+
+#[test]
+fn an_index_that_is_gone_or_cannot_be_opened_is_made_anew() {
+    let store = Store::stopped();
+    std::fs::remove_dir_all(store.folder.path().join("index")).unwrap();
+    assert!(!store.kept_its_index());
+    let store = Store::stopped();
+    std::fs::write(store.folder.path().join("index/conf"), "garbage").unwrap();
+    assert!(!store.kept_its_index());
+}
+
+#[test]
+fn a_store_with_nothing_in_it_stops_cleanly_too() {
+    let store = Store::new();
+    store.open().close().unwrap();
+    assert!(store.has_marker());
+    let meta = store.open();
+    run(&meta, put_manifest("app", "one", &["latest"])).unwrap();
+    assert_eq!(journal_files(store.disk.as_ref()), ["000000000001.log"]);
+}
+
+#[test]
+fn dropping_a_store_stops_it_cleanly_and_closing_twice_does_nothing() {
+    let store = Store::stopped();
+    drop(store.open());
+    assert!(store.has_marker());
+    let meta = store.open();
+    meta.close().unwrap();
+    meta.close().unwrap();
+    let refused = run(&meta, put_manifest("app", "two", &[]));
+    assert!(matches!(refused, Err(MetaError::Stopped)), "{refused:?}");
+    drop(meta);
+    assert!(store.has_marker());
+}
+
+#[test]
+fn what_rode_along_unsynced_is_part_of_a_clean_stop() {
+    let store = Store::new();
+    let faulty = FaultyDisk::new(Arc::clone(&store.disk));
+    let faults = faulty.faults();
+    let meta = store.open_on(Arc::new(faulty));
+    let before = faults.count(Operation::Sync, "journal");
+    run(&meta, Command::BeginUpload { id: upload_id(1), row: upload_row("app", 0) }).unwrap();
+    assert_eq!(faults.count(Operation::Sync, "journal"), before);
+    meta.close().unwrap();
+    assert_eq!(faults.count(Operation::Sync, "journal"), before + 1);
+    assert!(store.open().view().upload(upload_id(1)).unwrap().is_some());
+}
+
+#[test]
+fn everything_the_marker_speaks_of_is_durable_before_it_is() {
+    let store = Store::new();
+    let faulty = FaultyDisk::new(Arc::clone(&store.disk));
+    let faults = faulty.faults();
+    let meta = store.open_on(Arc::new(faulty));
+    run(&meta, put_manifest("app", "one", &["latest"])).unwrap();
+    let begun = faults.done().len();
+    meta.close().unwrap();
+    let done = faults.done().split_off(begun);
+    let at = |operation, path: &str| {
+        let found = done.iter().position(|(other, at)| *other == operation && at == Path::new(path));
+        found.unwrap_or_else(|| panic!("no {operation:?} of {path:?} in {done:?}"))
+    };
+    let written = at(Operation::Create, "clean.new");
+    assert!(at(Operation::Sync, "index/db") < written);
+    assert!(at(Operation::Sync, "index/conf") < written);
+    assert!(at(Operation::SyncFolder, "index") < written);
+    assert!(at(Operation::SyncFolder, "") < written);
+    assert!(written < at(Operation::Sync, "clean.new"));
+    assert!(at(Operation::Sync, "clean.new") < at(Operation::Rename, "clean"));
+    assert_eq!(done.last(), Some(&(Operation::SyncFolder, "".into())));
+}
+
+#[test]
+fn a_stop_that_could_not_sync_the_index_is_no_clean_one() {
+    for (operation, path) in [
+        (Operation::Sync, "index"),
+        (Operation::SyncFolder, "index"),
+        (Operation::Sync, "clean.new"),
+        (Operation::Rename, "clean"),
+    ] {
+        let store = Store::new();
+        let faulty = FaultyDisk::new(Arc::clone(&store.disk));
+        let faults = faulty.faults();
+        let meta = store.open_on(Arc::new(faulty));
+        run(&meta, put_manifest("app", "one", &["latest"])).unwrap();
+        faults.fail(operation, path, Errno::IO);
+        meta.close().unwrap_err();
+        assert!(!store.has_marker());
+        store.leave_a_trace();
+        assert!(!store.kept_its_index());
+    }
+}

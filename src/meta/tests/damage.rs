@@ -1,0 +1,142 @@
+//! What is saved from a journal whose medium was damaged: never silently less than can be read.
+
+use super::*;
+use crate::disk::RealDisk;
+use crate::meta::journal::{journal_path, list};
+
+const TAGS: [&str; 5] = ["a", "b", "c", "d", "e"];
+
+/// Makes the journal of a store of five tags, each put by a line of its own and acknowledged before the next.
+fn journal() -> Vec<Vec<u8>> {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let meta = open(&disk);
+    for name in TAGS {
+        run(&meta, put_manifest("app", name, &[name])).unwrap();
+    }
+    let bytes = read(disk.as_ref(), &journal_path(1));
+    bytes.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect()
+}
+
+fn disk_with(bytes: &[u8]) -> Arc<dyn Disk> {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    disk.create_folder(Path::new("journal")).unwrap();
+    write(disk.as_ref(), &journal_path(1), bytes);
+    disk
+}
+
+/// Opens a store with such a journal, and shows that the damaged file is kept and that work can go on.
+fn salvaged(bytes: &[u8]) -> Vec<String> {
+    let disk = disk_with(bytes);
+    let meta = open(&disk);
+    let found = tags(&meta, "app");
+    assert_eq!(journal_files(disk.as_ref()), ["000000000001.damaged", "000000000002.log"]);
+    assert_eq!(read(disk.as_ref(), Path::new("journal/000000000001.damaged")), bytes);
+    run(&meta, put_manifest("new", "new", &["new"])).unwrap();
+    let expected = rows(meta.index());
+    drop(meta);
+    // The salvaged journal is a sound one: nothing is damaged any more.
+    let again = open(&disk);
+    assert_eq!(rows(again.index()), expected);
+    assert_eq!(journal_files(disk.as_ref()), ["000000000001.damaged", "000000000003.log"]);
+    found
+}
+
+#[test]
+fn a_flipped_byte_costs_its_own_line_and_no_other() {
+    let lines = journal();
+    for line in 1..lines.len() - 1 {
+        for at in [0, 1, lines[line].len() / 2, lines[line].len() - 2] {
+            let mut damaged = lines.clone();
+            damaged[line][at] ^= 1;
+            let expected: Vec<&str> =
+                TAGS.iter().enumerate().filter(|(at, _)| at + 1 != line).map(|(_, tag)| *tag).collect();
+            assert_eq!(salvaged(&damaged.concat()), expected, "byte {at} of line {}", line + 1);
+        }
+    }
+}
+
+#[test]
+fn a_line_feed_that_is_gone_costs_the_two_lines_it_stood_between() {
+    let mut lines = journal();
+    *lines[2].last_mut().unwrap() = b' ';
+    assert_eq!(salvaged(&lines.concat()), ["a", "d", "e"]);
+}
+
+#[test]
+fn a_lost_line_is_noticed_and_the_others_stay() {
+    let mut lines = journal();
+    lines.remove(2);
+    assert_eq!(salvaged(&lines.concat()), ["a", "c", "d", "e"]);
+}
+
+#[test]
+fn a_damaged_header_costs_no_line() {
+    for damage in [&b"garbage\n"[..], b"\n", b""] {
+        let mut lines = journal();
+        lines[0] = damage.to_vec();
+        assert_eq!(salvaged(&lines.concat()), TAGS);
+    }
+}
+
+#[test]
+fn a_block_of_zeroes_in_the_middle_costs_what_it_covers() {
+    let lines = journal();
+    let mut bytes = lines.concat();
+    let begin = lines[0].len() + lines[1].len() + 5;
+    bytes[begin..begin + lines[2].len()].fill(0);
+    assert_eq!(salvaged(&bytes), ["a", "d", "e"]);
+}
+
+#[test]
+fn a_line_that_is_too_long_is_no_line_and_costs_no_other() {
+    let mut lines = journal();
+    lines.insert(2, [vec![b'x'; 3_000_000], b"\n".to_vec()].concat());
+    assert_eq!(salvaged(&lines.concat()), TAGS);
+}
+
+#[test]
+fn a_valid_line_twice_is_noticed_and_harms_nothing() {
+    let mut lines = journal();
+    let again = lines[3].clone();
+    lines.insert(4, again);
+    assert_eq!(salvaged(&lines.concat()), TAGS);
+}
+
+#[test]
+fn what_a_recovery_made_durable_is_known_to_have_been_there() {
+    let disk = disk_with(&journal().concat());
+    drop(open(&disk));
+    let path = journal_path(2);
+    let bytes = read(disk.as_ref(), &path);
+    // The last line was published whole with the file; it can't have been cut off by a crash.
+    let cut = &bytes[..bytes.len() - 9];
+    write(disk.as_ref(), &path, cut);
+    assert_eq!(tags(&open(&disk), "app"), ["a", "b", "c", "d"]);
+    assert_eq!(journal_files(disk.as_ref()), ["000000000002.damaged", "000000000003.log"]);
+    // An end that is gone at a line's end is noticed as well.
+    let disk = disk_with(&journal().concat());
+    drop(open(&disk));
+    let lines: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
+    write(disk.as_ref(), &path, &lines[..lines.len() - 1].concat());
+    assert_eq!(tags(&open(&disk), "app"), ["a", "b", "c", "d"]);
+    assert_eq!(journal_files(disk.as_ref()), ["000000000002.damaged", "000000000003.log"]);
+}
+
+#[test]
+fn damage_that_happened_after_a_clean_stop_is_noticed() {
+    for cut in [1, 40] {
+        let folder = tempfile::tempdir().unwrap();
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(folder.path()).unwrap());
+        let kind = IndexKind::Sled(folder.path().to_owned());
+        let meta = Meta::open(Arc::clone(&disk), MetaOptions::new(kind.clone())).unwrap();
+        run(&meta, put_manifest("app", "one", &["one"])).unwrap();
+        run(&meta, put_manifest("app", "two", &["two"])).unwrap();
+        meta.close().unwrap();
+        let path = journal_path(list(disk.as_ref()).unwrap().finished[0]);
+        let bytes = read(disk.as_ref(), &path);
+        write(disk.as_ref(), &path, &bytes[..bytes.len() - cut]);
+        let meta = Meta::open(Arc::clone(&disk), MetaOptions::new(kind)).unwrap();
+        assert_eq!(tags(&meta, "app"), ["one"]);
+        assert_eq!(journal_files(disk.as_ref()), ["000000000001.damaged", "000000000002.log"]);
+    }
+}

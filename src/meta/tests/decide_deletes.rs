@@ -1,0 +1,166 @@
+//! The rules for deleting, and when a repository comes and goes.
+
+use super::*;
+use crate::meta::fact::FACTS_MAX;
+
+fn delete_manifest(content: &str) -> Command {
+    Command::DeleteManifest { repo: repo("app"), digest: digest(content) }
+}
+
+fn delete_tag(name: &str) -> Command {
+    Command::DeleteTag { repo: repo("app"), tag: tag(name) }
+}
+
+fn unlink(content: &str) -> Command {
+    Command::Unlink { repo: repo("app"), digest: digest(content) }
+}
+
+fn exists(rules: &Rules, name: &str) -> bool {
+    rules.view().repository(&repo(name)).unwrap().is_some()
+}
+
+#[test]
+fn deleting_a_tag_keeps_the_manifest() {
+    let mut rules = Rules::default();
+    rules.carry_out(&put_manifest("app", "one", &["latest"]));
+    let facts = rules.carry_out(&delete_tag("latest"));
+    let was = Some(digest("one"));
+    assert_eq!(facts, [Fact::Tag { repo: repo("app"), tag: tag("latest"), row: None, was }]);
+    let view = rules.view();
+    assert!(view.manifest(&repo("app"), &digest("one")).unwrap().is_some());
+    assert_eq!(view.tags_of(&repo("app"), &digest("one"), 9).unwrap(), []);
+    assert_eq!(rules.refusal(&delete_tag("latest")), Refusal::TagUnknown(tag("latest")));
+    assert!(exists(&rules, "app"));
+}
+
+#[test]
+fn deleting_a_manifest_takes_its_tags_and_no_others() {
+    let mut rules = Rules::default();
+    rules.carry_out(&put_manifest("app", "one", &["a", "b"]));
+    rules.carry_out(&put_manifest("app", "two", &["b", "c"]));
+    let facts = rules.carry_out(&delete_manifest("one"));
+    let was = Some(digest("one"));
+    let expected = [
+        Fact::Tag { repo: repo("app"), tag: tag("a"), row: None, was },
+        Fact::Manifest { repo: repo("app"), digest: digest("one"), row: None },
+    ];
+    assert_eq!(facts, expected);
+    assert_eq!(rules.view().tags(&repo("app"), None, 9).unwrap(), [tag("b"), tag("c")]);
+    assert_eq!(rules.refusal(&delete_manifest("one")), Refusal::ManifestUnknown(digest("one")));
+}
+
+#[test]
+fn deleting_a_manifest_takes_it_from_its_subjects_referrers() {
+    let mut rules = Rules::default();
+    let subject = Digest::from(digest("subject"));
+    for content in ["one", "two"] {
+        let mut command = put("app", content, &[]);
+        command.row.subject = Some(subject.clone());
+        rules.carry_out(&Command::PutManifest(command));
+    }
+    let facts = rules.carry_out(&delete_manifest("one"));
+    let gone =
+        Fact::Referrer { repo: repo("app"), subject: subject.clone(), digest: digest("one"), present: false };
+    assert!(facts.contains(&gone), "{facts:?}");
+    assert_eq!(rules.view().referrers(&repo("app"), &subject, None, 9).unwrap(), [digest("two")]);
+}
+
+#[test]
+fn a_manifest_of_many_tags_goes_in_steps_that_are_each_correct() {
+    let mut rules = Rules::default();
+    let names: Vec<String> = (0..2500).map(|number| format!("t{number}")).collect();
+    for some in names.chunks(100) {
+        let some: Vec<&str> = some.iter().map(String::as_str).collect();
+        rules.carry_out(&put_manifest("app", "one", &some));
+    }
+    let mut left = names.len();
+    for expected in [1000, 1000] {
+        let Decision { facts, again } = rules.decide(&delete_manifest("one")).unwrap();
+        assert!(again);
+        assert_eq!(facts.len(), expected);
+        rules.apply(&facts);
+        left -= expected;
+        let view = rules.view();
+        assert!(view.manifest(&repo("app"), &digest("one")).unwrap().is_some());
+        assert_eq!(view.tags(&repo("app"), None, usize::MAX).unwrap().len(), left);
+        assert_eq!(view.tags_of(&repo("app"), &digest("one"), usize::MAX).unwrap().len(), left);
+    }
+    let facts = rules.carry_out(&delete_manifest("one"));
+    // The other tags, the manifest and its repository.
+    assert_eq!(facts.len(), 500 + 2);
+    assert!(facts.len() <= FACTS_MAX);
+    let kept: Vec<Tree> = rows(&rules.index).into_iter().map(|(tree, _, _)| tree).collect();
+    assert_eq!(kept, [Tree::Blobs]);
+}
+
+#[test]
+fn exactly_one_steps_worth_of_tags_goes_in_one_step() {
+    let mut rules = Rules::default();
+    let names: Vec<String> = (0..1000).map(|number| format!("t{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    rules.carry_out(&put_manifest("app", "one", &names));
+    assert_eq!(rules.carry_out(&delete_manifest("one")).len(), 1000 + 2);
+}
+
+#[test]
+fn a_repository_lasts_as_long_as_anything_is_in_it() {
+    let mut rules = Rules::default();
+    rules.carry_out(&link("app", "layer"));
+    rules.carry_out(&put_manifest("app", "one", &["latest"]));
+    rules.carry_out(&put_manifest("app", "two", &[]));
+    rules.carry_out(&put_manifest("app2", "one", &[]));
+    for command in [delete_manifest("one"), unlink("layer")] {
+        rules.carry_out(&command);
+        assert!(exists(&rules, "app"), "{command:?}");
+    }
+    let facts = rules.carry_out(&delete_manifest("two"));
+    assert_eq!(facts.last(), Some(&Fact::Repository { repo: repo("app"), row: None }));
+    assert!(!exists(&rules, "app"));
+    assert!(exists(&rules, "app2"));
+}
+
+#[test]
+fn the_last_blob_takes_the_repository_with_it_too() {
+    let mut rules = Rules::default();
+    rules.carry_out(&link("app", "one"));
+    rules.carry_out(&link("app", "two"));
+    rules.carry_out(&unlink("one"));
+    assert!(exists(&rules, "app"));
+    assert_eq!(rules.refusal(&unlink("one")), Refusal::BlobUnknown(digest("one")));
+    rules.carry_out(&unlink("two"));
+    assert!(!exists(&rules, "app"));
+    // The content itself stays until it is collected.
+    assert!(rules.view().blob(&digest("two")).unwrap().is_some());
+}
+
+#[test]
+fn a_blob_can_be_deleted_while_a_manifest_references_it() {
+    let mut rules = Rules::default();
+    rules.carry_out(&link("app", "layer"));
+    let mut command = put("app", "one", &[]);
+    command.blobs = [Digest::from(digest("layer"))].into();
+    rules.carry_out(&Command::PutManifest(command));
+    rules.carry_out(&unlink("layer"));
+    assert!(rules.view().link(&repo("app"), &digest("layer")).unwrap().is_none());
+    assert!(rules.view().manifest(&repo("app"), &digest("one")).unwrap().is_some());
+}
+
+#[test]
+fn a_repository_that_comes_back_is_a_new_one() {
+    let mut rules = Rules::default();
+    rules.carry_out(&put_manifest("app", "one", &[]));
+    rules.carry_out(&delete_manifest("one"));
+    let Decision { facts, .. } = decide(rules.view(), NOW + 5, &put_manifest("app", "one", &[])).unwrap();
+    rules.apply(&facts);
+    assert_eq!(rules.view().repository(&repo("app")).unwrap().unwrap().since, NOW + 5);
+}
+
+#[test]
+fn deleting_from_an_unknown_repository_says_so() {
+    let mut rules = Rules::default();
+    rules.carry_out(&put_manifest("other", "one", &["latest"]));
+    let unknown = Refusal::NameUnknown(repo("app"));
+    for command in [delete_manifest("one"), delete_tag("latest"), unlink("one")] {
+        assert_eq!(rules.refusal(&command), unknown);
+    }
+}

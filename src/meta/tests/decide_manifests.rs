@@ -1,0 +1,194 @@
+//! The rules for storing manifests and setting tags.
+
+use super::*;
+use crate::meta::row::{BlobRow, RepositoryRow, TagRow};
+
+fn tag_fact(name: &str, was: Option<&str>, now: &str) -> Fact {
+    let row = Some(TagRow { digest: digest(now) });
+    Fact::Tag { repo: repo("app"), tag: tag(name), row, was: was.map(digest) }
+}
+
+fn with(condition: Condition, content: &str, tags: &[&str]) -> Command {
+    Command::PutManifest(PutManifestCommand { condition, ..put("app", content, tags) })
+}
+
+#[test]
+fn a_first_manifest_makes_repository_content_and_tag() {
+    let mut rules = Rules::default();
+    let facts = rules.carry_out(&put_manifest("app", "one", &["latest"]));
+    let expected = [
+        Fact::Blob { digest: digest("one"), row: Some(BlobRow { size: 3 }) },
+        Fact::Repository { repo: repo("app"), row: Some(RepositoryRow { since: NOW }) },
+        Fact::Manifest { repo: repo("app"), digest: digest("one"), row: Some(summary("one", None)) },
+        tag_fact("latest", None, "one"),
+    ];
+    assert_eq!(facts, expected);
+    assert_eq!(rules.view().tags_of(&repo("app"), &digest("one"), 9).unwrap(), [tag("latest")]);
+}
+
+#[test]
+fn the_same_push_again_makes_no_facts() {
+    let mut rules = Rules::default();
+    let command = put_manifest("app", "one", &["latest", "1"]);
+    rules.carry_out(&command);
+    assert_eq!(rules.carry_out(&command), []);
+}
+
+#[test]
+fn another_media_type_for_the_same_bytes_replaces_the_row() {
+    let mut rules = Rules::default();
+    rules.carry_out(&put_manifest("app", "one", &[]));
+    let mut command = put("app", "one", &[]);
+    command.row.media_type = MediaType::DOCKER_MANIFEST.parse().unwrap();
+    let row = Some(command.row.clone());
+    let facts = rules.carry_out(&Command::PutManifest(command));
+    assert_eq!(facts, [Fact::Manifest { repo: repo("app"), digest: digest("one"), row }]);
+}
+
+#[test]
+fn a_tag_that_moves_says_what_it_was_and_leaves_the_old_manifest() {
+    let mut rules = Rules::default();
+    rules.carry_out(&put_manifest("app", "one", &["latest"]));
+    let facts = rules.carry_out(&put_manifest("app", "two", &["latest"]));
+    assert_eq!(facts.last(), Some(&tag_fact("latest", Some("one"), "two")));
+    let view = rules.view();
+    assert_eq!(view.tag(&repo("app"), &tag("latest")).unwrap(), Some(TagRow { digest: digest("two") }));
+    assert_eq!(view.tags_of(&repo("app"), &digest("one"), 9).unwrap(), []);
+    assert_eq!(view.tags_of(&repo("app"), &digest("two"), 9).unwrap(), [tag("latest")]);
+    assert!(view.manifest(&repo("app"), &digest("one")).unwrap().is_some());
+}
+
+#[test]
+fn a_tag_named_twice_in_one_push_is_set_once() {
+    let mut rules = Rules::default();
+    let facts = rules.carry_out(&put_manifest("app", "one", &["a", "b", "a"]));
+    let tags: Vec<_> = facts.into_iter().filter(|fact| matches!(fact, Fact::Tag { .. })).collect();
+    assert_eq!(tags, [tag_fact("a", None, "one"), tag_fact("b", None, "one")]);
+}
+
+#[test]
+fn only_tags_that_change_are_set() {
+    let mut rules = Rules::default();
+    rules.carry_out(&put_manifest("app", "one", &["a", "b"]));
+    rules.carry_out(&put_manifest("app", "two", &["b"]));
+    let facts = rules.carry_out(&put_manifest("app", "one", &["a", "b", "c"]));
+    assert_eq!(facts, [tag_fact("b", Some("two"), "one"), tag_fact("c", None, "one")]);
+}
+
+#[test]
+fn content_that_another_repository_has_is_stored_once() {
+    let mut rules = Rules::default();
+    rules.carry_out(&put_manifest("app", "one", &[]));
+    let facts = rules.carry_out(&put_manifest("other", "one", &[]));
+    assert!(!facts.iter().any(|fact| matches!(fact, Fact::Blob { .. })), "{facts:?}");
+    assert!(rules.view().manifest(&repo("other"), &digest("one")).unwrap().is_some());
+}
+
+#[test]
+fn a_subject_makes_a_referrer_whether_or_not_it_exists() {
+    let mut rules = Rules::default();
+    let subject = Digest::from(digest("absent"));
+    let mut command = put("app", "signature", &[]);
+    command.row.subject = Some(subject.clone());
+    let command = Command::PutManifest(command);
+    let facts = rules.carry_out(&command);
+    let (repo, digest) = (repo("app"), digest("signature"));
+    let expected = Fact::Referrer { repo: repo.clone(), subject: subject.clone(), digest, present: true };
+    assert_eq!(facts.last(), Some(&expected));
+    assert_eq!(rules.view().referrers(&repo, &subject, None, 9).unwrap(), [digest]);
+    assert_eq!(rules.carry_out(&command), []);
+}
+
+#[test]
+fn what_a_manifest_references_must_be_in_its_own_repository() {
+    let mut rules = Rules::default();
+    rules.carry_out(&link("other", "layer"));
+    let mut command = put("app", "one", &["latest"]);
+    command.blobs = [Digest::from(digest("layer"))].into();
+    let command = Command::PutManifest(command);
+    assert_eq!(rules.refusal(&command), Refusal::ReferenceUnknown(digest("layer").into()));
+    rules.carry_out(&link("app", "layer"));
+    rules.carry_out(&command);
+}
+
+#[test]
+fn a_manifest_is_no_blob_but_a_child_may_be_either() {
+    let mut rules = Rules::default();
+    rules.carry_out(&put_manifest("app", "child", &[]));
+    rules.carry_out(&link("app", "layer"));
+    let mut command = put("app", "index", &[]);
+    command.blobs = [Digest::from(digest("child"))].into();
+    let refusal = rules.refusal(&Command::PutManifest(command.clone()));
+    assert_eq!(refusal, Refusal::ReferenceUnknown(digest("child").into()));
+    command.blobs = Arc::default();
+    command.children = [Digest::from(digest("child")), digest("layer").into()].into();
+    rules.carry_out(&Command::PutManifest(command.clone()));
+    command.children = [Digest::from(digest("missing"))].into();
+    let refusal = rules.refusal(&Command::PutManifest(command));
+    assert_eq!(refusal, Refusal::ReferenceUnknown(digest("missing").into()));
+}
+
+#[test]
+fn a_reference_by_an_algorithm_that_cannot_be_computed_is_unknown() {
+    let rules = Rules::default();
+    let strange: Digest = "multihash+base58:QmRZxt2b1FVZPNqd8hsiykDL3TdBDeTSPX9Kv46HmX4Gx8".parse().unwrap();
+    for (blobs, children) in [(vec![strange.clone()], vec![]), (vec![], vec![strange.clone()])] {
+        let command =
+            PutManifestCommand { blobs: blobs.into(), children: children.into(), ..put("app", "one", &[]) };
+        let refusal = rules.refusal(&Command::PutManifest(command));
+        assert_eq!(refusal, Refusal::ReferenceUnknown(strange.clone()));
+    }
+}
+
+fn is_refused(rules: &Rules, condition: Condition, content: &str, tags: &[&str]) -> bool {
+    match rules.decide(&with(condition, content, tags)) {
+        Ok(_) => false,
+        Err(DecideError::Refused(Refusal::ConditionFailed(_))) => true,
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn conditions_are_asked_of_the_tag_as_it_is_before() {
+    let mut rules = Rules::default();
+    rules.carry_out(&put_manifest("app", "one", &["latest"]));
+    let (one, two) = (Digest::from(digest("one")), Digest::from(digest("two")));
+    let both = vec![two.clone(), one.clone()];
+    let (new, known) = (["new"], ["latest"]);
+    for (condition, refused_for_known, refused_for_new) in [
+        (Condition::Always, false, false),
+        (Condition::Exists, false, true),
+        (Condition::Absent, true, false),
+        (Condition::Matches(both.clone()), false, true),
+        (Condition::Matches(vec![two.clone()]), true, true),
+        (Condition::MatchesNone(both), true, false),
+        (Condition::MatchesNone(vec![two]), false, false),
+    ] {
+        let refused = |tags| is_refused(&rules, condition.clone(), "two", tags);
+        assert_eq!(refused(&known), refused_for_known, "{condition:?}");
+        assert_eq!(refused(&new), refused_for_new, "{condition:?}");
+    }
+}
+
+#[test]
+fn a_condition_must_hold_for_each_of_several_tags() {
+    let mut rules = Rules::default();
+    rules.carry_out(&put_manifest("app", "one", &["latest"]));
+    assert!(is_refused(&rules, Condition::Absent, "two", &["new", "latest"]));
+    assert!(is_refused(&rules, Condition::Exists, "two", &["latest", "new"]));
+    assert!(!is_refused(&rules, Condition::Absent, "two", &["new", "newer"]));
+}
+
+#[test]
+fn without_tags_a_condition_is_asked_of_the_digest() {
+    let mut rules = Rules::default();
+    assert!(is_refused(&rules, Condition::Exists, "one", &[]));
+    assert!(!is_refused(&rules, Condition::Absent, "one", &[]));
+    rules.carry_out(&put_manifest("app", "one", &[]));
+    assert!(!is_refused(&rules, Condition::Exists, "one", &[]));
+    assert!(is_refused(&rules, Condition::Absent, "one", &[]));
+    assert!(!is_refused(&rules, Condition::Matches(vec![digest("one").into()]), "one", &[]));
+    // In another repository the same manifest counts for nothing.
+    let command = PutManifestCommand { condition: Condition::Exists, ..put("other", "one", &[]) };
+    assert!(matches!(rules.refusal(&Command::PutManifest(command)), Refusal::ConditionFailed(_)));
+}

@@ -1,0 +1,151 @@
+//! What a failing disk does to the writer: an error and nothing of it there, or no more writes.
+
+use rustix::io::Errno;
+
+use super::*;
+use crate::disk::faulty::{Faults, FaultyDisk, Operation};
+
+struct Failing {
+    disk: Arc<dyn Disk>,
+    faults: Arc<Faults>,
+    meta: Meta,
+}
+
+impl Failing {
+    fn new() -> Self {
+        let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+        let faulty = FaultyDisk::new(Arc::clone(&disk));
+        let faults = faulty.faults();
+        let meta = Meta::open(Arc::new(faulty), MetaOptions::new(IndexKind::Map)).unwrap();
+        run(&meta, put_manifest("app", "one", &["one"])).unwrap();
+        Self { disk, faults, meta }
+    }
+
+    fn reopened(&self) -> Meta {
+        open(&copy(self.disk.as_ref()))
+    }
+
+    /// Shows that writes, refusals and commands that would change nothing are all refused, that reads go on,
+    /// and that the stop is no clean one.
+    fn check_poisoned(&self) {
+        assert!(self.meta.poisoned().is_some());
+        let synced = self.faults.count(Operation::Sync, "journal");
+        for command in [
+            put_manifest("app", "three", &["three"]),
+            put_manifest("app", "one", &["one"]),
+            Command::DeleteTag { repo: repo("app"), tag: tag("missing") },
+            Command::BeginUpload { id: upload_id(1), row: upload_row("app", 0) },
+        ] {
+            let refused = run(&self.meta, command);
+            assert!(matches!(refused, Err(MetaError::Poisoned(_))), "{refused:?}");
+        }
+        assert_eq!(
+            self.faults.count(Operation::Sync, "journal"),
+            synced,
+            "a sync that failed is not tried again"
+        );
+        assert!(tags(&self.meta, "app").contains(&"one".to_owned()));
+        let closed = self.meta.close().unwrap_err();
+        assert!(matches!(closed, crate::meta::error::OpenError::Poisoned(_)), "{closed}");
+    }
+}
+
+fn two() -> Command {
+    put_manifest("app", "two", &["two"])
+}
+
+#[test]
+fn a_failed_append_is_an_error_and_nothing_of_it_is_there() {
+    for errno in [Errno::NOSPC, Errno::DQUOT, Errno::IO] {
+        for written in [0, 1, 100, usize::MAX] {
+            let store = Failing::new();
+            store.faults.cut_write_short("journal", written, errno);
+            let failed = run(&store.meta, two());
+            match errno {
+                Errno::IO => assert!(matches!(failed, Err(MetaError::Failed(_))), "{failed:?}"),
+                _ => assert!(matches!(failed, Err(MetaError::NoSpace)), "{failed:?}"),
+            }
+            assert_eq!(tags(&store.meta, "app"), ["one"]);
+            assert_eq!(store.meta.totals().blobs, 1);
+            assert_eq!(store.meta.poisoned(), None);
+            assert_eq!(tags(&store.reopened(), "app"), ["one"]);
+            // The next one goes on where the journal stood, also with a shorter line.
+            run(&store.meta, Command::DeleteTag { repo: repo("app"), tag: tag("one") }).unwrap();
+            run(&store.meta, two()).unwrap();
+            let reopened = store.reopened();
+            assert_eq!(tags(&reopened, "app"), ["two"]);
+            assert_eq!(rows(reopened.index()), rows(store.meta.index()));
+            assert_eq!(journal_files(store.disk.as_ref()), ["000000000001.log"]);
+        }
+    }
+}
+
+#[test]
+fn space_that_cannot_be_reserved_is_an_error_and_nothing_is_written() {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let faulty = FaultyDisk::new(Arc::clone(&disk));
+    let faults = faulty.faults();
+    let meta = Meta::open(Arc::new(faulty), MetaOptions::new(IndexKind::Map)).unwrap();
+    faults.fail(Operation::Reserve, "journal", Errno::NOSPC);
+    let failed = run(&meta, two());
+    assert!(matches!(failed, Err(MetaError::NoSpace)), "{failed:?}");
+    assert_eq!(tags(&open(&copy(disk.as_ref())), "app"), [""; 0]);
+    run(&meta, two()).unwrap();
+    assert_eq!(tags(&open(&copy(disk.as_ref())), "app"), ["two"]);
+}
+
+#[test]
+fn half_a_line_that_cannot_be_removed_ends_all_writing() {
+    let store = Failing::new();
+    store.faults.cut_write_short("journal", 50, Errno::NOSPC);
+    store.faults.fail(Operation::Truncate, "journal", Errno::IO);
+    let failed = run(&store.meta, two());
+    assert!(matches!(failed, Err(MetaError::Poisoned(_))), "{failed:?}");
+    assert_eq!(tags(&store.meta, "app"), ["one"]);
+    store.check_poisoned();
+    assert_eq!(tags(&store.reopened(), "app"), ["one"]);
+}
+
+#[test]
+fn a_failed_sync_ends_all_writing_and_acknowledges_nothing() {
+    let store = Failing::new();
+    store.faults.fail(Operation::Sync, "journal", Errno::IO);
+    let failed = run(&store.meta, two());
+    assert!(matches!(failed, Err(MetaError::Poisoned(_))), "{failed:?}");
+    let why = store.meta.poisoned().unwrap();
+    assert!(why.contains("synced"), "{why}");
+    store.check_poisoned();
+    // Whole or not at all: it may or may not have reached the medium.
+    let reopened = store.reopened();
+    assert_eq!(tags(&reopened, "app"), ["one", "two"]);
+    run(&reopened, put_manifest("app", "three", &["three"])).unwrap();
+}
+
+#[test]
+fn a_sync_that_fails_at_the_stop_makes_it_no_clean_one() {
+    let store = Failing::new();
+    run(&store.meta, Command::BeginUpload { id: upload_id(1), row: upload_row("app", 0) }).unwrap();
+    store.faults.fail(Operation::Sync, "journal", Errno::IO);
+    store.meta.close().unwrap_err();
+}
+
+#[test]
+fn refusals_name_what_is_missing_and_write_nothing() {
+    let store = Failing::new();
+    let writes = store.faults.count(Operation::Write, "journal");
+    let refused = run(&store.meta, Command::DeleteTag { repo: repo("app"), tag: tag("none") });
+    assert!(matches!(refused, Err(MetaError::Refused(Refusal::TagUnknown(_)))), "{refused:?}");
+    run(&store.meta, put_manifest("app", "one", &["one"])).unwrap();
+    assert_eq!(store.faults.count(Operation::Write, "journal"), writes);
+}
+
+#[test]
+fn a_transaction_that_is_too_large_is_refused_and_the_next_one_is_not() {
+    let store = Failing::new();
+    let mut huge = put("app", "huge", &["huge"]);
+    huge.row.artifact_type = Some("x".repeat(2_000_000));
+    let refused = run(&store.meta, Command::PutManifest(huge));
+    assert!(matches!(refused, Err(MetaError::Failed(_))), "{refused:?}");
+    run(&store.meta, two()).unwrap();
+    assert_eq!(tags(&store.reopened(), "app"), ["one", "two"]);
+}

@@ -1,0 +1,118 @@
+//! What every index does, shown on both.
+
+use std::ops::ControlFlow;
+
+use super::*;
+use crate::meta::index::IndexError;
+use crate::meta::sled_index::SledIndex;
+
+/// Runs a test on each kind of index.
+fn on_each(test: impl Fn(&dyn Index)) {
+    test(&MapIndex::new());
+    let folder = tempfile::tempdir().unwrap();
+    test(&SledIndex::open(folder.path()).unwrap());
+}
+
+fn change(tree: Tree, key: &str, value: Option<&str>) -> Change {
+    Change { tree, key: key.into(), value: value.map(|value| value.as_bytes().to_vec()) }
+}
+
+fn scanned(index: &dyn Index, prefix: &str, after: Option<&str>, limit: usize) -> Vec<String> {
+    let mut keys = Vec::new();
+    let mut visit = |key: &[u8], _: &[u8]| {
+        keys.push(String::from_utf8(key.to_vec()).unwrap());
+        if keys.len() == limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    index.scan(Tree::Tags, prefix.as_bytes(), after.map(str::as_bytes), &mut visit).unwrap();
+    keys
+}
+
+#[test]
+fn a_scan_keeps_to_its_prefix_and_begins_behind_where_it_is_told() {
+    on_each(|index| {
+        let keys = ["a", "b1", "b2", "b3", "c"];
+        index.apply(1, &keys.map(|key| change(Tree::Tags, key, Some("")))).unwrap();
+        index.apply(2, &[change(Tree::Links, "b4", Some(""))]).unwrap();
+        assert_eq!(scanned(index, "", None, 9), keys);
+        assert_eq!(scanned(index, "b", None, 9), ["b1", "b2", "b3"]);
+        assert_eq!(scanned(index, "b", None, 2), ["b1", "b2"]);
+        assert_eq!(scanned(index, "b", Some("b1"), 9), ["b2", "b3"]);
+        assert_eq!(scanned(index, "b", Some("b15"), 9), ["b2", "b3"]);
+        // Before the prefix and behind it.
+        assert_eq!(scanned(index, "b", Some("a"), 9), ["b1", "b2", "b3"]);
+        assert_eq!(scanned(index, "b", Some("c"), 9), [""; 0]);
+        assert_eq!(scanned(index, "d", None, 9), [""; 0]);
+    });
+}
+
+#[test]
+fn all_changes_of_a_transaction_are_made_in_order_with_its_number() {
+    on_each(|index| {
+        assert_eq!(index.applied().unwrap(), 0);
+        let changes = [
+            change(Tree::Tags, "a", Some("1")),
+            change(Tree::Manifests, "a", Some("2")),
+            change(Tree::Tags, "a", Some("3")),
+            change(Tree::Manifests, "b", Some("4")),
+            change(Tree::Manifests, "b", None),
+        ];
+        index.apply(7, &changes).unwrap();
+        assert_eq!(index.applied().unwrap(), 7);
+        assert_eq!(index.get(Tree::Tags, b"a").unwrap(), Some(b"3".to_vec()));
+        assert_eq!(index.get(Tree::Manifests, b"a").unwrap(), Some(b"2".to_vec()));
+        assert_eq!(index.get(Tree::Manifests, b"b").unwrap(), None);
+        index.apply(8, &[]).unwrap();
+        assert_eq!(index.applied().unwrap(), 8);
+    });
+}
+
+#[test]
+fn a_visit_may_read_the_index() {
+    on_each(|index| {
+        index.apply(1, &["a", "b"].map(|key| change(Tree::Tags, key, Some(key)))).unwrap();
+        let mut found = Vec::new();
+        let mut visit = |key: &[u8], _: &[u8]| {
+            found.extend(index.get(Tree::Tags, key).unwrap().unwrap());
+            ControlFlow::Continue(())
+        };
+        index.scan(Tree::Tags, &[], None, &mut visit).unwrap();
+        assert_eq!(found, *b"ab");
+    });
+}
+
+#[test]
+fn a_closed_sled_index_says_so_and_opens_again_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = SledIndex::open(folder.path()).unwrap();
+    index.apply(3, &[change(Tree::Tags, "a", Some("1"))]).unwrap();
+    index.close().unwrap();
+    index.close().unwrap();
+    assert!(matches!(index.get(Tree::Tags, b"a"), Err(IndexError::Closed)));
+    assert!(matches!(index.applied(), Err(IndexError::Closed)));
+    assert!(matches!(index.apply(4, &[]), Err(IndexError::Closed)));
+    let again = SledIndex::open(folder.path()).unwrap();
+    assert_eq!(again.applied().unwrap(), 3);
+    assert_eq!(again.get(Tree::Tags, b"a").unwrap(), Some(b"1".to_vec()));
+}
+
+#[test]
+fn pages_of_names_stay_within_their_repository() {
+    let mut rules = Rules::default();
+    rules.carry_out(&put_manifest("app", "one", &["a", "b", "c"]));
+    rules.carry_out(&put_manifest("app/sub", "one", &["d"]));
+    rules.carry_out(&put_manifest("apple", "one", &["0"]));
+    let tags = |last, limit| {
+        let tags = rules.view().tags(&repo("app"), last, limit).unwrap();
+        tags.into_iter().map(|tag| tag.as_str().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(tags(None, 9), ["a", "b", "c"]);
+    assert_eq!(tags(None, 2), ["a", "b"]);
+    assert_eq!(tags(Some("b"), 9), ["c"]);
+    assert_eq!(tags(Some("aa"), 9), ["b", "c"]);
+    assert_eq!(tags(Some("z"), 9), [""; 0]);
+    assert_eq!(tags(None, 0), [""; 0]);
+    let all = rules.view().repositories(None, 9, |_| Ok(true)).unwrap();
+    assert_eq!(all, ["app", "app/sub", "apple"].map(repo));
+    let some = rules.view().repositories(Some("app"), 1, |name| Ok(name.as_str() != "app/sub")).unwrap();
+    assert_eq!(some, [repo("apple")]);
+}

@@ -1,0 +1,217 @@
+//! What metadata does: the rules, the journal, and what becomes of it after every kind of end.
+
+mod checkpoints;
+mod clean;
+mod damage;
+mod decide_deletes;
+mod decide_manifests;
+mod decide_uploads;
+mod failures;
+mod group_commit;
+mod history;
+mod index;
+mod recovery;
+
+use std::path::Path;
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, OnceLock};
+
+use crate::blobs::{BlobStore, DurableBlob};
+use crate::disk::{Disk, MemoryDisk};
+use crate::meta::decide::{DecideError, Decision, Refusal, decide};
+use crate::meta::fact::{Fact, changes_of};
+use crate::meta::index::{Change, Index};
+use crate::meta::map_index::MapIndex;
+use crate::meta::row::UploadRow;
+use crate::meta::tree::Tree;
+use crate::meta::upload_id::UploadId;
+use crate::meta::view::View;
+use crate::meta::{Command, Condition, IndexKind, Meta, MetaError, MetaOptions, PutManifestCommand};
+use crate::spec::{Algorithm, ContentDigest, Digest, ManifestSummary, MediaType, RepoName, Tag};
+
+fn repo(name: &str) -> RepoName {
+    name.parse().unwrap()
+}
+
+fn tag(name: &str) -> Tag {
+    name.parse().unwrap()
+}
+
+fn digest(content: &str) -> ContentDigest {
+    ContentDigest::sha256_of(content.as_bytes())
+}
+
+/// Makes durable content, on a disk of its own.
+fn blob(content: &str) -> DurableBlob {
+    static STORE: OnceLock<BlobStore> = OnceLock::new();
+    let store = STORE.get_or_init(|| BlobStore::open(Arc::new(MemoryDisk::new())).unwrap());
+    store.put(&UploadId::random().to_string(), digest(content), content.as_bytes()).unwrap()
+}
+
+fn upload_id(number: u8) -> UploadId {
+    format!("00000000-0000-4000-8000-0000000000{number:02x}").parse().unwrap()
+}
+
+fn upload_row(name: &str, offset: u64) -> UploadRow {
+    UploadRow { repo: repo(name), algorithm: Algorithm::Sha256, offset, state: None }
+}
+
+fn summary(content: &str, subject: Option<Digest>) -> ManifestSummary {
+    ManifestSummary {
+        media_type: MediaType::OCI_MANIFEST.parse().unwrap(),
+        size: content.len() as u64,
+        subject,
+        artifact_type: None,
+        annotations: None,
+    }
+}
+
+/// Makes the command that stores a manifest which references nothing.
+fn put(name: &str, content: &str, tags: &[&str]) -> PutManifestCommand {
+    PutManifestCommand {
+        repo: repo(name),
+        blob: blob(content),
+        row: summary(content, None),
+        blobs: Arc::default(),
+        children: Arc::default(),
+        tags: tags.iter().map(|name| tag(name)).collect(),
+        condition: Condition::Always,
+    }
+}
+
+fn put_manifest(name: &str, content: &str, tags: &[&str]) -> Command {
+    Command::PutManifest(put(name, content, tags))
+}
+
+fn link(name: &str, content: &str) -> Command {
+    Command::Link { repo: repo(name), blob: blob(content), upload: upload_id(0) }
+}
+
+/// An index and what was applied to it, decided without a writer.
+#[derive(Default)]
+struct Rules {
+    index: MapIndex,
+    transactions: Vec<Vec<Fact>>,
+}
+
+impl Rules {
+    fn view(&self) -> View<'_> {
+        View::new(&self.index)
+    }
+
+    /// Decides without applying, at a time that tells facts of this test from others.
+    fn decide(&self, command: &Command) -> Result<Decision, DecideError> {
+        decide(self.view(), NOW, command)
+    }
+
+    /// Decides and applies, step by step, and returns each step's facts.
+    fn steps(&mut self, command: &Command) -> Vec<Vec<Fact>> {
+        let mut steps = Vec::new();
+        loop {
+            let Decision { facts, again } = self.decide(command).unwrap();
+            self.apply(&facts);
+            steps.push(facts);
+            if !again {
+                return steps;
+            }
+            assert!(steps.len() < 100, "it never ends");
+        }
+    }
+
+    /// Decides and applies what takes one step, and returns the facts.
+    fn carry_out(&mut self, command: &Command) -> Vec<Fact> {
+        let mut steps = self.steps(command);
+        assert_eq!(steps.len(), 1);
+        steps.remove(0)
+    }
+
+    fn apply(&mut self, facts: &[Fact]) {
+        self.transactions.push(facts.to_vec());
+        self.index.apply(self.transactions.len() as u64, &changes_of(facts).unwrap()).unwrap();
+    }
+
+    fn refusal(&self, command: &Command) -> Refusal {
+        match self.decide(command) {
+            Err(DecideError::Refused(refusal)) => refusal,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+const NOW: u64 = 1_700_000_000_000;
+
+/// Returns every row of every tree.
+fn rows(index: &dyn Index) -> Vec<(Tree, Vec<u8>, Vec<u8>)> {
+    let mut rows = Vec::new();
+    for tree in Tree::ALL {
+        let mut visit = |key: &[u8], value: &[u8]| {
+            rows.push((tree, key.to_vec(), value.to_vec()));
+            std::ops::ControlFlow::Continue(())
+        };
+        index.scan(tree, &[], None, &mut visit).unwrap();
+    }
+    rows
+}
+
+fn apply_all(index: &dyn Index, transactions: &[Vec<Fact>]) {
+    for (at, facts) in transactions.iter().enumerate() {
+        let changes: Vec<Change> = changes_of(facts).unwrap();
+        index.apply(at as u64 + 1, &changes).unwrap();
+    }
+}
+
+fn open(disk: &Arc<dyn Disk>) -> Meta {
+    Meta::open(Arc::clone(disk), MetaOptions::new(IndexKind::Map)).unwrap()
+}
+
+fn submit(meta: &Meta, command: Command) -> Receiver<Result<(), MetaError>> {
+    let (sender, receiver) = channel();
+    meta.submit(command, Box::new(move |done| drop(sender.send(done))));
+    receiver
+}
+
+fn run(meta: &Meta, command: Command) -> Result<(), MetaError> {
+    submit(meta, command).recv_timeout(std::time::Duration::from_secs(30)).unwrap()
+}
+
+fn tags(meta: &Meta, name: &str) -> Vec<String> {
+    let tags = meta.view().tags(&repo(name), None, usize::MAX).unwrap();
+    tags.iter().map(|tag| tag.as_str().to_owned()).collect()
+}
+
+fn read(disk: &dyn Disk, path: &Path) -> Vec<u8> {
+    let file = disk.open(path).unwrap();
+    let mut bytes = vec![0; usize::try_from(file.length().unwrap()).unwrap()];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        let length = file.read_at(&mut bytes[filled..], filled as u64).unwrap();
+        assert!(length > 0);
+        filled += length;
+    }
+    bytes
+}
+
+fn write(disk: &dyn Disk, path: &Path, bytes: &[u8]) {
+    let file = match disk.create(path) {
+        Ok(file) => file,
+        Err(_) => disk.open_writable(path).unwrap(),
+    };
+    file.truncate(0).unwrap();
+    file.write_at(bytes, 0).unwrap();
+}
+
+/// Returns the names in the journal's folder.
+fn journal_files(disk: &dyn Disk) -> Vec<String> {
+    disk.list(Path::new("journal")).unwrap().into_iter().map(|entry| entry.name).collect()
+}
+
+/// Copies a memory disk's journal and marker to another disk, as a crash at this moment would leave them.
+fn copy(disk: &dyn Disk) -> Arc<dyn Disk> {
+    let other = MemoryDisk::new();
+    other.create_folder(Path::new("journal")).unwrap();
+    for name in journal_files(disk) {
+        let path = Path::new("journal").join(name);
+        write(&other, &path, &read(disk, &path));
+    }
+    Arc::new(other)
+}

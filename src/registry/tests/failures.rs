@@ -1,0 +1,229 @@
+//! What a failing disk does to pushes: nothing is acknowledged that is not durable.
+
+use rustix::io::Errno;
+use smol::block_on;
+
+use super::*;
+use crate::disk::faulty::Operation;
+use crate::spec::Reference;
+
+fn uploads_file(id: UploadId) -> String {
+    format!("uploads/{id}")
+}
+
+/// Shows that the repository does not have the blob, now and after a crash.
+async fn check_absent(registry: &Registry, disk: &dyn Disk, digest: &Digest) {
+    registry.blob_size(&repo("app"), digest).await.unwrap_err();
+    let reopened = open_on(crashed(disk), |_| {});
+    reopened.blob_size(&repo("app"), digest).await.unwrap_err();
+}
+
+#[test]
+fn a_blob_is_written_synced_renamed_and_its_folder_synced_before_the_journal_names_it() {
+    block_on(async {
+        let (registry, faults, _) = on_faulty();
+        let id = begin(&registry, "app").await;
+        let begun = faults.done().len();
+        let digest = sha256(b"layer");
+        registry.finish_upload(&repo("app"), id, &digest, streamed(&b"layer"[..])).await.unwrap();
+        let folder = format!("blobs/sha256/{}", &digest.encoded()[..2]);
+        let done: Vec<_> = faults.done().split_off(begun);
+        // The journal's file is known by the name it was created with.
+        let named = |path: &Path| match path.starts_with("journal") {
+            true => "journal".to_owned(),
+            false => path.to_str().unwrap().to_owned(),
+        };
+        let done: Vec<_> = done.iter().map(|(operation, path)| (*operation, named(path))).collect();
+        let place = format!("{folder}/{}", digest.encoded());
+        let expected = [
+            (Operation::Create, uploads_file(id)),
+            (Operation::Write, uploads_file(id)),
+            (Operation::Sync, uploads_file(id)),
+            (Operation::Rename, place),
+            (Operation::SyncFolder, folder),
+            (Operation::Write, "journal".to_owned()),
+            (Operation::Sync, "journal".to_owned()),
+        ];
+        assert_eq!(done, expected);
+    });
+}
+
+#[test]
+fn an_upload_whose_sync_failed_is_never_acknowledged() {
+    block_on(async {
+        let (registry, faults, disk) = on_faulty();
+        let id = begin(&registry, "app").await;
+        let digest = sha256(b"layer");
+        faults.fail(Operation::Sync, "uploads", Errno::IO);
+        registry.finish_upload(&repo("app"), id, &digest, whole(b"layer")).await.unwrap_err();
+        check_absent(&registry, disk.as_ref(), &digest).await;
+        // The next sync of the same file would succeed, whatever the medium holds.
+        registry.finish_upload(&repo("app"), id, &digest, nothing()).await.unwrap_err();
+        check_absent(&registry, disk.as_ref(), &digest).await;
+        // Bytes that are written anew can be trusted.
+        push_blob(&registry, "app", b"layer").await;
+        assert_eq!(read_blob(&registry, "app", &digest).await.unwrap(), b"layer");
+    });
+}
+
+#[test]
+fn an_upload_that_could_not_be_made_durable_midway_is_never_acknowledged() {
+    block_on(async {
+        let (registry, faults, disk) = on_faulty();
+        let id = begin(&registry, "app").await;
+        let content = vec![5; usize::try_from(DURABLE_STEP_BYTES).unwrap() + 7];
+        faults.fail(Operation::Sync, "uploads", Errno::IO);
+        registry.append(&repo("app"), id, streamed(&content[..])).await.unwrap_err();
+        let offset = registry.upload_offset(&repo("app"), id).await.unwrap_or(0);
+        let rest = &content[usize::try_from(offset).unwrap()..];
+        registry.finish_upload(&repo("app"), id, &sha256(&content), streamed(rest)).await.unwrap_err();
+        check_absent(&registry, disk.as_ref(), &sha256(&content)).await;
+    });
+}
+
+#[test]
+fn a_blob_whose_folder_could_not_be_synced_is_not_named() {
+    block_on(async {
+        for operation in [Operation::Rename, Operation::SyncFolder] {
+            let (registry, faults, disk) = on_faulty();
+            let id = begin(&registry, "app").await;
+            let digest = sha256(b"layer");
+            faults.fail(operation, "blobs", Errno::IO);
+            registry.finish_upload(&repo("app"), id, &digest, whole(b"layer")).await.unwrap_err();
+            check_absent(&registry, disk.as_ref(), &digest).await;
+            push_blob(&registry, "app", b"layer").await;
+        }
+    });
+}
+
+#[test]
+fn a_manifest_that_could_not_be_stored_changes_no_tag_and_leaves_no_file() {
+    block_on(async {
+        for (operation, path) in [
+            (Operation::Create, "uploads"),
+            (Operation::Write, "uploads"),
+            (Operation::Sync, "uploads"),
+            (Operation::Rename, "blobs"),
+            (Operation::SyncFolder, "blobs"),
+            (Operation::Write, "journal"),
+        ] {
+            let (registry, faults, disk) = on_faulty();
+            let layer = push_blob(&registry, "app", b"layer").await;
+            let (old, new) = (image(&layer, &[]), image(&layer, std::slice::from_ref(&layer)));
+            registry.put_manifest(&repo("app"), by_tag("latest", &old)).await.unwrap();
+            faults.fail(operation, path, Errno::NOSPC);
+            let failed = registry.put_manifest(&repo("app"), by_tag("latest", &new)).await;
+            assert!(matches!(failed, Err(RegistryError::NoSpace)), "{operation:?} {path}: {failed:?}");
+            assert_eq!(unfinished(&registry), [""; 0]);
+            for registry in [&registry, &open_on(crashed(disk.as_ref()), |_| {})] {
+                let latest = registry.manifest(&repo("app"), &Reference::Tag(tag("latest"))).await.unwrap();
+                assert_eq!(latest.bytes, old);
+            }
+            registry.put_manifest(&repo("app"), by_tag("latest", &new)).await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn an_upload_that_found_no_space_goes_on_when_there_is_some() {
+    block_on(async {
+        let (registry, faults, _) = on_faulty();
+        let id = begin(&registry, "app").await;
+        registry.append(&repo("app"), id, whole(b"abc")).await.unwrap();
+        for fault in 0..2 {
+            match fault {
+                0 => faults.fail(Operation::Reserve, "uploads", Errno::NOSPC),
+                _ => faults.cut_write_short("uploads", 2, Errno::NOSPC),
+            }
+            let failed = registry.append(&repo("app"), id, whole(b"defghi")).await;
+            assert!(matches!(failed, Err(RegistryError::NoSpace)), "{failed:?}");
+            assert_eq!(registry.upload_offset(&repo("app"), id).await.unwrap(), 3);
+        }
+        let digest = sha256(b"abcxy");
+        registry.finish_upload(&repo("app"), id, &digest, whole(b"xy")).await.unwrap();
+        assert_eq!(read_blob(&registry, "app", &digest).await.unwrap(), b"abcxy");
+    });
+}
+
+#[test]
+fn an_upload_that_brought_its_content_in_vain_is_not_counted_for_ever() {
+    block_on(async {
+        let (registry, faults, _) = on_faulty();
+        let id = begin(&registry, "app").await;
+        faults.fail(Operation::Write, "journal", Errno::NOSPC);
+        let failed = registry.finish_upload(&repo("app"), id, &sha256(b"x"), whole(b"x")).await;
+        assert!(matches!(failed, Err(RegistryError::NoSpace)), "{failed:?}");
+        assert_eq!(registry.inner.sessions.all(|_| true).len(), 0);
+        push_blob(&registry, "app", b"x").await;
+    });
+}
+
+#[test]
+fn after_a_failed_sync_of_the_journal_reads_go_on_writes_do_not_and_health_says_why() {
+    block_on(async {
+        let (registry, faults, _) = on_faulty();
+        let layer = push_blob(&registry, "app", b"layer").await;
+        let manifest = image(&layer, &[]);
+        registry.put_manifest(&repo("app"), by_tag("latest", &manifest)).await.unwrap();
+        assert!(registry.health().ready);
+        faults.fail(Operation::Sync, "journal", Errno::IO);
+        let failed = registry.delete_tag(&repo("app"), &tag("latest")).await;
+        assert!(matches!(failed, Err(RegistryError::Unavailable(_))), "{failed:?}");
+        let health = registry.health();
+        assert!(!health.ready);
+        assert_eq!(health.reasons.len(), 1);
+        assert!(health.reasons[0].contains("synced"), "{health:?}");
+        // Also what would change nothing.
+        for failed in [
+            registry.put_manifest(&repo("app"), by_tag("latest", &manifest)).await.map(drop),
+            registry.begin_upload(&repo("app"), None).await.map(drop),
+            registry.mount(&repo("app"), &layer, None).await.map(drop),
+        ] {
+            assert!(matches!(failed, Err(RegistryError::Unavailable(_))), "{failed:?}");
+        }
+        assert_eq!(read_blob(&registry, "app", &layer).await.unwrap(), b"layer");
+        registry.close().await.unwrap_err();
+    });
+}
+
+#[test]
+fn folders_that_an_earlier_start_could_not_sync_are_synced_by_the_next() {
+    for path in ["blobs/sha256", "blobs", ""] {
+        let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+        // `pulk.json` is there already: its folder's sync is not the one that shall fail.
+        drop(open_on(Arc::clone(&disk), |_| {}));
+        let next = FaultyDisk::new(disk);
+        let faults = next.faults();
+        drop(open_on(Arc::new(next), |_| {}));
+        let done = faults.done();
+        let synced =
+            done.iter().any(|(operation, at)| *operation == Operation::SyncFolder && at == Path::new(path));
+        assert!(synced, "{path:?} was never synced");
+    }
+}
+
+#[test]
+fn content_that_is_missing_or_damaged_is_reported_and_never_served() {
+    block_on(async {
+        let (registry, _, disk) = on_faulty();
+        let layer = push_blob(&registry, "app", b"layer").await;
+        let manifest = image(&layer, &[]);
+        let digest = registry.put_manifest(&repo("app"), by_tag("latest", &manifest)).await.unwrap().digest;
+        let place = |digest: &Digest| format!("blobs/sha256/{}/{}", &digest.encoded()[..2], digest.encoded());
+        let disk = crashed(disk.as_ref());
+        let file = disk.open_writable(Path::new(&place(&digest.into()))).unwrap();
+        file.write_at(b"X", 3).unwrap();
+        disk.remove(Path::new(&place(&layer))).unwrap();
+        let registry = open_on(disk, |_| {});
+        let failed = registry.manifest(&repo("app"), &Reference::Tag(tag("latest"))).await;
+        assert!(matches!(failed, Err(RegistryError::Internal(_))), "{failed:?}");
+        let failed = registry.open_blob(&repo("app"), &layer).await.map(drop);
+        assert!(matches!(failed, Err(RegistryError::Internal(_))), "{failed:?}");
+        // The same push again heals it.
+        push_blob(&registry, "app", b"layer").await;
+        registry.put_manifest(&repo("app"), by_tag("latest", &manifest)).await.unwrap();
+        assert_eq!(read_blob(&registry, "app", &layer).await.unwrap(), b"layer");
+        let latest = registry.manifest(&repo("app"), &Reference::Tag(tag("latest"))).await.unwrap();
+        assert_eq!(latest.bytes, manifest);
+    });
+}

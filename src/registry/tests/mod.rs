@@ -1,0 +1,165 @@
+//! What the registry's operations do, alone, side by side, and over every kind of end.
+
+mod bodies;
+mod expected;
+mod failures;
+mod lists;
+mod model;
+mod open;
+mod resuming;
+mod side_by_side;
+mod syncs;
+mod uploads;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use smol::Timer;
+
+use crate::disk::faulty::{Faults, FaultyDisk};
+use crate::disk::{Disk, MemoryDisk};
+use crate::meta::{IndexKind, MetaOptions};
+use crate::registry::open::Opened;
+use crate::registry::{
+    Chunk, Condition, PutManifest, PutTarget, Registry, RegistryError, RegistryOptions, Storage, UploadId,
+};
+use crate::spec::{Algorithm, ContentDigest, ContentRange, Digest, MediaType, RepoName, Tag};
+
+/// After so many bytes an upload is made durable as far as it has come.
+const DURABLE_STEP_BYTES: u64 = 16 * 1024 * 1024;
+
+fn repo(name: &str) -> RepoName {
+    name.parse().unwrap()
+}
+
+fn tag(name: &str) -> Tag {
+    name.parse().unwrap()
+}
+
+fn sha256(content: &[u8]) -> Digest {
+    ContentDigest::sha256_of(content).into()
+}
+
+/// Opens a registry on a disk that stays when the registry goes.
+fn open_on(disk: Arc<dyn Disk>, change: impl FnOnce(&mut RegistryOptions)) -> Registry {
+    let mut options = RegistryOptions::new(Storage::Memory);
+    change(&mut options);
+    Registry::open_on(options, Opened { disk, lock: None, meta: MetaOptions::new(IndexKind::Map) }).unwrap()
+}
+
+fn in_memory() -> Registry {
+    Registry::open(RegistryOptions::new(Storage::Memory)).unwrap()
+}
+
+/// Opens a registry on a disk that fails where it is told to.
+fn on_faulty() -> (Registry, Arc<Faults>, Arc<dyn Disk>) {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let faulty = FaultyDisk::new(Arc::clone(&disk));
+    let faults = faulty.faults();
+    (open_on(Arc::new(faulty), |_| {}), faults, disk)
+}
+
+/// Copies everything that counts after a crash: not the index, the marker and the lock.
+fn copy(from: &dyn Disk, to: &dyn Disk, folder: &Path) {
+    for entry in from.list(folder).unwrap() {
+        let path = folder.join(&entry.name);
+        if entry.is_folder && entry.name != "index" {
+            to.create_folder(&path).unwrap();
+            copy(from, to, &path);
+        } else if !entry.is_folder && entry.name != "clean" && entry.name != "lock" {
+            let source = from.open(&path).unwrap();
+            let mut bytes = vec![0; usize::try_from(source.length().unwrap()).unwrap()];
+            let mut filled = 0;
+            while filled < bytes.len() {
+                filled += source.read_at(&mut bytes[filled..], filled as u64).unwrap();
+            }
+            to.create(&path).unwrap().write_at(&bytes, 0).unwrap();
+        }
+    }
+}
+
+/// Returns the disk as a crash at this moment would leave it.
+fn crashed(disk: &dyn Disk) -> Arc<dyn Disk> {
+    let other = MemoryDisk::new();
+    copy(disk, &other, Path::new(""));
+    Arc::new(other)
+}
+
+fn whole(body: &[u8]) -> Chunk<&[u8]> {
+    Chunk { body, length: Some(body.len() as u64), range: None }
+}
+
+fn streamed<B>(body: B) -> Chunk<B> {
+    Chunk { body, length: None, range: None }
+}
+
+fn ranged<B>(body: B, first: u64, last: u64) -> Chunk<B> {
+    Chunk { body, length: None, range: Some(ContentRange { first, last }) }
+}
+
+fn nothing() -> Chunk<&'static [u8]> {
+    streamed(&[])
+}
+
+async fn begin(registry: &Registry, name: &str) -> UploadId {
+    registry.begin_upload(&repo(name), None).await.unwrap()
+}
+
+async fn push_blob(registry: &Registry, name: &str, content: &[u8]) -> Digest {
+    let id = begin(registry, name).await;
+    let digest = sha256(content);
+    registry.finish_upload(&repo(name), id, &digest, whole(content)).await.unwrap();
+    digest
+}
+
+async fn read_blob(registry: &Registry, name: &str, digest: &Digest) -> Result<Vec<u8>, RegistryError> {
+    let reader = registry.open_blob(&repo(name), digest).await?;
+    let size = usize::try_from(reader.size()).unwrap();
+    Ok(reader
+        .with_file(move |file| {
+            let mut bytes = vec![0; size];
+            let mut filled = 0;
+            while filled < size {
+                let length = file.read_at(&mut bytes[filled..], filled as u64).unwrap();
+                assert!(length > 0, "the blob is shorter than it should be");
+                filled += length;
+            }
+            assert_eq!(file.length().unwrap(), size as u64);
+            bytes
+        })
+        .await)
+}
+
+fn image(config: &Digest, layers: &[Digest]) -> Arc<[u8]> {
+    let descriptor = |digest: &Digest| serde_json::json!({"mediaType": "a/b", "digest": digest, "size": 1});
+    let layers: Vec<_> = layers.iter().map(descriptor).collect();
+    let manifest = serde_json::json!({
+        "schemaVersion": 2,
+        "mediaType": MediaType::OCI_MANIFEST,
+        "config": descriptor(config),
+        "layers": layers,
+    });
+    manifest.to_string().into_bytes().into()
+}
+
+fn by_tag(name: &str, bytes: &Arc<[u8]>) -> PutManifest {
+    let target = PutTarget::Tag(tag(name));
+    PutManifest { target, content_type: None, bytes: Arc::clone(bytes), condition: Condition::Always }
+}
+
+/// Names of the files of unfinished uploads.
+fn unfinished(registry: &Registry) -> Vec<String> {
+    registry.inner.blobs.unfinished().unwrap()
+}
+
+/// Waits until an upload stands at an offset.
+async fn wait_for_offset(registry: &Registry, name: &str, id: UploadId, offset: u64) {
+    for _ in 0..10_000 {
+        if registry.upload_offset(&repo(name), id).await.unwrap() == offset {
+            return;
+        }
+        Timer::after(Duration::from_millis(1)).await;
+    }
+    panic!("the upload never stands at {offset}");
+}

@@ -1,0 +1,200 @@
+//! Uploads that go on after a stop or a crash.
+
+use std::sync::atomic::Ordering;
+
+use smol::block_on;
+
+use super::*;
+
+fn bytes_read(registry: &Registry) -> u64 {
+    registry.inner.counters.snapshot().bytes_read
+}
+
+fn content(length: usize) -> Vec<u8> {
+    (0..length).map(|at| (at / 3 % 251) as u8).collect()
+}
+
+#[test]
+fn after_a_clean_stop_an_upload_goes_on_where_it_stood_and_hashes_nothing_twice() {
+    block_on(async {
+        for algorithm in Algorithm::ALL {
+            let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+            let content = content(100_000);
+            let registry = open_on(Arc::clone(&disk), |_| {});
+            let id = registry.begin_upload(&repo("app"), Some(algorithm)).await.unwrap();
+            registry.append(&repo("app"), id, streamed(&content[..60_001])).await.unwrap();
+            registry.close().await.unwrap();
+            drop(registry);
+
+            let registry = open_on(disk, |_| {});
+            assert_eq!(registry.upload_offset(&repo("app"), id).await.unwrap(), 60_001);
+            let before = bytes_read(&registry);
+            let digest = Digest::from(ContentDigest::of(algorithm, &content));
+            let rest = ranged(&content[60_001..], 60_001, 99_999);
+            registry.finish_upload(&repo("app"), id, &digest, rest).await.unwrap();
+            let read = bytes_read(&registry) - before;
+            match algorithm {
+                // Its state cannot be saved.
+                Algorithm::Blake3 => assert_eq!(read, 60_001),
+                Algorithm::Sha256 | Algorithm::Sha512 => assert_eq!(read, 0),
+            }
+            assert_eq!(read_blob(&registry, "app", &digest).await.unwrap(), content);
+        }
+    });
+}
+
+#[test]
+fn after_a_crash_an_upload_goes_on_from_where_it_was_durable() {
+    block_on(async {
+        let step = usize::try_from(DURABLE_STEP_BYTES).unwrap();
+        let content = content(step + 700_000);
+        let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+        let registry = open_on(Arc::clone(&disk), |_| {});
+        let id = begin(&registry, "app").await;
+        registry.append(&repo("app"), id, streamed(&content[..step + 500_000])).await.unwrap();
+        // Commands are carried out in their order: with this one the line about the upload is written, too.
+        push_blob(&registry, "other", b"x").await;
+
+        let registry = open_on(crashed(disk.as_ref()), |_| {});
+        let offset = registry.upload_offset(&repo("app"), id).await.unwrap();
+        assert!((DURABLE_STEP_BYTES..DURABLE_STEP_BYTES + 500_000).contains(&offset), "{offset}");
+        let before = bytes_read(&registry);
+        let rest = &content[usize::try_from(offset).unwrap()..];
+        let rest = ranged(rest, offset, content.len() as u64 - 1);
+        registry.finish_upload(&repo("app"), id, &sha256(&content), rest).await.unwrap();
+        assert_eq!(bytes_read(&registry), before);
+        assert_eq!(read_blob(&registry, "app", &sha256(&content)).await.unwrap(), content);
+    });
+}
+
+#[test]
+fn the_name_of_an_uploads_file_is_durable_before_the_journal_says_how_far_it_is() {
+    block_on(async {
+        use crate::disk::faulty::Operation;
+        let (registry, faults, _) = on_faulty();
+        let id = begin(&registry, "app").await;
+        let content = content(usize::try_from(DURABLE_STEP_BYTES).unwrap());
+        let begun = faults.done().len();
+        registry.append(&repo("app"), id, streamed(&content[..])).await.unwrap();
+        push_blob(&registry, "other", b"x").await;
+        let done = faults.done().split_off(begun);
+        let file = Path::new("uploads").join(id.to_string());
+        let place = |operation, path: &Path| {
+            done.iter().position(|(other, at)| *other == operation && at == path).unwrap()
+        };
+        let said =
+            done.iter().position(|(other, at)| *other == Operation::Write && at.starts_with("journal"));
+        assert!(place(Operation::Sync, &file) < said.unwrap());
+        assert!(place(Operation::SyncFolder, Path::new("uploads")) < said.unwrap());
+    });
+}
+
+#[test]
+fn a_small_upload_begins_anew_after_a_crash() {
+    block_on(async {
+        let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+        let registry = open_on(Arc::clone(&disk), |_| {});
+        let id = begin(&registry, "app").await;
+        registry.append(&repo("app"), id, whole(b"abcdef")).await.unwrap();
+        let registry = open_on(crashed(disk.as_ref()), |_| {});
+        assert_eq!(registry.upload_offset(&repo("app"), id).await.unwrap(), 0);
+        let refused = registry.append(&repo("app"), id, ranged(&b"g"[..], 6, 6)).await;
+        assert!(matches!(refused, Err(RegistryError::OutOfOrder { offset: 0, .. })), "{refused:?}");
+        registry.finish_upload(&repo("app"), id, &sha256(b"xyz"), whole(b"xyz")).await.unwrap();
+        assert_eq!(read_blob(&registry, "app", &sha256(b"xyz")).await.unwrap(), b"xyz");
+        assert_eq!(unfinished(&registry), [""; 0]);
+    });
+}
+
+#[test]
+fn files_that_no_upload_knows_of_are_removed_at_the_start() {
+    block_on(async {
+        let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+        let registry = open_on(Arc::clone(&disk), |_| {});
+        let id = begin(&registry, "app").await;
+        registry.append(&repo("app"), id, whole(b"abc")).await.unwrap();
+        registry.close().await.unwrap();
+        disk.create(Path::new("uploads/00000000-0000-4000-8000-000000000001")).unwrap();
+        let registry = open_on(disk, |_| {});
+        assert_eq!(unfinished(&registry), [id.to_string()]);
+        assert_eq!(registry.upload_offset(&repo("app"), id).await.unwrap(), 3);
+    });
+}
+
+#[test]
+fn an_upload_that_lost_its_file_is_given_up() {
+    block_on(async {
+        let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+        let registry = open_on(Arc::clone(&disk), |_| {});
+        let id = begin(&registry, "app").await;
+        registry.append(&repo("app"), id, whole(b"abc")).await.unwrap();
+        registry.close().await.unwrap();
+        disk.remove(&Path::new("uploads").join(id.to_string())).unwrap();
+        let registry = open_on(Arc::clone(&disk), |_| {});
+        let unknown = registry.upload_offset(&repo("app"), id).await;
+        assert!(matches!(unknown, Err(RegistryError::UploadUnknown)), "{unknown:?}");
+        push_blob(&registry, "app", b"x").await;
+        assert_eq!(registry.totals().uploads, 0);
+    });
+}
+
+#[test]
+fn an_upload_whose_file_is_too_short_can_be_begun_anew_only() {
+    block_on(async {
+        let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+        let registry = open_on(Arc::clone(&disk), |_| {});
+        let id = begin(&registry, "app").await;
+        registry.append(&repo("app"), id, whole(b"abcdef")).await.unwrap();
+        registry.close().await.unwrap();
+        disk.open_writable(&Path::new("uploads").join(id.to_string())).unwrap().truncate(3).unwrap();
+        let registry = open_on(disk, |_| {});
+        let refused = registry.append(&repo("app"), id, whole(b"g")).await;
+        assert!(matches!(refused, Err(RegistryError::UploadUnknown)), "{refused:?}");
+        push_blob(&registry, "app", b"abcdef").await;
+    });
+}
+
+#[test]
+fn a_request_that_is_given_up_holds_its_turn_until_its_last_write_is_done() {
+    use crate::disk::faulty::Operation;
+    use std::sync::atomic::AtomicBool;
+    block_on(async {
+        let (registry, faults, _) = on_faulty();
+        let id = begin(&registry, "app").await;
+        let step = usize::try_from(DURABLE_STEP_BYTES).unwrap();
+        let content = content(step + 10);
+        // The write that makes the upload durable hangs in its sync; then its client goes away.
+        faults.hold_syncs("uploads");
+        let name = repo("app");
+        let mut given_up = Box::pin(registry.append(&name, id, streamed(&content[..step])));
+        for _ in 0..10_000 {
+            smol::future::or(async { drop((&mut given_up).await) }, async {
+                Timer::after(Duration::from_millis(1)).await;
+            })
+            .await;
+            if faults.count(Operation::Sync, "uploads") > 0 {
+                break;
+            }
+        }
+        assert_eq!(faults.count(Operation::Sync, "uploads"), 1);
+        drop(given_up);
+        let session = registry.inner.sessions.find(&name, id).unwrap();
+        let (claimed, let_go) = (AtomicBool::new(false), AtomicBool::new(false));
+        let claiming = async {
+            let _turn = session.claim().await;
+            assert!(let_go.load(Ordering::SeqCst), "two requests go on with one upload");
+            claimed.store(true, Ordering::SeqCst);
+        };
+        let letting_go = async {
+            for _ in 0..10 {
+                smol::future::yield_now().await;
+            }
+            let_go.store(true, Ordering::SeqCst);
+            faults.let_go();
+        };
+        smol::future::zip(claiming, letting_go).await;
+        assert!(claimed.load(Ordering::SeqCst));
+        let rest = ranged(&content[step..], step as u64, step as u64 + 9);
+        registry.finish_upload(&name, id, &sha256(&content), rest).await.unwrap();
+    });
+}

@@ -37,8 +37,8 @@ mod wire;
 pub use http::HttpOptions;
 pub use registry::{
     BlobReader, Chunk, Condition, Health, Listing, ManifestContent, ManifestInfo, OpenError, Page,
-    PutManifest, PutManifestOutcome, PutTarget, Referrers, ReferrersPage, Registry, RegistryError,
-    RegistryOptions, Storage, Totals, UploadId,
+    PutManifest, PutManifestOutcome, PutTarget, RecoveryProgress, Referrers, ReferrersPage, Registry,
+    RegistryError, RegistryOptions, Storage, Totals, UploadId,
 };
 pub use server::{Server, ServerOptions, StartError};
 pub use spec::{

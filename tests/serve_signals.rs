@@ -154,3 +154,39 @@ fn a_data_directory_that_is_a_file_is_refused_with_what_to_do_about_it() {
     assert!(said.contains("cannot write to the data directory"), "{said}");
     assert!(said.contains("a file where a directory must be"), "{said}");
 }
+
+/// Asks the server and returns the head and the body of its answer.
+fn get(address: &str, path: &str) -> String {
+    let mut connection = TcpStream::connect(address).unwrap();
+    let head = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    connection.write_all(head.as_bytes()).unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn while_the_registry_is_being_opened_it_is_alive_not_ready_and_tells_clients_to_come_again() {
+    let folder = TempDir::new().unwrap();
+    // Opening a pipe waits until somebody writes to it.
+    let pipe = folder.path().join("pulk.json");
+    let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o600));
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, kind, mode, 0).unwrap();
+    let mut serving = Serving::start(folder.path());
+    assert!(serving.first_line.contains("the registry is starting"), "{}", serving.first_line);
+    let address = serving.address().split_once(' ').unwrap().0.to_owned();
+
+    assert!(get(&address, "/livez").starts_with("HTTP/1.1 200"));
+    let ready = get(&address, "/readyz");
+    assert!(ready.starts_with("HTTP/1.1 503") && ready.ends_with("the registry is starting\n"), "{ready}");
+    let version = get(&address, "/v2/").to_ascii_lowercase();
+    assert!(version.starts_with("http/1.1 503") && version.contains("retry-after: 5"), "{version}");
+    assert!(version.contains("\"unavailable\""), "{version}");
+
+    // What is then found is no file, and so the start fails as it would have without all that.
+    drop(std::fs::OpenOptions::new().write(true).open(&pipe).unwrap());
+    serving.first_line.clear();
+    let (code, said) = serving.end();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("pulk.json"), "{said}");
+}

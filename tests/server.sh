@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the scripts under tests/: the binary to test, and one running server at a time.
 # Needs bash. Everything it makes lies under $WORK, which ends with the script.
 
@@ -21,14 +22,15 @@ find_pulk() {
 start_pulk() {
     local data=$1; shift
     PULK_LOG="$WORK/pulk.$(date +%s%N).log"
+    : >"$PULK_LOG"
     "$PULK_BIN" serve --data "$data" --listen 127.0.0.1:0 "$@" >"$PULK_LOG" 2>&1 &
     PULK_PID=$!
     local waited=0
     until PULK_ADDR=$(sed -n 's/.*pulk listening on http:\/\/\([0-9.]*:[0-9]*\).*/\1/p' "$PULK_LOG" | head -1) && [ -n "$PULK_ADDR" ]; do
         kill -0 "$PULK_PID" 2>/dev/null || { echo "pulk ended at start:" >&2; cat "$PULK_LOG" >&2; return 1; }
         waited=$((waited + 1))
-        [ "$waited" -lt 300 ] || { echo "pulk did not say that it listens:" >&2; cat "$PULK_LOG" >&2; return 1; }
-        sleep 0.1
+        [ "$waited" -lt 1500 ] || { echo "pulk did not say that it listens:" >&2; cat "$PULK_LOG" >&2; return 1; }
+        sleep 0.02
     done
 }
 

@@ -9,6 +9,9 @@ pub enum BlobError {
     /// A disk operation failed.
     #[error(transparent)]
     Disk(#[from] DiskError),
+    /// A folder of content could not be synced: which of its names are durable is not known any more.
+    #[error(transparent)]
+    Folder(DiskError),
     /// The content has another digest than was said; nothing of it is kept.
     #[error("the content's digest is {actual}, not {said}")]
     Mismatch {

@@ -128,7 +128,7 @@ impl BlobStore {
         // 2. The name is visible. What had it before held the same bytes, or damaged ones.
         self.disk.rename(unfinished, &blob_path(&digest))?;
         // 3. The name is durable; only now may metadata refer to it.
-        self.disk.sync_folder(&fanout_folder(&digest))?;
+        self.disk.sync_folder(&fanout_folder(&digest)).map_err(BlobError::Folder)?;
         Ok(DurableBlob { digest, size })
     }
 

@@ -115,6 +115,23 @@ impl Upload {
         Ok(file)
     }
 
+    /// Returns how much more space the disk needs for `bytes` of the `coming` ones.
+    pub fn space_for(&self, bytes: u64, coming: u64) -> u64 {
+        if self.offset < self.reserved {
+            return (self.offset + bytes).saturating_sub(self.reserved);
+        }
+        bytes.max(coming.min(RESERVE_STEP_BYTES))
+    }
+
+    /// Gives back space that was reserved for what did not come.
+    pub fn give_back(&mut self, store: &BlobStore, name: &str) -> Result<(), BlobError> {
+        if self.reserved > self.offset {
+            self.file(store, name)?.truncate(self.offset)?;
+            self.reserved = self.offset;
+        }
+        Ok(())
+    }
+
     /// Reserves space for what is known to come, a step at a time. Fails when the disk is full.
     pub fn reserve(&mut self, file: &dyn DiskFile, coming: u64) -> Result<(), BlobError> {
         let end = self.offset.saturating_add(coming.min(RESERVE_STEP_BYTES));

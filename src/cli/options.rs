@@ -12,6 +12,7 @@ pub(in crate::cli) fn server_options(config: &Config) -> ServerOptions {
         connections,
         manifest_bytes,
         upload_idle,
+        reserve_bytes,
         head_bytes,
         head_time,
         keep_alive,
@@ -22,6 +23,7 @@ pub(in crate::cli) fn server_options(config: &Config) -> ServerOptions {
     options.registry.sparse_indexes = config.sparse_indexes;
     options.registry.manifest_size_max_bytes = manifest_bytes;
     options.registry.upload_idle_max = upload_idle;
+    options.registry.reserve_bytes = reserve_bytes;
     options.wire.connections_max = connections;
     options.wire.head_size_max_bytes = head_bytes;
     options.wire.head_time_max = head_time;
@@ -48,6 +50,7 @@ mod tests {
         assert_eq!(configured.registry.sparse_indexes, plain.registry.sparse_indexes);
         assert_eq!(configured.registry.manifest_size_max_bytes, plain.registry.manifest_size_max_bytes);
         assert_eq!(configured.registry.upload_idle_max, plain.registry.upload_idle_max);
+        assert_eq!(configured.registry.reserve_bytes, plain.registry.reserve_bytes);
     }
 
     #[test]
@@ -57,6 +60,7 @@ mod tests {
             connections: 1,
             manifest_bytes: 2,
             upload_idle: seconds(3),
+            reserve_bytes: 9,
             head_bytes: 4,
             head_time: seconds(5),
             keep_alive: seconds(6),
@@ -68,6 +72,7 @@ mod tests {
         assert_eq!((options.registry.upload_idle_max, options.wire.head_size_max_bytes), (seconds(3), 4));
         assert_eq!((options.wire.head_time_max, options.wire.keep_alive_idle_max), (seconds(5), seconds(6)));
         assert_eq!((options.wire.body_progress_time_max, options.stop_time_max), (seconds(7), seconds(8)));
+        assert_eq!(options.registry.reserve_bytes, 9);
         assert!(options.registry.sparse_indexes);
     }
 

@@ -38,6 +38,7 @@ pub(in crate::config) struct FileLimits {
     pub(in crate::config) connections: Option<Spanned<u64>>,
     pub(in crate::config) manifest_bytes: Option<Spanned<Size>>,
     pub(in crate::config) upload_idle: Option<Spanned<Period>>,
+    pub(in crate::config) reserve_bytes: Option<Spanned<Size>>,
     pub(in crate::config) head_bytes: Option<Spanned<Size>>,
     pub(in crate::config) head_time: Option<Spanned<Period>>,
     pub(in crate::config) keep_alive: Option<Spanned<Period>>,

@@ -16,6 +16,7 @@ use crate::config::{Config, Limits};
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
+const TIB: u64 = 1024 * 1024 * MIB;
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
@@ -25,6 +26,7 @@ const DAY: u64 = 24 * HOUR;
 const CONNECTIONS: RangeInclusive<u64> = 1..=65_536;
 const MANIFEST_SIZE: RangeInclusive<Size> = Size(4 * MIB)..=Size(64 * MIB);
 const UPLOAD_IDLE: RangeInclusive<Period> = Period(MINUTE)..=Period(365 * DAY);
+const RESERVE: RangeInclusive<Size> = Size(0)..=Size(TIB);
 const HEAD_SIZE: RangeInclusive<Size> = Size(8 * KIB)..=Size(MIB);
 const WAIT: RangeInclusive<Period> = Period(1)..=Period(HOUR);
 const STOP_TIME: RangeInclusive<Period> = Period(0)..=Period(HOUR);
@@ -92,6 +94,8 @@ fn limits_of(document: &Document, file: FileLimits) -> Result<Limits, ConfigErro
         manifest_bytes: within(document, file.manifest_bytes, &MANIFEST_SIZE)?
             .map_or(default.manifest_bytes, |size| size.0),
         upload_idle: time(file.upload_idle, default.upload_idle, &UPLOAD_IDLE)?,
+        reserve_bytes: within(document, file.reserve_bytes, &RESERVE)?
+            .map_or(default.reserve_bytes, |size| size.0),
         head_bytes: head_bytes.and_then(|size| usize::try_from(size.0).ok()).unwrap_or(default.head_bytes),
         head_time: time(file.head_time, default.head_time, &WAIT)?,
         keep_alive: time(file.keep_alive, default.keep_alive, &WAIT)?,

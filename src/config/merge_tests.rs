@@ -13,6 +13,7 @@ log = "debug"
 connections = 7
 manifest_bytes = "8MiB"
 upload_idle = "7d"
+reserve_bytes = "1GiB"
 head_bytes = 16384
 head_time = "5s"
 keep_alive = "10m"
@@ -55,6 +56,7 @@ fn every_key_of_the_file_wins_over_its_default() {
             connections: 7,
             manifest_bytes: 8 << 20,
             upload_idle: Duration::from_secs(7 * DAY),
+            reserve_bytes: 1024 * 1024 * 1024,
             head_bytes: 16_384,
             head_time: Duration::from_secs(5),
             keep_alive: Duration::from_secs(600),
@@ -119,6 +121,11 @@ fn a_limit_out_of_bounds_is_refused_with_its_bounds() {
             "manifest_bytes = \"1MiB\"",
             "limits.manifest_bytes: 1MiB is out",
             "at least 4MiB and at most 64MiB",
+        ),
+        (
+            "reserve_bytes = \"2048GiB\"",
+            "limits.reserve_bytes: 2048GiB is out",
+            "at least 0B and at most 1024GiB",
         ),
         ("upload_idle = \"59s\"", "limits.upload_idle: 59s is out", "at least 1m and at most 365d"),
         ("head_bytes = 1", "limits.head_bytes: 1B is out", "at least 8KiB and at most 1MiB"),

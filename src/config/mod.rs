@@ -45,6 +45,8 @@ pub(crate) struct Limits {
     pub(crate) manifest_bytes: u64,
     /// How long an unfinished upload may lie untouched before it is dropped.
     pub(crate) upload_idle: Duration,
+    /// How much of the disk is kept free of pushes, in bytes.
+    pub(crate) reserve_bytes: u64,
     /// The size of a request's head, in bytes.
     pub(crate) head_bytes: usize,
     /// How long a request's head may take to arrive.
@@ -76,6 +78,7 @@ impl Default for Limits {
             connections: 1024,
             manifest_bytes: 4 * 1024 * 1024,
             upload_idle: Duration::from_secs(24 * 60 * 60),
+            reserve_bytes: 64 * 1024 * 1024,
             head_bytes: 32 * 1024,
             head_time: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),

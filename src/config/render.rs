@@ -23,6 +23,7 @@ impl fmt::Display for Limits {
         writeln!(formatter, "connections = {}", self.connections)?;
         writeln!(formatter, "manifest_bytes = \"{}\"", Size(self.manifest_bytes))?;
         writeln!(formatter, "upload_idle = \"{}\"", period(self.upload_idle))?;
+        writeln!(formatter, "reserve_bytes = \"{}\"", Size(self.reserve_bytes))?;
         writeln!(formatter, "head_bytes = \"{}\"", Size(self.head_bytes as u64))?;
         writeln!(formatter, "head_time = \"{}\"", period(self.head_time))?;
         writeln!(formatter, "keep_alive = \"{}\"", period(self.keep_alive))?;

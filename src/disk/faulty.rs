@@ -44,6 +44,9 @@ struct State {
     done: Vec<(Operation, PathBuf)>,
     /// After so many operations every other one fails.
     dies_after: Option<usize>,
+    /// What the disk says is free.
+    free_bytes: Option<u64>,
+    measurements: usize,
     holds: Option<PathBuf>,
     held: usize,
 }
@@ -91,6 +94,16 @@ impl Faults {
     pub(crate) fn count(&self, operation: Operation, path: &str) -> usize {
         let done = self.done();
         done.iter().filter(|(other, at)| *other == operation && at.starts_with(path)).count()
+    }
+
+    /// Lets the disk say that so many bytes are free, less what is written from now on.
+    pub(crate) fn set_free_bytes(&self, bytes: u64) {
+        self.state().free_bytes = Some(bytes);
+    }
+
+    /// Returns how often the disk was asked what is free.
+    pub(crate) fn measurements(&self) -> usize {
+        self.state().measurements
     }
 
     /// Holds syncs of files at such a path back, until they are let go.
@@ -204,7 +217,11 @@ impl Disk for FaultyDisk {
     }
 
     fn free_bytes(&self) -> Result<Option<u64>, DiskError> {
-        self.disk.free_bytes()
+        let mut state = self.faults.state();
+        state.measurements += 1;
+        let said = state.free_bytes;
+        drop(state);
+        said.map_or_else(|| self.disk.free_bytes(), |bytes| Ok(Some(bytes)))
     }
 }
 
@@ -229,7 +246,10 @@ impl DiskFile for FaultyFile {
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), DiskError> {
         let Err((errno, written)) = self.faults.pass(Operation::Write, &self.path) else {
-            return self.file.write_at(bytes, offset);
+            self.file.write_at(bytes, offset)?;
+            let mut state = self.faults.state();
+            state.free_bytes = state.free_bytes.map(|free| free.saturating_sub(bytes.len() as u64));
+            return Ok(());
         };
         self.file.write_at(&bytes[..written.min(bytes.len())], offset)?;
         Err(DiskError::new("test", &self.path, errno))

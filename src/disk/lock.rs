@@ -64,8 +64,16 @@ impl DirectoryLock {
             Err(errno) => return Err(failed("lock", errno.into()).into()),
         }
         let pid = format!("{}\n", std::process::id());
-        file.set_len(0).map_err(|error| failed("truncate", error))?;
-        file.write_all_at(pid.as_bytes(), 0).map_err(|error| failed("write", error))?;
+        // Written over what a crash left there: on a full disk there may be no space for anything new.
+        match file.write_all_at(pid.as_bytes(), 0) {
+            Ok(()) => file.set_len(pid.len() as u64).map_err(|error| failed("truncate", error))?,
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) =>
+            {
+                file.set_len(0).map_err(|error| failed("truncate", error))?;
+            }
+            Err(error) => return Err(failed("write", error).into()),
+        }
         Ok(Self { file })
     }
 }

@@ -21,6 +21,7 @@ mod real;
 mod real_file;
 #[cfg(test)]
 pub(crate) mod simulated;
+mod space;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +31,7 @@ pub use lock::{DirectoryLock, LockError};
 pub use memory::MemoryDisk;
 pub use metered::{DiskCounters, MeteredDisk};
 pub use real::RealDisk;
+pub use space::FreeSpace;
 
 use std::os::fd::BorrowedFd;
 use std::panic::Location;

@@ -49,7 +49,7 @@ impl Envelope {
 
 /// H4, M5: every answer that may have a body tells its length; one to HEAD tells the same length and has
 /// none.
-fn frame(method: Method, response: &mut Response) {
+pub(super) fn frame(method: Method, response: &mut Response) {
     if matches!(response.status(), StatusCode::NoContent | StatusCode::NotModified) {
         return;
     }

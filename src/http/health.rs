@@ -10,17 +10,21 @@ pub(super) fn live() -> Response {
     render::content(StatusCode::Ok, render::TEXT, "ok\n")
 }
 
-/// Answers `/readyz`: 200, or 503 with one line for each thing that does not work.
+/// Answers `/readyz`: 200, or 503, with one line for each thing that does not work.
+///
+/// A full disk is told with 200: whoever sends a registry no more requests because it is not ready would end
+/// its pulls and deletes, too, and those go on.
 pub(super) fn ready(health: &Health) -> Response {
-    if health.ready {
+    if health.reasons.is_empty() {
         return render::content(StatusCode::Ok, render::TEXT, "ok\n");
     }
+    let status = if health.ready { StatusCode::Ok } else { StatusCode::ServiceUnavailable };
     let mut lines = String::new();
     for reason in &health.reasons {
         lines.push_str(reason);
         lines.push('\n');
     }
-    render::content(StatusCode::ServiceUnavailable, render::TEXT, lines)
+    render::content(status, render::TEXT, lines)
 }
 
 #[cfg(test)]
@@ -35,6 +39,12 @@ mod tests {
     #[test]
     fn a_ready_registry_says_ok() {
         assert_eq!(answer(&Health { ready: true, reasons: Vec::new() }), (200, "ok\n".to_owned()));
+    }
+
+    #[test]
+    fn a_registry_that_pulls_go_on_from_is_ready_and_says_what_does_not() {
+        let health = Health { ready: true, reasons: vec!["the disk is full".to_owned()] };
+        assert_eq!(answer(&health), (200, "the disk is full\n".to_owned()));
     }
 
     #[test]

@@ -143,13 +143,16 @@ impl Collector for Store {
 }
 
 fn encode_totals(totals: &Totals, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-    let Totals { blobs, blob_bytes, uploads, syncs, sync_nanoseconds } = *totals;
+    let Totals { blobs, blob_bytes, uploads, syncs, sync_nanoseconds, free_bytes } = *totals;
+    let free = free_bytes.map(|free| {
+        ("disk_free", "Bytes that are free on the disk, the reserve among them.", Some(&Unit::Bytes), free)
+    });
     let gauges = [
         ("blobs", "Blobs that are stored, manifests among them.", None, blobs),
         ("blobs_stored", "Bytes of the blobs that are stored.", Some(&Unit::Bytes), blob_bytes),
         ("uploads_in_flight", "Upload sessions that have begun and not ended.", None, uploads),
     ];
-    for (name, help, unit, value) in gauges {
+    for (name, help, unit, value) in gauges.into_iter().chain(free) {
         let descriptor = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
         ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(descriptor)?;
     }
@@ -179,8 +182,14 @@ mod tests {
     #[test]
     fn the_totals_of_the_registry_are_rendered() {
         let mut collected = Collected::with_prefix("pulk");
-        let totals =
-            Totals { blobs: 3, blob_bytes: 1024, uploads: 2, syncs: 7, sync_nanoseconds: 1_500_000_000 };
+        let totals = Totals {
+            blobs: 3,
+            blob_bytes: 1024,
+            uploads: 2,
+            syncs: 7,
+            sync_nanoseconds: 1_500_000_000,
+            free_bytes: Some(9),
+        };
         collected.register_collector(Box::new(Fixed(totals)));
         let mut rendered = String::new();
         text::encode(&mut rendered, &collected).unwrap();
@@ -188,6 +197,7 @@ mod tests {
             "pulk_blobs 3",
             "pulk_blobs_stored_bytes 1024",
             "pulk_uploads_in_flight 2",
+            "pulk_disk_free_bytes 9",
             "pulk_disk_syncs_total 7",
             "pulk_disk_sync_seconds_total 1.5",
         ] {

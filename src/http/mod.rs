@@ -23,10 +23,12 @@ mod query;
 mod referrers;
 mod render;
 mod route;
+mod starting;
 mod uploads;
 
 pub use incoming::RawTarget;
 pub use outgoing::{FileBody, OnSent, Sent};
+pub use starting::respond_while_starting;
 
 use std::sync::Arc;
 

@@ -25,11 +25,20 @@ pub(super) struct Checkpointer {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
+/// What is kept, and what is kept free.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Keep {
+    /// How many bytes of journal files are kept that no recovery needs any more.
+    pub(super) history_max_bytes: u64,
+    /// How many bytes of the disk a checkpoint leaves free: deletes need them more.
+    pub(super) reserve_bytes: u64,
+}
+
 struct Work {
     disk: Arc<dyn Disk>,
     index: Arc<dyn Index>,
     writer: Sender<Message>,
-    history_max_bytes: u64,
+    keep: Keep,
     interrupted: Arc<AtomicBool>,
     newest_length: Arc<AtomicU64>,
 }
@@ -41,6 +50,8 @@ enum CheckpointError {
     Walk(#[from] WalkError),
     #[error(transparent)]
     Disk(#[from] DiskError),
+    #[error("the disk is full; a recovery takes longer for it")]
+    Full,
     #[error("the journal could not be made durable as far as it has to be")]
     NotDurable,
 }
@@ -52,7 +63,7 @@ impl Checkpointer {
         index: Arc<dyn Index>,
         writer: Sender<Message>,
         rotations: Receiver<Begin>,
-        history_max_bytes: u64,
+        keep: Keep,
     ) -> Result<Self, CheckpointerError> {
         let newest = checkpoint::list(disk.as_ref())?.first().map_or(0, |file| file.length);
         let interrupted = Arc::new(AtomicBool::new(false));
@@ -61,7 +72,7 @@ impl Checkpointer {
             disk,
             index,
             writer,
-            history_max_bytes,
+            keep,
             interrupted: Arc::clone(&interrupted),
             newest_length: Arc::clone(&newest_length),
         };
@@ -108,8 +119,13 @@ impl Work {
                     log::info!("took a checkpoint before transaction {seq}, {length} bytes");
                     self.newest_length.store(length, Ordering::SeqCst);
                 }
-                // What is there of it has no trailer, and goes at the next start or before the next one.
-                Err(error) => log::warn!("no checkpoint was taken: {error}"),
+                Err(error) => {
+                    log::warn!("no checkpoint was taken: {error}");
+                    // What is there of it has no trailer: listing removes it, so that it takes no space.
+                    if let Err(error) = checkpoint::list(self.disk.as_ref()) {
+                        log::warn!("{error}");
+                    }
+                }
             }
         }
     }
@@ -117,6 +133,11 @@ impl Work {
     fn take(&self, begin: Begin) -> Result<u64, CheckpointError> {
         // What an earlier one left unfinished is removed by listing.
         checkpoint::list(self.disk.as_ref())?;
+        // It is about as long as the one before.
+        let needed = self.newest_length.load(Ordering::SeqCst).saturating_add(self.keep.reserve_bytes);
+        if self.disk.free_bytes()?.is_some_and(|free| free < needed) {
+            return Err(CheckpointError::Full);
+        }
         let draft = walk(self.disk.as_ref(), self.index.as_ref(), begin, &self.interrupted)?;
         // INVARIANT: the trailer is written only when the journal is durable as far as the walk may have
         // seen.
@@ -127,7 +148,7 @@ impl Work {
         self.disk.sync_folder(Path::new(checkpoint::CHECKPOINT_FOLDER))?;
         // With two of them there is no need for what came before the older one.
         if let Some(oldest) = files.get(checkpoint::CHECKPOINTS_KEPT - 1) {
-            forget_history(self.disk.as_ref(), oldest.begin, self.history_max_bytes)?;
+            forget_history(self.disk.as_ref(), oldest.begin, self.keep.history_max_bytes)?;
         }
         Ok(length)
     }

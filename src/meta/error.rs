@@ -49,3 +49,14 @@ pub enum OpenError {
     #[error("not a clean stop: {0}")]
     Poisoned(String),
 }
+
+impl OpenError {
+    /// Tells whether it is for want of space.
+    pub(super) fn is_full(&self) -> bool {
+        match self {
+            Self::Disk(error) => error.is_full(),
+            Self::Index(error) => matches!(error, IndexError::NoSpace),
+            Self::RemoveIndex(_) | Self::Damaged(_) | Self::Thread(_) | Self::Poisoned(_) => false,
+        }
+    }
+}

@@ -21,6 +21,12 @@ pub enum IndexError {
     /// The index's own storage failed.
     #[error("the index failed: {0}")]
     Storage(String),
+    /// The index found no space.
+    #[error("the index found no space on its disk")]
+    NoSpace,
+    /// The index failed and is being made anew.
+    #[error("the index is being rebuilt")]
+    Rebuilding,
     /// A row cannot be read back.
     #[error("a row of tree {tree} cannot be read: {reason}")]
     Row {

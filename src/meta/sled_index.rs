@@ -1,6 +1,7 @@
 //! The index in sled: fast and transactional, and disposable. The journal is the truth; what lies in `index/`
 //! is trusted only after a clean stop.
 
+use std::io;
 use std::ops::{Bound, ControlFlow};
 use std::path::Path;
 use std::sync::{PoisonError, RwLock};
@@ -191,5 +192,12 @@ fn transaction_failed(error: TransactionError<IndexError>) -> IndexError {
 
 #[expect(clippy::needless_pass_by_value, reason = "it is called by map_err")]
 fn storage(error: sled::Error) -> IndexError {
-    IndexError::Storage(error.to_string())
+    match &error {
+        sled::Error::Io(cause) if is_full(cause.kind()) => IndexError::NoSpace,
+        _ => IndexError::Storage(error.to_string()),
+    }
+}
+
+fn is_full(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

@@ -1,37 +1,27 @@
 //! Metadata as the registry sees it: commands in, typed reads out.
 
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Sender, channel};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use crate::disk::Disk;
 use crate::meta::checkpoint::CHECKPOINT_FOLDER;
-use crate::meta::checkpointer::Checkpointer;
+use crate::meta::checkpointer::{Checkpointer, Keep};
 use crate::meta::clean::{self, Clean};
 use crate::meta::command::Command;
 use crate::meta::error::{MetaError, OpenError};
-use crate::meta::index::Index;
+use crate::meta::index::{Index, IndexError};
+use crate::meta::index_kind::{INDEX_FOLDER, IndexKind};
 use crate::meta::journal::{JOURNAL_FOLDER, Journal};
-use crate::meta::map_index::MapIndex;
-use crate::meta::recovery::{Recovered, recover, resume, sync_tree};
-use crate::meta::sled_index::SledIndex;
+use crate::meta::live_index::LiveIndex;
+use crate::meta::opening::{self, Opened};
+use crate::meta::progress::RecoveryProgress;
+use crate::meta::recovery::sync_tree;
 use crate::meta::totals::Totals;
 use crate::meta::view::View;
+use crate::meta::waiting::Waiting;
 use crate::meta::writer::{Answer, Message, Rotation, Shared, Writer};
-
-/// The folder of the index on the disk.
-const INDEX_FOLDER: &str = "index";
-
-/// Where the index is kept.
-#[derive(Debug, Clone)]
-pub enum IndexKind {
-    /// In memory, gone with the process.
-    Map,
-    /// In sled, in the folder `index` of the data directory that is given.
-    Sled(PathBuf),
-}
 
 /// The least length of a journal file before the journal goes on in another.
 const JOURNAL_MIN_BYTES: u64 = 16 * 1024 * 1024;
@@ -48,22 +38,34 @@ pub struct MetaOptions {
     pub journal_min_bytes: u64,
     /// How many bytes of journal files are kept that no recovery needs any more.
     pub history_max_bytes: u64,
+    /// How many bytes of the disk are left free by what can wait.
+    pub reserve_bytes: u64,
+    /// Tells how far a recovery has come.
+    pub progress: RecoveryProgress,
 }
 
 impl MetaOptions {
     /// Returns the defaults for an index.
     pub fn new(index: IndexKind) -> Self {
-        Self { index, journal_min_bytes: JOURNAL_MIN_BYTES, history_max_bytes: HISTORY_MAX_BYTES }
+        Self {
+            index,
+            journal_min_bytes: JOURNAL_MIN_BYTES,
+            history_max_bytes: HISTORY_MAX_BYTES,
+            reserve_bytes: 0,
+            progress: RecoveryProgress::default(),
+        }
     }
 }
 
 /// The metadata of a store: an index to read, and one writer that changes it.
 pub struct Meta {
     disk: Arc<dyn Disk>,
-    index: Arc<dyn Index>,
+    index: Arc<LiveIndex>,
     kind: IndexKind,
+    progress: RecoveryProgress,
     writer: Sender<Message>,
-    thread: Mutex<Option<JoinHandle<Writer>>>,
+    /// Gives nothing back where it never had a journal to write to.
+    thread: Mutex<Option<JoinHandle<Option<Writer>>>>,
     checkpointer: Checkpointer,
     shared: Arc<Shared>,
 }
@@ -85,36 +87,38 @@ impl Meta {
         disk.create_folder(Path::new(CHECKPOINT_FOLDER))?;
         disk.sync_folder(Path::new(""))?;
 
-        let MetaOptions { index: kind, journal_min_bytes, history_max_bytes } = options;
-        let Opened { index, journal, totals } = match open_clean(disk.as_ref(), &kind, marker.as_ref())? {
-            Some(opened) => opened,
-            None => recovered(disk.as_ref(), &kind, marker.map_or(0, |marker| marker.seq))?,
-        };
-        let shared = Arc::new(Shared { totals: Mutex::new(totals), ..Shared::default() });
+        let MetaOptions { index: kind, journal_min_bytes, history_max_bytes, reserve_bytes, progress } =
+            options;
+        let Opened { index, can_stay, journal, totals } =
+            opening::open(disk.as_ref(), &kind, marker.as_ref(), &progress)?;
         let (sender, messages) = channel();
+        let index = Arc::new(LiveIndex::new(index, can_stay, sender.clone()));
+        let shared = Arc::new(Shared::new(totals, journal.is_none()));
         let (rotated, rotations) = channel();
         let checkpointer = Checkpointer::start(
             Arc::clone(&disk),
-            Arc::clone(&index),
+            Arc::clone(&index) as Arc<dyn Index>,
             sender.clone(),
             rotations,
-            history_max_bytes,
+            Keep { history_max_bytes, reserve_bytes },
         )
         .map_err(|error| OpenError::Thread(error.to_string()))?;
         let checkpoint_length = checkpointer.newest_length();
-        let writer = Writer {
-            journal,
-            index: Arc::clone(&index),
-            totals,
-            shared: Arc::clone(&shared),
+        let work = Work {
             disk: Arc::clone(&disk),
+            index: Arc::clone(&index),
+            kind: kind.clone(),
+            durable: marker.map_or(0, |marker| marker.seq),
+            shared: Arc::clone(&shared),
+            progress: progress.clone(),
             rotation: Rotation { min_bytes: journal_min_bytes, checkpoint_length, rotated },
         };
         let thread = std::thread::Builder::new()
             .name("pulk-writer".to_owned())
-            .spawn(move || writer.run(&messages))
+            .spawn(move || work.run(journal.map(|journal| (journal, totals)), &messages))
             .map_err(|error| OpenError::Thread(error.to_string()))?;
-        Ok(Self { disk, index, kind, writer: sender, thread: Mutex::new(Some(thread)), checkpointer, shared })
+        let thread = Mutex::new(Some(thread));
+        Ok(Self { disk, index, kind, progress, writer: sender, thread, checkpointer, shared })
     }
 
     /// Reads the index.
@@ -127,8 +131,18 @@ impl Meta {
         self.index.as_ref()
     }
 
+    /// Lets the index fail, as an error of its storage would.
+    #[cfg(test)]
+    pub(super) fn break_index(&self) {
+        self.index.fail("the test says so");
+    }
+
     /// Sends a command to the writer; `answer` is called on the writer's thread, soon and once.
     pub fn submit(&self, command: Command, answer: Answer) {
+        // What waits already is carried out when the index is there again; what comes now need not wait.
+        if self.index.is_failed() {
+            return answer(Err(IndexError::Rebuilding.into()));
+        }
         self.send(Message::Command(Box::new(command), answer));
     }
 
@@ -145,6 +159,22 @@ impl Meta {
         self.shared.poisoned.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Returns a line that tells how far making the index anew has come, while nothing can be read.
+    pub fn rebuilding(&self) -> Option<String> {
+        let waiting = || IndexError::Rebuilding.to_string();
+        self.index.is_failed().then(|| self.progress.line().unwrap_or_else(waiting))
+    }
+
+    /// Tells whether the disk had no space for a journal yet, so that nothing can be written.
+    pub fn is_without_journal(&self) -> bool {
+        self.shared.is_without_journal()
+    }
+
+    /// Refuses writes until the next start.
+    pub fn poison(&self, why: String) {
+        self.send(Message::Poison(why));
+    }
+
     /// Returns how much is stored.
     pub fn totals(&self) -> Totals {
         *self.shared.totals.lock().unwrap_or_else(PoisonError::into_inner)
@@ -159,10 +189,11 @@ impl Meta {
         self.send(Message::Stop);
         let stopped = thread.join().map_err(|_| OpenError::Thread("it ended in a panic".to_owned()));
         // Without the writer nobody rotates any more, which ends the checkpointer.
-        let end = stopped.map(|writer| (writer.journal, writer.totals));
+        let end = stopped.map(|writer| writer.map(|writer| (writer.journal, writer.totals)));
         self.checkpointer.join();
-        let (journal, totals) = end?;
+        let end = end?;
         self.index.close()?;
+        let Some((journal, totals)) = end else { return Ok(()) };
         if let Some(why) = journal.poisoned() {
             return Err(OpenError::Poisoned(why.to_owned()));
         }
@@ -171,6 +202,10 @@ impl Meta {
 
     fn mark_clean(&self, journal: &Journal, totals: Totals) -> Result<(), OpenError> {
         let IndexKind::Sled(_) = &self.kind else { return Ok(()) };
+        if !self.index.can_stay() {
+            log::info!("the index failed since the start: the next start makes it anew");
+            return Ok(());
+        }
         // 1. The journal is durable: the writer synced it last. 2. So is every file of the index.
         sync_tree(&self.disk, Path::new(INDEX_FOLDER))?;
         // 3. And the folder that holds it. 4. Only now may the marker say so.
@@ -189,53 +224,37 @@ impl Drop for Meta {
     }
 }
 
-struct Opened {
-    index: Arc<dyn Index>,
-    journal: Journal,
-    totals: Totals,
+/// What the writer's thread works with.
+struct Work {
+    disk: Arc<dyn Disk>,
+    index: Arc<LiveIndex>,
+    kind: IndexKind,
+    durable: u64,
+    shared: Arc<Shared>,
+    progress: RecoveryProgress,
+    rotation: Rotation,
 }
 
-/// Goes on where a clean stop left off, if there was one and everything agrees with it.
-fn open_clean(
-    disk: &dyn Disk,
-    kind: &IndexKind,
-    marker: Option<&Clean>,
-) -> Result<Option<Opened>, OpenError> {
-    let (IndexKind::Sled(root), Some(marker)) = (kind, marker) else { return Ok(None) };
-    let Some(journal) = resume(disk, marker)? else {
-        log::warn!("the journal does not end where the last stop left it");
-        return Ok(None);
-    };
-    let index = match SledIndex::open(&root.join(INDEX_FOLDER)) {
-        Ok(index) => index,
-        Err(error) => {
-            log::warn!("{error}; it is made anew");
-            return Ok(None);
-        }
-    };
-    if index.applied()? != marker.seq {
-        log::warn!("the index is not where the last stop left it");
-        index.close()?;
-        return Ok(None);
+impl Work {
+    /// Writes until it is told to stop; where there is no journal yet, it waits for the space for one first.
+    fn run(self, opened: Option<(Journal, Totals)>, messages: &Receiver<Message>) -> Option<Writer> {
+        let Self { disk, index, kind, durable, shared, progress, rotation } = self;
+        let (journal, totals, first) = match opened {
+            Some((journal, totals)) => (journal, totals, None),
+            None => {
+                let waiting = Waiting {
+                    disk: Arc::clone(&disk),
+                    index: Arc::clone(&index),
+                    kind: kind.clone(),
+                    durable,
+                    shared: Arc::clone(&shared),
+                    progress: progress.clone(),
+                };
+                let (journal, totals, first) = waiting.until_space(messages)?;
+                (journal, totals, Some(first))
+            }
+        };
+        let writer = Writer { journal, index, kind, failed: 0, totals, shared, disk, progress, rotation };
+        Some(writer.run(first, messages))
     }
-    Ok(Some(Opened { index: Arc::new(index), journal, totals: marker.totals }))
-}
-
-/// Makes the index anew.
-fn recovered(disk: &dyn Disk, kind: &IndexKind, durable: u64) -> Result<Opened, OpenError> {
-    let index = empty_index(kind)?;
-    let Recovered { journal, totals, .. } = recover(disk, index.as_ref(), durable)?;
-    Ok(Opened { index, journal, totals })
-}
-
-fn empty_index(kind: &IndexKind) -> Result<Arc<dyn Index>, OpenError> {
-    let IndexKind::Sled(root) = kind else { return Ok(Arc::new(MapIndex::new())) };
-    let folder = root.join(INDEX_FOLDER);
-    // sled's own files are no part of what must be durable, so they don't go through the disk's operations.
-    match std::fs::remove_dir_all(&folder) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(OpenError::RemoveIndex(error)),
-    }
-    Ok(Arc::new(SledIndex::open(&folder)?))
 }

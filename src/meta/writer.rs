@@ -1,6 +1,6 @@
 //! The one writer: decide, journal, apply; then one sync for all who wait.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,8 +11,12 @@ use crate::meta::command::Command;
 use crate::meta::decide::{DecideError, Decision, decide};
 use crate::meta::error::MetaError;
 use crate::meta::fact::{Fact, changes_of};
-use crate::meta::index::Index;
+use crate::meta::index::{Index, IndexError};
+use crate::meta::index_kind::IndexKind;
 use crate::meta::journal::{Journal, JournalError};
+use crate::meta::live_index::LiveIndex;
+use crate::meta::opening::rebuilt;
+use crate::meta::progress::RecoveryProgress;
 use crate::meta::totals::Totals;
 use crate::meta::view::View;
 
@@ -27,6 +31,10 @@ pub(super) enum Message {
     Command(Box<Command>, Answer),
     /// Answer when everything before this is durable.
     Barrier(Answer),
+    /// Make the index anew, which failed.
+    Repair,
+    /// Refuse everything from now on.
+    Poison(String),
     Stop,
 }
 
@@ -35,15 +43,35 @@ pub(super) enum Message {
 pub(super) struct Shared {
     pub(super) poisoned: Mutex<Option<String>>,
     pub(super) totals: Mutex<Totals>,
+    without_journal: AtomicBool,
+}
+
+impl Shared {
+    pub(super) fn new(totals: Totals, without_journal: bool) -> Self {
+        let without_journal = AtomicBool::new(without_journal);
+        Self { totals: Mutex::new(totals), without_journal, ..Self::default() }
+    }
+
+    pub(super) fn is_without_journal(&self) -> bool {
+        self.without_journal.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn set_without_journal(&self, without: bool) {
+        self.without_journal.store(without, Ordering::SeqCst);
+    }
 }
 
 /// Owns the journal; nobody else changes the index.
 pub(super) struct Writer {
     pub(super) journal: Journal,
-    pub(super) index: Arc<dyn Index>,
+    pub(super) index: Arc<LiveIndex>,
+    pub(super) kind: IndexKind,
+    /// How many indexes failed since the start.
+    pub(super) failed: u64,
     pub(super) totals: Totals,
     pub(super) shared: Arc<Shared>,
     pub(super) disk: Arc<dyn Disk>,
+    pub(super) progress: RecoveryProgress,
     pub(super) rotation: Rotation,
 }
 
@@ -59,10 +87,12 @@ pub(super) struct Rotation {
 }
 
 impl Writer {
-    /// Works until it is told to stop or nobody can send any more, and gives the journal back.
-    pub(super) fn run(mut self, messages: &Receiver<Message>) -> Self {
+    /// Works until it is told to stop or nobody can send any more, and gives the journal back. `first` is a
+    /// message that came already.
+    pub(super) fn run(mut self, first: Option<Message>, messages: &Receiver<Message>) -> Self {
+        let mut next = first;
         loop {
-            let Ok(first) = messages.recv() else { return self };
+            let Some(first) = next.take().or_else(|| messages.recv().ok()) else { return self };
             if self.batch(first, messages) {
                 return self;
             }
@@ -87,6 +117,11 @@ impl Writer {
                     }
                 }
                 Message::Barrier(answer) => waiting.push((answer, Ok(()))),
+                Message::Repair => drop(self.repair()),
+                Message::Poison(why) => {
+                    let poisoned = self.journal.poison(why);
+                    self.note(&poisoned);
+                }
                 Message::Stop => stop = true,
             }
             if !stop && taken < BATCH_MAX {
@@ -138,22 +173,35 @@ impl Writer {
     }
 
     fn carry_out(&mut self, command: &Command) -> Result<(), MetaError> {
+        let mut repaired = false;
         loop {
-            let now = milliseconds_since_1970();
-            let decision = decide(View::new(self.index.as_ref()), now, command);
-            let Decision { facts, again } = decision.map_err(|error| match error {
-                DecideError::Refused(refusal) => MetaError::Refused(refusal),
-                DecideError::Index(error) => MetaError::Index(error),
-            })?;
-            if !facts.is_empty() {
-                self.write(now, facts)?;
-            } else if let Some(why) = self.journal.poisoned() {
-                return Err(MetaError::Poisoned(why.to_owned()));
-            }
-            if !again {
-                return Ok(());
+            match self.step(command) {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
+                // Nothing of this step was written down: it is decided once more, on an index that works.
+                Err(MetaError::Index(IndexError::Rebuilding)) if !repaired => {
+                    repaired = true;
+                    self.repair()?;
+                }
+                Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Decides a command and writes down what comes of it. Returns whether there is more of it to do.
+    fn step(&mut self, command: &Command) -> Result<bool, MetaError> {
+        let now = milliseconds_since_1970();
+        let decision = decide(View::new(self.index.as_ref()), now, command);
+        let Decision { facts, again } = decision.map_err(|error| match error {
+            DecideError::Refused(refusal) => MetaError::Refused(refusal),
+            DecideError::Index(error) => MetaError::Index(error),
+        })?;
+        if !facts.is_empty() {
+            self.write(now, facts)?;
+        } else if let Some(why) = self.journal.poisoned() {
+            return Err(MetaError::Poisoned(why.to_owned()));
+        }
+        Ok(again)
     }
 
     fn write(&mut self, now: u64, facts: Vec<Fact>) -> Result<(), MetaError> {
@@ -161,13 +209,39 @@ impl Writer {
         let mut totals = self.totals;
         totals.count(View::new(self.index.as_ref()), &facts)?;
         let seq = self.journal.append(now, facts).map_err(|error| self.note(&error))?;
-        if let Err(error) = self.index.apply(seq, &changes) {
-            // The journal is ahead of the index now: nothing may be decided on this index any more.
-            let poison = self.journal.poison(format!("the index could not be written: {error}"));
-            return Err(self.note(&poison));
+        match self.index.apply(seq, &changes) {
+            Ok(()) => self.totals = totals,
+            // The journal is ahead of the index now; made anew, the index has this transaction, too.
+            Err(error) => {
+                self.index.fail(&error.to_string());
+                self.repair()?;
+            }
         }
-        self.totals = totals;
         Ok(())
+    }
+
+    /// Makes the index anew from the journal as it stands, if it failed. Where that cannot be done either,
+    /// nothing may be decided any more.
+    fn repair(&mut self) -> Result<(), MetaError> {
+        if !self.index.is_failed() {
+            return Ok(());
+        }
+        self.failed += 1;
+        let head = self.journal.head();
+        match rebuilt(self.disk.as_ref(), &self.kind, self.failed, head, &self.progress) {
+            Ok((index, totals)) => {
+                self.totals = totals;
+                self.publish_totals();
+                self.index.replace(index, false);
+                log::info!("the index was made anew from the journal, and everything goes on");
+                Ok(())
+            }
+            Err(error) => {
+                let why = format!("the index failed and could not be made anew: {error}");
+                let poisoned = self.journal.poison(why);
+                Err(self.note(&poisoned))
+            }
+        }
     }
 
     /// Turns a failure of the journal into the answer's, and lets others know when it is for good.

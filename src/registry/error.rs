@@ -84,11 +84,13 @@ pub enum RegistryError {
     /// More upload sessions or bytes than the configuration allows.
     #[error("{0}")]
     TooMany(&'static str),
-    /// The store does not take writes at the moment; reads go on.
-    #[error("writes are refused: {0}")]
+    /// It cannot be done at the moment; later it may be.
+    #[error("{0}")]
     Unavailable(String),
     /// There is no space left for it.
-    #[error("no space left on the registry's disk")]
+    #[error(
+        "the registry's disk is full: pushes are refused until there is space again; pulls and deletes go on"
+    )]
     NoSpace,
     /// Something that should be there is damaged or the disk failed.
     #[error("{0}")]
@@ -122,6 +124,7 @@ impl From<BlobError> for RegistryError {
         match error {
             BlobError::Mismatch { said, actual } => Self::DigestMismatch { said, actual },
             BlobError::Disk(disk) if disk.is_full() => Self::NoSpace,
+            BlobError::Folder(_) => Self::Unavailable(format!("writes are refused: {error}")),
             BlobError::Disk(_) | BlobError::UploadDamaged { .. } => {
                 log::error!("{error}");
                 Self::Internal("the registry's disk failed; its log says more".to_owned())
@@ -134,7 +137,8 @@ impl From<IndexError> for RegistryError {
     fn from(error: IndexError) -> Self {
         match error {
             IndexError::Closed => Self::Unavailable("the registry is stopping".to_owned()),
-            IndexError::Storage(_) | IndexError::Row { .. } => {
+            IndexError::Rebuilding => Self::Unavailable(format!("{error}; it goes on in a moment")),
+            IndexError::Storage(_) | IndexError::NoSpace | IndexError::Row { .. } => {
                 log::error!("{error}");
                 Self::Internal("the registry's index failed; its log says more".to_owned())
             }
@@ -146,7 +150,7 @@ impl From<MetaError> for RegistryError {
     fn from(error: MetaError) -> Self {
         match error {
             MetaError::Refused(refusal) => refusal.into(),
-            MetaError::Poisoned(why) => Self::Unavailable(why),
+            MetaError::Poisoned(why) => Self::Unavailable(format!("writes are refused: {why}")),
             MetaError::Stopped => Self::Unavailable("the registry is stopping".to_owned()),
             MetaError::NoSpace => Self::NoSpace,
             MetaError::Index(error) => error.into(),

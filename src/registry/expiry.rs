@@ -25,9 +25,10 @@ pub(super) fn start(inner: &Arc<Inner>, gone: Receiver<()>) -> io::Result<()> {
     Ok(())
 }
 
-fn step(registry: &Weak<Inner>) -> bool {
+/// Gives up what has been idle for too long, and touches the disk for nothing else.
+pub(super) fn step(registry: &Weak<Inner>) -> bool {
     let Some(inner) = registry.upgrade() else { return false };
-    for session in inner.sessions.all(|session| session.is_idle(inner.options.upload_idle_max)) {
+    for session in inner.sessions.all(|session| session.has_timed_out(inner.options.upload_idle_max)) {
         log::info!("giving up upload {}, which was idle for too long", session.id());
         inner.discard(&session);
     }

@@ -104,13 +104,15 @@ impl Registry {
         // A manifest that will be refused shall not be written first; the writer asks again, and that counts.
         check_references(self.inner.meta.view(), repo, &references.blobs, &references.children)?;
 
+        self.check_room(put.bytes.len() as u64)?;
         let bytes = Arc::clone(&put.bytes);
-        let (blobs, repo, condition) = (self.inner.blobs.clone(), repo.clone(), put.condition);
+        let (inner, repo, condition) = (Arc::clone(&self.inner), repo.clone(), put.condition);
         let row = manifest.summary();
         let subject = row.subject.clone();
         let set = tags.clone();
         self.store_then_command(move || {
-            let blob = blobs.put(&UploadId::random().to_string(), digest, &bytes)?;
+            let name = UploadId::random().to_string();
+            let blob = inner.blobs.put(&name, digest, &bytes).map_err(|error| inner.not_stored(error))?;
             let References { blobs, children } = references;
             let tags = set;
             Ok(Command::PutManifest(PutManifestCommand { repo, blob, row, blobs, children, tags, condition }))

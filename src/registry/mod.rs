@@ -30,13 +30,14 @@ use std::sync::mpsc::Sender;
 use smol::channel::bounded;
 
 use crate::blobs::BlobStore;
-use crate::disk::{DirectoryLock, DiskCounters};
+use crate::disk::{DirectoryLock, DiskCounters, FreeSpace};
 use crate::meta::{Answer, Command, Meta};
 use door::Door;
 use manifest_cache::ManifestCache;
 use pool::Pool;
 use session::Sessions;
 
+pub use crate::meta::RecoveryProgress;
 pub use error::RegistryError;
 pub use manifests::TAGS_PER_PUT_MAX;
 pub use open::OpenError;
@@ -62,6 +63,7 @@ struct Inner {
     pool: Pool,
     cache: ManifestCache,
     counters: Arc<DiskCounters>,
+    space: FreeSpace,
     meta: Meta,
     options: RegistryOptions,
     /// Tells the thread that looks after idle uploads, by its end, that the registry is gone.
@@ -78,8 +80,17 @@ impl Registry {
 
     /// Tells whether the registry can do its work, and if not, why.
     pub fn health(&self) -> Health {
-        let reasons: Vec<String> = self.inner.meta.poisoned().into_iter().collect();
-        Health { ready: reasons.is_empty(), reasons }
+        let meta = &self.inner.meta;
+        let poisoned = meta.poisoned().map(|why| format!("writes are refused until a restart: {why}"));
+        let mut reasons: Vec<String> = meta.rebuilding().into_iter().chain(poisoned).collect();
+        let ready = reasons.is_empty();
+        if meta.is_without_journal() {
+            reasons.push("there is no space for the journal: writes are refused; pulls go on".to_owned());
+        }
+        if !self.inner.space.has_room(0) {
+            reasons.push("the disk is full: pushes are refused; pulls and deletes go on".to_owned());
+        }
+        Health { ready, reasons }
     }
 
     /// Returns what is stored and what was done.
@@ -92,7 +103,13 @@ impl Registry {
             uploads: stored.uploads,
             syncs: done.file_syncs + done.folder_syncs,
             sync_nanoseconds: done.file_sync_nanoseconds + done.folder_sync_nanoseconds,
+            free_bytes: self.inner.space.free_bytes(),
         }
+    }
+
+    /// Refuses what brings something new when the disk is full but for what is kept free.
+    fn check_room(&self, bytes: u64) -> Result<(), RegistryError> {
+        if self.inner.space.has_room(bytes) { Ok(()) } else { Err(RegistryError::NoSpace) }
     }
 
     /// Has the writer carry out a command.

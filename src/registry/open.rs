@@ -7,7 +7,7 @@ use std::sync::mpsc::channel;
 
 use crate::blobs::{BLOBS_FOLDER, BlobError, BlobStore, UPLOADS_FOLDER};
 use crate::disk::{
-    DirectoryLock, Disk, DiskError, LockError, MemoryDisk, MeteredDisk, RealDisk, same_filesystem,
+    DirectoryLock, Disk, DiskError, FreeSpace, LockError, MemoryDisk, MeteredDisk, RealDisk, same_filesystem,
 };
 use crate::meta::{Command, IndexError, IndexKind, Meta, MetaOptions, OpenError as MetaOpenError};
 use crate::registry::door::Door;
@@ -85,7 +85,13 @@ impl Registry {
         {
             return Err(OpenError::Filesystems);
         }
-        let meta = Meta::open(disk, opened.meta)?;
+        let space = FreeSpace::new(Arc::clone(&disk), options.reserve_bytes);
+        let meta_options = MetaOptions {
+            reserve_bytes: options.reserve_bytes,
+            progress: options.progress.clone(),
+            ..opened.meta
+        };
+        let meta = Meta::open(disk, meta_options)?;
         let sessions = take_up_sessions(&meta, &blobs)?;
         let (alive, gone) = channel();
         let inner = Arc::new(Inner {
@@ -95,6 +101,7 @@ impl Registry {
             pool: Pool::new(),
             cache: ManifestCache::new(),
             counters,
+            space,
             meta,
             options,
             _alive: alive,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::blobs::DURABLE_STEP_BYTES;
+use crate::meta::RecoveryProgress;
 use crate::spec::MANIFEST_SIZE_MAX_BYTES;
 
 /// Where a registry keeps what it has.
@@ -21,6 +22,9 @@ pub const UPLOAD_IDLE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// How many uploads may have begun and not ended.
 pub const UPLOAD_SESSIONS_MAX: usize = 1024;
 
+/// How much of the disk is kept free of pushes.
+pub const RESERVE_BYTES: u64 = 64 * 1024 * 1024;
+
 /// What a registry is opened with.
 #[derive(Debug, Clone)]
 pub struct RegistryOptions {
@@ -36,6 +40,10 @@ pub struct RegistryOptions {
     pub upload_sessions_max: usize,
     /// After so many bytes an upload is made durable as far as it has come.
     pub(crate) upload_durable_step_bytes: u64,
+    /// How many bytes of the disk are kept free of pushes, for deletes and for recovery; 0 keeps none.
+    pub reserve_bytes: u64,
+    /// Tells, while the registry is opened and later, how far a recovery has come.
+    pub progress: RecoveryProgress,
 }
 
 impl RegistryOptions {
@@ -48,6 +56,8 @@ impl RegistryOptions {
             upload_idle_max: UPLOAD_IDLE_MAX,
             upload_sessions_max: UPLOAD_SESSIONS_MAX,
             upload_durable_step_bytes: DURABLE_STEP_BYTES,
+            reserve_bytes: RESERVE_BYTES,
+            progress: RecoveryProgress::default(),
         }
     }
 }

@@ -14,6 +14,12 @@ use crate::registry::error::RegistryError;
 use crate::registry::types::UploadId;
 use crate::spec::{Algorithm, RepoName};
 
+/// How long an upload that never got a byte may be idle.
+const UNUSED_IDLE_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// How long an upload that never got a byte keeps its place when there are too many.
+const UNUSED_KEPT_MIN: Duration = Duration::from_secs(60);
+
 /// An upload session. One request at a time goes on with it; a later one takes it over, since a client whose
 /// connection broke comes back before the server has noticed.
 #[derive(Debug)]
@@ -122,8 +128,25 @@ impl Session {
 
     /// Tells whether nobody has gone on with it for so long, on the monotonic clock.
     pub(super) fn is_idle(&self, idle_max: Duration) -> bool {
-        let used = *self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        self.turn.try_lock().is_some() && used.elapsed() >= idle_max
+        self.turn.try_lock().is_some() && self.used().elapsed() >= idle_max
+    }
+
+    /// Tells whether nobody has gone on with it for longer than it may be idle. One that never got a byte is
+    /// given up sooner: clients leave one behind each time they ask for a mount and then change their mind.
+    pub(super) fn has_timed_out(&self, idle_max: Duration) -> bool {
+        let unused = self.offset() == 0;
+        self.is_idle(if unused { idle_max.min(UNUSED_IDLE_MAX) } else { idle_max })
+    }
+
+    fn used(&self) -> Instant {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes it look as if nobody had gone on with it for that much longer.
+    #[cfg(test)]
+    pub(super) fn grow_older(&self, time: Duration) {
+        let used = self.used().checked_sub(time).expect("the machine runs for longer than that");
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = used;
     }
 
     /// Does something that may block with the upload, and opens it first when it is of an earlier run.
@@ -208,14 +231,22 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    /// Adds a session, unless there are `max` already.
-    pub(super) fn add(&self, session: Session, max: usize) -> Result<(), RegistryError> {
+    /// Adds a session, unless there are `max` already. Then the one that has waited longest for its first
+    /// byte gives way, if it has waited for a while: it is returned, to be given up.
+    pub(super) fn add(&self, session: Session, max: usize) -> Result<Option<Arc<Session>>, RegistryError> {
         let mut open = self.open();
+        let mut gives_way = None;
         if open.len() >= max {
-            return Err(RegistryError::TooMany("too many uploads have begun and not ended"));
+            let unused = |one: &&Arc<Session>| one.offset() == 0 && one.is_idle(UNUSED_KEPT_MIN);
+            let oldest = open.values().filter(unused).min_by_key(|one| one.used()).cloned();
+            let Some(oldest) = oldest else {
+                return Err(RegistryError::TooMany("too many uploads have begun and not ended"));
+            };
+            open.remove(&oldest.id);
+            gives_way = Some(oldest);
         }
         open.insert(session.id, Arc::new(session));
-        Ok(())
+        Ok(gives_way)
     }
 
     /// Adds a session of an earlier run.

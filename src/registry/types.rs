@@ -115,9 +115,9 @@ pub struct Referrers {
 /// Whether the registry can do its work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
-    /// Whether reads and writes both work.
+    /// Whether it should be asked at all. With a full disk it should: everything but pushes goes on.
     pub ready: bool,
-    /// What does not, in plain words.
+    /// What does not work, in plain words.
     pub reasons: Vec<String>,
 }
 
@@ -134,4 +134,6 @@ pub struct Totals {
     pub syncs: u64,
     /// How long those took together, in nanoseconds.
     pub sync_nanoseconds: u64,
+    /// Bytes that are free on the disk, or `None` where there is no limit.
+    pub free_bytes: Option<u64>,
 }

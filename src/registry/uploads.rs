@@ -7,7 +7,7 @@ use std::sync::Arc;
 use smol::future::{or, zip};
 use smol::io::AsyncBufRead;
 
-use crate::blobs::DurableBlob;
+use crate::blobs::{BlobError, DurableBlob};
 use crate::meta::{Command, UploadRow};
 use crate::registry::error::RegistryError;
 use crate::registry::session::{Session, Turn};
@@ -23,10 +23,16 @@ impl Registry {
         repo: &RepoName,
         algorithm: Option<Algorithm>,
     ) -> Result<UploadId, RegistryError> {
+        self.check_room(0)?;
         let id = UploadId::random();
         let algorithm = algorithm.unwrap_or(Algorithm::Sha256);
         let row = UploadRow { repo: repo.clone(), algorithm, offset: 0, state: None };
-        self.inner.sessions.add(Session::begun(id, &row), self.inner.options.upload_sessions_max)?;
+        let session = Session::begun(id, &row);
+        if let Some(other) = self.inner.sessions.add(session, self.inner.options.upload_sessions_max)? {
+            log::debug!("giving up upload {}, which never got a byte, for another one", other.id());
+            let inner = Arc::clone(&self.inner);
+            self.inner.door.write(move || inner.discard(&other)).await;
+        }
         let begun = self.command(Command::BeginUpload { id, row }).await;
         if begun.is_err() {
             self.inner.sessions.remove(id);
@@ -91,7 +97,21 @@ impl Registry {
         self.command(Command::EndUpload { id }).await
     }
 
+    /// Takes a chunk in. What was reserved for bytes that did not come is given back.
     async fn receive<B: AsyncBufRead + Unpin + Send>(
+        &self,
+        turn: &Turn,
+        chunk: Chunk<B>,
+    ) -> Result<(), RegistryError> {
+        let received = self.take_in(turn, chunk).await;
+        if received.is_err() && turn.session().is_live() {
+            let (inner, turn) = (Arc::clone(&self.inner), turn.clone());
+            self.inner.door.write(move || inner.give_back(turn.session())).await;
+        }
+        received
+    }
+
+    async fn take_in<B: AsyncBufRead + Unpin + Send>(
         &self,
         turn: &Turn,
         chunk: Chunk<B>,
@@ -99,6 +119,8 @@ impl Registry {
         let session = turn.session();
         let begins = session.offset();
         let said = expected_length(&chunk, begins)?;
+        // What will not fit is refused before it is read.
+        self.check_room(said.unwrap_or(0))?;
         let mut source = Source::new(chunk.body, said.unwrap_or(u64::MAX));
         let mut next = unless_lost(turn, source.next(&self.inner.pool)).await?;
         while let Some(piece) = next {
@@ -126,6 +148,9 @@ impl Registry {
 impl Inner {
     fn write(&self, session: &Session, bytes: &[u8], coming: u64) -> Result<(), RegistryError> {
         let written = session.with_upload(&self.blobs, |upload| {
+            // Held until the bytes are written.
+            let claim = self.space.claim(upload.space_for(bytes.len() as u64, coming));
+            let _claim = claim.ok_or(RegistryError::NoSpace)?;
             let file = upload.file(&self.blobs, &session.name())?;
             upload.reserve(file.as_ref(), coming)?;
             upload.append(file.as_ref(), bytes)?;
@@ -143,12 +168,31 @@ impl Inner {
         written
     }
 
-    /// Stores what an upload brought, and ends the session, unless that failed in a way that leaves the
-    /// upload as it was.
+    /// Says why content could not be stored. Where a folder could not be synced, nothing more is written
+    /// until the next start: the system shows its names to everybody, and would call the next sync of it a
+    /// success, whichever of them the medium holds. A file that could not be synced concerns nobody else: it
+    /// is given up with its bytes, and every other file's sync reports its own failures.
+    pub(super) fn not_stored(&self, error: BlobError) -> RegistryError {
+        if let BlobError::Folder(error) = &error {
+            self.meta.poison(format!("a folder of content could not be synced: {error}"));
+        }
+        error.into()
+    }
+
+    fn give_back(&self, session: &Session) {
+        let given_back =
+            session.with_upload(&self.blobs, |upload| Ok(upload.give_back(&self.blobs, &session.name())?));
+        if let Err(error) = given_back {
+            log::warn!("upload {} keeps more space than it needs: {error}", session.id());
+        }
+    }
+
+    /// Makes the content of what an upload brought, and ends the session, unless it failed in a way that
+    /// leaves the upload as it was.
     fn commit(&self, session: &Session, digest: ContentDigest) -> Result<DurableBlob, RegistryError> {
         let store = &self.blobs;
-        let stored =
-            session.with_upload(store, |upload| Ok(store.commit(&session.name(), upload, digest)?));
+        let stored = session.with_upload(store, |upload| Ok(store.commit(&session.name(), upload, digest)));
+        let stored = stored.and_then(|stored| stored.map_err(|error| self.not_stored(error)));
         match &stored {
             Ok(_) => {
                 session.end();

@@ -1,6 +1,7 @@
 //! A registry with a listener in front of it: what `pulk serve` runs, and what another program can carry
 //! inside.
 
+mod gate;
 mod options;
 mod start_error;
 mod threads;
@@ -11,13 +12,18 @@ pub use start_error::StartError;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use smol::{Executor, Task};
+use smol::{Executor, Task, Timer, future};
 
 use crate::http::App;
 use crate::registry::{OpenError, Registry, Storage};
 use crate::wire::{Listener, Stop, serve};
+use gate::Gate;
 use threads::Threads;
+
+/// How long an opening may take without a word about it.
+const START_TIME_UNTOLD: Duration = Duration::from_secs(1);
 
 /// A running server. It has its own threads, so it does not matter which executor starts or stops it.
 ///
@@ -33,26 +39,42 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds the address, opens the registry and begins to serve. After an unclean stop the opening may take
-    /// a while.
+    /// Binds the address, opens the registry and serves it. After an unclean stop the opening may take a
+    /// while: until then whoever asks is told that the registry is not ready, and how far it has come.
     pub async fn start(options: ServerOptions) -> Result<Self, StartError> {
         let ServerOptions { listen, registry, http, wire, threads, stop_time_max } = options;
         // Bound first: a port that is taken shall not cost a recovery, nor touch the data directory.
         let listener = Listener::bind(&listen.to_string())
             .map_err(|source| StartError::Listen { address: listen, source })?;
         let local_addr = listener.local_addr();
-        let registry = open(registry).await?;
 
+        let gate = Gate::shut(registry.progress.clone());
         let executor = Arc::new(Executor::new());
         let threads = Threads::start(&executor, threads).map_err(StartError::Thread)?;
-        let app = App::new(registry.clone(), http);
         let stop = Stop::new();
+        let respond_gate = Arc::clone(&gate);
         let respond = move |request| {
-            let app = app.clone();
-            async move { app.respond(request).await }
+            let gate = Arc::clone(&respond_gate);
+            async move { gate.respond(request).await }
         };
         let serving = serve(listener, respond, wire, Arc::clone(&executor), stop.clone(), stop_time_max);
         let serving = executor.spawn(serving);
+
+        let told = async {
+            Timer::after(START_TIME_UNTOLD).await;
+            log::info!("{}: until then http://{local_addr} answers 503", gate.state());
+            future::pending().await
+        };
+        let registry = match future::or(open(registry), told).await {
+            Ok(registry) => registry,
+            Err(error) => {
+                stop.trigger();
+                serving.await;
+                smol::unblock(move || threads.stop()).await;
+                return Err(error);
+            }
+        };
+        gate.open(App::new(registry.clone(), http));
         Ok(Self { registry, local_addr, stop, serving, threads })
     }
 

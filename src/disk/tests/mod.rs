@@ -6,6 +6,7 @@ mod lock;
 mod metering;
 mod pages;
 mod real;
+mod space;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -6,6 +6,7 @@ use crate::meta::error::OpenError;
 use crate::meta::fact::changes_of;
 use crate::meta::index::Index;
 use crate::meta::journal::{LineReader, RawLine, SumOfSums, check_sum, decode};
+use crate::meta::progress::RecoveryProgress;
 
 /// Returns the trailer of a checkpoint if all of it is as it was written.
 pub(in crate::meta) fn verify(file: &dyn DiskFile) -> Result<Option<Trailer>, OpenError> {
@@ -25,9 +26,14 @@ pub(in crate::meta) fn verify(file: &dyn DiskFile) -> Result<Option<Trailer>, Op
 }
 
 /// Fills an empty index with a checkpoint's rows.
-pub(in crate::meta) fn load(file: &dyn DiskFile, index: &dyn Index) -> Result<(), OpenError> {
+pub(in crate::meta) fn load(
+    file: &dyn DiskFile,
+    index: &dyn Index,
+    progress: &RecoveryProgress,
+) -> Result<(), OpenError> {
     let mut lines = LineReader::new(file);
     while let Some(line) = lines.next()? {
+        progress.advance(line.bytes.len() as u64 + 1);
         let Ok((rows, _)) = decode::<Rows>(&line.bytes) else { continue };
         let changes = changes_of(&rows.facts).map_err(|error| OpenError::Damaged(error.to_string()))?;
         index.load(&changes)?;

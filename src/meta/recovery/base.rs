@@ -5,6 +5,7 @@ use crate::meta::checkpoint::{self, CheckpointFile, Trailer};
 use crate::meta::error::OpenError;
 use crate::meta::index::Index;
 use crate::meta::journal::{Header, Sum};
+use crate::meta::progress::RecoveryProgress;
 
 /// The state before the first transaction that is to be replayed.
 pub(super) struct Base {
@@ -50,11 +51,21 @@ impl Base {
     }
 
     /// Fills an empty index with it.
-    pub(super) fn load(&self, disk: &dyn Disk, index: &dyn Index) -> Result<(), OpenError> {
+    pub(super) fn load(
+        &self,
+        disk: &dyn Disk,
+        index: &dyn Index,
+        progress: &RecoveryProgress,
+    ) -> Result<(), OpenError> {
         match &self.checkpoint {
-            Some(file) => checkpoint::load(disk.open(&file.path())?.as_ref(), index),
+            Some(file) => checkpoint::load(disk.open(&file.path())?.as_ref(), index, progress),
             None => Ok(()),
         }
+    }
+
+    /// Returns its length in bytes.
+    pub(super) fn length(&self) -> u64 {
+        self.checkpoint.as_ref().map_or(0, |file| file.length)
     }
 
     /// Returns what it is called in log lines.

@@ -6,6 +6,7 @@
 //! durable before anything else is done.
 
 mod base;
+mod refill;
 mod replay;
 mod resume;
 mod segments;
@@ -20,10 +21,12 @@ use crate::meta::index::Index;
 use crate::meta::journal::{
     Files, Header, JOURNAL_FOLDER, Journal, damaged_path, header_of, journal_path, list,
 };
+use crate::meta::progress::RecoveryProgress;
 use crate::meta::totals::Totals;
 use crate::meta::view::View;
 
 use base::Base;
+pub(super) use refill::{Refilled, refill};
 pub(super) use resume::resume;
 use segments::Segment;
 use survey::Survey;
@@ -40,23 +43,49 @@ pub(super) struct Recovered {
 
 /// Rewrites the valid lines since the newest intact checkpoint into a new file, and fills `index`, which must
 /// be empty. All up to transaction `durable` is known to have been acknowledged.
-pub(super) fn recover(disk: &dyn Disk, index: &dyn Index, durable: u64) -> Result<Recovered, OpenError> {
-    let files = list(disk)?;
-    for path in &files.unfinished {
-        log::info!("removing {}, which a crash left unfinished", path.display());
-        disk.remove(path)?;
-    }
+pub(super) fn recover(
+    disk: &dyn Disk,
+    index: &dyn Index,
+    durable: u64,
+    progress: &RecoveryProgress,
+) -> Result<Recovered, OpenError> {
+    let files = remove_unfinished(disk)?;
     let base = base::choose(disk)?;
     let segments = segments::since(disk, &files, &base)?;
-    let survey = survey::survey(disk, &segments, &base, durable)?;
+    progress.begin(bytes_to_read(disk, &base, &segments)?);
+    let survey = survey::survey(disk, &segments, &base, durable, progress)?;
     survey.report();
 
-    base.load(disk, index)?;
-    let journal = replay::replay(disk, index, &segments, &survey, &base, files.highest + 1)?;
+    base.load(disk, index, progress)?;
+    let journal = replay::replay(disk, index, &segments, &survey, &base, files.highest + 1, progress)?;
     retire(disk, &files, &segments, &survey, base.begin)?;
+    progress.end();
     let replayed = journal.head() - (base.begin - 1);
-    log::info!("made the index anew from {} and {replayed} transactions", base.name());
+    // A new store has nothing to tell.
+    if journal.head() > 0 {
+        log::info!("made the index anew from {} and {replayed} transactions", base.name());
+    }
     Ok(Recovered { journal, totals: Totals::of(View::new(index))?, damaged: survey.damaged || base.damaged })
+}
+
+/// Lists the journal's files, without those that were never finished, which are removed.
+pub(super) fn remove_unfinished(disk: &dyn Disk) -> Result<Files, OpenError> {
+    let files = list(disk)?;
+    for path in &files.unfinished {
+        log::info!("removing {}, which was left unfinished", path.display());
+        disk.remove(path)?;
+    }
+    Ok(files)
+}
+
+/// Returns how much is read until the index is made: the checkpoint once more after it was chosen, the
+/// journal twice.
+fn bytes_to_read(disk: &dyn Disk, base: &Base, segments: &[Segment]) -> Result<u64, OpenError> {
+    let mut total = base.length();
+    for segment in segments {
+        total += 2 * disk.open(&journal_path(segment.number))?.length()?;
+    }
+    Ok(total)
 }
 
 /// Takes the files away that the new one replaces; damaged ones are kept under another name.
@@ -103,7 +132,8 @@ fn retire_replaced(disk: &dyn Disk, number: u64, begin: u64) -> Result<(), OpenE
 fn is_damaged(disk: &dyn Disk, number: u64, header: Header) -> bool {
     let alone = Base::before(&header);
     let segment = Segment { number, header: Some(header), limit: u64::MAX };
-    survey::survey(disk, &[segment], &alone, 0).map_or(true, |survey| survey.damaged)
+    survey::survey(disk, &[segment], &alone, 0, &RecoveryProgress::default())
+        .map_or(true, |survey| survey.damaged)
 }
 
 /// Makes every file and folder below `folder` durable.

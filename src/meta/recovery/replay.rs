@@ -4,12 +4,13 @@ use crate::disk::Disk;
 use crate::meta::error::OpenError;
 use crate::meta::index::{Change, Index};
 use crate::meta::journal::{Journal, NewFile, RawLine, Record, Sum, encode};
+use crate::meta::progress::RecoveryProgress;
 use crate::meta::recovery::base::Base;
 use crate::meta::recovery::segments::Segment;
 use crate::meta::recovery::survey::{Place, Survey, for_each_line};
 
 /// How many changes go into the index at once.
-const LOAD_CHANGES_MAX: usize = 10_000;
+pub(super) const LOAD_CHANGES_MAX: usize = 10_000;
 
 /// Writes the valid lines to a new file, replays them into `index`, and returns the journal that goes on
 /// there.
@@ -20,12 +21,13 @@ pub(super) fn replay(
     survey: &Survey,
     base: &Base,
     number: u64,
+    progress: &RecoveryProgress,
 ) -> Result<Journal, OpenError> {
     let durable = base.begin - 1 + survey.valid;
     let new = NewFile::create(disk, number, (base.begin - 1, base.prev.clone()), durable)?;
     let mut replay = Replay { index, new, pending: Vec::new() };
     for segment in segments {
-        for_each_line(disk, segment, base.begin, |line, found| {
+        for_each_line(disk, segment, base.begin, progress, |line, found| {
             let place = Place { file: segment.number, line: line.number };
             match found {
                 Some((record, sum)) if survey.cut().is_none_or(|cut| place < cut) => {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::disk::Disk;
 use crate::meta::error::OpenError;
 use crate::meta::journal::{LineReader, RawLine, Record, Sum, damaged_path, decode, journal_path};
+use crate::meta::progress::RecoveryProgress;
 use crate::meta::recovery::base::Base;
 use crate::meta::recovery::segments::Segment;
 
@@ -90,6 +91,7 @@ pub(super) fn survey(
     segments: &[Segment],
     base: &Base,
     durable: u64,
+    progress: &RecoveryProgress,
 ) -> Result<Survey, OpenError> {
     let mut survey = Survey::default();
     let mut durable = durable.max(base.durable);
@@ -106,7 +108,7 @@ pub(super) fn survey(
                 chain = None;
             }
         }
-        for_each_line(disk, segment, base.begin, |line, found| {
+        for_each_line(disk, segment, base.begin, progress, |line, found| {
             let place = Place { file: segment.number, line: line.number };
             let Some((record, sum)) = found else {
                 chain = None;
@@ -145,6 +147,7 @@ pub(super) fn for_each_line(
     disk: &dyn Disk,
     segment: &Segment,
     begin: u64,
+    progress: &RecoveryProgress,
     mut visit: impl FnMut(RawLine, Option<(Record, Sum)>) -> Result<(), OpenError>,
 ) -> Result<(), OpenError> {
     let file = disk.open(&journal_path(segment.number))?;
@@ -153,6 +156,7 @@ pub(super) fn for_each_line(
         lines.next()?;
     }
     while let Some(line) = lines.next()? {
+        progress.advance(line.bytes.len() as u64 + 1);
         let found = if line.ended { decode::<Record>(&line.bytes).ok() } else { None };
         match &found {
             Some((record, _)) if record.seq < begin || record.seq >= segment.limit => {}

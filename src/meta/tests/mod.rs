@@ -10,6 +10,7 @@ mod failures;
 mod group_commit;
 mod history;
 mod index;
+mod live;
 mod recovery;
 
 use std::path::Path;

@@ -82,16 +82,38 @@ fn an_upload_that_could_not_be_made_durable_midway_is_never_acknowledged() {
 }
 
 #[test]
-fn a_blob_whose_folder_could_not_be_synced_is_not_named() {
+fn a_blob_that_could_not_be_renamed_is_not_named() {
     block_on(async {
-        for operation in [Operation::Rename, Operation::SyncFolder] {
+        let (registry, faults, disk) = on_faulty();
+        let id = begin(&registry, "app").await;
+        let digest = sha256(b"layer");
+        faults.fail(Operation::Rename, "blobs", Errno::IO);
+        registry.finish_upload(&repo("app"), id, &digest, whole(b"layer")).await.unwrap_err();
+        check_absent(&registry, disk.as_ref(), &digest).await;
+        push_blob(&registry, "app", b"layer").await;
+    });
+}
+
+/// The next sync of the same folder would succeed, whichever names the medium holds.
+#[test]
+fn after_a_failed_sync_of_a_folder_nothing_more_is_written_until_the_next_start() {
+    block_on(async {
+        for errno in [Errno::IO, Errno::NOSPC] {
             let (registry, faults, disk) = on_faulty();
+            let other = push_blob(&registry, "app", b"other").await;
             let id = begin(&registry, "app").await;
             let digest = sha256(b"layer");
-            faults.fail(operation, "blobs", Errno::IO);
-            registry.finish_upload(&repo("app"), id, &digest, whole(b"layer")).await.unwrap_err();
+            faults.fail(Operation::SyncFolder, "blobs", errno);
+            let failed = registry.finish_upload(&repo("app"), id, &digest, whole(b"layer")).await;
+            assert!(matches!(failed, Err(RegistryError::Unavailable(_))), "{failed:?}");
             check_absent(&registry, disk.as_ref(), &digest).await;
-            push_blob(&registry, "app", b"layer").await;
+            let refused = registry.begin_upload(&repo("app"), None).await;
+            assert!(matches!(refused, Err(RegistryError::Unavailable(_))), "{refused:?}");
+            let health = registry.health();
+            assert!(!health.ready && health.reasons[0].contains("folder"), "{health:?}");
+            assert_eq!(read_blob(&registry, "app", &other).await.unwrap(), b"other");
+            registry.close().await.unwrap_err();
+            push_blob(&open_on(crashed(disk.as_ref()), |_| {}), "app", b"layer").await;
         }
     });
 }
@@ -104,7 +126,6 @@ fn a_manifest_that_could_not_be_stored_changes_no_tag_and_leaves_no_file() {
             (Operation::Write, "uploads"),
             (Operation::Sync, "uploads"),
             (Operation::Rename, "blobs"),
-            (Operation::SyncFolder, "blobs"),
             (Operation::Write, "journal"),
         ] {
             let (registry, faults, disk) = on_faulty();

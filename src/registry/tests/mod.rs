@@ -3,6 +3,8 @@
 mod bodies;
 mod expected;
 mod failures;
+mod full;
+mod idle;
 mod lists;
 mod model;
 mod open;

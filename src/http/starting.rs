@@ -1,0 +1,80 @@
+//! Answers while there is no registry yet: it is being opened, which takes a while after an unclean stop.
+
+use tide::http::{Request, Response, StatusCode};
+
+use crate::http::envelope::frame;
+use crate::http::errors::Failure;
+use crate::http::incoming::RawTarget;
+use crate::http::{health, render, target_of};
+use crate::spec::ErrorCode;
+
+/// Answers a request while the registry is being opened. `progress` says how far that has come.
+///
+/// It is alive, but not ready, and everything of the specification is told to come again.
+pub fn respond_while_starting(request: &Request, progress: &str) -> Response {
+    let target = request.ext().get().cloned().unwrap_or_else(|| target_of(request.url()));
+    let mut response = answer(&target, progress);
+    response.insert_header("docker-distribution-api-version", "registry/2.0");
+    frame(request.method(), &mut response);
+    response
+}
+
+fn answer(target: &RawTarget, progress: &str) -> Response {
+    match target.path() {
+        "/livez" | "/live" | "/healthz" => health::live(),
+        "/readyz" | "/ready" | "/metrics" => {
+            render::content(StatusCode::ServiceUnavailable, render::TEXT, format!("{progress}\n"))
+        }
+        path if path == "/v2" || path.starts_with("/v2/") => {
+            Failure::of(ErrorCode::Unavailable, progress).into_response()
+        }
+        _ => Failure::unknown_path().into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tide::http::Method;
+
+    use super::*;
+
+    fn ask(method: Method, target: &str, progress: &str) -> (u16, String, Response) {
+        let mut request = Request::new(method, format!("http://registry.test{target}").as_str());
+        request.ext_mut().insert(RawTarget(target.to_owned()));
+        let mut response = respond_while_starting(&request, progress);
+        let text = smol::block_on(response.body_string()).unwrap();
+        (response.status() as u16, text, response)
+    }
+
+    #[test]
+    fn it_is_alive_but_not_ready_and_says_how_far_it_has_come() {
+        let progress = "rebuilding the index: 1 of 2 MiB";
+        for target in ["/livez", "/live", "/healthz"] {
+            assert_eq!(ask(Method::Get, target, progress).0, 200);
+        }
+        for target in ["/readyz", "/ready", "/metrics"] {
+            let (status, text, _) = ask(Method::Get, target, progress);
+            assert_eq!((status, text.as_str()), (503, "rebuilding the index: 1 of 2 MiB\n"));
+        }
+        assert_eq!(ask(Method::Get, "/elsewhere", progress).0, 404);
+    }
+
+    /// E4: everything of the specification is told when to come again, as an error of the specification.
+    #[test]
+    fn everything_of_the_specification_is_told_to_come_again() {
+        for (method, target) in [
+            (Method::Get, "/v2/"),
+            (Method::Get, "/v2"),
+            (Method::Get, "/v2/a/manifests/latest?x=y"),
+            (Method::Put, "/v2/a/manifests/latest"),
+        ] {
+            let (status, text, response) = ask(method, target, "rebuilding");
+            assert_eq!(status, 503);
+            assert_eq!(response.header("retry-after").unwrap().as_str(), "5");
+            assert_eq!(text, r#"{"errors":[{"code":"UNAVAILABLE","message":"rebuilding"}]}"#);
+        }
+        let (status, text, response) = ask(Method::Head, "/v2/a/blobs/b", "rebuilding");
+        assert_eq!((status, text.as_str()), (503, ""));
+        assert!(response.header("content-length").is_some());
+    }
+}

@@ -1,0 +1,74 @@
+//! Which index a store has, and how to make it.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::meta::error::OpenError;
+use crate::meta::index::Index;
+use crate::meta::map_index::MapIndex;
+use crate::meta::sled_index::SledIndex;
+
+/// The folder of the index on the disk.
+pub(super) const INDEX_FOLDER: &str = "index";
+
+/// Where the index is kept.
+#[derive(Debug, Clone)]
+pub enum IndexKind {
+    /// In memory, gone with the process.
+    Map,
+    /// In sled, in the folder `index` of the data directory that is given.
+    Sled(PathBuf),
+    /// Whatever a test makes.
+    #[cfg(test)]
+    Made(Made),
+}
+
+/// Makes an index for a test; the argument counts how often one failed before.
+#[cfg(test)]
+#[derive(Clone)]
+pub struct Made(pub Arc<dyn Fn(u64) -> Result<Arc<dyn Index>, OpenError> + Send + Sync>);
+
+#[cfg(test)]
+impl std::fmt::Debug for Made {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Made")
+    }
+}
+
+impl IndexKind {
+    /// Makes an empty index in the place of what there was. `failed` counts those that failed since the
+    /// start.
+    pub(super) fn make(&self, failed: u64) -> Result<Arc<dyn Index>, OpenError> {
+        match self {
+            Self::Map => Ok(Arc::new(MapIndex::new())),
+            Self::Sled(root) => {
+                self.remove()?;
+                let mut folder = root.join(INDEX_FOLDER);
+                // One that failed may still write to files by their names, so another one gets other names.
+                if failed > 0 {
+                    folder.push(format!("rebuilt-{failed}"));
+                }
+                Ok(Arc::new(SledIndex::open(&folder)?))
+            }
+            #[cfg(test)]
+            Self::Made(made) => made.0(failed),
+        }
+    }
+
+    /// Removes what there is of it on the disk.
+    pub(super) fn remove(&self) -> Result<(), OpenError> {
+        let Self::Sled(root) = self else { return Ok(()) };
+        // sled's own files are no part of what must be durable, so they don't go through the disk's
+        // operations.
+        match std::fs::remove_dir_all(root.join(INDEX_FOLDER)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(OpenError::RemoveIndex(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells whether it is kept where it takes no memory.
+    pub(super) fn is_on_disk(&self) -> bool {
+        !matches!(self, Self::Map)
+    }
+}

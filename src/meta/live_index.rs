@@ -1,0 +1,127 @@
+//! The index behind a handle that stays valid while the index itself is made anew.
+//!
+//! An index that failed is not asked again: sled, for one, keeps failing once it met an error, also when
+//! there is space again. The writer is told, closes it, and puts another one in its place, filled from the
+//! newest checkpoint and the journal. Meanwhile everybody else is told to come again.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use crate::meta::index::{Change, Index, IndexError, Visit};
+use crate::meta::tree::Tree;
+use crate::meta::writer::Message;
+
+/// The index, whichever it is at the moment.
+pub(super) struct LiveIndex {
+    slot: RwLock<Slot>,
+    /// Whom to tell when it fails.
+    writer: Sender<Message>,
+}
+
+struct Slot {
+    /// `None` while it is made anew; the one that failed is closed by then.
+    open: Option<Arc<dyn Index>>,
+    /// Whether it is the one that a clean stop may leave for the next start.
+    can_stay: bool,
+}
+
+impl LiveIndex {
+    /// Puts an index behind a handle. Only one that `can_stay` is trusted after a clean stop.
+    pub(super) fn new(index: Arc<dyn Index>, can_stay: bool, writer: Sender<Message>) -> Self {
+        Self { slot: RwLock::new(Slot { open: Some(index), can_stay }), writer }
+    }
+
+    /// Tells whether it failed and has not been made anew yet.
+    pub(super) fn is_failed(&self) -> bool {
+        self.read().open.is_none()
+    }
+
+    /// Tells whether a clean stop may leave it for the next start.
+    pub(super) fn can_stay(&self) -> bool {
+        self.read().can_stay
+    }
+
+    /// Puts another index in its place.
+    pub(super) fn replace(&self, index: Arc<dyn Index>, can_stay: bool) {
+        *self.write() = Slot { open: Some(index), can_stay };
+    }
+
+    /// Asks it no more until another one is put in its place, and tells the writer.
+    pub(super) fn fail(&self, why: &str) {
+        let failed = {
+            let mut slot = self.write();
+            slot.can_stay = false;
+            slot.open.take()
+        };
+        let Some(failed) = failed else { return };
+        log::error!("the index failed, and is made anew: {why}");
+        if let Err(error) = guarded(|| failed.close()) {
+            log::debug!("the failed index could not be closed: {error}");
+        }
+        // Without a writer nobody changes anything any more, and the next start makes the index anew.
+        drop(self.writer.send(Message::Repair));
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&dyn Index) -> Result<T, IndexError>) -> Result<T, IndexError> {
+        // Taken out of the lock: what `work` calls may read the index itself.
+        let index = self.read().open.clone().ok_or(IndexError::Rebuilding)?;
+        match guarded(|| work(index.as_ref())) {
+            Err(error @ (IndexError::Storage(_) | IndexError::NoSpace)) => {
+                self.fail(&error.to_string());
+                Err(IndexError::Rebuilding)
+            }
+            // Another one found it failed, and closed it, just now.
+            Err(IndexError::Closed) if self.is_failed() => Err(IndexError::Rebuilding),
+            done => done,
+        }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Slot> {
+        self.slot.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Slot> {
+        self.slot.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes a panic for a failure: sled ends some errors of its storage so.
+fn guarded<T>(work: impl FnOnce() -> Result<T, IndexError>) -> Result<T, IndexError> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(IndexError::Storage("it panicked".to_owned())))
+}
+
+impl Index for LiveIndex {
+    fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
+        self.with(|index| index.get(tree, key))
+    }
+
+    fn scan(
+        &self,
+        tree: Tree,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), IndexError> {
+        self.with(|index| index.scan(tree, prefix, after, visit))
+    }
+
+    fn apply(&self, seq: u64, changes: &[Change]) -> Result<(), IndexError> {
+        self.with(|index| index.apply(seq, changes))
+    }
+
+    fn load(&self, changes: &[Change]) -> Result<(), IndexError> {
+        self.with(|index| index.load(changes))
+    }
+
+    fn applied(&self) -> Result<u64, IndexError> {
+        self.with(|index| index.applied())
+    }
+
+    fn close(&self) -> Result<(), IndexError> {
+        let open = self.read().open.clone();
+        // One that failed was closed then.
+        open.map_or(Ok(()), |index| guarded(|| index.close()))
+    }
+}

@@ -1,0 +1,143 @@
+//! Opening what a store has: as a clean stop left it, or made anew.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::disk::Disk;
+use crate::meta::clean::Clean;
+use crate::meta::error::OpenError;
+use crate::meta::index::Index;
+use crate::meta::index_kind::{INDEX_FOLDER, IndexKind};
+use crate::meta::journal::{JOURNAL_FOLDER, Journal};
+use crate::meta::map_index::MapIndex;
+use crate::meta::progress::RecoveryProgress;
+use crate::meta::recovery::{Recovered, Refilled, recover, refill, remove_unfinished, resume};
+use crate::meta::sled_index::SledIndex;
+use crate::meta::totals::Totals;
+
+/// An index, and the journal that it agrees with.
+pub(super) struct Opened {
+    pub(super) index: Arc<dyn Index>,
+    /// Whether a clean stop may leave the index for the next start.
+    pub(super) can_stay: bool,
+    /// `None` when the disk has no space to begin one in.
+    pub(super) journal: Option<Journal>,
+    pub(super) totals: Totals,
+}
+
+/// Opens what there is. Without any space it can at least be read.
+pub(super) fn open(
+    disk: &dyn Disk,
+    kind: &IndexKind,
+    marker: Option<&Clean>,
+    progress: &RecoveryProgress,
+) -> Result<Opened, OpenError> {
+    if let Some(opened) = left_clean(disk, kind, marker)? {
+        return Ok(opened);
+    }
+    let durable = marker.map_or(0, |marker| marker.seq);
+    match recovered(disk, kind, durable, progress) {
+        Err(error) if error.is_full() => {
+            log::error!("{error}; until there is space, what is there can be read, and nothing be written");
+            readable(disk, durable, progress)
+        }
+        done => done,
+    }
+}
+
+/// Goes on where a clean stop left off, if there was one and everything agrees with it.
+fn left_clean(
+    disk: &dyn Disk,
+    kind: &IndexKind,
+    marker: Option<&Clean>,
+) -> Result<Option<Opened>, OpenError> {
+    let (IndexKind::Sled(root), Some(marker)) = (kind, marker) else { return Ok(None) };
+    let Some(journal) = resume(disk, marker)? else {
+        log::warn!("the journal does not end where the last stop left it");
+        return Ok(None);
+    };
+    let index = match SledIndex::open(&root.join(INDEX_FOLDER)) {
+        Ok(index) => index,
+        Err(error) => {
+            log::warn!("{error}; it is made anew");
+            return Ok(None);
+        }
+    };
+    if index.applied()? != marker.seq {
+        log::warn!("the index is not where the last stop left it");
+        index.close()?;
+        return Ok(None);
+    }
+    let (index, journal, totals) = (Arc::new(index), Some(journal), marker.totals);
+    Ok(Some(Opened { index, can_stay: true, journal, totals }))
+}
+
+/// Makes the index anew, and a journal that can be appended to. An index that finds no space on the disk is
+/// kept in memory, so that the journal can have what space there is.
+pub(super) fn recovered(
+    disk: &dyn Disk,
+    kind: &IndexKind,
+    durable: u64,
+    progress: &RecoveryProgress,
+) -> Result<Opened, OpenError> {
+    let recovered_into = |index: Arc<dyn Index>, can_stay| {
+        let Recovered { journal, totals, .. } = recover(disk, index.as_ref(), durable, progress)?;
+        Ok(Opened { index, can_stay, journal: Some(journal), totals })
+    };
+    match kind.make(0).and_then(|index| recovered_into(index, true)) {
+        Err(error) if error.is_full() => {
+            give_way(disk, kind)?;
+            if !kind.is_on_disk() {
+                return Err(error);
+            }
+            log::warn!("{error}; the index is kept in memory until the next start");
+        }
+        done => return done,
+    }
+    let recovered = recovered_into(Arc::new(MapIndex::new()), false);
+    if recovered.is_err() {
+        give_way(disk, kind)?;
+    }
+    recovered
+}
+
+/// Frees the space that a recovery took which did not come to its end.
+fn give_way(disk: &dyn Disk, kind: &IndexKind) -> Result<(), OpenError> {
+    remove_unfinished(disk)?;
+    kind.remove()
+}
+
+/// Returns what can be read, with nothing written for it.
+fn readable(disk: &dyn Disk, durable: u64, progress: &RecoveryProgress) -> Result<Opened, OpenError> {
+    let index: Arc<dyn Index> = Arc::new(MapIndex::new());
+    let Refilled { totals, .. } = refill(disk, index.as_ref(), durable, progress)?;
+    Ok(Opened { index, can_stay: false, journal: None, totals })
+}
+
+/// Makes an index anew from the journal as it stands, up to transaction `head`. `failed` counts the indexes
+/// that failed since the start. One that fails again is kept in memory: the journal is the truth, wherever it
+/// is.
+pub(super) fn rebuilt(
+    disk: &dyn Disk,
+    kind: &IndexKind,
+    failed: u64,
+    head: u64,
+    progress: &RecoveryProgress,
+) -> Result<(Arc<dyn Index>, Totals), OpenError> {
+    let filled = |index: Arc<dyn Index>| {
+        let Refilled { seq, totals, damaged } = refill(disk, index.as_ref(), head, progress)?;
+        if damaged || seq != head {
+            let place = Path::new(JOURNAL_FOLDER).display();
+            return Err(OpenError::Damaged(format!("{place} ends at {seq} instead of {head}")));
+        }
+        Ok((index, totals))
+    };
+    match kind.make(failed).and_then(filled) {
+        Err(error @ (OpenError::Index(_) | OpenError::RemoveIndex(_))) if kind.is_on_disk() => {
+            log::warn!("{error}; the index is kept in memory until the next start");
+            kind.remove()?;
+            filled(Arc::new(MapIndex::new()))
+        }
+        done => done,
+    }
+}

@@ -1,0 +1,82 @@
+//! How far making the index anew has come, for whoever waits for it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+const BYTES_PER_MIB: u64 = 1024 * 1024;
+
+/// How often a log line tells of it.
+const LOG_PAUSE: Duration = Duration::from_secs(3);
+
+/// How far making the index anew has come. A clone tells of the same one.
+#[derive(Debug, Clone, Default)]
+pub struct RecoveryProgress {
+    counted: Arc<Counted>,
+}
+
+#[derive(Debug, Default)]
+struct Counted {
+    /// 0 while nothing is made anew.
+    total_bytes: AtomicU64,
+    done_bytes: AtomicU64,
+    logged: Mutex<Option<Instant>>,
+}
+
+impl RecoveryProgress {
+    /// Returns a line that tells how far it has come, while the index is made anew.
+    pub fn line(&self) -> Option<String> {
+        let total = self.counted.total_bytes.load(Ordering::Relaxed);
+        let done = self.counted.done_bytes.load(Ordering::Relaxed).min(total);
+        let mib = |bytes: u64| bytes.div_ceil(BYTES_PER_MIB);
+        (total > 0).then(|| format!("rebuilding the index: {} of {} MiB", mib(done), mib(total)))
+    }
+
+    /// Begins, with so many bytes to be read.
+    pub(super) fn begin(&self, total_bytes: u64) {
+        self.counted.done_bytes.store(0, Ordering::Relaxed);
+        self.counted.total_bytes.store(total_bytes.max(1), Ordering::Relaxed);
+        *self.logged() = Some(Instant::now());
+    }
+
+    /// Counts bytes that were read.
+    pub(super) fn advance(&self, bytes: u64) {
+        self.counted.done_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let mut logged = self.logged();
+        if logged.is_some_and(|at| at.elapsed() >= LOG_PAUSE)
+            && let Some(line) = self.line()
+        {
+            log::info!("{line}");
+            *logged = Some(Instant::now());
+        }
+    }
+
+    /// Ends.
+    pub(super) fn end(&self) {
+        self.counted.total_bytes.store(0, Ordering::Relaxed);
+        *self.logged() = None;
+    }
+
+    fn logged(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.counted.logged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_tells_how_far_it_has_come_from_its_beginning_to_its_end() {
+        let progress = RecoveryProgress::default();
+        assert_eq!(progress.line(), None);
+        progress.begin(10 * BYTES_PER_MIB);
+        assert_eq!(progress.line().unwrap(), "rebuilding the index: 0 of 10 MiB");
+        progress.advance(4 * BYTES_PER_MIB);
+        assert_eq!(progress.clone().line().unwrap(), "rebuilding the index: 4 of 10 MiB");
+        progress.advance(100 * BYTES_PER_MIB);
+        assert_eq!(progress.line().unwrap(), "rebuilding the index: 10 of 10 MiB");
+        progress.end();
+        assert_eq!(progress.line(), None);
+    }
+}

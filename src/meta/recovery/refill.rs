@@ -1,0 +1,59 @@
+//! Filling an index from what is there, without writing anything.
+
+use crate::disk::Disk;
+use crate::meta::error::OpenError;
+use crate::meta::index::{Change, Index};
+use crate::meta::journal::list;
+use crate::meta::progress::RecoveryProgress;
+use crate::meta::recovery::replay::LOAD_CHANGES_MAX;
+use crate::meta::recovery::survey::{Place, for_each_line, survey};
+use crate::meta::recovery::{base, bytes_to_read, segments};
+use crate::meta::totals::Totals;
+use crate::meta::view::View;
+
+/// What an index was filled with.
+pub(in crate::meta) struct Refilled {
+    /// The last transaction.
+    pub(in crate::meta) seq: u64,
+    /// What it adds up to.
+    pub(in crate::meta) totals: Totals,
+    /// Whether something of the journal is missing.
+    pub(in crate::meta) damaged: bool,
+}
+
+/// Fills an empty index with what the newest intact checkpoint and the journal add up to. All up to
+/// transaction `durable` is known to have been written.
+pub(in crate::meta) fn refill(
+    disk: &dyn Disk,
+    index: &dyn Index,
+    durable: u64,
+    progress: &RecoveryProgress,
+) -> Result<Refilled, OpenError> {
+    let files = list(disk)?;
+    let base = base::choose(disk)?;
+    let segments = segments::since(disk, &files, &base)?;
+    progress.begin(bytes_to_read(disk, &base, &segments)?);
+    let survey = survey(disk, &segments, &base, durable, progress)?;
+    base.load(disk, index, progress)?;
+    let mut pending: Vec<Change> = Vec::new();
+    for segment in &segments {
+        for_each_line(disk, segment, base.begin, progress, |line, found| {
+            let place = Place { file: segment.number, line: line.number };
+            let Some((record, _)) = found.filter(|_| survey.cut().is_none_or(|cut| place < cut)) else {
+                return Ok(());
+            };
+            for fact in &record.facts {
+                fact.changes(&mut pending).map_err(|error| OpenError::Damaged(error.to_string()))?;
+            }
+            if pending.len() >= LOAD_CHANGES_MAX {
+                index.load(&std::mem::take(&mut pending))?;
+            }
+            Ok(())
+        })?;
+    }
+    index.load(&pending)?;
+    let seq = base.begin - 1 + survey.valid;
+    index.apply(seq, &[])?;
+    progress.end();
+    Ok(Refilled { seq, totals: Totals::of(View::new(index))?, damaged: survey.damaged || base.damaged })
+}

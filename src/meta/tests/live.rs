@@ -1,0 +1,277 @@
+//! An index that fails is made anew in place; a store without any space can be read, and goes on with some.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
+
+use rustix::io::Errno;
+
+use super::*;
+use crate::disk::faulty::{FaultyDisk, Operation};
+use crate::meta::error::OpenError;
+use crate::meta::index::{IndexError, Visit};
+use crate::meta::index_kind::Made;
+
+/// How an index fails from now on.
+#[derive(Default)]
+struct Broken {
+    storage: AtomicBool,
+    panics: AtomicBool,
+}
+
+/// An index that fails when it is told to, and ever after, as sled does.
+struct Breaking {
+    rows: MapIndex,
+    broken: Arc<Broken>,
+}
+
+impl Breaking {
+    fn check(&self) -> Result<(), IndexError> {
+        assert!(!self.broken.panics.load(Ordering::SeqCst), "the test says so");
+        match self.broken.storage.load(Ordering::SeqCst) {
+            true => Err(IndexError::Storage("the test says so".to_owned())),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Index for Breaking {
+    fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
+        self.check().and_then(|()| self.rows.get(tree, key))
+    }
+
+    fn scan(
+        &self,
+        tree: Tree,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), IndexError> {
+        self.check().and_then(|()| self.rows.scan(tree, prefix, after, visit))
+    }
+
+    fn apply(&self, seq: u64, changes: &[Change]) -> Result<(), IndexError> {
+        self.check().and_then(|()| self.rows.apply(seq, changes))
+    }
+
+    fn load(&self, changes: &[Change]) -> Result<(), IndexError> {
+        self.check().and_then(|()| self.rows.load(changes))
+    }
+
+    fn applied(&self) -> Result<u64, IndexError> {
+        self.check().and_then(|()| self.rows.applied())
+    }
+
+    fn close(&self) -> Result<(), IndexError> {
+        self.check()
+    }
+}
+
+/// A store whose first index can be broken. Further ones come from `next`.
+fn breaking(
+    next: impl Fn() -> Result<Arc<dyn Index>, OpenError> + Send + Sync + 'static,
+) -> (Meta, Arc<Broken>) {
+    breaking_on(Arc::new(MemoryDisk::new()), next)
+}
+
+fn breaking_on(
+    disk: Arc<dyn Disk>,
+    next: impl Fn() -> Result<Arc<dyn Index>, OpenError> + Send + Sync + 'static,
+) -> (Meta, Arc<Broken>) {
+    let broken = Arc::new(Broken::default());
+    let first = Arc::clone(&broken);
+    let make = move |failed| -> Result<Arc<dyn Index>, OpenError> {
+        match failed {
+            0 => Ok(Arc::new(Breaking { rows: MapIndex::new(), broken: Arc::clone(&first) })),
+            _ => next(),
+        }
+    };
+    let kind = IndexKind::Made(Made(Arc::new(make)));
+    (Meta::open(disk, MetaOptions::new(kind)).unwrap(), broken)
+}
+
+fn in_memory() -> Result<Arc<dyn Index>, OpenError> {
+    Ok(Arc::new(MapIndex::new()))
+}
+
+/// Runs a command once more for as long as the index is being made anew.
+fn run_patiently(meta: &Meta, command: &Command) -> Result<(), MetaError> {
+    for _ in 0..10_000 {
+        match run(meta, command.clone()) {
+            Err(MetaError::Index(IndexError::Rebuilding)) => {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+            done => return done,
+        }
+    }
+    panic!("the index is never there again");
+}
+
+fn wait_for_the_index(meta: &Meta) {
+    for _ in 0..10_000 {
+        if meta.rebuilding().is_none() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    panic!("the index is never there again");
+}
+
+#[test]
+fn a_write_that_the_index_fails_at_is_done_and_acknowledged_on_one_that_is_made_anew() {
+    for panics in [false, true] {
+        let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+        let (meta, broken) = breaking_on(Arc::clone(&disk), in_memory);
+        run(&meta, put_manifest("app", "one", &["one"])).unwrap();
+        if panics { &broken.panics } else { &broken.storage }.store(true, Ordering::SeqCst);
+        run_patiently(&meta, &put_manifest("app", "two", &["two"])).unwrap();
+        assert_eq!(tags(&meta, "app"), ["one", "two"]);
+        assert_eq!(meta.totals().blobs, 2);
+        assert_eq!((meta.poisoned(), meta.rebuilding()), (None, None));
+        run(&meta, Command::DeleteTag { repo: repo("app"), tag: tag("one") }).unwrap();
+        let reopened = open(&copy(disk.as_ref()));
+        assert_eq!(rows(reopened.index()), rows(meta.index()));
+        assert_eq!(reopened.totals(), meta.totals());
+        meta.close().unwrap();
+    }
+}
+
+#[test]
+fn a_read_that_the_index_fails_at_has_it_made_anew() {
+    let (meta, broken) = breaking(in_memory);
+    run(&meta, put_manifest("app", "one", &["one"])).unwrap();
+    broken.storage.store(true, Ordering::SeqCst);
+    let failed = meta.view().tag(&repo("app"), &tag("one"));
+    assert!(matches!(failed, Err(IndexError::Rebuilding)), "{failed:?}");
+    wait_for_the_index(&meta);
+    assert_eq!(tags(&meta, "app"), ["one"]);
+}
+
+#[test]
+fn while_it_is_made_anew_reads_and_writes_are_told_to_come_again_and_nobody_waits() {
+    let (go, wait) = channel::<()>();
+    let wait = Mutex::new(wait);
+    let (meta, broken) = breaking(move || {
+        wait.lock().unwrap().recv().unwrap();
+        in_memory()
+    });
+    run(&meta, put_manifest("app", "one", &["one"])).unwrap();
+    broken.storage.store(true, Ordering::SeqCst);
+    for _ in 0..3 {
+        let failed = meta.view().tag(&repo("app"), &tag("one"));
+        assert!(matches!(failed, Err(IndexError::Rebuilding)), "{failed:?}");
+        let refused = run(&meta, put_manifest("app", "two", &["two"]));
+        assert!(matches!(refused, Err(MetaError::Index(IndexError::Rebuilding))), "{refused:?}");
+        assert!(meta.rebuilding().unwrap().contains("rebuil"));
+    }
+    go.send(()).unwrap();
+    wait_for_the_index(&meta);
+    assert_eq!(tags(&meta, "app"), ["one"]);
+    drop::<Sender<()>>(go);
+}
+
+#[test]
+fn an_index_that_fails_again_is_kept_in_memory() {
+    let (meta, broken) = breaking(|| Err(IndexError::NoSpace.into()));
+    run(&meta, put_manifest("app", "one", &["one"])).unwrap();
+    broken.storage.store(true, Ordering::SeqCst);
+    run_patiently(&meta, &put_manifest("app", "two", &["two"])).unwrap();
+    assert_eq!(tags(&meta, "app"), ["one", "two"]);
+}
+
+#[test]
+fn an_index_whose_journal_cannot_be_read_either_ends_all_writing() {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let (meta, broken) = breaking_on(Arc::clone(&disk), in_memory);
+    run(&meta, put_manifest("app", "one", &["one"])).unwrap();
+    write(disk.as_ref(), Path::new("journal/000000000001.log"), b"nonsense\n");
+    broken.storage.store(true, Ordering::SeqCst);
+    let failed = run(&meta, put_manifest("app", "two", &["two"]));
+    assert!(matches!(failed, Err(MetaError::Poisoned(_))), "{failed:?}");
+    assert!(meta.poisoned().unwrap().contains("index"));
+    meta.close().unwrap_err();
+}
+
+#[test]
+fn after_a_rebuild_in_place_sled_goes_on_and_the_next_start_makes_it_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk: Arc<dyn Disk> = Arc::new(crate::disk::RealDisk::open(folder.path()).unwrap());
+    let open = || {
+        let kind = IndexKind::Sled(folder.path().to_owned());
+        Meta::open(Arc::clone(&disk), MetaOptions::new(kind)).unwrap()
+    };
+    let meta = open();
+    for round in 0..3 {
+        let name = format!("round-{round}");
+        run(&meta, put_manifest("app", &name, &[&name])).unwrap();
+        meta.break_index();
+        run_patiently(&meta, &put_manifest("app", "latest", &["latest"])).unwrap();
+        assert_eq!(tags(&meta, "app").len(), round + 2);
+    }
+    meta.close().unwrap();
+    assert!(!folder.path().join("clean").exists());
+    let meta = open();
+    assert_eq!(tags(&meta, "app").len(), 4);
+    meta.close().unwrap();
+    assert!(folder.path().join("clean").exists());
+}
+
+#[test]
+fn a_store_without_space_for_a_journal_can_be_read_and_goes_on_when_there_is_some() {
+    for (operation, path) in
+        [(Operation::Create, "journal"), (Operation::Write, "journal"), (Operation::Sync, "journal")]
+    {
+        let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+        run(&open(&disk), put_manifest("app", "one", &["one"])).unwrap();
+        let faulty = FaultyDisk::new(Arc::clone(&disk));
+        let faults = faulty.faults();
+        faults.fail(operation, path, Errno::NOSPC);
+        faults.set_free_bytes(10);
+        let before = journal_files(disk.as_ref());
+        let meta = Meta::open(Arc::new(faulty), MetaOptions::new(IndexKind::Map)).unwrap();
+        assert!(meta.is_without_journal());
+        assert_eq!(journal_files(disk.as_ref()), before);
+        assert_eq!(tags(&meta, "app"), ["one"]);
+        assert_eq!(meta.totals().blobs, 1);
+        for command in
+            [put_manifest("app", "two", &["two"]), Command::DeleteTag { repo: repo("app"), tag: tag("one") }]
+        {
+            let refused = run(&meta, command);
+            assert!(matches!(refused, Err(MetaError::NoSpace)), "{refused:?}");
+        }
+        faults.set_free_bytes(1_000_000_000);
+        for _ in 0..10_000 {
+            if run(&meta, put_manifest("app", "two", &["two"])).is_ok() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        assert!(!meta.is_without_journal());
+        assert_eq!(tags(&meta, "app"), ["one", "two"]);
+        meta.close().unwrap();
+        assert_eq!(tags(&open(&copy(disk.as_ref())), "app"), ["one", "two"]);
+    }
+}
+
+#[test]
+fn a_store_without_space_can_be_stopped_and_is_as_it_was() {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    run(&open(&disk), put_manifest("app", "one", &["one"])).unwrap();
+    let before = journal_files(disk.as_ref());
+    let faulty = FaultyDisk::new(Arc::clone(&disk));
+    faulty.faults().fail(Operation::Write, "journal", Errno::NOSPC);
+    Meta::open(Arc::new(faulty), MetaOptions::new(IndexKind::Map)).unwrap().close().unwrap();
+    assert_eq!(journal_files(disk.as_ref()), before);
+    assert_eq!(tags(&open(&disk), "app"), ["one"]);
+}
+
+#[test]
+fn an_index_without_space_at_the_start_leaves_it_to_the_journal() {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    run(&open(&disk), put_manifest("app", "one", &["one"])).unwrap();
+    let kind = IndexKind::Made(Made(Arc::new(|_| Err(IndexError::NoSpace.into()))));
+    let meta = Meta::open(Arc::clone(&disk), MetaOptions::new(kind)).unwrap();
+    assert!(!meta.is_without_journal());
+    run(&meta, put_manifest("app", "two", &["two"])).unwrap();
+    assert_eq!(tags(&open(&copy(disk.as_ref())), "app"), ["one", "two"]);
+}

@@ -1,0 +1,90 @@
+//! A store that was opened on a disk without any space: it can be read, and waits for space to write again.
+
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use crate::disk::{Disk, DiskError};
+use crate::meta::error::MetaError;
+use crate::meta::index_kind::IndexKind;
+use crate::meta::journal::{Journal, journal_path, list};
+use crate::meta::live_index::LiveIndex;
+use crate::meta::opening::{Opened, recovered};
+use crate::meta::progress::RecoveryProgress;
+use crate::meta::totals::Totals;
+use crate::meta::writer::{Message, Shared};
+
+/// How long no other recovery is tried after one that found no space.
+const RETRY_PAUSE: Duration = Duration::from_secs(2);
+
+/// Waits for the space that a recovery needs.
+pub(super) struct Waiting {
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) index: Arc<LiveIndex>,
+    pub(super) kind: IndexKind,
+    /// All up to this transaction is known to have been acknowledged.
+    pub(super) durable: u64,
+    pub(super) shared: Arc<Shared>,
+    pub(super) progress: RecoveryProgress,
+}
+
+impl Waiting {
+    /// Refuses commands until one finds space: returns the journal, and that command as the first message for
+    /// the writer. Returns `None` when it is told to stop before.
+    pub(super) fn until_space(self, messages: &Receiver<Message>) -> Option<(Journal, Totals, Message)> {
+        let mut tried: Option<Instant> = None;
+        loop {
+            match messages.recv().ok()? {
+                Message::Stop => return None,
+                Message::Barrier(answer) => answer(Err(MetaError::NoSpace)),
+                Message::Repair | Message::Poison(_) => {}
+                Message::Command(command, answer) => {
+                    let due = tried.is_none_or(|at| at.elapsed() >= RETRY_PAUSE);
+                    let found = if due { self.recovered() } else { None };
+                    if let Some((journal, totals)) = found {
+                        return Some((journal, totals, Message::Command(command, answer)));
+                    }
+                    if due {
+                        tried = Some(Instant::now());
+                    }
+                    answer(Err(MetaError::NoSpace));
+                }
+            }
+        }
+    }
+
+    fn recovered(&self) -> Option<(Journal, Totals)> {
+        match self.has_space() {
+            Ok(true) => {}
+            Ok(false) => return None,
+            Err(error) => {
+                log::warn!("{error}");
+                return None;
+            }
+        }
+        match recovered(self.disk.as_ref(), &self.kind, self.durable, &self.progress) {
+            Ok(Opened { index, can_stay, journal: Some(journal), totals }) => {
+                self.index.replace(index, can_stay);
+                self.shared.set_without_journal(false);
+                log::info!("there is space again, and pushes are taken");
+                Some((journal, totals))
+            }
+            Ok(Opened { journal: None, .. }) => None,
+            Err(error) => {
+                log::warn!("{error}; there is still not enough space to write");
+                None
+            }
+        }
+    }
+
+    /// Tells whether the journal could be written once more, so that it is not replayed in vain again and
+    /// again.
+    fn has_space(&self) -> Result<bool, DiskError> {
+        let Some(free) = self.disk.free_bytes()? else { return Ok(true) };
+        let mut needed = 0;
+        for number in list(self.disk.as_ref())?.finished {
+            needed += self.disk.open(&journal_path(number))?.length()?;
+        }
+        Ok(free > needed)
+    }
+}

@@ -1,0 +1,116 @@
+//! What a disk does that is full but for the reserve: pushes are refused, everything else goes on.
+
+use rustix::io::Errno;
+use smol::block_on;
+
+use super::*;
+use crate::disk::faulty::Operation;
+use crate::spec::Reference;
+
+const MIB: u64 = 1024 * 1024;
+
+fn no_space<T: std::fmt::Debug>(done: Result<T, RegistryError>) {
+    assert!(matches!(done, Err(RegistryError::NoSpace)), "{done:?}");
+}
+
+/// Fills the disk up to the reserve and a little more.
+fn fill(registry: &Registry, faults: &Faults) {
+    faults.set_free_bytes(crate::registry::options::RESERVE_BYTES - 1);
+    registry.inner.space.forget();
+}
+
+fn make_space(faults: &Faults) {
+    faults.set_free_bytes(1024 * MIB);
+}
+
+#[test]
+fn below_the_reserve_pushes_are_refused_pulls_lists_and_deletes_go_on_until_there_is_space() {
+    block_on(async {
+        let (registry, faults, _) = on_faulty();
+        let layer = push_blob(&registry, "app", b"layer").await;
+        let manifest = image(&layer, &[]);
+        registry.put_manifest(&repo("app"), by_tag("latest", &manifest)).await.unwrap();
+        let begun = begin(&registry, "app").await;
+        registry.append(&repo("app"), begun, whole(b"ab")).await.unwrap();
+
+        fill(&registry, &faults);
+        no_space(registry.begin_upload(&repo("app"), None).await);
+        no_space(registry.append(&repo("app"), begun, streamed(&b"c"[..])).await);
+        no_space(registry.append(&repo("app"), begun, whole(b"c")).await);
+        no_space(registry.finish_upload(&repo("app"), begun, &sha256(b"ab"), nothing()).await);
+        no_space(registry.put_manifest(&repo("app"), by_tag("next", &manifest)).await);
+        no_space(registry.mount(&repo("other"), &layer, Some(&repo("app"))).await);
+        let health = registry.health();
+        assert!(health.ready);
+        assert!(health.reasons[0].contains("full"), "{health:?}");
+
+        let latest = Reference::Tag(tag("latest"));
+        assert_eq!(registry.manifest(&repo("app"), &latest).await.unwrap().bytes, manifest);
+        assert_eq!(read_blob(&registry, "app", &layer).await.unwrap(), b"layer");
+        let all = crate::registry::Page { last: None, limit: 10 };
+        assert_eq!(registry.tags(&repo("app"), &all).await.unwrap().items, [tag("latest")]);
+        assert_eq!(registry.upload_offset(&repo("app"), begun).await.unwrap(), 2);
+        registry.delete_tag(&repo("app"), &tag("latest")).await.unwrap();
+
+        make_space(&faults);
+        assert_eq!(registry.health().reasons, [""; 0]);
+        registry.finish_upload(&repo("app"), begun, &sha256(b"abc"), whole(b"c")).await.unwrap();
+        registry.put_manifest(&repo("app"), by_tag("next", &manifest)).await.unwrap();
+    });
+}
+
+#[test]
+fn an_upload_that_reaches_the_reserve_ends_there_and_keeps_what_arrived() {
+    block_on(async {
+        let (registry, faults, _) = on_faulty();
+        // Room for two and a half of the pieces that a body is written in.
+        faults.set_free_bytes(crate::registry::options::RESERVE_BYTES + 5 * MIB / 8);
+        let id = begin(&registry, "app").await;
+        let content = vec![7; 1024 * 1024];
+        no_space(registry.append(&repo("app"), id, streamed(&content[..])).await);
+        let offset = registry.upload_offset(&repo("app"), id).await.unwrap();
+        assert_eq!(offset, 2 * 256 * 1024);
+        make_space(&faults);
+        let rest = &content[usize::try_from(offset).unwrap()..];
+        registry.finish_upload(&repo("app"), id, &sha256(&content), whole(rest)).await.unwrap();
+    });
+}
+
+#[test]
+fn a_length_that_cannot_fit_is_refused_before_anything_is_written() {
+    block_on(async {
+        let (registry, faults, _) = on_faulty();
+        faults.set_free_bytes(crate::registry::options::RESERVE_BYTES + MIB);
+        let id = begin(&registry, "app").await;
+        let huge = Chunk { body: &b"abc"[..], length: Some(2 * MIB), range: None };
+        no_space(registry.append(&repo("app"), id, huge).await);
+        assert_eq!(registry.upload_offset(&repo("app"), id).await.unwrap(), 0);
+        assert_eq!(unfinished(&registry), [""; 0]);
+    });
+}
+
+#[test]
+fn space_that_was_reserved_for_what_did_not_come_is_given_back() {
+    block_on(async {
+        let (registry, faults, _) = on_faulty();
+        let id = begin(&registry, "app").await;
+        let short = Chunk { body: &b"abc"[..], length: Some(2 * MIB), range: None };
+        registry.append(&repo("app"), id, short).await.unwrap_err();
+        assert_eq!(faults.count(Operation::Reserve, "uploads"), 1);
+        assert_eq!(faults.count(Operation::Truncate, "uploads"), 1);
+        assert_eq!(registry.upload_offset(&repo("app"), id).await.unwrap(), 3);
+        registry.finish_upload(&repo("app"), id, &sha256(b"abcd"), whole(b"d")).await.unwrap();
+    });
+}
+
+#[test]
+fn a_disk_that_turns_out_to_be_full_is_told_as_such() {
+    block_on(async {
+        let (registry, faults, _) = on_faulty();
+        let id = begin(&registry, "app").await;
+        faults.fail(Operation::Write, "uploads", Errno::NOSPC);
+        no_space(registry.append(&repo("app"), id, whole(b"abc")).await);
+        faults.fail(Operation::Write, "journal", Errno::DQUOT);
+        no_space(registry.begin_upload(&repo("app"), None).await);
+    });
+}

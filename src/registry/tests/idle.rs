@@ -1,0 +1,81 @@
+//! Uploads that nobody goes on with.
+
+use smol::block_on;
+
+use super::*;
+use crate::registry::expiry;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn grow_older(registry: &Registry, id: UploadId, time: Duration) {
+    registry.inner.sessions.find(&repo("app"), id).unwrap().grow_older(time);
+}
+
+fn give_up_idle(registry: &Registry) {
+    assert!(expiry::step(&Arc::downgrade(&registry.inner)));
+}
+
+#[test]
+fn an_upload_that_never_got_a_byte_is_given_up_sooner_than_one_that_did() {
+    block_on(async {
+        let (registry, _, _) = on_faulty();
+        let (unused, used) = (begin(&registry, "app").await, begin(&registry, "app").await);
+        registry.append(&repo("app"), used, whole(b"a")).await.unwrap();
+        for id in [unused, used] {
+            grow_older(&registry, id, 59 * MINUTE);
+        }
+        give_up_idle(&registry);
+        assert_eq!(registry.inner.sessions.all(|_| true).len(), 2);
+        for id in [unused, used] {
+            grow_older(&registry, id, 2 * MINUTE);
+        }
+        give_up_idle(&registry);
+        let failed = registry.upload_offset(&repo("app"), unused).await;
+        assert!(matches!(failed, Err(RegistryError::UploadUnknown)), "{failed:?}");
+        assert_eq!(registry.upload_offset(&repo("app"), used).await.unwrap(), 1);
+    });
+}
+
+#[test]
+fn sessions_that_never_got_a_byte_give_way_when_there_are_too_many() {
+    block_on(async {
+        let registry = open_on(Arc::new(MemoryDisk::new()), |options| options.upload_sessions_max = 3);
+        let used = begin(&registry, "app").await;
+        registry.append(&repo("app"), used, whole(b"a")).await.unwrap();
+        let (first, second) = (begin(&registry, "app").await, begin(&registry, "app").await);
+        // Whoever has just begun is about to send something.
+        let refused = registry.begin_upload(&repo("app"), None).await;
+        assert!(matches!(refused, Err(RegistryError::TooMany(_))), "{refused:?}");
+        for (id, time) in [(used, 30), (first, 2), (second, 3)] {
+            grow_older(&registry, id, time * MINUTE);
+        }
+        begin(&registry, "app").await;
+        let gone = registry.upload_offset(&repo("app"), second).await;
+        assert!(matches!(gone, Err(RegistryError::UploadUnknown)), "{gone:?}");
+        // Asking for it counts as going on with it.
+        assert_eq!(registry.upload_offset(&repo("app"), first).await.unwrap(), 0);
+        registry.begin_upload(&repo("app"), None).await.unwrap_err();
+        grow_older(&registry, first, MINUTE);
+        begin(&registry, "app").await;
+        registry.upload_offset(&repo("app"), first).await.unwrap_err();
+        registry.begin_upload(&repo("app"), None).await.unwrap_err();
+        assert_eq!(registry.upload_offset(&repo("app"), used).await.unwrap(), 1);
+        assert_eq!(registry.totals().uploads, 3);
+    });
+}
+
+#[test]
+fn nothing_is_written_while_nobody_asks_for_anything() {
+    block_on(async {
+        let (registry, faults, _) = on_faulty();
+        push_blob(&registry, "app", b"layer").await;
+        begin(&registry, "app").await;
+        let done = faults.done().len();
+        for _ in 0..3 {
+            give_up_idle(&registry);
+            registry.health();
+            registry.totals();
+        }
+        assert_eq!(faults.done().len(), done);
+    });
+}

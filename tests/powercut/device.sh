@@ -1,0 +1,142 @@
+# shellcheck shell=bash
+# Sourced by tests/powercut/run: a filesystem on a loop device on a simulated drive, and how it loses power.
+# Uses WORK, FILESYSTEM; sets MOUNT (its root) and CONTROL (the drive's socket).
+
+DRIVE_SIZE=4G
+DRIVE_PID=""
+LOOP=""
+DISK=""
+MOUNT="$WORK/mounted"
+CONTROL="$WORK/drive.sock"
+
+# Prints why no power can be cut here, if so.
+why_no_device() {
+    if [ "$(id -u)" != 0 ]; then echo "needs root"
+    elif [ ! -e /dev/loop-control ] || ! losetup --find >/dev/null 2>&1; then echo "needs loop devices"
+    elif [ "$FILESYSTEM" = btrfs ] && ! has_drive; then echo "needs /dev/fuse for cuts on btrfs"
+    fi
+}
+
+# Whether there can be a simulated drive; else a plain file stands in, whose cache cannot be lost.
+has_drive() { [ -e /dev/fuse ]; }
+
+install_tools() {
+    local package
+    case $FILESYSTEM in
+        ext4) package=e2fsprogs ;;
+        xfs) package=xfsprogs ;;
+        btrfs) package=btrfs-progs ;;
+    esac
+    if ! command -v "mkfs.$FILESYSTEM" >/dev/null; then
+        export DEBIAN_FRONTEND=noninteractive
+        retry_once sh -c "apt-get update -qq && apt-get install -y -qq $package" >&2
+    fi
+}
+
+# Options that hide less of what a program forgot to sync than the defaults do, and the defaults.
+mount_options() {
+    case $FILESYSTEM in
+        ext4) local all=(defaults noauto_da_alloc "data=writeback,noauto_da_alloc,commit=1") ;;
+        *) local all=(defaults) ;;
+    esac
+    echo "${all[$1 % ${#all[@]}]}"
+}
+
+# mountpoint(1) has no answer for a filesystem that is shut down.
+is_mounted() { grep -qF " $1 " /proc/self/mounts; }
+
+attach() {
+    # Direct, so that the drive and not the page cache under the loop device decides what survives.
+    LOOP=$(losetup --find --show --direct-io=on "$DISK")
+    mount -t "$FILESYSTEM" -o "$OPTIONS" "$LOOP" "$MOUNT"
+}
+
+detach() {
+    local tries=0
+    if is_mounted "$MOUNT"; then
+        until umount "$MOUNT" 2>/dev/null; do
+            tries=$((tries + 1))
+            [ "$tries" -lt 50 ] || { umount "$MOUNT"; return 1; }
+            sleep 0.1
+        done
+    fi
+    [ -z "$LOOP" ] || losetup --detach "$LOOP"
+    LOOP=""
+}
+
+# new_device NUMBER: a fresh drive with an empty filesystem, mounted.
+new_device() {
+    OPTIONS=$(mount_options "$1")
+    mkdir -p "$MOUNT"
+    DISK="$WORK/drive.img"
+    rm -f "$DISK"
+    truncate -s "$DRIVE_SIZE" "$DISK"
+    ! has_drive || start_drive "$1"
+    LOOP=$(losetup --find --show --direct-io=on "$DISK")
+    case $FILESYSTEM in
+        ext4) mkfs.ext4 -q -E nodiscard "$LOOP" ;;
+        xfs) mkfs.xfs -q -K "$LOOP" ;;
+        btrfs) mkfs.btrfs -q -K "$LOOP" ;;
+    esac
+    mount -t "$FILESYSTEM" -o "$OPTIONS" "$LOOP" "$MOUNT"
+}
+
+# start_drive NUMBER: serves the image as a drive that can lose its cache.
+start_drive() {
+    mkdir -p "$WORK/drive"
+    rm -f "$CONTROL"
+    python3 -B "$HERE/drive.py" "$WORK/drive.img" "$WORK/drive" "$CONTROL" "$((SEED + $1))" &
+    DRIVE_PID=$!
+    local waited=0
+    until [ -S "$CONTROL" ]; do
+        if ! kill -0 "$DRIVE_PID" 2>/dev/null || [ "$waited" -ge 200 ]; then
+            echo "the simulated drive does not start" >&2
+            return 1
+        fi
+        waited=$((waited + 1))
+        sleep 0.05
+    done
+    DISK="$WORK/drive/disk"
+}
+
+# The machine comes up again: what was only in memory is gone, and so is what the drive lost.
+power_on() {
+    detach
+    [ -z "$DRIVE_PID" ] || python3 -B "$HERE/cut.py" "power:$CONTROL"
+    attach
+}
+
+# What the filesystem's own check says about what the cuts made of it. The journal was replayed by then.
+check_filesystem() {
+    detach || return 0
+    LOOP=$(losetup --find --show --read-only "$DISK")
+    local code=0
+    case $FILESYSTEM in
+        ext4) e2fsck -fn "$LOOP" >"$WORK/fsck.log" 2>&1 || code=$? ;;
+        xfs) xfs_repair -n "$LOOP" >"$WORK/fsck.log" 2>&1 || code=$? ;;
+        btrfs) btrfs check --readonly "$LOOP" >"$WORK/fsck.log" 2>&1 || code=$? ;;
+    esac
+    if [ "$code" = 0 ]; then
+        echo "  the filesystem is consistent"
+    else
+        echo "  note: the filesystem's own check ends with $code:"
+        tail -n 5 "$WORK/fsck.log" | sed 's/^/    /'
+    fi
+    detach
+}
+
+end_device() {
+    detach || umount --lazy "$MOUNT" || true
+    ! is_mounted "$WORK/drive" || umount "$WORK/drive" || umount --lazy "$WORK/drive"
+    if [ -n "$DRIVE_PID" ]; then
+        # Unmounted, it ends by itself.
+        local waited=0
+        while kill -0 "$DRIVE_PID" 2>/dev/null && [ "$waited" -lt 50 ]; do
+            waited=$((waited + 1))
+            sleep 0.1
+        done
+        kill -KILL "$DRIVE_PID" 2>/dev/null || true
+        wait "$DRIVE_PID" 2>/dev/null || true
+        DRIVE_PID=""
+    fi
+}

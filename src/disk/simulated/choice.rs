@@ -53,6 +53,11 @@ impl Choice {
         }
     }
 
+    /// Tells whether this is about a file's bytes, not about its name.
+    pub(crate) fn is_of_bytes(&self) -> bool {
+        !matches!(self.kind, Kind::Name { .. })
+    }
+
     /// Tells whether numbers beyond the outcomes mean something.
     pub(crate) fn tears(&self) -> bool {
         matches!(self.kind, Kind::Change { tears: true, .. })

@@ -39,7 +39,7 @@ const JOURNAL_MIN_BYTES: u64 = 3000;
 const HISTORY_MAX_BYTES: u64 = 5000;
 
 /// How many states are tried unless the environment says otherwise.
-const STATES_DEFAULT: u64 = 4000;
+const STATES_DEFAULT: u64 = 3000;
 
 const STATES_VARIABLE: &str = "PULK_CRASH_STATES";
 

@@ -133,10 +133,22 @@ impl Model<'_> {
 
     /// What was on its way is there whole or not at all.
     fn check_whole(&self, found: &Found, number: usize) -> Result<(), String> {
+        // Where something else was on its way at the same time, the last of them counts.
+        let began = self.seen.times(number).began;
+        let contested = |key: &Key| {
+            self.records.iter().enumerate().any(|(other, record)| {
+                let times = self.seen.times(other);
+                let at_once = times.began.is_some() && (times.ended.is_none() || times.ended > began);
+                let same = |(touched, to): &(Key, Value)| {
+                    touched == key && !self.records[number].effects.contains(&(key.clone(), *to))
+                };
+                other != number && at_once && record.effects.iter().any(same)
+            })
+        };
         let telling = self.records[number]
             .effects
             .iter()
-            .filter(|(key, value)| !self.possible(key, Some(number)).contains(value));
+            .filter(|(key, value)| !contested(key) && !self.possible(key, Some(number)).contains(value));
         let (done, missing): (Vec<_>, Vec<_>) =
             telling.partition(|(key, value)| found.get(key).is_none_or(|there| there == value));
         if done.is_empty() || missing.is_empty() {

@@ -14,7 +14,7 @@ use crate::meta::IndexKind;
 const FOLDERS_PER_POINT: usize = 64;
 
 /// One state in so many has its recovery die in turn, at every step.
-const RECOVERIES_ONE_IN: u64 = 150;
+const RECOVERIES_ONE_IN: u64 = 400;
 
 /// How many states are tried after each step of such a recovery.
 const STATES_PER_RECOVERY_STEP: u64 = 2;

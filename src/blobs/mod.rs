@@ -12,4 +12,4 @@ mod upload;
 pub use error::BlobError;
 pub use layout::{BLOBS_FOLDER, UPLOADS_FOLDER};
 pub use store::{BlobStore, DurableBlob};
-pub use upload::Upload;
+pub use upload::{DURABLE_STEP_BYTES, Upload};

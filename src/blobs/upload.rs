@@ -158,15 +158,14 @@ impl Upload {
         Ok(())
     }
 
-    /// Makes the upload durable as far as it has come, if a step's worth or, with `any`, anything came since
-    /// the last time. Returns whether it did. After an error the upload is lost.
+    /// Makes the upload durable as far as it has come, if at least `step` bytes came since the last time.
+    /// Returns whether it did. After an error the upload is lost.
     pub fn make_durable(
         &mut self,
         store: &BlobStore,
         file: &dyn DiskFile,
-        any: bool,
+        step: u64,
     ) -> Result<bool, BlobError> {
-        let step = if any { 1 } else { DURABLE_STEP_BYTES };
         if self.offset - self.durable < step {
             return Ok(false);
         }

@@ -19,6 +19,8 @@ mod pages;
 mod path;
 mod real;
 mod real_file;
+#[cfg(test)]
+pub(crate) mod simulated;
 mod space;
 #[cfg(test)]
 mod tests;

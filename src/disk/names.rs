@@ -1,8 +1,12 @@
 //! A folder tree in memory: which name in which folder stands for which file. What is in the files is not
 //! here.
 
+#[cfg(test)]
+mod for_tests;
+
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::io::Errno;
 
@@ -24,10 +28,11 @@ pub(super) enum Node<F> {
 /// A folder tree. Its folders lie side by side under their ids, so that the names of one folder can be told,
 /// kept and put back apart from those of any other, as they become durable one folder at a time.
 ///
-/// Paths are those that `checked` has let through. Errors are those that Linux gives.
+/// Paths are those that `checked` has let through. Errors are those that Linux gives. A clone shares each
+/// folder until one of the two changes it.
 #[derive(Debug, Clone)]
 pub(super) struct Names<F> {
-    folders: BTreeMap<FolderId, BTreeMap<String, Node<F>>>,
+    folders: BTreeMap<FolderId, Arc<BTreeMap<String, Node<F>>>>,
     next: u64,
 }
 
@@ -37,7 +42,7 @@ impl<F: Clone> Names<F> {
 
     /// Makes a tree of the root alone.
     pub(super) fn new() -> Self {
-        Self { folders: BTreeMap::from([(Self::ROOT, BTreeMap::new())]), next: 1 }
+        Self { folders: BTreeMap::from([(Self::ROOT, Arc::default())]), next: 1 }
     }
 
     /// Returns the file with this name.
@@ -76,7 +81,7 @@ impl<F: Clone> Names<F> {
         let (folder, name) = self.place(path)?;
         let made = FolderId(self.next);
         self.entries_mut(folder)?.insert(name.to_owned(), Node::Folder(made));
-        self.folders.insert(made, BTreeMap::new());
+        self.folders.insert(made, Arc::default());
         self.next += 1;
         Ok(())
     }
@@ -125,7 +130,7 @@ impl<F: Clone> Names<F> {
     }
 
     /// Returns the folder that holds, or would hold, a name, and the name in it.
-    fn place<'a>(&self, path: &'a Path) -> Result<(FolderId, &'a str), Errno> {
+    pub(super) fn place<'a>(&self, path: &'a Path) -> Result<(FolderId, &'a str), Errno> {
         // The root has no name that could be given or taken away.
         let name = names(path).next_back().ok_or(Errno::EXIST)?;
         let folder = self.folder(path.parent().unwrap_or(Path::new("")))?;
@@ -133,11 +138,11 @@ impl<F: Clone> Names<F> {
     }
 
     fn entries(&self, folder: FolderId) -> Result<&BTreeMap<String, Node<F>>, Errno> {
-        self.folders.get(&folder).ok_or(Errno::NOENT)
+        self.folders.get(&folder).map(Arc::as_ref).ok_or(Errno::NOENT)
     }
 
     fn entries_mut(&mut self, folder: FolderId) -> Result<&mut BTreeMap<String, Node<F>>, Errno> {
-        self.folders.get_mut(&folder).ok_or(Errno::NOENT)
+        self.folders.get_mut(&folder).map(Arc::make_mut).ok_or(Errno::NOENT)
     }
 }
 

@@ -157,9 +157,11 @@ impl Work {
     fn barrier(&self) -> Result<(), CheckpointError> {
         let (sender, answered) = channel();
         let answer = Box::new(move |done| drop(sender.send(done)));
-        let sent = self.writer.send(Message::Barrier(answer));
-        match (sent, answered.recv()) {
-            (Ok(()), Ok(Ok(()))) => Ok(()),
+        // A message that the writer has not taken goes with the error, and its answer with it: who kept it
+        // while waiting for the answer would wait for ever.
+        self.writer.send(Message::Barrier(answer)).map_err(|_| CheckpointError::NotDurable)?;
+        match answered.recv() {
+            Ok(Ok(())) => Ok(()),
             _ => Err(CheckpointError::NotDurable),
         }
     }

@@ -1,6 +1,7 @@
 //! Giving up uploads that nobody has gone on with for long (the specification: they SHOULD time out).
 
 use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -11,18 +12,14 @@ use crate::registry::session::Session;
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 
-/// Starts the thread that looks after idle uploads. It ends by itself soon after the registry is gone.
-pub(super) fn start(inner: &Arc<Inner>) -> io::Result<()> {
+/// Starts the thread that looks after idle uploads. It ends by itself when the registry is gone, and with it
+/// the other end of `gone`.
+pub(super) fn start(inner: &Arc<Inner>, gone: Receiver<()>) -> io::Result<()> {
     let pause = (inner.options.upload_idle_max / 8).clamp(PAUSE_MIN, PAUSE_MAX);
     let registry = Arc::downgrade(inner);
     let looking = move || {
         // Nothing is idle at once, and a registry that goes again right away shall not find itself held here.
-        loop {
-            std::thread::sleep(pause);
-            if !step(&registry) {
-                return;
-            }
-        }
+        while gone.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) && step(&registry) {}
     };
     std::thread::Builder::new().name("pulk-expiry".to_owned()).spawn(looking)?;
     Ok(())

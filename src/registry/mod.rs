@@ -4,6 +4,8 @@
 //! index don't, since they take about a microsecond.
 
 mod blobs;
+#[cfg(test)]
+mod crash_tests;
 mod door;
 mod error;
 mod expiry;
@@ -23,6 +25,7 @@ mod types;
 mod uploads;
 
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 
 use smol::channel::bounded;
 
@@ -63,6 +66,8 @@ struct Inner {
     space: FreeSpace,
     meta: Meta,
     options: RegistryOptions,
+    /// Tells the thread that looks after idle uploads, by its end, that the registry is gone.
+    _alive: Sender<()>,
     /// Dropped last: until then the data directory is this process's.
     _lock: Option<DirectoryLock>,
 }

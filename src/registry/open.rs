@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 
 use crate::blobs::{BLOBS_FOLDER, BlobError, BlobStore, UPLOADS_FOLDER};
 use crate::disk::{
@@ -60,9 +61,11 @@ impl Registry {
     /// stop.
     pub fn open(options: RegistryOptions) -> Result<Self, OpenError> {
         let opened = match &options.storage {
-            Storage::Memory => {
-                Opened { disk: Arc::new(MemoryDisk::new()), lock: None, index: IndexKind::Map }
-            }
+            Storage::Memory => Opened {
+                disk: Arc::new(MemoryDisk::new()),
+                lock: None,
+                meta: MetaOptions::new(IndexKind::Map),
+            },
             Storage::Folder(folder) => open_folder(folder)?,
         };
         Self::open_on(options, opened)
@@ -86,10 +89,11 @@ impl Registry {
         let meta_options = MetaOptions {
             reserve_bytes: options.reserve_bytes,
             progress: options.progress.clone(),
-            ..MetaOptions::new(opened.index)
+            ..opened.meta
         };
         let meta = Meta::open(disk, meta_options)?;
         let sessions = take_up_sessions(&meta, &blobs)?;
+        let (alive, gone) = channel();
         let inner = Arc::new(Inner {
             blobs,
             sessions,
@@ -100,9 +104,10 @@ impl Registry {
             space,
             meta,
             options,
+            _alive: alive,
             _lock: opened.lock,
         });
-        expiry::start(&inner).map_err(OpenError::Thread)?;
+        expiry::start(&inner, gone).map_err(OpenError::Thread)?;
         Ok(Self { inner })
     }
 
@@ -119,7 +124,7 @@ impl Inner {
         for session in self.sessions.all(Session::is_live) {
             let made_durable = session.with_upload(&self.blobs, |upload| {
                 let file = upload.file(&self.blobs, &session.name())?;
-                if upload.make_durable(&self.blobs, file.as_ref(), true)? {
+                if upload.make_durable(&self.blobs, file.as_ref(), 1)? {
                     let (id, row) = (session.id(), session.row(upload));
                     self.meta.submit(Command::AdvanceUpload { id, row }, Box::new(drop));
                 }
@@ -138,13 +143,13 @@ impl Inner {
 pub(super) struct Opened {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) lock: Option<DirectoryLock>,
-    pub(super) index: IndexKind,
+    pub(super) meta: MetaOptions,
 }
 
 fn open_folder(folder: &Path) -> Result<Opened, OpenError> {
     let disk = Arc::new(RealDisk::open_or_create(folder)?);
     let lock = DirectoryLock::take(folder)?;
-    Ok(Opened { disk, lock: Some(lock), index: IndexKind::Sled(folder.to_owned()) })
+    Ok(Opened { disk, lock: Some(lock), meta: MetaOptions::new(IndexKind::Sled(folder.to_owned())) })
 }
 
 /// Makes a session of each upload of earlier runs that can go on, and removes the files of all others.

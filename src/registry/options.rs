@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::blobs::DURABLE_STEP_BYTES;
 use crate::meta::RecoveryProgress;
 use crate::spec::MANIFEST_SIZE_MAX_BYTES;
 
@@ -37,6 +38,8 @@ pub struct RegistryOptions {
     pub upload_idle_max: Duration,
     /// How many uploads may have begun and not ended.
     pub upload_sessions_max: usize,
+    /// After so many bytes an upload is made durable as far as it has come.
+    pub(crate) upload_durable_step_bytes: u64,
     /// How many bytes of the disk are kept free of pushes, for deletes and for recovery; 0 keeps none.
     pub reserve_bytes: u64,
     /// Tells, while the registry is opened and later, how far a recovery has come.
@@ -52,6 +55,7 @@ impl RegistryOptions {
             manifest_size_max_bytes: MANIFEST_SIZE_MAX_BYTES,
             upload_idle_max: UPLOAD_IDLE_MAX,
             upload_sessions_max: UPLOAD_SESSIONS_MAX,
+            upload_durable_step_bytes: DURABLE_STEP_BYTES,
             reserve_bytes: RESERVE_BYTES,
             progress: RecoveryProgress::default(),
         }

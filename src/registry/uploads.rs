@@ -154,7 +154,8 @@ impl Inner {
             let file = upload.file(&self.blobs, &session.name())?;
             upload.reserve(file.as_ref(), coming)?;
             upload.append(file.as_ref(), bytes)?;
-            if upload.make_durable(&self.blobs, file.as_ref(), false)? {
+            let step = self.options.upload_durable_step_bytes;
+            if upload.make_durable(&self.blobs, file.as_ref(), step)? {
                 let (id, row) = (session.id(), session.row(upload));
                 // Nobody waits for it: what it says was durable before it is said.
                 self.meta.submit(Command::AdvanceUpload { id, row }, Box::new(drop));

@@ -23,6 +23,7 @@ macro_rules! behaviours {
     ($($behaviour:ident)*) => {
         behaviours_of! { on_a_real_disk: super::super::real; $($behaviour)* }
         behaviours_of! { on_a_memory_disk: super::super::memory; $($behaviour)* }
+        behaviours_of! { on_a_simulated_disk: super::super::simulated; $($behaviour)* }
         behaviours_of! { on_a_metered_disk: super::super::metered; $($behaviour)* }
     };
 }

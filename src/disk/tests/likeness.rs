@@ -1,4 +1,4 @@
-//! The disk in memory does what the real one does, down to the words of its errors.
+//! The disks in memory do what the real one does, down to the words of their errors.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::super::{Disk, DiskError, DiskFile};
-use super::{bytes, list, memory, real};
+use super::{bytes, list, memory, real, simulated};
 
 /// How many files a sequence keeps open, by number.
 const HANDLES: usize = 3;
@@ -152,16 +152,22 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_memory_disk_does_what_the_real_one_does(
+    fn the_disks_in_memory_do_what_the_real_one_does(
         operations in proptest::collection::vec(operation(), 1..60),
     ) {
         let (_folder, real) = real();
         let (_, memory) = memory();
+        let (_, simulated) = simulated();
         let mut on_real = Session { disk: &real, handles: Default::default() };
         let mut on_memory = Session { disk: &memory, handles: Default::default() };
+        let mut on_simulated = Session { disk: &simulated, handles: Default::default() };
         for operation in &operations {
-            prop_assert_eq!(on_real.run(operation), on_memory.run(operation), "{:?}", operation);
+            let told = on_real.run(operation);
+            prop_assert_eq!(&told, &on_memory.run(operation), "{:?}", operation);
+            prop_assert_eq!(&told, &on_simulated.run(operation), "{:?}", operation);
         }
-        prop_assert_eq!(on_real.everything(), on_memory.everything());
+        let everything = on_real.everything();
+        prop_assert_eq!(&everything, &on_memory.everything());
+        prop_assert_eq!(&everything, &on_simulated.everything());
     }
 }

@@ -11,6 +11,7 @@ mod space;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::simulated::{Medium, SimulatedDisk};
 use super::{Disk, DiskFile, MemoryDisk, MeteredDisk, RealDisk};
 
 /// Makes a real disk in a folder that lasts as long as the first value.
@@ -24,11 +25,15 @@ fn memory() -> ((), MemoryDisk) {
     ((), MemoryDisk::new())
 }
 
+fn simulated() -> ((), SimulatedDisk) {
+    ((), SimulatedDisk::new(Medium::new()))
+}
+
 fn metered() -> ((), MeteredDisk) {
     ((), MeteredDisk::new(Arc::new(MemoryDisk::new())))
 }
 
-fn create(disk: &dyn Disk, path: &str, bytes: &[u8]) -> Arc<dyn DiskFile> {
+pub(super) fn create(disk: &dyn Disk, path: &str, bytes: &[u8]) -> Arc<dyn DiskFile> {
     let file = disk.create(Path::new(path)).unwrap();
     file.write_at(bytes, 0).unwrap();
     file
@@ -48,11 +53,11 @@ fn bytes(file: &dyn DiskFile) -> Vec<u8> {
     panic!("the file has no end");
 }
 
-fn read(disk: &dyn Disk, path: &str) -> Vec<u8> {
+pub(super) fn read(disk: &dyn Disk, path: &str) -> Vec<u8> {
     bytes(disk.open(Path::new(path)).unwrap().as_ref())
 }
 
-fn list(disk: &dyn Disk, path: &str) -> Vec<(String, bool, u64)> {
+pub(super) fn list(disk: &dyn Disk, path: &str) -> Vec<(String, bool, u64)> {
     let entries = disk.list(Path::new(path)).unwrap();
     entries.into_iter().map(|entry| (entry.name, entry.is_folder, entry.length)).collect()
 }

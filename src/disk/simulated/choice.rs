@@ -1,0 +1,192 @@
+//! What a power cut may leave: each pending change is there or not, whatever became of the others.
+
+use super::super::names::{FolderId, Node};
+use super::medium::{Change, File, FileId, Medium};
+
+/// The size of what a device writes at once.
+const SECTOR_SIZE_BYTES: usize = 512;
+
+/// Which of a choice's outcomes comes about; for a write, numbers beyond the outcomes tear it anywhere.
+pub(crate) type Pick = u32;
+
+/// Something that chance decides at a power cut.
+#[derive(Debug, Clone)]
+pub(crate) struct Choice {
+    kind: Kind,
+    /// The number of the step that made it.
+    at: u64,
+}
+
+#[derive(Debug, Clone)]
+enum Kind {
+    /// What a name stands for: durably, or one of what it has stood for since. `last` is the latest of them.
+    Name { folder: FolderId, name: String, values: Vec<Option<Node<FileId>>>, last: usize },
+    /// What is left of a change to a file.
+    Change { file: FileId, index: usize, tears: bool },
+    /// How long a file is: as its changes make it, as it was, or as it was to be.
+    Length { file: FileId },
+}
+
+const LOST: Pick = 0;
+const WHOLE: Pick = 1;
+const HALF: Pick = 2;
+const AT_SECTOR: Pick = 3;
+const ZEROES: Pick = 4;
+
+impl Choice {
+    /// Returns how many outcomes there are; 0 is always that nothing happened.
+    pub(crate) fn outcomes(&self) -> Pick {
+        match &self.kind {
+            Kind::Name { values, .. } => Pick::try_from(values.len()).unwrap_or(Pick::MAX),
+            Kind::Change { tears: true, .. } => ZEROES + 1,
+            Kind::Change { tears: false, .. } => WHOLE + 1,
+            Kind::Length { .. } => 3,
+        }
+    }
+
+    /// Returns the outcome that everything happened.
+    pub(crate) fn everything(&self) -> Pick {
+        match &self.kind {
+            Kind::Name { last, .. } => Pick::try_from(*last).unwrap_or(0),
+            Kind::Change { .. } => WHOLE,
+            Kind::Length { .. } => 0,
+        }
+    }
+
+    /// Tells whether this is about a file's bytes, not about its name.
+    pub(crate) fn is_of_bytes(&self) -> bool {
+        !matches!(self.kind, Kind::Name { .. })
+    }
+
+    /// Tells whether numbers beyond the outcomes mean something.
+    pub(crate) fn tears(&self) -> bool {
+        matches!(self.kind, Kind::Change { tears: true, .. })
+    }
+}
+
+impl Medium {
+    /// Returns what chance decides at a power cut now, the latest first.
+    pub(crate) fn choices(&self) -> Vec<Choice> {
+        let mut choices = Vec::new();
+        for ((folder, name), pending) in &self.pending {
+            let mut values = vec![self.durable.value(*folder, name)];
+            let mut last = 0;
+            for value in pending {
+                let known = values.iter().position(|known| same(known.as_ref(), value.what.as_ref()));
+                last = known.unwrap_or(values.len());
+                if known.is_none() {
+                    values.push(value.what.clone());
+                }
+            }
+            let at = pending.last().map_or(0, |last| last.at);
+            if values.len() > 1 {
+                let kind = Kind::Name { folder: *folder, name: name.clone(), values, last };
+                choices.push(Choice { kind, at });
+            }
+        }
+        for id in self.reachable() {
+            let Some(file) = self.files.get(&id) else { continue };
+            choices.extend(file_choices(id, file));
+        }
+        choices.sort_by_key(|choice| std::cmp::Reverse(choice.at));
+        choices
+    }
+
+    /// Returns what a power cut leaves when chance picks so. All of it is durable then.
+    pub(crate) fn after_power_cut(&self, choices: &[Choice], picks: &[Pick]) -> Self {
+        let mut left = self.clone();
+        left.pending.clear();
+        left.names = self.durable.clone();
+        let picked = || choices.iter().zip(picks);
+        for (choice, pick) in picked() {
+            if let Kind::Name { folder, name, values, .. } = &choice.kind {
+                let value = values.get(*pick as usize).cloned().flatten();
+                left.names.set(*folder, name, value);
+            }
+        }
+        left.durable = left.names.clone();
+        for file in left.files.values_mut() {
+            file.visible = file.durable.clone();
+            file.pending.clear();
+        }
+        self.keep_changes(&mut left, choices, picks);
+        left
+    }
+
+    fn keep_changes(&self, left: &mut Self, choices: &[Choice], picks: &[Pick]) {
+        let mut kept: Vec<(FileId, usize, Pick)> = Vec::new();
+        let mut lengths: Vec<(FileId, Pick)> = Vec::new();
+        for (choice, pick) in choices.iter().zip(picks) {
+            match choice.kind {
+                Kind::Change { file, index, .. } => kept.push((file, index, *pick)),
+                Kind::Length { file } => lengths.push((file, *pick)),
+                Kind::Name { .. } => {}
+            }
+        }
+        kept.sort_unstable();
+        for (id, index, pick) in kept {
+            if let (Some(before), Some(file)) = (self.files.get(&id), left.files.get_mut(&id)) {
+                keep(&before.pending[index].what, pick, file);
+            }
+        }
+        for (id, pick) in lengths {
+            if let (Some(before), Some(file)) = (self.files.get(&id), left.files.get_mut(&id)) {
+                match pick {
+                    1 => file.visible.truncate(before.durable.length()),
+                    2 => file.visible.truncate(before.visible.length()),
+                    _ => {}
+                }
+            }
+        }
+        for file in left.files.values_mut() {
+            file.durable = file.visible.clone();
+        }
+    }
+}
+
+fn same(one: Option<&Node<FileId>>, other: Option<&Node<FileId>>) -> bool {
+    match (one, other) {
+        (Some(Node::File(one)), Some(Node::File(other))) => one == other,
+        (Some(Node::Folder(one)), Some(Node::Folder(other))) => one == other,
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+fn file_choices(id: FileId, file: &File) -> Vec<Choice> {
+    let last = file.pending.len().saturating_sub(1);
+    let mut choices: Vec<Choice> = Vec::new();
+    for (index, pending) in file.pending.iter().enumerate() {
+        let tears = index == last && matches!(&pending.what, Change::Write { bytes, .. } if bytes.len() > 1);
+        choices.push(Choice { kind: Kind::Change { file: id, index, tears }, at: pending.at });
+    }
+    if file.visible.length() != file.durable.length() {
+        let at = file.pending.last().map_or(0, |pending| pending.at);
+        choices.push(Choice { kind: Kind::Length { file: id }, at });
+    }
+    choices
+}
+
+/// Keeps of a change what `pick` says.
+fn keep(change: &Change, pick: Pick, file: &mut File) {
+    let Change::Write { offset, bytes } = change else {
+        if pick != LOST {
+            change.apply(&mut file.visible);
+        }
+        return;
+    };
+    let part = match pick {
+        LOST => return,
+        WHOLE => bytes.len(),
+        HALF => bytes.len() / 2,
+        AT_SECTOR => bytes.len() / 2 / SECTOR_SIZE_BYTES * SECTOR_SIZE_BYTES,
+        ZEROES => {
+            // The length came, the bytes did not.
+            let length = file.visible.length().max(offset + bytes.len() as u64);
+            file.visible.truncate(length);
+            return;
+        }
+        anywhere => anywhere as usize % bytes.len(),
+    };
+    file.visible.write_at(&bytes[..part], *offset);
+}

@@ -1,0 +1,108 @@
+//! An open file of a simulated disk.
+
+use std::fmt;
+use std::os::fd::BorrowedFd;
+use std::path::PathBuf;
+
+use rustix::io::Errno;
+
+use super::super::{DiskError, DiskFile, SyncSite};
+use super::fault::FaultKind;
+use super::medium::{FileId, Place, Step};
+use super::{SimulatedDisk, State};
+
+/// An open file of a [`SimulatedDisk`].
+pub(super) struct SimulatedFile {
+    pub(super) disk: SimulatedDisk,
+    pub(super) path: PathBuf,
+    pub(super) id: FileId,
+    pub(super) writable: bool,
+}
+
+impl SimulatedFile {
+    fn failed(&self, op: &'static str, errno: Errno) -> DiskError {
+        DiskError::new(op, &self.path, errno)
+    }
+
+    /// Fails as Linux does where the handle is only for reading, or a file would become longer than it may.
+    fn check_change(&self, op: &'static str, end: Option<u64>, read_only: Errno) -> Result<(), DiskError> {
+        match end {
+            _ if !self.writable => Err(self.failed(op, read_only)),
+            Some(end) if i64::try_from(end).is_ok() => Ok(()),
+            _ => Err(self.failed(op, Errno::FBIG)),
+        }
+    }
+
+    fn step(&self, state: &mut State, op: &'static str, step: Step) -> Result<(), DiskError> {
+        // A step on an open file finds it.
+        state.step(step).map(drop).map_err(|_| self.failed(op, Errno::BADF))
+    }
+}
+
+impl fmt::Debug for SimulatedFile {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("SimulatedFile").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl DiskFile for SimulatedFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, DiskError> {
+        let mut state = self.disk.state();
+        state.check("read", &self.path, false)?;
+        Ok(state.medium.bytes(self.id).read_at(buffer, offset))
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), DiskError> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.check_change("write", offset.checked_add(bytes.len() as u64), Errno::BADF)?;
+        let mut state = self.disk.state();
+        let fault = state.fault(true);
+        let written = match fault {
+            None => bytes,
+            Some(FaultKind::ShortWrite) => &bytes[..bytes.len() / 2],
+            Some(_) => &[],
+        };
+        if !written.is_empty() {
+            let step = Step::Write { file: self.id, offset, bytes: written.into() };
+            self.step(&mut state, "write", step)?;
+        }
+        fault.map_or(Ok(()), |kind| Err(self.failed("write", kind.errno())))
+    }
+
+    fn sync_at(&self, site: SyncSite) -> Result<(), DiskError> {
+        let mut state = self.disk.state();
+        let fault = state.fault(true);
+        let step = Step::Sync { file: self.id, place: Place::of(site), failed: fault.is_some() };
+        self.step(&mut state, "sync", step)?;
+        fault.map_or(Ok(()), |kind| Err(self.failed("sync", kind.errno())))
+    }
+
+    fn truncate(&self, length: u64) -> Result<(), DiskError> {
+        self.check_change("truncate", Some(length), Errno::INVAL)?;
+        let mut state = self.disk.state();
+        state.check("truncate", &self.path, true)?;
+        self.step(&mut state, "truncate", Step::Truncate { file: self.id, length })
+    }
+
+    fn length(&self) -> Result<u64, DiskError> {
+        let mut state = self.disk.state();
+        state.check("measure", &self.path, false)?;
+        Ok(state.medium.bytes(self.id).length())
+    }
+
+    fn reserve(&self, offset: u64, length: u64) -> Result<(), DiskError> {
+        if length == 0 {
+            return Ok(());
+        }
+        self.check_change("reserve space for", offset.checked_add(length), Errno::BADF)?;
+        self.disk.state().check("reserve space for", &self.path, true)
+    }
+
+    fn start_write_back(&self, _offset: u64, _length: u64) {}
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+}

@@ -1,0 +1,304 @@
+//! What a disk holds: as programs see it, and as it is durable.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::super::SyncSite;
+use super::super::names::{FolderId, Names, Node, RenameError};
+use super::super::pages::Pages;
+
+/// A file itself, whatever it is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct FileId(u64);
+
+/// A place in the code that makes something durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    pub(crate) file: &'static str,
+    pub(crate) line: u32,
+}
+
+impl Place {
+    pub(super) fn of(site: SyncSite) -> Self {
+        Self { file: site.file(), line: site.line() }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.file, self.line)
+    }
+}
+
+/// What was done to a disk.
+#[derive(Clone)]
+pub(crate) enum Step {
+    Create(PathBuf),
+    Write { file: FileId, offset: u64, bytes: Arc<[u8]> },
+    Truncate { file: FileId, length: u64 },
+    Sync { file: FileId, place: Place, failed: bool },
+    Rename(PathBuf, PathBuf),
+    Remove(PathBuf),
+    CreateFolder(PathBuf),
+    SyncFolder { path: PathBuf, place: Place, failed: bool },
+    Mark(usize),
+}
+
+impl fmt::Debug for Step {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let failed = |failed: &bool| if *failed { " (fails)" } else { "" };
+        match self {
+            Self::Create(path) => write!(formatter, "create {}", path.display()),
+            Self::Write { file, offset, bytes } => {
+                write!(formatter, "write {} bytes at {offset} of {file:?}", bytes.len())
+            }
+            Self::Truncate { file, length } => write!(formatter, "truncate {file:?} to {length}"),
+            Self::Sync { file, place, failed: fails } => {
+                write!(formatter, "sync {file:?} for {place}{}", failed(fails))
+            }
+            Self::Rename(from, to) => write!(formatter, "rename {} to {}", from.display(), to.display()),
+            Self::Remove(path) => write!(formatter, "remove {}", path.display()),
+            Self::CreateFolder(path) => write!(formatter, "create folder {}", path.display()),
+            Self::SyncFolder { path, place, failed: fails } => {
+                write!(formatter, "sync folder /{} for {place}{}", path.display(), failed(fails))
+            }
+            Self::Mark(mark) => write!(formatter, "mark {mark}"),
+        }
+    }
+}
+
+/// Something that is visible and not yet durable.
+#[derive(Debug, Clone)]
+pub(super) struct Pending<T> {
+    pub(super) what: T,
+    /// Whether a sync failed to make it durable: a later one will not try again, though it stays visible.
+    pub(super) stuck: bool,
+    /// The number of the step that made it.
+    pub(super) at: u64,
+}
+
+/// A change to a file's bytes or its length.
+#[derive(Debug, Clone)]
+pub(super) enum Change {
+    Write { offset: u64, bytes: Arc<[u8]> },
+    Length(u64),
+}
+
+impl Change {
+    pub(super) fn apply(&self, pages: &mut Pages) {
+        match self {
+            Self::Write { offset, bytes } => pages.write_at(bytes, *offset),
+            Self::Length(length) => pages.truncate(*length),
+        }
+    }
+}
+
+/// A file's bytes.
+#[derive(Clone, Default)]
+pub(super) struct File {
+    pub(super) visible: Pages,
+    pub(super) durable: Pages,
+    pub(super) pending: Vec<Pending<Change>>,
+}
+
+/// What a name may stand for when it is not durable what.
+pub(super) type PendingNames = BTreeMap<(FolderId, String), Vec<Pending<Option<Node<FileId>>>>>;
+
+/// All that a disk holds. A clone is cheap: it shares what neither changes.
+#[derive(Clone)]
+pub(crate) struct Medium {
+    pub(super) names: Names<FileId>,
+    pub(super) durable: Names<FileId>,
+    pub(super) pending: PendingNames,
+    pub(super) files: BTreeMap<FileId, File>,
+    next: u64,
+    steps: u64,
+    /// The place whose syncs do nothing.
+    ignored: Option<Place>,
+}
+
+impl Medium {
+    /// Makes an empty one.
+    pub(crate) fn new() -> Self {
+        Self {
+            names: Names::new(),
+            durable: Names::new(),
+            pending: BTreeMap::new(),
+            files: BTreeMap::new(),
+            next: 0,
+            steps: 0,
+            ignored: None,
+        }
+    }
+
+    /// Returns one on which the syncs of a place do nothing from now on.
+    pub(crate) fn ignoring(mut self, place: Option<Place>) -> Self {
+        self.ignored = place;
+        self
+    }
+
+    /// Returns one that has no more pending: all that is visible is durable.
+    pub(crate) fn settled(&self) -> Self {
+        let settle = |file: &File| File { durable: file.visible.clone(), ..file.visible_only() };
+        Self {
+            durable: self.names.clone(),
+            pending: BTreeMap::new(),
+            files: self.files.iter().map(|(id, file)| (*id, settle(file))).collect(),
+            ..self.clone()
+        }
+    }
+
+    pub(super) fn names(&self) -> &Names<FileId> {
+        &self.names
+    }
+
+    /// Returns a file's bytes as programs see them.
+    pub(super) fn bytes(&self, id: FileId) -> Pages {
+        self.files.get(&id).map(|file| file.visible.clone()).unwrap_or_default()
+    }
+
+    /// Brings the medium to where it is after a step that was done on one like it.
+    pub(crate) fn replay(&mut self, step: &Step) {
+        self.apply(step).unwrap_or_else(|error| panic!("{step:?} cannot be done again: {error:?}"));
+    }
+
+    /// Brings the medium to where it is after a step, and returns the file that the step made.
+    pub(in crate::disk) fn apply(&mut self, step: &Step) -> Result<Option<FileId>, RenameError> {
+        self.steps += 1;
+        match step {
+            Step::Create(path) => return self.create(path).map(Some),
+            Step::Write { file, offset, bytes } => {
+                self.change(*file, Change::Write { offset: *offset, bytes: Arc::clone(bytes) });
+            }
+            Step::Truncate { file, length } => self.change(*file, Change::Length(*length)),
+            Step::Sync { file, place, failed } if self.ignored != Some(*place) => self.sync(*file, *failed),
+            Step::Rename(from, to) => self.rename(from, to)?,
+            Step::Remove(path) => {
+                let (folder, name) = self.place(path)?;
+                self.names.remove(path).map_err(RenameError::From)?;
+                self.named(folder, name);
+            }
+            Step::CreateFolder(path) => self.create_folder(path)?,
+            Step::SyncFolder { path, place, failed } => {
+                let folder = self.names.folder(path).map_err(RenameError::From)?;
+                if self.ignored != Some(*place) {
+                    self.sync_folder(folder, *failed);
+                }
+            }
+            Step::Sync { .. } | Step::Mark(_) => {}
+        }
+        Ok(None)
+    }
+
+    fn place(&self, path: &Path) -> Result<(FolderId, String), RenameError> {
+        // Asked first, since its errors are those that Linux gives.
+        self.names.file(path).map_err(RenameError::From)?;
+        let (folder, name) = self.names.place(path).map_err(RenameError::From)?;
+        Ok((folder, name.to_owned()))
+    }
+
+    fn create(&mut self, path: &Path) -> Result<FileId, RenameError> {
+        let id = FileId(self.next);
+        self.names.create(path, id).map_err(RenameError::From)?;
+        self.next += 1;
+        self.files.insert(id, File::default());
+        let (folder, name) = self.place(path)?;
+        self.named(folder, name);
+        Ok(id)
+    }
+
+    fn create_folder(&mut self, path: &Path) -> Result<(), RenameError> {
+        let there = self.names.folder(path).is_ok();
+        self.names.create_folder(path).map_err(RenameError::From)?;
+        if !there {
+            let (folder, name) = self.names.place(path).map_err(RenameError::From)?;
+            let name = name.to_owned();
+            self.named(folder, name);
+        }
+        Ok(())
+    }
+
+    fn rename(&mut self, from: &Path, to: &Path) -> Result<(), RenameError> {
+        let old = self.place(from)?;
+        self.names.rename(from, to)?;
+        let (folder, name) = self.names.place(to).map_err(RenameError::To)?;
+        let new = (folder, name.to_owned());
+        if old != new {
+            // The two halves of a rename: either may be lost.
+            self.named(new.0, new.1);
+            self.named(old.0, old.1);
+        }
+        Ok(())
+    }
+
+    /// Notes that a name stands for something else than before.
+    fn named(&mut self, folder: FolderId, name: String) {
+        let what = self.names.value(folder, &name);
+        let at = self.steps;
+        self.pending.entry((folder, name)).or_default().push(Pending { what, stuck: false, at });
+    }
+
+    fn change(&mut self, id: FileId, change: Change) {
+        let file = self.files.entry(id).or_default();
+        change.apply(&mut file.visible);
+        file.pending.push(Pending { what: change, stuck: false, at: self.steps });
+    }
+
+    fn sync(&mut self, id: FileId, failed: bool) {
+        let file = self.files.entry(id).or_default();
+        if failed {
+            file.pending.iter_mut().for_each(|pending| pending.stuck = true);
+            return;
+        }
+        if file.pending.iter().all(|pending| !pending.stuck) {
+            file.pending.clear();
+            file.durable = file.visible.clone();
+            return;
+        }
+        let (stuck, settled) = std::mem::take(&mut file.pending).into_iter().partition(|one| one.stuck);
+        file.pending = stuck;
+        let settled: Vec<Pending<Change>> = settled;
+        settled.iter().for_each(|pending| pending.what.apply(&mut file.durable));
+    }
+
+    fn sync_folder(&mut self, folder: FolderId, failed: bool) {
+        let mut done = Vec::new();
+        for (key, values) in self.pending.range_mut((folder, String::new())..) {
+            if key.0 != folder {
+                break;
+            }
+            if failed {
+                values.iter_mut().for_each(|value| value.stuck = true);
+            } else if let Some(last) = values.last().filter(|last| !last.stuck) {
+                self.durable.set(folder, &key.1, last.what.clone());
+                done.push(key.clone());
+            }
+        }
+        for key in done {
+            self.pending.remove(&key);
+        }
+    }
+
+    /// Returns the files that a name stands for, or might after a power cut.
+    pub(super) fn reachable(&self) -> BTreeSet<FileId> {
+        let pending = self.pending.values().flatten().filter_map(|pending| match &pending.what {
+            Some(Node::File(id)) => Some(*id),
+            _ => None,
+        });
+        let dirty = self.files.iter().filter(|(_, file)| !file.pending.is_empty()).map(|(id, _)| *id);
+        let dirty: BTreeSet<FileId> = dirty.collect();
+        if dirty.is_empty() {
+            return dirty;
+        }
+        let reachable: BTreeSet<FileId> = pending.chain(self.durable.files()).collect();
+        dirty.intersection(&reachable).copied().collect()
+    }
+}
+
+impl File {
+    fn visible_only(&self) -> Self {
+        Self { visible: self.visible.clone(), ..Self::default() }
+    }
+}

@@ -1,0 +1,188 @@
+//! A disk that loses power.
+//!
+//! [`SimulatedDisk`] behaves as the others do, and writes down what it is asked to do. What it holds is a
+//! [`Medium`]: what programs see, what is durable, and what is on its way between the two. A medium can be
+//! brought to where it was after any step, and from there to what a power cut may leave of it.
+
+mod choice;
+mod fault;
+mod file;
+mod medium;
+mod tests;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustix::io::Errno;
+
+use super::names::{Node, RenameError};
+use super::path::checked;
+use super::{Disk, DiskError, DiskFile, Entry, SyncSite};
+
+pub(crate) use choice::{Choice, Pick};
+pub(crate) use fault::{Fault, FaultKind};
+pub(crate) use medium::{FileId, Medium, Place, Step};
+
+use file::SimulatedFile;
+
+/// A disk in memory that writes down every step and fails where it is told to. A clone is the same disk.
+#[derive(Clone)]
+pub(crate) struct SimulatedDisk {
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    medium: Medium,
+    steps: Vec<Step>,
+    fault: Option<Fault>,
+    /// How many operations there were, those that change nothing included.
+    operations: u64,
+}
+
+impl SimulatedDisk {
+    /// Makes a disk that goes on with a medium.
+    pub(crate) fn new(medium: Medium) -> Self {
+        Self { state: Arc::new(Mutex::new(State { medium, steps: Vec::new(), fault: None, operations: 0 })) }
+    }
+
+    /// Returns the medium as it is now.
+    pub(crate) fn medium(&self) -> Medium {
+        self.state().medium.clone()
+    }
+
+    /// Returns the steps so far.
+    pub(crate) fn steps(&self) -> Vec<Step> {
+        self.state().steps.clone()
+    }
+
+    /// Notes that something happened outside, in its place between the steps.
+    pub(crate) fn mark(&self, mark: usize) {
+        self.state().steps.push(Step::Mark(mark));
+    }
+
+    /// Counts operations from zero on, and has some fail.
+    pub(crate) fn set_fault(&self, fault: Option<Fault>) {
+        let mut state = self.state();
+        state.operations = 0;
+        state.fault = fault;
+    }
+
+    /// Returns how many operations there were since a fault was last set.
+    pub(crate) fn operations(&self) -> u64 {
+        self.state().operations
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does an operation that changes something, unless it is to fail.
+    fn change(&self, op: &'static str, path: &Path, step: Step) -> Result<Option<FileId>, DiskError> {
+        let mut state = self.state();
+        state.check(op, path, true)?;
+        state.step(step).map_err(|error| match error {
+            RenameError::From(errno) => DiskError::new(op, path, errno),
+            RenameError::To(errno) => DiskError::new("rename to", path, errno),
+        })
+    }
+
+    fn opened(&self, op: &'static str, path: &Path, writable: bool) -> Result<Arc<dyn DiskFile>, DiskError> {
+        let mut state = self.state();
+        state.check(op, path, false)?;
+        let id =
+            state.medium.names().file(checked(op, path)?).map_err(|errno| DiskError::new(op, path, errno))?;
+        drop(state);
+        Ok(Arc::new(SimulatedFile { disk: self.clone(), path: path.to_owned(), id, writable }))
+    }
+}
+
+impl State {
+    /// Counts an operation, and returns how it is to fail, if so.
+    fn fault(&mut self, changes: bool) -> Option<FaultKind> {
+        let number = self.operations;
+        self.operations += 1;
+        self.fault.as_ref().and_then(|fault| fault.strikes(number, changes))
+    }
+
+    fn check(&mut self, op: &'static str, path: &Path, changes: bool) -> Result<(), DiskError> {
+        self.fault(changes).map_or(Ok(()), |kind| Err(DiskError::new(op, path, kind.errno())))
+    }
+
+    fn step(&mut self, step: Step) -> Result<Option<FileId>, RenameError> {
+        let made = self.medium.apply(&step)?;
+        self.steps.push(step);
+        Ok(made)
+    }
+}
+
+impl Disk for SimulatedDisk {
+    fn create(&self, path: &Path) -> Result<Arc<dyn DiskFile>, DiskError> {
+        let step = Step::Create(checked("create", path)?.to_owned());
+        let id = self.change("create", path, step)?.ok_or(DiskError::new("create", path, Errno::IO))?;
+        Ok(Arc::new(SimulatedFile { disk: self.clone(), path: path.to_owned(), id, writable: true }))
+    }
+
+    fn open(&self, path: &Path) -> Result<Arc<dyn DiskFile>, DiskError> {
+        self.opened("open", path, false)
+    }
+
+    fn open_writable(&self, path: &Path) -> Result<Arc<dyn DiskFile>, DiskError> {
+        self.opened("open for writing", path, true)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
+        const OP: &str = "rename";
+        let step = Step::Rename(checked(OP, from)?.to_owned(), checked(OP, to)?.to_owned());
+        let mut state = self.state();
+        state.check(OP, from, true)?;
+        match state.step(step) {
+            Ok(_) => Ok(()),
+            Err(RenameError::From(errno)) => Err(DiskError::new(OP, from, errno)),
+            Err(RenameError::To(errno)) => Err(DiskError::new("rename to", to, errno)),
+        }
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), DiskError> {
+        self.change("remove", path, Step::Remove(checked("remove", path)?.to_owned())).map(drop)
+    }
+
+    fn create_folder(&self, path: &Path) -> Result<(), DiskError> {
+        const OP: &str = "create folder";
+        self.change(OP, path, Step::CreateFolder(checked(OP, path)?.to_owned())).map(drop)
+    }
+
+    fn sync_folder_at(&self, path: &Path, site: SyncSite) -> Result<(), DiskError> {
+        const OP: &str = "sync folder";
+        let inside = checked(OP, path)?.to_owned();
+        let mut state = self.state();
+        let fault = state.fault(true);
+        state
+            .step(Step::SyncFolder { path: inside, place: Place::of(site), failed: fault.is_some() })
+            .map_err(|error| match error {
+                RenameError::From(errno) | RenameError::To(errno) => DiskError::new(OP, path, errno),
+            })?;
+        fault.map_or(Ok(()), |kind| Err(DiskError::new(OP, path, kind.errno())))
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<Entry>, DiskError> {
+        let mut state = self.state();
+        state.check("list", path, false)?;
+        let medium = &state.medium;
+        let found = medium
+            .names()
+            .list(checked("list", path)?)
+            .map_err(|errno| DiskError::new("list", path, errno))?;
+        Ok(found
+            .map(|(name, node)| match node {
+                Node::Folder(_) => Entry { name: name.to_owned(), is_folder: true, length: 0 },
+                Node::File(id) => {
+                    Entry { name: name.to_owned(), is_folder: false, length: medium.bytes(*id).length() }
+                }
+            })
+            .collect())
+    }
+
+    fn free_bytes(&self) -> Result<Option<u64>, DiskError> {
+        Ok(None)
+    }
+}

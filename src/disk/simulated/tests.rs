@@ -1,0 +1,171 @@
+//! What the simulated disk keeps and loses.
+
+use std::path::Path;
+
+use super::*;
+use crate::disk::tests::{create, list, read};
+
+fn disk() -> SimulatedDisk {
+    SimulatedDisk::new(Medium::new())
+}
+
+/// Returns what is left when all, or nothing, of what was pending is lost.
+fn cut(disk: &SimulatedDisk, keeps_pending: bool) -> SimulatedDisk {
+    let medium = disk.medium();
+    let choices = medium.choices();
+    let pick = |choice: &Choice| if keeps_pending { choice.everything() } else { 0 };
+    SimulatedDisk::new(medium.after_power_cut(&choices, &choices.iter().map(pick).collect::<Vec<_>>()))
+}
+
+fn sync_root(disk: &SimulatedDisk) {
+    (disk as &dyn Disk).sync_folder(Path::new("")).unwrap();
+}
+
+#[test]
+fn nothing_is_durable_without_a_sync() {
+    let disk = disk();
+    create(&disk, "a", b"bytes");
+    assert_eq!(list(&cut(&disk, false), ""), []);
+    assert_eq!(read(&cut(&disk, true), "a"), b"bytes");
+}
+
+#[test]
+fn a_name_without_its_bytes_can_stay() {
+    let disk = disk();
+    create(&disk, "a", b"bytes");
+    sync_root(&disk);
+    assert_eq!(read(&cut(&disk, false), "a"), b"");
+}
+
+#[test]
+fn what_was_synced_stays() {
+    let disk = disk();
+    create(&disk, "a", b"bytes").sync().unwrap();
+    sync_root(&disk);
+    disk.open_writable(Path::new("a")).unwrap().write_at(b"other bytes", 0).unwrap();
+    assert_eq!(read(&cut(&disk, false), "a"), b"bytes");
+    assert_eq!(read(&cut(&disk, true), "a"), b"other bytes");
+}
+
+#[test]
+fn either_half_of_a_rename_can_be_lost() {
+    let disk = disk();
+    create(&disk, "a", b"bytes").sync().unwrap();
+    sync_root(&disk);
+    disk.rename(Path::new("a"), Path::new("b")).unwrap();
+    let medium = disk.medium();
+    let choices = medium.choices();
+    let left = |picks: [Pick; 2]| {
+        let names = list(&SimulatedDisk::new(medium.after_power_cut(&choices, &picks)), "");
+        names.into_iter().map(|(name, ..)| name).collect::<Vec<_>>()
+    };
+    let mut all = [left([0, 0]), left([0, 1]), left([1, 0]), left([1, 1])];
+    all.sort();
+    assert_eq!(
+        all,
+        [vec![], vec!["a".to_owned()], vec!["a".to_owned(), "b".to_owned()], vec!["b".to_owned()]]
+    );
+}
+
+#[test]
+fn a_folder_whose_name_is_lost_takes_its_files_along() {
+    let disk = disk();
+    disk.create_folder(Path::new("f")).unwrap();
+    create(&disk, "f/a", b"bytes").sync().unwrap();
+    (&disk as &dyn Disk).sync_folder(Path::new("f")).unwrap();
+    assert_eq!(list(&cut(&disk, false), ""), []);
+    assert_eq!(read(&cut(&disk, true), "f/a"), b"bytes");
+}
+
+#[test]
+fn a_write_can_be_torn_or_leave_zeroes() {
+    let disk = disk();
+    create(&disk, "a", b"bytes");
+    sync_root(&disk);
+    let medium = disk.medium();
+    let choices = medium.choices();
+    let write = choices.iter().position(Choice::tears).unwrap();
+    let left = |pick: Pick, length: Pick| {
+        let picks: Vec<Pick> = (0..choices.len()).map(|at| if at == write { pick } else { length }).collect();
+        read(&SimulatedDisk::new(medium.after_power_cut(&choices, &picks)), "a")
+    };
+    assert_eq!(left(2, 0), b"by");
+    assert_eq!(left(2, 2), b"by\0\0\0");
+    assert_eq!(left(4, 0), b"\0\0\0\0\0");
+    assert_eq!(left(1, 1), b"");
+    assert_eq!(left(100 + 4, 0), b"byte");
+}
+
+#[test]
+fn what_a_sync_failed_to_write_is_not_tried_again() {
+    let disk = disk();
+    let file = create(&disk, "a", b"bytes");
+    sync_root(&disk);
+    disk.set_fault(Some(Fault { kind: FaultKind::Io, at: 0, sticky: false }));
+    file.sync().unwrap_err();
+    file.write_at(b"!", 5).unwrap();
+    file.sync().unwrap();
+    assert_eq!(read(&disk, "a"), b"bytes!");
+    assert_eq!(read(&cut(&disk, false), "a"), b"\0\0\0\0\0!");
+    assert_eq!(read(&cut(&disk, true), "a"), b"bytes!");
+}
+
+#[test]
+fn a_removed_name_can_come_back() {
+    let disk = disk();
+    create(&disk, "a", b"bytes").sync().unwrap();
+    sync_root(&disk);
+    disk.remove(Path::new("a")).unwrap();
+    assert_eq!(read(&cut(&disk, false), "a"), b"bytes");
+    assert_eq!(list(&cut(&disk, true), ""), []);
+    sync_root(&disk);
+    assert_eq!(list(&cut(&disk, false), ""), []);
+}
+
+#[test]
+fn the_syncs_of_an_ignored_place_do_nothing() {
+    let disk = disk();
+    create(&disk, "a", b"bytes").sync().unwrap();
+    sync_root(&disk);
+    let steps = disk.steps();
+    let places: Vec<Place> = steps
+        .iter()
+        .filter_map(|step| match step {
+            Step::Sync { place, .. } | Step::SyncFolder { place, .. } => Some(*place),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(places.len(), 2);
+    let left = |ignored: Option<Place>| {
+        let mut medium = Medium::new().ignoring(ignored);
+        for step in &steps {
+            medium.replay(step);
+        }
+        cut(&SimulatedDisk::new(medium), false)
+    };
+    assert_eq!(read(&left(None), "a"), b"bytes");
+    assert_eq!(read(&left(Some(places[0])), "a"), b"");
+    assert_eq!(list(&left(Some(places[1])), ""), []);
+}
+
+#[test]
+fn a_short_write_leaves_half_and_a_full_disk_can_be_read() {
+    let disk = disk();
+    let file = create(&disk, "a", b"");
+    disk.set_fault(Some(Fault { kind: FaultKind::ShortWrite, at: 0, sticky: true }));
+    assert!(file.write_at(b"bytes", 0).unwrap_err().is_full());
+    assert!(disk.create(Path::new("b")).unwrap_err().is_full());
+    assert_eq!(read(&disk, "a"), b"by");
+}
+
+#[test]
+fn a_name_that_came_and_went_is_lost_or_comes_back() {
+    let disk = disk();
+    create(&disk, "a", b"bytes").sync().unwrap();
+    disk.remove(Path::new("a")).unwrap();
+    assert_eq!(list(&cut(&disk, false), ""), []);
+    assert_eq!(list(&cut(&disk, true), ""), []);
+    let medium = disk.medium();
+    let choices = medium.choices();
+    assert_eq!(read(&SimulatedDisk::new(medium.after_power_cut(&choices, &[1])), "a"), b"bytes");
+}

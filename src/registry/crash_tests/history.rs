@@ -1,0 +1,373 @@
+//! Histories: what clients do, run once on the real registry over a disk that writes down every step.
+
+use std::sync::Arc;
+
+use smol::future::zip;
+
+use super::client::{Key, Op, Upload};
+use super::content::blobs;
+use super::model::{Record, Seen, began, ended};
+use crate::disk::simulated::{Medium, SimulatedDisk, Step};
+use crate::meta::{IndexKind, MetaOptions};
+use crate::registry::open::{OpenError, Opened};
+use crate::registry::{Registry, RegistryError, RegistryOptions, Storage};
+
+/// One thing in a history.
+#[derive(Debug, Clone)]
+pub(super) enum Event {
+    /// A client does something, and waits for the answer.
+    Do(Op),
+    /// Two clients do something at once.
+    AtOnce(Op, Op),
+    /// The registry is closed and opened again.
+    Reopen,
+    /// The process dies, the machine goes on, and the registry is opened again.
+    Kill,
+}
+
+/// What happens, and on what.
+pub(super) struct History {
+    pub(super) name: &'static str,
+    /// Whether it begins on an empty disk, so that the first start is a part of it.
+    pub(super) from_nothing: bool,
+    pub(super) events: Vec<Event>,
+}
+
+/// A history that has been run.
+pub(super) struct Recording {
+    pub(super) name: &'static str,
+    pub(super) base: Medium,
+    pub(super) steps: Vec<Step>,
+    pub(super) records: Vec<Record>,
+    pub(super) uploads: Vec<Upload>,
+}
+
+/// How many uploads a history may call by number.
+const SLOTS: usize = 4;
+
+/// Opens a registry on a simulated disk.
+pub(super) fn open(disk: &SimulatedDisk, index: IndexKind) -> Result<Registry, OpenError> {
+    let meta = MetaOptions {
+        journal_min_bytes: super::JOURNAL_MIN_BYTES,
+        history_max_bytes: super::HISTORY_MAX_BYTES,
+        ..MetaOptions::new(index)
+    };
+    let mut options = RegistryOptions::new(Storage::Memory);
+    options.upload_durable_step_bytes = super::DURABLE_STEP_BYTES;
+    Registry::open_on(options, Opened { disk: Arc::new(disk.clone()), lock: None, meta })
+}
+
+/// Returns a medium on which a registry was opened once and closed.
+pub(super) fn prepared() -> Medium {
+    let disk = SimulatedDisk::new(Medium::new());
+    smol::block_on(open(&disk, IndexKind::Map).unwrap().close()).unwrap();
+    disk.medium().settled()
+}
+
+/// Runs a history. The disk keeps its steps when the process dies: only what it had not yet done is lost.
+pub(super) fn record(history: &History, prepared: &Medium) -> Recording {
+    let base = if history.from_nothing { Medium::new() } else { prepared.clone() };
+    let mut run = Run::start(SimulatedDisk::new(base.clone()));
+    for event in &history.events {
+        match event {
+            Event::Do(op) => {
+                let done = smol::block_on(run.carry_out(op));
+                done.unwrap_or_else(|error| panic!("{}: {op:?}: {error}", history.name));
+            }
+            Event::AtOnce(one, other) => run.carry_out_both(one, other),
+            Event::Reopen => run.reopen(),
+            Event::Kill => run.kill(),
+        }
+    }
+    run.stop();
+    Recording { name: history.name, base, steps: run.steps, records: run.records, uploads: run.uploads }
+}
+
+/// A registry on a disk, and what was done to it.
+pub(super) struct Run {
+    pub(super) disk: SimulatedDisk,
+    pub(super) registry: Option<Registry>,
+    pub(super) records: Vec<Record>,
+    pub(super) uploads: Vec<Upload>,
+    pub(super) seen: Seen,
+    /// The steps on earlier disks.
+    pub(super) steps: Vec<Step>,
+    starts: usize,
+}
+
+impl Run {
+    pub(super) fn start(disk: SimulatedDisk) -> Self {
+        let registry = Some(open(&disk, IndexKind::Map).unwrap());
+        Self::on(disk, registry)
+    }
+
+    pub(super) fn on(disk: SimulatedDisk, registry: Option<Registry>) -> Self {
+        let uploads = vec![Upload { repo: "", blob: 0, id: None }; SLOTS];
+        Self {
+            disk,
+            registry,
+            records: Vec::new(),
+            uploads,
+            seen: Seen::default(),
+            steps: Vec::new(),
+            starts: 1,
+        }
+    }
+
+    fn begin(&mut self, op: &Op) -> usize {
+        let slot = op.slot().unwrap_or(0);
+        if let Op::Begin { repo, blob, .. } = op {
+            self.uploads[slot] = Upload { repo, blob: *blob, id: None };
+        }
+        let model = super::model::Model { records: &self.records, seen: &self.seen };
+        let named = |repo, digest| {
+            let keys = super::TAGS.iter().map(|tag| Key::Tag(repo, tag));
+            keys.filter(|key| model.possible(key, None).contains(&Some(digest))).collect()
+        };
+        let effects = op.effects(&self.uploads[slot], named);
+        let number = self.records.len();
+        let (op, starts) = (op.clone(), self.starts);
+        self.records.push(Record { op, effects, from: 0, starts, done: false });
+        self.mark(began(number));
+        number
+    }
+
+    fn mark(&mut self, mark: usize) {
+        self.disk.mark(mark);
+        self.seen.pass(mark);
+    }
+
+    fn end(&mut self, number: usize, upload: Upload, done: &Result<u64, RegistryError>) {
+        if let Some(slot) = self.records[number].op.slot() {
+            self.uploads[slot] = upload;
+        }
+        if let Ok(from) = done {
+            self.records[number].done = true;
+            self.records[number].from = *from;
+        }
+        self.mark(ended(number));
+    }
+
+    /// Does something and notes what came of it.
+    pub(super) async fn carry_out(&mut self, op: &Op) -> Result<(), RegistryError> {
+        let number = self.begin(op);
+        let mut upload = self.uploads[op.slot().unwrap_or(0)].clone();
+        let registry = self.registry.clone().unwrap();
+        let done = op.run(&registry, &mut upload).await;
+        self.end(number, upload, &done);
+        done.map(drop)
+    }
+
+    fn carry_out_both(&mut self, one: &Op, other: &Op) {
+        let numbers = [self.begin(one), self.begin(other)];
+        let registry = self.registry.clone().unwrap();
+        let mut uploads = [one, other].map(|op| self.uploads[op.slot().unwrap_or(0)].clone());
+        let [first, second] = &mut uploads;
+        let disk = self.disk.clone();
+        let noted = async |number: usize, op: &Op, upload: &mut Upload| {
+            let done = op.run(&registry, upload).await;
+            disk.mark(ended(number));
+            done
+        };
+        let both = zip(noted(numbers[0], one, first), noted(numbers[1], other, second));
+        let (first_done, second_done) = smol::block_on(both);
+        for ((number, upload), done) in numbers.into_iter().zip(uploads).zip([first_done, second_done]) {
+            if let Some(slot) = self.records[number].op.slot() {
+                self.uploads[slot] = upload;
+            }
+            self.records[number].from = done.unwrap();
+            self.records[number].done = true;
+            self.seen.pass(ended(number));
+        }
+    }
+
+    fn reopen(&mut self) {
+        let registry = self.registry.take().unwrap();
+        smol::block_on(registry.close()).unwrap();
+        drop(registry);
+        self.starts += 1;
+        self.registry = Some(open(&self.disk, IndexKind::Map).unwrap());
+    }
+
+    fn kill(&mut self) {
+        let left = SimulatedDisk::new(self.disk.medium());
+        self.steps.extend(self.disk.steps());
+        self.disk = left;
+        self.registry = None;
+        self.starts += 1;
+        self.registry = Some(open(&self.disk, IndexKind::Map).unwrap());
+    }
+
+    fn stop(&mut self) {
+        let registry = self.registry.take().unwrap();
+        smol::block_on(registry.close()).unwrap();
+        self.steps.extend(self.disk.steps());
+    }
+}
+
+/// Returns the histories that are run. Each begins on a disk that a registry was opened on before, unless it
+/// says otherwise.
+pub(super) fn histories() -> Vec<History> {
+    use Event::{AtOnce, Do, Kill, Reopen};
+    let push = |repo, blob| Op::Push { repo, blob };
+    let put = |repo, manifest, tags| Op::Put { repo, manifest, tags, by_digest: false };
+    let put_by_digest = |repo, manifest, tags| Op::Put { repo, manifest, tags, by_digest: true };
+    let begin = |slot, repo, blob| Do(Op::Begin { slot, repo, blob });
+    let append = |slot, to| Do(Op::Append { slot, to });
+    let finish = |slot| Do(Op::Finish { slot });
+    let cancel = |slot| Do(Op::Cancel { slot });
+    let mount = |repo, from, blob| Do(Op::Mount { repo, from, blob });
+    let delete_tag = |repo, tag| Do(Op::DeleteTag { repo, tag });
+    let delete_manifest = |repo, manifest| Do(Op::DeleteManifest { repo, manifest });
+    let delete_blob = |repo, blob| Do(Op::DeleteBlob { repo, blob });
+    // What an image needs before its manifest.
+    let image = |repo, manifest, tags: &'static [&'static str]| {
+        let needed: &[usize] = [&[0, 1][..], &[0, 2], &[3, 1, 4]][manifest];
+        let mut events: Vec<Event> = needed.iter().map(|blob| Do(push(repo, *blob))).collect();
+        events.push(Do(put(repo, manifest, tags)));
+        events
+    };
+    let history =
+        |name, events: Vec<Vec<Event>>| History { name, from_nothing: false, events: events.concat() };
+    vec![
+        History { name: "first start", from_nothing: true, events: image("a", 0, &["v1"]) },
+        history("monolithic pushes", vec![image("a", 0, &["v1"]), image("a", 1, &["v2"])]),
+        history(
+            "tag moves",
+            vec![
+                image("a", 0, &["v1"]),
+                image("a", 1, &["v1"]),
+                vec![Do(put("a", 0, &["v1"])), Do(put("a", 0, &["v2"])), Do(put("a", 1, &["v2"]))],
+            ],
+        ),
+        history(
+            "several tags at once",
+            vec![
+                image("a", 0, &["v1"]),
+                vec![Do(push("a", 2)), Do(put_by_digest("a", 1, &["v1", "v2", "v3"]))],
+                vec![Do(put_by_digest("a", 0, &["v2", "v3"]))],
+            ],
+        ),
+        history(
+            "chunked pushes",
+            vec![
+                vec![begin(0, "a", 3), append(0, 1000), append(0, 2900), finish(0)],
+                vec![begin(1, "a", 6), append(1, 20_000), append(1, 20_001), append(1, 69_000), finish(1)],
+            ],
+        ),
+        history(
+            "uploads resumed after a restart",
+            vec![
+                vec![begin(0, "a", 5), append(0, 3000), append(0, 6000), Do(push("a", 0)), Reopen],
+                vec![append(0, 8000), Do(push("a", 1)), append(0, 9000), finish(0)],
+            ],
+        ),
+        history(
+            "uploads resumed after the process died",
+            vec![
+                vec![begin(0, "a", 5), append(0, 5000), append(0, 6000), Do(push("a", 0)), Kill],
+                vec![append(0, 8000), Do(push("a", 1)), Kill, finish(0)],
+            ],
+        ),
+        history(
+            "uploads of content that is there",
+            vec![
+                vec![Do(push("a", 5)), begin(0, "b", 5), append(0, 6000), Do(push("a", 0)), Do(push("b", 5))],
+                vec![finish(0), Do(push("a", 1))],
+            ],
+        ),
+        history(
+            "cancelled uploads",
+            vec![
+                vec![begin(0, "a", 5), append(0, 6000), begin(1, "a", 4), append(1, 10)],
+                vec![cancel(0), Do(push("a", 0)), cancel(1)],
+            ],
+        ),
+        history(
+            "mounts",
+            vec![
+                image("a", 0, &["v1"]),
+                vec![mount("b", "a", 0), mount("b", "a", 1), Do(put("b", 0, &["v1"])), mount("b", "a", 0)],
+            ],
+        ),
+        history(
+            "the same pushed by two at once",
+            vec![
+                vec![AtOnce(push("a", 0), push("a", 0)), AtOnce(push("a", 1), push("b", 1))],
+                vec![AtOnce(put("a", 0, &["v1"]), put("a", 0, &["v1"])), Do(push("a", 5))],
+                vec![AtOnce(put("a", 0, &["v2"]), put_by_digest("a", 0, &["v2", "v3"]))],
+            ],
+        ),
+        history(
+            "different things pushed at once",
+            vec![
+                vec![
+                    Do(push("a", 0)),
+                    AtOnce(push("a", 1), push("a", 2)),
+                    AtOnce(push("b", 6), push("a", 6)),
+                ],
+                vec![AtOnce(put("a", 0, &["v1"]), put("a", 1, &["v1"]))],
+                vec![AtOnce(put("a", 1, &["v2"]), Op::DeleteTag { repo: "a", tag: "v1" })],
+            ],
+        ),
+        history(
+            "deletes",
+            vec![
+                image("a", 0, &["v1"]),
+                image("a", 1, &["v2"]),
+                vec![Do(put("a", 0, &["v3"])), delete_tag("a", "v1"), delete_manifest("a", 0)],
+                vec![delete_blob("a", 1), delete_blob("a", 2), Do(push("a", 2)), delete_tag("a", "v2")],
+            ],
+        ),
+        history(
+            "a repository that goes and comes back",
+            vec![
+                image("a", 0, &["v1"]),
+                vec![delete_manifest("a", 0), delete_blob("a", 0), delete_blob("a", 1)],
+                image("a", 0, &["v1"]),
+            ],
+        ),
+        history(
+            "referrers",
+            vec![
+                vec![Do(push("a", 0)), Do(push("a", 1)), Do(put_by_digest("a", 3, &[]))],
+                vec![Do(put("a", 0, &["v1"])), Do(put_by_digest("a", 4, &[])), delete_manifest("a", 3)],
+                vec![Do(put_by_digest("a", 5, &["v2"])), Do(put_by_digest("a", 3, &["v3"]))],
+            ],
+        ),
+        history(
+            "indexes",
+            vec![
+                image("a", 0, &["v1"]),
+                image("a", 1, &["v2"]),
+                vec![Do(put("a", 6, &["v3"])), delete_tag("a", "v1"), Do(put_by_digest("a", 6, &["v1"]))],
+            ],
+        ),
+        history(
+            "clean restarts",
+            vec![
+                image("a", 0, &["v1"]),
+                vec![Reopen, Do(put("a", 0, &["v2"])), Reopen, Reopen, Do(push("a", 3))],
+            ],
+        ),
+        history(
+            "processes that die",
+            vec![
+                vec![Kill],
+                image("a", 0, &["v1"]),
+                vec![Kill, Do(put("a", 0, &["v2"])), Kill, Kill, delete_tag("a", "v1"), Do(push("a", 3))],
+            ],
+        ),
+    ]
+}
+
+/// Returns all keys that a history can have changed, and what they must not stand for.
+pub(super) fn keys() -> Vec<Key> {
+    let mut keys = Vec::new();
+    for repo in super::REPOS {
+        keys.extend(blobs().iter().map(|blob| Key::Blob(repo, blob.digest)));
+        keys.extend(super::content::manifests().iter().map(|one| Key::Manifest(repo, one.digest)));
+        keys.extend(super::TAGS.iter().map(|name| Key::Tag(repo, name)));
+    }
+    keys
+}

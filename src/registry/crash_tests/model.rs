@@ -1,0 +1,225 @@
+//! What may be found after a crash: a plain model of the registry.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::client::{Key, Op, Upload, Value};
+use super::content::blob;
+
+/// Something that a client did.
+#[derive(Debug, Clone)]
+pub(super) struct Record {
+    pub(super) op: Op,
+    pub(super) effects: Vec<(Key, Value)>,
+    /// Where the upload stood before, for one that sends bytes.
+    pub(super) from: u64,
+    /// How often the registry had been opened by then.
+    pub(super) starts: usize,
+    /// Whether the registry said that it was done; until it answers, and after an error, it may be or not.
+    pub(super) done: bool,
+}
+
+/// When things began and ended, as far as a trace had come.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Seen {
+    times: Vec<Times>,
+    now: usize,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Times {
+    began: Option<usize>,
+    ended: Option<usize>,
+}
+
+/// Returns the mark of a record's begin.
+pub(super) fn began(record: usize) -> usize {
+    record * 2
+}
+
+/// Returns the mark of a record's end.
+pub(super) fn ended(record: usize) -> usize {
+    record * 2 + 1
+}
+
+impl Seen {
+    /// Notes that a mark has been passed.
+    pub(super) fn pass(&mut self, mark: usize) {
+        self.now += 1;
+        let record = mark / 2;
+        if self.times.len() <= record {
+            self.times.resize(record + 1, Times::default());
+        }
+        let times = &mut self.times[record];
+        let time = if mark == ended(record) { &mut times.ended } else { &mut times.began };
+        *time = Some(self.now);
+    }
+
+    fn times(&self, record: usize) -> Times {
+        self.times.get(record).copied().unwrap_or_default()
+    }
+
+    fn has_begun(&self, record: usize) -> bool {
+        self.times(record).began.is_some()
+    }
+
+    fn is_acknowledged(&self, records: &[Record], record: usize) -> bool {
+        self.times(record).ended.is_some() && records[record].done
+    }
+}
+
+/// What was found.
+pub(super) type Found = BTreeMap<Key, Value>;
+
+/// The model at one moment of a history.
+#[derive(Clone, Copy)]
+pub(super) struct Model<'a> {
+    pub(super) records: &'a [Record],
+    pub(super) seen: &'a Seen,
+}
+
+impl Model<'_> {
+    /// Returns what a key may stand for: what was acknowledged last, or any of what was on its way then.
+    ///
+    /// A value is out when another was acknowledged that began only after the first one's end.
+    pub(super) fn possible(&self, key: &Key, without: Option<usize>) -> BTreeSet<Value> {
+        let writes: Vec<(usize, Value)> = self
+            .records
+            .iter()
+            .enumerate()
+            .filter(|(number, _)| self.seen.has_begun(*number) && Some(*number) != without)
+            .flat_map(|(number, record)| {
+                record.effects.iter().filter(|(touched, _)| touched == key).map(move |(_, to)| (number, *to))
+            })
+            .collect();
+        let certain = |number: usize| self.seen.is_acknowledged(self.records, number);
+        let mut possible = BTreeSet::new();
+        if !writes.iter().any(|(number, _)| certain(*number)) {
+            possible.insert(None);
+        }
+        for (number, value) in &writes {
+            let end = self.seen.times(*number).ended;
+            let replaced = end.is_some_and(|end| {
+                writes.iter().any(|(later, _)| {
+                    certain(*later) && self.seen.times(*later).began.is_some_and(|began| began > end)
+                })
+            });
+            if !replaced {
+                possible.insert(*value);
+            }
+        }
+        possible
+    }
+
+    /// Compares what was found.
+    pub(super) fn check(&self, found: &Found) -> Result<(), String> {
+        self.check_with(found, &[])
+    }
+
+    /// Compares what was found, where something else may have changed some keys.
+    pub(super) fn check_with(&self, found: &Found, changed: &[Key]) -> Result<(), String> {
+        for (key, value) in found.iter().filter(|(key, _)| !changed.contains(key)) {
+            let possible = self.possible(key, None);
+            if !possible.contains(value) {
+                return Err(format!("{key:?} is {value:?}, and may only be one of {possible:?}"));
+            }
+        }
+        for number in 0..self.records.len() {
+            if self.seen.has_begun(number) && !self.seen.is_acknowledged(self.records, number) {
+                self.check_whole(found, number)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What was on its way is there whole or not at all.
+    fn check_whole(&self, found: &Found, number: usize) -> Result<(), String> {
+        // Where something else was on its way at the same time, the last of them counts.
+        let began = self.seen.times(number).began;
+        let contested = |key: &Key| {
+            self.records.iter().enumerate().any(|(other, record)| {
+                let times = self.seen.times(other);
+                let at_once = times.began.is_some() && (times.ended.is_none() || times.ended > began);
+                let same = |(touched, to): &(Key, Value)| {
+                    touched == key && !self.records[number].effects.contains(&(key.clone(), *to))
+                };
+                other != number && at_once && record.effects.iter().any(same)
+            })
+        };
+        let telling = self.records[number]
+            .effects
+            .iter()
+            .filter(|(key, value)| !contested(key) && !self.possible(key, Some(number)).contains(value));
+        let (done, missing): (Vec<_>, Vec<_>) =
+            telling.partition(|(key, value)| found.get(key).is_none_or(|there| there == value));
+        if done.is_empty() || missing.is_empty() {
+            return Ok(());
+        }
+        Err(format!("{:?} is half done: {done:?}, but not {missing:?}", self.records[number].op))
+    }
+
+    /// Tells whether a client has begun to take something away.
+    pub(super) fn may_be_deleted(&self, key: &Key) -> bool {
+        self.records.iter().enumerate().any(|(number, record)| {
+            self.seen.has_begun(number)
+                && record.effects.iter().any(|(touched, to)| touched == key && to.is_none())
+        })
+    }
+
+    /// Returns how much of an upload must at least, and may at most, be there; `None` says that it may be gone
+    /// or, as the upper bound, that it must be.
+    pub(super) fn upload(&self, slot: usize, upload: &Upload) -> Option<(Option<u64>, Option<u64>)> {
+        let steps: Vec<usize> = (0..self.records.len())
+            .filter(|number| self.records[*number].op.slot() == Some(slot) && self.seen.has_begun(*number))
+            .collect();
+        upload.id?;
+        let begun = *steps.first()?;
+        if !self.seen.is_acknowledged(self.records, begun) {
+            return None;
+        }
+        let (mut most, mut ending) = (0, false);
+        for number in &steps {
+            match self.records[*number].op {
+                Op::Append { to, .. } => most = most.max(to as u64),
+                Op::Finish { .. } | Op::Cancel { .. } => {
+                    if self.seen.is_acknowledged(self.records, *number) {
+                        return Some((None, None));
+                    }
+                    most = blob(upload.blob).bytes.len() as u64;
+                    ending = true;
+                }
+                _ => {}
+            }
+        }
+        let least = if ending { None } else { self.promised(&steps) };
+        Some((least, Some(most)))
+    }
+
+    /// Returns how much of an upload was made durable before something was acknowledged that says so.
+    fn promised(&self, steps: &[usize]) -> Option<u64> {
+        let (mut durable, mut promised, mut starts) = (0, None, None);
+        for number in steps {
+            let record = &self.records[*number];
+            let Op::Append { to, .. } = record.op else { continue };
+            if !self.seen.is_acknowledged(self.records, *number) {
+                continue;
+            }
+            if starts.replace(record.starts).is_some_and(|before| before != record.starts) {
+                durable = record.from;
+            }
+            if to as u64 - durable < super::DURABLE_STEP_BYTES {
+                continue;
+            }
+            durable = to as u64;
+            let end = self.seen.times(*number).ended;
+            let said = (0..self.records.len()).any(|later| {
+                self.records[later].op.waits_for_the_journal()
+                    && self.seen.is_acknowledged(self.records, later)
+                    && self.seen.times(later).began > end
+            });
+            if said {
+                promised = Some(durable);
+            }
+        }
+        promised
+    }
+}

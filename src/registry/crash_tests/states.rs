@@ -1,0 +1,288 @@
+//! Trying what a power cut may leave.
+
+use std::ops::ControlFlow;
+use std::sync::Mutex;
+
+use super::history::{Recording, open};
+use super::model::{Found, Model, Seen};
+use super::observe::{check_probe, check_references, observe, probe, resume};
+use super::picks::{Chance, picks, states};
+use crate::disk::simulated::{Medium, Pick, Place, SimulatedDisk, Step};
+use crate::meta::IndexKind;
+
+/// Of so many folders made in a row, one is followed by a crash: they are all alike.
+const FOLDERS_PER_POINT: usize = 64;
+
+/// One state in so many has its recovery die in turn, at every step.
+const RECOVERIES_ONE_IN: u64 = 400;
+
+/// How many states are tried after each step of such a recovery.
+const STATES_PER_RECOVERY_STEP: u64 = 2;
+
+/// How many steps before the crash a failure shows.
+const STEPS_SHOWN: usize = 40;
+
+/// A moment of a history, when the power may be cut.
+pub(super) struct Moment<'a> {
+    pub(super) recording: &'a Recording,
+    /// How many steps had been done.
+    pub(super) at: usize,
+    pub(super) medium: &'a Medium,
+    pub(super) seen: &'a Seen,
+}
+
+/// Goes through the moments of a recording. The syncs of `ignored` do nothing.
+pub(super) fn moments(
+    recording: &Recording,
+    ignored: Option<Place>,
+    mut visit: impl FnMut(&Moment<'_>) -> ControlFlow<()>,
+) {
+    let mut medium = recording.base.clone().ignoring(ignored);
+    let mut seen = Seen::default();
+    let mut folders = 0;
+    for at in 0..=recording.steps.len() {
+        if let Some(step) = at.checked_sub(1).and_then(|before| recording.steps.get(before)) {
+            if let Step::Mark(mark) = step {
+                seen.pass(*mark);
+            }
+            medium.replay(step);
+        }
+        let makes_folder = |at: usize| matches!(recording.steps.get(at), Some(Step::CreateFolder(_)));
+        folders = if makes_folder(at) { folders + 1 } else { 0 };
+        if folders % FOLDERS_PER_POINT > 1 {
+            continue;
+        }
+        if visit(&Moment { recording, at, medium: &medium, seen: &seen }).is_break() {
+            return;
+        }
+    }
+}
+
+/// How many states are tried at each moment.
+pub(super) struct Budget {
+    states_per_moment: u64,
+}
+
+impl Budget {
+    /// Spreads so many states evenly over the moments of all recordings, where there are so many.
+    pub(super) fn of(recordings: &[Recording], wanted: u64) -> Self {
+        let mut capacities = Vec::new();
+        for recording in recordings {
+            moments(recording, None, |moment| {
+                capacities.push(states(&moment.medium.choices()));
+                ControlFlow::Continue(())
+            });
+        }
+        // The states after deaths in recovery come on top.
+        let mut states_per_moment = 1;
+        let total = |each: u64| capacities.iter().map(|capacity| each.min(*capacity)).sum::<u64>();
+        while total(states_per_moment) < wanted && states_per_moment < wanted {
+            states_per_moment += 1;
+        }
+        Self { states_per_moment }
+    }
+}
+
+/// One state to try.
+pub(super) struct Trial<'a> {
+    pub(super) moment: &'a Moment<'a>,
+    pub(super) how: How<'a>,
+    /// Whether its recovery is to die in turn.
+    pub(super) dies_again: bool,
+    pub(super) seed: u64,
+}
+
+/// How the crash goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum How<'a> {
+    /// The process dies and the machine goes on.
+    Killed,
+    /// The power is cut, and chance picks so.
+    PowerCut(&'a [Pick]),
+}
+
+/// What came of a trial.
+pub(super) struct Outcome {
+    /// How many states were tried.
+    pub(super) tried: u64,
+    pub(super) failure: Option<String>,
+}
+
+/// Tries states at all moments, on all processors. Returns what failed.
+pub(super) fn in_parallel(
+    recordings: &[Recording],
+    budget: &Budget,
+    work: impl Fn(&Trial<'_>) -> Option<String> + Sync,
+) -> Vec<String> {
+    let failures = Mutex::new(Vec::new());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let (failures, work) = (&failures, &work);
+            scope.spawn(move || {
+                for (number, recording) in recordings.iter().enumerate() {
+                    moments(recording, None, |moment| {
+                        if moment.at % threads == thread {
+                            let seed = (number as u64) << 32 | moment.at as u64;
+                            try_moment(moment, budget.states_per_moment, seed, &mut |trial| {
+                                let failed = work(trial);
+                                failures.lock().unwrap().extend(failed);
+                                ControlFlow::Continue(())
+                            });
+                        }
+                        ControlFlow::Continue(())
+                    });
+                }
+            });
+        }
+    });
+    failures.into_inner().unwrap()
+}
+
+/// Tries up to `wanted` states of a moment.
+pub(super) fn try_moment(
+    moment: &Moment<'_>,
+    wanted: u64,
+    seed: u64,
+    work: &mut dyn FnMut(&Trial<'_>) -> ControlFlow<()>,
+) {
+    let mut chance = Chance::of(seed);
+    let choices = moment.medium.choices();
+    for picked in picks(&choices, wanted, &mut chance) {
+        let dies_again = chance.below(RECOVERIES_ONE_IN) == 0;
+        // What a killed process leaves is whole; only what happens to its successor tells something.
+        let how = if dies_again && chance.below(3) == 0 { How::Killed } else { How::PowerCut(&picked) };
+        if work(&Trial { moment, how, dies_again, seed }).is_break() {
+            return;
+        }
+    }
+}
+
+impl Trial<'_> {
+    /// Opens a registry on the state, and compares what it has with the model.
+    pub(super) fn run(&self) -> Outcome {
+        let mut tried = 1;
+        let failure = self.check(&mut tried).err().map(|why| self.describe(&why));
+        Outcome { tried, failure }
+    }
+
+    fn check(&self, tried: &mut u64) -> Result<(), String> {
+        let Moment { recording, medium, seen, .. } = self.moment;
+        let model = Model { records: &recording.records, seen };
+        let left = match self.how {
+            How::Killed => (*medium).clone(),
+            How::PowerCut(picked) => medium.after_power_cut(&medium.choices(), picked),
+        };
+        let disk = SimulatedDisk::new(left.clone());
+        let registry = open(&disk, IndexKind::Map).map_err(|error| format!("it does not open: {error}"))?;
+        let opened = disk.steps().len();
+        let (found, changed) = smol::block_on(async {
+            let found = observe(&registry).await?;
+            model.check(&found)?;
+            check_references(&model, &found)?;
+            probe(&registry).await?;
+            let probed = disk.steps().len();
+            let changed = resume(&registry, recording, &model).await?;
+            Ok::<_, String>((found, (probed, changed)))
+        })?;
+        drop(registry);
+        if !self.dies_again {
+            return Ok(());
+        }
+        let again = Again { model, first: left, steps: disk.steps(), opened, found, changed };
+        again.check(self.seed, tried)
+    }
+
+    fn describe(&self, why: &str) -> String {
+        let Moment { recording, at, medium, .. } = self.moment;
+        let steps = &recording.steps[at.saturating_sub(STEPS_SHOWN)..*at];
+        let shown: Vec<String> = steps.iter().map(|step| format!("  {}", self.step(step))).collect();
+        let chosen = match self.how {
+            How::Killed => "the process died".to_owned(),
+            How::PowerCut(picked) => {
+                let choices = medium.choices();
+                let chosen =
+                    choices.iter().zip(picked).map(|(choice, pick)| format!("  {pick} of {choice:?}"));
+                format!("the power was cut:\n{}", chosen.collect::<Vec<_>>().join("\n"))
+            }
+        };
+        format!(
+            "{why}\nhistory `{}`, after step {at}, seed {}:\n{}\n{chosen}",
+            recording.name,
+            self.seed,
+            shown.join("\n")
+        )
+    }
+
+    fn step(&self, step: &Step) -> String {
+        let Step::Mark(mark) = step else { return format!("{step:?}") };
+        let record = &self.moment.recording.records[mark / 2];
+        let verb = if mark % 2 == 0 { "begins" } else { "is answered:" };
+        format!("-- {verb} {:?}", record.op)
+    }
+}
+
+/// A recovery that dies in turn.
+struct Again<'a> {
+    model: Model<'a>,
+    first: Medium,
+    steps: Vec<Step>,
+    /// How many steps it took to open.
+    opened: usize,
+    /// What clients saw then.
+    found: Found,
+    /// How many steps it took until a push was acknowledged, and what changed behind that.
+    changed: (usize, Vec<super::client::Key>),
+}
+
+impl Again<'_> {
+    fn check(&self, seed: u64, tried: &mut u64) -> Result<(), String> {
+        let mut chance = Chance::of(seed);
+        let mut medium = self.first.clone();
+        for at in 0..=self.steps.len() {
+            if let Some(step) = at.checked_sub(1).and_then(|before| self.steps.get(before)) {
+                medium.replay(step);
+            }
+            let choices = medium.choices();
+            for picked in picks(&choices, STATES_PER_RECOVERY_STEP, &mut chance) {
+                *tried += 1;
+                self.check_state(at, medium.after_power_cut(&choices, &picked)).map_err(|why| {
+                    let steps: Vec<String> =
+                        self.steps[..at].iter().map(|step| format!("    {step:?}")).collect();
+                    let steps = steps[steps.len().saturating_sub(STEPS_SHOWN)..].join("\n");
+                    format!(
+                        "{why}\nafter another crash, with picks {picked:?} of {choices:?}, behind\n{steps}\n"
+                    )
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_state(&self, at: usize, left: Medium) -> Result<(), String> {
+        let disk = SimulatedDisk::new(left);
+        let registry = open(&disk, IndexKind::Map).map_err(|error| format!("it does not open: {error}"))?;
+        smol::block_on(async {
+            let mut found = observe(&registry).await?;
+            self.model.check_with(&found, &self.changed.1)?;
+            check_references(&self.model, &found)?;
+            if at >= self.opened {
+                // What clients saw once is durable.
+                let mut expected = self.found.clone();
+                for key in &self.changed.1 {
+                    found.remove(key);
+                    expected.remove(key);
+                }
+                if found != expected {
+                    return Err(format!(
+                        "what clients saw is not there any more: {found:?}, not {expected:?}"
+                    ));
+                }
+            }
+            if at >= self.changed.0 {
+                check_probe(&registry).await?;
+            }
+            probe(&registry).await
+        })
+    }
+}

@@ -1,1 +1,142 @@
+//! Every disk operation fails once, and all of them from there on.
 
+use super::client::Op;
+use super::history::{Run, open, prepared};
+use super::model::Model;
+use super::observe::{check_references, observe, probe};
+use super::picks::Chance;
+use crate::disk::simulated::{Choice, Fault, FaultKind, Medium, Pick, SimulatedDisk};
+use crate::meta::IndexKind;
+use crate::registry::RegistryError;
+
+/// The ways to fail, once and for good.
+const FAULTS: [(FaultKind, bool); 5] = [
+    (FaultKind::Io, false),
+    (FaultKind::Io, true),
+    (FaultKind::NoSpace, false),
+    (FaultKind::NoSpace, true),
+    (FaultKind::ShortWrite, false),
+];
+
+fn operations() -> Vec<Op> {
+    let put = |manifest, tags| Op::Put { repo: "a", manifest, tags, by_digest: true };
+    vec![
+        Op::Push { repo: "a", blob: 0 },
+        Op::Push { repo: "a", blob: 1 },
+        put(0, &["v1"]),
+        Op::Push { repo: "a", blob: 2 },
+        put(1, &["v1", "v2"]),
+        Op::Begin { slot: 0, repo: "a", blob: 5 },
+        Op::Append { slot: 0, to: 5000 },
+        Op::Mount { repo: "b", from: "a", blob: 0 },
+        Op::Append { slot: 0, to: 6000 },
+        Op::Finish { slot: 0 },
+        Op::DeleteTag { repo: "a", tag: "v2" },
+        put(0, &["v1"]),
+        Op::DeleteManifest { repo: "a", manifest: 1 },
+        Op::DeleteBlob { repo: "a", blob: 2 },
+        Op::Push { repo: "b", blob: 6 },
+    ]
+}
+
+/// An error that tells a client the truth: the registry could not do it, or what it needs is not there.
+fn is_sane(error: &RegistryError) -> bool {
+    matches!(
+        error,
+        RegistryError::Internal(_)
+            | RegistryError::NoSpace
+            | RegistryError::Unavailable(_)
+            | RegistryError::NameUnknown(_)
+            | RegistryError::ManifestUnknown(_)
+            | RegistryError::TagUnknown(_)
+            | RegistryError::BlobUnknown(_)
+            | RegistryError::UploadUnknown
+            | RegistryError::ManifestBlobUnknown(_)
+    )
+}
+
+/// Starts with a fault to come and does everything that it can. Returns how many disk operations there were.
+fn run(prepared: &Medium, fault: Option<Fault>) -> u64 {
+    let disk = SimulatedDisk::new(prepared.clone());
+    disk.set_fault(fault);
+    let opened = open(&disk, IndexKind::Map);
+    let mut run = Run::on(disk.clone(), opened.ok());
+    smol::block_on(async {
+        if run.registry.is_some() {
+            for op in operations() {
+                // A mount of what could not be pushed is no more than declined.
+                let declined =
+                    matches!(op, Op::Mount { .. }) && run.records.iter().any(|record| !record.done);
+                if declined {
+                    continue;
+                }
+                if let Err(error) = run.carry_out(&op).await {
+                    assert!(is_sane(&error), "{fault:?}: {op:?}: {error}");
+                }
+            }
+        }
+        check_running(&run, fault).await;
+    });
+    let operations = disk.operations();
+    let registry = run.registry.take();
+    if let Some(registry) = registry {
+        if let Err(error) = smol::block_on(registry.close()) {
+            assert!(!error.to_string().contains("panic"), "{fault:?}: {error}");
+        }
+    }
+    disk.set_fault(None);
+    check_reopened(&run, &disk.medium(), fault);
+    operations
+}
+
+/// Reads go on, and find what was acknowledged.
+async fn check_running(run: &Run, fault: Option<Fault>) {
+    let Some(registry) = &run.registry else { return };
+    let model = Model { records: &run.records, seen: &run.seen };
+    // A fault that is still to come may hit a read.
+    run.disk.set_fault(None);
+    let found = observe(registry).await.unwrap_or_else(|why| panic!("{fault:?}: {why}"));
+    model.check(&found).unwrap_or_else(|why| panic!("{fault:?}, while it runs: {why}"));
+    let health = registry.health();
+    let pushed = probe(registry).await;
+    assert_eq!(pushed.is_ok(), health.ready, "{fault:?}: {pushed:?}, {health:?}");
+}
+
+/// Nothing acknowledged is lost, whatever a power cut takes.
+fn check_reopened(run: &Run, medium: &Medium, fault: Option<Fault>) {
+    let model = Model { records: &run.records, seen: &run.seen };
+    let choices = medium.choices();
+    let lost: Vec<Pick> = vec![0; choices.len()];
+    let kept: Vec<Pick> = choices.iter().map(Choice::everything).collect();
+    let mut chance = Chance::of(fault.map_or(0, |fault| fault.at));
+    let any = choices.iter().map(|choice| chance.below(u64::from(choice.outcomes())) as Pick).collect();
+    let left = [lost, kept, any].map(|picked| medium.after_power_cut(&choices, &picked));
+    for left in left.into_iter().chain([medium.clone()]) {
+        let disk = SimulatedDisk::new(left);
+        let registry = open(&disk, IndexKind::Map).unwrap_or_else(|error| panic!("{fault:?}: {error}"));
+        let checked = smol::block_on(async {
+            let found = observe(&registry).await?;
+            model.check(&found)?;
+            check_references(&model, &found)?;
+            probe(&registry).await
+        });
+        checked.unwrap_or_else(|why| panic!("{fault:?}, reopened: {why}"));
+    }
+}
+
+#[test]
+fn a_disk_operation_that_fails_loses_nothing_that_was_acknowledged() {
+    let prepared = prepared();
+    let operations = run(&prepared, None);
+    assert!(operations > 100, "{operations}");
+    // All of them in the gate, a sample otherwise.
+    let step = if std::env::var_os(super::STATES_VARIABLE).is_some() { 1 } else { 7 };
+    let mut tried = 0;
+    for (number, (kind, sticky)) in (0..).zip(FAULTS) {
+        for at in (number % step..operations).step_by(usize::try_from(step).unwrap()) {
+            run(&prepared, Some(Fault { kind, at, sticky }));
+            tried += 1;
+        }
+    }
+    eprintln!("{tried} failing disk operations tried");
+}

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use smol::future::zip;
 
 use super::client::{Key, Op, Upload};
-use super::content::blobs;
 use super::model::{Record, Seen, began, ended};
 use crate::disk::simulated::{Medium, SimulatedDisk, Step};
 use crate::meta::{IndexKind, MetaOptions};
@@ -359,15 +358,4 @@ pub(super) fn histories() -> Vec<History> {
             ],
         ),
     ]
-}
-
-/// Returns all keys that a history can have changed, and what they must not stand for.
-pub(super) fn keys() -> Vec<Key> {
-    let mut keys = Vec::new();
-    for repo in super::REPOS {
-        keys.extend(blobs().iter().map(|blob| Key::Blob(repo, blob.digest)));
-        keys.extend(super::content::manifests().iter().map(|one| Key::Manifest(repo, one.digest)));
-        keys.extend(super::TAGS.iter().map(|name| Key::Tag(repo, name)));
-    }
-    keys
 }

@@ -8,8 +8,6 @@ use super::{REPOS, TAGS};
 use crate::registry::{Page, ReferrersPage, Registry, RegistryError};
 use crate::spec::{ContentDigest, Digest, Reference};
 
-const READ_SIZE_BYTES: usize = 128 * 1024;
-
 /// Reads everything, and says what is there; fails on anything that is not as it was pushed.
 pub(super) async fn observe(registry: &Registry) -> Result<Found, String> {
     let mut found = Found::new();
@@ -43,8 +41,10 @@ async fn read_blob(
         Err(RegistryError::BlobUnknown(_) | RegistryError::NameUnknown(_)) => return Ok(false),
         Err(error) => return Err(format!("blob {digest} of {name} cannot be opened: {error}")),
     };
-    let read = reader.with_file(|file| {
-        let mut buffer = vec![0; READ_SIZE_BYTES];
+    // One byte more than there are to be, so that the end shows.
+    let size = bytes.len() + 1;
+    let read = reader.with_file(move |file| {
+        let mut buffer = vec![0; size];
         let mut length = 0;
         loop {
             match file.read_at(&mut buffer[length..], length as u64)? {

@@ -51,9 +51,13 @@ fn lines_that_sync() -> Vec<Line> {
                 let file = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
                 let text = fs::read_to_string(&path).unwrap();
                 let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
-                found.extend((1..).zip(code.lines()).filter(|(_, line)| syncs(line)).map(|(number, line)| {
-                    Line { file: file.clone(), number, text: line.trim().to_owned() }
-                }));
+                found.extend(
+                    (1..).zip(code.lines()).filter(|(_, line)| syncs(line)).map(|(number, line)| Line {
+                        file: file.clone(),
+                        number,
+                        text: line.trim().to_owned(),
+                    }),
+                );
             }
         }
     }
@@ -64,7 +68,8 @@ fn lines_that_sync() -> Vec<Line> {
 /// A journal's own `sync` holds a line that is found, and so does `self.sync()` in it.
 fn syncs(line: &str) -> bool {
     let line = line.trim_start();
-    let on_a_disk = line.contains(".sync()") && !line.contains("journal.sync()") && !line.contains("self.sync()");
+    let on_a_disk =
+        line.contains(".sync()") && !line.contains("journal.sync()") && !line.contains("self.sync()");
     !line.starts_with("//") && (on_a_disk || line.contains(".sync_folder("))
 }
 
@@ -80,7 +85,8 @@ fn places(recordings: &[Recording]) -> BTreeSet<Place> {
 
 /// Looks for a state that fails when a place does nothing.
 fn missed(recordings: &[Recording], place: Place) -> Option<String> {
-    let concerned = || recordings.iter().filter(|recording| places(std::slice::from_ref(recording)).contains(&place));
+    let concerned =
+        || recordings.iter().filter(|recording| places(std::slice::from_ref(recording)).contains(&place));
     for dies_again in [false, true] {
         for recording in concerned() {
             if let Some(failure) = missed_by(recording, place, dies_again) {
@@ -110,9 +116,9 @@ fn fails(moment: &Moment<'_>, dies_again: bool) -> Option<String> {
     let mut kept: Vec<Pick> = choices.iter().map(Choice::everything).collect();
     // Names stay, and bytes don't.
     choices.iter().zip(&mut kept).filter(|(choice, _)| choice.is_of_bytes()).for_each(|(_, pick)| *pick = 0);
-    let mut ways = vec![How::PowerCut(&lost), How::PowerCut(&kept)];
+    let mut ways = vec![How::PowerCut(&choices, &lost), How::PowerCut(&choices, &kept)];
     if dies_again {
-        ways = vec![How::Killed, How::PowerCut(&lost)];
+        ways = vec![How::Killed, How::PowerCut(&choices, &lost)];
     }
     ways.into_iter().find_map(|how| Trial { moment, how, dies_again, seed: 1 }.run().failure).map(|why| {
         let first = why.lines().next().unwrap_or_default();

@@ -7,7 +7,7 @@ use super::history::{Recording, open};
 use super::model::{Found, Model, Seen};
 use super::observe::{check_probe, check_references, observe, probe, resume};
 use super::picks::{Chance, picks, states};
-use crate::disk::simulated::{Medium, Pick, Place, SimulatedDisk, Step};
+use crate::disk::simulated::{Choice, Medium, Pick, Place, SimulatedDisk, Step};
 use crate::meta::IndexKind;
 
 /// Of so many folders made in a row, one is followed by a crash: they are all alike.
@@ -98,7 +98,7 @@ pub(super) enum How<'a> {
     /// The process dies and the machine goes on.
     Killed,
     /// The power is cut, and chance picks so.
-    PowerCut(&'a [Pick]),
+    PowerCut(&'a [Choice], &'a [Pick]),
 }
 
 /// What came of a trial.
@@ -151,7 +151,8 @@ pub(super) fn try_moment(
     for picked in picks(&choices, wanted, &mut chance) {
         let dies_again = chance.below(RECOVERIES_ONE_IN) == 0;
         // What a killed process leaves is whole; only what happens to its successor tells something.
-        let how = if dies_again && chance.below(3) == 0 { How::Killed } else { How::PowerCut(&picked) };
+        let how =
+            if dies_again && chance.below(3) == 0 { How::Killed } else { How::PowerCut(&choices, &picked) };
         if work(&Trial { moment, how, dies_again, seed }).is_break() {
             return;
         }
@@ -171,7 +172,7 @@ impl Trial<'_> {
         let model = Model { records: &recording.records, seen };
         let left = match self.how {
             How::Killed => (*medium).clone(),
-            How::PowerCut(picked) => medium.after_power_cut(&medium.choices(), picked),
+            How::PowerCut(choices, picked) => medium.after_power_cut(choices, picked),
         };
         let disk = SimulatedDisk::new(left.clone());
         let registry = open(&disk, IndexKind::Map).map_err(|error| format!("it does not open: {error}"))?;
@@ -194,13 +195,12 @@ impl Trial<'_> {
     }
 
     fn describe(&self, why: &str) -> String {
-        let Moment { recording, at, medium, .. } = self.moment;
+        let Moment { recording, at, .. } = self.moment;
         let steps = &recording.steps[at.saturating_sub(STEPS_SHOWN)..*at];
         let shown: Vec<String> = steps.iter().map(|step| format!("  {}", self.step(step))).collect();
         let chosen = match self.how {
             How::Killed => "the process died".to_owned(),
-            How::PowerCut(picked) => {
-                let choices = medium.choices();
+            How::PowerCut(choices, picked) => {
                 let chosen =
                     choices.iter().zip(picked).map(|(choice, pick)| format!("  {pick} of {choice:?}"));
                 format!("the power was cut:\n{}", chosen.collect::<Vec<_>>().join("\n"))

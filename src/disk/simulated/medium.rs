@@ -75,7 +75,7 @@ pub(super) struct Pending<T> {
     pub(super) what: T,
     /// Whether a sync failed to make it durable: a later one will not try again, though it stays visible.
     pub(super) stuck: bool,
-    /// The number of the step that made it.
+    /// The number of the step that made it. Both halves of a rename have the same.
     pub(super) at: u64,
 }
 
@@ -112,6 +112,11 @@ pub(crate) struct Medium {
     pub(super) names: Names<FileId>,
     pub(super) durable: Names<FileId>,
     pub(super) pending: PendingNames,
+    /// The names that were given by renames which are not durable, and the old ones.
+    ///
+    /// Either half of a rename may be lost, even both names, but where the new name is durable the old one is
+    /// gone: a filesystem that left both would have a file twice that nothing can tell apart from two.
+    pub(super) renames: BTreeMap<(FolderId, String), (FolderId, String)>,
     pub(super) files: BTreeMap<FileId, File>,
     next: u64,
     steps: u64,
@@ -126,6 +131,7 @@ impl Medium {
             names: Names::new(),
             durable: Names::new(),
             pending: BTreeMap::new(),
+            renames: BTreeMap::new(),
             files: BTreeMap::new(),
             next: 0,
             steps: 0,
@@ -145,6 +151,7 @@ impl Medium {
         Self {
             durable: self.names.clone(),
             pending: BTreeMap::new(),
+            renames: BTreeMap::new(),
             files: self.files.iter().map(|(id, file)| (*id, settle(file))).collect(),
             ..self.clone()
         }
@@ -226,7 +233,7 @@ impl Medium {
         let (folder, name) = self.names.place(to).map_err(RenameError::To)?;
         let new = (folder, name.to_owned());
         if old != new {
-            // The two halves of a rename: either may be lost.
+            self.renames.insert(new.clone(), old.clone());
             self.named(new.0, new.1);
             self.named(old.0, old.1);
         }
@@ -278,6 +285,12 @@ impl Medium {
         }
         for key in done {
             self.pending.remove(&key);
+            if let Some(old) = self.renames.remove(&key)
+                && self.pending.remove(&old).is_some()
+            {
+                let value = self.names.value(old.0, &old.1);
+                self.durable.set(old.0, &old.1, value);
+            }
         }
     }
 

@@ -48,7 +48,7 @@ fn what_was_synced_stays() {
 }
 
 #[test]
-fn either_half_of_a_rename_can_be_lost() {
+fn a_rename_is_lost_or_done_or_loses_the_file() {
     let disk = disk();
     create(&disk, "a", b"bytes").sync().unwrap();
     sync_root(&disk);
@@ -61,10 +61,7 @@ fn either_half_of_a_rename_can_be_lost() {
     };
     let mut all = [left([0, 0]), left([0, 1]), left([1, 0]), left([1, 1])];
     all.sort();
-    assert_eq!(
-        all,
-        [vec![], vec!["a".to_owned()], vec!["a".to_owned(), "b".to_owned()], vec!["b".to_owned()]]
-    );
+    assert_eq!(all, [vec![], vec!["a".to_owned()], vec!["b".to_owned()], vec!["b".to_owned()]]);
 }
 
 #[test]
@@ -168,4 +165,16 @@ fn a_name_that_came_and_went_is_lost_or_comes_back() {
     let medium = disk.medium();
     let choices = medium.choices();
     assert_eq!(read(&SimulatedDisk::new(medium.after_power_cut(&choices, &[1])), "a"), b"bytes");
+}
+
+#[test]
+fn a_rename_whose_new_name_is_durable_is_done() {
+    let disk = disk();
+    disk.create_folder(Path::new("f")).unwrap();
+    create(&disk, "a", b"bytes").sync().unwrap();
+    sync_root(&disk);
+    disk.rename(Path::new("a"), Path::new("f/a")).unwrap();
+    (&disk as &dyn Disk).sync_folder(Path::new("f")).unwrap();
+    assert_eq!(list(&cut(&disk, false), ""), [("f".to_owned(), true, 0)]);
+    assert_eq!(read(&cut(&disk, false), "f/a"), b"bytes");
 }

@@ -359,3 +359,9 @@ pub(super) fn histories() -> Vec<History> {
         ),
     ]
 }
+
+/// Fills the journal: each of these is a transaction of its own.
+fn many_tag_moves() -> Vec<Event> {
+    let put = |manifest, tags| Event::Do(Op::Put { repo: "a", manifest, tags, by_digest: true });
+    (0..16).flat_map(|_| [put(0, &["v1", "v2"]), put(1, &["v3", "v1", "v2"])]).collect()
+}

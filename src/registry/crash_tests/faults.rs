@@ -79,10 +79,8 @@ fn run(prepared: &Medium, fault: Option<Fault>) -> u64 {
     let operations = disk.operations();
     smol::block_on(check_running(&run, fault));
     let registry = run.registry.take();
-    if let Some(registry) = registry {
-        if let Err(error) = smol::block_on(registry.close()) {
-            assert!(!error.to_string().contains("panic"), "{fault:?}: {error}");
-        }
+    if let Some(Err(error)) = registry.map(|registry| smol::block_on(registry.close())) {
+        assert!(!error.to_string().contains("panic"), "{fault:?}: {error}");
     }
     disk.set_fault(None);
     check_reopened(&run, &disk.medium(), fault);
@@ -99,7 +97,11 @@ async fn check_running(run: &Run, fault: Option<Fault>) {
     model.check(&found).unwrap_or_else(|why| panic!("{fault:?}, while it runs: {why}"));
     let health = registry.health();
     let pushed = probe(registry).await;
-    assert_eq!(pushed.is_ok(), health.ready && health.reasons.is_empty(), "{fault:?}: {pushed:?}, {health:?}");
+    assert_eq!(
+        pushed.is_ok(),
+        health.ready && health.reasons.is_empty(),
+        "{fault:?}: {pushed:?}, {health:?}"
+    );
 }
 
 /// Nothing acknowledged is lost, whatever a power cut takes.

@@ -48,6 +48,10 @@ impl BlobStore {
         Ok(Self { disk })
     }
 
+    pub(super) fn over(disk: Arc<dyn Disk>) -> Self {
+        Self { disk }
+    }
+
     pub(super) fn disk(&self) -> &dyn Disk {
         self.disk.as_ref()
     }
@@ -116,7 +120,7 @@ impl BlobStore {
     }
 
     /// The only maker of a [`DurableBlob`].
-    fn publish(
+    pub(super) fn publish(
         &self,
         file: &dyn DiskFile,
         unfinished: &Path,

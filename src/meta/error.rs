@@ -1,5 +1,6 @@
 //! What metadata can fail with.
 
+use crate::blobs::BlobError;
 use crate::disk::DiskError;
 use crate::meta::decide::Refusal;
 use crate::meta::index::IndexError;
@@ -33,6 +34,9 @@ pub enum OpenError {
     /// A disk operation failed.
     #[error(transparent)]
     Disk(#[from] DiskError),
+    /// Content could not be looked at or written anew.
+    #[error(transparent)]
+    Content(#[from] BlobError),
     /// The index could not be opened or filled.
     #[error(transparent)]
     Index(#[from] IndexError),

@@ -14,6 +14,7 @@ mod json_object;
 mod manifest;
 mod media_type;
 mod name;
+mod recognise;
 mod reference;
 mod referrer;
 mod summary;

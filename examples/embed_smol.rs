@@ -3,6 +3,8 @@
 //!
 //! `cargo run --example embed_smol`
 
+#![expect(clippy::print_stdout, reason = "it shows what it did")]
+
 use std::error::Error;
 
 use smol::io::{AsyncReadExt, AsyncWriteExt};

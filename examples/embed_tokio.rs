@@ -3,6 +3,8 @@
 //!
 //! `cargo run --example embed_tokio`
 
+#![expect(clippy::print_stdout, reason = "it shows what it did")]
+
 use std::error::Error;
 
 #[tokio::main(flavor = "current_thread")]

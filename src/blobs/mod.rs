@@ -14,4 +14,4 @@ pub use error::BlobError;
 pub use found::{Found, Occupant};
 pub use layout::{BLOBS_FOLDER, UPLOADS_FOLDER};
 pub use store::{BlobStore, DurableBlob};
-pub use upload::{DURABLE_STEP_BYTES, Upload};
+pub use upload::Upload;

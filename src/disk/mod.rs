@@ -26,7 +26,7 @@ pub use error::DiskError;
 pub use filesystem::same_filesystem;
 pub use lock::{DirectoryLock, LockError};
 pub use memory::MemoryDisk;
-pub use metered::{DiskCounters, DiskSnapshot, MeteredDisk};
+pub use metered::{DiskCounters, MeteredDisk};
 pub use real::RealDisk;
 
 use std::os::fd::BorrowedFd;

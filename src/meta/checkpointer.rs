@@ -118,7 +118,8 @@ impl Work {
         // What an earlier one left unfinished is removed by listing.
         checkpoint::list(self.disk.as_ref())?;
         let draft = walk(self.disk.as_ref(), self.index.as_ref(), begin, &self.interrupted)?;
-        // INVARIANT: the trailer is written only when the journal is durable as far as the walk may have seen.
+        // INVARIANT: the trailer is written only when the journal is durable as far as the walk may have
+        // seen.
         self.barrier()?;
         let length = draft.seal()?;
         let files = checkpoint::list(self.disk.as_ref())?;

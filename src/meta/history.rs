@@ -5,8 +5,8 @@ use std::path::Path;
 use crate::disk::{Disk, DiskError};
 use crate::meta::journal::{JOURNAL_FOLDER, header_of, journal_path, list};
 
-/// Removes the oldest journal files that no recovery needs any more, until those that are left of them have no more
-/// than `keep_max_bytes`. Everything from transaction `needed` on is needed.
+/// Removes the oldest journal files that no recovery needs any more, until those that are left of them have
+/// no more than `keep_max_bytes`. Everything from transaction `needed` on is needed.
 pub(super) fn forget_history(disk: &dyn Disk, needed: u64, keep_max_bytes: u64) -> Result<(), DiskError> {
     let numbers = list(disk)?.finished;
     // A file is history when the one after it begins no later than what is needed.

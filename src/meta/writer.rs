@@ -51,7 +51,8 @@ pub(super) struct Writer {
 pub(super) struct Rotation {
     /// The least length in bytes of a file before that.
     pub(super) min_bytes: u64,
-    /// The newest checkpoint's length in bytes: writing the next one should cost no more than the journal did.
+    /// The newest checkpoint's length in bytes: writing the next one should cost no more than the journal
+    /// did.
     pub(super) checkpoint_length: Arc<AtomicU64>,
     /// Who takes a checkpoint then.
     pub(super) rotated: Sender<Begin>,

@@ -16,8 +16,12 @@ pub(super) fn start(inner: &Arc<Inner>) -> io::Result<()> {
     let pause = (inner.options.upload_idle_max / 8).clamp(PAUSE_MIN, PAUSE_MAX);
     let registry = Arc::downgrade(inner);
     let looking = move || {
-        while step(&registry) {
+        // Nothing is idle at once, and a registry that goes again right away shall not find itself held here.
+        loop {
             std::thread::sleep(pause);
+            if !step(&registry) {
+                return;
+            }
         }
     };
     std::thread::Builder::new().name("pulk-expiry".to_owned()).spawn(looking)?;

@@ -37,7 +37,7 @@ use session::Sessions;
 pub use error::RegistryError;
 pub use manifests::TAGS_PER_PUT_MAX;
 pub use open::OpenError;
-pub use options::{RegistryOptions, Storage, UPLOAD_IDLE_MAX, UPLOAD_SESSIONS_MAX};
+pub use options::{RegistryOptions, Storage};
 pub use reader::BlobReader;
 pub use types::{
     Chunk, Condition, Health, Listing, ManifestContent, ManifestInfo, Page, PutManifest, PutManifestOutcome,

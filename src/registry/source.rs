@@ -46,11 +46,12 @@ impl<B: AsyncBufRead + Unpin + Send> Source<B> {
             self.ended = true;
             return Err(error);
         }
-        // INVARIANT: a client that sends nothing holds no buffer.
-        if self.ended || self.limit == 0 {
+        if self.limit == 0 {
+            // Not the end of the body: `has_more` asks whether it goes on.
             return Ok(None);
         }
-        if self.body.fill_buf().await?.is_empty() {
+        // INVARIANT: a client that sends nothing holds no buffer.
+        if self.ended || self.body.fill_buf().await?.is_empty() {
             self.ended = true;
             return Ok(None);
         }

@@ -1,5 +1,7 @@
 //! Pushing blobs: uploads in one or many requests (the specification's "Pushing Blobs").
 
+use std::future::Future;
+use std::io;
 use std::sync::Arc;
 
 use smol::future::{or, zip};
@@ -98,31 +100,21 @@ impl Registry {
         let begins = session.offset();
         let said = expected_length(&chunk, begins)?;
         let mut source = Source::new(chunk.body, said.unwrap_or(u64::MAX));
-        let mut next = self.next_piece(&mut source, turn).await?;
+        let mut next = unless_lost(turn, source.next(&self.inner.pool)).await?;
         while let Some(piece) = next {
             let coming = said.map_or(0, |said| (begins + said).saturating_sub(session.offset()));
-            let (written, following) =
-                zip(self.write(turn, piece, coming), self.next_piece(&mut source, turn)).await;
+            let following = unless_lost(turn, source.next(&self.inner.pool));
+            let (written, following) = zip(self.write(turn, piece, coming), following).await;
             written?;
             next = following?;
         }
         let got = session.offset() - begins;
-        let more = async { source.has_more().await.map_err(body_broken) };
-        let more = said.is_some() && unless_lost(turn, more).await?;
+        let more = said.is_some() && unless_lost(turn, source.has_more()).await?;
         match said {
             Some(said) if got != said => Err(RegistryError::SizeInvalid { said, got }),
             Some(said) if more => Err(RegistryError::SizeInvalid { said, got: said + 1 }),
             _ => Ok(()),
         }
-    }
-
-    async fn next_piece<B: AsyncBufRead + Unpin + Send>(
-        &self,
-        source: &mut Source<B>,
-        turn: &Turn,
-    ) -> Result<Option<Piece>, RegistryError> {
-        let next = async { source.next(&self.inner.pool).await.map_err(body_broken) };
-        unless_lost(turn, next).await
     }
 
     async fn write(&self, turn: &Turn, piece: Piece, coming: u64) -> Result<(), RegistryError> {
@@ -150,8 +142,8 @@ impl Inner {
         written
     }
 
-    /// Makes the content of what an upload brought, and ends the session, unless it failed in a way that
-    /// leaves the upload as it was.
+    /// Stores what an upload brought, and ends the session, unless that failed in a way that leaves the
+    /// upload as it was.
     fn commit(&self, session: &Session, digest: ContentDigest) -> Result<DurableBlob, RegistryError> {
         let store = &self.blobs;
         let stored =
@@ -169,16 +161,14 @@ impl Inner {
     }
 }
 
-/// Goes on with `work` until another request claims the session.
-async fn unless_lost<T>(
-    turn: &Turn,
-    work: impl Future<Output = Result<T, RegistryError>>,
-) -> Result<T, RegistryError> {
+/// Reads from a body until another request takes the session over.
+async fn unless_lost<T>(turn: &Turn, read: impl Future<Output = io::Result<T>>) -> Result<T, RegistryError> {
+    let read = async { read.await.map_err(body_broken) };
     let lost = async {
         turn.lost().await;
         Err(RegistryError::UploadTakenOver)
     };
-    or(work, lost).await
+    or(read, lost).await
 }
 
 /// Returns how long a chunk must be, if anything says so.
@@ -199,6 +189,6 @@ pub(super) fn supported(digest: &Digest) -> Result<ContentDigest, RegistryError>
     Ok(digest.content().ok_or_else(unsupported)?)
 }
 
-pub(super) fn body_broken(error: std::io::Error) -> RegistryError {
+pub(super) fn body_broken(error: io::Error) -> RegistryError {
     RegistryError::BodyBroken(Arc::new(error))
 }

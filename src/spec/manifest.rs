@@ -117,11 +117,6 @@ impl Manifest {
         &self.media_type
     }
 
-    /// Tells what the manifest holds.
-    pub fn kind(&self) -> ManifestKind {
-        self.media_type.kind()
-    }
-
     /// Returns the length in bytes of the content that the manifest was read from.
     pub fn size(&self) -> u64 {
         self.size
@@ -143,11 +138,6 @@ impl Manifest {
     /// These need not be manifests: build caches are indexes that list layers.
     pub fn children(&self) -> impl Iterator<Item = &Descriptor> {
         self.manifests.iter().filter(|descriptor| !descriptor.is_foreign())
-    }
-
-    /// Returns all that the manifest needs, wherever it comes from; the subject is not among it.
-    pub fn all_references(&self) -> impl Iterator<Item = &Descriptor> {
-        self.blobs.iter().chain(&self.manifests)
     }
 
     /// Returns the artifact type (R6): the manifest's own, else that of an image's config.

@@ -5,15 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::spec::content_digest::ContentDigest;
-use crate::spec::digest::Digest;
 use crate::spec::media_type::MediaType;
-use crate::spec::tag::Tag;
-
-/// How much of the algorithm's name a fallback tag has.
-const FALLBACK_ALGORITHM_LENGTH_MAX_CHARS: usize = 32;
-
-/// How much of the encoded part of the digest a fallback tag has.
-const FALLBACK_ENCODED_LENGTH_MAX_CHARS: usize = 64;
 
 /// A manifest with a subject, as the list of that subject's referrers describes it (R6).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -48,26 +40,8 @@ pub fn referrers_index(referrers: &[Referrer]) -> Vec<u8> {
     serde_json::to_vec(&index).expect("an index of referrers has a JSON form")
 }
 
-/// Returns the tag under which clients keep the referrers of `subject` where there is no referrers API (R12).
-#[expect(
-    clippy::expect_used,
-    reason = "an algorithm starts with a letter or digit, and the rest is made to fit"
-)]
-pub fn fallback_tag(subject: &Digest) -> Tag {
-    let algorithm = subject.algorithm_name().chars().take(FALLBACK_ALGORITHM_LENGTH_MAX_CHARS);
-    let encoded = subject.encoded().chars().take(FALLBACK_ENCODED_LENGTH_MAX_CHARS);
-    let text: String = algorithm
-        .chain(['-'])
-        .chain(encoded)
-        .map(|character| if matches!(character, '+' | '=') { '-' } else { character })
-        .collect();
-    text.parse().expect("what is left of a digest is a tag")
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     fn referrer() -> Referrer {
@@ -105,32 +79,5 @@ mod tests {
              "artifactType": "a/b", "annotations": {"k": "v \"x\""}},
         ]);
         assert_eq!(index["manifests"], expected);
-    }
-
-    /// R12
-    #[test]
-    fn a_fallback_tag_is_the_digest_made_to_fit() {
-        for (digest, tag) in [
-            (format!("sha256:{}", "a".repeat(64)), format!("sha256-{}", "a".repeat(64))),
-            (format!("sha512:{}", "b".repeat(128)), format!("sha512-{}", "b".repeat(64))),
-            (
-                "test+algorithm+using+algorithm+separators+and+long:a=b_c-d".to_owned(),
-                "test-algorithm-using-algorithm-s-a-b_c-d".to_owned(),
-            ),
-        ] {
-            assert_eq!(fallback_tag(&digest.parse().unwrap()).as_str(), tag);
-        }
-    }
-
-    proptest! {
-        /// R12
-        #[test]
-        fn every_digest_has_a_fallback_tag(
-            text in "[a-z0-9]{1,20}([+._-][a-z0-9]{1,20}){0,4}:[a-zA-Z0-9=_-]{1,100}",
-        ) {
-            if let Ok(digest) = text.parse::<Digest>() {
-                prop_assert!(fallback_tag(&digest).as_str().len() <= 32 + 1 + 64);
-            }
-        }
     }
 }

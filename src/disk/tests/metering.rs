@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::super::{Disk, DiskSnapshot};
+use super::super::Disk;
+use super::super::metered::DiskSnapshot;
 use super::metered;
 
 #[test]

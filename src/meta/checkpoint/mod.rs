@@ -1,11 +1,11 @@
-//! Checkpoints: the whole state at a rotation of the journal, so that a recovery need not begin at the very first
-//! transaction.
+//! Checkpoints: the whole state at a rotation of the journal, so that a recovery need not begin at the very
+//! first transaction.
 //!
-//! A checkpoint is taken by walking the live index in small steps while the writer goes on, so its rows are of
-//! different moments. That does no harm: the journal from the rotation on is replayed over them, facts are absolute,
-//! and so both end in the same state, provided that the journal reaches as far as the walk has seen. A checkpoint is
-//! therefore complete only when its last line, the trailer, says how far that is, and the trailer is written only
-//! when the journal is durable up to there.
+//! A checkpoint is taken by walking the live index in small steps while the writer goes on, so its rows are
+//! of different moments. That does no harm: the journal from the rotation on is replayed over them, facts are
+//! absolute, and so both end in the same state, provided that the journal reaches as far as the walk has
+//! seen. A checkpoint is therefore complete only when its last line, the trailer, says how far that is, and
+//! the trailer is written only when the journal is durable up to there.
 
 mod files;
 mod read;
@@ -18,7 +18,7 @@ use crate::meta::journal::Sum;
 
 pub(super) use files::{CHECKPOINT_FOLDER, CHECKPOINTS_KEPT, CheckpointFile, forget_older, list, set_aside};
 pub(super) use read::{load, verify};
-pub(super) use write::{Draft, WalkError, walk};
+pub(super) use write::{WalkError, walk};
 
 /// The version of the checkpoints' format.
 const FORMAT: u32 = 1;

@@ -53,8 +53,8 @@ pub(in crate::meta) struct Draft<'a> {
     pub(in crate::meta) end: u64,
 }
 
-/// Writes all rows of the index to a new file. Transaction `begin` is the first of a journal file; `prev` is the sum
-/// of the line before it.
+/// Writes all rows of the index to a new file. Transaction `begin` is the first of a journal file; `prev` is
+/// the sum of the line before it.
 pub(in crate::meta) fn walk<'a>(
     disk: &'a dyn Disk,
     index: &dyn Index,

@@ -1,7 +1,7 @@
 //! The journal: the truth about metadata, one checksummed line a transaction, only ever appended.
 //!
-//! It is a chain of files. Each begins with a header that says which transaction comes first in it; a file with a
-//! higher number replaces what earlier files have from that transaction on.
+//! It is a chain of files. Each begins with a header that says which transaction comes first in it; a file
+//! with a higher number replaces what earlier files have from that transaction on.
 
 mod append;
 mod files;

@@ -1,9 +1,9 @@
 //! From the files on the disk back to a journal that can be appended to and an index that agrees with it.
 //!
-//! After a clean stop both are as they were. After any other, neither the index nor the end of the journal can be
-//! trusted, not even what the page cache shows of it: the newest intact checkpoint is loaded into an empty index, the
-//! valid lines since then are replayed over it, and written to a new file that is made durable before anything else
-//! is done.
+//! After a clean stop both are as they were. After any other, neither the index nor the end of the journal
+//! can be trusted, not even what the page cache shows of it: the newest intact checkpoint is loaded into an
+//! empty index, the valid lines since then are replayed over it, and written to a new file that is made
+//! durable before anything else is done.
 
 mod base;
 mod replay;
@@ -17,7 +17,9 @@ use std::sync::Arc;
 use crate::disk::Disk;
 use crate::meta::error::OpenError;
 use crate::meta::index::Index;
-use crate::meta::journal::{Files, JOURNAL_FOLDER, Journal, damaged_path, header_of, journal_path, list};
+use crate::meta::journal::{
+    Files, Header, JOURNAL_FOLDER, Journal, damaged_path, header_of, journal_path, list,
+};
 use crate::meta::totals::Totals;
 use crate::meta::view::View;
 
@@ -36,8 +38,8 @@ pub(super) struct Recovered {
     pub(super) damaged: bool,
 }
 
-/// Rewrites the valid lines since the newest intact checkpoint into a new file, and fills `index`, which must be
-/// empty. All up to transaction `durable` is known to have been acknowledged.
+/// Rewrites the valid lines since the newest intact checkpoint into a new file, and fills `index`, which must
+/// be empty. All up to transaction `durable` is known to have been acknowledged.
 pub(super) fn recover(disk: &dyn Disk, index: &dyn Index, durable: u64) -> Result<Recovered, OpenError> {
     let files = list(disk)?;
     for path in &files.unfinished {
@@ -82,24 +84,26 @@ fn retire(
     Ok(())
 }
 
-/// A file that had been replaced already is still here because a crash came before its recovery was done with it, or
-/// because it is history.
+/// A file that had been replaced already is still here because a crash came before its recovery was done with
+/// it, or because it is history. What cannot be read of it is worth a look, and so it is kept.
 fn retire_replaced(disk: &dyn Disk, number: u64, begin: u64) -> Result<(), OpenError> {
     let path = journal_path(number);
-    let Some(header) = header_of(disk, number)? else {
-        return Ok(disk.rename(&path, &damaged_path(number))?);
-    };
-    if header.first < begin {
+    let header = header_of(disk, number).ok().flatten();
+    if header.as_ref().is_some_and(|header| header.first < begin) {
         return Ok(());
     }
-    let alone = Base::before(&header);
-    let segment = Segment { number, header: Some(header), limit: u64::MAX };
-    if survey::survey(disk, &[segment], &alone, 0)?.damaged {
+    if header.is_none_or(|header| is_damaged(disk, number, header)) {
         disk.rename(&path, &damaged_path(number))?;
     } else {
         disk.remove(&path)?;
     }
     Ok(())
+}
+
+fn is_damaged(disk: &dyn Disk, number: u64, header: Header) -> bool {
+    let alone = Base::before(&header);
+    let segment = Segment { number, header: Some(header), limit: u64::MAX };
+    survey::survey(disk, &[segment], &alone, 0).map_or(true, |survey| survey.damaged)
 }
 
 /// Makes every file and folder below `folder` durable.

@@ -11,7 +11,8 @@ use crate::meta::recovery::survey::{Place, Survey, for_each_line};
 /// How many changes go into the index at once.
 const LOAD_CHANGES_MAX: usize = 10_000;
 
-/// Writes the valid lines to a new file, replays them into `index`, and returns the journal that goes on there.
+/// Writes the valid lines to a new file, replays them into `index`, and returns the journal that goes on
+/// there.
 pub(super) fn replay(
     disk: &dyn Disk,
     index: &dyn Index,
@@ -70,6 +71,7 @@ impl Replay<'_> {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is called by map_err")]
 fn unreadable(error: serde_json::Error) -> OpenError {
     OpenError::Damaged(error.to_string())
 }

@@ -18,8 +18,8 @@ pub(super) struct Segment {
 
 /// Returns the segments that hold what is to be replayed over `base`, in order.
 ///
-/// A file with a higher number was durable as a whole before it got its name, and holds all that the ones before it
-/// had from its first transaction on.
+/// A file with a higher number was durable as a whole before it got its name, and holds all that the ones
+/// before it had from its first transaction on.
 pub(super) fn since(disk: &dyn Disk, files: &Files, base: &Base) -> Result<Vec<Segment>, OpenError> {
     let mut segments = Vec::new();
     let mut limit = u64::MAX;

@@ -83,8 +83,8 @@ impl Survey {
     }
 }
 
-/// Follows the chain of lines. From the first one on that is not the next, only what verifies by itself counts, and
-/// whether that one had been acknowledged decides between a cut and damage.
+/// Follows the chain of lines. From the first one on that is not the next, only what verifies by itself
+/// counts, and whether that one had been acknowledged decides between a cut and damage.
 pub(super) fn survey(
     disk: &dyn Disk,
     segments: &[Segment],

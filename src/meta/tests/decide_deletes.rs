@@ -1,7 +1,7 @@
 //! The rules for deleting, and when a repository comes and goes.
 
 use super::*;
-use crate::meta::{FACTS_MAX, Refusal};
+use crate::meta::fact::FACTS_MAX;
 
 fn delete_manifest(content: &str) -> Command {
     Command::DeleteManifest { repo: repo("app"), digest: digest(content) }

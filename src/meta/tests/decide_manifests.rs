@@ -1,7 +1,6 @@
 //! The rules for storing manifests and setting tags.
 
 use super::*;
-use crate::meta::Refusal;
 use crate::meta::row::{BlobRow, RepositoryRow, TagRow};
 
 fn tag_fact(name: &str, was: Option<&str>, now: &str) -> Fact {

@@ -1,7 +1,6 @@
 //! The rules for blobs and upload sessions.
 
 use super::*;
-use crate::meta::Refusal;
 use crate::meta::row::{BlobRow, LinkRow, RepositoryRow};
 
 fn begin(number: u8) -> Command {

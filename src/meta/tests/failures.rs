@@ -4,7 +4,6 @@ use rustix::io::Errno;
 
 use super::*;
 use crate::disk::faulty::{Faults, FaultyDisk, Operation};
-use crate::meta::Refusal;
 
 struct Failing {
     disk: Arc<dyn Disk>,
@@ -47,7 +46,7 @@ impl Failing {
         );
         assert!(tags(&self.meta, "app").contains(&"one".to_owned()));
         let closed = self.meta.close().unwrap_err();
-        assert!(matches!(closed, crate::meta::OpenError::Poisoned(_)), "{closed}");
+        assert!(matches!(closed, crate::meta::error::OpenError::Poisoned(_)), "{closed}");
     }
 }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::*;
 use crate::disk::MeteredDisk;
 use crate::disk::faulty::{Faults, FaultyDisk, Operation};
-use crate::meta::Refusal;
 
 const THREADS: usize = 16;
 

@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::meta::SledIndex;
+use crate::meta::sled_index::SledIndex;
 
 const REPOSITORIES: [&str; 3] = ["app", "app/sub", "base"];
 const CONTENTS: [&str; 4] = ["one", "two", "three", "four"];
@@ -41,12 +41,20 @@ fn any_put() -> impl Strategy<Value = Command> {
     )
 }
 
+fn delete_manifest(name: &str, content: &str) -> Command {
+    Command::DeleteManifest { repo: repo(name), digest: digest(content) }
+}
+
+fn mount(to: &str, from: &str, content: &str) -> Command {
+    Command::Mount { repo: repo(to), from: repo(from), digest: digest(content) }
+}
+
 fn any_command() -> impl Strategy<Value = Command> {
     let upload = || (1..4_u8).prop_map(upload_id);
     prop_oneof![
         6 => any_put(),
         2 => (any_repository(), any_content())
-            .prop_map(|(name, content)| Command::DeleteManifest { repo: repo(name), digest: digest(content) }),
+            .prop_map(|(name, content)| delete_manifest(name, content)),
         2 => (any_repository(), prop::sample::select(&TAGS[..]))
             .prop_map(|(name, named)| Command::DeleteTag { repo: repo(name), tag: tag(named) }),
         3 => (any_repository(), any_content(), upload()).prop_map(|(name, content, upload)| Command::Link {
@@ -55,7 +63,7 @@ fn any_command() -> impl Strategy<Value = Command> {
             upload,
         }),
         2 => (any_repository(), any_repository(), any_content())
-            .prop_map(|(to, from, content)| Command::Mount { repo: repo(to), from: repo(from), digest: digest(content) }),
+            .prop_map(|(to, from, content)| mount(to, from, content)),
         2 => (any_repository(), any_content())
             .prop_map(|(name, content)| Command::Unlink { repo: repo(name), digest: digest(content) }),
         1 => (any_repository(), upload())
@@ -66,8 +74,12 @@ fn any_command() -> impl Strategy<Value = Command> {
     ]
 }
 
+pub(super) fn commands(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Command>> {
+    vec(any_command(), count)
+}
+
 fn histories() -> impl Strategy<Value = Vec<Command>> {
-    vec(any_command(), 1..60)
+    commands(1..60)
 }
 
 /// Carries out what is not refused.

@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 
 use super::*;
-use crate::meta::{IndexError, SledIndex};
+use crate::meta::index::IndexError;
+use crate::meta::sled_index::SledIndex;
 
 /// Runs a test on each kind of index.
 fn on_each(test: impl Fn(&dyn Index)) {

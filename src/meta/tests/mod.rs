@@ -1,5 +1,6 @@
 //! What metadata does: the rules, the journal, and what becomes of it after every kind of end.
 
+mod checkpoints;
 mod clean;
 mod damage;
 mod decide_deletes;
@@ -17,10 +18,15 @@ use std::sync::{Arc, OnceLock};
 
 use crate::blobs::{BlobStore, DurableBlob};
 use crate::disk::{Disk, MemoryDisk};
-use crate::meta::{
-    Change, Command, Condition, DecideError, Decision, Fact, Index, IndexKind, MapIndex, Meta, MetaError,
-    MetaOptions, PutManifestCommand, Tree, UploadId, UploadRow, View, changes_of, decide,
-};
+use crate::meta::decide::{DecideError, Decision, Refusal, decide};
+use crate::meta::fact::{Fact, changes_of};
+use crate::meta::index::{Change, Index};
+use crate::meta::map_index::MapIndex;
+use crate::meta::row::UploadRow;
+use crate::meta::tree::Tree;
+use crate::meta::upload_id::UploadId;
+use crate::meta::view::View;
+use crate::meta::{Command, Condition, IndexKind, Meta, MetaError, MetaOptions, PutManifestCommand};
 use crate::spec::{Algorithm, ContentDigest, Digest, ManifestSummary, MediaType, RepoName, Tag};
 
 fn repo(name: &str) -> RepoName {
@@ -124,7 +130,7 @@ impl Rules {
         self.index.apply(self.transactions.len() as u64, &changes_of(facts).unwrap()).unwrap();
     }
 
-    fn refusal(&self, command: &Command) -> crate::meta::Refusal {
+    fn refusal(&self, command: &Command) -> Refusal {
         match self.decide(command) {
             Err(DecideError::Refused(refusal)) => refusal,
             other => panic!("{other:?}"),

@@ -71,7 +71,7 @@ fn an_upload_that_could_not_be_made_durable_midway_is_never_acknowledged() {
     block_on(async {
         let (registry, faults, disk) = on_faulty();
         let id = begin(&registry, "app").await;
-        let content = vec![5; usize::try_from(crate::blobs::DURABLE_STEP_BYTES).unwrap() + 7];
+        let content = vec![5; usize::try_from(DURABLE_STEP_BYTES).unwrap() + 7];
         faults.fail(Operation::Sync, "uploads", Errno::IO);
         registry.append(&repo("app"), id, streamed(&content[..])).await.unwrap_err();
         let offset = registry.upload_offset(&repo("app"), id).await.unwrap_or(0);

@@ -1,8 +1,11 @@
 //! What the registry's operations do, alone, side by side, and over every kind of end.
 
 mod bodies;
+mod expected;
 mod failures;
+mod lists;
 mod model;
+mod open;
 mod resuming;
 mod side_by_side;
 mod syncs;
@@ -22,6 +25,9 @@ use crate::registry::{
     Chunk, Condition, PutManifest, PutTarget, Registry, RegistryError, RegistryOptions, Storage, UploadId,
 };
 use crate::spec::{Algorithm, ContentDigest, ContentRange, Digest, MediaType, RepoName, Tag};
+
+/// After so many bytes an upload is made durable as far as it has come.
+const DURABLE_STEP_BYTES: u64 = 16 * 1024 * 1024;
 
 fn repo(name: &str) -> RepoName {
     name.parse().unwrap()

@@ -5,11 +5,9 @@ use std::sync::atomic::Ordering;
 use smol::block_on;
 
 use super::*;
-use crate::blobs::DURABLE_STEP_BYTES;
-use crate::disk::DiskSnapshot;
 
-fn counted(registry: &Registry) -> DiskSnapshot {
-    registry.inner.counters.snapshot()
+fn bytes_read(registry: &Registry) -> u64 {
+    registry.inner.counters.snapshot().bytes_read
 }
 
 fn content(length: usize) -> Vec<u8> {
@@ -30,11 +28,11 @@ fn after_a_clean_stop_an_upload_goes_on_where_it_stood_and_hashes_nothing_twice(
 
             let registry = open_on(disk, |_| {});
             assert_eq!(registry.upload_offset(&repo("app"), id).await.unwrap(), 60_001);
-            let before = counted(&registry).bytes_read;
+            let before = bytes_read(&registry);
             let digest = Digest::from(ContentDigest::of(algorithm, &content));
             let rest = ranged(&content[60_001..], 60_001, 99_999);
             registry.finish_upload(&repo("app"), id, &digest, rest).await.unwrap();
-            let read = counted(&registry).bytes_read - before;
+            let read = bytes_read(&registry) - before;
             match algorithm {
                 // Its state cannot be saved.
                 Algorithm::Blake3 => assert_eq!(read, 60_001),
@@ -60,11 +58,11 @@ fn after_a_crash_an_upload_goes_on_from_where_it_was_durable() {
         let registry = open_on(crashed(disk.as_ref()), |_| {});
         let offset = registry.upload_offset(&repo("app"), id).await.unwrap();
         assert!((DURABLE_STEP_BYTES..DURABLE_STEP_BYTES + 500_000).contains(&offset), "{offset}");
-        let before = counted(&registry).bytes_read;
+        let before = bytes_read(&registry);
         let rest = &content[usize::try_from(offset).unwrap()..];
         let rest = ranged(rest, offset, content.len() as u64 - 1);
         registry.finish_upload(&repo("app"), id, &sha256(&content), rest).await.unwrap();
-        assert_eq!(counted(&registry).bytes_read, before);
+        assert_eq!(bytes_read(&registry), before);
         assert_eq!(read_blob(&registry, "app", &sha256(&content)).await.unwrap(), content);
     });
 }

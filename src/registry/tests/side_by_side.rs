@@ -1,1 +1,208 @@
+//! Operations that run at the same time: each as if it were alone, and nothing acknowledged is lost.
 
+use smol::{Executor, block_on};
+
+use super::*;
+use crate::disk::faulty::Operation;
+use crate::registry::Page;
+use crate::spec::Reference;
+
+const CLIENTS: usize = 16;
+
+/// Runs one task a client on several threads, and returns what they return.
+fn side_by_side<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+    task: impl Fn(usize) -> F,
+) -> Vec<T> {
+    let executor = Arc::new(Executor::new());
+    let (stop, stopped) = smol::channel::bounded::<()>(1);
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let (executor, stopped) = (Arc::clone(&executor), stopped.clone());
+            std::thread::spawn(move || block_on(executor.run(stopped.recv())))
+        })
+        .collect();
+    let tasks: Vec<_> = (0..CLIENTS).map(|number| executor.spawn(task(number))).collect();
+    let done = block_on(async {
+        let mut done = Vec::new();
+        for task in tasks {
+            done.push(task.await);
+        }
+        done
+    });
+    drop(stop);
+    for thread in threads {
+        let _ = thread.join().unwrap();
+    }
+    done
+}
+
+/// Pushes an image of a layer that everybody pushes and a config of one's own, and tags it.
+async fn push_image(registry: &Registry, name: &str, own: &str, tags: &[&str]) -> Arc<[u8]> {
+    let shared = push_blob(registry, name, &[7; 100_000]).await;
+    let config = push_blob(registry, name, own.as_bytes()).await;
+    let manifest = image(&config, &[shared]);
+    for named in tags {
+        registry.put_manifest(&repo(name), by_tag(named, &manifest)).await.unwrap();
+    }
+    manifest
+}
+
+async fn by_name(registry: &Registry, named: &str) -> Arc<[u8]> {
+    registry.manifest(&repo("app"), &Reference::Tag(tag(named))).await.unwrap().bytes
+}
+
+#[test]
+fn sixteen_clients_push_the_same_and_different_images_at_once() {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let registry = open_on(Arc::clone(&disk), |_| {});
+    let pushing = registry.clone();
+    let pushed = side_by_side(move |number| {
+        let registry = pushing.clone();
+        async move {
+            let own = format!("client {number}");
+            push_image(&registry, "app", "same", &["same"]).await;
+            let first = push_image(&registry, "app", &own, &[&format!("t{number}"), "latest"]).await;
+            // Read back what was acknowledged, whatever the others do.
+            assert_eq!(by_name(&registry, &format!("t{number}")).await, first);
+            first
+        }
+    });
+    block_on(async {
+        for registry in [&registry, &open_on(crashed(disk.as_ref()), |_| {})] {
+            for (number, manifest) in pushed.iter().enumerate() {
+                assert_eq!(by_name(registry, &format!("t{number}")).await, *manifest);
+                let digest = sha256(format!("client {number}").as_bytes());
+                let config = read_blob(registry, "app", &digest).await.unwrap();
+                assert_eq!(config, format!("client {number}").as_bytes());
+            }
+            assert!(pushed.contains(&by_name(registry, "latest").await));
+            let tags = registry.tags(&repo("app"), &Page { last: None, limit: 100 }).await.unwrap();
+            assert_eq!(tags.items.len(), CLIENTS + 2);
+            // A layer, a config and a manifest of each client, and those that all had.
+            assert_eq!(registry.totals().blobs, 1 + 2 * (CLIENTS as u64 + 1));
+            assert_eq!(registry.totals().uploads, 0);
+            assert_eq!(unfinished(registry), [""; 0]);
+        }
+    });
+}
+
+#[test]
+fn of_many_who_create_a_tag_if_it_is_absent_one_succeeds() {
+    let registry = in_memory();
+    let config = block_on(push_blob(&registry, "app", b"config"));
+    let pushing = registry.clone();
+    let outcomes = side_by_side(move |number| {
+        let (registry, config) = (pushing.clone(), config.clone());
+        async move {
+            let layer = push_blob(&registry, "app", format!("layer {number}").as_bytes()).await;
+            let manifest = image(&config, &[layer]);
+            let put = PutManifest { condition: Condition::Absent, ..by_tag("release", &manifest) };
+            (manifest, registry.put_manifest(&repo("app"), put).await)
+        }
+    });
+    let won: Vec<_> = outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).collect();
+    assert_eq!(won.len(), 1);
+    assert_eq!(block_on(by_name(&registry, "release")), won[0].0);
+    let lost =
+        outcomes.iter().filter(|(_, outcome)| matches!(outcome, Err(RegistryError::ConditionFailed(_))));
+    assert_eq!(lost.count(), CLIENTS - 1);
+}
+
+#[test]
+fn pushing_deleting_and_reading_the_same_things_at_once_never_serves_half_of_anything() {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let registry = open_on(Arc::clone(&disk), |_| {});
+    let working = registry.clone();
+    side_by_side(move |number| {
+        let registry = working.clone();
+        async move {
+            for round in 0..10 {
+                let (name, layer) = (repo("app"), sha256(b"layer"));
+                match (number + round) % 5 {
+                    0 | 1 => {
+                        let layer = push_blob(&registry, "app", b"layer").await;
+                        let manifest = image(&layer, &[]);
+                        // Another client may delete the blob in between.
+                        match registry.put_manifest(&name, by_tag("latest", &manifest)).await {
+                            Ok(_) | Err(RegistryError::ManifestBlobUnknown(_)) => {}
+                            Err(error) => panic!("{error}"),
+                        }
+                    }
+                    2 => match registry.delete_blob(&name, &layer).await {
+                        Ok(()) | Err(RegistryError::BlobUnknown(_) | RegistryError::NameUnknown(_)) => {}
+                        Err(error) => panic!("{error}"),
+                    },
+                    3 => match registry.delete_manifest(&name, &sha256(&image(&layer, &[]))).await {
+                        Ok(()) | Err(RegistryError::ManifestUnknown(_) | RegistryError::NameUnknown(_)) => {}
+                        Err(error) => panic!("{error}"),
+                    },
+                    _ => {
+                        match registry.manifest(&name, &Reference::Tag(tag("latest"))).await {
+                            Ok(manifest) => assert_eq!(manifest.bytes, image(&layer, &[])),
+                            Err(RegistryError::TagUnknown(_) | RegistryError::NameUnknown(_)) => {}
+                            Err(error) => panic!("{error}"),
+                        }
+                        match read_blob(&registry, "app", &layer).await {
+                            Ok(bytes) => assert_eq!(bytes, b"layer"),
+                            Err(RegistryError::BlobUnknown(_) | RegistryError::NameUnknown(_)) => {}
+                            Err(error) => panic!("{error}"),
+                        }
+                    }
+                }
+            }
+        }
+    });
+    // When all is still, a crash changes nothing that can be seen.
+    let reopened = open_on(crashed(disk.as_ref()), |_| {});
+    block_on(async {
+        let latest = Reference::Tag(tag("latest"));
+        let seen = |registry: Registry| async move {
+            let manifest = registry.manifest(&repo("app"), &latest).await.ok().map(|found| found.bytes);
+            let blob = read_blob(&registry, "app", &sha256(b"layer")).await.ok();
+            (manifest, blob, registry.totals().blobs, registry.totals().blob_bytes)
+        };
+        assert_eq!(seen.clone()(registry.clone()).await, seen(reopened).await);
+    });
+}
+
+#[test]
+fn many_small_pushes_at_once_take_fewer_syncs_than_one_after_the_other() {
+    let (registry, faults, _) = on_faulty();
+    let name = |number: usize| format!("r{number}");
+    let ids: Vec<UploadId> = block_on(async {
+        let mut ids = Vec::new();
+        for number in 0..CLIENTS {
+            ids.push(begin(&registry, &name(number)).await);
+        }
+        ids
+    });
+    let before = registry.totals().syncs;
+    let stored = faults.count(Operation::SyncFolder, "blobs/sha256");
+    faults.hold_syncs("journal");
+    let waiting = std::thread::spawn({
+        let faults = Arc::clone(&faults);
+        move || {
+            faults.wait_until_held();
+            // All others have stored their content when the first one's journal line is let go.
+            let all = (0..20_000).any(|_| {
+                std::thread::sleep(Duration::from_millis(1));
+                faults.count(Operation::SyncFolder, "blobs/sha256") == stored + CLIENTS
+            });
+            faults.let_go();
+            assert!(all, "they wait for one another");
+        }
+    });
+    let pushing = registry.clone();
+    side_by_side(move |number| {
+        let (registry, id) = (pushing.clone(), ids[number]);
+        async move {
+            let content = format!("layer {number}");
+            let (digest, chunk) = (sha256(content.as_bytes()), whole(content.as_bytes()));
+            registry.finish_upload(&repo(&name(number)), id, &digest, chunk).await.unwrap();
+        }
+    });
+    waiting.join().unwrap();
+    let syncs = registry.totals().syncs - before;
+    // Two for each blob, and a few for the journal instead of one for each.
+    assert!(syncs < 3 * CLIENTS as u64, "{syncs}");
+}

@@ -263,7 +263,7 @@ fn no_more_uploads_begin_than_the_limit_allows() {
 fn an_idle_upload_is_given_up_with_all_it_brought() {
     block_on(async {
         let registry = open_on(Arc::new(MemoryDisk::new()), |options| {
-            options.upload_idle_max = Duration::from_millis(1)
+            options.upload_idle_max = Duration::from_millis(1);
         });
         let id = begin(&registry, "app").await;
         // It may be given up at any time from now on.

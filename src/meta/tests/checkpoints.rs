@@ -1,0 +1,167 @@
+//! Rotation of the journal, checkpoints, and what a recovery makes of them.
+
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use rustix::io::Errno;
+
+use super::*;
+use crate::disk::faulty::{FaultyDisk, Operation};
+use crate::meta::checkpoint;
+use crate::meta::journal;
+
+/// Long enough for a machine that does much else; nothing waits so long unless it fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Opens with journal files so short that some commands fill one.
+fn open_rotating(disk: &Arc<dyn Disk>, journal_min_bytes: u64, history_max_bytes: u64) -> Meta {
+    let options = MetaOptions { journal_min_bytes, history_max_bytes, ..MetaOptions::new(IndexKind::Map) };
+    Meta::open(Arc::clone(disk), options).unwrap()
+}
+
+fn memory() -> Arc<dyn Disk> {
+    Arc::new(MemoryDisk::new())
+}
+
+fn checkpoints(disk: &Arc<dyn Disk>) -> Vec<u64> {
+    let names = disk.list(Path::new("checkpoint")).unwrap();
+    let begin = |name: &str| name.strip_suffix(".checkpoint").and_then(|begin| begin.parse().ok());
+    names.iter().filter_map(|entry| begin(&entry.name)).collect()
+}
+
+/// Waits until something holds that another thread is about to do.
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < PATIENCE, "{what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Pushes manifests until there are more checkpoints than before.
+fn until_checkpoint(disk: &Arc<dyn Disk>, meta: &Meta, name: &str) -> Vec<String> {
+    let newest = checkpoints(disk).last().copied();
+    let mut pushed = Vec::new();
+    eventually("a checkpoint is taken", || {
+        let content = format!("{name} {}", pushed.len());
+        run(meta, put_manifest(name, &content, &["latest"])).unwrap();
+        pushed.push(content);
+        checkpoints(disk).last().copied() > newest
+    });
+    pushed
+}
+
+fn has_all(meta: &Meta, name: &str, contents: &[String]) {
+    for content in contents {
+        assert!(meta.view().manifest(&repo(name), &digest(content)).unwrap().is_some(), "{content}");
+    }
+    let latest = meta.view().tag(&repo(name), &tag("latest")).unwrap().unwrap();
+    assert_eq!(latest.digest, digest(contents.last().unwrap()));
+}
+
+#[test]
+fn a_recovery_goes_on_from_the_newest_checkpoint() {
+    let disk = memory();
+    let meta = open_rotating(&disk, 2000, 0);
+    let mut pushed = until_checkpoint(&disk, &meta, "app");
+    run(&meta, put_manifest("app", "the last", &["latest"])).unwrap();
+    pushed.push("the last".to_owned());
+    drop(meta);
+
+    let reopened = open_rotating(&disk, u64::MAX, 0);
+    has_all(&reopened, "app", &pushed);
+    let begin = *checkpoints(&disk).last().unwrap();
+    assert!(begin > 1, "the checkpoint is of some transactions");
+}
+
+#[test]
+fn without_the_newest_checkpoint_a_recovery_goes_on_from_the_one_before() {
+    let disk = memory();
+    let meta = open_rotating(&disk, 2000, 0);
+    let mut pushed = until_checkpoint(&disk, &meta, "app");
+    pushed.extend(until_checkpoint(&disk, &meta, "other"));
+    drop(meta);
+
+    let newest = *checkpoints(&disk).last().unwrap();
+    let path = format!("checkpoint/{newest:012}.checkpoint");
+    let file = disk.open_writable(Path::new(&path)).unwrap();
+    file.write_at(b"!", file.length().unwrap() / 2).unwrap();
+
+    let reopened = open_rotating(&disk, u64::MAX, 0);
+    for content in &pushed {
+        let found = ["app", "other"]
+            .iter()
+            .any(|name| reopened.view().manifest(&repo(name), &digest(content)).unwrap().is_some());
+        assert!(found, "{content}");
+    }
+    let names = disk.list(Path::new("checkpoint")).unwrap();
+    assert!(names.iter().any(|entry| entry.name.ends_with(".damaged")), "{names:?}");
+}
+
+#[test]
+fn two_checkpoints_are_kept_and_the_journal_since_the_older_one() {
+    let disk = memory();
+    let meta = open_rotating(&disk, 2000, 0);
+    for name in ["a", "b", "c", "d"] {
+        until_checkpoint(&disk, &meta, name);
+    }
+    eventually("old files go", || {
+        let kept = checkpoints(&disk);
+        let first = journal::list(disk.as_ref()).unwrap().finished.first().copied().unwrap();
+        let header = journal::header_of(disk.as_ref(), first).unwrap().unwrap();
+        kept.len() == checkpoint::CHECKPOINTS_KEPT && header.first == kept[0]
+    });
+}
+
+#[test]
+fn history_is_kept_as_far_as_it_may() {
+    let disk = memory();
+    let meta = open_rotating(&disk, 2000, u64::MAX);
+    for name in ["a", "b", "c", "d"] {
+        until_checkpoint(&disk, &meta, name);
+    }
+    drop(meta);
+    let first = journal::list(disk.as_ref()).unwrap().finished[0];
+    assert_eq!(journal::header_of(disk.as_ref(), first).unwrap().unwrap().first, 1);
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_written_harms_nothing() {
+    let memory = memory();
+    let faulty = FaultyDisk::new(Arc::clone(&memory));
+    let faults = faulty.faults();
+    for _ in 0..100 {
+        faults.fail(Operation::Create, "checkpoint", Errno::NOSPC);
+    }
+    let disk: Arc<dyn Disk> = Arc::new(faulty);
+    let meta = open_rotating(&disk, 1000, 0);
+    let pushed: Vec<String> = (0..20).map(|number| format!("manifest {number}")).collect();
+    for content in &pushed {
+        run(&meta, put_manifest("app", content, &["latest"])).unwrap();
+    }
+    drop(meta);
+    assert_eq!(checkpoints(&memory), Vec::<u64>::new());
+    has_all(&open_rotating(&memory, u64::MAX, 0), "app", &pushed);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// However the walks of the checkpoints and the commands interleave, what is recovered is what was there.
+    #[test]
+    fn what_is_recovered_over_a_fuzzy_checkpoint_is_what_was_there(
+        commands in history::commands(60..200),
+        journal_min_bytes in 500_u64..5000,
+    ) {
+        let disk = memory();
+        let meta = open_rotating(&disk, journal_min_bytes, 0);
+        for command in commands {
+            // A refusal is as good as any other end.
+            drop(run(&meta, command));
+        }
+        let live = rows(meta.index());
+        drop(meta);
+        let recovered = open_rotating(&disk, u64::MAX, 0);
+        prop_assert_eq!(rows(recovered.index()), live);
+    }
+}

@@ -1,0 +1,72 @@
+//! Data directories: opened, closed, opened again.
+
+use smol::block_on;
+
+use super::*;
+use crate::registry::OpenError;
+
+fn options(folder: &tempfile::TempDir) -> RegistryOptions {
+    RegistryOptions::new(Storage::Folder(folder.path().to_owned()))
+}
+
+#[test]
+fn a_data_directory_is_one_registrys_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = Registry::open(options(&folder)).unwrap();
+    let refused = Registry::open(options(&folder)).unwrap_err();
+    assert!(matches!(refused, OpenError::Lock(_)), "{refused}");
+    assert!(refused.to_string().contains(&std::process::id().to_string()), "{refused}");
+    drop(registry);
+    Registry::open(options(&folder)).unwrap();
+}
+
+#[test]
+fn a_registry_that_is_only_dropped_stops_cleanly() {
+    let folder = tempfile::tempdir().unwrap();
+    for round in 0..5 {
+        let registry = Registry::open(options(&folder)).unwrap();
+        block_on(push_blob(&registry, "app", format!("layer {round}").as_bytes()));
+        assert_eq!(registry.totals().blobs, round + 1);
+        drop(registry);
+        assert!(folder.path().join("clean").exists());
+    }
+    // One file, always appended to.
+    assert_eq!(std::fs::read_dir(folder.path().join("journal")).unwrap().count(), 1);
+}
+
+#[test]
+fn after_close_nothing_is_taken_and_a_second_close_does_nothing() {
+    block_on(async {
+        let folder = tempfile::tempdir().unwrap();
+        let registry = Registry::open(options(&folder)).unwrap();
+        let layer = push_blob(&registry, "app", b"layer").await;
+        let id = begin(&registry, "app").await;
+        registry.close().await.unwrap();
+        registry.close().await.unwrap();
+        for refused in [
+            registry.begin_upload(&repo("app"), None).await.map(drop),
+            registry.finish_upload(&repo("app"), id, &sha256(b"x"), whole(b"x")).await.map(drop),
+            registry.put_manifest(&repo("app"), by_tag("latest", &image(&layer, &[]))).await.map(drop),
+            registry.delete_blob(&repo("app"), &layer).await,
+            registry.blob_size(&repo("app"), &layer).await.map(drop),
+        ] {
+            assert!(matches!(refused, Err(RegistryError::Unavailable(_))), "{refused:?}");
+        }
+        drop(registry);
+        let registry = Registry::open(options(&folder)).unwrap();
+        assert_eq!(read_blob(&registry, "app", &layer).await.unwrap(), b"layer");
+        registry.blob_size(&repo("app"), &sha256(b"x")).await.unwrap_err();
+    });
+}
+
+#[test]
+fn a_directory_of_a_newer_version_is_refused_untouched() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("pulk.json"), r#"{"format":2,"other":[]}"#).unwrap();
+    let refused = Registry::open(options(&folder)).unwrap_err();
+    assert!(matches!(refused, OpenError::Newer { found: 2, known: 1 }), "{refused}");
+    std::fs::write(folder.path().join("pulk.json"), "garbage").unwrap();
+    let refused = Registry::open(options(&folder)).unwrap_err();
+    assert!(matches!(refused, OpenError::Format(_)), "{refused}");
+    assert!(!folder.path().join("blobs").exists() && !folder.path().join("journal").exists());
+}

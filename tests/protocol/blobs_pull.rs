@@ -1,0 +1,119 @@
+//! Pulling blobs, whole and in ranges.
+
+use crate::support::{OCTETS, TestServer, filler, sha256, unknown_digest};
+
+/// B1, B2, B3, B9: GET and HEAD bring the bytes, length, digest and type; also of a blob without a byte.
+#[test]
+fn a_blob_comes_back_as_it_was_pushed() {
+    let server = TestServer::start();
+    for length in [0, 1, 511, 100_000, 3 * 1024 * 1024 + 1] {
+        let bytes = filler(1, length);
+        let digest = server.push_blob("a", &bytes);
+        let target = format!("/v2/a/blobs/{digest}");
+        let get = server.get(&target).send().is(200);
+        assert!(get.body == bytes, "{length}");
+        for answer in [get, server.head(&target).send().is(200)] {
+            assert_eq!(answer.digest(), digest);
+            assert_eq!(answer.header("Content-Length"), length.to_string());
+            assert_eq!(answer.header("Content-Type"), OCTETS);
+        }
+    }
+}
+
+/// B4: what is missing is 404, and a blob of another repository is missing.
+#[test]
+fn a_blob_is_one_of_its_repository_only() {
+    let server = TestServer::start();
+    let digest = server.push_blob("a", "content");
+    server.push_blob("b", "other");
+    server.blob("b", &digest).fails(404, "BLOB_UNKNOWN");
+    server.blob("a", &unknown_digest()).fails(404, "BLOB_UNKNOWN");
+    server.blob("none", &digest).fails(404, "NAME_UNKNOWN");
+    server.head(format!("/v2/b/blobs/{digest}")).send().is(404);
+    server.delete(format!("/v2/b/blobs/{digest}")).send().fails(404, "BLOB_UNKNOWN");
+}
+
+/// B5: a range is 206 with exactly its bytes and where they lie.
+#[test]
+fn a_range_brings_its_bytes() {
+    let server = TestServer::start();
+    let bytes = filler(2, 2048);
+    let target = format!("/v2/a/blobs/{}", server.push_blob("a", &bytes));
+    for (range, first, last) in [
+        ("bytes=0-0", 0, 0),
+        ("bytes=5-99", 5, 99),
+        ("bytes=2047-", 2047, 2047),
+        ("bytes=1000-", 1000, 2047),
+        ("bytes=-48", 2000, 2047),
+        ("bytes=-9999", 0, 2047),
+        ("bytes=100-9999", 100, 2047),
+        ("bytes=0-2047", 0, 2047),
+        ("BYTES=1-2", 1, 2),
+    ] {
+        let answer = server.get(&target).header("Range", range).send().is(206);
+        assert_eq!(answer.header("Content-Range"), format!("bytes {first}-{last}/2048"), "{range}");
+        assert_eq!(answer.header("Content-Length"), (last - first + 1).to_string(), "{range}");
+        assert!(answer.body == bytes[first..=last], "{range}");
+    }
+}
+
+/// B6: a range without a byte of the blob is 416 and tells the length; an inverted one, too.
+#[test]
+fn a_range_outside_is_refused_with_the_length() {
+    let server = TestServer::start();
+    let target = format!("/v2/a/blobs/{}", server.push_blob("a", filler(3, 2048)));
+    for range in ["bytes=5000-", "bytes=2048-", "bytes=2048-3000", "bytes=500-0", "bytes=-0"] {
+        let answer = server.get(&target).header("Range", range).send().fails(416, "RANGE_INVALID");
+        assert_eq!(answer.header("Content-Range"), "bytes */2048", "{range}");
+    }
+    for range in ["bytes=a-b", "bytes", "lines=1-2", "bytes=--1", "bytes=1", ""] {
+        let answer = server.get(&target).header("Range", range).send().is(200);
+        assert_eq!((answer.body.len(), answer.maybe("Content-Range")), (2048, None), "{range}");
+    }
+}
+
+/// B7: several ranges bring the whole blob, never one part that was not asked for.
+#[test]
+fn several_ranges_bring_the_whole() {
+    let server = TestServer::start();
+    let bytes = filler(4, 2048);
+    let target = format!("/v2/a/blobs/{}", server.push_blob("a", &bytes));
+    for range in ["bytes=0-9,20-29", "bytes=0-0, -1", "bytes=0-1,5000-6000"] {
+        let answer = server.get(&target).header("Range", range).send().is(200);
+        assert!(answer.body == bytes);
+        assert_eq!(answer.maybe("Content-Range"), None);
+    }
+}
+
+/// B8: `bytes=0-` is 206, clients that close early harm nobody, and ranges are offered on GET and HEAD.
+#[test]
+fn a_client_may_ask_for_everything_and_close_early() {
+    let server = TestServer::start();
+    let bytes = filler(5, 8 * 1024 * 1024);
+    let target = format!("/v2/a/blobs/{}", server.push_blob("a", &bytes));
+    for _ in 0..4 {
+        let mut connection = server.connect();
+        connection.send(format!("GET {target} HTTP/1.1\r\nHost: x\r\nRange: bytes=0-\r\n\r\n").as_bytes());
+        let head = connection.answer_head().is(206);
+        assert_eq!(head.header("Content-Range"), "bytes 0-8388607/8388608");
+        connection.cut();
+    }
+    for answer in [server.get(&target).send().is(200), server.head(&target).send().is(200)] {
+        assert_eq!(answer.header("Accept-Ranges"), "bytes");
+        assert_eq!(answer.header("Content-Length"), "8388608");
+    }
+    // Ranges are for GET alone (RFC 9110, section 14.2).
+    server.head(&target).header("Range", "bytes=0-1").send().is(200);
+}
+
+/// B10: a manifest is no blob, and containerd, which asks for both, finds it where it is.
+#[test]
+fn a_manifest_is_no_blob() {
+    let server = TestServer::start();
+    let image = server.push_image("a", "image");
+    server.head(format!("/v2/a/blobs/{}", image.digest)).send().is(404);
+    server.blob("a", &image.digest).fails(404, "BLOB_UNKNOWN");
+    server.head(format!("/v2/a/manifests/{}", image.digest)).send().is(200);
+    let layer = sha256("layer of image");
+    server.manifest("a", &layer).fails(404, "MANIFEST_UNKNOWN");
+}

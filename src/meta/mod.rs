@@ -20,6 +20,7 @@ mod recovery;
 mod row;
 mod row_fact;
 mod sled_index;
+mod start;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ pub use decide::{DecideError, Refusal, check_references};
 pub use error::{MetaError, OpenError};
 pub use index::IndexError;
 pub use row::UploadRow;
+pub use start::{Start, format_on};
 pub use store::{IndexKind, Meta, MetaOptions};
 pub use upload_id::UploadId;
 pub use writer::Answer;

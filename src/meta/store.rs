@@ -6,17 +6,18 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use crate::blobs::BlobStore;
 use crate::disk::Disk;
-use crate::meta::checkpoint::CHECKPOINT_FOLDER;
 use crate::meta::checkpointer::Checkpointer;
 use crate::meta::clean::{self, Clean};
 use crate::meta::command::Command;
 use crate::meta::error::{MetaError, OpenError};
 use crate::meta::index::Index;
-use crate::meta::journal::{JOURNAL_FOLDER, Journal};
+use crate::meta::journal::Journal;
 use crate::meta::map_index::MapIndex;
-use crate::meta::recovery::{Recovered, recover, resume, sync_tree};
+use crate::meta::recovery::{Recovered, recover, remove_unfinished, resume, sync_tree};
 use crate::meta::sled_index::SledIndex;
+use crate::meta::start::{Start, after_recovery, make_folders};
 use crate::meta::totals::Totals;
 use crate::meta::view::View;
 use crate::meta::writer::{Answer, Message, Rotation, Shared, Writer};
@@ -48,12 +49,22 @@ pub struct MetaOptions {
     pub journal_min_bytes: u64,
     /// How many bytes of journal files are kept that no recovery needs any more.
     pub history_max_bytes: u64,
+    /// The content that metadata is made to agree with after damage.
+    pub content: Option<BlobStore>,
+    /// Whether the index is made anew even after a clean stop.
+    pub distrust_index: bool,
 }
 
 impl MetaOptions {
     /// Returns the defaults for an index.
     pub fn new(index: IndexKind) -> Self {
-        Self { index, journal_min_bytes: JOURNAL_MIN_BYTES, history_max_bytes: HISTORY_MAX_BYTES }
+        Self {
+            index,
+            journal_min_bytes: JOURNAL_MIN_BYTES,
+            history_max_bytes: HISTORY_MAX_BYTES,
+            content: None,
+            distrust_index: false,
+        }
     }
 }
 
@@ -66,6 +77,7 @@ pub struct Meta {
     thread: Mutex<Option<JoinHandle<Writer>>>,
     checkpointer: Checkpointer,
     shared: Arc<Shared>,
+    start: Start,
 }
 
 impl std::fmt::Debug for Meta {
@@ -81,14 +93,18 @@ impl Meta {
     pub fn open(disk: Arc<dyn Disk>, options: MetaOptions) -> Result<Self, OpenError> {
         // First of all: whatever happens from here on, the next start is not after a clean stop of before.
         let marker = clean::take(disk.as_ref())?;
-        disk.create_folder(Path::new(JOURNAL_FOLDER))?;
-        disk.create_folder(Path::new(CHECKPOINT_FOLDER))?;
-        disk.sync_folder(Path::new(""))?;
+        make_folders(disk.as_ref())?;
+        remove_unfinished(disk.as_ref())?;
 
-        let MetaOptions { index: kind, journal_min_bytes, history_max_bytes } = options;
-        let Opened { index, journal, totals } = match open_clean(disk.as_ref(), &kind, marker.as_ref())? {
+        let MetaOptions { index: kind, journal_min_bytes, history_max_bytes, content, distrust_index } =
+            options;
+        let trusted = marker.as_ref().filter(|_| !distrust_index);
+        let Opened { index, journal, totals, start } = match open_clean(disk.as_ref(), &kind, trusted)? {
             Some(opened) => opened,
-            None => recovered(disk.as_ref(), &kind, marker.map_or(0, |marker| marker.seq))?,
+            None => {
+                let durable = marker.map_or(0, |marker| marker.seq);
+                recovered(disk.as_ref(), &kind, durable, content.as_ref())?
+            }
         };
         let shared = Arc::new(Shared { totals: Mutex::new(totals), ..Shared::default() });
         let (sender, messages) = channel();
@@ -114,7 +130,21 @@ impl Meta {
             .name("pulk-writer".to_owned())
             .spawn(move || writer.run(&messages))
             .map_err(|error| OpenError::Thread(error.to_string()))?;
-        Ok(Self { disk, index, kind, writer: sender, thread: Mutex::new(Some(thread)), checkpointer, shared })
+        Ok(Self {
+            disk,
+            index,
+            kind,
+            writer: sender,
+            thread: Mutex::new(Some(thread)),
+            checkpointer,
+            shared,
+            start,
+        })
+    }
+
+    /// Returns how this start found the metadata.
+    pub fn start(&self) -> Start {
+        self.start
     }
 
     /// Reads the index.
@@ -193,6 +223,7 @@ struct Opened {
     index: Arc<dyn Index>,
     journal: Journal,
     totals: Totals,
+    start: Start,
 }
 
 /// Goes on where a clean stop left off, if there was one and everything agrees with it.
@@ -218,14 +249,19 @@ fn open_clean(
         index.close()?;
         return Ok(None);
     }
-    Ok(Some(Opened { index: Arc::new(index), journal, totals: marker.totals }))
+    Ok(Some(Opened { index: Arc::new(index), journal, totals: marker.totals, start: Start::Clean }))
 }
 
 /// Makes the index anew.
-fn recovered(disk: &dyn Disk, kind: &IndexKind, durable: u64) -> Result<Opened, OpenError> {
+fn recovered(
+    disk: &dyn Disk,
+    kind: &IndexKind,
+    durable: u64,
+    content: Option<&BlobStore>,
+) -> Result<Opened, OpenError> {
     let index = empty_index(kind)?;
-    let Recovered { journal, totals, .. } = recover(disk, index.as_ref(), durable)?;
-    Ok(Opened { index, journal, totals })
+    let Recovered { journal, totals, damaged } = recover(disk, index.as_ref(), durable, content)?;
+    Ok(Opened { index, journal, totals, start: after_recovery(disk, damaged)? })
 }
 
 fn empty_index(kind: &IndexKind) -> Result<Arc<dyn Index>, OpenError> {

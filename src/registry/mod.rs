@@ -4,6 +4,7 @@
 //! index don't, since they take about a microsecond.
 
 mod blobs;
+mod cleaning;
 mod door;
 mod error;
 mod expiry;

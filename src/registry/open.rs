@@ -9,6 +9,7 @@ use crate::disk::{
     DirectoryLock, Disk, DiskError, LockError, MemoryDisk, MeteredDisk, RealDisk, same_filesystem,
 };
 use crate::meta::{Command, IndexError, IndexKind, Meta, MetaOptions, OpenError as MetaOpenError};
+use crate::registry::cleaning;
 use crate::registry::door::Door;
 use crate::registry::expiry;
 use crate::registry::format;
@@ -31,6 +32,12 @@ pub enum OpenError {
         found: u32,
         /// The newest that this version knows.
         known: u32,
+    },
+    /// There is content, and nothing that says what it is.
+    #[error("journal and checkpoints are missing in the data directory, but there is content in it")]
+    MetadataLost {
+        /// Whether `pulk.json` says that it is pulk's.
+        marked: bool,
     },
     /// `pulk.json` is damaged.
     #[error("pulk.json in the data directory cannot be read: {0}")]
@@ -70,9 +77,8 @@ impl Registry {
 
     /// Opens a registry on a disk.
     pub(super) fn open_on(options: RegistryOptions, opened: Opened) -> Result<Self, OpenError> {
-        if !format::check(opened.disk.as_ref())? {
-            format::write(opened.disk.as_ref())?;
-        }
+        let layout = format::examine(&opened.disk)?;
+        format::settle(opened.disk.as_ref(), &layout)?;
         let metered = MeteredDisk::new(opened.disk);
         let counters = metered.counters();
         let disk: Arc<dyn Disk> = Arc::new(metered);
@@ -82,7 +88,10 @@ impl Registry {
         {
             return Err(OpenError::Filesystems);
         }
-        let meta = Meta::open(disk, MetaOptions::new(opened.index))?;
+        let mut meta_options = MetaOptions::new(opened.index);
+        meta_options.content = Some(blobs.clone());
+        let meta = Meta::open(disk, meta_options)?;
+        cleaning::remove_unnamed(&meta, &blobs)?;
         let sessions = take_up_sessions(&meta, &blobs)?;
         let inner = Arc::new(Inner {
             blobs,
@@ -135,7 +144,9 @@ pub(super) struct Opened {
 }
 
 fn open_folder(folder: &Path) -> Result<Opened, OpenError> {
-    let disk = Arc::new(RealDisk::open_or_create(folder)?);
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::open_or_create(folder)?);
+    // Before the lock: what can't be gone on with stays as it is, byte for byte.
+    format::examine(&disk)?;
     let lock = DirectoryLock::take(folder)?;
     Ok(Opened { disk, lock: Some(lock), index: IndexKind::Sled(folder.to_owned()) })
 }

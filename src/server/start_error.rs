@@ -57,6 +57,13 @@ pub enum StartError {
         known: u32,
     },
 
+    /// There is content in the data directory, and nothing that says what it is.
+    #[error("{}: journal/ and checkpoint/ are missing or empty, but there is content in blobs/", folder.display())]
+    MetadataLost {
+        /// The data directory.
+        folder: PathBuf,
+    },
+
     /// What lies in the data directory could not be opened.
     #[error("cannot open the data directory {}: {source}", folder.display())]
     Store {
@@ -78,6 +85,7 @@ impl StartError {
         match error {
             OpenError::Lock(LockError::Held { pid, .. }) => Self::DataInUse { folder, pid },
             OpenError::Newer { found, known } => Self::NewerFormat { folder, found, known },
+            OpenError::MetadataLost { .. } => Self::MetadataLost { folder },
             OpenError::Filesystems => Self::SplitFilesystems { folder },
             OpenError::Lock(LockError::Disk(source)) => Self::NotWritable { folder, source },
             OpenError::Disk(source) if cannot_be_written(source.kind()) => {
@@ -112,6 +120,12 @@ impl StartError {
                 "Run the newer pulk on it, or give this one its own with --data. Nothing was changed."
                     .to_owned()
             }
+            Self::MetadataLost { folder } => format!(
+                "If they are somewhere else (a copy that is not complete, a mount that is missing), put them \
+                 back. If they are lost, `pulk rebuild --data {}` finds what the content itself can tell. \
+                 Nothing was changed.",
+                folder.display()
+            ),
             Self::Store { .. } => {
                 "Look at what the message names. Keep the directory as it is: the journal and the blobs in \
                  it hold all that was acknowledged."

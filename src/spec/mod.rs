@@ -23,11 +23,12 @@ mod text;
 
 pub use byte_range::{ByteRange, ContentRange};
 pub use content_digest::ContentDigest;
+pub use descriptor::Descriptor;
 pub use digest::{Algorithm, Digest, DigestError};
 pub use error_code::ErrorCode;
 pub use hasher::Hasher;
 pub use manifest::{MANIFEST_SIZE_MAX_BYTES, Manifest, ManifestError};
-pub use media_type::MediaType;
+pub use media_type::{ManifestKind, MediaType};
 pub use name::RepoName;
 pub use reference::Reference;
 pub use referrer::{Referrer, referrers_index};

@@ -33,7 +33,9 @@ impl Manifest {
         let media_type: MediaType = match said {
             Some(said) => said.parse().ok()?,
             None if marks.manifests.is_some() => MediaType::OCI_INDEX.parse().ok()?,
-            None if marks.config.is_some() && marks.layers.is_some() => MediaType::OCI_MANIFEST.parse().ok()?,
+            None if marks.config.is_some() && marks.layers.is_some() => {
+                MediaType::OCI_MANIFEST.parse().ok()?
+            }
             None => return None,
         };
         let known = media_type.kind() != ManifestKind::Other || media_type.as_str() == OCI_ARTIFACT;
@@ -57,7 +59,10 @@ mod tests {
         for (json, expected) in [
             (r#"{"config":DESCRIPTOR,"layers":[]}"#.to_owned(), MediaType::OCI_MANIFEST),
             (r#" {"manifests":[]}"#.to_owned(), MediaType::OCI_INDEX),
-            (format!(r#"{{"mediaType":"{}","manifests":[]}}"#, MediaType::DOCKER_LIST), MediaType::DOCKER_LIST),
+            (
+                format!(r#"{{"mediaType":"{}","manifests":[]}}"#, MediaType::DOCKER_LIST),
+                MediaType::DOCKER_LIST,
+            ),
             (
                 format!(r#"{{"mediaType":"{}","config":DESCRIPTOR}}"#, MediaType::DOCKER_MANIFEST),
                 MediaType::DOCKER_MANIFEST,

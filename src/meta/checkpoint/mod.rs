@@ -16,7 +16,9 @@ use serde::{Deserialize, Serialize};
 use crate::meta::fact::Fact;
 use crate::meta::journal::Sum;
 
-pub(super) use files::{CHECKPOINT_FOLDER, CHECKPOINTS_KEPT, CheckpointFile, forget_older, list, set_aside};
+pub(super) use files::{
+    CHECKPOINT_FOLDER, CHECKPOINTS_KEPT, CheckpointFile, find, forget_older, list, set_aside,
+};
 pub(super) use read::{load, verify};
 pub(super) use write::{WalkError, walk};
 

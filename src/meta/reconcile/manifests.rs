@@ -10,7 +10,8 @@ use crate::meta::reconcile::{Action, Reconciler, Unattributed};
 use crate::meta::row::LinkRow;
 use crate::meta::tree::Tree;
 use crate::spec::{
-    ContentDigest, Descriptor, Digest, MANIFEST_SIZE_MAX_BYTES, Manifest, ManifestSummary, MediaType, RepoName,
+    ContentDigest, Descriptor, Digest, MANIFEST_SIZE_MAX_BYTES, Manifest, ManifestKind, ManifestSummary,
+    MediaType, RepoName,
 };
 
 /// A manifest that is to be restored: its digest, and what it is where that is known.
@@ -110,7 +111,7 @@ impl Reconciler<'_> {
     ) -> Result<Option<Manifest>, OpenError> {
         let Some(bytes) = self.usable_bytes(digest)? else { return Ok(None) };
         // A layer's media type makes any JSON object a manifest of a type that nobody knows.
-        let known = media_type.filter(|said| said.kind() != crate::spec::ManifestKind::Other);
+        let known = media_type.filter(|said| said.kind() != ManifestKind::Other);
         let parsed = known.and_then(|media_type| Manifest::parse(&bytes, Some(media_type)).ok());
         Ok(parsed.or_else(|| Manifest::recognise(&bytes)))
     }

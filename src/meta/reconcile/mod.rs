@@ -44,12 +44,7 @@ pub(super) struct Reconciler<'a> {
 }
 
 impl<'a> Reconciler<'a> {
-    pub(super) fn new(
-        index: &'a dyn Index,
-        blobs: &'a BlobStore,
-        sink: &'a mut dyn Sink,
-        now: u64,
-    ) -> Self {
+    pub(super) fn new(index: &'a dyn Index, blobs: &'a BlobStore, sink: &'a mut dyn Sink, now: u64) -> Self {
         Self { index, blobs, sink, now, refused: HashSet::new(), report: Report::default() }
     }
 

@@ -14,6 +14,7 @@ mod survey;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::blobs::BlobStore;
 use crate::disk::Disk;
 use crate::meta::error::OpenError;
 use crate::meta::index::Index;
@@ -39,24 +40,39 @@ pub(super) struct Recovered {
 }
 
 /// Rewrites the valid lines since the newest intact checkpoint into a new file, and fills `index`, which must
-/// be empty. All up to transaction `durable` is known to have been acknowledged.
-pub(super) fn recover(disk: &dyn Disk, index: &dyn Index, durable: u64) -> Result<Recovered, OpenError> {
-    let files = list(disk)?;
-    for path in &files.unfinished {
-        log::info!("removing {}, which a crash left unfinished", path.display());
-        disk.remove(path)?;
-    }
+/// be empty. All up to transaction `durable` is known to have been acknowledged. After damage, what is left is
+/// made to agree with `content`.
+pub(super) fn recover(
+    disk: &dyn Disk,
+    index: &dyn Index,
+    durable: u64,
+    content: Option<&BlobStore>,
+) -> Result<Recovered, OpenError> {
+    let files = remove_unfinished(disk)?;
     let base = base::choose(disk)?;
     let segments = segments::since(disk, &files, &base)?;
     let survey = survey::survey(disk, &segments, &base, durable)?;
     survey.report();
 
+    let damaged = survey.damaged || base.damaged || base.lacks_journal(&segments);
     base.load(disk, index)?;
-    let journal = replay::replay(disk, index, &segments, &survey, &base, files.highest + 1)?;
+    let reconciled = content.filter(|_| damaged);
+    let end = (files.highest + 1, reconciled);
+    let journal = replay::replay(disk, index, &segments, &survey, &base, end)?;
     retire(disk, &files, &segments, &survey, base.begin)?;
     let replayed = journal.head() - (base.begin - 1);
     log::info!("made the index anew from {} and {replayed} transactions", base.name());
-    Ok(Recovered { journal, totals: Totals::of(View::new(index))?, damaged: survey.damaged || base.damaged })
+    Ok(Recovered { journal, totals: Totals::of(View::new(index))?, damaged })
+}
+
+/// Lists the journal's files, and removes those that a crash left unfinished.
+pub(super) fn remove_unfinished(disk: &dyn Disk) -> Result<Files, OpenError> {
+    let files = list(disk)?;
+    for path in &files.unfinished {
+        log::info!("removing {}, which a crash left unfinished", path.display());
+        disk.remove(path)?;
+    }
+    Ok(files)
 }
 
 /// Takes the files away that the new one replaces; damaged ones are kept under another name.

@@ -23,7 +23,7 @@ use crate::meta::view::View;
 use crate::meta::writer::{Answer, Message, Rotation, Shared, Writer};
 
 /// The folder of the index on the disk.
-const INDEX_FOLDER: &str = "index";
+pub(super) const INDEX_FOLDER: &str = "index";
 
 /// Where the index is kept.
 #[derive(Debug, Clone)]
@@ -94,13 +94,16 @@ impl Meta {
         // First of all: whatever happens from here on, the next start is not after a clean stop of before.
         let marker = clean::take(disk.as_ref())?;
         make_folders(disk.as_ref())?;
-        remove_unfinished(disk.as_ref())?;
 
         let MetaOptions { index: kind, journal_min_bytes, history_max_bytes, content, distrust_index } =
             options;
         let trusted = marker.as_ref().filter(|_| !distrust_index);
         let Opened { index, journal, totals, start } = match open_clean(disk.as_ref(), &kind, trusted)? {
-            Some(opened) => opened,
+            Some(opened) => {
+                // A rotation that failed may have left one, and another would fail for it.
+                remove_unfinished(disk.as_ref())?;
+                opened
+            }
             None => {
                 let durable = marker.map_or(0, |marker| marker.seq);
                 recovered(disk.as_ref(), &kind, durable, content.as_ref())?

@@ -46,6 +46,18 @@ pub enum Layout {
     Unreadable(String),
 }
 
+/// Looks at what a data directory is, for one who can do without its metadata, and changes nothing.
+pub fn examine_content(disk: &Arc<dyn Disk>) -> Result<Layout, OpenError> {
+    match examine(disk) {
+        Err(OpenError::MetadataLost) => Ok(match said_version(disk.as_ref())? {
+            Some(Ok(_)) => Layout::Known,
+            Some(Err(why)) => Layout::Unreadable(why),
+            None => Layout::Unmarked,
+        }),
+        other => other,
+    }
+}
+
 /// Looks at what a data directory is, and changes nothing. Fails where it may not, or cannot, be gone on with.
 pub fn examine(disk: &Arc<dyn Disk>) -> Result<Layout, OpenError> {
     let said = said_version(disk.as_ref())?;
@@ -56,7 +68,7 @@ pub fn examine(disk: &Arc<dyn Disk>) -> Result<Layout, OpenError> {
         return Err(OpenError::Newer { found: newest, known: FORMAT_VERSION });
     }
     match (said, written) {
-        (said, None) if has_content(disk)? => Err(OpenError::MetadataLost { marked: said.is_some() }),
+        (_, None) if has_content(disk)? => Err(OpenError::MetadataLost),
         (Some(Ok(_)), _) => Ok(Layout::Known),
         (None, None) => Ok(Layout::New),
         (None, Some(_)) => Ok(Layout::Unmarked),

@@ -36,6 +36,7 @@ use pool::Pool;
 use session::Sessions;
 
 pub use error::RegistryError;
+pub(crate) use format::{Layout, examine, examine_content, settle};
 pub use manifests::TAGS_PER_PUT_MAX;
 pub use open::OpenError;
 pub use options::{RegistryOptions, Storage};

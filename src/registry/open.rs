@@ -33,12 +33,12 @@ pub enum OpenError {
         /// The newest that this version knows.
         known: u32,
     },
+    /// There is no store, and this is not to make one.
+    #[error("there is no store in it: neither pulk.json nor a journal nor content")]
+    NoStore,
     /// There is content, and nothing that says what it is.
     #[error("journal and checkpoints are missing in the data directory, but there is content in it")]
-    MetadataLost {
-        /// Whether `pulk.json` says that it is pulk's.
-        marked: bool,
-    },
+    MetadataLost,
     /// `pulk.json` is damaged.
     #[error("pulk.json in the data directory cannot be read: {0}")]
     Format(String),

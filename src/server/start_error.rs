@@ -80,19 +80,20 @@ pub enum StartError {
 
 impl StartError {
     /// Says of a failed opening what it means for the data directory.
-    pub(super) fn from_open(folder: &Path, error: OpenError) -> Self {
+    pub(crate) fn from_open(folder: &Path, error: OpenError) -> Self {
         let folder = folder.to_owned();
         match error {
             OpenError::Lock(LockError::Held { pid, .. }) => Self::DataInUse { folder, pid },
             OpenError::Newer { found, known } => Self::NewerFormat { folder, found, known },
-            OpenError::MetadataLost { .. } => Self::MetadataLost { folder },
+            OpenError::MetadataLost => Self::MetadataLost { folder },
             OpenError::Filesystems => Self::SplitFilesystems { folder },
             OpenError::Lock(LockError::Disk(source)) => Self::NotWritable { folder, source },
             OpenError::Disk(source) if cannot_be_written(source.kind()) => {
                 Self::NotWritable { folder, source }
             }
             OpenError::Thread(source) => Self::Thread(source),
-            source @ (OpenError::Format(_)
+            source @ (OpenError::NoStore
+            | OpenError::Format(_)
             | OpenError::Disk(_)
             | OpenError::Blobs(_)
             | OpenError::Meta(_)
@@ -126,6 +127,9 @@ impl StartError {
                  Nothing was changed.",
                 folder.display()
             ),
+            Self::Store { source: OpenError::NoStore, .. } => {
+                "Name the data directory with --data, PULK_DATA or in the configuration file.".to_owned()
+            }
             Self::Store { .. } => {
                 "Look at what the message names. Keep the directory as it is: the journal and the blobs in \
                  it hold all that was acknowledged."

@@ -52,6 +52,16 @@ pub(in crate::meta) struct CheckpointFiles {
     pub(in crate::meta) damaged: Vec<PathBuf>,
 }
 
+impl CheckpointFiles {
+    /// Returns the paths of all that are or were finished, each with the transaction that it comes before.
+    pub(in crate::meta) fn all(&self) -> Vec<(u64, PathBuf)> {
+        let begin = |path: &PathBuf| path.file_stem()?.to_str()?.parse().ok();
+        let finished = self.finished.iter().map(|file| (file.begin, file.path()));
+        let damaged = self.damaged.iter().filter_map(|path| Some((begin(path)?, path.clone())));
+        finished.chain(damaged).collect()
+    }
+}
+
 /// Looks for checkpoints and changes nothing.
 pub(in crate::meta) fn find(disk: &dyn Disk) -> Result<CheckpointFiles, DiskError> {
     let mut files = CheckpointFiles::default();

@@ -145,7 +145,7 @@ impl Reconciler<'_> {
     pub(super) fn collect(
         &mut self,
         repo: &RepoName,
-        deleted: &HashSet<ContentDigest>,
+        seen: &HashSet<ContentDigest>,
     ) -> Result<Unattributed, OpenError> {
         let mut found = Unattributed::default();
         let named = self.named()?;
@@ -161,7 +161,7 @@ impl Reconciler<'_> {
                 return Ok(());
             }
             match verified_bytes(self.blobs, &digest).as_deref().map(Manifest::recognise) {
-                Some(Some(_)) if deleted.contains(&digest) => found.deleted += 1,
+                Some(Some(_)) if seen.contains(&digest) => found.deleted += 1,
                 Some(Some(manifest)) => lost.push((digest, manifest)),
                 Some(None) => {}
                 None => found.damaged += 1,

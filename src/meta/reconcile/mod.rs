@@ -63,13 +63,14 @@ impl<'a> Reconciler<'a> {
         Ok(self.report)
     }
 
-    /// Puts the manifests that no repository has, and that have all they need, into one, with what they need.
+    /// Puts the manifests that no repository has, and that have all they need, into one, with what they need. One
+    /// that was `seen` in some repository once was deleted since.
     pub(super) fn collect_lost(
         mut self,
         repo: &RepoName,
-        deleted: &HashSet<ContentDigest>,
+        seen: &HashSet<ContentDigest>,
     ) -> Result<(Report, Unattributed), OpenError> {
-        let unattributed = self.collect(repo, deleted)?;
+        let unattributed = self.collect(repo, seen)?;
         self.report.finish();
         Ok((self.report, unattributed))
     }

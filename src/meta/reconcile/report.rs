@@ -85,6 +85,13 @@ impl Report {
         }
     }
 
+    /// Adds what another one did.
+    pub(in crate::meta) fn add(&mut self, other: &Self) {
+        for (action, count) in &other.counts {
+            *self.counts.entry(*action).or_default() += count;
+        }
+    }
+
     /// Returns how often something was done.
     pub fn count(&self, action: Action) -> u64 {
         self.counts.get(&action).copied().unwrap_or(0)

@@ -6,6 +6,7 @@
 //! durable before anything else is done.
 
 mod base;
+mod inspect;
 mod replay;
 mod resume;
 mod segments;
@@ -25,6 +26,7 @@ use crate::meta::totals::Totals;
 use crate::meta::view::View;
 
 use base::Base;
+pub(super) use inspect::inspect;
 pub(super) use resume::resume;
 use segments::Segment;
 use survey::Survey;

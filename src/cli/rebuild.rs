@@ -26,6 +26,11 @@ pub(in crate::cli) fn rebuild(config: &Config, from_content: bool) -> ExitCode {
 fn print(out: &mut impl Write, rebuilt: &Rebuilt) -> io::Result<()> {
     match (&rebuilt.salvage, rebuilt.start) {
         (Some(salvage), _) => print_salvage(out, salvage)?,
+        (None, _) if rebuilt.from_index => writeln!(
+            out,
+            "the journal or a checkpoint is damaged, and is kept aside; nothing is lost, since the last stop was \
+             clean: all was read from its index"
+        )?,
         (None, Start::Salvaged) => writeln!(
             out,
             "the journal or a checkpoint is damaged, now or since an earlier start: the log lines say what became \

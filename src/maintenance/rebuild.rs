@@ -7,7 +7,8 @@ use crate::blobs::BlobStore;
 use crate::disk::{DirectoryLock, Disk, RealDisk};
 use crate::maintenance::progress::Progress;
 use crate::meta::{
-    IndexKind, Meta, MetaOptions, OpenError as MetaOpenError, Salvage, Start, Tree, rebuild_from_content,
+    IndexKind, Inspection, Meta, MetaOptions, OpenError as MetaOpenError, Salvage, Start, Tree,
+    rebuild_from_content, rebuild_from_index,
 };
 use crate::registry::{Layout, OpenError, examine, examine_content, settle};
 use crate::spec::RepoName;
@@ -20,6 +21,8 @@ pub const RECOVERED_REPOSITORY: &str = "recovered";
 pub struct Rebuilt {
     /// What was found in the content, where that was looked through.
     pub salvage: Option<Salvage>,
+    /// Whether the index of a clean stop stood in for a damaged journal or checkpoint.
+    pub from_index: bool,
     /// How the metadata was found otherwise.
     pub start: Start,
     /// How many repositories there are.
@@ -52,6 +55,8 @@ pub fn rebuild(folder: &Path, from_content: bool, progress: &mut dyn Progress) -
         true => Some(salvage(disk.as_ref(), folder, &blobs, progress)?),
         false => None,
     };
+    let damaged = !from_content && !Inspection::of(&disk)?.faults.is_empty();
+    let from_index = damaged && rebuild_from_index(disk.as_ref(), folder)?;
     progress.at("making the index", 0, 0);
     let mut options = MetaOptions::new(IndexKind::Sled(folder.to_owned()));
     options.content = Some(blobs);
@@ -64,6 +69,7 @@ pub fn rebuild(folder: &Path, from_content: bool, progress: &mut dyn Progress) -
     };
     let rebuilt = Rebuilt {
         salvage,
+        from_index,
         start: meta.start(),
         repositories: count(Tree::Repositories)?,
         manifests: count(Tree::Manifests)?,

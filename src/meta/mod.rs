@@ -41,7 +41,7 @@ pub use index::IndexError;
 pub use inspection::{Fault, FaultKind, Inspection};
 pub use reconcile::{Action, Report, Unattributed};
 pub use row::UploadRow;
-pub use salvage::{Salvage, rebuild_from_content};
+pub use salvage::{Salvage, rebuild_from_content, rebuild_from_index};
 pub use start::{Start, format_on};
 pub use store::{IndexKind, Meta, MetaOptions};
 pub use tree::Tree;

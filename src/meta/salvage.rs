@@ -18,10 +18,12 @@ use crate::meta::fact::{Fact, changes_of};
 use crate::meta::index::Index;
 use crate::meta::index_copy::IndexCopy;
 use crate::meta::journal::{
-    self, Header, LineReader, NewFile, Record, Sum, damaged_path, decode, journal_path,
+    self, Header, JOURNAL_FOLDER, LineReader, NewFile, Record, Sum, damaged_path, decode, header_of,
+    journal_path,
 };
 use crate::meta::map_index::MapIndex;
 use crate::meta::reconcile::{Reconciler, Report, Sink, Unattributed};
+use crate::meta::recovery::is_damaged;
 use crate::meta::row_fact::fact_of;
 use crate::meta::sled_index::SledIndex;
 use crate::meta::start::make_folders;
@@ -68,15 +70,32 @@ pub fn rebuild_from_content(
         lines.highest = lines.highest.max(marker.seq);
     }
     let Lines { index, seen, highest, .. } = lines;
-    salvage.damaged = forget_damaged(&index, blobs, read)?;
+    let damaged = forget_damaged(&index, blobs, read)?;
     let now = milliseconds_since_1970();
     salvage.report = Reconciler::new(&index, blobs, &mut Loading(&index), now).run()?;
     let (report, unattributed) =
-        Reconciler::new(&index, blobs, &mut Loading(&index), now).collect_lost(repo, &seen)?;
+        Reconciler::new(&index, blobs, &mut Loading(&index), now).collect_lost(repo, &seen, &damaged)?;
     salvage.report.add(&report);
+    salvage.damaged = damaged.len() as u64;
     salvage.unattributed = unattributed;
     publish(disk, &index, highest + 1)?;
     Ok(salvage)
+}
+
+/// Makes the journal anew from the index of a clean stop, which the next start would trust as well, where the journal
+/// or the checkpoints are damaged. Returns whether there is such an index.
+pub fn rebuild_from_index(disk: &dyn Disk, root: &Path) -> Result<bool, OpenError> {
+    let Some(marker) = clean::read(disk)? else { return Ok(false) };
+    let mut lines = Lines::default();
+    if !lines.take_index(root, marker.seq)? {
+        return Ok(false);
+    }
+    // The state gets a number that no line has, whatever the damaged ones say.
+    let mut known = Lines::default();
+    known.gather(disk)?;
+    clean::take(disk)?;
+    publish(disk, &lines.index, known.highest.max(marker.seq) + 1)?;
+    Ok(true)
 }
 
 /// What the lines that can be read add up to.
@@ -177,14 +196,18 @@ impl Lines {
 }
 
 /// Drops the rows of content that is not what its name says, after reading all of it.
-fn forget_damaged(index: &MapIndex, blobs: &BlobStore, read: &mut dyn FnMut(u64)) -> Result<u64, OpenError> {
+fn forget_damaged(
+    index: &MapIndex,
+    blobs: &BlobStore,
+    read: &mut dyn FnMut(u64),
+) -> Result<HashSet<ContentDigest>, OpenError> {
     let mut named = Vec::new();
     View::new(index).blobs(|digest, _| named.push(digest))?;
-    let mut damaged = 0;
+    let mut damaged = HashSet::new();
     for digest in named {
         if blobs.verify(&digest, read)? == Found::Damaged {
             log::warn!("{digest}: its bytes are not what its name says");
-            damaged += 1;
+            damaged.insert(digest);
             Loading(index).load(&[Fact::Blob { digest, row: None }])?;
         }
     }
@@ -202,11 +225,28 @@ fn publish(disk: &dyn Disk, index: &MapIndex, before: u64) -> Result<(), OpenErr
     // 2. The checkpoint, which is all there is from then on. Unfinished ones go by listing.
     checkpoint::list(disk)?;
     let draft = checkpoint::walk(disk, index, (before + 1, Sum::zero()), &AtomicBool::new(false));
-    draft.and_then(checkpoint::Draft::seal).map(drop).map_err(|error| match error {
+    draft.and_then(checkpoint::Draft::seal).map_err(|error| match error {
         WalkError::Disk(error) => OpenError::Disk(error),
         WalkError::Index(error) => OpenError::Index(error),
         WalkError::Render(_) | WalkError::Interrupted => OpenError::Damaged(error.to_string()),
-    })
+    })?;
+    // 3. What is damaged counts for nothing any more, and is kept.
+    set_damaged_aside(disk)
+}
+
+fn set_damaged_aside(disk: &dyn Disk) -> Result<(), OpenError> {
+    for number in journal::list(disk)?.finished {
+        let header = header_of(disk, number)?;
+        if header.is_none_or(|header| is_damaged(disk, number, header)) {
+            disk.rename(&journal_path(number), &damaged_path(number))?;
+        }
+    }
+    for file in checkpoint::list(disk)? {
+        if checkpoint::verify(disk.open(&file.path())?.as_ref())?.is_none() {
+            checkpoint::set_aside(disk, &file)?;
+        }
+    }
+    Ok(disk.sync_folder(Path::new(JOURNAL_FOLDER))?)
 }
 
 /// Puts facts into an index that nobody else sees.

@@ -87,9 +87,11 @@ fn a_lost_line_of_the_journal_is_found() {
     let store = Store::with_two_images();
     assert!(store.lose_lines("\"v1\"") > 0);
     assert!(store.wrong(&[]).contains(&"journal".to_owned()));
-    // As is a lost end, though nothing that is left is wrong.
+    // As is a lost end after a clean stop, though nothing that is left is wrong.
     let store = Store::with_two_images();
-    assert!(store.lose_lines("\"v2\"") > 0);
+    let mut lines = store.journal_lines();
+    lines.pop();
+    fs::write(store.journal(), lines.join("\n") + "\n").unwrap();
     assert_eq!(store.wrong(&[]), ["journal"]);
 }
 

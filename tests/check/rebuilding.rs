@@ -167,3 +167,20 @@ fn content_that_is_damaged_loses_its_links_and_can_be_pushed_again() {
     });
     assert_eq!(store.wrong(&["--deep"]), NOTHING);
 }
+
+#[test]
+fn after_a_clean_stop_a_damaged_journal_costs_nothing() {
+    let store = Store::with_two_images();
+    let mut lines = store.journal_lines();
+    lines.remove(3);
+    fs::write(store.journal(), lines.join("\n") + "\n").unwrap();
+    assert!(store.wrong(&[]).contains(&"journal".to_owned()));
+    let (code, out, err) = store.pulk(&["rebuild"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("nothing is lost"), "{out}");
+    assert_eq!(store.wrong(&["--deep"]), NOTHING);
+    store.run(|registry| {
+        assert_eq!(tags(registry, "app"), ["v1", "v2"]);
+        assert!(has(registry, "app", &Image::new("one")));
+    });
+}

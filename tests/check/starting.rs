@@ -67,10 +67,10 @@ fn manifests_and_links_without_content_go_with_their_tags_and_referrers() {
     let image = Image::new("one");
     let signature = Image::with("signature", &json!({"subject": descriptor(OCI_MANIFEST, &image.manifest)}));
     store.run(|registry| {
+        push(registry, "other", &Image::new("two"), "v2");
         push(registry, "app", &image, "v1");
         push(registry, "app", &signature, "signature");
         push(registry, "gone", &Image::new("gone"), "v1");
-        push(registry, "other", &Image::new("two"), "v2");
     });
     for content in [&signature.manifest, &image.layer] {
         fs::remove_file(store.blob(content)).unwrap();
@@ -89,6 +89,7 @@ fn manifests_and_links_without_content_go_with_their_tags_and_referrers() {
         block_on(registry.blob_size(&repo("app"), &sha256(&image.layer))).unwrap_err();
         let page = pulk::Page { last: None, limit: 100 };
         let repositories = block_on(registry.repositories(&page)).unwrap();
+        // Of the other one only blobs are left.
         assert_eq!(repositories.items, [repo("app")]);
     });
     // The image is not whole, which a check says.

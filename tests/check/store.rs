@@ -114,12 +114,14 @@ impl Store {
         fs::read_to_string(self.journal()).unwrap().lines().map(str::to_owned).collect()
     }
 
-    /// Removes the lines of the journal that contain `text`, and returns how many there were.
+    /// Removes the lines of the journal that contain `text`, and returns how many there were. The stop before was
+    /// not a clean one, since the index would stand in for them then.
     pub(crate) fn lose_lines(&self, text: &str) -> usize {
         let lines = self.journal_lines();
         let left: String =
             lines.iter().filter(|line| !line.contains(text)).map(|line| format!("{line}\n")).collect();
         fs::write(self.journal(), &left).unwrap();
+        let _ = fs::remove_file(self.path("clean"));
         lines.len() - left.lines().count()
     }
 

@@ -146,6 +146,7 @@ impl Reconciler<'_> {
         &mut self,
         repo: &RepoName,
         seen: &HashSet<ContentDigest>,
+        damaged: &HashSet<ContentDigest>,
     ) -> Result<Unattributed, OpenError> {
         let mut found = Unattributed::default();
         let named = self.named()?;
@@ -157,7 +158,7 @@ impl Reconciler<'_> {
                 return Ok(());
             }
             loose.push((digest, length));
-            if length > MANIFEST_SIZE_MAX_BYTES {
+            if length > MANIFEST_SIZE_MAX_BYTES || damaged.contains(&digest) {
                 return Ok(());
             }
             match verified_bytes(self.blobs, &digest).as_deref().map(Manifest::recognise) {

@@ -69,8 +69,9 @@ impl<'a> Reconciler<'a> {
         mut self,
         repo: &RepoName,
         seen: &HashSet<ContentDigest>,
+        damaged: &HashSet<ContentDigest>,
     ) -> Result<(Report, Unattributed), OpenError> {
-        let unattributed = self.collect(repo, seen)?;
+        let unattributed = self.collect(repo, seen, damaged)?;
         self.report.finish();
         Ok((self.report, unattributed))
     }
@@ -104,6 +105,6 @@ pub struct Unattributed {
     pub deleted: u64,
     /// Content that nothing names, and its bytes.
     pub loose: (u64, u64),
-    /// Content whose bytes are not what its name says.
+    /// Small content beside the damaged that was known of whose bytes are not what its name says.
     pub damaged: u64,
 }

@@ -118,7 +118,8 @@ fn retire_replaced(disk: &dyn Disk, number: u64, begin: u64) -> Result<(), OpenE
     Ok(())
 }
 
-fn is_damaged(disk: &dyn Disk, number: u64, header: Header) -> bool {
+/// Tells whether a journal file, taken alone, lacks anything that was durable.
+pub(super) fn is_damaged(disk: &dyn Disk, number: u64, header: Header) -> bool {
     let alone = Base::before(&header);
     let segment = Segment { number, header: Some(header), limit: u64::MAX };
     survey::survey(disk, &[segment], &alone, 0).map_or(true, |survey| survey.damaged)

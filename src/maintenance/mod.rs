@@ -8,6 +8,6 @@ mod rebuild;
 mod rows;
 
 pub use check::check;
-pub use finding::{CheckReport, Finding, Kind};
-pub use progress::{Progress, Silent};
+pub use finding::CheckReport;
+pub use progress::Progress;
 pub use rebuild::{RECOVERED_REPOSITORY, Rebuilt, rebuild};

@@ -5,11 +5,3 @@ pub trait Progress {
     /// Says that `done` of `total` units of `what` are done; 0 of 0 where nobody knows how many there are.
     fn at(&mut self, what: &str, done: u64, total: u64);
 }
-
-/// Tells nobody.
-#[derive(Debug, Default)]
-pub struct Silent;
-
-impl Progress for Silent {
-    fn at(&mut self, _what: &str, _done: u64, _total: u64) {}
-}

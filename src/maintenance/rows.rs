@@ -216,7 +216,9 @@ impl<'a> Rows<'a> {
     /// Files without a row are removed at the next start.
     fn check_upload_files(&mut self) -> Result<(), OpenError> {
         let mut known = BTreeSet::new();
-        self.view.uploads(|id, _| drop(known.insert(id.to_string())))?;
+        self.view.uploads(|id, _| {
+            known.insert(id.to_string());
+        })?;
         for name in self.blobs.unfinished()? {
             if !known.contains(&name) {
                 let place = format_args!("uploads/{name}");

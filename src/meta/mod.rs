@@ -39,7 +39,6 @@ pub use error::{MetaError, OpenError};
 pub use fact::Fact;
 pub use index::IndexError;
 pub use inspection::{Fault, FaultKind, Inspection};
-pub use reconcile::{Action, Report, Unattributed};
 pub use row::UploadRow;
 pub use salvage::{Salvage, rebuild_from_content, rebuild_from_index};
 pub use start::{Start, format_on};

@@ -88,7 +88,7 @@ pub fn settle(disk: &dyn Disk, layout: &Layout) -> Result<(), OpenError> {
         Layout::Known => return Ok(()),
         Layout::New => {}
         Layout::Unmarked => {
-            log::warn!("{FORMAT_FILE} was missing; it is written anew, with a new instance id")
+            log::warn!("{FORMAT_FILE} was missing; it is written anew, with a new instance id");
         }
         Layout::Unreadable(why) => {
             log::warn!(

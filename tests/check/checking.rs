@@ -154,7 +154,7 @@ fn rows_that_contradict_each_other_are_found() {
     ];
     for (kind, facts) in cases {
         let store = Store::with_two_images();
-        store.append(facts.clone());
+        store.append(&facts);
         assert_eq!(store.wrong(&[]), [kind], "{facts}");
     }
 }

@@ -126,7 +126,7 @@ impl Store {
     }
 
     /// Appends a line that verifies to the journal, as if the writer had written it.
-    pub(crate) fn append(&self, facts: Value) {
+    pub(crate) fn append(&self, facts: &Value) {
         let lines = self.journal_lines();
         let last: Value = serde_json::from_str(lines.last().unwrap()).unwrap();
         let seq = last["seq"].as_u64().unwrap();

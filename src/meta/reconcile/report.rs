@@ -92,11 +92,6 @@ impl Report {
         }
     }
 
-    /// Returns how often something was done.
-    pub fn count(&self, action: Action) -> u64 {
-        self.counts.get(&action).copied().unwrap_or(0)
-    }
-
     /// Returns everything that was done, with how often.
     pub fn counts(&self) -> impl Iterator<Item = (Action, u64)> {
         self.counts.iter().map(|(action, count)| (*action, *count))

@@ -63,7 +63,10 @@ pub(super) fn recover(
     let journal = replay::replay(disk, index, &segments, &survey, &base, end)?;
     retire(disk, &files, &segments, &survey, base.begin)?;
     let replayed = journal.head() - (base.begin - 1);
-    log::info!("made the index anew from {} and {replayed} transactions", base.name());
+    // A store that was not there before has nothing to tell of.
+    if replayed > 0 || base.begin > 1 {
+        log::info!("made the index anew from {} and {replayed} transactions", base.name());
+    }
     Ok(Recovered { journal, totals: Totals::of(View::new(index))?, damaged })
 }
 

@@ -10,6 +10,7 @@ mod failures;
 mod group_commit;
 mod history;
 mod index;
+mod reconcile;
 mod recovery;
 
 use std::path::Path;

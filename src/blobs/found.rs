@@ -42,8 +42,8 @@ impl BlobStore {
         Ok(self.read(digest)?.map(|file| file.length()).transpose()?)
     }
 
-    /// Reads all of the content of a digest and says whether its bytes have it. `read` is told how many bytes were
-    /// read each time.
+    /// Reads all of the content of a digest and says whether its bytes have it. `read` is told how many bytes
+    /// were read each time.
     pub fn verify(&self, digest: &ContentDigest, read: &mut dyn FnMut(u64)) -> Result<Found<u64>, BlobError> {
         let Some(file) = self.read(digest)? else { return Ok(Found::Missing) };
         let mut hasher = Hasher::new(digest.algorithm());
@@ -59,10 +59,11 @@ impl BlobStore {
         }
     }
 
-    /// Makes content that was found on the disk nameable again: its bytes are read, verified, and published anew.
+    /// Makes content that was found on the disk nameable again: its bytes are read, verified, and published
+    /// anew.
     ///
-    /// That the file is there, and reads well, shows only what the page cache has: after a failed sync the medium
-    /// may never have got it. `name` is a name for the unfinished file that nobody else uses.
+    /// That the file is there, and reads well, shows only what the page cache has: after a failed sync the
+    /// medium may never have got it. `name` is a name for the unfinished file that nobody else uses.
     pub fn adopt(&self, name: &str, digest: ContentDigest) -> Result<Found<DurableBlob>, BlobError> {
         let Some(old) = self.read(&digest)? else { return Ok(Found::Missing) };
         let path = upload_path(name);
@@ -134,8 +135,8 @@ impl BlobStore {
         }
     }
 
-    /// Removes content that nothing names and nobody can come to name meanwhile. Not durable: what a crash brings
-    /// back is removed again.
+    /// Removes content that nothing names and nobody can come to name meanwhile. Not durable: what a crash
+    /// brings back is removed again.
     pub fn discard(&self, digest: &ContentDigest) -> Result<(), BlobError> {
         Ok(self.disk().remove(&blob_path(digest))?)
     }

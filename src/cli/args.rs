@@ -72,8 +72,8 @@ pub(in crate::cli) enum Command {
 
     /// Check a stopped store: journal, checkpoints, index, and that everything has what it needs.
     ///
-    /// Nothing is changed. Findings go to standard output, progress to a terminal on standard error. The exit code
-    /// is 0 only when nothing is wrong.
+    /// Nothing is changed. Findings go to standard output, progress to a terminal on standard error. The exit
+    /// code is 0 only when nothing is wrong.
     #[command(after_help = STORE_EXAMPLES)]
     Check {
         #[command(flatten)]
@@ -90,10 +90,11 @@ pub(in crate::cli) enum Command {
 
     /// Make the index of a stopped store anew.
     ///
-    /// It is made from journal and checkpoints, as after a crash. Where these are lost, or with --from-content, every
-    /// line of journal and checkpoints that can still be read is used, damaged and old files included, and all
-    /// content is read: manifests that nothing attributes to a repository are put, untagged and with their blobs,
-    /// into the repository `recovered`. Tags that no line names can't be known.
+    /// It is made from journal and checkpoints, as after a crash. Where these are lost, or with
+    /// --from-content, every line of journal and checkpoints that can still be read is used, damaged and old
+    /// files included, and all content is read: manifests that nothing attributes to a repository are put,
+    /// untagged and with their blobs, into the repository `recovered`. Tags that no line names can't be
+    /// known.
     #[command(after_help = STORE_EXAMPLES)]
     Rebuild {
         #[command(flatten)]

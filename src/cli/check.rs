@@ -44,8 +44,8 @@ fn print_words(out: &mut impl Write, report: &CheckReport, deep: bool) -> io::Re
     let totals = &report.totals;
     writeln!(
         out,
-        "looked at {} transactions, {} repositories, {} manifests, {} tags, {} links, {} uploads, {} files of \
-         content ({} bytes)",
+        "looked at {} transactions, {} repositories, {} manifests, {} tags, {} links, {} uploads, {} \
+         files of content ({} bytes)",
         totals.transactions,
         totals.repositories,
         totals.manifests,

@@ -28,13 +28,13 @@ fn print(out: &mut impl Write, rebuilt: &Rebuilt) -> io::Result<()> {
         (Some(salvage), _) => print_salvage(out, salvage)?,
         (None, _) if rebuilt.from_index => writeln!(
             out,
-            "the journal or a checkpoint is damaged, and is kept aside; nothing is lost, since the last stop was \
-             clean: all was read from its index"
+            "the journal or a checkpoint is damaged, and is kept aside; nothing is lost, since the last stop \
+             was clean: all was read from its index"
         )?,
         (None, Start::Salvaged) => writeln!(
             out,
-            "the journal or a checkpoint is damaged, now or since an earlier start: the log lines say what became \
-             of it. `pulk rebuild --from-content` looks through damaged files and content for more"
+            "the journal or a checkpoint is damaged, now or since an earlier start: the log lines say what \
+             became of it. `pulk rebuild --from-content` looks through damaged files and content for more"
         )?,
         (None, Start::Clean | Start::Recovered) => writeln!(out, "journal and checkpoints are sound")?,
     }

@@ -12,8 +12,8 @@ use crate::maintenance::rows::Rows;
 use crate::meta::Inspection;
 use crate::registry::{Layout, OpenError, examine};
 
-/// Checks the store in a data directory; with `deep`, every byte of content is read. Fails where there is none, or
-/// where a server uses it.
+/// Checks the store in a data directory; with `deep`, every byte of content is read. Fails where there is
+/// none, or where a server uses it.
 pub fn check(folder: &Path, deep: bool, progress: &mut dyn Progress) -> Result<CheckReport, OpenError> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(folder)?);
     let layout = examine(&disk)?;

@@ -35,8 +35,9 @@ pub struct Rebuilt {
     pub links: u64,
 }
 
-/// Makes the index in a data directory anew, from journal and checkpoint, or where these are lost or `from_content`
-/// asks for it, from every line that is left and the content itself. Fails where a server uses the directory.
+/// Makes the index in a data directory anew, from journal and checkpoint, or where these are lost or
+/// `from_content` asks for it, from every line that is left and the content itself. Fails where a server uses
+/// the directory.
 pub fn rebuild(folder: &Path, from_content: bool, progress: &mut dyn Progress) -> Result<Rebuilt, OpenError> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(folder)?);
     let layout = examine_content(&disk)?;

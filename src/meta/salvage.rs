@@ -1,9 +1,9 @@
 //! Making metadata anew from whatever is left of it, and from the content itself.
 //!
-//! Every line of every journal file and checkpoint that verifies by itself counts, also of those that were set aside
-//! as damaged, in the order in which they were written. What they add up to is held against the content, all of which
-//! is read; then what no line names is looked through for manifests. The outcome is written as a checkpoint, and
-//! counts from the moment that it has its name.
+//! Every line of every journal file and checkpoint that verifies by itself counts, also of those that were
+//! set aside as damaged, in the order in which they were written. What they add up to is held against the
+//! content, all of which is read; then what no line names is looked through for manifests. The outcome is
+//! written as a checkpoint, and counts from the moment that it has its name.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -18,8 +18,7 @@ use crate::meta::fact::{Fact, changes_of};
 use crate::meta::index::Index;
 use crate::meta::index_copy::IndexCopy;
 use crate::meta::journal::{
-    self, Header, JOURNAL_FOLDER, LineReader, NewFile, Record, Sum, damaged_path, decode, header_of,
-    journal_path,
+    self, Header, LineReader, NewFile, Record, Sum, damaged_path, decode, header_of, journal_path,
 };
 use crate::meta::map_index::MapIndex;
 use crate::meta::reconcile::{Reconciler, Report, Sink, Unattributed};
@@ -49,8 +48,8 @@ pub struct Salvage {
     pub unattributed: Unattributed,
 }
 
-/// Makes the metadata on a disk anew; the index is not touched. What cannot be attributed goes into `repo`. `root` is
-/// the data directory, and `read` is told how many bytes of content were read each time.
+/// Makes the metadata on a disk anew; the index is not touched. What cannot be attributed goes into `repo`.
+/// `root` is the data directory, and `read` is told how many bytes of content were read each time.
 pub fn rebuild_from_content(
     disk: &dyn Disk,
     root: &Path,
@@ -82,8 +81,8 @@ pub fn rebuild_from_content(
     Ok(salvage)
 }
 
-/// Makes the journal anew from the index of a clean stop, which the next start would trust as well, where the journal
-/// or the checkpoints are damaged. Returns whether there is such an index.
+/// Makes the journal anew from the index of a clean stop, which the next start would trust as well, where the
+/// journal or the checkpoints are damaged. Returns whether there is such an index.
 pub fn rebuild_from_index(disk: &dyn Disk, root: &Path) -> Result<bool, OpenError> {
     let Some(marker) = clean::read(disk)? else { return Ok(false) };
     let mut lines = Lines::default();
@@ -219,8 +218,8 @@ fn forget_damaged(
 fn publish(disk: &dyn Disk, index: &MapIndex, before: u64) -> Result<(), OpenError> {
     index.apply(before, &[])?;
     let number = journal::list(disk)?.highest + 1;
-    // 1. A journal file to go on in, without which the checkpoint would look like one whose journal is lost. Until
-    // the checkpoint is there, it changes nothing about what a recovery finds.
+    // 1. A journal file to go on in, without which the checkpoint would look like one whose journal is lost.
+    // Until the checkpoint is there, it changes nothing about what a recovery finds.
     NewFile::create(disk, number, (before, Sum::zero()), before - 1)?.publish()?;
     // 2. The checkpoint, which is all there is from then on. Unfinished ones go by listing.
     checkpoint::list(disk)?;
@@ -246,7 +245,8 @@ fn set_damaged_aside(disk: &dyn Disk) -> Result<(), OpenError> {
             checkpoint::set_aside(disk, &file)?;
         }
     }
-    Ok(disk.sync_folder(Path::new(JOURNAL_FOLDER))?)
+    // Not made durable: what a crash brings back under its old name does no harm there.
+    Ok(())
 }
 
 /// Puts facts into an index that nobody else sees.

@@ -26,8 +26,8 @@ struct Version {
     journal: u32,
 }
 
-/// Returns the newest format that the journal's files have, 0 where none says, or `None` where there is neither
-/// a journal nor a checkpoint. Changes nothing.
+/// Returns the newest format that the journal's files have, 0 where none says, or `None` where there is
+/// neither a journal nor a checkpoint. Changes nothing.
 pub fn format_on(disk: &dyn Disk) -> Result<Option<u32>, DiskError> {
     let numbers = if_there(journal::list(disk))?.unwrap_or_default().finished;
     let checkpoints = if_there(checkpoint::find(disk))?.unwrap_or_default().finished;

@@ -58,7 +58,8 @@ pub fn examine_content(disk: &Arc<dyn Disk>) -> Result<Layout, OpenError> {
     }
 }
 
-/// Looks at what a data directory is, and changes nothing. Fails where it may not, or cannot, be gone on with.
+/// Looks at what a data directory is, and changes nothing. Fails where it may not, or cannot, be gone on
+/// with.
 pub fn examine(disk: &Arc<dyn Disk>) -> Result<Layout, OpenError> {
     let said = said_version(disk.as_ref())?;
     let written = format_on(disk.as_ref())?;

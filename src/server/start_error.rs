@@ -58,7 +58,7 @@ pub enum StartError {
     },
 
     /// There is content in the data directory, and nothing that says what it is.
-    #[error("{}: journal/ and checkpoint/ are missing or empty, but there is content in blobs/", folder.display())]
+    #[error("{}: journal/ and checkpoint/ are missing or empty, but blobs/ has content", folder.display())]
     MetadataLost {
         /// The data directory.
         folder: PathBuf,

@@ -21,8 +21,8 @@ struct Marks {
 impl Manifest {
     /// Reads a manifest of which only the bytes are known, or returns `None` where they are none for certain.
     ///
-    /// A manifest says its media type, which image-spec asks for; where it does not, it is taken for the OCI type that
-    /// has its fields. Of types that no specification has, none is recognised.
+    /// A manifest says its media type, which image-spec asks for; where it does not, it is taken for the OCI
+    /// type that has its fields. Of types that no specification has, none is recognised.
     pub fn recognise(bytes: &[u8]) -> Option<Self> {
         let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
         if first != Some(&b'{') {

@@ -134,7 +134,8 @@ fn rows_that_contradict_each_other_are_found() {
         ("tag", json!([{"tag": {"repo": "app", "tag": "x", "row": {"digest": digest}}}])),
         (
             "referrer",
-            json!([{"referrer": {"repo": "app", "subject": digest, "digest": image.digest(), "present": true}}]),
+            json!([{"referrer": {"repo": "app", "subject": digest, "digest": image.digest(),
+                                 "present": true}}]),
         ),
         ("referrer", {
             let mut row = row(OCI_MANIFEST, image.manifest.len());

@@ -220,3 +220,23 @@ fn a_lost_journal_of_an_empty_store_is_no_reason_not_to_start() {
     store.run(|registry| push(registry, "app", &Image::new("one"), "v1"));
     assert_eq!(store.wrong(&["--deep"]), NOTHING);
 }
+
+#[test]
+fn more_unnamed_content_than_a_crash_can_leave_is_kept() {
+    let store = Store::with_two_images();
+    let old = fs::read(store.journal()).unwrap();
+    store.run(|registry| {
+        for number in 0..65 {
+            push_blob(registry, "app", format!("blob {number}").as_bytes());
+            push_blob(registry, "other", format!("other blob {number}").as_bytes());
+        }
+        push(registry, "app", &Image::new("three"), "v3");
+    });
+    // Somebody puts an old copy of the journal back.
+    fs::write(store.journal(), old).unwrap();
+    store.remove("clean");
+    store.run(|registry| assert_eq!(tags(registry, "app"), ["v1", "v2"]));
+    assert!(store.blob(b"blob 7").exists());
+    assert_eq!(store.pulk(&["rebuild", "--from-content"]).0, 0);
+    store.run(|registry| assert!(has(registry, "recovered", &Image::new("three"))));
+}

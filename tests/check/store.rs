@@ -114,8 +114,8 @@ impl Store {
         fs::read_to_string(self.journal()).unwrap().lines().map(str::to_owned).collect()
     }
 
-    /// Removes the lines of the journal that contain `text`, and returns how many there were. The stop before was
-    /// not a clean one, since the index would stand in for them then.
+    /// Removes the lines of the journal that contain `text`, and returns how many there were. The stop before
+    /// was not a clean one, since the index would stand in for them then.
     pub(crate) fn lose_lines(&self, text: &str) -> usize {
         let lines = self.journal_lines();
         let left: String =

@@ -24,8 +24,8 @@ pub(in crate::meta) fn verify(file: &dyn DiskFile) -> Result<Option<Trailer>, Op
     Ok(trailer.map(|(trailer, _)| trailer).filter(whole))
 }
 
-/// Visits the rows of every line that verifies by itself, whatever became of the others, and returns how many lines
-/// do and how many don't.
+/// Visits the rows of every line that verifies by itself, whatever became of the others, and returns how many
+/// lines do and how many don't.
 pub(in crate::meta) fn each_line(
     file: &dyn DiskFile,
     mut visit: impl FnMut(&[Fact]) -> Result<(), OpenError>,

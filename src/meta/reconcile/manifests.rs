@@ -40,7 +40,8 @@ impl Reconciler<'_> {
     /// Restores what a manifest references, and what the manifests among that do.
     fn ensure_references(&mut self, repo: &RepoName, manifest: &Manifest) -> Result<(), OpenError> {
         let mut wanted = self.ensure_direct_references(repo, manifest)?;
-        // INVARIANT: each manifest is restored at most once, so this ends, and no depth of indexes fills the stack.
+        // INVARIANT: each manifest is restored at most once, so this ends, and no depth of indexes fills the
+        // stack.
         while let Some((digest, media_type)) = wanted.pop() {
             if self.view().manifest(repo, &digest)?.is_some() || self.view().link(repo, &digest)?.is_some() {
                 continue;

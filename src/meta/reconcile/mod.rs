@@ -1,12 +1,12 @@
 //! Making metadata and content agree after damage.
 //!
-//! When lines of the journal are lost to the medium, or content is, what is left may contradict itself: a tag that
-//! names no manifest, a link without content, a manifest whose blobs nothing links any more. What can be restored from
-//! the surviving manifests is restored, and the rest is dropped. All of it ends up in absolute facts, like any other
-//! change.
+//! When lines of the journal are lost to the medium, or content is, what is left may contradict itself: a tag
+//! that names no manifest, a link without content, a manifest whose blobs nothing links any more. What can be
+//! restored from the surviving manifests is restored, and the rest is dropped. All of it ends up in absolute
+//! facts, like any other change.
 //!
-//! What was lost may have been a deletion; then this brings back what somebody had deleted. It can't be told from a
-//! lost push, and of the two errors it is the one that loses nothing.
+//! What was lost may have been a deletion; then this brings back what somebody had deleted. It can't be told
+//! from a lost push, and of the two errors it is the one that loses nothing.
 
 mod content;
 mod manifests;
@@ -63,8 +63,8 @@ impl<'a> Reconciler<'a> {
         Ok(self.report)
     }
 
-    /// Puts the manifests that no repository has, and that have all they need, into one, with what they need. One
-    /// that was `seen` in some repository once was deleted since.
+    /// Puts the manifests that no repository has, and that have all they need, into one, with what they need.
+    /// One that was `seen` in some repository once was deleted since.
     pub(super) fn collect_lost(
         mut self,
         repo: &RepoName,

@@ -62,7 +62,8 @@ impl Base {
         Self { checkpoint: None, begin: header.first, prev, durable: header.durable, damaged: false }
     }
 
-    /// Tells whether the journal that goes on from a checkpoint is gone; it was durable before the checkpoint was.
+    /// Tells whether the journal that goes on from a checkpoint is gone; it was durable before the checkpoint
+    /// was.
     pub(super) fn lacks_journal(&self, segments: &[Segment]) -> bool {
         let lacks = self.checkpoint.is_some() && segments.is_empty();
         if lacks {

@@ -42,8 +42,8 @@ pub(super) struct Recovered {
 }
 
 /// Rewrites the valid lines since the newest intact checkpoint into a new file, and fills `index`, which must
-/// be empty. All up to transaction `durable` is known to have been acknowledged. After damage, what is left is
-/// made to agree with `content`.
+/// be empty. All up to transaction `durable` is known to have been acknowledged. After damage, what is left
+/// is made to agree with `content`.
 pub(super) fn recover(
     disk: &dyn Disk,
     index: &dyn Index,

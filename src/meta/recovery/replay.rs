@@ -16,8 +16,8 @@ use crate::meta::writer::milliseconds_since_1970;
 const LOAD_CHANGES_MAX: usize = 10_000;
 
 /// Writes the valid lines to a new file, replays them into `index`, and returns the journal that goes on
-/// there. With `reconciled`, what is left is then made to agree with that content, in the same new file: a crash
-/// at any moment leaves either all of it or the damage as it was.
+/// there. With `reconciled`, what is left is then made to agree with that content, in the same new file: a
+/// crash at any moment leaves either all of it or the damage as it was.
 pub(super) fn replay(
     disk: &dyn Disk,
     index: &dyn Index,

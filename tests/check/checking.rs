@@ -126,7 +126,8 @@ fn rows_that_contradict_each_other_are_found() {
     let image = Image::new("one");
     let layer = sha256(&image.layer);
     let repository = |name: &str| json!({"repository": {"repo": name, "row": {"since": 1}}});
-    let link = |name: &str, digest| json!({"link": {"repo": name, "digest": digest, "row": {"size": image.layer.len()}}});
+    let size = image.layer.len();
+    let link = |name: &str, digest| json!({"link": {"repo": name, "digest": digest, "row": {"size": size}}});
     let manifest =
         |bytes: &[u8], row: Value| json!({"manifest": {"repo": "app", "digest": sha256(bytes), "row": row}});
     let row = |media_type: &str, size: usize| json!({"media_type": media_type, "size": size});

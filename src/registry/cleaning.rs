@@ -25,8 +25,8 @@ pub(super) fn remove_unnamed(meta: &Meta, blobs: &BlobStore) -> Result<(), OpenE
     }
     if meta.start() == Start::Salvaged || count > UNNAMED_MAX {
         log::warn!(
-            "{count} files of content have no name any more and are kept: `pulk rebuild --from-content` looks \
-             for manifests among them"
+            "{count} files of content have no name any more and are kept: `pulk rebuild --from-content` \
+             looks for manifests among them"
         );
         return Ok(());
     }

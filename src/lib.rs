@@ -28,6 +28,7 @@ pub mod cli;
 mod config;
 mod disk;
 mod http;
+mod maintenance;
 mod meta;
 mod registry;
 mod server;

@@ -6,12 +6,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms of `src/`, each with its layer. A room imports from itself and from lower layers only.
-const LAYERS: [(&str, u8); 10] = [
+const LAYERS: [(&str, u8); 11] = [
     ("spec", 0),
     ("disk", 1),
     ("blobs", 2),
     ("meta", 3),
     ("registry", 4),
+    ("maintenance", 5),
     ("http", 5),
     ("wire", 6),
     ("server", 7),

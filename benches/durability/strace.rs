@@ -28,8 +28,8 @@ impl Trace {
         Some(Self { path: folder.join("trace") })
     }
 
-    /// Returns the command that starts a program so that its `calls` are written down. The program itself is the
-    /// child; strace goes with it.
+    /// Returns the command that starts a program so that its `calls` are written down. The program itself is
+    /// the child; strace goes with it.
     pub fn command(&self, calls: &str, program: &str) -> Command {
         let mut command = Command::new("strace");
         command.args(["-D", "-f", "-qq", "-e", &format!("trace={calls}"), "-o"]).arg(&self.path).arg(program);

@@ -5,11 +5,13 @@
 //! it.
 
 mod error;
+mod found;
 mod layout;
 mod store;
 mod upload;
 
 pub use error::BlobError;
+pub use found::{Found, Occupant};
 pub use layout::{BLOBS_FOLDER, UPLOADS_FOLDER};
 pub use store::{BlobStore, DurableBlob};
 pub use upload::{DURABLE_STEP_BYTES, Upload};

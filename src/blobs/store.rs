@@ -48,6 +48,10 @@ impl BlobStore {
         Ok(Self { disk })
     }
 
+    pub(super) fn over(disk: Arc<dyn Disk>) -> Self {
+        Self { disk }
+    }
+
     pub(super) fn disk(&self) -> &dyn Disk {
         self.disk.as_ref()
     }
@@ -116,7 +120,7 @@ impl BlobStore {
     }
 
     /// The only maker of a [`DurableBlob`].
-    fn publish(
+    pub(super) fn publish(
         &self,
         file: &dyn DiskFile,
         unfinished: &Path,
@@ -142,9 +146,21 @@ impl BlobStore {
         }
     }
 
+    /// Returns the length in bytes of an unfinished upload's file, or `None` where there is none.
+    pub fn unfinished_length(&self, name: &str) -> Result<Option<u64>, BlobError> {
+        match self.disk.open(&upload_path(name)) {
+            Ok(file) => Ok(Some(file.length()?)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Lists the names of the unfinished uploads' files.
     pub fn unfinished(&self) -> Result<Vec<String>, BlobError> {
-        let entries = self.disk.list(Path::new(UPLOADS_FOLDER))?;
+        let entries = match self.disk.list(Path::new(UPLOADS_FOLDER)) {
+            Err(error) if error.is_not_found() => Vec::new(),
+            listed => listed?,
+        };
         Ok(entries.into_iter().filter(|entry| !entry.is_folder).map(|entry| entry.name).collect())
     }
 }

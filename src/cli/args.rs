@@ -15,6 +15,7 @@ Examples:
                                                for the whole network; there is no login yet
   pulk serve --ephemeral --listen 127.0.0.1:0  in memory, on a free port, for a test suite
   pulk config --config pulk.toml               check a file and print what would be in force
+  pulk check --deep                            every byte of a stopped store, held against its digest
 
 Exit codes:
   0    stopped cleanly (SIGTERM or SIGINT)
@@ -24,6 +25,18 @@ Exit codes:
   143  stopped at once by SIGTERM: likewise
 
 Flags win over environment variables, these over the configuration file, and it over the defaults.";
+
+const STORE_EXAMPLES: &str = "\
+Examples:
+  pulk check --data /srv/pulk            what is quick to see
+  pulk check --deep --json               every byte as well, for a program to read
+  pulk rebuild --data /srv/pulk          the index, from journal and checkpoints
+  pulk rebuild --from-content            whatever is left, from damaged files and the content itself
+
+Exit codes:
+  0  check: nothing is wrong; rebuild: done
+  1  check: something is wrong; both: the store could not be opened, or a server uses it
+  2  the command line is wrong";
 
 const LONG_VERSION: &str = concat!(
     env!("CARGO_PKG_VERSION"),
@@ -59,6 +72,66 @@ pub(in crate::cli) enum Command {
     /// Print the configuration that `serve` would run with, as a pulk.toml.
     #[command(after_help = EXAMPLES)]
     Config(Settings),
+
+    /// Check a stopped store: journal, checkpoints, index, and that everything has what it needs.
+    ///
+    /// Nothing is changed. Findings go to standard output, progress to a terminal on standard error. The exit
+    /// code is 0 only when nothing is wrong.
+    #[command(after_help = STORE_EXAMPLES)]
+    Check {
+        #[command(flatten)]
+        settings: StoreSettings,
+
+        /// Read every byte of content and hold it against its digest
+        #[arg(long)]
+        deep: bool,
+
+        /// Print one JSON object: findings, notes (each with kind, where and what) and totals
+        #[arg(long)]
+        json: bool,
+    },
+
+    /// Make the index of a stopped store anew.
+    ///
+    /// It is made from journal and checkpoints, as after a crash. Where these are lost, or with
+    /// --from-content, every line of journal and checkpoints that can still be read is used, damaged and old
+    /// files included, and all content is read: manifests that nothing attributes to a repository are put,
+    /// untagged and with their blobs, into the repository `recovered`. Tags that no line names can't be
+    /// known.
+    #[command(after_help = STORE_EXAMPLES)]
+    Rebuild {
+        #[command(flatten)]
+        settings: StoreSettings,
+
+        /// Also use damaged and old files, and look through all content
+        #[arg(long)]
+        from_content: bool,
+    },
+}
+
+/// The settings of commands that look after a stopped store.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct StoreSettings {
+    /// The data directory [default: data]
+    ///
+    /// No pulk may be using it.
+    #[arg(long, value_name = "DIR", env = "PULK_DATA")]
+    data: Option<PathBuf>,
+
+    /// Read this configuration file; without one, none is read
+    #[arg(long, value_name = "FILE", env = "PULK_CONFIG")]
+    pub(in crate::cli) config: Option<PathBuf>,
+
+    /// Log this much: error, warn, info, debug, trace or off, also by module [default: info]
+    #[arg(long, value_name = "FILTER", env = "PULK_LOG", value_parser = values::log)]
+    log: Option<String>,
+}
+
+impl StoreSettings {
+    /// Returns what flags and environment say over the file.
+    pub(in crate::cli) fn overrides(&self) -> Overrides {
+        Overrides { data: self.data.clone(), log: self.log.clone(), ..Overrides::default() }
+    }
 }
 
 /// The settings that have a flag and an environment variable.

@@ -42,7 +42,8 @@ pub(super) fn take(disk: &dyn Disk) -> Result<Option<Clean>, DiskError> {
     Ok(read)
 }
 
-fn read(disk: &dyn Disk) -> Result<Option<Clean>, DiskError> {
+/// Reads the marker, and leaves it.
+pub(super) fn read(disk: &dyn Disk) -> Result<Option<Clean>, DiskError> {
     let file = match disk.open(Path::new(MARKER)) {
         Ok(file) => file,
         Err(error) if error.is_not_found() => return Ok(None),

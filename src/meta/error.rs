@@ -1,5 +1,6 @@
 //! What metadata can fail with.
 
+use crate::blobs::BlobError;
 use crate::disk::DiskError;
 use crate::meta::decide::Refusal;
 use crate::meta::index::IndexError;
@@ -33,6 +34,9 @@ pub enum OpenError {
     /// A disk operation failed.
     #[error(transparent)]
     Disk(#[from] DiskError),
+    /// Content could not be looked at or written anew.
+    #[error(transparent)]
+    Content(#[from] BlobError),
     /// The index could not be opened or filled.
     #[error(transparent)]
     Index(#[from] IndexError),
@@ -54,9 +58,15 @@ impl OpenError {
     /// Tells whether it is for want of space.
     pub(super) fn is_full(&self) -> bool {
         match self {
-            Self::Disk(error) => error.is_full(),
+            Self::Disk(error) | Self::Content(BlobError::Disk(error) | BlobError::Folder(error)) => {
+                error.is_full()
+            }
             Self::Index(error) => matches!(error, IndexError::NoSpace),
-            Self::RemoveIndex(_) | Self::Damaged(_) | Self::Thread(_) | Self::Poisoned(_) => false,
+            Self::Content(BlobError::Mismatch { .. } | BlobError::UploadDamaged { .. })
+            | Self::RemoveIndex(_)
+            | Self::Damaged(_)
+            | Self::Thread(_)
+            | Self::Poisoned(_) => false,
         }
     }
 }

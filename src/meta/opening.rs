@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::blobs::BlobStore;
 use crate::disk::Disk;
 use crate::meta::clean::Clean;
 use crate::meta::error::OpenError;
@@ -13,6 +14,7 @@ use crate::meta::map_index::MapIndex;
 use crate::meta::progress::RecoveryProgress;
 use crate::meta::recovery::{Recovered, Refilled, recover, refill, remove_unfinished, resume};
 use crate::meta::sled_index::SledIndex;
+use crate::meta::start::{Start, after_recovery};
 use crate::meta::totals::Totals;
 
 /// An index, and the journal that it agrees with.
@@ -23,6 +25,17 @@ pub(super) struct Opened {
     /// `None` when the disk has no space to begin one in.
     pub(super) journal: Option<Journal>,
     pub(super) totals: Totals,
+    pub(super) start: Start,
+}
+
+/// What a recovery goes by beside the journal.
+pub(super) struct Found<'a> {
+    /// All up to this transaction is known to have been acknowledged.
+    pub(super) durable: u64,
+    /// The content that metadata is made to agree with after damage.
+    pub(super) content: Option<&'a BlobStore>,
+    /// Tells how far it has come.
+    pub(super) progress: &'a RecoveryProgress,
 }
 
 /// Opens what there is. Without any space it can at least be read.
@@ -30,16 +43,15 @@ pub(super) fn open(
     disk: &dyn Disk,
     kind: &IndexKind,
     marker: Option<&Clean>,
-    progress: &RecoveryProgress,
+    found: &Found<'_>,
 ) -> Result<Opened, OpenError> {
     if let Some(opened) = left_clean(disk, kind, marker)? {
         return Ok(opened);
     }
-    let durable = marker.map_or(0, |marker| marker.seq);
-    match recovered(disk, kind, durable, progress) {
+    match recovered(disk, kind, found) {
         Err(error) if error.is_full() => {
             log::error!("{error}; until there is space, what is there can be read, and nothing be written");
-            readable(disk, durable, progress)
+            readable(disk, found)
         }
         done => done,
     }
@@ -69,23 +81,23 @@ fn left_clean(
         return Ok(None);
     }
     let (index, journal, totals) = (Arc::new(index), Some(journal), marker.totals);
-    Ok(Some(Opened { index, can_stay: true, journal, totals }))
+    // A rotation that failed may have left one, and another would fail for it.
+    remove_unfinished(disk)?;
+    Ok(Some(Opened { index, can_stay: true, journal, totals, start: Start::Clean }))
 }
 
 /// Makes the index anew, and a journal that can be appended to. An index that finds no space on the disk is
 /// kept in memory, so that the journal can have what space there is.
-pub(super) fn recovered(
-    disk: &dyn Disk,
-    kind: &IndexKind,
-    durable: u64,
-    progress: &RecoveryProgress,
-) -> Result<Opened, OpenError> {
+pub(super) fn recovered(disk: &dyn Disk, kind: &IndexKind, found: &Found<'_>) -> Result<Opened, OpenError> {
     let recovered_into = |index: Arc<dyn Index>, can_stay| {
-        let Recovered { journal, totals, damaged } = recover(disk, index.as_ref(), durable, progress)?;
+        let Found { durable, content, progress } = *found;
+        let recovered = recover(disk, index.as_ref(), durable, progress, content)?;
+        let Recovered { journal, totals, damaged } = recovered;
         if damaged {
             log::error!("something that had been acknowledged may be missing");
         }
-        Ok(Opened { index, can_stay, journal: Some(journal), totals })
+        let start = after_recovery(disk, damaged)?;
+        Ok(Opened { index, can_stay, journal: Some(journal), totals, start })
     };
     match kind.make(0).and_then(|index| recovered_into(index, true)) {
         Err(error) if error.is_full() => {
@@ -111,10 +123,11 @@ fn give_way(disk: &dyn Disk, kind: &IndexKind) -> Result<(), OpenError> {
 }
 
 /// Returns what can be read, with nothing written for it.
-fn readable(disk: &dyn Disk, durable: u64, progress: &RecoveryProgress) -> Result<Opened, OpenError> {
+fn readable(disk: &dyn Disk, found: &Found<'_>) -> Result<Opened, OpenError> {
     let index: Arc<dyn Index> = Arc::new(MapIndex::new());
-    let Refilled { totals, .. } = refill(disk, index.as_ref(), durable, progress)?;
-    Ok(Opened { index, can_stay: false, journal: None, totals })
+    let Refilled { totals, .. } = refill(disk, index.as_ref(), found.durable, found.progress)?;
+    // Nothing is known yet of what a recovery would find.
+    Ok(Opened { index, can_stay: false, journal: None, totals, start: Start::Salvaged })
 }
 
 /// Makes an index anew from the journal as it stands, up to transaction `head`. `failed` counts the indexes

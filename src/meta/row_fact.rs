@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 use crate::meta::fact::Fact;
 use crate::meta::index::IndexError;
 use crate::meta::tree::Tree;
+use crate::spec::{ContentDigest, RepoName, Tag};
 
 /// Returns the fact that makes a row, or `None` for rows that follow from others.
 pub(super) fn fact_of(tree: Tree, key: &[u8], value: &[u8]) -> Result<Option<Fact>, IndexError> {
@@ -30,6 +31,13 @@ pub(super) fn fact_of(tree: Tree, key: &[u8], value: &[u8]) -> Result<Option<Fac
         Tree::Blobs => Fact::Blob { digest: part().name()?, row: row(tree, value)? },
         Tree::Uploads => Fact::Upload { id: part().name()?, row: row(tree, value)? },
     }))
+}
+
+/// Returns what a row of `tagged` says: the repository, the manifest, and a tag that names it.
+pub(super) fn tagged_of(key: &[u8]) -> Result<(RepoName, ContentDigest, Tag), IndexError> {
+    let mut parts = key.split(|byte| *byte == 0);
+    let mut part = || Part { tree: Tree::Tagged, bytes: parts.next() };
+    Ok((part().name()?, part().name()?, part().name()?))
 }
 
 fn row<R: DeserializeOwned>(tree: Tree, value: &[u8]) -> Result<Option<R>, IndexError> {

@@ -5,19 +5,20 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use crate::blobs::BlobStore;
 use crate::disk::Disk;
-use crate::meta::checkpoint::CHECKPOINT_FOLDER;
 use crate::meta::checkpointer::{Checkpointer, Keep};
 use crate::meta::clean::{self, Clean};
 use crate::meta::command::Command;
 use crate::meta::error::{MetaError, OpenError};
 use crate::meta::index::{Index, IndexError};
 use crate::meta::index_kind::{INDEX_FOLDER, IndexKind};
-use crate::meta::journal::{JOURNAL_FOLDER, Journal};
+use crate::meta::journal::Journal;
 use crate::meta::live_index::LiveIndex;
 use crate::meta::opening::{self, Opened};
 use crate::meta::progress::RecoveryProgress;
 use crate::meta::recovery::sync_tree;
+use crate::meta::start::{Start, make_folders};
 use crate::meta::totals::Totals;
 use crate::meta::view::View;
 use crate::meta::waiting::Waiting;
@@ -42,6 +43,10 @@ pub struct MetaOptions {
     pub reserve_bytes: u64,
     /// Tells how far a recovery has come.
     pub progress: RecoveryProgress,
+    /// The content that metadata is made to agree with after damage.
+    pub content: Option<BlobStore>,
+    /// Whether the index is made anew even after a clean stop.
+    pub distrust_index: bool,
 }
 
 impl MetaOptions {
@@ -53,6 +58,8 @@ impl MetaOptions {
             history_max_bytes: HISTORY_MAX_BYTES,
             reserve_bytes: 0,
             progress: RecoveryProgress::default(),
+            content: None,
+            distrust_index: false,
         }
     }
 }
@@ -68,6 +75,7 @@ pub struct Meta {
     thread: Mutex<Option<JoinHandle<Option<Writer>>>>,
     checkpointer: Checkpointer,
     shared: Arc<Shared>,
+    start: Start,
 }
 
 impl std::fmt::Debug for Meta {
@@ -83,14 +91,22 @@ impl Meta {
     pub fn open(disk: Arc<dyn Disk>, options: MetaOptions) -> Result<Self, OpenError> {
         // First of all: whatever happens from here on, the next start is not after a clean stop of before.
         let marker = clean::take(disk.as_ref())?;
-        disk.create_folder(Path::new(JOURNAL_FOLDER))?;
-        disk.create_folder(Path::new(CHECKPOINT_FOLDER))?;
-        disk.sync_folder(Path::new(""))?;
+        make_folders(disk.as_ref())?;
 
-        let MetaOptions { index: kind, journal_min_bytes, history_max_bytes, reserve_bytes, progress } =
-            options;
-        let Opened { index, can_stay, journal, totals } =
-            opening::open(disk.as_ref(), &kind, marker.as_ref(), &progress)?;
+        let MetaOptions {
+            index: kind,
+            journal_min_bytes,
+            history_max_bytes,
+            reserve_bytes,
+            progress,
+            content,
+            distrust_index,
+        } = options;
+        let durable = marker.as_ref().map_or(0, |marker| marker.seq);
+        let trusted = marker.filter(|_| !distrust_index);
+        let found = opening::Found { durable, content: content.as_ref(), progress: &progress };
+        let Opened { index, can_stay, journal, totals, start } =
+            opening::open(disk.as_ref(), &kind, trusted.as_ref(), &found)?;
         let (sender, messages) = channel();
         let index = Arc::new(LiveIndex::new(index, can_stay, sender.clone()));
         let shared = Arc::new(Shared::new(totals, journal.is_none()));
@@ -108,7 +124,8 @@ impl Meta {
             disk: Arc::clone(&disk),
             index: Arc::clone(&index),
             kind: kind.clone(),
-            durable: marker.map_or(0, |marker| marker.seq),
+            durable,
+            content,
             shared: Arc::clone(&shared),
             progress: progress.clone(),
             rotation: Rotation { min_bytes: journal_min_bytes, not_before: 0, checkpoint_length, rotated },
@@ -118,7 +135,12 @@ impl Meta {
             .spawn(move || work.run(journal.map(|journal| (journal, totals)), &messages))
             .map_err(|error| OpenError::Thread(error.to_string()))?;
         let thread = Mutex::new(Some(thread));
-        Ok(Self { disk, index, kind, progress, writer: sender, thread, checkpointer, shared })
+        Ok(Self { disk, index, kind, progress, writer: sender, thread, checkpointer, shared, start })
+    }
+
+    /// Returns how this start found the metadata.
+    pub fn start(&self) -> Start {
+        self.start
     }
 
     /// Reads the index.
@@ -230,6 +252,7 @@ struct Work {
     index: Arc<LiveIndex>,
     kind: IndexKind,
     durable: u64,
+    content: Option<BlobStore>,
     shared: Arc<Shared>,
     progress: RecoveryProgress,
     rotation: Rotation,
@@ -238,7 +261,7 @@ struct Work {
 impl Work {
     /// Writes until it is told to stop; where there is no journal yet, it waits for the space for one first.
     fn run(self, opened: Option<(Journal, Totals)>, messages: &Receiver<Message>) -> Option<Writer> {
-        let Self { disk, index, kind, durable, shared, progress, rotation } = self;
+        let Self { disk, index, kind, durable, content, shared, progress, rotation } = self;
         let (journal, totals, first) = match opened {
             Some((journal, totals)) => (journal, totals, None),
             None => {
@@ -247,6 +270,7 @@ impl Work {
                     index: Arc::clone(&index),
                     kind: kind.clone(),
                     durable,
+                    content,
                     shared: Arc::clone(&shared),
                     progress: progress.clone(),
                 };

@@ -4,8 +4,10 @@ use std::ops::ControlFlow;
 
 use serde::de::DeserializeOwned;
 
+use crate::meta::fact::Fact;
 use crate::meta::index::{Index, IndexError};
 use crate::meta::row::{BlobRow, LinkRow, RepositoryRow, TagRow, UploadRow};
+use crate::meta::row_fact::fact_of;
 use crate::meta::tree::{Tree, key, last_part, prefix};
 use crate::meta::upload_id::UploadId;
 use crate::spec::{ContentDigest, Digest, ManifestSummary, RepoName, Tag};
@@ -59,6 +61,39 @@ impl<'a> View<'a> {
     /// Tells whether a repository has any manifest.
     pub fn has_manifests(&self, repo: &RepoName) -> Result<bool, IndexError> {
         self.any_but(Tree::Manifests, &[repo.as_str()], None)
+    }
+
+    /// Tells whether a repository has any manifest or blob.
+    pub fn has_anything(&self, repo: &RepoName) -> Result<bool, IndexError> {
+        let has = |tree| self.any_but(tree, &[repo.as_str()], None);
+        Ok(has(Tree::Manifests)? || has(Tree::Links)?)
+    }
+
+    /// Tells whether a manifest is listed as a referrer of a subject.
+    pub fn has_referrer(
+        &self,
+        repo: &RepoName,
+        subject: &Digest,
+        digest: &ContentDigest,
+    ) -> Result<bool, IndexError> {
+        let key = key(&[repo.as_str(), subject.as_str(), &digest.to_string()]);
+        Ok(self.index.get(Tree::Referrers, &key)?.is_some())
+    }
+
+    /// Visits what the rows of a tree say. There is nothing to visit where all follows from other trees.
+    pub fn each_fact(&self, tree: Tree, mut visit: impl FnMut(Fact)) -> Result<(), IndexError> {
+        let mut failed = None;
+        self.index.scan(tree, &[], None, &mut |key, value| match fact_of(tree, key, value) {
+            Ok(fact) => {
+                fact.into_iter().for_each(&mut visit);
+                ControlFlow::Continue(())
+            }
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        })?;
+        failed.map_or(Ok(()), Err)
     }
 
     /// Tells whether a repository would have anything left without this manifest or link.

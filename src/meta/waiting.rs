@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
+use crate::blobs::BlobStore;
 use crate::disk::{Disk, DiskError};
 use crate::meta::error::MetaError;
 use crate::meta::index_kind::IndexKind;
 use crate::meta::journal::{Journal, journal_path, list};
 use crate::meta::live_index::LiveIndex;
-use crate::meta::opening::{Opened, recovered};
+use crate::meta::opening::{Found, Opened, recovered};
 use crate::meta::progress::RecoveryProgress;
 use crate::meta::totals::Totals;
 use crate::meta::writer::{Message, Shared};
@@ -24,6 +25,8 @@ pub(super) struct Waiting {
     pub(super) kind: IndexKind,
     /// All up to this transaction is known to have been acknowledged.
     pub(super) durable: u64,
+    /// What metadata is made to agree with after damage.
+    pub(super) content: Option<BlobStore>,
     pub(super) shared: Arc<Shared>,
     pub(super) progress: RecoveryProgress,
 }
@@ -62,8 +65,9 @@ impl Waiting {
                 return None;
             }
         }
-        match recovered(self.disk.as_ref(), &self.kind, self.durable, &self.progress) {
-            Ok(Opened { index, can_stay, journal: Some(journal), totals }) => {
+        let found = Found { durable: self.durable, content: self.content.as_ref(), progress: &self.progress };
+        match recovered(self.disk.as_ref(), &self.kind, &found) {
+            Ok(Opened { index, can_stay, journal: Some(journal), totals, .. }) => {
                 self.index.replace(index, can_stay);
                 self.shared.set_without_journal(false);
                 log::info!("there is space again, and pushes are taken");

@@ -267,7 +267,8 @@ impl Writer {
     }
 }
 
-fn milliseconds_since_1970() -> u64 {
+/// Returns what the clock says.
+pub(super) fn milliseconds_since_1970() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,11 +1,14 @@
 //! `pulk.json`: what a data directory is, written once.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::blobs::{BlobStore, Occupant};
 use crate::disk::{Disk, DiskError};
+use crate::meta::format_on;
 use crate::registry::open::OpenError;
 
 /// The version of the data directory's layout that this pulk reads and writes.
@@ -13,6 +16,7 @@ pub(super) const FORMAT_VERSION: u32 = 1;
 
 const FORMAT_FILE: &str = "pulk.json";
 const UNFINISHED_FORMAT_FILE: &str = "pulk.json.new";
+const DAMAGED_FORMAT_FILE: &str = "pulk.json.damaged";
 const FORMAT_SIZE_MAX_BYTES: usize = 4096;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -29,31 +33,118 @@ struct Version {
     format: u32,
 }
 
-/// Checks that the data directory has a layout that this pulk knows, and changes nothing.
-pub(super) fn check(disk: &dyn Disk) -> Result<bool, OpenError> {
+/// What a data directory is found to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Layout {
+    /// One that this pulk knows.
+    Known,
+    /// Nothing yet.
+    New,
+    /// One that this pulk knows by its journal, though `pulk.json` is missing.
+    Unmarked,
+    /// One that this pulk knows by its journal, though `pulk.json` cannot be read, for this reason.
+    Unreadable(String),
+}
+
+/// Looks at what a data directory is, for one who can do without its metadata, and changes nothing.
+pub fn examine_content(disk: &Arc<dyn Disk>) -> Result<Layout, OpenError> {
+    match examine(disk) {
+        Err(OpenError::MetadataLost) => Ok(match said_version(disk.as_ref())? {
+            Some(Ok(_)) => Layout::Known,
+            Some(Err(why)) => Layout::Unreadable(why),
+            None => Layout::Unmarked,
+        }),
+        other => other,
+    }
+}
+
+/// Looks at what a data directory is, and changes nothing. Fails where it may not, or cannot, be gone on
+/// with.
+pub fn examine(disk: &Arc<dyn Disk>) -> Result<Layout, OpenError> {
+    let said = said_version(disk.as_ref())?;
+    let written = format_on(disk.as_ref())?;
+    let newest =
+        written.unwrap_or(0).max(said.as_ref().and_then(|said| said.as_ref().ok()).copied().unwrap_or(0));
+    if newest > FORMAT_VERSION {
+        return Err(OpenError::Newer { found: newest, known: FORMAT_VERSION });
+    }
+    match (said, written) {
+        (_, None) if has_content(disk)? => Err(OpenError::MetadataLost),
+        (Some(Ok(_)), _) => Ok(Layout::Known),
+        (None, None) => Ok(Layout::New),
+        (None, Some(_)) => Ok(Layout::Unmarked),
+        (Some(Err(why)), Some(_)) => Ok(Layout::Unreadable(why)),
+        // Nothing says that it is pulk's at all.
+        (Some(Err(why)), None) => Err(OpenError::Format(why)),
+    }
+}
+
+/// Makes `pulk.json` what it has to be.
+pub fn settle(disk: &dyn Disk, layout: &Layout) -> Result<(), OpenError> {
+    let (unfinished, finished) = (Path::new(UNFINISHED_FORMAT_FILE), Path::new(FORMAT_FILE));
+    if remove_if_there(disk, unfinished)? {
+        log::info!("removed {UNFINISHED_FORMAT_FILE}, which a crash left unfinished");
+    }
+    match layout {
+        Layout::Known => return Ok(()),
+        Layout::New => {}
+        Layout::Unmarked => {
+            log::warn!("{FORMAT_FILE} was missing; it is written anew, with a new instance id");
+        }
+        Layout::Unreadable(why) => {
+            log::warn!(
+                "{FORMAT_FILE} cannot be read ({why}); it is kept as {DAMAGED_FORMAT_FILE} and written anew, \
+                 with a new instance id"
+            );
+            disk.rename(finished, Path::new(DAMAGED_FORMAT_FILE))?;
+        }
+    }
+    write(disk)
+}
+
+/// Returns the version that `pulk.json` says, or why it cannot be read; `None` where there is no such file.
+fn said_version(disk: &dyn Disk) -> Result<Option<Result<u32, String>>, OpenError> {
     let file = match disk.open(Path::new(FORMAT_FILE)) {
         Ok(file) => file,
-        Err(error) if error.is_not_found() => return Ok(false),
+        Err(error) if error.is_not_found() => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     let mut bytes = vec![0; FORMAT_SIZE_MAX_BYTES];
     let length = file.read_at(&mut bytes, 0)?;
     bytes.truncate(length);
-    let version: Version =
-        serde_json::from_slice(&bytes).map_err(|error| OpenError::Format(error.to_string()))?;
-    if version.format > FORMAT_VERSION {
-        return Err(OpenError::Newer { found: version.format, known: FORMAT_VERSION });
-    }
-    Ok(true)
+    let version = serde_json::from_slice::<Version>(&bytes);
+    Ok(Some(version.map(|version| version.format).map_err(|error| error.to_string())))
 }
 
-/// Writes the file into a new data directory, durably.
-pub(super) fn write(disk: &dyn Disk) -> Result<(), OpenError> {
+/// Tells whether there is any content, whatever names it.
+fn has_content(disk: &Arc<dyn Disk>) -> Result<bool, OpenError> {
+    /// Ends the look at the first.
+    enum Look {
+        Found,
+        Failed(DiskError),
+    }
+    impl From<DiskError> for Look {
+        fn from(error: DiskError) -> Self {
+            Self::Failed(error)
+        }
+    }
+    let looked = BlobStore::as_it_is(Arc::clone(disk)).each_occupant(|occupant| match occupant {
+        Occupant::Content(..) => Err(Look::Found),
+        Occupant::Stranger(_) => Ok(()),
+    });
+    match looked {
+        Ok(()) => Ok(false),
+        Err(Look::Found) => Ok(true),
+        Err(Look::Failed(error)) => Err(error.into()),
+    }
+}
+
+/// Writes the file, durably.
+fn write(disk: &dyn Disk) -> Result<(), OpenError> {
     let format = Format { format: FORMAT_VERSION, instance: Uuid::new_v4() };
     let mut text = serde_json::to_string(&format).map_err(|error| OpenError::Format(error.to_string()))?;
     text.push('\n');
     let (unfinished, finished) = (Path::new(UNFINISHED_FORMAT_FILE), Path::new(FORMAT_FILE));
-    remove_if_there(disk, unfinished)?;
     let file = disk.create(unfinished)?;
     file.write_at(text.as_bytes(), 0)?;
     file.sync()?;
@@ -62,9 +153,10 @@ pub(super) fn write(disk: &dyn Disk) -> Result<(), OpenError> {
     Ok(())
 }
 
-fn remove_if_there(disk: &dyn Disk, path: &Path) -> Result<(), DiskError> {
+fn remove_if_there(disk: &dyn Disk, path: &Path) -> Result<bool, DiskError> {
     match disk.remove(path) {
-        Err(error) if !error.is_not_found() => Err(error),
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.is_not_found() => Ok(false),
+        Err(error) => Err(error),
     }
 }

@@ -4,6 +4,7 @@
 //! index don't, since they take about a microsecond.
 
 mod blobs;
+mod cleaning;
 #[cfg(test)]
 mod crash_tests;
 mod door;
@@ -39,6 +40,7 @@ use session::Sessions;
 
 pub use crate::meta::RecoveryProgress;
 pub use error::RegistryError;
+pub(crate) use format::{Layout, examine, examine_content, settle};
 pub use manifests::TAGS_PER_PUT_MAX;
 pub use open::OpenError;
 pub use options::{RegistryOptions, Storage};

@@ -10,6 +10,7 @@ use crate::disk::{
     DirectoryLock, Disk, DiskError, FreeSpace, LockError, MemoryDisk, MeteredDisk, RealDisk, same_filesystem,
 };
 use crate::meta::{Command, IndexError, IndexKind, Meta, MetaOptions, OpenError as MetaOpenError};
+use crate::registry::cleaning;
 use crate::registry::door::Door;
 use crate::registry::expiry;
 use crate::registry::format;
@@ -33,6 +34,12 @@ pub enum OpenError {
         /// The newest that this version knows.
         known: u32,
     },
+    /// There is no store, and this is not to make one.
+    #[error("there is no store in it: neither pulk.json nor a journal nor content")]
+    NoStore,
+    /// There is content, and nothing that says what it is.
+    #[error("journal and checkpoints are missing in the data directory, but there is content in it")]
+    MetadataLost,
     /// `pulk.json` is damaged.
     #[error("pulk.json in the data directory cannot be read: {0}")]
     Format(String),
@@ -73,9 +80,8 @@ impl Registry {
 
     /// Opens a registry on a disk.
     pub(super) fn open_on(options: RegistryOptions, opened: Opened) -> Result<Self, OpenError> {
-        if !format::check(opened.disk.as_ref())? {
-            format::write(opened.disk.as_ref())?;
-        }
+        let layout = format::examine(&opened.disk)?;
+        format::settle(opened.disk.as_ref(), &layout)?;
         let metered = MeteredDisk::new(opened.disk);
         let counters = metered.counters();
         let disk: Arc<dyn Disk> = Arc::new(metered);
@@ -89,9 +95,11 @@ impl Registry {
         let meta_options = MetaOptions {
             reserve_bytes: options.reserve_bytes,
             progress: options.progress.clone(),
+            content: Some(blobs.clone()),
             ..opened.meta
         };
         let meta = Meta::open(disk, meta_options)?;
+        cleaning::remove_unnamed(&meta, &blobs)?;
         let sessions = take_up_sessions(&meta, &blobs)?;
         let (alive, gone) = channel();
         let inner = Arc::new(Inner {
@@ -147,7 +155,9 @@ pub(super) struct Opened {
 }
 
 fn open_folder(folder: &Path) -> Result<Opened, OpenError> {
-    let disk = Arc::new(RealDisk::open_or_create(folder)?);
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::open_or_create(folder)?);
+    // Before the lock: what can't be gone on with stays as it is, byte for byte.
+    format::examine(&disk)?;
     let lock = DirectoryLock::take(folder)?;
     Ok(Opened { disk, lock: Some(lock), meta: MetaOptions::new(IndexKind::Sled(folder.to_owned())) })
 }

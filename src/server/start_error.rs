@@ -57,6 +57,13 @@ pub enum StartError {
         known: u32,
     },
 
+    /// There is content in the data directory, and nothing that says what it is.
+    #[error("{}: journal/ and checkpoint/ are missing or empty, but blobs/ has content", folder.display())]
+    MetadataLost {
+        /// The data directory.
+        folder: PathBuf,
+    },
+
     /// What lies in the data directory could not be opened.
     #[error("cannot open the data directory {}: {source}", folder.display())]
     Store {
@@ -73,18 +80,20 @@ pub enum StartError {
 
 impl StartError {
     /// Says of a failed opening what it means for the data directory.
-    pub(super) fn from_open(folder: &Path, error: OpenError) -> Self {
+    pub(crate) fn from_open(folder: &Path, error: OpenError) -> Self {
         let folder = folder.to_owned();
         match error {
             OpenError::Lock(LockError::Held { pid, .. }) => Self::DataInUse { folder, pid },
             OpenError::Newer { found, known } => Self::NewerFormat { folder, found, known },
+            OpenError::MetadataLost => Self::MetadataLost { folder },
             OpenError::Filesystems => Self::SplitFilesystems { folder },
             OpenError::Lock(LockError::Disk(source)) => Self::NotWritable { folder, source },
             OpenError::Disk(source) if cannot_be_written(source.kind()) => {
                 Self::NotWritable { folder, source }
             }
             OpenError::Thread(source) => Self::Thread(source),
-            source @ (OpenError::Format(_)
+            source @ (OpenError::NoStore
+            | OpenError::Format(_)
             | OpenError::Disk(_)
             | OpenError::Blobs(_)
             | OpenError::Meta(_)
@@ -111,6 +120,15 @@ impl StartError {
             Self::NewerFormat { .. } => {
                 "Run the newer pulk on it, or give this one its own with --data. Nothing was changed."
                     .to_owned()
+            }
+            Self::MetadataLost { folder } => format!(
+                "If they are somewhere else (a copy that is not complete, a mount that is missing), put them \
+                 back. If they are lost, `pulk rebuild --data {}` finds what the content itself can tell. \
+                 Nothing was changed.",
+                folder.display()
+            ),
+            Self::Store { source: OpenError::NoStore, .. } => {
+                "Name the data directory with --data, PULK_DATA or in the configuration file.".to_owned()
             }
             Self::Store { .. } => {
                 "Look at what the message names. Keep the directory as it is: the journal and the blobs in \

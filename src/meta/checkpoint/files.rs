@@ -41,22 +41,55 @@ fn path(begin: u64, ending: &str) -> PathBuf {
     Path::new(CHECKPOINT_FOLDER).join(format!("{begin:012}.{ending}"))
 }
 
-/// Lists the finished checkpoints, the newest first, and removes what was left unfinished.
-pub(in crate::meta) fn list(disk: &dyn Disk) -> Result<Vec<CheckpointFile>, DiskError> {
-    let mut found = Vec::new();
+/// The files of checkpoints.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(in crate::meta) struct CheckpointFiles {
+    /// The finished ones, the newest first.
+    pub(in crate::meta) finished: Vec<CheckpointFile>,
+    /// Those that a crash or an interruption left unfinished.
+    pub(in crate::meta) unfinished: Vec<PathBuf>,
+    /// Those that were set aside because they are damaged.
+    pub(in crate::meta) damaged: Vec<PathBuf>,
+}
+
+impl CheckpointFiles {
+    /// Returns the paths of all that are or were finished, each with the transaction that it comes before.
+    pub(in crate::meta) fn all(&self) -> Vec<(u64, PathBuf)> {
+        let begin = |path: &PathBuf| path.file_stem()?.to_str()?.parse().ok();
+        let finished = self.finished.iter().map(|file| (file.begin, file.path()));
+        let damaged = self.damaged.iter().filter_map(|path| Some((begin(path)?, path.clone())));
+        finished.chain(damaged).collect()
+    }
+}
+
+/// Looks for checkpoints and changes nothing.
+pub(in crate::meta) fn find(disk: &dyn Disk) -> Result<CheckpointFiles, DiskError> {
+    let mut files = CheckpointFiles::default();
     for entry in disk.list(Path::new(CHECKPOINT_FOLDER))? {
+        let path = Path::new(CHECKPOINT_FOLDER).join(&entry.name);
         match entry.name.split_once('.') {
             Some((begin, FINISHED)) => {
                 if let Ok(begin) = begin.parse() {
-                    found.push(CheckpointFile { begin, length: entry.length });
+                    files.finished.push(CheckpointFile { begin, length: entry.length });
                 }
             }
-            Some((_, UNFINISHED)) => disk.remove(&Path::new(CHECKPOINT_FOLDER).join(&entry.name))?,
+            Some((_, UNFINISHED)) => files.unfinished.push(path),
+            Some((_, DAMAGED)) => files.damaged.push(path),
             _ => {}
         }
     }
-    found.sort_unstable_by_key(|file| std::cmp::Reverse(file.begin));
-    Ok(found)
+    files.finished.sort_unstable_by_key(|file| std::cmp::Reverse(file.begin));
+    Ok(files)
+}
+
+/// Lists the finished checkpoints, the newest first, and removes what was left unfinished.
+pub(in crate::meta) fn list(disk: &dyn Disk) -> Result<Vec<CheckpointFile>, DiskError> {
+    let files = find(disk)?;
+    for path in &files.unfinished {
+        log::info!("removing {}, which was left unfinished", path.display());
+        disk.remove(path)?;
+    }
+    Ok(files.finished)
 }
 
 /// Removes all but the newest checkpoints. Should a crash bring one back, it is still intact.

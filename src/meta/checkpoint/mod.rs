@@ -16,9 +16,11 @@ use serde::{Deserialize, Serialize};
 use crate::meta::fact::Fact;
 use crate::meta::journal::Sum;
 
-pub(super) use files::{CHECKPOINT_FOLDER, CHECKPOINTS_KEPT, CheckpointFile, forget_older, list, set_aside};
-pub(super) use read::{load, verify};
-pub(super) use write::{WalkError, walk};
+pub(super) use files::{
+    CHECKPOINT_FOLDER, CHECKPOINTS_KEPT, CheckpointFile, find, forget_older, list, set_aside,
+};
+pub(super) use read::{each_line, load, verify};
+pub(super) use write::{Draft, WalkError, walk};
 
 /// The version of the checkpoints' format.
 const FORMAT: u32 = 1;

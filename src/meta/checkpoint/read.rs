@@ -3,7 +3,7 @@
 use crate::disk::DiskFile;
 use crate::meta::checkpoint::{FORMAT, Rows, Trailer};
 use crate::meta::error::OpenError;
-use crate::meta::fact::changes_of;
+use crate::meta::fact::{Fact, changes_of};
 use crate::meta::index::Index;
 use crate::meta::journal::{LineReader, RawLine, SumOfSums, check_sum, decode};
 use crate::meta::progress::RecoveryProgress;
@@ -23,6 +23,25 @@ pub(in crate::meta) fn verify(file: &dyn DiskFile) -> Result<Option<Trailer>, Op
     let trailer = last.filter(|line| line.ended).and_then(|line| decode::<Trailer>(&line.bytes).ok());
     let whole = |trailer: &Trailer| trailer.checkpoint == FORMAT && trailer.lines == sums.finish();
     Ok(trailer.map(|(trailer, _)| trailer).filter(whole))
+}
+
+/// Visits the rows of every line that verifies by itself, whatever became of the others, and returns how many
+/// lines do and how many don't.
+pub(in crate::meta) fn each_line(
+    file: &dyn DiskFile,
+    mut visit: impl FnMut(&[Fact]) -> Result<(), OpenError>,
+) -> Result<(u64, u64), OpenError> {
+    let mut lines = LineReader::new(file);
+    let (mut good, mut bad) = (0, 0);
+    while let Some(line) = lines.next()? {
+        if let Ok((rows, _)) = decode::<Rows>(&line.bytes) {
+            good += 1;
+            visit(&rows.facts)?;
+        } else if decode::<Trailer>(&line.bytes).is_err() {
+            bad += 1;
+        }
+    }
+    Ok((good, bad))
 }
 
 /// Fills an empty index with a checkpoint's rows.

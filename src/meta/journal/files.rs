@@ -38,6 +38,8 @@ pub(in crate::meta) struct Files {
     pub(in crate::meta) finished: Vec<u64>,
     /// Those that a crash left unfinished: nothing in them was ever acknowledged.
     pub(in crate::meta) unfinished: Vec<PathBuf>,
+    /// Those that were set aside because they are damaged.
+    pub(in crate::meta) damaged: Vec<u64>,
     /// The highest number in use, whatever for.
     pub(in crate::meta) highest: u64,
 }
@@ -53,10 +55,12 @@ pub(in crate::meta) fn list(disk: &dyn Disk) -> Result<Files, DiskError> {
         match ending {
             FINISHED => files.finished.push(number),
             UNFINISHED => files.unfinished.push(folder.join(&entry.name)),
+            DAMAGED => files.damaged.push(number),
             _ => {}
         }
     }
     files.finished.sort_unstable();
+    files.damaged.sort_unstable();
     Ok(files)
 }
 

@@ -6,6 +6,7 @@ use crate::meta::error::OpenError;
 use crate::meta::index::Index;
 use crate::meta::journal::{Header, Sum};
 use crate::meta::progress::RecoveryProgress;
+use crate::meta::recovery::segments::Segment;
 
 /// The state before the first transaction that is to be replayed.
 pub(super) struct Base {
@@ -22,25 +23,37 @@ pub(super) struct Base {
 
 /// Chooses the newest checkpoint that is as it was written. Damaged ones are set aside.
 pub(super) fn choose(disk: &dyn Disk) -> Result<Base, OpenError> {
-    let mut damaged = false;
-    let mut durable = 0;
-    for file in checkpoint::list(disk)? {
-        if let Some(trailer) = checkpoint::verify(disk.open(&file.path())?.as_ref())? {
-            let Trailer { begin, prev, end, .. } = trailer;
-            let durable = durable.max(end);
-            return Ok(Base { checkpoint: Some(file), begin, prev, durable, damaged });
-        }
-        let aside = checkpoint::set_aside(disk, &file)?;
+    let (base, damaged) = examine(disk, &checkpoint::list(disk)?)?;
+    for file in &damaged {
+        let aside = checkpoint::set_aside(disk, file)?;
         log::error!(
             "{} is damaged; it is kept as {}, and an older state is gone on from",
             file.path().display(),
             aside.display()
         );
-        // It was complete once, and so was the journal up to where it began.
-        durable = durable.max(file.begin - 1);
-        damaged = true;
     }
-    Ok(Base { checkpoint: None, begin: 1, prev: Sum::zero(), durable, damaged })
+    Ok(base)
+}
+
+/// Returns the newest checkpoint that is as it was written, and the newer ones that are not. Changes nothing.
+pub(super) fn examine(
+    disk: &dyn Disk,
+    newest_first: &[CheckpointFile],
+) -> Result<(Base, Vec<CheckpointFile>), OpenError> {
+    let mut damaged = Vec::new();
+    let mut durable = 0;
+    for file in newest_first {
+        if let Some(trailer) = checkpoint::verify(disk.open(&file.path())?.as_ref())? {
+            let Trailer { begin, prev, end, .. } = trailer;
+            let (checkpoint, durable) = (Some(*file), durable.max(end));
+            return Ok((Base { checkpoint, begin, prev, durable, damaged: !damaged.is_empty() }, damaged));
+        }
+        // It was complete once, and so was the journal up to where it began.
+        durable = durable.max(file.begin.saturating_sub(1));
+        damaged.push(*file);
+    }
+    let (begin, prev) = (1, Sum::zero());
+    Ok((Base { checkpoint: None, begin, prev, durable, damaged: !damaged.is_empty() }, damaged))
 }
 
 impl Base {
@@ -48,6 +61,16 @@ impl Base {
     pub(super) fn before(header: &Header) -> Self {
         let prev = header.prev.clone();
         Self { checkpoint: None, begin: header.first, prev, durable: header.durable, damaged: false }
+    }
+
+    /// Tells whether the journal that goes on from a checkpoint is gone; it was durable before the checkpoint
+    /// was.
+    pub(super) fn lacks_journal(&self, segments: &[Segment]) -> bool {
+        let lacks = self.checkpoint.is_some() && segments.is_empty();
+        if lacks {
+            log::error!("the journal behind {} is lost, and with it all that was done since", self.name());
+        }
+        lacks
     }
 
     /// Fills an empty index with it.

@@ -6,6 +6,7 @@
 //! durable before anything else is done.
 
 mod base;
+mod inspect;
 mod refill;
 mod replay;
 mod resume;
@@ -15,6 +16,7 @@ mod survey;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::blobs::BlobStore;
 use crate::disk::Disk;
 use crate::meta::error::OpenError;
 use crate::meta::index::Index;
@@ -26,6 +28,7 @@ use crate::meta::totals::Totals;
 use crate::meta::view::View;
 
 use base::Base;
+pub(super) use inspect::inspect;
 pub(super) use refill::{Refilled, refill};
 pub(super) use resume::resume;
 use segments::Segment;
@@ -42,12 +45,14 @@ pub(super) struct Recovered {
 }
 
 /// Rewrites the valid lines since the newest intact checkpoint into a new file, and fills `index`, which must
-/// be empty. All up to transaction `durable` is known to have been acknowledged.
+/// be empty. All up to transaction `durable` is known to have been acknowledged. After damage, what is left
+/// is made to agree with `content`.
 pub(super) fn recover(
     disk: &dyn Disk,
     index: &dyn Index,
     durable: u64,
     progress: &RecoveryProgress,
+    content: Option<&BlobStore>,
 ) -> Result<Recovered, OpenError> {
     let files = remove_unfinished(disk)?;
     let base = base::choose(disk)?;
@@ -56,16 +61,19 @@ pub(super) fn recover(
     let survey = survey::survey(disk, &segments, &base, durable, progress)?;
     survey.report();
 
+    let damaged = survey.damaged || base.damaged || base.lacks_journal(&segments);
     base.load(disk, index, progress)?;
-    let journal = replay::replay(disk, index, &segments, &survey, &base, files.highest + 1, progress)?;
+    let reconciled = content.filter(|_| damaged);
+    let end = (files.highest + 1, reconciled);
+    let journal = replay::replay(disk, index, &segments, &survey, &base, end, progress)?;
     retire(disk, &files, &segments, &survey, base.begin)?;
     progress.end();
     let replayed = journal.head() - (base.begin - 1);
-    // A new store has nothing to tell.
-    if journal.head() > 0 {
+    // A store that was not there before has nothing to tell of.
+    if replayed > 0 || base.begin > 1 {
         log::info!("made the index anew from {} and {replayed} transactions", base.name());
     }
-    Ok(Recovered { journal, totals: Totals::of(View::new(index))?, damaged: survey.damaged || base.damaged })
+    Ok(Recovered { journal, totals: Totals::of(View::new(index))?, damaged })
 }
 
 /// Lists the journal's files, without those that were never finished, which are removed.
@@ -129,7 +137,8 @@ fn retire_replaced(disk: &dyn Disk, number: u64, begin: u64) -> Result<(), OpenE
     Ok(())
 }
 
-fn is_damaged(disk: &dyn Disk, number: u64, header: Header) -> bool {
+/// Tells whether a journal file, taken alone, lacks anything that was durable.
+pub(super) fn is_damaged(disk: &dyn Disk, number: u64, header: Header) -> bool {
     let alone = Base::before(&header);
     let segment = Segment { number, header: Some(header), limit: u64::MAX };
     survey::survey(disk, &[segment], &alone, 0, &RecoveryProgress::default())

@@ -1,75 +1,133 @@
 //! Replaying the journal into an index and a new file.
 
+use crate::blobs::BlobStore;
 use crate::disk::Disk;
 use crate::meta::error::OpenError;
+use crate::meta::fact::{Fact, changes_of};
 use crate::meta::index::{Change, Index};
 use crate::meta::journal::{Journal, NewFile, RawLine, Record, Sum, encode};
 use crate::meta::progress::RecoveryProgress;
+use crate::meta::reconcile::{Reconciler, Sink};
 use crate::meta::recovery::base::Base;
 use crate::meta::recovery::segments::Segment;
 use crate::meta::recovery::survey::{Place, Survey, for_each_line};
+use crate::meta::writer::milliseconds_since_1970;
 
 /// How many changes go into the index at once.
 pub(super) const LOAD_CHANGES_MAX: usize = 10_000;
 
 /// Writes the valid lines to a new file, replays them into `index`, and returns the journal that goes on
-/// there.
+/// there. With `reconciled`, what is left is then made to agree with that content, in the same new file: a
+/// crash at any moment leaves either all of it or the damage as it was.
 pub(super) fn replay(
     disk: &dyn Disk,
     index: &dyn Index,
     segments: &[Segment],
     survey: &Survey,
     base: &Base,
-    number: u64,
+    (number, reconciled): (u64, Option<&BlobStore>),
     progress: &RecoveryProgress,
 ) -> Result<Journal, OpenError> {
     let durable = base.begin - 1 + survey.valid;
     let new = NewFile::create(disk, number, (base.begin - 1, base.prev.clone()), durable)?;
-    let mut replay = Replay { index, new, pending: Vec::new() };
+    let now = milliseconds_since_1970();
+    let mut replay = Replay { index, new, pending: Vec::new(), now };
+    for_each_valid(disk, segments, survey, base, progress, |line, record, sum| {
+        replay.line(&line, record, sum)
+    })?;
+    replay.load()?;
+    if let Some(blobs) = reconciled {
+        Reconciler::new(index, blobs, &mut replay, now).run()?;
+    }
+    replay.finish()
+}
+
+/// Fills an empty index with what a recovery would, and changes nothing on the disk.
+pub(super) fn rehearse(
+    disk: &dyn Disk,
+    index: &dyn Index,
+    segments: &[Segment],
+    survey: &Survey,
+    base: &Base,
+) -> Result<(), OpenError> {
+    let progress = RecoveryProgress::default();
+    base.load(disk, index, &progress)?;
+    for_each_valid(disk, segments, survey, base, &progress, |_, record, _| {
+        let mut changes = Vec::new();
+        for fact in &record.facts {
+            fact.changes(&mut changes).map_err(unreadable)?;
+        }
+        index.apply(record.seq, &changes)?;
+        Ok(())
+    })
+}
+
+fn for_each_valid(
+    disk: &dyn Disk,
+    segments: &[Segment],
+    survey: &Survey,
+    base: &Base,
+    progress: &RecoveryProgress,
+    mut visit: impl FnMut(RawLine, Record, Sum) -> Result<(), OpenError>,
+) -> Result<(), OpenError> {
     for segment in segments {
         for_each_line(disk, segment, base.begin, progress, |line, found| {
             let place = Place { file: segment.number, line: line.number };
             match found {
-                Some((record, sum)) if survey.cut().is_none_or(|cut| place < cut) => {
-                    replay.take(&line, record, sum)
-                }
+                Some((record, sum)) if survey.cut().is_none_or(|cut| place < cut) => visit(line, record, sum),
                 _ => Ok(()),
             }
         })?;
     }
-    replay.finish()
+    Ok(())
 }
 
 struct Replay<'a> {
     index: &'a dyn Index,
     new: NewFile<'a>,
     pending: Vec<Change>,
+    now: u64,
 }
 
 impl Replay<'_> {
-    fn take(&mut self, line: &RawLine, record: Record, sum: Sum) -> Result<(), OpenError> {
+    fn line(&mut self, line: &RawLine, record: Record, sum: Sum) -> Result<(), OpenError> {
         for fact in &record.facts {
             fact.changes(&mut self.pending).map_err(unreadable)?;
         }
         if self.pending.len() >= LOAD_CHANGES_MAX {
-            self.index.load(&std::mem::take(&mut self.pending))?;
+            self.load()?;
         }
         let (before, prev) = self.new.head();
         if record.seq == before + 1 && record.prev == prev {
             return Ok(self.new.push(&line.bytes, record.seq, sum)?);
         }
         // Lines are missing before this one: it gets a place in the new chain.
-        let moved = Record { seq: before + 1, prev, durable: before, ..record };
-        let (bytes, sum) = encode(&moved).map_err(unreadable)?;
-        Ok(self.new.push(bytes.strip_suffix(b"\n").unwrap_or(&bytes), moved.seq, sum)?)
+        self.push(&Record { seq: before + 1, prev, durable: before, ..record })
     }
 
-    fn finish(self) -> Result<Journal, OpenError> {
-        self.index.load(&self.pending)?;
+    fn push(&mut self, record: &Record) -> Result<(), OpenError> {
+        let (bytes, sum) = encode(record).map_err(unreadable)?;
+        Ok(self.new.push(bytes.strip_suffix(b"\n").unwrap_or(&bytes), record.seq, sum)?)
+    }
+
+    fn load(&mut self) -> Result<(), OpenError> {
+        Ok(self.index.load(&std::mem::take(&mut self.pending))?)
+    }
+
+    fn finish(mut self) -> Result<Journal, OpenError> {
+        self.load()?;
         let journal = self.new.publish()?;
         let nothing: &[Change] = &[];
         self.index.apply(journal.head(), nothing)?;
         Ok(journal)
+    }
+}
+
+impl Sink for Replay<'_> {
+    fn take(&mut self, facts: Vec<Fact>) -> Result<(), OpenError> {
+        self.index.load(&changes_of(&facts).map_err(unreadable)?)?;
+        let (before, prev) = self.new.head();
+        self.push(&Record { seq: before + 1, prev, durable: before, at: self.now, facts })
     }
 }
 

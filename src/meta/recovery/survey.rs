@@ -42,6 +42,11 @@ impl Survey {
         if self.damaged { None } else { self.first_bad }
     }
 
+    /// Returns the lines that cannot be read, or the first of them.
+    pub(super) fn bad_lines(&self) -> &[Place] {
+        &self.bad_lines
+    }
+
     pub(super) fn report(&self) {
         match self.first_bad {
             Some(place) if !self.damaged => log::info!(

@@ -11,6 +11,7 @@ mod group_commit;
 mod history;
 mod index;
 mod live;
+mod reconcile;
 mod recovery;
 
 use std::path::Path;

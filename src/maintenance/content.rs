@@ -1,0 +1,93 @@
+//! The files of content: all of them, whatever names them.
+
+use std::collections::{BTreeMap, HashSet};
+
+use crate::blobs::{BlobStore, Found, Occupant};
+use crate::maintenance::finding::{CheckReport, Kind};
+use crate::maintenance::progress::Progress;
+use crate::meta::{Fact, Tree, View};
+use crate::registry::OpenError;
+use crate::spec::ContentDigest;
+
+/// The files of content with their lengths in bytes.
+pub(super) struct Content {
+    lengths: BTreeMap<ContentDigest, u64>,
+}
+
+impl Content {
+    /// Lists all files.
+    pub(super) fn list(
+        blobs: &BlobStore,
+        progress: &mut dyn Progress,
+        report: &mut CheckReport,
+    ) -> Result<Self, OpenError> {
+        let mut lengths = BTreeMap::new();
+        blobs.each_occupant(|occupant| {
+            match occupant {
+                Occupant::Content(digest, length) => {
+                    lengths.insert(digest, length);
+                    report.totals.content_bytes += length;
+                }
+                Occupant::Stranger(path) => report.note(Kind::Leftover, path, "is nothing of pulk's"),
+            }
+            progress.at("listing content", lengths.len() as u64, 0);
+            Ok::<_, OpenError>(())
+        })?;
+        report.totals.content = lengths.len() as u64;
+        Ok(Self { lengths })
+    }
+
+    /// Returns the length in bytes of a file of content.
+    pub(super) fn length(&self, digest: &ContentDigest) -> Option<u64> {
+        self.lengths.get(digest).copied()
+    }
+
+    /// Says how much content no repository has.
+    pub(super) fn check_unlinked(&self, view: View<'_>, report: &mut CheckReport) -> Result<(), OpenError> {
+        let mut linked = HashSet::new();
+        for tree in [Tree::Links, Tree::Manifests] {
+            view.each_fact(tree, |fact| {
+                if let Fact::Link { digest, .. } | Fact::Manifest { digest, .. } = fact {
+                    linked.insert(digest);
+                }
+            })?;
+        }
+        let unlinked = self.lengths.iter().filter(|(digest, _)| !linked.contains(digest));
+        let (files, bytes) = unlinked.fold((0_u64, 0_u64), |sum, (_, length)| (sum.0 + 1, sum.1 + length));
+        if files > 0 {
+            let what = format!("has {files} files, {bytes} bytes, that no repository has");
+            report.note(Kind::Unlinked, "blobs", what);
+        }
+        Ok(())
+    }
+
+    /// Reads every byte and holds it against its name.
+    pub(super) fn check_bytes(
+        &self,
+        blobs: &BlobStore,
+        progress: &mut dyn Progress,
+        report: &mut CheckReport,
+    ) -> Result<(), OpenError> {
+        let total = report.totals.content_bytes;
+        let mut done = 0;
+        for digest in self.lengths.keys() {
+            let found = blobs.verify(digest, &mut |read| {
+                done += read;
+                progress.at("hashing content, bytes", done, total);
+            })?;
+            if found == Found::Damaged {
+                // A manifest's bytes are looked at in any case.
+                let place = digest.to_string();
+                if !report
+                    .findings
+                    .iter()
+                    .any(|known| known.kind == Kind::ContentDigest && known.place == place)
+                {
+                    report.find(Kind::ContentDigest, place, "has bytes that are not what its name says");
+                }
+            }
+        }
+        report.totals.hashed_bytes = done;
+        Ok(())
+    }
+}

@@ -1,0 +1,142 @@
+//! What a check finds.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::meta::{Fault, FaultKind};
+
+/// What something that was found is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A line or a file of the journal.
+    Journal,
+    /// A checkpoint.
+    Checkpoint,
+    /// The index.
+    Index,
+    /// Content that is missing.
+    ContentMissing,
+    /// Content that is longer or shorter than it was.
+    ContentLength,
+    /// Content whose bytes are not what its name says.
+    ContentDigest,
+    /// A link or a manifest whose content is not known.
+    ContentUnknown,
+    /// A manifest that references something its repository does not have.
+    Reference,
+    /// A manifest that cannot be read as one.
+    Manifest,
+    /// A tag that names no manifest.
+    Tag,
+    /// A referrer that is no manifest, or a manifest that should be a referrer.
+    Referrer,
+    /// A repository that has nothing, or is not known though it has something.
+    Repository,
+    /// An upload whose file is missing or too short.
+    Upload,
+    /// A file that serves no purpose.
+    Leftover,
+    /// An index that lists a manifest which is not there.
+    SparseIndex,
+    /// Content that no repository has.
+    Unlinked,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Journal => "journal",
+            Self::Checkpoint => "checkpoint",
+            Self::Index => "index",
+            Self::ContentMissing => "content-missing",
+            Self::ContentLength => "content-length",
+            Self::ContentDigest => "content-digest",
+            Self::ContentUnknown => "content-unknown",
+            Self::Reference => "reference",
+            Self::Manifest => "manifest",
+            Self::Tag => "tag",
+            Self::Referrer => "referrer",
+            Self::Repository => "repository",
+            Self::Upload => "upload",
+            Self::Leftover => "leftover",
+            Self::SparseIndex => "sparse-index",
+            Self::Unlinked => "unlinked",
+        })
+    }
+}
+
+/// Something that was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What it is about.
+    pub kind: Kind,
+    /// Where it is.
+    #[serde(rename = "where")]
+    pub place: String,
+    /// What it is, in a few words that follow the place.
+    pub what: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {} {}", self.kind, self.place, self.what)
+    }
+}
+
+impl From<Fault> for Finding {
+    fn from(Fault { kind, place, what }: Fault) -> Self {
+        let kind = match kind {
+            FaultKind::Journal => Kind::Journal,
+            FaultKind::Checkpoint => Kind::Checkpoint,
+            FaultKind::Index => Kind::Index,
+            FaultKind::Leftover => Kind::Leftover,
+        };
+        Self { kind, place, what }
+    }
+}
+
+/// How much was looked at.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
+pub struct CheckTotals {
+    /// Transactions.
+    pub transactions: u64,
+    /// Repositories.
+    pub repositories: u64,
+    /// Manifests, counted in each repository that has them.
+    pub manifests: u64,
+    /// Tags.
+    pub tags: u64,
+    /// Blobs' links to repositories.
+    pub links: u64,
+    /// Unfinished uploads.
+    pub uploads: u64,
+    /// Files of content.
+    pub content: u64,
+    /// Their bytes.
+    pub content_bytes: u64,
+    /// Bytes that were read and hashed.
+    pub hashed_bytes: u64,
+}
+
+/// What a check found.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
+pub struct CheckReport {
+    /// What is wrong. A store without any is sound.
+    pub findings: Vec<Finding>,
+    /// What is worth knowing, and not wrong.
+    pub notes: Vec<Finding>,
+    /// How much was looked at.
+    pub totals: CheckTotals,
+}
+
+impl CheckReport {
+    pub(super) fn find(&mut self, kind: Kind, place: impl fmt::Display, what: impl Into<String>) {
+        self.findings.push(Finding { kind, place: place.to_string(), what: what.into() });
+    }
+
+    pub(super) fn note(&mut self, kind: Kind, place: impl fmt::Display, what: impl Into<String>) {
+        self.notes.push(Finding { kind, place: place.to_string(), what: what.into() });
+    }
+}

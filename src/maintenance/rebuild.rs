@@ -1,0 +1,99 @@
+//! Making the index, and where that is lost the metadata, anew.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::blobs::BlobStore;
+use crate::disk::{DirectoryLock, Disk, RealDisk};
+use crate::maintenance::progress::Progress;
+use crate::meta::{
+    IndexKind, Inspection, Meta, MetaOptions, OpenError as MetaOpenError, Salvage, Start, Tree,
+    rebuild_from_content, rebuild_from_index,
+};
+use crate::registry::{Layout, OpenError, examine, examine_content, settle};
+use crate::spec::RepoName;
+
+/// The repository for manifests of which nothing says where they belong.
+pub const RECOVERED_REPOSITORY: &str = "recovered";
+
+/// What a rebuild ended in.
+#[derive(Debug)]
+pub struct Rebuilt {
+    /// What was found in the content, where that was looked through.
+    pub salvage: Option<Salvage>,
+    /// Whether the index of a clean stop stood in for a damaged journal or checkpoint.
+    pub from_index: bool,
+    /// How the metadata was found otherwise.
+    pub start: Start,
+    /// How many repositories there are.
+    pub repositories: u64,
+    /// How many manifests.
+    pub manifests: u64,
+    /// How many tags.
+    pub tags: u64,
+    /// How many links of blobs to repositories.
+    pub links: u64,
+}
+
+/// Makes the index in a data directory anew, from journal and checkpoint, or where these are lost or
+/// `from_content` asks for it, from every line that is left and the content itself. Fails where a server uses
+/// the directory.
+pub fn rebuild(folder: &Path, from_content: bool, progress: &mut dyn Progress) -> Result<Rebuilt, OpenError> {
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(folder)?);
+    let layout = examine_content(&disk)?;
+    if layout == Layout::New {
+        return Err(OpenError::NoStore);
+    }
+    let _lock = DirectoryLock::take(folder)?;
+    let from_content = match examine(&disk) {
+        Err(OpenError::MetadataLost) => true,
+        Err(error) => return Err(error),
+        Ok(_) => from_content,
+    };
+    settle(disk.as_ref(), &layout)?;
+    let blobs = BlobStore::open(Arc::clone(&disk))?;
+    let salvage = match from_content {
+        true => Some(salvage(disk.as_ref(), folder, &blobs, progress)?),
+        false => None,
+    };
+    let damaged = !from_content && !Inspection::of(&disk)?.faults.is_empty();
+    let from_index = damaged && rebuild_from_index(disk.as_ref(), folder)?;
+    progress.at("making the index", 0, 0);
+    let mut options = MetaOptions::new(IndexKind::Sled(folder.to_owned()));
+    options.content = Some(blobs);
+    options.distrust_index = true;
+    let meta = Meta::open(disk, options)?;
+    let count = |tree| {
+        let mut count = 0;
+        meta.view().each_fact(tree, |_| count += 1)?;
+        Ok::<_, OpenError>(count)
+    };
+    let rebuilt = Rebuilt {
+        salvage,
+        from_index,
+        start: meta.start(),
+        repositories: count(Tree::Repositories)?,
+        manifests: count(Tree::Manifests)?,
+        tags: count(Tree::Tags)?,
+        links: count(Tree::Links)?,
+    };
+    meta.close()?;
+    Ok(rebuilt)
+}
+
+fn salvage(
+    disk: &dyn Disk,
+    folder: &Path,
+    blobs: &BlobStore,
+    progress: &mut dyn Progress,
+) -> Result<Salvage, OpenError> {
+    let repo: RepoName = RECOVERED_REPOSITORY
+        .parse()
+        .map_err(|_| MetaOpenError::Damaged("the name of the repository for what is found".to_owned()))?;
+    let mut done = 0;
+    let mut read = |bytes| {
+        done += bytes;
+        progress.at("reading content, bytes", done, 0);
+    };
+    Ok(rebuild_from_content(disk, folder, blobs, &repo, &mut read)?)
+}

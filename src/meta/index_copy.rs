@@ -1,0 +1,54 @@
+//! A copy of the index that may be opened, since opening it writes to it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::meta::index_kind::INDEX_FOLDER;
+use crate::meta::upload_id::UploadId;
+
+/// A copy among the system's temporary files, gone when this is dropped.
+#[derive(Debug)]
+pub(super) struct IndexCopy {
+    folder: PathBuf,
+}
+
+impl IndexCopy {
+    /// Copies the index of the data directory `root`.
+    pub(super) fn of(root: &Path) -> io::Result<Self> {
+        let folder = std::env::temp_dir().join(format!("pulk-index-{}", UploadId::random()));
+        let copy = Self { folder };
+        copy_folder(&root.join(INDEX_FOLDER), &copy.folder)?;
+        Ok(copy)
+    }
+
+    /// Returns where it is.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+impl Drop for IndexCopy {
+    fn drop(&mut self) {
+        match fs::remove_dir_all(&self.folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                log::warn!("cannot remove {}: {error}", self.folder.display());
+            }
+            _ => {}
+        }
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}

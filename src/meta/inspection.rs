@@ -1,0 +1,186 @@
+//! What can be said of the metadata on a disk without changing anything there.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::disk::Disk;
+use crate::meta::error::OpenError;
+use crate::meta::index::{Index, IndexError};
+use crate::meta::index_copy::IndexCopy;
+use crate::meta::map_index::MapIndex;
+use crate::meta::recovery;
+use crate::meta::sled_index::SledIndex;
+use crate::meta::tree::Tree;
+use crate::meta::view::View;
+
+/// How many rows of the index that differ are named one by one.
+const ROWS_NAMED_MAX: u64 = 20;
+
+/// What something that is wrong is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultKind {
+    /// The journal.
+    Journal,
+    /// A checkpoint.
+    Checkpoint,
+    /// The index.
+    Index,
+    /// A file that serves no purpose any more.
+    Leftover,
+}
+
+/// Something that is wrong, or just worth knowing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// What it is about.
+    pub kind: FaultKind,
+    /// Where it is.
+    pub place: String,
+    /// What it is.
+    pub what: String,
+}
+
+/// The metadata on a disk, as the next start would see it.
+#[derive(Debug)]
+pub struct Inspection {
+    pub(super) index: MapIndex,
+    /// Whether the last stop was a clean one, so that the index on the disk counts.
+    pub clean: bool,
+    /// How many transactions there are.
+    pub transactions: u64,
+    /// What is wrong.
+    pub faults: Vec<Fault>,
+    /// What is worth knowing.
+    pub notes: Vec<Fault>,
+}
+
+impl Inspection {
+    /// Looks at the metadata on a disk.
+    pub fn of(disk: &Arc<dyn Disk>) -> Result<Self, OpenError> {
+        let mut found = Self {
+            index: MapIndex::new(),
+            clean: false,
+            transactions: 0,
+            faults: Vec::new(),
+            notes: Vec::new(),
+        };
+        recovery::inspect(disk.as_ref(), &mut found)?;
+        Ok(found)
+    }
+
+    /// Reads what journal and checkpoints add up to.
+    pub fn view(&self) -> View<'_> {
+        View::new(&self.index)
+    }
+
+    pub(super) fn fault(&mut self, kind: FaultKind, place: impl Place, what: impl Into<String>) {
+        self.faults.push(Fault { kind, place: place.text(), what: what.into() });
+    }
+
+    pub(super) fn note(&mut self, kind: FaultKind, place: impl Place, what: impl Into<String>) {
+        self.notes.push(Fault { kind, place: place.text(), what: what.into() });
+    }
+
+    /// Holds the index in the data directory `root` against what journal and checkpoints add up to.
+    ///
+    /// sled writes when it opens a database, so a copy is opened, among the system's temporary files.
+    pub fn compare_index(&mut self, root: &Path) -> Result<(), OpenError> {
+        if !self.clean {
+            let what = "does not count, since the last stop was not clean; the next start makes it anew";
+            self.note(FaultKind::Index, "index", what);
+            return Ok(());
+        }
+        let copied = IndexCopy::of(root);
+        let opened = copied
+            .as_ref()
+            .map_err(ToString::to_string)
+            .and_then(|copy| SledIndex::open(copy.folder()).map_err(|error| error.to_string()));
+        match opened {
+            Ok(index) => self.compare(&index)?,
+            Err(error) => self.fault(FaultKind::Index, "index", format!("cannot be opened: {error}")),
+        }
+        Ok(())
+    }
+
+    fn compare(&mut self, other: &dyn Index) -> Result<(), IndexError> {
+        let applied = other.applied()?;
+        if applied != self.transactions {
+            let what = format!("is at transaction {applied}, the journal at {}", self.transactions);
+            self.fault(FaultKind::Index, "index", what);
+        }
+        for tree in Tree::ALL {
+            let mut wrong = Wrong::default();
+            self.index.scan(tree, &[], None, &mut |key, value| match other.get(tree, key) {
+                Ok(found) if found.as_deref() == Some(value) => ControlFlow::Continue(()),
+                Ok(Some(_)) => wrong.row(key, "differs from the journal"),
+                Ok(None) => wrong.row(key, "is missing, though the journal has it"),
+                Err(error) => wrong.failed(error),
+            })?;
+            other.scan(tree, &[], None, &mut |key, _| match self.index.get(tree, key) {
+                Ok(Some(_)) => ControlFlow::Continue(()),
+                Ok(None) => wrong.row(key, "is there, though the journal does not have it"),
+                Err(error) => wrong.failed(error),
+            })?;
+            self.report(tree, wrong)?;
+        }
+        Ok(())
+    }
+
+    fn report(&mut self, tree: Tree, wrong: Wrong) -> Result<(), IndexError> {
+        for (row, what) in wrong.named {
+            self.fault(FaultKind::Index, format!("index, {}: {row}", tree.name()).as_str(), what);
+        }
+        if let Some(more) = wrong.count.checked_sub(ROWS_NAMED_MAX).filter(|more| *more > 0) {
+            let what = format!("{more} more rows are not what the journal says");
+            self.fault(FaultKind::Index, format!("index, {}", tree.name()).as_str(), what);
+        }
+        wrong.failed.map_or(Ok(()), Err)
+    }
+}
+
+/// The rows of a tree that are not what they should be.
+#[derive(Default)]
+struct Wrong {
+    count: u64,
+    named: Vec<(String, &'static str)>,
+    failed: Option<IndexError>,
+}
+
+impl Wrong {
+    fn row(&mut self, key: &[u8], what: &'static str) -> ControlFlow<()> {
+        self.count += 1;
+        if self.count <= ROWS_NAMED_MAX {
+            self.named.push((String::from_utf8_lossy(key).replace('\0', " "), what));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn failed(&mut self, error: IndexError) -> ControlFlow<()> {
+        self.failed = Some(error);
+        ControlFlow::Break(())
+    }
+}
+
+/// What names a place.
+pub(super) trait Place {
+    fn text(self) -> String;
+}
+
+impl Place for &str {
+    fn text(self) -> String {
+        self.to_owned()
+    }
+}
+
+impl Place for String {
+    fn text(self) -> String {
+        self
+    }
+}
+
+impl Place for &std::path::PathBuf {
+    fn text(self) -> String {
+        self.display().to_string()
+    }
+}

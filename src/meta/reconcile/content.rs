@@ -1,0 +1,68 @@
+//! Content: which of it may be named.
+
+use crate::blobs::{BlobStore, Found};
+use crate::meta::error::OpenError;
+use crate::meta::fact::Fact;
+use crate::meta::reconcile::{Action, Reconciler};
+use crate::meta::row::BlobRow;
+use crate::meta::tree::Tree;
+use crate::meta::upload_id::UploadId;
+use crate::spec::{ContentDigest, MANIFEST_SIZE_MAX_BYTES};
+
+/// The largest content that is read as a manifest: as much as the limit on them can be configured to.
+const MANIFEST_READ_MAX_BYTES: u64 = 16 * MANIFEST_SIZE_MAX_BYTES;
+
+impl Reconciler<'_> {
+    /// Drops the rows of content that is not there, or not as long as it was.
+    pub(super) fn check_content(&mut self) -> Result<(), OpenError> {
+        self.each_row(Tree::Blobs, |this, fact| {
+            let Fact::Blob { digest, row: Some(row) } = fact else { return Ok(()) };
+            let why = match this.blobs.length(&digest) {
+                Ok(Some(length)) if length == row.size => return Ok(()),
+                Ok(Some(length)) => format!("its file has {length} bytes instead of {}", row.size),
+                Ok(None) => "its file is missing".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            this.report.note(Action::DropContent, &format_args!("{digest}: {why}"));
+            this.take(Fact::Blob { digest, row: None })
+        })
+    }
+
+    /// Returns the length in bytes of content that may be named. What no row names is adopted first.
+    pub(super) fn usable(&mut self, digest: &ContentDigest) -> Result<Option<u64>, OpenError> {
+        if let Some(row) = self.view().blob(digest)? {
+            return Ok(Some(row.size));
+        }
+        if self.refused.contains(digest) {
+            return Ok(None);
+        }
+        match self.blobs.adopt(&UploadId::random().to_string(), *digest)? {
+            Found::Intact(blob) => {
+                let size = blob.size();
+                self.report.note(Action::AdoptContent, &format_args!("{digest}, {size} bytes"));
+                self.take(Fact::Blob { digest: *digest, row: Some(BlobRow { size }) })?;
+                Ok(Some(size))
+            }
+            Found::Damaged => {
+                self.refused.insert(*digest);
+                Ok(None)
+            }
+            Found::Missing => Ok(None),
+        }
+    }
+
+    /// Returns the bytes of content that may be named and may be a manifest, verified.
+    pub(super) fn usable_bytes(&mut self, digest: &ContentDigest) -> Result<Option<Vec<u8>>, OpenError> {
+        match self.usable(digest)? {
+            Some(size) if size <= MANIFEST_READ_MAX_BYTES => Ok(verified_bytes(self.blobs, digest)),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// Returns the bytes of small content if they are what their digest says.
+pub(super) fn verified_bytes(blobs: &BlobStore, digest: &ContentDigest) -> Option<Vec<u8>> {
+    // Bytes that the medium cannot give any more are as good as others.
+    let bytes = blobs.read_whole(digest).ok()??;
+    (ContentDigest::of(digest.algorithm(), &bytes) == *digest).then_some(bytes)
+}

@@ -1,0 +1,220 @@
+//! Manifests: what survives of them restores what they reference.
+
+use std::collections::HashSet;
+
+use crate::blobs::Occupant;
+use crate::meta::error::OpenError;
+use crate::meta::fact::Fact;
+use crate::meta::reconcile::content::verified_bytes;
+use crate::meta::reconcile::{Action, Reconciler, Unattributed};
+use crate::meta::row::LinkRow;
+use crate::meta::tree::Tree;
+use crate::spec::{
+    ContentDigest, Descriptor, Digest, MANIFEST_SIZE_MAX_BYTES, Manifest, ManifestKind, ManifestSummary,
+    MediaType, RepoName,
+};
+
+/// A manifest that is to be restored: its digest, and what it is where that is known.
+type Wanted = (ContentDigest, Option<MediaType>);
+
+impl Reconciler<'_> {
+    /// Drops manifests without content, and restores what the others reference.
+    pub(super) fn check_manifests(&mut self) -> Result<(), OpenError> {
+        self.each_row(Tree::Manifests, |this, fact| {
+            let Fact::Manifest { repo, digest, row: Some(row) } = fact else { return Ok(()) };
+            let Some(bytes) = this.usable_bytes(&digest)? else {
+                let what = format_args!("{repo}@{digest}: its content is missing or damaged");
+                this.report.note(Action::DropManifest, &what);
+                return this.take(Fact::Manifest { repo, digest, row: None });
+            };
+            this.ensure_repository(&repo)?;
+            this.ensure_referrer(&repo, digest, &row)?;
+            match Manifest::parse(&bytes, Some(&row.media_type)) {
+                Ok(manifest) => this.ensure_references(&repo, &manifest),
+                // It was taken as it is, so it is served as it is.
+                Err(_) => Ok(()),
+            }
+        })
+    }
+
+    /// Restores what a manifest references, and what the manifests among that do.
+    fn ensure_references(&mut self, repo: &RepoName, manifest: &Manifest) -> Result<(), OpenError> {
+        let mut wanted = self.ensure_direct_references(repo, manifest)?;
+        // INVARIANT: each manifest is restored at most once, so this ends, and no depth of indexes fills the
+        // stack.
+        while let Some((digest, media_type)) = wanted.pop() {
+            if self.view().manifest(repo, &digest)?.is_some() || self.view().link(repo, &digest)?.is_some() {
+                continue;
+            }
+            match self.usable_manifest(&digest, media_type.as_ref())? {
+                Some(child) => {
+                    self.restore_manifest(repo, digest, &child)?;
+                    wanted.extend(self.ensure_direct_references(repo, &child)?);
+                }
+                // What an index lists need not be a manifest, nor be there.
+                None => self.ensure_link(repo, &digest).map(drop)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Restores links to a manifest's blobs, and returns its children.
+    fn ensure_direct_references(
+        &mut self,
+        repo: &RepoName,
+        manifest: &Manifest,
+    ) -> Result<Vec<Wanted>, OpenError> {
+        for blob in manifest.blobs() {
+            let known = match blob.digest.content() {
+                Some(digest) => self.ensure_link(repo, &digest)?,
+                None => false,
+            };
+            if !known {
+                self.report.note(Action::MissReference, &format_args!("{} in {repo}", blob.digest));
+            }
+        }
+        let wanted = |child: &Descriptor| Some((child.digest.content()?, child.media_type.parse().ok()));
+        Ok(manifest.children().filter_map(wanted).collect())
+    }
+
+    /// Returns whether the repository has the blob, restored if need be.
+    fn ensure_link(&mut self, repo: &RepoName, digest: &ContentDigest) -> Result<bool, OpenError> {
+        let Some(size) = self.usable(digest)? else { return Ok(false) };
+        if self.view().link(repo, digest)?.is_none() {
+            self.ensure_repository(repo)?;
+            self.report.note(Action::RestoreLink, &format_args!("{digest} in {repo}"));
+            let row = Some(LinkRow { size });
+            self.take(Fact::Link { repo: repo.clone(), digest: *digest, row })?;
+        }
+        Ok(true)
+    }
+
+    pub(super) fn ensure_referrer(
+        &mut self,
+        repo: &RepoName,
+        digest: ContentDigest,
+        row: &ManifestSummary,
+    ) -> Result<(), OpenError> {
+        let Some(subject) = &row.subject else { return Ok(()) };
+        if self.view().has_referrer(repo, subject, &digest)? {
+            return Ok(());
+        }
+        self.report.note(Action::RestoreReferrer, &format_args!("{digest} of {subject} in {repo}"));
+        let (repo, subject): (RepoName, Digest) = (repo.clone(), subject.clone());
+        self.take(Fact::Referrer { repo, subject, digest, present: true })
+    }
+
+    /// Returns a manifest of which the content can be used.
+    fn usable_manifest(
+        &mut self,
+        digest: &ContentDigest,
+        media_type: Option<&MediaType>,
+    ) -> Result<Option<Manifest>, OpenError> {
+        let Some(bytes) = self.usable_bytes(digest)? else { return Ok(None) };
+        // A layer's media type makes any JSON object a manifest of a type that nobody knows.
+        let known = media_type.filter(|said| said.kind() != ManifestKind::Other);
+        let parsed = known.and_then(|media_type| Manifest::parse(&bytes, Some(media_type)).ok());
+        Ok(parsed.or_else(|| Manifest::recognise(&bytes)))
+    }
+
+    /// Restores what a tag names, if it is there.
+    pub(super) fn restore_tagged(
+        &mut self,
+        repo: &RepoName,
+        digest: ContentDigest,
+    ) -> Result<bool, OpenError> {
+        let Some(manifest) = self.usable_manifest(&digest, None)? else { return Ok(false) };
+        self.restore_manifest(repo, digest, &manifest)?;
+        self.ensure_references(repo, &manifest)?;
+        Ok(true)
+    }
+
+    fn restore_manifest(
+        &mut self,
+        repo: &RepoName,
+        digest: ContentDigest,
+        manifest: &Manifest,
+    ) -> Result<(), OpenError> {
+        self.ensure_repository(repo)?;
+        self.report.note(Action::RestoreManifest, &format_args!("{repo}@{digest}"));
+        let row = manifest.summary();
+        self.take(Fact::Manifest { repo: repo.clone(), digest, row: Some(row.clone()) })?;
+        self.ensure_referrer(repo, digest, &row)
+    }
+
+    /// Looks through all content for manifests that no repository has.
+    pub(super) fn collect(
+        &mut self,
+        repo: &RepoName,
+        seen: &HashSet<ContentDigest>,
+        damaged: &HashSet<ContentDigest>,
+    ) -> Result<Unattributed, OpenError> {
+        let mut found = Unattributed::default();
+        let named = self.named()?;
+        let mut lost = Vec::new();
+        let mut loose = Vec::new();
+        self.blobs.each_occupant(|occupant| {
+            let Occupant::Content(digest, length) = occupant else { return Ok::<_, OpenError>(()) };
+            if named.contains(&digest) {
+                return Ok(());
+            }
+            loose.push((digest, length));
+            if length > MANIFEST_SIZE_MAX_BYTES || damaged.contains(&digest) {
+                return Ok(());
+            }
+            match verified_bytes(self.blobs, &digest).as_deref().map(Manifest::recognise) {
+                Some(Some(_)) if seen.contains(&digest) => found.deleted += 1,
+                Some(Some(manifest)) => lost.push((digest, manifest)),
+                Some(None) => {}
+                None => found.damaged += 1,
+            }
+            Ok(())
+        })?;
+        for (digest, manifest) in lost {
+            if self.view().manifest(repo, &digest)?.is_some() {
+                // As another one's child.
+                found.manifests += 1;
+            } else if !self.is_complete(&manifest)? || self.usable(&digest)?.is_none() {
+                found.incomplete += 1;
+                log::warn!("{digest} looks like a manifest, but something that it needs is missing");
+            } else {
+                self.restore_manifest(repo, digest, &manifest)?;
+                self.ensure_references(repo, &manifest)?;
+                found.manifests += 1;
+            }
+        }
+        let named = self.named()?;
+        for (_, length) in loose.iter().filter(|(digest, _)| !named.contains(digest)) {
+            found.loose.0 += 1;
+            found.loose.1 += length;
+        }
+        Ok(found)
+    }
+
+    /// Tells whether all blobs that a manifest needs are there and intact.
+    fn is_complete(&mut self, manifest: &Manifest) -> Result<bool, OpenError> {
+        for blob in manifest.blobs() {
+            let usable = match blob.digest.content() {
+                Some(digest) => self.usable(&digest)?.is_some(),
+                None => false,
+            };
+            if !usable {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Returns all content that some repository has, as a blob or a manifest.
+    fn named(&self) -> Result<HashSet<ContentDigest>, OpenError> {
+        let mut named = HashSet::new();
+        for tree in [Tree::Manifests, Tree::Links] {
+            self.view().each_fact(tree, |fact| {
+                if let Fact::Manifest { digest, .. } | Fact::Link { digest, .. } = fact {
+                    named.insert(digest);
+                }
+            })?;
+        }
+        Ok(named)
+    }
+}

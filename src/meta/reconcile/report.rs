@@ -1,0 +1,99 @@
+//! What reconciling did, in log lines.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// How many actions of a kind are named one by one.
+const NAMED_MAX: u64 = 20;
+
+/// What can be done to make metadata and content agree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Action {
+    /// Content was written anew, so that it can be named again.
+    AdoptContent,
+    /// What was known of content was dropped, since its file is missing or damaged.
+    DropContent,
+    /// A blob's link to a repository was dropped.
+    DropLink,
+    /// A blob's link to a repository was restored.
+    RestoreLink,
+    /// A manifest was dropped.
+    DropManifest,
+    /// A manifest was restored.
+    RestoreManifest,
+    /// A tag was dropped.
+    DropTag,
+    /// What the index knew of a manifest's tags was corrected.
+    CorrectTag,
+    /// A referrer was dropped.
+    DropReferrer,
+    /// A referrer was restored.
+    RestoreReferrer,
+    /// A repository that has nothing was dropped.
+    DropRepository,
+    /// A repository was restored.
+    RestoreRepository,
+    /// A manifest stays although something that it references is lost.
+    MissReference,
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::AdoptContent => "content written anew",
+            Self::DropContent => "content dropped",
+            Self::DropLink => "link dropped",
+            Self::RestoreLink => "link restored",
+            Self::DropManifest => "manifest dropped",
+            Self::RestoreManifest => "manifest restored",
+            Self::DropTag => "tag dropped",
+            Self::CorrectTag => "tag corrected",
+            Self::DropReferrer => "referrer dropped",
+            Self::RestoreReferrer => "referrer restored",
+            Self::DropRepository => "repository dropped",
+            Self::RestoreRepository => "repository restored",
+            Self::MissReference => "reference to lost content",
+        })
+    }
+}
+
+/// Counts what was done, and logs the first of each kind.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Report {
+    counts: BTreeMap<Action, u64>,
+}
+
+impl Report {
+    /// Notes an action; `what` says on what, and why.
+    pub(super) fn note(&mut self, action: Action, what: &fmt::Arguments<'_>) {
+        let count = self.counts.entry(action).or_default();
+        *count += 1;
+        if *count <= NAMED_MAX {
+            log::warn!("reconciling: {action}: {what}");
+        }
+    }
+
+    /// Logs how many more of each kind there were than were named.
+    pub(super) fn finish(&self) {
+        for (action, count) in &self.counts {
+            if let Some(more) = count.checked_sub(NAMED_MAX).filter(|more| *more > 0) {
+                log::warn!("reconciling: {action}: {more} more");
+            }
+        }
+        if self.counts.is_empty() {
+            log::info!("reconciling: what is left of the metadata agrees with the content");
+        }
+    }
+
+    /// Adds what another one did.
+    pub(in crate::meta) fn add(&mut self, other: &Self) {
+        for (action, count) in &other.counts {
+            *self.counts.entry(*action).or_default() += count;
+        }
+    }
+
+    /// Returns everything that was done, with how often.
+    pub fn counts(&self) -> impl Iterator<Item = (Action, u64)> {
+        self.counts.iter().map(|(action, count)| (*action, *count))
+    }
+}

@@ -1,0 +1,121 @@
+//! Tags, referrers, links and repositories: held against the manifests and the content.
+
+use std::ops::ControlFlow;
+
+use crate::meta::error::OpenError;
+use crate::meta::fact::Fact;
+use crate::meta::index::IndexError;
+use crate::meta::reconcile::{Action, Reconciler};
+use crate::meta::row_fact::{fact_of, tagged_of};
+use crate::meta::tree::Tree;
+
+/// How many rows are read at once.
+const STEP_ROWS_MAX: usize = 256;
+
+type Row = (Vec<u8>, Vec<u8>);
+
+impl Reconciler<'_> {
+    /// Drops tags that name nothing, unless what they name is there.
+    pub(super) fn check_tags(&mut self) -> Result<(), OpenError> {
+        self.each_row(Tree::Tags, |this, fact| {
+            let Fact::Tag { repo, tag, row: Some(row), .. } = fact else { return Ok(()) };
+            let named = row.digest;
+            if this.view().manifest(&repo, &named)?.is_some() || this.restore_tagged(&repo, named)? {
+                return Ok(());
+            }
+            let what = format_args!("{repo}:{tag}: there is no manifest {named} any more");
+            this.report.note(Action::DropTag, &what);
+            this.take(Fact::Tag { repo, tag, row: None, was: Some(named) })
+        })
+    }
+
+    /// Corrects what is known of manifests' tags from the other side.
+    pub(super) fn check_tagged(&mut self) -> Result<(), OpenError> {
+        self.each_step(Tree::Tagged, |this, (key, _)| {
+            let (repo, digest, tag) = tagged_of(&key)?;
+            let row = this.view().tag(&repo, &tag)?;
+            if row.as_ref().is_some_and(|row| row.digest == digest) {
+                return Ok(());
+            }
+            let what = format_args!("{repo}:{tag} does not name {digest} any more");
+            this.report.note(Action::CorrectTag, &what);
+            this.take(Fact::Tag { repo, tag, row, was: Some(digest) })
+        })
+    }
+
+    /// Drops referrers that are no manifests with that subject.
+    pub(super) fn check_referrers(&mut self) -> Result<(), OpenError> {
+        self.each_row(Tree::Referrers, |this, fact| {
+            let Fact::Referrer { repo, subject, digest, .. } = fact else { return Ok(()) };
+            let row = this.view().manifest(&repo, &digest)?;
+            if row.is_some_and(|row| row.subject.as_ref() == Some(&subject)) {
+                return Ok(());
+            }
+            let what = format_args!("{digest} of {subject} in {repo}");
+            this.report.note(Action::DropReferrer, &what);
+            this.take(Fact::Referrer { repo, subject, digest, present: false })
+        })
+    }
+
+    /// Drops links without content.
+    pub(super) fn check_links(&mut self) -> Result<(), OpenError> {
+        self.each_row(Tree::Links, |this, fact| {
+            let Fact::Link { repo, digest, row: Some(row) } = fact else { return Ok(()) };
+            if this.usable(&digest)? == Some(row.size) {
+                return this.ensure_repository(&repo);
+            }
+            let what = format_args!("{digest} in {repo}: its content is missing or damaged");
+            this.report.note(Action::DropLink, &what);
+            this.take(Fact::Link { repo, digest, row: None })
+        })
+    }
+
+    /// Drops repositories that have nothing.
+    pub(super) fn check_repositories(&mut self) -> Result<(), OpenError> {
+        self.each_row(Tree::Repositories, |this, fact| {
+            let Fact::Repository { repo, row: Some(_) } = fact else { return Ok(()) };
+            if this.view().has_anything(&repo)? {
+                return Ok(());
+            }
+            this.report.note(Action::DropRepository, &format_args!("{repo}"));
+            this.take(Fact::Repository { repo, row: None })
+        })
+    }
+
+    /// Calls `check` with the fact of each row of a tree, which may change the index meanwhile.
+    pub(super) fn each_row(
+        &mut self,
+        tree: Tree,
+        mut check: impl FnMut(&mut Self, Fact) -> Result<(), OpenError>,
+    ) -> Result<(), OpenError> {
+        self.each_step(tree, |this, (key, value)| match fact_of(tree, &key, &value)? {
+            Some(fact) => check(this, fact),
+            None => Ok(()),
+        })
+    }
+
+    fn each_step(
+        &mut self,
+        tree: Tree,
+        mut check: impl FnMut(&mut Self, Row) -> Result<(), OpenError>,
+    ) -> Result<(), OpenError> {
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let rows = self.step(tree, after.as_deref())?;
+            let Some((last, _)) = rows.last() else { return Ok(()) };
+            after = Some(last.clone());
+            for row in rows {
+                check(self, row)?;
+            }
+        }
+    }
+
+    fn step(&self, tree: Tree, after: Option<&[u8]>) -> Result<Vec<Row>, IndexError> {
+        let mut rows = Vec::new();
+        self.index.scan(tree, &[], after, &mut |key, value| {
+            rows.push((key.to_vec(), value.to_vec()));
+            if rows.len() < STEP_ROWS_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        Ok(rows)
+    }
+}

@@ -1,0 +1,118 @@
+//! A look at what a recovery would find, which changes nothing.
+
+use crate::disk::Disk;
+use crate::meta::checkpoint::{self, CheckpointFile};
+use crate::meta::clean;
+use crate::meta::error::OpenError;
+use crate::meta::inspection::{FaultKind, Inspection};
+use crate::meta::journal::{self, Files, damaged_path, header_of, journal_path};
+use crate::meta::progress::RecoveryProgress;
+use crate::meta::recovery::base::{self, Base};
+use crate::meta::recovery::segments::{self, Segment};
+use crate::meta::recovery::survey::{self, Survey};
+use crate::meta::recovery::{is_damaged, replay};
+use crate::meta::start::if_there;
+
+/// Follows the journal and looks at the checkpoints, and fills the inspection's index as a recovery would.
+pub(in crate::meta) fn inspect(disk: &dyn Disk, found: &mut Inspection) -> Result<(), OpenError> {
+    let files = if_there(journal::list(disk))?.unwrap_or_default();
+    let checkpoints = if_there(checkpoint::find(disk))?.unwrap_or_default();
+    for path in files.unfinished.iter().chain(&checkpoints.unfinished) {
+        found.note(FaultKind::Leftover, path, "was left unfinished; it goes at the next start");
+    }
+    let set_aside = files.damaged.iter().map(|number| damaged_path(*number));
+    for path in set_aside.chain(checkpoints.damaged.iter().cloned()) {
+        found.note(FaultKind::Leftover, &path, "is damaged and was set aside by an earlier recovery");
+    }
+    let (base, damaged) = base::examine(disk, &checkpoints.finished)?;
+    check_checkpoints(disk, &checkpoints.finished, &base, &damaged, found)?;
+
+    let segments = segments::since(disk, &files, &base)?;
+    let marker = clean::read(disk)?;
+    let durable = marker.as_ref().map_or(0, |marker| marker.seq);
+    let survey = survey::survey(disk, &segments, &base, durable, &RecoveryProgress::default())?;
+    check_survey(&survey, found);
+    if base.lacks_journal(&segments) {
+        found.fault(
+            FaultKind::Journal,
+            "journal",
+            format!("nothing is left of what came after {}", base.name()),
+        );
+    }
+    check_history(disk, &files, &segments, found)?;
+    replay::rehearse(disk, &found.index, &segments, &survey, &base)?;
+
+    found.transactions = base.begin - 1 + survey.valid;
+    let sound = survey.first_bad.is_none() && !survey.damaged;
+    found.clean = sound && marker.is_some_and(|marker| marker.seq == found.transactions);
+    Ok(())
+}
+
+fn check_checkpoints(
+    disk: &dyn Disk,
+    newest_first: &[CheckpointFile],
+    base: &Base,
+    damaged: &[CheckpointFile],
+    found: &mut Inspection,
+) -> Result<(), OpenError> {
+    for file in newest_first {
+        let bad = if damaged.contains(file) {
+            true
+        } else {
+            // The one that is gone on from was just verified.
+            file.begin != base.begin && checkpoint::verify(disk.open(&file.path())?.as_ref())?.is_none()
+        };
+        if bad {
+            found.fault(FaultKind::Checkpoint, &file.path(), "is damaged: it is not what was written");
+        }
+    }
+    Ok(())
+}
+
+fn check_survey(survey: &Survey, found: &mut Inspection) {
+    let Some(place) = survey.first_bad else {
+        if survey.damaged {
+            found.fault(FaultKind::Journal, "journal", "its end, which was durable, is missing");
+        }
+        return;
+    };
+    let line = |place: &survey::Place| format!("{} line {}", journal_path(place.file).display(), place.line);
+    if !survey.damaged {
+        let what =
+            "and what follows was cut off by a crash before it was acknowledged; it goes at the next start";
+        return found.note(FaultKind::Journal, line(&place), what);
+    }
+    for bad in survey.bad_lines() {
+        found.fault(FaultKind::Journal, line(bad), "cannot be read: it is not what was written");
+    }
+    if survey.bad_lines().first() != Some(&place) {
+        found.fault(
+            FaultKind::Journal,
+            line(&place),
+            "does not follow the line before it: lines are missing",
+        );
+    }
+}
+
+/// Files that no recovery needs any more are history, and as good as the others.
+fn check_history(
+    disk: &dyn Disk,
+    files: &Files,
+    segments: &[Segment],
+    found: &mut Inspection,
+) -> Result<(), OpenError> {
+    for number in &files.finished {
+        if segments.iter().any(|segment| segment.number == *number && segment.header.is_some()) {
+            continue;
+        }
+        let path = journal_path(*number);
+        match header_of(disk, *number)? {
+            None => found.fault(FaultKind::Journal, &path, "has a header that cannot be read"),
+            Some(header) if is_damaged(disk, *number, header.clone()) => {
+                found.fault(FaultKind::Journal, &path, "is damaged, in a part that is history");
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}

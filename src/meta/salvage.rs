@@ -1,0 +1,266 @@
+//! Making metadata anew from whatever is left of it, and from the content itself.
+//!
+//! Every line of every journal file and checkpoint that verifies by itself counts, also of those that were
+//! set aside as damaged, in the order in which they were written. What they add up to is held against the
+//! content, all of which is read; then what no line names is looked through for manifests. The outcome is
+//! written as a checkpoint, and counts from the moment that it has its name.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use crate::blobs::{BlobStore, Found};
+use crate::disk::Disk;
+use crate::meta::checkpoint::{self, WalkError};
+use crate::meta::clean;
+use crate::meta::error::OpenError;
+use crate::meta::fact::{Fact, changes_of};
+use crate::meta::index::Index;
+use crate::meta::index_copy::IndexCopy;
+use crate::meta::journal::{
+    self, Header, LineReader, NewFile, Record, Sum, damaged_path, decode, header_of, journal_path,
+};
+use crate::meta::map_index::MapIndex;
+use crate::meta::reconcile::{Reconciler, Report, Sink, Unattributed};
+use crate::meta::recovery::is_damaged;
+use crate::meta::row_fact::fact_of;
+use crate::meta::sled_index::SledIndex;
+use crate::meta::start::make_folders;
+use crate::meta::tree::Tree;
+use crate::meta::view::View;
+use crate::meta::writer::milliseconds_since_1970;
+use crate::spec::{ContentDigest, RepoName};
+
+/// What was found and done.
+#[derive(Debug, Default)]
+pub struct Salvage {
+    /// How many lines of the journal and of checkpoints could be read.
+    pub lines: u64,
+    /// How many could not.
+    pub bad_lines: u64,
+    /// Whether there was nothing but the index of a clean stop to go by.
+    pub from_index: bool,
+    /// Content whose bytes are not what its name says.
+    pub damaged: u64,
+    /// What was made to agree.
+    pub report: Report,
+    /// What no line named.
+    pub unattributed: Unattributed,
+}
+
+/// Makes the metadata on a disk anew; the index is not touched. What cannot be attributed goes into `repo`.
+/// `root` is the data directory, and `read` is told how many bytes of content were read each time.
+pub fn rebuild_from_content(
+    disk: &dyn Disk,
+    root: &Path,
+    blobs: &BlobStore,
+    repo: &RepoName,
+    read: &mut dyn FnMut(u64),
+) -> Result<Salvage, OpenError> {
+    make_folders(disk)?;
+    let mut lines = Lines::default();
+    lines.gather(disk)?;
+    let marker = clean::take(disk)?;
+    let mut salvage = Salvage { lines: lines.good, bad_lines: lines.bad, ..Salvage::default() };
+    if let Some(marker) = marker {
+        if lines.good == 0 {
+            salvage.from_index = lines.take_index(root, marker.seq)?;
+        }
+        lines.highest = lines.highest.max(marker.seq);
+    }
+    let Lines { index, seen, highest, .. } = lines;
+    let damaged = forget_damaged(&index, blobs, read)?;
+    let now = milliseconds_since_1970();
+    salvage.report = Reconciler::new(&index, blobs, &mut Loading(&index), now).run()?;
+    let (report, unattributed) =
+        Reconciler::new(&index, blobs, &mut Loading(&index), now).collect_lost(repo, &seen, &damaged)?;
+    salvage.report.add(&report);
+    salvage.damaged = damaged.len() as u64;
+    salvage.unattributed = unattributed;
+    publish(disk, &index, highest + 1)?;
+    Ok(salvage)
+}
+
+/// Makes the journal anew from the index of a clean stop, which the next start would trust as well, where the
+/// journal or the checkpoints are damaged. Returns whether there is such an index.
+pub fn rebuild_from_index(disk: &dyn Disk, root: &Path) -> Result<bool, OpenError> {
+    let Some(marker) = clean::read(disk)? else { return Ok(false) };
+    let mut lines = Lines::default();
+    if !lines.take_index(root, marker.seq)? {
+        return Ok(false);
+    }
+    // The state gets a number that no line has, whatever the damaged ones say.
+    let mut known = Lines::default();
+    known.gather(disk)?;
+    clean::take(disk)?;
+    publish(disk, &lines.index, known.highest.max(marker.seq) + 1)?;
+    Ok(true)
+}
+
+/// What the lines that can be read add up to.
+#[derive(Default)]
+struct Lines {
+    index: MapIndex,
+    /// Every manifest that any line speaks of.
+    seen: HashSet<ContentDigest>,
+    /// The highest number of a transaction that is known of.
+    highest: u64,
+    good: u64,
+    bad: u64,
+}
+
+impl Lines {
+    fn gather(&mut self, disk: &dyn Disk) -> Result<(), OpenError> {
+        let files = journal::list(disk)?;
+        let mut journals: Vec<(u64, PathBuf)> =
+            files.finished.iter().map(|number| (*number, journal_path(*number))).collect();
+        journals.extend(files.damaged.iter().map(|number| (*number, damaged_path(*number))));
+        journals.sort_unstable();
+        let mut checkpoints = checkpoint::find(disk)?.all();
+        checkpoints.sort_unstable();
+        let mut checkpoints = checkpoints.into_iter().peekable();
+        for (_, path) in journals {
+            let file = disk.open(&path)?;
+            let header = LineReader::new(file.as_ref()).next()?;
+            let first =
+                header.and_then(|line| decode::<Header>(&line.bytes).ok()).map(|(header, _)| header.first);
+            // A checkpoint is the state before the file that it was taken for.
+            while let Some((_, path)) = checkpoints.next_if(|(begin, _)| Some(*begin) <= first) {
+                self.checkpoint(disk, &path)?;
+            }
+            self.journal(disk, &path)?;
+        }
+        for (_, path) in checkpoints {
+            self.checkpoint(disk, &path)?;
+        }
+        Ok(())
+    }
+
+    fn journal(&mut self, disk: &dyn Disk, path: &Path) -> Result<(), OpenError> {
+        let file = disk.open(path)?;
+        let mut lines = LineReader::new(file.as_ref());
+        while let Some(line) = lines.next()? {
+            if let Ok((record, _)) = decode::<Record>(&line.bytes) {
+                self.good += 1;
+                self.highest = self.highest.max(record.seq);
+                self.facts(&record.facts)?;
+            } else if let Ok((header, _)) = decode::<Header>(&line.bytes) {
+                self.highest = self.highest.max(header.first.saturating_sub(1));
+            } else {
+                self.bad += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn checkpoint(&mut self, disk: &dyn Disk, path: &Path) -> Result<(), OpenError> {
+        let file = disk.open(path)?;
+        if let Some(trailer) = checkpoint::verify(file.as_ref())? {
+            self.highest = self.highest.max(trailer.end).max(trailer.begin.saturating_sub(1));
+            // It is whole: what it does not have was not there any more.
+            self.index = MapIndex::new();
+        }
+        let (good, bad) = checkpoint::each_line(file.as_ref(), |facts| self.facts(facts))?;
+        (self.good, self.bad) = (self.good + good, self.bad + bad);
+        Ok(())
+    }
+
+    fn facts(&mut self, facts: &[Fact]) -> Result<(), OpenError> {
+        for fact in facts {
+            if let Fact::Manifest { digest, .. } = fact {
+                self.seen.insert(*digest);
+            }
+        }
+        Loading(&self.index).load(facts)
+    }
+
+    /// Takes the index of a clean stop where there is nothing else. Returns whether it could be used.
+    fn take_index(&mut self, root: &Path, seq: u64) -> Result<bool, OpenError> {
+        let Ok(copy) = IndexCopy::of(root) else { return Ok(false) };
+        let Ok(index) = SledIndex::open(copy.folder()) else { return Ok(false) };
+        if index.applied()? != seq {
+            return Ok(false);
+        }
+        for tree in Tree::ALL {
+            let mut facts = Vec::new();
+            index.scan(tree, &[], None, &mut |key, value| {
+                facts.extend(fact_of(tree, key, value).ok().flatten());
+                std::ops::ControlFlow::Continue(())
+            })?;
+            self.facts(&facts)?;
+        }
+        index.close()?;
+        Ok(true)
+    }
+}
+
+/// Drops the rows of content that is not what its name says, after reading all of it.
+fn forget_damaged(
+    index: &MapIndex,
+    blobs: &BlobStore,
+    read: &mut dyn FnMut(u64),
+) -> Result<HashSet<ContentDigest>, OpenError> {
+    let mut named = Vec::new();
+    View::new(index).blobs(|digest, _| named.push(digest))?;
+    let mut damaged = HashSet::new();
+    for digest in named {
+        if blobs.verify(&digest, read)? == Found::Damaged {
+            log::warn!("{digest}: its bytes are not what its name says");
+            damaged.insert(digest);
+            Loading(index).load(&[Fact::Blob { digest, row: None }])?;
+        }
+    }
+    Ok(damaged)
+}
+
+/// Writes the state durably, as what the next start goes on from.
+/// `before` is a number that no transaction has.
+fn publish(disk: &dyn Disk, index: &MapIndex, before: u64) -> Result<(), OpenError> {
+    index.apply(before, &[])?;
+    let number = journal::list(disk)?.highest + 1;
+    // 1. A journal file to go on in, without which the checkpoint would look like one whose journal is lost.
+    // Until the checkpoint is there, it changes nothing about what a recovery finds.
+    NewFile::create(disk, number, (before, Sum::zero()), before - 1)?.publish()?;
+    // 2. The checkpoint, which is all there is from then on. Unfinished ones go by listing.
+    checkpoint::list(disk)?;
+    let draft = checkpoint::walk(disk, index, (before + 1, Sum::zero()), &AtomicBool::new(false));
+    draft.and_then(checkpoint::Draft::seal).map_err(|error| match error {
+        WalkError::Disk(error) => OpenError::Disk(error),
+        WalkError::Index(error) => OpenError::Index(error),
+        WalkError::Render(_) | WalkError::Interrupted => OpenError::Damaged(error.to_string()),
+    })?;
+    // 3. What is damaged counts for nothing any more, and is kept.
+    set_damaged_aside(disk)
+}
+
+fn set_damaged_aside(disk: &dyn Disk) -> Result<(), OpenError> {
+    for number in journal::list(disk)?.finished {
+        let header = header_of(disk, number)?;
+        if header.is_none_or(|header| is_damaged(disk, number, header)) {
+            disk.rename(&journal_path(number), &damaged_path(number))?;
+        }
+    }
+    for file in checkpoint::list(disk)? {
+        if checkpoint::verify(disk.open(&file.path())?.as_ref())?.is_none() {
+            checkpoint::set_aside(disk, &file)?;
+        }
+    }
+    // Not made durable: what a crash brings back under its old name does no harm there.
+    Ok(())
+}
+
+/// Puts facts into an index that nobody else sees.
+struct Loading<'a>(&'a MapIndex);
+
+impl Loading<'_> {
+    fn load(&self, facts: &[Fact]) -> Result<(), OpenError> {
+        let changes = changes_of(facts).map_err(|error| OpenError::Damaged(error.to_string()))?;
+        Ok(self.0.load(&changes)?)
+    }
+}
+
+impl Sink for Loading<'_> {
+    fn take(&mut self, facts: Vec<Fact>) -> Result<(), OpenError> {
+        self.load(&facts)
+    }
+}

@@ -1,0 +1,210 @@
+//! What is made of metadata and content that do not agree after damage.
+
+use super::*;
+use crate::disk::faulty::FaultyDisk;
+use crate::meta::Start;
+use crate::meta::journal::{journal_path, list};
+use crate::spec::Manifest;
+
+/// Opens metadata with the content on the same disk.
+fn open_whole(
+    disk: &Arc<dyn Disk>,
+    journal_min_bytes: u64,
+) -> Result<(Meta, BlobStore), Box<dyn std::error::Error>> {
+    let blobs = BlobStore::open(Arc::clone(disk))?;
+    let content = Some(blobs.clone());
+    let options = MetaOptions { content, journal_min_bytes, ..MetaOptions::new(IndexKind::Map) };
+    Ok((Meta::open(Arc::clone(disk), options)?, blobs))
+}
+
+const LONG: u64 = u64::MAX;
+
+fn image(name: &str) -> String {
+    let blob = digest(name);
+    format!(
+        r#"{{"mediaType":"{}","config":{{"mediaType":"a/b","digest":"{blob}","size":1}},"layers":[]}}"#,
+        MediaType::OCI_MANIFEST
+    )
+}
+
+/// Pushes a config of its own and an image of it.
+fn push(meta: &Meta, blobs: &BlobStore, name: &str, to: &str) {
+    let put_content = |content: &str| {
+        blobs.put(&UploadId::random().to_string(), digest(content), content.as_bytes()).unwrap()
+    };
+    let blob = put_content(name);
+    run(meta, Command::Link { repo: repo("app"), blob, upload: upload_id(0) }).unwrap();
+    let manifest = image(name);
+    let row = Manifest::parse(manifest.as_bytes(), None).unwrap().summary();
+    let blob = put_content(&manifest);
+    let put = PutManifestCommand { blob, row, ..put("app", name, &[to]) };
+    run(meta, Command::PutManifest(put)).unwrap();
+}
+
+fn copy_all(from: &dyn Disk, to: &dyn Disk, folder: &Path) {
+    for entry in from.list(folder).unwrap() {
+        let path = folder.join(&entry.name);
+        if entry.is_folder {
+            to.create_folder(&path).unwrap();
+            copy_all(from, to, &path);
+        } else {
+            write(to, &path, &read(from, &path));
+        }
+    }
+}
+
+/// Returns a copy of the disk whose newest journal lacks the lines that contain `text`.
+fn without_lines(disk: &Arc<dyn Disk>, text: &str) -> Arc<dyn Disk> {
+    let copied = MemoryDisk::new();
+    copy_all(disk.as_ref(), &copied, Path::new(""));
+    let path = journal_path(*list(disk.as_ref()).unwrap().finished.last().unwrap());
+    let lines = String::from_utf8(read(disk.as_ref(), &path)).unwrap();
+    let left: String = lines.split_inclusive('\n').filter(|line| !line.contains(text)).collect();
+    assert!(left.len() < lines.len());
+    write(&copied, &path, left.as_bytes());
+    Arc::new(copied)
+}
+
+fn disk_of_three_images() -> Arc<dyn Disk> {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let (meta, blobs) = open_whole(&disk, LONG).unwrap();
+    for name in ["one", "two", "three"] {
+        push(&meta, &blobs, name, "latest");
+    }
+    drop(meta);
+    disk
+}
+
+#[test]
+fn a_manifest_loses_a_tag_whose_move_away_was_lost() {
+    let moved = format!("\"was\":\"{}\"", digest(&image("one")));
+    let disk = without_lines(&disk_of_three_images(), &moved);
+    let (meta, _) = open_whole(&disk, LONG).unwrap();
+    assert_eq!(meta.start(), Start::Salvaged);
+    let tags_of = |name: &str| meta.view().tags_of(&repo("app"), &digest(&image(name)), 9).unwrap();
+    assert_eq!(tags_of("one"), []);
+    assert_eq!(tags_of("three"), [tag("latest")]);
+}
+
+#[test]
+fn a_sound_journal_is_not_meddled_with() {
+    let disk = disk_of_three_images();
+    let (meta, _) = open_whole(&disk, LONG).unwrap();
+    assert_eq!(meta.start(), Start::Recovered);
+    let before = rows(meta.index());
+    // What a deletion left is no contradiction that anybody has to mend.
+    run(&meta, Command::Unlink { repo: repo("app"), digest: digest("one") }).unwrap();
+    drop(meta);
+    let (meta, _) = open_whole(&disk, LONG).unwrap();
+    assert_eq!(rows(meta.index()).len(), before.len() - 1);
+}
+
+/// A crash before its end leaves the damage to be seen again; nothing is reconciled by half.
+#[test]
+fn a_crash_at_any_operation_of_reconciling_leaves_it_to_be_done_again() {
+    let damaged = without_lines(
+        &disk_of_three_images(),
+        &format!("\"link\":{{\"repo\":\"app\",\"digest\":\"{}", digest("one")),
+    );
+    damaged
+        .remove(&Path::new("blobs/sha256").join(&digest("two").encoded()[..2]).join(digest("two").encoded()))
+        .unwrap();
+    let visible = |meta: &Meta| {
+        let mut rows = rows(meta.index());
+        // When a repository was restored is no matter.
+        rows.retain(|(tree, ..)| *tree != Tree::Repositories);
+        rows
+    };
+    let copied = || {
+        let copied = MemoryDisk::new();
+        copy_all(damaged.as_ref(), &copied, Path::new(""));
+        Arc::new(copied) as Arc<dyn Disk>
+    };
+    let expected = visible(&open_whole(&copied(), LONG).unwrap().0);
+    let has_link = |meta: &Meta, name: &str| meta.view().link(&repo("app"), &digest(name)).unwrap().is_some();
+    for count in 0..10_000 {
+        let disk = copied();
+        let faulty = FaultyDisk::new(Arc::clone(&disk));
+        faulty.faults().die_after(count);
+        let opened = open_whole(&(Arc::new(faulty) as Arc<dyn Disk>), LONG);
+        let finished = opened.is_ok();
+        drop(opened);
+        let (meta, _) = open_whole(&disk, LONG).unwrap();
+        assert_eq!(visible(&meta), expected, "after {count} operations");
+        assert!(has_link(&meta, "one") && !has_link(&meta, "two"));
+        if finished {
+            assert!(count > 5);
+            return;
+        }
+    }
+    panic!("it never comes to its end");
+}
+
+/// Opens with short journal files and pushes until there are as many checkpoints.
+fn with_checkpoints(disk: &Arc<dyn Disk>, wanted: usize) -> Vec<String> {
+    let (meta, blobs) = open_whole(disk, 2048).unwrap();
+    let mut names = Vec::new();
+    for _ in 0..10_000 {
+        let name = format!("image {}", names.len());
+        push(&meta, &blobs, &name, &format!("t{}", names.len()));
+        names.push(name);
+        let taken = disk.list(Path::new("checkpoint")).unwrap();
+        if taken.iter().filter(|entry| entry.name.ends_with(".checkpoint")).count() >= wanted {
+            return names;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    panic!("no checkpoint is taken");
+}
+
+#[test]
+fn a_checkpoint_without_its_journal_is_gone_on_from_and_said_to_be_damage() {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let names = with_checkpoints(&disk, 1);
+    for number in list(disk.as_ref()).unwrap().finished {
+        disk.remove(&journal_path(number)).unwrap();
+    }
+    let (meta, blobs) = open_whole(&disk, LONG).unwrap();
+    assert_eq!(meta.start(), Start::Salvaged);
+    let first = digest(&image(&names[0]));
+    assert!(meta.view().manifest(&repo("app"), &first).unwrap().is_some());
+    push(&meta, &blobs, "after", "after");
+}
+
+#[test]
+fn without_any_checkpoint_the_whole_journal_is_replayed() {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let names = with_checkpoints(&disk, 2);
+    for entry in disk.list(Path::new("checkpoint")).unwrap() {
+        disk.remove(&Path::new("checkpoint").join(entry.name)).unwrap();
+    }
+    let (meta, _) = open_whole(&disk, LONG).unwrap();
+    for name in names {
+        assert!(meta.view().manifest(&repo("app"), &digest(&image(&name))).unwrap().is_some(), "{name}");
+    }
+}
+
+#[test]
+fn what_is_left_of_the_journal_after_lost_checkpoints_is_completed_from_the_content() {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let names = with_checkpoints(&disk, 1);
+    let (meta, blobs) = open_whole(&disk, LONG).unwrap();
+    // A tag that stands in the last file only, of an image whose facts are in none that is left.
+    let last = names.last().unwrap();
+    push(&meta, &blobs, last, "again");
+    push(&meta, &blobs, "another", "another");
+    drop(meta);
+    for entry in disk.list(Path::new("checkpoint")).unwrap() {
+        write(disk.as_ref(), &Path::new("checkpoint").join(entry.name), b"{}\n");
+    }
+    let numbers = list(disk.as_ref()).unwrap().finished;
+    for number in &numbers[..numbers.len() - 1] {
+        disk.remove(&journal_path(*number)).unwrap();
+    }
+    let (meta, _) = open_whole(&disk, LONG).unwrap();
+    assert_eq!(meta.start(), Start::Salvaged);
+    let row = meta.view().tag(&repo("app"), &tag("again")).unwrap().unwrap();
+    assert_eq!(row.digest, digest(&image(last)));
+    assert!(meta.view().manifest(&repo("app"), &row.digest).unwrap().is_some());
+    assert!(meta.view().link(&repo("app"), &digest(last)).unwrap().is_some());
+}

@@ -1,0 +1,9 @@
+//! `pulk check`, `pulk rebuild`, and what a start makes of damage: with the real binary, on damage done by
+//! hand.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
+
+mod checking;
+mod rebuilding;
+mod starting;
+mod store;

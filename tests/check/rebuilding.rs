@@ -1,0 +1,186 @@
+//! `pulk rebuild`: from journal and checkpoints, and from what is left when these are lost.
+
+use std::fs;
+
+use serde_json::json;
+use smol::block_on;
+
+use crate::store::*;
+
+const NOTHING: [String; 0] = [];
+
+#[test]
+fn a_lost_index_is_made_from_the_journal() {
+    let store = Store::with_two_images();
+    store.remove_folder("index");
+    assert_eq!(store.wrong(&[]), ["index"]);
+    let (code, out, err) = store.pulk(&["rebuild"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("1 repositories, 2 manifests, 2 tags, 4 links"), "{out}");
+    assert_eq!(store.wrong(&["--deep"]), NOTHING);
+}
+
+#[test]
+fn from_content_alone_images_come_back_without_tags_into_one_repository() {
+    let store = Store::with_two_images();
+    store.run(|registry| push_blob(registry, "app", b"of no image"));
+    for folder in ["journal", "checkpoint", "index"] {
+        store.remove_folder(folder);
+    }
+    store.remove("clean");
+    let (code, out, err) = store.pulk(&["rebuild"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("all tags and the names of repositories"), "{out}");
+    assert!(out.contains("2 manifests without a repository, now untagged in `recovered`"), "{out}");
+    assert!(out.contains("1 files of content (11 bytes) that no repository has"), "{out}");
+    assert_eq!(store.wrong(&["--deep"]), NOTHING);
+    store.run(|registry| {
+        assert!(has(registry, "recovered", &Image::new("one")));
+        assert!(has(registry, "recovered", &Image::new("two")));
+        assert_eq!(tags(registry, "recovered"), NOTHING);
+        push(registry, "app", &Image::new("three"), "v3");
+        assert!(has(registry, "app", &Image::new("three")));
+    });
+}
+
+#[test]
+fn indexes_come_back_with_their_children_and_referrers_with_their_subjects() {
+    let store = Store::new();
+    let image = Image::new("one");
+    let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX,
+                       "manifests": [descriptor(OCI_MANIFEST, &image.manifest)]});
+    let signature = Image::with("signature", &json!({"subject": descriptor(OCI_MANIFEST, &image.manifest)}));
+    store.run(|registry| {
+        push(registry, "app", &image, "v1");
+        push(registry, "app", &signature, "signature");
+        push_manifest(registry, "app", index.to_string().as_bytes(), "all");
+    });
+    for folder in ["journal", "checkpoint", "index"] {
+        store.remove_folder(folder);
+    }
+    assert_eq!(store.pulk(&["rebuild"]).0, 0);
+    assert_eq!(store.wrong(&["--deep"]), NOTHING);
+    store.run(|registry| {
+        assert!(has(registry, "recovered", &image));
+        let digest = sha256(index.to_string().as_bytes());
+        block_on(registry.manifest(&repo("recovered"), &pulk::Reference::Digest(digest))).unwrap();
+        let all = pulk::ReferrersPage::default();
+        let referrers = block_on(registry.referrers(&repo("recovered"), &image.digest(), &all)).unwrap();
+        assert_eq!(referrers.items.len(), 1);
+        assert_eq!(referrers.items[0].digest, signature.digest());
+    });
+}
+
+#[test]
+fn what_is_damaged_or_incomplete_is_not_brought_back() {
+    let store = Store::with_two_images();
+    flip(&store.blob(&Image::new("one").layer));
+    for folder in ["journal", "checkpoint", "index"] {
+        store.remove_folder(folder);
+    }
+    let (code, out, _) = store.pulk(&["rebuild"]);
+    assert_eq!(code, 0);
+    assert!(out.contains("1 manifests that lack something they need, left out"), "{out}");
+    store.run(|registry| {
+        assert!(!has(registry, "recovered", &Image::new("one")));
+        assert!(has(registry, "recovered", &Image::new("two")));
+    });
+}
+
+#[test]
+fn the_index_of_a_clean_stop_stands_in_for_a_lost_journal() {
+    let store = Store::with_two_images();
+    store.remove_folder("journal");
+    let (code, out, err) = store.pulk(&["rebuild"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("the index of the last clean stop was read instead"), "{out}");
+    assert_eq!(store.wrong(&["--deep"]), NOTHING);
+    store.run(|registry| {
+        assert!(has(registry, "app", &Image::new("one")));
+        assert_eq!(tags(registry, "app"), ["v1", "v2"]);
+    });
+}
+
+#[test]
+fn every_line_that_is_left_counts_also_in_damaged_files() {
+    let store = Store::with_two_images();
+    // A start salvages what it can and sets the damaged file aside; then the journal is lost altogether.
+    assert!(store.lose_lines("\"v1\"") > 0);
+    store.run(|registry| assert_eq!(tags(registry, "app"), ["v2"]));
+    fs::remove_file(store.journal()).unwrap();
+    store.remove_folder("index");
+    store.remove("clean");
+    let (code, out, err) = store.pulk(&["rebuild", "--from-content"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("1 manifests without a repository"), "{out}");
+    store.run(|registry| {
+        assert_eq!(tags(registry, "app"), ["v2"]);
+        assert!(has(registry, "app", &Image::new("two")));
+        assert!(has(registry, "recovered", &Image::new("one")));
+    });
+    assert_eq!(store.wrong(&["--deep"]), NOTHING);
+}
+
+#[test]
+fn what_somebody_deleted_stays_deleted() {
+    let store = Store::with_two_images();
+    store.run(|registry| {
+        block_on(registry.delete_manifest(&repo("app"), &Image::new("one").digest())).unwrap();
+    });
+    let (code, out, err) = store.pulk(&["rebuild", "--from-content"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("1 manifests that had been deleted, left out"), "{out}");
+    store.run(|registry| {
+        assert_eq!(tags(registry, "app"), ["v2"]);
+        assert!(!has(registry, "recovered", &Image::new("one")));
+        assert!(!has(registry, "app", &Image::new("one")));
+    });
+}
+
+#[test]
+fn a_sound_store_is_the_same_afterwards_and_rebuilding_twice_changes_nothing() {
+    let store = Store::with_two_images();
+    for arguments in [&["rebuild"][..], &["rebuild", "--from-content"], &["rebuild", "--from-content"]] {
+        let (code, out, err) = store.pulk(arguments);
+        assert_eq!(code, 0, "{err}");
+        assert!(out.contains("1 repositories, 2 manifests, 2 tags, 4 links"), "{out}");
+        assert_eq!(store.wrong(&["--deep"]), NOTHING);
+    }
+    store.run(|registry| {
+        assert_eq!(tags(registry, "app"), ["v1", "v2"]);
+        assert!(has(registry, "app", &Image::new("two")));
+    });
+}
+
+#[test]
+fn content_that_is_damaged_loses_its_links_and_can_be_pushed_again() {
+    let store = Store::with_two_images();
+    let image = Image::new("one");
+    flip(&store.blob(&image.layer));
+    let (code, out, err) = store.pulk(&["rebuild", "--from-content"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("1 files of content whose bytes are not what their names say"), "{out}");
+    store.run(|registry| {
+        assert!(!has(registry, "app", &image));
+        push_blob(registry, "app", &image.layer);
+        assert!(has(registry, "app", &image));
+    });
+    assert_eq!(store.wrong(&["--deep"]), NOTHING);
+}
+
+#[test]
+fn after_a_clean_stop_a_damaged_journal_costs_nothing() {
+    let store = Store::with_two_images();
+    let mut lines = store.journal_lines();
+    lines.remove(3);
+    fs::write(store.journal(), lines.join("\n") + "\n").unwrap();
+    assert!(store.wrong(&[]).contains(&"journal".to_owned()));
+    let (code, out, err) = store.pulk(&["rebuild"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("nothing is lost"), "{out}");
+    assert_eq!(store.wrong(&["--deep"]), NOTHING);
+    store.run(|registry| {
+        assert_eq!(tags(registry, "app"), ["v1", "v2"]);
+        assert!(has(registry, "app", &Image::new("one")));
+    });
+}

@@ -1,0 +1,242 @@
+//! What a start makes of damage and of what lies about, and where it refuses.
+
+use std::fs;
+
+use serde_json::json;
+use smol::block_on;
+
+use crate::store::*;
+
+const NOTHING: [String; 0] = [];
+
+#[test]
+fn links_lost_with_the_journal_are_restored_from_the_manifests() {
+    let store = Store::with_two_images();
+    let lost = store.lose_lines(&format!(
+        "\"link\":{{\"repo\":\"app\",\"digest\":\"{}",
+        sha256(&Image::new("one").layer)
+    ));
+    assert_eq!(lost, 1);
+    store.run(|registry| {
+        assert!(has(registry, "app", &Image::new("one")));
+        assert!(has(registry, "app", &Image::new("two")));
+        assert_eq!(tags(registry, "app"), ["v1", "v2"]);
+    });
+    assert_eq!(store.wrong(&["--deep"]), NOTHING);
+}
+
+#[test]
+fn children_lost_with_the_journal_are_restored_from_their_index() {
+    let store = Store::new();
+    let image = Image::new("one");
+    let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX,
+                       "manifests": [descriptor(OCI_MANIFEST, &image.manifest)]});
+    store.run(|registry| {
+        push(registry, "app", &image, "child");
+        push_manifest(registry, "app", index.to_string().as_bytes(), "all");
+    });
+    assert_eq!(store.lose_lines("\"child\""), 1);
+    store.run(|registry| {
+        assert!(has(registry, "app", &image));
+        assert_eq!(tags(registry, "app"), ["all"]);
+    });
+    assert_eq!(store.wrong(&["--deep"]), NOTHING);
+}
+
+#[test]
+fn tags_that_name_nothing_any_more_go_and_those_that_can_be_restored_stay() {
+    let store = Store::with_two_images();
+    let (one, two) = (Image::new("one"), Image::new("two"));
+    store.run(|registry| {
+        push_manifest(registry, "app", &one.manifest, "one-again");
+        push_manifest(registry, "app", &two.manifest, "two-again");
+    });
+    // The lines that brought the manifests are lost; those that only set tags are left.
+    assert_eq!(store.lose_lines("\"v1\"") + store.lose_lines("\"v2\""), 2);
+    fs::remove_file(store.blob(&one.manifest)).unwrap();
+    store.run(|registry| {
+        assert_eq!(tags(registry, "app"), ["two-again"]);
+        assert!(has(registry, "app", &two));
+    });
+    assert_eq!(store.wrong(&["--deep"]), NOTHING);
+}
+
+#[test]
+fn manifests_and_links_without_content_go_with_their_tags_and_referrers() {
+    let store = Store::new();
+    let image = Image::new("one");
+    let signature = Image::with("signature", &json!({"subject": descriptor(OCI_MANIFEST, &image.manifest)}));
+    store.run(|registry| {
+        push(registry, "other", &Image::new("two"), "v2");
+        push(registry, "app", &image, "v1");
+        push(registry, "app", &signature, "signature");
+        push(registry, "gone", &Image::new("gone"), "v1");
+    });
+    for content in [&signature.manifest, &image.layer] {
+        fs::remove_file(store.blob(content)).unwrap();
+    }
+    let gone = Image::new("gone");
+    for content in [&gone.config, &gone.layer, &gone.manifest] {
+        fs::remove_file(store.blob(content)).unwrap();
+    }
+    // Content alone is not looked at by a start; a damaged journal makes it look.
+    assert_eq!(store.lose_lines("\"v2\""), 1);
+    store.run(|registry| {
+        assert_eq!(tags(registry, "app"), ["v1"]);
+        let all = pulk::ReferrersPage::default();
+        let referrers = block_on(registry.referrers(&repo("app"), &image.digest(), &all)).unwrap();
+        assert_eq!(referrers.items.len(), 0);
+        block_on(registry.blob_size(&repo("app"), &sha256(&image.layer))).unwrap_err();
+        let page = pulk::Page { last: None, limit: 100 };
+        let repositories = block_on(registry.repositories(&page)).unwrap();
+        // Of the other one only blobs are left.
+        assert_eq!(repositories.items, [repo("app")]);
+    });
+    // The image is not whole, which a check says.
+    assert_eq!(store.wrong(&["--deep"]), ["reference"]);
+}
+
+#[test]
+fn a_manifest_that_nothing_names_any_more_is_kept_to_be_found() {
+    let store = Store::with_two_images();
+    assert_eq!(store.lose_lines("\"v1\""), 1);
+    store.run(|registry| assert_eq!(tags(registry, "app"), ["v2"]));
+    // Nor does a crash after that make a start remove it.
+    store.remove("clean");
+    store.run(|_| ());
+    assert!(store.blob(&Image::new("one").manifest).exists());
+    assert_eq!(store.pulk(&["rebuild", "--from-content"]).0, 0);
+    store.run(|registry| assert!(has(registry, "recovered", &Image::new("one"))));
+}
+
+#[test]
+fn leftovers_of_a_crash_are_removed() {
+    let store = Store::with_two_images();
+    store.remove("clean");
+    let unnamed = store.blob(b"unnamed");
+    let leftovers = [
+        unnamed,
+        store.path("uploads/nobodys"),
+        store.path("journal/000000000009.new"),
+        store.path("checkpoint/000000000009.new"),
+        store.path("clean.new"),
+        store.path("pulk.json.new"),
+    ];
+    for path in &leftovers {
+        fs::write(path, "left").unwrap();
+    }
+    store.run(|registry| assert!(has(registry, "app", &Image::new("one"))));
+    for path in &leftovers {
+        assert!(!path.exists(), "{}", path.display());
+    }
+    assert_eq!(store.wrong(&["--deep"]), NOTHING);
+}
+
+#[test]
+fn leftovers_do_not_survive_a_start_after_a_clean_stop_either() {
+    let store = Store::with_two_images();
+    let leftovers = ["journal/000000000009.new", "checkpoint/000000000009.new", "pulk.json.new"];
+    for name in leftovers {
+        fs::write(store.path(name), "left").unwrap();
+    }
+    store.run(|_| ());
+    for name in leftovers {
+        assert!(!store.path(name).exists(), "{name}");
+    }
+}
+
+#[test]
+fn a_lost_or_damaged_format_file_is_written_anew() {
+    let store = Store::with_two_images();
+    store.remove("pulk.json");
+    assert_eq!(store.wrong(&[]), ["leftover"]);
+    store.run(|registry| assert!(has(registry, "app", &Image::new("one"))));
+    assert_eq!(store.wrong(&[]), NOTHING);
+
+    fs::write(store.path("pulk.json"), "{").unwrap();
+    assert_eq!(store.wrong(&[]), ["leftover"]);
+    store.run(|registry| assert!(has(registry, "app", &Image::new("one"))));
+    assert_eq!(store.wrong(&[]), NOTHING);
+    assert_eq!(fs::read_to_string(store.path("pulk.json.damaged")).unwrap(), "{");
+}
+
+#[test]
+fn a_damaged_format_file_and_nothing_else_is_not_taken_for_a_store() {
+    let store = Store::new();
+    fs::write(store.path("pulk.json"), "{").unwrap();
+    refused_untouched(&store, "serve", "pulk.json");
+}
+
+/// Shows that a command refuses the data directory, says why, and changes not one byte.
+fn refused_untouched(store: &Store, command: &str, why: &str) {
+    let before = store.snapshot();
+    let arguments: &[&str] = match command {
+        "serve" => &["serve", "--listen", "127.0.0.1:0"],
+        other => &[other],
+    };
+    let (code, _, err) = store.pulk(arguments);
+    assert_eq!(code, 1, "{err}");
+    assert!(err.contains(why), "{err}");
+    assert_eq!(store.snapshot(), before, "{command}");
+}
+
+#[test]
+fn a_newer_format_is_refused_untouched() {
+    // Also without the lock's file, and whichever of the two files says it.
+    let store = Store::with_two_images();
+    store.remove("lock");
+    let sound = fs::read(store.path("pulk.json")).unwrap();
+    fs::write(store.path("pulk.json"), "{\"format\":2,\"new\":[]}\n").unwrap();
+    for command in ["serve", "check", "rebuild"] {
+        refused_untouched(&store, command, "was made by a newer pulk (format 2; this one knows up to 1)");
+    }
+    fs::write(store.path("pulk.json"), sound).unwrap();
+    let body = "{\"journal\":7,\"new\":1";
+    let sum = blake3::hash(body.as_bytes()).to_hex();
+    fs::write(store.path("journal/000000000009.log"), format!("{body},\"sum\":\"{}\"}}\n", &sum[..32]))
+        .unwrap();
+    for command in ["serve", "check", "rebuild"] {
+        refused_untouched(&store, command, "was made by a newer pulk (format 7; this one knows up to 1)");
+    }
+}
+
+#[test]
+fn content_without_any_metadata_is_refused_untouched_with_what_to_do() {
+    let store = Store::with_two_images();
+    store.remove_folder("journal");
+    store.remove("lock");
+    for command in ["serve", "check"] {
+        refused_untouched(&store, command, "journal/ and checkpoint/ are missing or empty");
+        refused_untouched(&store, command, "pulk rebuild");
+    }
+}
+
+#[test]
+fn a_lost_journal_of_an_empty_store_is_no_reason_not_to_start() {
+    let store = Store::new();
+    store.run(|_| ());
+    store.remove_folder("journal");
+    store.remove_folder("index");
+    store.run(|registry| push(registry, "app", &Image::new("one"), "v1"));
+    assert_eq!(store.wrong(&["--deep"]), NOTHING);
+}
+
+#[test]
+fn more_unnamed_content_than_a_crash_can_leave_is_kept() {
+    let store = Store::with_two_images();
+    let old = fs::read(store.journal()).unwrap();
+    store.run(|registry| {
+        for number in 0..65 {
+            push_blob(registry, "app", format!("blob {number}").as_bytes());
+            push_blob(registry, "other", format!("other blob {number}").as_bytes());
+        }
+        push(registry, "app", &Image::new("three"), "v3");
+    });
+    // Somebody puts an old copy of the journal back.
+    fs::write(store.journal(), old).unwrap();
+    store.remove("clean");
+    store.run(|registry| assert_eq!(tags(registry, "app"), ["v1", "v2"]));
+    assert!(store.blob(b"blob 7").exists());
+    assert_eq!(store.pulk(&["rebuild", "--from-content"]).0, 0);
+    store.run(|registry| assert!(has(registry, "recovered", &Image::new("three"))));
+}

@@ -1,0 +1,253 @@
+//! Stores to be damaged, and the program to look at them with.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use pulk::{
+    Chunk, Condition, ContentDigest, Digest, PutManifest, PutTarget, Registry, RegistryOptions, RepoName,
+    Storage,
+};
+use serde_json::{Value, json};
+use smol::block_on;
+use tempfile::TempDir;
+
+pub(crate) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(crate) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
+/// A data directory.
+pub(crate) struct Store {
+    pub(crate) folder: TempDir,
+}
+
+pub(crate) fn repo(name: &str) -> RepoName {
+    name.parse().unwrap()
+}
+
+pub(crate) fn sha256(content: &[u8]) -> Digest {
+    ContentDigest::sha256_of(content).into()
+}
+
+/// An image of two blobs, which tells itself from others by `name`.
+pub(crate) struct Image {
+    pub(crate) config: Vec<u8>,
+    pub(crate) layer: Vec<u8>,
+    pub(crate) manifest: Vec<u8>,
+}
+
+impl Image {
+    pub(crate) fn new(name: &str) -> Self {
+        Self::with(name, &json!({}))
+    }
+
+    pub(crate) fn with(name: &str, more: &Value) -> Self {
+        let config = format!("{{\"config of\":\"{name}\"}}").into_bytes();
+        let layer = format!("layer of {name}").into_bytes();
+        let mut manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "config": descriptor("application/vnd.oci.image.config.v1+json", &config),
+            "layers": [descriptor("application/vnd.oci.image.layer.v1.tar", &layer)],
+        });
+        manifest.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        Self { config, layer, manifest: manifest.to_string().into_bytes() }
+    }
+
+    pub(crate) fn digest(&self) -> Digest {
+        sha256(&self.manifest)
+    }
+}
+
+pub(crate) fn descriptor(media_type: &str, content: &[u8]) -> Value {
+    json!({"mediaType": media_type, "digest": sha256(content), "size": content.len()})
+}
+
+impl Store {
+    pub(crate) fn new() -> Self {
+        Self { folder: TempDir::new().unwrap() }
+    }
+
+    /// A store with `app:v1`, which was pushed first, and `app:v2`, cleanly stopped.
+    pub(crate) fn with_two_images() -> Self {
+        let store = Self::new();
+        store.run(|registry| {
+            push(registry, "app", &Image::new("one"), "v1");
+            push(registry, "app", &Image::new("two"), "v2");
+        });
+        store
+    }
+
+    pub(crate) fn path(&self, inside: &str) -> PathBuf {
+        self.folder.path().join(inside)
+    }
+
+    /// Opens the store, works with it, and stops it cleanly.
+    pub(crate) fn run<T>(&self, work: impl FnOnce(&Registry) -> T) -> T {
+        let registry = self.open();
+        let done = work(&registry);
+        block_on(registry.close()).unwrap();
+        done
+    }
+
+    pub(crate) fn open(&self) -> Registry {
+        let mut options = RegistryOptions::new(Storage::Folder(self.folder.path().to_owned()));
+        options.sparse_indexes = true;
+        Registry::open(options).unwrap()
+    }
+
+    pub(crate) fn blob(&self, content: &[u8]) -> PathBuf {
+        let encoded = sha256(content).encoded().to_owned();
+        self.path("blobs/sha256").join(&encoded[..2]).join(encoded)
+    }
+
+    /// The newest file of the journal.
+    pub(crate) fn journal(&self) -> PathBuf {
+        let mut files: Vec<PathBuf> =
+            fs::read_dir(self.path("journal")).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.retain(|path| path.extension().is_some_and(|ending| ending == "log"));
+        files.into_iter().max().unwrap()
+    }
+
+    pub(crate) fn journal_lines(&self) -> Vec<String> {
+        fs::read_to_string(self.journal()).unwrap().lines().map(str::to_owned).collect()
+    }
+
+    /// Removes the lines of the journal that contain `text`, and returns how many there were. The stop before
+    /// was not a clean one, since the index would stand in for them then.
+    pub(crate) fn lose_lines(&self, text: &str) -> usize {
+        let lines = self.journal_lines();
+        let left: String =
+            lines.iter().filter(|line| !line.contains(text)).map(|line| format!("{line}\n")).collect();
+        fs::write(self.journal(), &left).unwrap();
+        let _ = fs::remove_file(self.path("clean"));
+        lines.len() - left.lines().count()
+    }
+
+    /// Appends a line that verifies to the journal, as if the writer had written it.
+    pub(crate) fn append(&self, facts: &Value) {
+        let lines = self.journal_lines();
+        let last: Value = serde_json::from_str(lines.last().unwrap()).unwrap();
+        let seq = last["seq"].as_u64().unwrap();
+        let record = json!({"seq": seq + 1, "prev": last["sum"], "durable": seq, "at": 1, "facts": facts});
+        let text = record.to_string();
+        let body = text.strip_suffix('}').unwrap();
+        let sum = blake3::hash(body.as_bytes()).to_hex();
+        let line = format!("{body},\"sum\":\"{}\"}}", &sum[..32]);
+        fs::write(self.journal(), lines.join("\n") + "\n" + &line + "\n").unwrap();
+    }
+
+    /// Removes a folder with all that is in it.
+    pub(crate) fn remove_folder(&self, name: &str) {
+        fs::remove_dir_all(self.path(name)).unwrap();
+    }
+
+    pub(crate) fn remove(&self, name: &str) {
+        fs::remove_file(self.path(name)).unwrap();
+    }
+
+    /// Every file with its bytes.
+    pub(crate) fn snapshot(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut files = BTreeMap::new();
+        add_files(self.folder.path(), &mut files);
+        files
+    }
+
+    /// Runs the program on the store; returns exit code, output and errors.
+    pub(crate) fn pulk(&self, arguments: &[&str]) -> (i32, String, String) {
+        pulk(arguments, self.folder.path())
+    }
+
+    /// Checks the store and returns the kinds of what is wrong.
+    pub(crate) fn wrong(&self, arguments: &[&str]) -> Vec<String> {
+        let (code, out, err) = self.pulk(&[&["check", "--json"], arguments].concat());
+        let report: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"));
+        let kinds = kinds(&report["findings"]);
+        assert_eq!(code, i32::from(!kinds.is_empty()), "{out}{err}");
+        kinds
+    }
+}
+
+pub(crate) fn kinds(findings: &Value) -> Vec<String> {
+    let findings = findings.as_array().unwrap();
+    for finding in findings {
+        for key in ["kind", "where", "what"] {
+            assert!(finding[key].is_string(), "{finding}");
+        }
+    }
+    findings.iter().map(|finding| finding["kind"].as_str().unwrap().to_owned()).collect()
+}
+
+pub(crate) fn pulk(arguments: &[&str], data: &Path) -> (i32, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pulk"));
+    for name in ["DATA", "LISTEN", "CONFIG", "EPHEMERAL", "LOG"] {
+        command.env_remove(format!("PULK_{name}"));
+    }
+    let output = command.args(arguments).arg("--data").arg(data).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+fn add_files(folder: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            add_files(&path, files);
+            files.insert(path, Vec::new());
+        } else {
+            files.insert(path.clone(), fs::read(&path).unwrap());
+        }
+    }
+}
+
+/// Flips a byte in the middle of a file.
+pub(crate) fn flip(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+pub(crate) fn push_blob(registry: &Registry, name: &str, content: &[u8]) {
+    block_on(async {
+        let id = registry.begin_upload(&repo(name), None).await.unwrap();
+        let chunk = Chunk { body: content, length: Some(content.len() as u64), range: None };
+        registry.finish_upload(&repo(name), id, &sha256(content), chunk).await.unwrap();
+    });
+}
+
+pub(crate) fn push_manifest(registry: &Registry, name: &str, manifest: &[u8], tag: &str) {
+    let target = PutTarget::Tag(tag.parse().unwrap());
+    let bytes: Arc<[u8]> = manifest.into();
+    let put = PutManifest { target, content_type: None, bytes, condition: Condition::Always };
+    block_on(registry.put_manifest(&repo(name), put)).unwrap();
+}
+
+pub(crate) fn push(registry: &Registry, name: &str, image: &Image, tag: &str) {
+    push_blob(registry, name, &image.config);
+    push_blob(registry, name, &image.layer);
+    push_manifest(registry, name, &image.manifest, tag);
+}
+
+/// Tells whether a repository has an image, whole.
+pub(crate) fn has(registry: &Registry, name: &str, image: &Image) -> bool {
+    block_on(async {
+        let Ok(manifest) = registry.manifest(&repo(name), &pulk::Reference::Digest(image.digest())).await
+        else {
+            return false;
+        };
+        assert_eq!(manifest.bytes.as_ref(), image.manifest);
+        for blob in [&image.config, &image.layer] {
+            let Ok(reader) = registry.open_blob(&repo(name), &sha256(blob)).await else { return false };
+            assert_eq!(reader.size(), blob.len() as u64);
+        }
+        true
+    })
+}
+
+pub(crate) fn tags(registry: &Registry, name: &str) -> Vec<String> {
+    let page = pulk::Page { last: None, limit: 100 };
+    let listed = block_on(registry.tags(&repo(name), &page));
+    listed.map_or(Vec::new(), |listed| listed.items.iter().map(ToString::to_string).collect())
+}

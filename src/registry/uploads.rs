@@ -29,7 +29,10 @@ impl Registry {
         let row = UploadRow { repo: repo.clone(), algorithm, offset: 0, state: None };
         let session = Session::begun(id, &row);
         if let Some(other) = self.inner.sessions.add(session, self.inner.options.upload_sessions_max)? {
-            log::debug!("giving up upload {}, which never got a byte, for another one", other.id());
+            log::info!(
+                "giving up upload {}, which was idle, for another one: there are too many",
+                other.id()
+            );
             let inner = Arc::clone(&self.inner);
             self.inner.door.write(move || inner.discard(&other)).await;
         }

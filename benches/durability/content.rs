@@ -22,18 +22,22 @@ impl Content {
     /// Makes the content of a number, and hashes it.
     pub fn new(number: u64, size: u64) -> Self {
         let mut hash = Sha256::new();
-        write_blocks(number, size, &mut hash).unwrap();
+        for_each_block(number, size, |block| {
+            hash.update(block);
+            Ok(())
+        })
+        .unwrap();
         let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         Self { number, size, digest: format!("sha256:{hex}") }
     }
 
     /// Writes all of it.
     pub fn write(&self, sink: &mut dyn Write) -> io::Result<()> {
-        write_blocks(self.number, self.size, sink)
+        for_each_block(self.number, self.size, |block| sink.write_all(block))
     }
 }
 
-fn write_blocks(number: u64, size: u64, sink: &mut dyn Write) -> io::Result<()> {
+fn for_each_block(number: u64, size: u64, mut visit: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
     let mut block = PATTERN.get_or_init(pattern).clone();
     let mut left = size;
     let mut index: u64 = 0;
@@ -43,7 +47,7 @@ fn write_blocks(number: u64, size: u64, sink: &mut dyn Write) -> io::Result<()> 
             *place = byte;
         }
         let length = usize::try_from(left).unwrap_or(usize::MAX).min(block.len());
-        sink.write_all(block.split_at(length).0)?;
+        visit(block.split_at(length).0)?;
         left -= length as u64;
         index += 1;
     }

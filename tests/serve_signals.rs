@@ -193,7 +193,8 @@ fn a_push_goes_on_while_connections_use_up_all_descriptors_that_they_may() {
     let _ = idle.last().unwrap().read(&mut [0]);
     let hello = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
     let post = format!(
-        "POST /v2/a/blobs/uploads/?digest=sha256:{hello} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
+        "POST /v2/a/blobs/uploads/?digest=sha256:{hello} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n\
+         hello"
     );
     let answer = ask(&post);
     assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");

@@ -50,8 +50,8 @@ impl LargeBodies {
         Room(self.coming_in.acquire_arc().await)
     }
 
-    /// Makes an answer. With a large one comes its room, among its extensions. Where there is none, the answer
-    /// is made anew when there is, so that those who wait hold nothing.
+    /// Makes an answer. With a large one comes its room, among its extensions. Where there is none, the
+    /// answer is made anew when there is, so that those who wait hold nothing.
     pub(super) async fn make<F>(&self, make: impl Fn() -> F) -> Result<Response, Failure>
     where
         F: Future<Output = Result<Response, Failure>>,

@@ -18,9 +18,19 @@ struct Serving {
 }
 
 impl Serving {
-    /// Starts a server on a free port and waits for the first line that it logs.
+    /// Starts a server on a free port and waits until it is ready.
     fn start(data: &Path) -> Self {
-        Self::spawn(serve(data, "127.0.0.1:0"))
+        let mut serving = Self::spawn(serve(data, "127.0.0.1:0"));
+        serving.wait_until_listening();
+        serving
+    }
+
+    /// Passes the lines before the one that names the address: a start that takes its time says so.
+    fn wait_until_listening(&mut self) {
+        while !self.first_line.contains("pulk listening on ") {
+            self.first_line.clear();
+            assert_ne!(self.log.read_line(&mut self.first_line).unwrap(), 0, "it never listened");
+        }
     }
 
     fn spawn(mut command: Command) -> Self {
@@ -169,8 +179,7 @@ fn a_push_goes_on_while_connections_use_up_all_descriptors_that_they_may() {
         .stderr(Stdio::piped());
     let mut serving = Serving::spawn(limited);
     assert!(serving.first_line.contains("open files"), "{}", serving.first_line);
-    serving.first_line.clear();
-    serving.log.read_line(&mut serving.first_line).unwrap();
+    serving.wait_until_listening();
 
     let connect = || TcpStream::connect(serving.address()).unwrap();
     let mut pushing = BufReader::new(connect());
@@ -217,7 +226,7 @@ fn while_the_registry_is_being_opened_it_is_alive_not_ready_and_tells_clients_to
     let pipe = folder.path().join("pulk.json");
     let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o600));
     rustix::fs::mknodat(rustix::fs::CWD, &pipe, kind, mode, 0).unwrap();
-    let mut serving = Serving::start(folder.path());
+    let mut serving = Serving::spawn(serve(folder.path(), "127.0.0.1:0"));
     assert!(serving.first_line.contains("the registry is starting"), "{}", serving.first_line);
     let address = serving.address().split_once(' ').unwrap().0.to_owned();
 

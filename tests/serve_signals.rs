@@ -18,9 +18,19 @@ struct Serving {
 }
 
 impl Serving {
-    /// Starts a server on a free port and waits for the first line that it logs.
+    /// Starts a server on a free port and waits until it is ready.
     fn start(data: &Path) -> Self {
-        Self::spawn(serve(data, "127.0.0.1:0"))
+        let mut serving = Self::spawn(serve(data, "127.0.0.1:0"));
+        serving.wait_until_listening();
+        serving
+    }
+
+    /// Passes the lines before the one that names the address: a start that takes its time says so.
+    fn wait_until_listening(&mut self) {
+        while !self.first_line.contains("pulk listening on ") {
+            self.first_line.clear();
+            assert_ne!(self.log.read_line(&mut self.first_line).unwrap(), 0, "it never listened");
+        }
     }
 
     fn spawn(mut command: Command) -> Self {
@@ -155,6 +165,50 @@ fn a_data_directory_that_is_a_file_is_refused_with_what_to_do_about_it() {
     assert!(said.contains("a file where a directory must be"), "{said}");
 }
 
+/// Clients that do nothing but connect must not take what a push needs.
+#[test]
+fn a_push_goes_on_while_connections_use_up_all_descriptors_that_they_may() {
+    let folder = TempDir::new().unwrap();
+    let pulk = serve(folder.path(), "127.0.0.1:0");
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -n 300 && exec \"$0\" \"$@\""]).arg(pulk.get_program()).args(pulk.get_args());
+    limited
+        .env_remove("PULK_CONFIG")
+        .env_remove("PULK_EPHEMERAL")
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped());
+    let mut serving = Serving::spawn(limited);
+    assert!(serving.first_line.contains("open files"), "{}", serving.first_line);
+    serving.wait_until_listening();
+
+    let connect = || TcpStream::connect(serving.address()).unwrap();
+    let mut pushing = BufReader::new(connect());
+    let mut ask = |request: &str| {
+        pushing.get_mut().write_all(request.as_bytes()).unwrap();
+        let (mut answer, mut length) = (String::new(), 0);
+        while !answer.ends_with("\r\n\r\n") {
+            let start = answer.len();
+            assert_ne!(pushing.read_line(&mut answer).unwrap(), 0, "{answer}");
+            if let Some(("content-length", value)) = answer[start..].to_lowercase().split_once(": ") {
+                length = value.trim().parse().unwrap();
+            }
+        }
+        pushing.read_exact(&mut vec![0; length]).unwrap();
+        answer
+    };
+    assert!(ask("GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n").starts_with("HTTP/1.1 200"));
+    let idle: Vec<TcpStream> = (0..300).map(|_| connect()).collect();
+    // The last of them is answered or closed: then the server has seen them all.
+    let _ = idle.last().unwrap().read(&mut [0]);
+    let hello = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+    let post = format!(
+        "POST /v2/a/blobs/uploads/?digest=sha256:{hello} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n\
+         hello"
+    );
+    let answer = ask(&post);
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+}
+
 /// Asks the server and returns the head and the body of its answer.
 fn get(address: &str, path: &str) -> String {
     let mut connection = TcpStream::connect(address).unwrap();
@@ -172,7 +226,7 @@ fn while_the_registry_is_being_opened_it_is_alive_not_ready_and_tells_clients_to
     let pipe = folder.path().join("pulk.json");
     let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o600));
     rustix::fs::mknodat(rustix::fs::CWD, &pipe, kind, mode, 0).unwrap();
-    let mut serving = Serving::start(folder.path());
+    let mut serving = Serving::spawn(serve(folder.path(), "127.0.0.1:0"));
     assert!(serving.first_line.contains("the registry is starting"), "{}", serving.first_line);
     let address = serving.address().split_once(' ').unwrap().0.to_owned();
 

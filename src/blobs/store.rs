@@ -132,7 +132,7 @@ impl BlobStore {
         // 2. The name is visible. What had it before held the same bytes, or damaged ones.
         self.disk.rename(unfinished, &blob_path(&digest))?;
         // 3. The name is durable; only now may metadata refer to it.
-        self.disk.sync_folder(&fanout_folder(&digest)).map_err(BlobError::Folder)?;
+        self.disk.sync_folder(&fanout_folder(&digest)).map_err(folder_not_synced)?;
         Ok(DurableBlob { digest, size })
     }
 
@@ -163,4 +163,10 @@ impl BlobStore {
         };
         Ok(entries.into_iter().filter(|entry| !entry.is_folder).map(|entry| entry.name).collect())
     }
+}
+
+/// A folder that could not even be opened was not synced, and no failure of the medium was reported in vain:
+/// the next sync of it will tell. Nothing refers to the name until then.
+fn folder_not_synced(error: DiskError) -> BlobError {
+    if error.is_without_descriptors() { error.into() } else { BlobError::Folder(error) }
 }

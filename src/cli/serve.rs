@@ -10,7 +10,7 @@ use smol::stream::StreamExt;
 use crate::cli::options::server_options;
 use crate::cli::{failed, logging};
 use crate::config::Config;
-use crate::server::Server;
+use crate::server::{Server, raise_descriptor_limit};
 
 /// What a shell adds to a signal's number in the exit code of what the signal ended.
 const SIGNAL_EXIT_BASE: u8 = 128;
@@ -18,6 +18,7 @@ const SIGNAL_EXIT_BASE: u8 = 128;
 /// Runs a server until it is told to stop.
 pub(in crate::cli) fn serve(config: &Config) -> ExitCode {
     logging::start(&config.log);
+    raise_descriptor_limit();
     // Registered before anything slow: the first process of a container has no default reaction to signals.
     let mut signals = match Signals::new([Signal::Term, Signal::Int]) {
         Ok(signals) => signals,

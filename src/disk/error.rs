@@ -47,6 +47,11 @@ impl DiskError {
         self.kind() == io::ErrorKind::AlreadyExists
     }
 
+    /// Tells whether the process, or the system, had no descriptor left: nothing was done then.
+    pub fn is_without_descriptors(&self) -> bool {
+        matches!(Errno::from_io_error(&self.source), Some(Errno::MFILE | Errno::NFILE))
+    }
+
     /// Tells whether the disk has no room left, or its owner's quota is used up.
     pub fn is_full(&self) -> bool {
         matches!(Errno::from_io_error(&self.source), Some(Errno::NOSPC | Errno::DQUOT))

@@ -8,6 +8,7 @@ use tide::http::{Method, Request};
 
 use crate::http::State;
 use crate::http::errors::Failure;
+use crate::http::large::{Room, SMALL_MAX_BYTES};
 use crate::http::query::Query;
 use crate::registry::{Chunk, Registry, RegistryError};
 use crate::spec::{ContentRange, ErrorCode, MediaType};
@@ -97,20 +98,29 @@ impl Call {
         Ok(Chunk { body: self.take_body(), length, range })
     }
 
-    /// Reads the whole body, but never more than `max` bytes of it (W10).
-    pub(super) async fn read_body(&mut self, max: u64) -> Result<Vec<u8>, Failure> {
+    /// Reads the whole body, but never more than `max` bytes of it (W10). With a large one comes its room, to
+    /// be held as long as the bytes are.
+    pub(super) async fn read_body(&mut self, max: u64) -> Result<(Vec<u8>, Option<Room>), Failure> {
         let said = self.content_length()?;
         if said.is_some_and(|said| said > max) {
             return Err(RegistryError::ManifestTooLarge { max }.into());
         }
+        let broken = |cause| RegistryError::BodyBroken(Arc::new(cause));
         let mut bytes = Vec::new();
-        let mut body = self.take_body().take(max.saturating_add(1));
-        body.read_to_end(&mut bytes).await.map_err(|cause| RegistryError::BodyBroken(Arc::new(cause)))?;
+        let most = max.saturating_add(1);
+        let mut body = self.take_body().take(most.min(SMALL_MAX_BYTES));
+        body.read_to_end(&mut bytes).await.map_err(broken)?;
+        let mut room = None;
+        if bytes.len() as u64 == SMALL_MAX_BYTES && most > SMALL_MAX_BYTES {
+            room = Some(self.shared.large.come_in().await);
+            body.set_limit(most - SMALL_MAX_BYTES);
+            body.read_to_end(&mut bytes).await.map_err(broken)?;
+        }
         let got = bytes.len() as u64;
         match said {
             Some(said) if said != got => Err(RegistryError::SizeInvalid { said, got }.into()),
             _ if got > max => Err(RegistryError::ManifestTooLarge { max }.into()),
-            _ => Ok(bytes),
+            _ => Ok((bytes, room)),
         }
     }
 }

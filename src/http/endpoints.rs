@@ -74,17 +74,19 @@ async fn answer(mut call: Call, path: Path) -> Result<Response, Failure> {
         return Ok(options);
     }
     let method = call.method();
+    let shared = Arc::clone(&call.shared);
+    let large = &shared.large;
     let call = &mut call;
     // What is left of each resource's methods behind the named ones is GET and HEAD.
     match (path.parse()?, method) {
         (Route::Ping, _) => Ok(render::content(StatusCode::Ok, render::JSON, "{}")),
-        (Route::Catalog, _) => lists::catalog(call).await,
+        (Route::Catalog, _) => large.make(|| lists::catalog(call)).await,
         (Route::Discovery, _) => lists::discovery(),
-        (Route::Tags(repo), _) => lists::tags(call, &repo).await,
-        (Route::Referrers(repo, subject), _) => referrers::list(call, &repo, &subject).await,
+        (Route::Tags(repo), _) => large.make(|| lists::tags(call, &repo)).await,
+        (Route::Referrers(repo, subject), _) => large.make(|| referrers::list(call, &repo, &subject)).await,
         (Route::Manifest(repo, text), Method::Put) => manifests::push(call, &repo, &text).await,
         (Route::Manifest(repo, text), Method::Delete) => manifests::delete(call, &repo, &text).await,
-        (Route::Manifest(repo, text), _) => manifests::pull(call, &repo, &text).await,
+        (Route::Manifest(repo, text), _) => large.make(|| manifests::pull(call, &repo, &text)).await,
         (Route::Blob(repo, digest), Method::Delete) => blobs::delete(call, &repo, &digest).await,
         (Route::Blob(repo, digest), Method::Head) => blobs::head(call, &repo, &digest).await,
         (Route::Blob(repo, digest), _) => blobs::pull(call, &repo, &digest).await,

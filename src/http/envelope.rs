@@ -7,6 +7,7 @@ use tide::http::{Method, Request, Response, StatusCode};
 
 use crate::http::State;
 use crate::http::access::{Entry, RequestId};
+use crate::http::large::Room;
 use crate::http::metrics::InFlight;
 use crate::http::outgoing::OnSent;
 use crate::http::route::Resource;
@@ -37,11 +38,12 @@ impl Envelope {
         frame(entry.method, &mut response);
         let resource = response.ext().get::<Resource>().copied().unwrap_or(Resource::Unknown);
         let status = response.status() as u16;
+        let room = response.ext_mut().remove::<Room>();
         response.ext_mut().insert(OnSent(Box::new(move |sent| {
             let time = started.elapsed();
             state.metrics.count(resource, entry.method, status, time, sent);
             entry.write(resource, status, time, sent);
-            drop(in_flight);
+            drop((in_flight, room));
         })));
         response
     }

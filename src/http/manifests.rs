@@ -41,7 +41,7 @@ pub(super) async fn push(call: &mut Call, repo: &RepoName, reference: &str) -> R
     let target = target(call, reference)?;
     let condition = conditions::of_change(call)?;
     let content_type = call.media_type()?;
-    let bytes = call.read_body(call.registry().manifest_size_max_bytes()).await?;
+    let (bytes, _room) = call.read_body(call.registry().manifest_size_max_bytes()).await?;
     let put = PutManifest { target, content_type, bytes: Arc::from(bytes), condition };
     let stored = call.registry().put_manifest(repo, put).await?;
     let mut response = render::created(&render::manifest_location(repo, stored.digest), stored.digest);

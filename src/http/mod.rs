@@ -14,6 +14,7 @@ mod envelope;
 mod errors;
 mod health;
 mod incoming;
+mod large;
 mod link;
 mod lists;
 mod manifests;
@@ -39,6 +40,7 @@ use crate::registry::Registry;
 use crate::spec::ErrorCode;
 use envelope::Envelope;
 use errors::Failure;
+use large::LargeBodies;
 use metrics::Metrics;
 
 /// How many names a list has at most where nothing else is configured.
@@ -65,6 +67,7 @@ struct Shared {
     registry: Registry,
     options: HttpOptions,
     metrics: Metrics,
+    large: LargeBodies,
 }
 
 type State = Arc<Shared>;
@@ -79,7 +82,8 @@ impl App {
     /// Makes the app that serves a registry.
     pub fn new(registry: Registry, options: HttpOptions) -> Self {
         let metrics = Metrics::new(registry.clone());
-        let mut server = Server::with_state(Arc::new(Shared { registry, options, metrics }));
+        let mut server =
+            Server::with_state(Arc::new(Shared { registry, options, metrics, large: LargeBodies::new() }));
         endpoints::mount(&mut server);
         Self { server }
     }

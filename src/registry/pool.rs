@@ -10,6 +10,10 @@ pub(super) const BUFFER_SIZE_BYTES: usize = 256 * 1024;
 /// How many buffers there are at most, whatever the number of uploads.
 const BUFFERS_MAX: usize = 32;
 
+/// How many of them may wait for more from their clients at once. The others are written as soon as nothing
+/// more is there, so that slow clients, however many they are, keep no buffer from a fast one.
+const PATIENT_MAX: usize = BUFFERS_MAX / 2;
+
 /// How many buffers are kept for the next one who needs one.
 const BUFFERS_KEPT_MAX: usize = 4;
 
@@ -17,6 +21,7 @@ const BUFFERS_KEPT_MAX: usize = 4;
 #[derive(Debug)]
 pub(super) struct Pool {
     permits: Arc<Semaphore>,
+    patient: Arc<Semaphore>,
     kept: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
@@ -24,12 +29,17 @@ pub(super) struct Pool {
 pub(super) struct Buffer {
     bytes: Vec<u8>,
     kept: Arc<Mutex<Vec<Vec<u8>>>>,
+    patience: Option<SemaphoreGuardArc>,
     _permit: SemaphoreGuardArc,
 }
 
 impl Pool {
     pub(super) fn new() -> Self {
-        Self { permits: Arc::new(Semaphore::new(BUFFERS_MAX)), kept: Arc::default() }
+        Self {
+            permits: Arc::new(Semaphore::new(BUFFERS_MAX)),
+            patient: Arc::new(Semaphore::new(PATIENT_MAX)),
+            kept: Arc::default(),
+        }
     }
 
     /// Waits for a buffer. Nobody may hold one while waiting for a client without bound.
@@ -37,11 +47,22 @@ impl Pool {
         let permit = self.permits.acquire_arc().await;
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let bytes = kept.unwrap_or_else(|| vec![0; BUFFER_SIZE_BYTES]);
-        Buffer { bytes, kept: Arc::clone(&self.kept), _permit: permit }
+        let patience = self.patient.try_acquire_arc();
+        Buffer { bytes, kept: Arc::clone(&self.kept), patience, _permit: permit }
     }
 }
 
 impl Buffer {
+    /// Tells whether it may wait for more from its client, for a while.
+    pub(super) fn is_patient(&self) -> bool {
+        self.patience.is_some()
+    }
+
+    /// Says that it waits no more.
+    pub(super) fn end_waiting(&mut self) {
+        self.patience = None;
+    }
+
     /// Returns the first `length` bytes.
     pub(super) fn filled(&self, length: usize) -> &[u8] {
         self.bytes.get(..length).unwrap_or_default()
@@ -60,5 +81,28 @@ impl Drop for Buffer {
         if kept.len() < BUFFERS_KEPT_MAX {
             kept.push(std::mem::take(&mut self.bytes));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use smol::block_on;
+
+    use super::*;
+
+    #[test]
+    fn only_half_of_the_buffers_wait_for_slow_clients() {
+        block_on(async {
+            let pool = Pool::new();
+            let mut taken = Vec::new();
+            for _ in 0..BUFFERS_MAX {
+                taken.push(pool.take().await);
+            }
+            assert_eq!(taken.iter().filter(|buffer| buffer.is_patient()).count(), PATIENT_MAX);
+            assert!(smol::future::poll_once(pool.take()).await.is_none());
+            taken.iter_mut().for_each(Buffer::end_waiting);
+            taken.pop();
+            assert!(pool.take().await.is_patient());
+        });
     }
 }

@@ -20,6 +20,10 @@ const UNUSED_IDLE_MAX: Duration = Duration::from_secs(60 * 60);
 /// How long an upload that never got a byte keeps its place when there are too many.
 const UNUSED_KEPT_MIN: Duration = Duration::from_secs(60);
 
+/// How long an upload that got some bytes keeps its place when there are too many: shorter than it may be
+/// idle otherwise, since all pushes are refused until somebody gives way.
+const USED_KEPT_MIN: Duration = Duration::from_secs(60 * 60);
+
 /// An upload session. One request at a time goes on with it; a later one takes it over, since a client whose
 /// connection broke comes back before the server has noticed.
 #[derive(Debug)]
@@ -232,14 +236,17 @@ pub(super) struct Sessions {
 
 impl Sessions {
     /// Adds a session, unless there are `max` already. Then the one that has waited longest for its first
-    /// byte gives way, if it has waited for a while: it is returned, to be given up.
+    /// byte gives way, if it has waited for a while, or else the one that has been idle longest, if that is
+    /// long: it is returned, to be given up.
     pub(super) fn add(&self, session: Session, max: usize) -> Result<Option<Arc<Session>>, RegistryError> {
         let mut open = self.open();
         let mut gives_way = None;
         if open.len() >= max {
-            let unused = |one: &&Arc<Session>| one.offset() == 0 && one.is_idle(UNUSED_KEPT_MIN);
-            let oldest = open.values().filter(unused).min_by_key(|one| one.used()).cloned();
-            let Some(oldest) = oldest else {
+            let can_go = |one: &&Arc<Session>| {
+                one.is_idle(if one.offset() == 0 { UNUSED_KEPT_MIN } else { USED_KEPT_MIN })
+            };
+            let first = |one: &&Arc<Session>| (one.offset() != 0, one.used());
+            let Some(oldest) = open.values().filter(can_go).min_by_key(first).cloned() else {
                 return Err(RegistryError::TooMany("too many uploads have begun and not ended"));
             };
             open.remove(&oldest.id);

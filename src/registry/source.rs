@@ -58,6 +58,7 @@ impl<B: AsyncBufRead + Unpin + Send> Source<B> {
         let mut buffer = pool.take().await;
         let mut length = 0;
         let mut deadline = Timer::after(FILL_TIME_MAX);
+        let is_patient = buffer.is_patient();
         loop {
             let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
             let space = buffer.space(length, limit);
@@ -66,7 +67,9 @@ impl<B: AsyncBufRead + Unpin + Send> Source<B> {
             }
             let read = read(&mut self.body, space);
             let late = async {
-                (&mut deadline).await;
+                if is_patient {
+                    (&mut deadline).await;
+                }
                 Ok(None)
             };
             match or(read, late).await {
@@ -85,6 +88,7 @@ impl<B: AsyncBufRead + Unpin + Send> Source<B> {
                 }
             }
         }
+        buffer.end_waiting();
         Ok(Some(Piece { buffer, length }))
     }
 
@@ -96,4 +100,34 @@ impl<B: AsyncBufRead + Unpin + Send> Source<B> {
 
 async fn read<B: AsyncRead + Unpin>(body: &mut B, space: &mut [u8]) -> io::Result<Option<usize>> {
     body.read(space).await.map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use smol::block_on;
+    use smol::future::poll_once;
+
+    use super::*;
+    use crate::registry::tests::bodies::Body;
+
+    #[test]
+    fn a_slow_client_waits_with_its_bytes_only_while_there_are_buffers_for_others() {
+        block_on(async {
+            let pool = Pool::new();
+            let slow = || Source::new(Body::that_hangs_after(b"abc"), u64::MAX);
+            let mut others = Vec::new();
+            let mut patient = slow();
+            assert!(poll_once(patient.next(&pool)).await.is_none(), "more may come soon");
+            loop {
+                let buffer = pool.take().await;
+                if !buffer.is_patient() {
+                    break;
+                }
+                others.push(buffer);
+            }
+            let mut hurried = slow();
+            let piece = poll_once(hurried.next(&pool)).await.unwrap().unwrap().unwrap();
+            assert_eq!(piece.bytes(), b"abc");
+        });
+    }
 }

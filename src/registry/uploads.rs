@@ -29,7 +29,10 @@ impl Registry {
         let row = UploadRow { repo: repo.clone(), algorithm, offset: 0, state: None };
         let session = Session::begun(id, &row);
         if let Some(other) = self.inner.sessions.add(session, self.inner.options.upload_sessions_max)? {
-            log::debug!("giving up upload {}, which never got a byte, for another one", other.id());
+            log::info!(
+                "giving up upload {}, which was idle, for another one: there are too many",
+                other.id()
+            );
             let inner = Arc::clone(&self.inner);
             self.inner.door.write(move || inner.discard(&other)).await;
         }
@@ -124,7 +127,7 @@ impl Registry {
         let mut source = Source::new(chunk.body, said.unwrap_or(u64::MAX));
         let mut next = unless_lost(turn, source.next(&self.inner.pool)).await?;
         while let Some(piece) = next {
-            let coming = said.map_or(0, |said| (begins + said).saturating_sub(session.offset()));
+            let coming = said.map_or(0, |said| begins.saturating_add(said).saturating_sub(session.offset()));
             let following = unless_lost(turn, source.next(&self.inner.pool));
             let (written, following) = zip(self.write(turn, piece, coming), following).await;
             written?;
@@ -134,7 +137,7 @@ impl Registry {
         let more = said.is_some() && unless_lost(turn, source.has_more()).await?;
         match said {
             Some(said) if got != said => Err(RegistryError::SizeInvalid { said, got }),
-            Some(said) if more => Err(RegistryError::SizeInvalid { said, got: said + 1 }),
+            Some(said) if more => Err(RegistryError::SizeInvalid { said, got: said.saturating_add(1) }),
             _ => Ok(()),
         }
     }

@@ -1,11 +1,13 @@
 //! A registry with a listener in front of it: what `pulk serve` runs, and what another program can carry
 //! inside.
 
+mod descriptors;
 mod gate;
 mod options;
 mod start_error;
 mod threads;
 
+pub use descriptors::raise_descriptor_limit;
 pub use options::ServerOptions;
 pub use start_error::StartError;
 
@@ -42,7 +44,8 @@ impl Server {
     /// Binds the address, opens the registry and serves it. After an unclean stop the opening may take a
     /// while: until then whoever asks is told that the registry is not ready, and how far it has come.
     pub async fn start(options: ServerOptions) -> Result<Self, StartError> {
-        let ServerOptions { listen, registry, http, wire, threads, stop_time_max } = options;
+        let ServerOptions { listen, registry, http, mut wire, threads, stop_time_max } = options;
+        wire.connections_max = descriptors::connections_max(wire.connections_max);
         // Bound first: a port that is taken shall not cost a recovery, nor touch the data directory.
         let listener = Listener::bind(&listen.to_string())
             .map_err(|source| StartError::Listen { address: listen, source })?;

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use smol::io::{AsyncBufRead, AsyncRead};
 
 /// What a body does next.
-pub(super) enum Part {
+pub(in crate::registry) enum Part {
     Bytes(Vec<u8>),
     /// Fails, as when the connection broke.
     Break,
@@ -17,21 +17,21 @@ pub(super) enum Part {
 }
 
 /// A body that does one thing after another, and then ends.
-pub(super) struct Body {
+pub(in crate::registry) struct Body {
     parts: VecDeque<Part>,
     taken: usize,
 }
 
 impl Body {
-    pub(super) fn new(parts: impl IntoIterator<Item = Part>) -> Self {
+    pub(in crate::registry) fn new(parts: impl IntoIterator<Item = Part>) -> Self {
         Self { parts: parts.into_iter().collect(), taken: 0 }
     }
 
-    pub(super) fn that_hangs_after(bytes: &[u8]) -> Self {
+    pub(in crate::registry) fn that_hangs_after(bytes: &[u8]) -> Self {
         Self::new([Part::Bytes(bytes.to_vec()), Part::Hang])
     }
 
-    pub(super) fn that_breaks_after(bytes: &[u8]) -> Self {
+    pub(in crate::registry) fn that_breaks_after(bytes: &[u8]) -> Self {
         Self::new([Part::Bytes(bytes.to_vec()), Part::Break])
     }
 }

@@ -118,6 +118,23 @@ fn after_a_failed_sync_of_a_folder_nothing_more_is_written_until_the_next_start(
     });
 }
 
+/// Nothing was synced in vain: the next sync of the folder tells all there is to tell.
+#[test]
+fn a_folder_that_could_not_be_opened_for_want_of_descriptors_fails_one_push_and_no_other() {
+    block_on(async {
+        let (registry, faults, disk) = on_faulty();
+        let id = begin(&registry, "app").await;
+        let digest = sha256(b"layer");
+        faults.fail(Operation::SyncFolder, "blobs", Errno::MFILE);
+        let failed = registry.finish_upload(&repo("app"), id, &digest, whole(b"layer")).await;
+        assert!(matches!(failed, Err(RegistryError::Internal(_))), "{failed:?}");
+        check_absent(&registry, disk.as_ref(), &digest).await;
+        assert!(registry.health().ready);
+        push_blob(&registry, "app", b"layer").await;
+        assert_eq!(read_blob(&registry, "app", &digest).await.unwrap(), b"layer");
+    });
+}
+
 #[test]
 fn a_manifest_that_could_not_be_stored_changes_no_tag_and_leaves_no_file() {
     block_on(async {

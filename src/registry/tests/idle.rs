@@ -64,6 +64,33 @@ fn sessions_that_never_got_a_byte_give_way_when_there_are_too_many() {
     });
 }
 
+/// Else one client with enough of them could keep all others from pushing for a day.
+#[test]
+fn sessions_that_were_left_unfinished_give_way_last_when_there_are_too_many() {
+    block_on(async {
+        let registry = open_on(Arc::new(MemoryDisk::new()), |options| options.upload_sessions_max = 3);
+        let mut left = Vec::new();
+        for minutes in [61, 62, 0] {
+            let id = begin(&registry, "app").await;
+            if minutes > 0 {
+                registry.append(&repo("app"), id, whole(b"a")).await.unwrap();
+            }
+            grow_older(&registry, id, minutes * MINUTE);
+            left.push(id);
+        }
+        grow_older(&registry, left[2], 2 * MINUTE);
+        for gone in [2, 1, 0] {
+            let next = begin(&registry, "app").await;
+            registry.append(&repo("app"), next, whole(b"a")).await.unwrap();
+            let open: Vec<_> =
+                left.iter().map(|id| registry.inner.sessions.find(&repo("app"), *id).is_ok()).collect();
+            assert_eq!(open, [gone > 0, gone > 1, false]);
+        }
+        let refused = registry.begin_upload(&repo("app"), None).await;
+        assert!(matches!(refused, Err(RegistryError::TooMany(_))), "{refused:?}");
+    });
+}
+
 #[test]
 fn nothing_is_written_while_nobody_asks_for_anything() {
     block_on(async {

@@ -1,6 +1,6 @@
 //! What the registry's operations do, alone, side by side, and over every kind of end.
 
-mod bodies;
+pub(super) mod bodies;
 mod expected;
 mod failures;
 mod full;

@@ -305,3 +305,17 @@ fn bytes_in_many_small_parts_make_the_same_blob() {
         assert_eq!(read_blob(&registry, "app", &sha256(&content)).await.unwrap(), content);
     });
 }
+
+/// C12: no length that a client may say is one that cannot be counted with.
+#[test]
+fn a_chunk_that_says_the_greatest_length_is_short_and_nothing_else() {
+    block_on(async {
+        let registry = in_memory();
+        let id = begin(&registry, "app").await;
+        registry.append(&repo("app"), id, whole(b"abc")).await.unwrap();
+        let endless = Chunk { body: &b"de"[..], length: Some(u64::MAX), range: None };
+        let failed = registry.append(&repo("app"), id, endless).await;
+        assert!(matches!(failed, Err(RegistryError::SizeInvalid { said: u64::MAX, got: 2 })), "{failed:?}");
+        assert_eq!(registry.upload_offset(&repo("app"), id).await.unwrap(), 5);
+    });
+}

@@ -1,0 +1,55 @@
+//! Descriptors: how many the system allows the process, and how many connections those are enough for.
+//!
+//! A server without descriptors fails where that costs most: in the middle of making something durable. So
+//! there are never more connections than all that they may need to be open at once allows.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// What may be open beside the connections that are counted: the store, connections that are told that there
+/// are too many, and work on the disk.
+const KEPT_FOR_THE_REST: u64 = 192;
+
+/// A connection is a socket and, while it pulls, a blob.
+const PER_CONNECTION: u64 = 2;
+
+/// Lets the process have as many descriptors as its user may have. Systems give fewer at first, for the sake
+/// of old programs.
+pub fn raise_descriptor_limit() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
+    {
+        log::debug!("the limit of open files stays as it is: {error}");
+    }
+}
+
+/// Returns how many connections there may be: `wanted`, or as many as the descriptors are enough for.
+pub(super) fn connections_max(wanted: usize) -> usize {
+    let Some(limit) = getrlimit(Resource::Nofile).current else { return wanted };
+    let possible = enough_for(limit);
+    if possible < wanted {
+        log::warn!(
+            "the system allows this process {limit} open files: there can be {possible} connections at once, \
+             not {wanted}; raise it (ulimit -n, LimitNOFILE=)"
+        );
+    }
+    possible.min(wanted)
+}
+
+fn enough_for(limit: u64) -> usize {
+    let possible = limit.saturating_sub(KEPT_FOR_THE_REST) / PER_CONNECTION;
+    usize::try_from(possible).unwrap_or(usize::MAX).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_descriptors_for_what_they_ask_for_and_for_the_rest() {
+        assert_eq!(enough_for(1024), 416);
+        assert_eq!(enough_for(2 * 1024 + KEPT_FOR_THE_REST), 1024);
+        assert_eq!(enough_for(64), 1, "somebody can always connect");
+        assert_eq!(enough_for(u64::MAX), usize::try_from((u64::MAX - KEPT_FOR_THE_REST) / 2).unwrap());
+    }
+}

@@ -99,7 +99,11 @@ async fn check_running(run: &Run, fault: Option<Fault>) {
     model.check(&found).unwrap_or_else(|why| panic!("{fault:?}, while it runs: {why}"));
     let health = registry.health();
     let pushed = probe(registry).await;
-    assert_eq!(pushed.is_ok(), health.ready && health.reasons.is_empty(), "{fault:?}: {pushed:?}, {health:?}");
+    assert_eq!(
+        pushed.is_ok(),
+        health.ready && health.reasons.is_empty(),
+        "{fault:?}: {pushed:?}, {health:?}"
+    );
 }
 
 /// Nothing acknowledged is lost, whatever a power cut takes.

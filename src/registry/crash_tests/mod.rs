@@ -34,10 +34,10 @@ const TAGS: [&str; 3] = ["v1", "v2", "v3"];
 const DURABLE_STEP_BYTES: u64 = 4096;
 
 /// The journal goes on in a new file, and a checkpoint is taken, more often than usual.
-const JOURNAL_MIN_BYTES: u64 = 3000;
+const JOURNAL_MIN_BYTES: u64 = 1500;
 
-/// Less of the journal is kept than usual.
-const HISTORY_MAX_BYTES: u64 = 5000;
+/// Nothing of the journal is kept that no recovery needs.
+const HISTORY_MAX_BYTES: u64 = 0;
 
 /// How many states are tried unless the environment says otherwise.
 const STATES_DEFAULT: u64 = 2000;

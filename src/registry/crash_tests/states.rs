@@ -17,7 +17,7 @@ const FOLDERS_PER_POINT: usize = 64;
 const RECOVERIES_ONE_IN: u64 = 400;
 
 /// How many states are tried after each step of such a recovery.
-const STATES_PER_RECOVERY_STEP: u64 = 2;
+const STATES_PER_RECOVERY_STEP: u64 = 1;
 
 /// How many steps before the crash a failure shows.
 const STEPS_SHOWN: usize = 40;

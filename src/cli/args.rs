@@ -50,6 +50,9 @@ pub(in crate::cli) enum Command {
     /// On the first signal pulk takes no new connections, lets requests in flight finish (for 30 seconds at
     /// most, see `limits.stop_time`) and stops cleanly. On the second it stops at once; nothing that it has
     /// acknowledged is lost by that either.
+    ///
+    /// When less than `limits.reserve_bytes` of the disk are free (64 MiB), pushes are refused; pulls and
+    /// deletes go on.
     #[command(after_help = EXAMPLES)]
     Serve(Settings),
 
@@ -69,7 +72,8 @@ pub(in crate::cli) struct Settings {
 
     /// Listen on this IP address and port; port 0 picks a free one [default: 127.0.0.1:5000]
     ///
-    /// The first line that pulk logs when it is ready names the address.
+    /// The first line that pulk logs when it is ready names the address. Before that, while it recovers from
+    /// a crash, it answers 503 there and tells at /readyz how far it has come.
     #[arg(long, value_name = "ADDR", env = "PULK_LISTEN", value_parser = values::listen)]
     listen: Option<SocketAddr>,
 

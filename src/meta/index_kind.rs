@@ -24,10 +24,13 @@ pub enum IndexKind {
     Made(Made),
 }
 
+#[cfg(test)]
+type Make = dyn Fn(u64) -> Result<Arc<dyn Index>, OpenError> + Send + Sync;
+
 /// Makes an index for a test; the argument counts how often one failed before.
 #[cfg(test)]
 #[derive(Clone)]
-pub struct Made(pub Arc<dyn Fn(u64) -> Result<Arc<dyn Index>, OpenError> + Send + Sync>);
+pub struct Made(pub Arc<Make>);
 
 #[cfg(test)]
 impl std::fmt::Debug for Made {

@@ -116,7 +116,7 @@ impl Index for LiveIndex {
     }
 
     fn applied(&self) -> Result<u64, IndexError> {
-        self.with(|index| index.applied())
+        self.with(Index::applied)
     }
 
     fn close(&self) -> Result<(), IndexError> {

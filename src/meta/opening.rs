@@ -81,7 +81,10 @@ pub(super) fn recovered(
     progress: &RecoveryProgress,
 ) -> Result<Opened, OpenError> {
     let recovered_into = |index: Arc<dyn Index>, can_stay| {
-        let Recovered { journal, totals, .. } = recover(disk, index.as_ref(), durable, progress)?;
+        let Recovered { journal, totals, damaged } = recover(disk, index.as_ref(), durable, progress)?;
+        if damaged {
+            log::error!("something that had been acknowledged may be missing");
+        }
         Ok(Opened { index, can_stay, journal: Some(journal), totals })
     };
     match kind.make(0).and_then(|index| recovered_into(index, true)) {

@@ -111,7 +111,7 @@ impl Meta {
             durable: marker.map_or(0, |marker| marker.seq),
             shared: Arc::clone(&shared),
             progress: progress.clone(),
-            rotation: Rotation { min_bytes: journal_min_bytes, checkpoint_length, rotated },
+            rotation: Rotation { min_bytes: journal_min_bytes, not_before: 0, checkpoint_length, rotated },
         };
         let thread = std::thread::Builder::new()
             .name("pulk-writer".to_owned())
@@ -203,7 +203,7 @@ impl Meta {
     fn mark_clean(&self, journal: &Journal, totals: Totals) -> Result<(), OpenError> {
         let IndexKind::Sled(_) = &self.kind else { return Ok(()) };
         if !self.index.can_stay() {
-            log::info!("the index failed since the start: the next start makes it anew");
+            log::info!("the index is not the one that the start made: the next start makes it anew");
             return Ok(());
         }
         // 1. The journal is durable: the writer synced it last. 2. So is every file of the index.

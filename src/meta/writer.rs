@@ -23,6 +23,9 @@ use crate::meta::view::View;
 /// The most commands before one sync, so that the first of them doesn't wait for too many others.
 const BATCH_MAX: usize = 256;
 
+/// How much longer the file must become before a rotation that failed is tried again.
+const ROTATION_RETRY_BYTES: u64 = 256 * 1024;
+
 /// Called with a command's end.
 pub type Answer = Box<dyn FnOnce(Result<(), MetaError>) + Send>;
 
@@ -79,6 +82,8 @@ pub(super) struct Writer {
 pub(super) struct Rotation {
     /// The least length in bytes of a file before that.
     pub(super) min_bytes: u64,
+    /// The length that the file must have before a rotation that failed is tried again.
+    pub(super) not_before: u64,
     /// The newest checkpoint's length in bytes: writing the next one should cost no more than the journal
     /// did.
     pub(super) checkpoint_length: Arc<AtomicU64>,
@@ -154,7 +159,8 @@ impl Writer {
 
     fn rotate_if_long(&mut self) {
         let checkpoint_length = self.rotation.checkpoint_length.load(Ordering::SeqCst);
-        let long = self.journal.length() >= self.rotation.min_bytes.max(checkpoint_length);
+        let length = self.rotation.min_bytes.max(checkpoint_length).max(self.rotation.not_before);
+        let long = self.journal.length() >= length;
         if !long || self.journal.poisoned().is_some() {
             return;
         }
@@ -164,6 +170,7 @@ impl Writer {
             Err(error) => {
                 log::warn!("the journal goes on in its old file: {error}");
                 self.note(&error);
+                self.rotation.not_before = self.journal.length() + ROTATION_RETRY_BYTES;
             }
         }
     }

@@ -55,6 +55,12 @@ impl SimulatedDisk {
         self.state().steps.clone()
     }
 
+    /// Returns the medium and the steps up to now, without any that another thread takes meanwhile.
+    pub(crate) fn cut(&self) -> (Medium, Vec<Step>) {
+        let state = self.state();
+        (state.medium.clone(), state.steps.clone())
+    }
+
     /// Notes that something happened outside, in its place between the steps.
     pub(crate) fn mark(&self, mark: usize) {
         self.state().steps.push(Step::Mark(mark));

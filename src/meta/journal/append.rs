@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::disk::{Disk, DiskError, DiskFile};
 use crate::meta::fact::{FACTS_MAX, Fact};
+use crate::meta::journal::files::unfinished_path;
 use crate::meta::journal::line::{LINE_SIZE_MAX_BYTES, Record, Sum, encode};
 use crate::meta::journal::new_file::NewFile;
 
@@ -111,8 +112,15 @@ impl Journal {
             return Ok(());
         }
         let until = (end / RESERVE_STEP_BYTES + 1) * RESERVE_STEP_BYTES;
-        self.file.reserve(self.length, until - self.length)?;
-        self.reserved = until;
+        self.reserved = match self.file.reserve(self.length, until - self.length) {
+            Ok(()) => until,
+            // Deletes have a use for the last bytes of a disk.
+            Err(error) if error.is_full() => {
+                self.file.reserve(self.length, end - self.length)?;
+                end
+            }
+            Err(error) => return Err(error),
+        };
         Ok(())
     }
 
@@ -132,12 +140,28 @@ impl Journal {
     }
 
     /// Syncs the file and goes on in a new one. After an error it goes on as it was, unless it is poisoned.
+    ///
+    /// INVARIANT: nothing is appended to this file once the new one may have its name: a file with a higher
+    /// number replaces what comes in this one from there on.
     pub(in crate::meta) fn rotate(&mut self, disk: &dyn Disk) -> Result<(), JournalError> {
         self.sync()?;
         let end = (self.seq, self.sum.clone());
-        let next = NewFile::create(disk, self.number + 1, end, self.seq).and_then(NewFile::publish);
-        *self = next.map_err(JournalError::Append)?;
-        Ok(())
+        let number = self.number + 1;
+        match NewFile::create(disk, number, end, self.seq).and_then(NewFile::complete) {
+            Ok(new) => {
+                let why = |error| format!("the journal could not go on in a new file: {error}");
+                *self = new.rename().map_err(|error| self.poison(why(error)))?;
+                Ok(())
+            }
+            Err(error) => {
+                // It takes space, and would be in the way of the next try.
+                match disk.remove(&unfinished_path(number)) {
+                    Err(left) if !left.is_not_found() => log::warn!("{left}"),
+                    _ => {}
+                }
+                Err(JournalError::Append(error))
+            }
+        }
     }
 
     /// Refuses everything from now on.

@@ -59,10 +59,20 @@ impl<'a> NewFile<'a> {
     }
 
     /// Publishes the file and returns the journal that goes on at its end.
-    pub(in crate::meta) fn publish(mut self) -> Result<Journal, DiskError> {
+    pub(in crate::meta) fn publish(self) -> Result<Journal, DiskError> {
+        self.complete()?.rename()
+    }
+
+    /// Makes all lines durable. Until the file gets its name nobody takes notice of it.
+    pub(super) fn complete(mut self) -> Result<Self, DiskError> {
         self.write()?;
         // 1. The lines are durable.
         self.file.sync()?;
+        Ok(self)
+    }
+
+    /// Gives the file its name. After an error nobody knows which one it has.
+    pub(super) fn rename(self) -> Result<Journal, DiskError> {
         // 2. The name is visible. 3. The name is durable.
         self.disk.rename(&unfinished_path(self.number), &journal_path(self.number))?;
         self.disk.sync_folder(Path::new(JOURNAL_FOLDER))?;

@@ -86,6 +86,8 @@ fn space_that_cannot_be_reserved_is_an_error_and_nothing_is_written() {
     let faulty = FaultyDisk::new(Arc::clone(&disk));
     let faults = faulty.faults();
     let meta = Meta::open(Arc::new(faulty), MetaOptions::new(IndexKind::Map)).unwrap();
+    // Once for a step ahead, once for the line alone.
+    faults.fail(Operation::Reserve, "journal", Errno::NOSPC);
     faults.fail(Operation::Reserve, "journal", Errno::NOSPC);
     let failed = run(&meta, two());
     assert!(matches!(failed, Err(MetaError::NoSpace)), "{failed:?}");
@@ -148,4 +150,63 @@ fn a_transaction_that_is_too_large_is_refused_and_the_next_one_is_not() {
     assert!(matches!(refused, Err(MetaError::Failed(_))), "{refused:?}");
     run(&store.meta, two()).unwrap();
     assert_eq!(tags(&store.reopened(), "app"), ["one", "two"]);
+}
+
+#[test]
+fn a_disk_with_space_for_a_line_but_not_for_a_step_ahead_takes_the_line() {
+    let faulty = FaultyDisk::new(Arc::new(MemoryDisk::new()));
+    let faults = faulty.faults();
+    let meta = Meta::open(Arc::new(faulty), MetaOptions::new(IndexKind::Map)).unwrap();
+    faults.fail(Operation::Reserve, "journal", Errno::NOSPC);
+    run(&meta, two()).unwrap();
+    assert_eq!(faults.count(Operation::Reserve, "journal"), 2);
+}
+
+/// Opens a store whose journal goes on in a new file after each batch.
+fn rotating() -> Failing {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let faulty = FaultyDisk::new(Arc::clone(&disk));
+    let faults = faulty.faults();
+    let options = MetaOptions { journal_min_bytes: 1, ..MetaOptions::new(IndexKind::Map) };
+    Failing { disk, faults, meta: Meta::open(Arc::new(faulty), options).unwrap() }
+}
+
+#[test]
+fn a_rotation_that_finds_no_space_leaves_the_journal_as_it_was_and_is_tried_again() {
+    for (operation, skip) in [(Operation::Create, 0), (Operation::Write, 0), (Operation::Sync, 0)] {
+        let store = rotating();
+        store.faults.fail_later(operation, "journal/000000000002.new", skip, Errno::NOSPC);
+        run(&store.meta, put_manifest("app", "one", &["one"])).unwrap();
+        run(&store.meta, two()).unwrap();
+        assert_eq!(store.meta.poisoned(), None);
+        assert_eq!(tags(&store.reopened(), "app"), ["one", "two"]);
+        // It is tried again only when the journal is a good deal longer.
+        for round in 0..300 {
+            let mut long = put("app", &format!("long-{round}"), &["long"]);
+            long.row.artifact_type = Some("x".repeat(1000));
+            run(&store.meta, Command::PutManifest(long)).unwrap();
+        }
+        let files = journal_files(store.disk.as_ref());
+        assert!(files.iter().any(|name| name == "000000000002.log"), "{files:?}");
+        assert_eq!(tags(&store.reopened(), "app"), ["long", "one", "two"]);
+    }
+}
+
+/// What came to the old file behind the beginning of the new one would be lost.
+#[test]
+fn a_rotation_that_may_have_happened_ends_all_writing() {
+    for operation in [Operation::Rename, Operation::SyncFolder] {
+        let store = rotating();
+        store.faults.fail(operation, "journal", Errno::IO);
+        run(&store.meta, put_manifest("app", "one", &["one"])).unwrap();
+        // The answer goes out before the rotation.
+        for _ in 0..10_000 {
+            if store.meta.poisoned().is_some() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        store.check_poisoned();
+        assert_eq!(tags(&store.reopened(), "app"), ["one"]);
+    }
 }

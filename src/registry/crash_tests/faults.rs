@@ -79,10 +79,8 @@ fn run(prepared: &Medium, fault: Option<Fault>) -> u64 {
     let operations = disk.operations();
     smol::block_on(check_running(&run, fault));
     let registry = run.registry.take();
-    if let Some(registry) = registry {
-        if let Err(error) = smol::block_on(registry.close()) {
-            assert!(!error.to_string().contains("panic"), "{fault:?}: {error}");
-        }
+    if let Some(Err(error)) = registry.map(|registry| smol::block_on(registry.close())) {
+        assert!(!error.to_string().contains("panic"), "{fault:?}: {error}");
     }
     disk.set_fault(None);
     check_reopened(&run, &disk.medium(), fault);

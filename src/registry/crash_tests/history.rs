@@ -189,9 +189,9 @@ impl Run {
     }
 
     fn kill(&mut self) {
-        let left = SimulatedDisk::new(self.disk.medium());
-        self.steps.extend(self.disk.steps());
-        self.disk = left;
+        let (medium, steps) = self.disk.cut();
+        self.steps.extend(steps);
+        self.disk = SimulatedDisk::new(medium);
         self.registry = None;
         self.starts += 1;
         self.registry = Some(open(&self.disk, IndexKind::Map).unwrap());
@@ -358,10 +358,4 @@ pub(super) fn histories() -> Vec<History> {
             ],
         ),
     ]
-}
-
-/// Fills the journal: each of these is a transaction of its own.
-fn many_tag_moves() -> Vec<Event> {
-    let put = |manifest, tags| Event::Do(Op::Put { repo: "a", manifest, tags, by_digest: true });
-    (0..16).flat_map(|_| [put(0, &["v1", "v2"]), put(1, &["v3", "v1", "v2"])]).collect()
 }

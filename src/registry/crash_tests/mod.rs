@@ -40,12 +40,17 @@ const JOURNAL_MIN_BYTES: u64 = 1500;
 const HISTORY_MAX_BYTES: u64 = 0;
 
 /// How many states are tried unless the environment says otherwise.
-const STATES_DEFAULT: u64 = 2000;
+const STATES_DEFAULT: u64 = 600;
 
 const STATES_VARIABLE: &str = "PULK_CRASH_STATES";
 
 fn states_wanted() -> u64 {
     std::env::var(STATES_VARIABLE).map_or(STATES_DEFAULT, |text| text.parse().unwrap())
+}
+
+/// Whether somebody asked for a soak, which may take long.
+fn is_soak() -> bool {
+    std::env::var_os(STATES_VARIABLE).is_some()
 }
 
 #[test]

@@ -60,7 +60,7 @@ fn operation(chance: &mut Chance, there: &Found) -> Option<Op> {
                 || Op::Put {
                     repo,
                     manifest: number,
-                    tags: *chance.one_of::<&[&str]>(&TAG_LISTS),
+                    tags: chance.one_of::<&[&str]>(&TAG_LISTS),
                     by_digest: true,
                 },
                 |blob| Op::Push { repo, blob },

@@ -155,6 +155,8 @@ fn every_sync_is_missed_by_some_history() {
         let told = match (line.exception(), place) {
             (Some(why), _) => format!("left out: {why}"),
             (None, None) => "no history comes there".to_owned(),
+            // Leaving each out in turn takes minutes.
+            (None, Some(_)) if !super::is_soak() => "a history comes there".to_owned(),
             (None, Some(place)) => {
                 missed(&recordings, *place).unwrap_or_else(|| "nothing fails without it".to_owned())
             }

@@ -61,6 +61,8 @@ pub(super) fn moments(
 /// How many states are tried at each moment.
 pub(super) struct Budget {
     states_per_moment: u64,
+    /// Where fewer states are wanted than there are moments, one in so many is tried.
+    one_moment_in: usize,
 }
 
 impl Budget {
@@ -79,7 +81,14 @@ impl Budget {
         while total(states_per_moment) < wanted && states_per_moment < wanted {
             states_per_moment += 1;
         }
-        Self { states_per_moment }
+        let one_moment_in = (capacities.len() as u64).div_ceil(wanted.max(1)).max(1);
+        Self { states_per_moment, one_moment_in: usize::try_from(one_moment_in).unwrap() }
+    }
+
+    /// Tells whether a moment of a recording is tried, and by this thread.
+    fn has(&self, recording: usize, at: usize, thread: usize, threads: usize) -> bool {
+        let one_in = self.one_moment_in;
+        at % one_in == recording % one_in && (at / one_in) % threads == thread
     }
 }
 
@@ -122,7 +131,7 @@ pub(super) fn in_parallel(
             scope.spawn(move || {
                 for (number, recording) in recordings.iter().enumerate() {
                     moments(recording, None, |moment| {
-                        if moment.at % threads == thread {
+                        if budget.has(number, moment.at, thread, threads) {
                             let seed = (number as u64) << 32 | moment.at as u64;
                             try_moment(moment, budget.states_per_moment, seed, &mut |trial| {
                                 let failed = work(trial);

@@ -5,17 +5,18 @@ use smol::block_on;
 
 use super::*;
 use crate::disk::faulty::Operation;
+use crate::registry::options::RESERVE_BYTES;
 use crate::spec::Reference;
 
 const MIB: u64 = 1024 * 1024;
 
-fn no_space<T: std::fmt::Debug>(done: Result<T, RegistryError>) {
+fn no_space<T: std::fmt::Debug>(done: &Result<T, RegistryError>) {
     assert!(matches!(done, Err(RegistryError::NoSpace)), "{done:?}");
 }
 
 /// Fills the disk up to the reserve and a little more.
 fn fill(registry: &Registry, faults: &Faults) {
-    faults.set_free_bytes(crate::registry::options::RESERVE_BYTES - 1);
+    faults.set_free_bytes(RESERVE_BYTES - 1);
     registry.inner.space.forget();
 }
 
@@ -34,12 +35,12 @@ fn below_the_reserve_pushes_are_refused_pulls_lists_and_deletes_go_on_until_ther
         registry.append(&repo("app"), begun, whole(b"ab")).await.unwrap();
 
         fill(&registry, &faults);
-        no_space(registry.begin_upload(&repo("app"), None).await);
-        no_space(registry.append(&repo("app"), begun, streamed(&b"c"[..])).await);
-        no_space(registry.append(&repo("app"), begun, whole(b"c")).await);
-        no_space(registry.finish_upload(&repo("app"), begun, &sha256(b"ab"), nothing()).await);
-        no_space(registry.put_manifest(&repo("app"), by_tag("next", &manifest)).await);
-        no_space(registry.mount(&repo("other"), &layer, Some(&repo("app"))).await);
+        no_space(&registry.begin_upload(&repo("app"), None).await);
+        no_space(&registry.append(&repo("app"), begun, streamed(&b"c"[..])).await);
+        no_space(&registry.append(&repo("app"), begun, whole(b"c")).await);
+        no_space(&registry.finish_upload(&repo("app"), begun, &sha256(b"ab"), nothing()).await);
+        no_space(&registry.put_manifest(&repo("app"), by_tag("next", &manifest)).await);
+        no_space(&registry.mount(&repo("other"), &layer, Some(&repo("app"))).await);
         let health = registry.health();
         assert!(health.ready);
         assert!(health.reasons[0].contains("full"), "{health:?}");
@@ -64,10 +65,10 @@ fn an_upload_that_reaches_the_reserve_ends_there_and_keeps_what_arrived() {
     block_on(async {
         let (registry, faults, _) = on_faulty();
         // Room for two and a half of the pieces that a body is written in.
-        faults.set_free_bytes(crate::registry::options::RESERVE_BYTES + 5 * MIB / 8);
+        faults.set_free_bytes(RESERVE_BYTES + 5 * MIB / 8);
         let id = begin(&registry, "app").await;
         let content = vec![7; 1024 * 1024];
-        no_space(registry.append(&repo("app"), id, streamed(&content[..])).await);
+        no_space(&registry.append(&repo("app"), id, streamed(&content[..])).await);
         let offset = registry.upload_offset(&repo("app"), id).await.unwrap();
         assert_eq!(offset, 2 * 256 * 1024);
         make_space(&faults);
@@ -80,10 +81,10 @@ fn an_upload_that_reaches_the_reserve_ends_there_and_keeps_what_arrived() {
 fn a_length_that_cannot_fit_is_refused_before_anything_is_written() {
     block_on(async {
         let (registry, faults, _) = on_faulty();
-        faults.set_free_bytes(crate::registry::options::RESERVE_BYTES + MIB);
+        faults.set_free_bytes(RESERVE_BYTES + MIB);
         let id = begin(&registry, "app").await;
         let huge = Chunk { body: &b"abc"[..], length: Some(2 * MIB), range: None };
-        no_space(registry.append(&repo("app"), id, huge).await);
+        no_space(&registry.append(&repo("app"), id, huge).await);
         assert_eq!(registry.upload_offset(&repo("app"), id).await.unwrap(), 0);
         assert_eq!(unfinished(&registry), [""; 0]);
     });
@@ -109,8 +110,8 @@ fn a_disk_that_turns_out_to_be_full_is_told_as_such() {
         let (registry, faults, _) = on_faulty();
         let id = begin(&registry, "app").await;
         faults.fail(Operation::Write, "uploads", Errno::NOSPC);
-        no_space(registry.append(&repo("app"), id, whole(b"abc")).await);
+        no_space(&registry.append(&repo("app"), id, whole(b"abc")).await);
         faults.fail(Operation::Write, "journal", Errno::DQUOT);
-        no_space(registry.begin_upload(&repo("app"), None).await);
+        no_space(&registry.begin_upload(&repo("app"), None).await);
     });
 }

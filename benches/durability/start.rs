@@ -1,0 +1,46 @@
+//! How long a large store takes to start, and how much memory it needs.
+
+use crate::image::{Way, push_image};
+use crate::journal::{Scale, write_store};
+use crate::place;
+use crate::process;
+use crate::server::Serving;
+use crate::table::{self, mib};
+
+const SCALE: Scale = Scale { repositories: 1000, manifests: 100_000 };
+
+/// Prints time and memory of starts after clean and unclean stops.
+pub fn measure() {
+    let folder = place::folder();
+    let data = folder.path().join("data");
+    let length = write_store(&data, SCALE);
+    table::heading(
+        "Starting again",
+        &format!(
+            "A store of {} manifests, each with a tag, in {} repositories, {} links, every blob another one: {} rows of \
+             blobs. *time*: from starting the program until it listens. *resident*: VmRSS then; *peak*: VmHWM, the most \
+             until then.",
+            SCALE.manifests,
+            SCALE.repositories,
+            SCALE.links(),
+            SCALE.links() + SCALE.manifests,
+        ),
+    );
+    table::columns(&["start", "time", "resident", "peak"]);
+    let start = |what: &str| {
+        let serving = Serving::start(&data);
+        let memory = process::memory(serving.pid());
+        let time = format!("{:.2} s", serving.start_time.as_secs_f64());
+        table::row(&[what.to_owned(), time, mib(memory.resident), mib(memory.peak)]);
+        serving
+    };
+    start(&format!("unclean, from a journal of {} and no checkpoint", mib(length))).stop();
+    let serving = start("clean");
+    // The journal is long by now: the next write has it go on in a new file, and a checkpoint taken.
+    push_image(&mut serving.client(), "team/other", Way::Put, 0);
+    serving.wait_for("took a checkpoint");
+    push_image(&mut serving.client(), "team/other", Way::Put, 1);
+    serving.kill();
+    start("unclean, from a checkpoint and a short journal").stop();
+    start("clean, then").stop();
+}

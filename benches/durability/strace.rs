@@ -1,0 +1,44 @@
+//! Counting system calls with strace.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The calls that make something durable.
+pub const SYNCING: &str = "fsync,fdatasync,sync_file_range,syncfs,sync,msync";
+
+/// The calls that change something on a disk.
+pub const CHANGING: &str = "fsync,fdatasync,sync_file_range,syncfs,sync,msync,pwrite64,pwritev,pwritev2,fallocate,\
+                            ftruncate,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat";
+
+/// A file that strace writes calls to, one a line.
+#[derive(Debug)]
+pub struct Trace {
+    path: PathBuf,
+}
+
+impl Trace {
+    /// Returns a trace in `folder`, and says so when there is no strace.
+    pub fn new(folder: &Path) -> Option<Self> {
+        let found = Command::new("strace").arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        if !found.is_ok_and(|status| status.success()) {
+            println!("Not counted with strace: there is none on this machine.\n");
+            return None;
+        }
+        Some(Self { path: folder.join("trace") })
+    }
+
+    /// Returns the command that starts a program so that its `calls` are written down. The program itself is the
+    /// child; strace goes with it.
+    pub fn command(&self, calls: &str, program: &str) -> Command {
+        let mut command = Command::new("strace");
+        command.args(["-D", "-f", "-qq", "-e", &format!("trace={calls}"), "-o"]).arg(&self.path).arg(program);
+        command
+    }
+
+    /// Counts the calls so far.
+    pub fn count(&self) -> usize {
+        let text = fs::read_to_string(&self.path).unwrap_or_default();
+        text.lines().filter(|line| line.contains('(') && !line.contains(" resumed>")).count()
+    }
+}

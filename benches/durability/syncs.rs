@@ -1,0 +1,106 @@
+//! How many syncs an image takes.
+
+use std::path::Path;
+use std::time::Instant;
+
+use crate::client::Client;
+use crate::image::{Way, push_blob, push_image, push_manifest, small_image};
+use crate::place;
+use crate::server::Serving;
+use crate::strace::{SYNCING, Trace};
+use crate::table;
+
+const IMAGES_A_CLIENT: u64 = 50;
+const CLIENTS: [u64; 4] = [1, 2, 4, 8];
+
+/// Images are told apart by numbers; each client has as many.
+const NUMBERS_A_CLIENT: u64 = 1_000_000;
+
+/// Prints the syncs of small images for one client and more.
+pub fn measure() {
+    table::heading(
+        "Syncs for one small image",
+        &format!(
+            "Config (1 KiB), one layer of 64 KiB, manifest, new tag; every client pushes {IMAGES_A_CLIENT} images one \
+             after the other, each client to a repository of its own, all of them new. Averages over all images. \
+             *disk*: `pulk_disk_syncs_total` of `/metrics`. *strace*: {SYNCING}, in a run of its own."
+        ),
+    );
+    let traces = place::folder();
+    let trace = Trace::new(traces.path());
+    table::columns(&[
+        "blobs by",
+        "clients",
+        "disk: syncs an image",
+        "strace: syncs an image",
+        "images a second",
+    ]);
+    for way in Way::ALL {
+        for clients in CLIENTS {
+            let images = (clients * IMAGES_A_CLIENT) as f64;
+            let (syncs, seconds) = untraced(way, clients);
+            let calls = trace.as_ref().map(|trace| traced(trace, way, clients));
+            table::row(&[
+                way.name().to_owned(),
+                clients.to_string(),
+                format!("{:.2}", syncs as f64 / images),
+                calls.map_or("-".to_owned(), |calls| format!("{:.2}", calls as f64 / images)),
+                format!("{:.0}", images / seconds),
+            ]);
+        }
+    }
+}
+
+/// Returns the syncs that the disk's counter has, and the seconds it took.
+fn untraced(way: Way, clients: u64) -> (u64, f64) {
+    let folder = place::folder();
+    let serving = Serving::start(folder.path());
+    let before = serving.syncs();
+    let begun = Instant::now();
+    push(&serving, way, clients);
+    let seconds = begun.elapsed().as_secs_f64();
+    let syncs = serving.syncs() - before;
+    serving.stop();
+    (syncs, seconds)
+}
+
+/// Returns the syncs that strace sees.
+fn traced(trace: &Trace, way: Way, clients: u64) -> usize {
+    let folder = place::folder();
+    let serving = Serving::start_traced(folder.path(), trace, SYNCING);
+    let before = trace.count();
+    push(&serving, way, clients);
+    // Every call that an acknowledgement waits for is written down before the server can go on.
+    let calls = trace.count() - before;
+    serving.stop();
+    calls
+}
+
+fn push(serving: &Serving, way: Way, clients: u64) {
+    let address = &serving.address;
+    std::thread::scope(|scope| {
+        for client in 0..clients {
+            scope.spawn(move || {
+                let mut connection = Client::connect(address);
+                let repo = format!("team/app{client}");
+                for number in 0..IMAGES_A_CLIENT {
+                    push_image(&mut connection, &repo, way, client * NUMBERS_A_CLIENT + number);
+                }
+            });
+        }
+    });
+}
+
+/// Fills a new store with images: their blobs are the same, each has a manifest and a tag.
+pub fn fill(data: &Path, manifests: u64) {
+    let serving = Serving::start(data);
+    let mut client = serving.client();
+    let blobs = small_image(0);
+    for blob in &blobs {
+        push_blob(&mut client, "team/app", Way::Put, blob);
+    }
+    for number in 0..manifests {
+        push_manifest(&mut client, "team/app", &blobs, number);
+    }
+    serving.stop();
+}

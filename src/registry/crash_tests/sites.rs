@@ -122,7 +122,7 @@ fn missed_by(recording: &Recording, place: Place, dies_again: bool) -> Option<St
     failure
 }
 
-/// Tries the two states that tell most: all that was pending is lost, or all of it is kept but what came last.
+/// Tries the two states that tell most: all that was pending is lost, or names are kept and bytes are lost.
 fn fails(moment: &Moment<'_>, dies_again: bool) -> Option<String> {
     let choices = moment.medium.choices();
     let lost: Vec<Pick> = vec![0; choices.len()];

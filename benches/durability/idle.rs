@@ -23,8 +23,10 @@ pub fn measure() {
     table::heading(
         "Written while idle",
         &format!(
-            "A server with {MANIFESTS} manifests that had requests before, {} seconds without any. *process*: \
-             `write_bytes` of /proc/PID/io. *device*: sectors written to a loop device that holds only the data \
+            "A server with {MANIFESTS} manifests that had requests before, {} seconds without any. \
+             *process*: \
+             `write_bytes` of /proc/PID/io. *device*: sectors written to a loop device that holds only \
+             the data \
              directory. *strace*: calls that change or sync something on a disk ({CHANGING}).",
             IDLE_TIME.as_secs()
         ),

@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 pub const SYNCING: &str = "fsync,fdatasync,sync_file_range,syncfs,sync,msync";
 
 /// The calls that change something on a disk.
-pub const CHANGING: &str = "fsync,fdatasync,sync_file_range,syncfs,sync,msync,pwrite64,pwritev,pwritev2,fallocate,\
-                            ftruncate,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat";
+pub const CHANGING: &str = "fsync,fdatasync,sync_file_range,syncfs,sync,msync,pwrite64,pwritev,pwritev2,\
+                            fallocate,ftruncate,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat";
 
 /// A file that strace writes calls to, one a line.
 #[derive(Debug)]

@@ -21,8 +21,10 @@ pub fn measure() {
     table::heading(
         "Syncs for one small image",
         &format!(
-            "Config (1 KiB), one layer of 64 KiB, manifest, new tag; every client pushes {IMAGES_A_CLIENT} images one \
-             after the other, each client to a repository of its own, all of them new. Averages over all images. \
+            "Config (1 KiB), one layer of 64 KiB, manifest, new tag; every client pushes \
+             {IMAGES_A_CLIENT} images one \
+             after the other, each client to a repository of its own, all of them new. Averages over all \
+             images. \
              *disk*: `pulk_disk_syncs_total` of `/metrics`. *strace*: {SYNCING}, in a run of its own."
         ),
     );

@@ -1,7 +1,6 @@
 //! The thread that takes a checkpoint after each rotation of the journal and lets old files go.
 
 use std::io;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -145,7 +144,6 @@ impl Work {
         let length = draft.seal()?;
         let files = checkpoint::list(self.disk.as_ref())?;
         checkpoint::forget_older(self.disk.as_ref(), &files)?;
-        self.disk.sync_folder(Path::new(checkpoint::CHECKPOINT_FOLDER))?;
         // With two of them there is no need for what came before the older one.
         if let Some(oldest) = files.get(checkpoint::CHECKPOINTS_KEPT - 1) {
             forget_history(self.disk.as_ref(), oldest.begin, self.keep.history_max_bytes)?;

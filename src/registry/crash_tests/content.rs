@@ -63,8 +63,9 @@ fn image(name: &str, blobs: &[usize], subject: Option<(ContentDigest, usize)>) -
         let media_type = MediaType::OCI_MANIFEST;
         format!(r#","subject":{{"mediaType":"{media_type}","digest":"{digest}","size":{size}}}"#)
     });
+    let annotations = format!(r#""annotations":{{"name":"{name}"}}"#);
     let text = format!(
-        r#"{{"schemaVersion":2,"mediaType":"{}","config":{},"layers":[{}]{refers},"annotations":{{"name":"{name}"}}}}"#,
+        r#"{{"schemaVersion":2,"mediaType":"{}","config":{},"layers":[{}]{refers},{annotations}}}"#,
         MediaType::OCI_MANIFEST,
         described[0],
         described[1..].join(","),

@@ -165,8 +165,8 @@ impl Model<'_> {
         })
     }
 
-    /// Returns how much of an upload must at least, and may at most, be there; `None` says that it may be
-    /// gone or, as the upper bound, that it must be.
+    /// Returns how much of an upload must at least, and may at most, be there. `None` as the lower bound says
+    /// that it may be gone, as the upper bound that it must be.
     pub(super) fn upload(&self, slot: usize, upload: &Upload) -> Option<(Option<u64>, Option<u64>)> {
         let steps: Vec<usize> = (0..self.records.len())
             .filter(|number| self.records[*number].op.slot() == Some(slot) && self.seen.has_begun(*number))

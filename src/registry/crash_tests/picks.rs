@@ -48,8 +48,8 @@ pub(super) fn states(choices: &[Choice]) -> u64 {
     choices.iter().fold(1, |states: u64, choice| states.saturating_mul(u64::from(choice.outcomes())))
 }
 
-/// Returns up to `wanted` different ways in which chance may pick: all lost, all kept, all combinations of
-/// the latest choices, then any.
+/// Returns up to `wanted` different ways in which chance may pick: all lost, all kept, combinations of the
+/// latest choices, then any.
 pub(super) fn picks(choices: &[Choice], wanted: u64, chance: &mut Chance) -> Vec<Vec<Pick>> {
     let mut all: Vec<Vec<Pick>> = Vec::new();
     let mut known = BTreeSet::new();

@@ -14,7 +14,7 @@ use crate::disk::simulated::{Choice, Pick, Place, Step};
 const RECOVERIES_PER_RECORDING: usize = 4;
 
 /// Places that no history misses: the file, a part of the line's text, and why.
-const EXCEPTIONS: [(&str, &str, &str); 11] = [
+const EXCEPTIONS: [(&str, &str, &str); 10] = [
     ("src/disk/real.rs", "parent.sync_folder(", "makes the data directory itself, before there is a disk"),
     ("src/meta/recovery/mod.rs", "disk.open(&path)?.sync()", "sled's files, which are on the real disk"),
     ("src/meta/recovery/mod.rs", "disk.sync_folder(folder)", "sled's folder, which is on the real disk"),
@@ -22,7 +22,6 @@ const EXCEPTIONS: [(&str, &str, &str); 11] = [
     ("src/meta/clean.rs", "sync", "the marker of a clean stop, which only sled's index has"),
     ("src/meta/store.rs", "self.disk.sync_folder(", "the folder of sled's index, which is on the real disk"),
     ("src/meta/history.rs", "JOURNAL_FOLDER", "history that comes back is harmless"),
-    ("src/meta/checkpointer.rs", "CHECKPOINT_FOLDER", "an older checkpoint that comes back is harmless"),
     ("src/meta/checkpoint/files.rs", "CHECKPOINT_FOLDER", "a damaged checkpoint, which no power cut makes"),
     (
         "src/blobs/layout.rs",
@@ -123,8 +122,7 @@ fn missed_by(recording: &Recording, place: Place, dies_again: bool) -> Option<St
     failure
 }
 
-/// Tries the two states that tell most: all that was pending is lost, or all of it is kept but what came
-/// last.
+/// Tries the two states that tell most: all that was pending is lost, or names are kept and bytes are lost.
 fn fails(moment: &Moment<'_>, dies_again: bool) -> Option<String> {
     let choices = moment.medium.choices();
     let lost: Vec<Pick> = vec![0; choices.len()];

@@ -63,6 +63,7 @@ impl Replay<'_> {
 
     fn finish(self) -> Result<Journal, OpenError> {
         self.index.load(&self.pending)?;
+        self.index.finish_load()?;
         let journal = self.new.publish()?;
         let nothing: &[Change] = &[];
         self.index.apply(journal.head(), nothing)?;

@@ -7,7 +7,7 @@ use crate::client::Client;
 use crate::image::{Way, push_blob, push_image, push_manifest, small_image};
 use crate::place;
 use crate::server::Serving;
-use crate::strace::{SYNCING, Trace};
+use crate::strace::{Calls, SYNCING, Trace};
 use crate::table;
 
 const IMAGES_A_CLIENT: u64 = 50;
@@ -23,7 +23,9 @@ pub fn measure() {
         &format!(
             "Config (1 KiB), one layer of 64 KiB, manifest, new tag; every client pushes {IMAGES_A_CLIENT} images one \
              after the other, each client to a repository of its own, all of them new. Averages over all images. \
-             *disk*: `pulk_disk_syncs_total` of `/metrics`. *strace*: {SYNCING}, in a run of its own."
+             *disk*: `pulk_disk_syncs_total` of `/metrics`. *strace*: fsync, fdatasync, syncfs, sync and msync of the whole process, in a run of its own. \
+             *sync_file_range*: likewise; these are sled's, two for each transaction, in threads that nobody waits for, \
+             and make nothing durable."
         ),
     );
     let traces = place::folder();
@@ -40,11 +42,15 @@ pub fn measure() {
             let images = (clients * IMAGES_A_CLIENT) as f64;
             let (syncs, seconds) = untraced(way, clients);
             let calls = trace.as_ref().map(|trace| traced(trace, way, clients));
+            let average = |count: Option<usize>| {
+                count.map_or("-".to_owned(), |count| format!("{:.2}", count as f64 / images))
+            };
             table::row(&[
                 way.name().to_owned(),
                 clients.to_string(),
                 format!("{:.2}", syncs as f64 / images),
-                calls.map_or("-".to_owned(), |calls| format!("{:.2}", calls as f64 / images)),
+                average(calls.map(|calls| calls.others)),
+                average(calls.map(|calls| calls.writing_out)),
                 format!("{:.0}", images / seconds),
             ]);
         }
@@ -65,13 +71,13 @@ fn untraced(way: Way, clients: u64) -> (u64, f64) {
 }
 
 /// Returns the syncs that strace sees.
-fn traced(trace: &Trace, way: Way, clients: u64) -> usize {
+fn traced(trace: &Trace, way: Way, clients: u64) -> Calls {
     let folder = place::folder();
     let serving = Serving::start_traced(folder.path(), trace, SYNCING);
     let before = trace.count();
     push(&serving, way, clients);
     // Every call that an acknowledgement waits for is written down before the server can go on.
-    let calls = trace.count() - before;
+    let calls = trace.count().since(before);
     serving.stop();
     calls
 }

@@ -35,6 +35,7 @@ pub fn measure() {
         "clients",
         "disk: syncs an image",
         "strace: syncs an image",
+        "strace: sync_file_range an image",
         "images a second",
     ]);
     for way in Way::ALL {

@@ -54,7 +54,8 @@ pub fn measure() {
     serving.stop();
 
     let or_dash = |count: Option<u64>| count.map_or("-".to_owned(), |count| count.to_string());
-    let calls = after.2.zip(before.2).map(|(after, before)| (after - before) as u64);
+    let calls = after.2.zip(before.2).map(|(after, before)| after.since(before));
+    let calls = calls.map(|calls| (calls.others + calls.writing_out) as u64);
     table::columns(&["process, bytes", "device, bytes", "strace, calls"]);
     table::row(&[
         (after.0 - before.0).to_string(),

@@ -4,6 +4,12 @@ use std::fs;
 
 const KIB_BYTES: u64 = 1024;
 
+/// Which of the fields behind the name in /proc/PID/stat are the times.
+const TIMES_AT: usize = 11;
+
+/// What Linux counts them in, on every machine that it shows to programs.
+const TICKS_A_SECOND: f64 = 100.0;
+
 /// The memory of a process, in bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Memory {
@@ -24,6 +30,16 @@ pub fn memory(pid: u32) -> Memory {
 pub fn written(pid: u32) -> u64 {
     let io = fs::read_to_string(format!("/proc/{pid}/io")).unwrap();
     number_behind(&io, "write_bytes:").unwrap()
+}
+
+/// Reads the processor time of all threads in seconds, of the process itself and on its behalf, from
+/// /proc/PID/stat.
+pub fn processor_seconds(pid: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    // The program's name, in parentheses, may hold anything.
+    let (_, behind_name) = stat.rsplit_once(')').unwrap();
+    let ticks = behind_name.split_whitespace().skip(TIMES_AT).take(2);
+    ticks.map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / TICKS_A_SECOND
 }
 
 fn number_behind(text: &str, name: &str) -> Option<u64> {

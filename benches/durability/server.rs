@@ -60,6 +60,7 @@ impl Serving {
             if line.contains(text) {
                 return line;
             }
+            assert!(!line.contains("no checkpoint was taken"), "{line}");
             seen.push(line);
         }
     }

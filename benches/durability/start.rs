@@ -28,12 +28,13 @@ pub fn measure() {
             SCALE.links() + SCALE.manifests,
         ),
     );
-    table::columns(&["start", "time", "resident", "peak"]);
+    table::columns(&["start", "time", "processor", "resident", "peak"]);
     let start = |what: &str| {
         let serving = Serving::start(&data);
         let memory = process::memory(serving.pid());
         let time = format!("{:.2} s", serving.start_time.as_secs_f64());
-        table::row(&[what.to_owned(), time, mib(memory.resident), mib(memory.peak)]);
+        let processor = format!("{:.2} s", process::processor_seconds(serving.pid()));
+        table::row(&[what.to_owned(), time, processor, mib(memory.resident), mib(memory.peak)]);
         serving
     };
     start(&format!("unclean, from a journal of {} and no checkpoint", mib(length))).stop();

@@ -4,12 +4,31 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The calls that make something durable.
-pub const SYNCING: &str = "fsync,fdatasync,sync_file_range,syncfs,sync,msync";
+/// The calls that make something durable, and the one that only starts writing.
+pub const SYNCING: &str = "fsync,fdatasync,syncfs,sync,msync,sync_file_range";
+
+/// The call that only starts writing, whoever waits for it: nothing is durable after it.
+const WRITING_OUT: &str = " sync_file_range(";
 
 /// The calls that change something on a disk.
 pub const CHANGING: &str = "fsync,fdatasync,sync_file_range,syncfs,sync,msync,pwrite64,pwritev,pwritev2,\
                             fallocate,ftruncate,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat";
+
+/// How many calls there were.
+#[derive(Debug, Clone, Copy)]
+pub struct Calls {
+    /// Of sync_file_range(2).
+    pub writing_out: usize,
+    /// Of all others.
+    pub others: usize,
+}
+
+impl Calls {
+    /// Returns those that came after `before`.
+    pub fn since(self, before: Self) -> Self {
+        Self { writing_out: self.writing_out - before.writing_out, others: self.others - before.others }
+    }
+}
 
 /// A file that strace writes calls to, one a line.
 #[derive(Debug)]
@@ -37,8 +56,10 @@ impl Trace {
     }
 
     /// Counts the calls so far.
-    pub fn count(&self) -> usize {
+    pub fn count(&self) -> Calls {
         let text = fs::read_to_string(&self.path).unwrap_or_default();
-        text.lines().filter(|line| line.contains('(') && !line.contains(" resumed>")).count()
+        let calls = text.lines().filter(|line| line.contains('(') && !line.contains(" resumed>"));
+        let (writing_out, others): (Vec<_>, Vec<_>) = calls.partition(|line| line.contains(WRITING_OUT));
+        Calls { writing_out: writing_out.len(), others: others.len() }
     }
 }

@@ -7,7 +7,7 @@ use crate::client::Client;
 use crate::image::{Way, push_blob, push_image, push_manifest, small_image};
 use crate::place;
 use crate::server::Serving;
-use crate::strace::{SYNCING, Trace};
+use crate::strace::{Calls, SYNCING, Trace};
 use crate::table;
 
 const IMAGES_A_CLIENT: u64 = 50;
@@ -35,6 +35,7 @@ pub fn measure() {
         "clients",
         "disk: syncs an image",
         "strace: syncs an image",
+        "strace: sync_file_range an image",
         "images a second",
     ]);
     for way in Way::ALL {
@@ -42,11 +43,15 @@ pub fn measure() {
             let images = (clients * IMAGES_A_CLIENT) as f64;
             let (syncs, seconds) = untraced(way, clients);
             let calls = trace.as_ref().map(|trace| traced(trace, way, clients));
+            let average = |count: Option<usize>| {
+                count.map_or("-".to_owned(), |count| format!("{:.2}", count as f64 / images))
+            };
             table::row(&[
                 way.name().to_owned(),
                 clients.to_string(),
                 format!("{:.2}", syncs as f64 / images),
-                calls.map_or("-".to_owned(), |calls| format!("{:.2}", calls as f64 / images)),
+                average(calls.map(|calls| calls.others)),
+                average(calls.map(|calls| calls.writing_out)),
                 format!("{:.0}", images / seconds),
             ]);
         }
@@ -67,13 +72,13 @@ fn untraced(way: Way, clients: u64) -> (u64, f64) {
 }
 
 /// Returns the syncs that strace sees.
-fn traced(trace: &Trace, way: Way, clients: u64) -> usize {
+fn traced(trace: &Trace, way: Way, clients: u64) -> Calls {
     let folder = place::folder();
     let serving = Serving::start_traced(folder.path(), trace, SYNCING);
     let before = trace.count();
     push(&serving, way, clients);
     // Every call that an acknowledgement waits for is written down before the server can go on.
-    let calls = trace.count() - before;
+    let calls = trace.count().since(before);
     serving.stop();
     calls
 }

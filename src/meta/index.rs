@@ -61,8 +61,12 @@ pub trait Index: Send + Sync + 'static {
     /// Makes all changes visible at once, and with them `seq`, the last transaction that they belong to.
     fn apply(&self, seq: u64, changes: &[Change]) -> Result<(), IndexError>;
 
-    /// Makes changes in the fastest way, not all at once: for an index that nobody reads yet.
+    /// Makes changes in the fastest way, not all at once and perhaps not before [`Self::finish_load`]: for an
+    /// index that is made anew and that nobody reads yet.
     fn load(&self, changes: &[Change]) -> Result<(), IndexError>;
+
+    /// Ends loading: everything loaded can be read now.
+    fn finish_load(&self) -> Result<(), IndexError>;
 
     /// Returns the last transaction that was applied, 0 for none.
     fn applied(&self) -> Result<u64, IndexError>;

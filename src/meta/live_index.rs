@@ -115,6 +115,10 @@ impl Index for LiveIndex {
         self.with(|index| index.load(changes))
     }
 
+    fn finish_load(&self) -> Result<(), IndexError> {
+        self.with(Index::finish_load)
+    }
+
     fn applied(&self) -> Result<u64, IndexError> {
         self.with(Index::applied)
     }

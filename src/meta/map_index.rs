@@ -89,6 +89,10 @@ impl Index for MapIndex {
         Ok(())
     }
 
+    fn finish_load(&self) -> Result<(), IndexError> {
+        Ok(())
+    }
+
     fn applied(&self) -> Result<u64, IndexError> {
         Ok(self.state.read().unwrap_or_else(PoisonError::into_inner).applied)
     }

@@ -4,6 +4,7 @@
 //! transaction to the journal, applies it to the index, and answers after the journal is synced. The journal
 //! is the truth; the index is what it adds up to.
 
+mod bulk_load;
 mod checkpoint;
 mod checkpointer;
 mod clean;

@@ -3,13 +3,14 @@
 
 use std::io;
 use std::ops::{Bound, ControlFlow};
-use std::path::Path;
-use std::sync::{PoisonError, RwLock};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use sled::Transactional;
 use sled::transaction::{ConflictableTransactionError, TransactionError, TransactionalTree};
 
+use crate::meta::bulk_load::{BulkLoad, RUN_SIZE_MAX_BYTES};
 use crate::meta::index::{Change, Index, IndexError, Visit};
 use crate::meta::tree::Tree;
 
@@ -25,8 +26,11 @@ const APPLIED_KEY: &[u8] = b"seq";
 
 /// An index kept in a sled database.
 pub struct SledIndex {
+    folder: PathBuf,
     /// Gone once the index is closed.
     open: RwLock<Option<Open>>,
+    /// What is being loaded, until that ends.
+    loading: Mutex<Option<BulkLoad>>,
 }
 
 struct Open {
@@ -52,7 +56,8 @@ impl SledIndex {
             .collect::<Result<Vec<_>, _>>()
             .map_err(storage)?;
         let applied = database.open_tree(APPLIED_TREE).map_err(storage)?;
-        Ok(Self { open: RwLock::new(Some(Open { trees, applied, _database: database })) })
+        let open = RwLock::new(Some(Open { trees, applied, _database: database }));
+        Ok(Self { folder: folder.to_owned(), open, loading: Mutex::new(None) })
     }
 
     fn with<T>(&self, work: impl FnOnce(&Open) -> Result<T, IndexError>) -> Result<T, IndexError> {
@@ -130,18 +135,26 @@ impl Index for SledIndex {
     }
 
     fn load(&self, changes: &[Change]) -> Result<(), IndexError> {
+        let mut loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        let loading = loading.get_or_insert_with(|| BulkLoad::new(&self.folder, RUN_SIZE_MAX_BYTES));
+        loading.add(changes).map_err(|error| storage(error.into()))
+    }
+
+    fn finish_load(&self) -> Result<(), IndexError> {
+        let loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(loading) = loading else { return Ok(()) };
         self.with(|open| {
-            for tree in Tree::ALL {
-                let mut batch = sled::Batch::default();
-                for change in changes.iter().filter(|change| change.tree == tree) {
-                    match &change.value {
-                        Some(value) => batch.insert(change.key.as_slice(), value.as_slice()),
-                        None => batch.remove(change.key.as_slice()),
-                    }
+            let merged = loading.merge(|Change { tree, key, value }| {
+                let rows =
+                    open.tree(tree).map_err(|_| sled::Error::Unsupported("a closed index".to_owned()))?;
+                // One row at a time: sled lets go of nothing that it replaces while it works on a batch.
+                match value {
+                    Some(value) => rows.insert(key, value).map(drop),
+                    None if rows.contains_key(&key)? => rows.remove(key).map(drop),
+                    None => Ok(()),
                 }
-                open.tree(tree)?.apply_batch(batch).map_err(storage)?;
-            }
-            Ok(())
+            });
+            merged.map_err(storage)
         })
     }
 

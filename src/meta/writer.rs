@@ -135,7 +135,10 @@ impl Writer {
             }
         }
         self.answer(&mut waiting);
-        self.rotate_if_long();
+        // A stop gives up the checkpoint that belongs to a rotation: the next start's first write has time for both.
+        if !stop {
+            self.rotate_if_long();
+        }
         // What rode along unsynced is part of a clean stop, too. A failure is noted in the journal itself.
         if stop && let Err(error) = self.journal.sync() {
             self.note(&error);

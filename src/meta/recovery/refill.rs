@@ -52,6 +52,7 @@ pub(in crate::meta) fn refill(
         })?;
     }
     index.load(&pending)?;
+    index.finish_load()?;
     let seq = base.begin - 1 + survey.valid;
     index.apply(seq, &[])?;
     progress.end();

@@ -35,7 +35,7 @@ pub(super) fn replay(
     for_each_valid(disk, segments, survey, base, progress, |line, record, sum| {
         replay.line(&line, record, sum)
     })?;
-    replay.load()?;
+    replay.finish_load()?;
     if let Some(blobs) = reconciled {
         Reconciler::new(index, blobs, &mut replay, now).run()?;
     }
@@ -114,8 +114,14 @@ impl Replay<'_> {
         Ok(self.index.load(&std::mem::take(&mut self.pending))?)
     }
 
-    fn finish(mut self) -> Result<Journal, OpenError> {
+    /// Loads what is left, so that all of it can be read.
+    fn finish_load(&mut self) -> Result<(), OpenError> {
         self.load()?;
+        Ok(self.index.finish_load()?)
+    }
+
+    fn finish(mut self) -> Result<Journal, OpenError> {
+        self.finish_load()?;
         let journal = self.new.publish()?;
         let nothing: &[Change] = &[];
         self.index.apply(journal.head(), nothing)?;
@@ -126,6 +132,7 @@ impl Replay<'_> {
 impl Sink for Replay<'_> {
     fn take(&mut self, facts: Vec<Fact>) -> Result<(), OpenError> {
         self.index.load(&changes_of(&facts).map_err(unreadable)?)?;
+        self.index.finish_load()?;
         let (before, prev) = self.new.head();
         self.push(&Record { seq: before + 1, prev, durable: before, at: self.now, facts })
     }

@@ -46,6 +46,24 @@ fn a_scan_keeps_to_its_prefix_and_begins_behind_where_it_is_told() {
 }
 
 #[test]
+fn what_is_loaded_is_there_when_loading_ends_each_row_as_its_last_change_left_it() {
+    on_each(|index| {
+        index.load(&[change(Tree::Tags, "b", Some("1")), change(Tree::Tags, "a", Some("2"))]).unwrap();
+        index.load(&[change(Tree::Links, "a", Some("3")), change(Tree::Tags, "c", Some(""))]).unwrap();
+        index.load(&[change(Tree::Tags, "b", None), change(Tree::Tags, "a", Some("4"))]).unwrap();
+        index.finish_load().unwrap();
+        assert_eq!(scanned(index, "", None, 9), ["a", "c"]);
+        assert_eq!(index.get(Tree::Tags, b"a").unwrap(), Some(b"4".to_vec()));
+        assert_eq!(index.get(Tree::Links, b"a").unwrap(), Some(b"3".to_vec()));
+        assert_eq!(index.applied().unwrap(), 0);
+
+        index.load(&[change(Tree::Tags, "c", None)]).unwrap();
+        index.finish_load().unwrap();
+        assert_eq!(scanned(index, "", None, 9), ["a"]);
+    });
+}
+
+#[test]
 fn all_changes_of_a_transaction_are_made_in_order_with_its_number() {
     on_each(|index| {
         assert_eq!(index.applied().unwrap(), 0);

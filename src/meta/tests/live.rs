@@ -58,6 +58,10 @@ impl Index for Breaking {
         self.check().and_then(|()| self.rows.load(changes))
     }
 
+    fn finish_load(&self) -> Result<(), IndexError> {
+        self.check().and_then(|()| self.rows.finish_load())
+    }
+
     fn applied(&self) -> Result<u64, IndexError> {
         self.check().and_then(|()| self.rows.applied())
     }

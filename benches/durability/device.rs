@@ -50,7 +50,8 @@ impl Device {
         }
     }
 
-    /// Returns the bytes that were written to the device since it was made, the filesystem's journal included.
+    /// Returns the bytes that were written to the device since it was made, the filesystem's journal
+    /// included.
     pub fn written(&self) -> u64 {
         let name = Path::new(&self.device).file_name().unwrap().to_str().unwrap().to_owned();
         let stat = fs::read_to_string(format!("/sys/block/{name}/stat")).unwrap();

@@ -31,8 +31,8 @@ struct Journal {
     sum: String,
 }
 
-/// Writes a data directory whose journal holds the pushes of that many images, every blob another one. There is no
-/// content: a start looks at metadata only. Returns the journal's length in bytes.
+/// Writes a data directory whose journal holds the pushes of that many images, every blob another one. There
+/// is no content: a start looks at metadata only. Returns the journal's length in bytes.
 pub fn write_store(data: &Path, scale: Scale) -> u64 {
     fs::create_dir_all(data.join("journal")).unwrap();
     let format = json!({"format": 1, "instance": "00000000-0000-4000-8000-000000000000"});

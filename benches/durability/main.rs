@@ -1,8 +1,8 @@
 //! What durability costs: syncs, bytes on the device, starting again, rest, and throughput.
 //!
-//! `cargo bench` measures everything; `cargo bench -- syncs start` only what is named. It starts the release binary on
-//! loopback with data directories of its own and prints tables in Markdown. What needs strace, or root for a
-//! filesystem of its own, is left out in plain words where there is none.
+//! `cargo bench` measures everything; `cargo bench -- syncs start` only what is named. It starts the release
+//! binary on loopback with data directories of its own and prints tables in Markdown. What needs strace, or
+//! root for a filesystem of its own, is left out in plain words where there is none.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark fails by panicking")]
 #![expect(clippy::print_stdout, reason = "the tables are its purpose")]

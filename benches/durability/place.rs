@@ -7,7 +7,8 @@ use tempfile::TempDir;
 /// What statfs(2) calls a filesystem in memory.
 const TMPFS_MAGIC: u64 = 0x0102_1994;
 
-/// Makes a folder that goes with what is returned: below `PULK_BENCH_DIR`, or else below the build's own folder.
+/// Makes a folder that goes with what is returned: below `PULK_BENCH_DIR`, or else below the build's own
+/// folder.
 ///
 /// Syncing in memory costs nothing, so a tmpfs is refused.
 pub fn folder() -> TempDir {

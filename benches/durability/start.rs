@@ -17,8 +17,10 @@ pub fn measure() {
     table::heading(
         "Starting again",
         &format!(
-            "A store of {} manifests, each with a tag, in {} repositories, {} links, every blob another one: {} rows of \
-             blobs. *time*: from starting the program until it listens; *processor*: what all its threads used of the \
+            "A store of {} manifests, each with a tag, in {} repositories, {} links, every blob another \
+             one: {} rows of \
+             blobs. *time*: from starting the program until it listens; *processor*: what all its threads \
+             used of the \
              processors until then. *resident*: VmRSS then; *peak*: VmHWM, the most \
              until then.",
             SCALE.manifests,

@@ -11,8 +11,8 @@ pub const SYNCING: &str = "fsync,fdatasync,syncfs,sync,msync,sync_file_range";
 const WRITING_OUT: &str = " sync_file_range(";
 
 /// The calls that change something on a disk.
-pub const CHANGING: &str = "fsync,fdatasync,sync_file_range,syncfs,sync,msync,pwrite64,pwritev,pwritev2,fallocate,\
-                            ftruncate,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat";
+pub const CHANGING: &str = "fsync,fdatasync,sync_file_range,syncfs,sync,msync,pwrite64,pwritev,pwritev2,\
+                            fallocate,ftruncate,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat";
 
 /// How many calls there were.
 #[derive(Debug, Clone, Copy)]
@@ -47,8 +47,8 @@ impl Trace {
         Some(Self { path: folder.join("trace") })
     }
 
-    /// Returns the command that starts a program so that its `calls` are written down. The program itself is the
-    /// child; strace goes with it.
+    /// Returns the command that starts a program so that its `calls` are written down. The program itself is
+    /// the child; strace goes with it.
     pub fn command(&self, calls: &str, program: &str) -> Command {
         let mut command = Command::new("strace");
         command.args(["-D", "-f", "-qq", "-e", &format!("trace={calls}"), "-o"]).arg(&self.path).arg(program);

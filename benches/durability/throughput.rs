@@ -17,8 +17,10 @@ const LAYERS: [u64; 2] = [1, 4];
 pub fn measure() {
     table::heading(
         "Throughput of large layers",
-        "Layers of 256 MiB, all at once, each with a connection of its own, over loopback; pushed by POST, PUT until the \
-         last is acknowledged, then pulled twice (the second time is given; they are in the page cache). Client and \
+        "Layers of 256 MiB, all at once, each with a connection of its own, over loopback; pushed by \
+         POST, PUT until the \
+         last is acknowledged, then pulled twice (the second time is given; they are in the page cache). \
+         Client and \
          server share the machine.",
     );
     table::columns(&["layers at once", "push", "pull"]);

@@ -34,10 +34,14 @@ struct Written {
 pub fn measure() {
     table::heading(
         "Bytes written",
-        "*process*: `write_bytes` of /proc/PID/io, which counts pages of files when they become dirty, and neither \
-         the filesystem's metadata nor its journal. *device*: sectors written to a loop device with an ext4 of its own \
-         (4 KiB blocks, default options), its journal included: when all is acknowledged and the filesystem was \
-         synced as a whole; and after a clean stop of the server and unmounting, which adds the index's own files and \
+        "*process*: `write_bytes` of /proc/PID/io, which counts pages of files when they become dirty, \
+         and neither \
+         the filesystem's metadata nor its journal. *device*: sectors written to a loop device with an \
+         ext4 of its own \
+         (4 KiB blocks, default options), its journal included: when all is acknowledged and the \
+         filesystem was \
+         synced as a whole; and after a clean stop of the server and unmounting, which adds the index's \
+         own files and \
          what ext4 had only in its journal.",
     );
     Device::explain_absence();
@@ -69,7 +73,8 @@ pub fn measure() {
     );
     let each = |bytes: u64| kib(bytes as f64 / MANIFESTS as f64);
     let what = format!(
-        "for each of {MANIFESTS} manifests of {size} bytes, one after the other, with a new tag each, in a store of \
+        "for each of {MANIFESTS} manifests of {size} bytes, one after the other, with a new tag each, in \
+         a store of \
          {STORE_MANIFESTS}"
     );
     print(&what, &written, each);

@@ -1,9 +1,9 @@
 //! Sorting changes before they are loaded into an index, with bounded memory.
 //!
-//! sled takes rows in the order of their keys several times faster than in the order of a journal, and needs fewer
-//! pages for them. So changes are collected, sorted runs of them are written to files without names, and all runs are
-//! merged at the end; of several changes of one row the last one counts. Nothing here is ever synced: what a crash
-//! leaves of an index is thrown away.
+//! sled takes rows in the order of their keys several times faster than in the order of a journal, and needs
+//! fewer pages for them. So changes are collected, sorted runs of them are written to files without names,
+//! and all runs are merged at the end; of several changes of one row the last one counts. Nothing here is
+//! ever synced: what a crash leaves of an index is thrown away.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -94,8 +94,8 @@ impl Writer {
             }
         }
         self.answer(&mut waiting);
-        // A stop would give up the checkpoint that belongs to a rotation. The next start's first write has time
-        // for both.
+        // A stop would give up the checkpoint that belongs to a rotation. The next start's first write has
+        // time for both.
         if !stop {
             self.rotate_if_long();
         }

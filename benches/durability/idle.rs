@@ -14,8 +14,8 @@ use crate::table;
 const MANIFESTS: u64 = 1000;
 const DEVICE_SIZE_BYTES: u64 = 1024 * 1024 * 1024;
 
-/// How long the filesystem has time to write what it was given before; ext4 does within five seconds.
-const SETTLING_TIME: Duration = Duration::from_secs(15);
+/// How long the system has time to write what it was given before: it waits 30 seconds with some of it.
+const SETTLING_TIME: Duration = Duration::from_secs(45);
 const IDLE_TIME: Duration = Duration::from_secs(70);
 
 /// Prints what is written during some idle time.
@@ -42,6 +42,9 @@ pub fn measure() {
         None => Serving::start(&data),
     };
     push_image(&mut serving.client(), "team/other", Way::Patch, 7);
+    if let Some(device) = &device {
+        device.sync();
+    }
     std::thread::sleep(SETTLING_TIME);
 
     let look = || {

@@ -19,8 +19,9 @@ pub fn measure() {
         &format!(
             "A store of {} manifests, each with a tag, in {} repositories, {} links, every blob another \
              one: {} rows of \
-             blobs. *time*: from starting the program until it listens. *resident*: VmRSS then; *peak*: \
-             VmHWM, the most \
+             blobs. *time*: from starting the program until it listens; *processor*: what all its threads \
+             used of the \
+             processors until then. *resident*: VmRSS then; *peak*: VmHWM, the most \
              until then.",
             SCALE.manifests,
             SCALE.repositories,

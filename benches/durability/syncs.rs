@@ -25,7 +25,11 @@ pub fn measure() {
              {IMAGES_A_CLIENT} images one \
              after the other, each client to a repository of its own, all of them new. Averages over all \
              images. \
-             *disk*: `pulk_disk_syncs_total` of `/metrics`. *strace*: {SYNCING}, in a run of its own."
+             *disk*: `pulk_disk_syncs_total` of `/metrics`. *strace*: fsync, fdatasync, syncfs, sync and \
+             msync of the whole process, in a run of its own. \
+             *sync_file_range*: likewise; these are sled's, two for each transaction, in threads that \
+             nobody waits for, \
+             and make nothing durable."
         ),
     );
     let traces = place::folder();

@@ -135,7 +135,7 @@ impl Journal {
         }
     }
 
-    /// Fills the file with zeroes up to `until`. Space is reserved first, so that their sync finds its blocks.
+    /// Fills the file with zeroes up to `until`. Space is reserved first, so that a sync finds its blocks.
     fn fill(&mut self, until: u64) -> Result<(), DiskError> {
         let length = until - self.ahead;
         self.file.reserve(self.ahead, length)?;

@@ -32,8 +32,8 @@ impl<'a> LineReader<'a> {
         Self { file, offset: 0, number: 0, pending: Vec::new(), taken: 0, at_end: false }
     }
 
-    /// Returns the next line, or `None` at the end of the file. Zeroes at the end, of which the journal writes
-    /// some ahead, are no line.
+    /// Returns the next line, or `None` at the end of the file. Zeroes at the end, which the journal writes
+    /// ahead of its lines, are none.
     pub(in crate::meta) fn next(&mut self) -> Result<Option<RawLine>, DiskError> {
         loop {
             let rest = self.pending.get(self.taken..).unwrap_or_default();

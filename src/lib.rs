@@ -27,6 +27,9 @@ mod blobs;
 pub mod cli;
 mod config;
 mod disk;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod maintenance;
 mod meta;

@@ -77,6 +77,7 @@ impl Registry {
         if let Some(bytes) = self.inner.cache.get(&digest) {
             return Ok(bytes);
         }
+        self.inner.door.check_reads()?;
         let blobs = self.inner.blobs.clone();
         let read = self.inner.door.read(move || blobs.read_whole(&digest)).await?;
         let bytes: Arc<[u8]> = read.ok_or_else(|| damaged(&digest, "is missing from the store"))?.into();
@@ -105,6 +106,7 @@ impl Registry {
         check_references(self.inner.meta.view(), repo, &references.blobs, &references.children)?;
 
         self.check_room(put.bytes.len() as u64)?;
+        self.inner.door.check_writes()?;
         let bytes = Arc::clone(&put.bytes);
         let (inner, repo, condition) = (Arc::clone(&self.inner), repo.clone(), put.condition);
         let row = manifest.summary();

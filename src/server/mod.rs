@@ -45,7 +45,7 @@ impl Server {
     /// while: until then whoever asks is told that the registry is not ready, and how far it has come.
     pub async fn start(options: ServerOptions) -> Result<Self, StartError> {
         let ServerOptions { listen, registry, http, mut wire, threads, stop_time_max } = options;
-        wire.connections_max = descriptors::connections_max(wire.connections_max);
+        descriptors::fit(&mut wire);
         // Bound first: a port that is taken shall not cost a recovery, nor touch the data directory.
         let listener = Listener::bind(&listen.to_string())
             .map_err(|source| StartError::Listen { address: listen, source })?;
@@ -110,3 +110,6 @@ async fn open(options: crate::registry::RegistryOptions) -> Result<Registry, Sta
     let opened = smol::unblock(move || Registry::open(options)).await;
     opened.map_err(|error| StartError::from_open(&folder, error))
 }
+
+#[cfg(test)]
+mod tests;

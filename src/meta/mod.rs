@@ -12,6 +12,8 @@ mod command;
 mod decide;
 mod error;
 mod fact;
+#[cfg(test)]
+mod falsify;
 mod history;
 mod index;
 mod index_copy;
@@ -46,6 +48,8 @@ pub use command::{Command, Condition, PutManifestCommand};
 pub use decide::{DecideError, Refusal, check_references};
 pub use error::{MetaError, OpenError};
 pub use fact::Fact;
+#[cfg(test)]
+pub(crate) use falsify::falsify;
 pub use index::IndexError;
 pub use index_kind::IndexKind;
 pub use inspection::{Fault, FaultKind, Inspection};

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::place;
+use super::place;
 
 const SECTOR_SIZE_BYTES: u64 = 512;
 

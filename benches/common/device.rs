@@ -59,6 +59,12 @@ impl Device {
         sectors.parse::<u64>().unwrap() * SECTOR_SIZE_BYTES
     }
 
+    /// Returns the device's numbers, as control groups name it.
+    pub fn numbers(&self) -> String {
+        let name = Path::new(&self.device).file_name().unwrap().to_str().unwrap().to_owned();
+        fs::read_to_string(format!("/sys/block/{name}/dev")).unwrap().trim().to_owned()
+    }
+
     /// Has everything written that waits for it.
     pub fn sync(&self) {
         run(Command::new("sync").arg("-f").arg(&self.folder));

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -25,7 +25,8 @@ impl Scale {
 }
 
 /// A journal file that is being written.
-struct Journal {
+pub struct Journal {
+    path: PathBuf,
     file: BufWriter<File>,
     seq: u64,
     sum: String,
@@ -34,54 +35,18 @@ struct Journal {
 /// Writes a data directory whose journal holds the pushes of that many images, every blob another one. There
 /// is no content: a start looks at metadata only. Returns the journal's length in bytes.
 pub fn write_store(data: &Path, scale: Scale) -> u64 {
-    fs::create_dir_all(data.join("journal")).unwrap();
-    let format = json!({"format": 1, "instance": "00000000-0000-4000-8000-000000000000"});
-    fs::write(data.join("pulk.json"), format!("{format}\n")).unwrap();
-
-    let path = data.join("journal").join("000000000001.log");
-    let file = BufWriter::new(File::create(&path).unwrap());
-    let mut journal = Journal { file, seq: 0, sum: "0".repeat(SUM_LENGTH_CHARS) };
-    journal.header();
+    let mut journal = Journal::create(data);
     for number in 0..scale.manifests {
         // The pushes to the repositories take turns, as they do in life.
         let (repository, first) = (number % scale.repositories, number < scale.repositories);
-        push(&mut journal, &format!("team/app{repository:04}"), first, number);
+        journal.push(&format!("team/app{repository:04}"), first, number, None);
     }
-    journal.file.into_inner().unwrap().sync_all().unwrap();
-    fs::metadata(path).unwrap().len()
+    journal.finish()
 }
 
-/// The transactions of one image's push.
-fn push(journal: &mut Journal, repo: &str, first: bool, number: u64) {
-    for blob in 0..BLOBS_A_MANIFEST {
-        let blob = number * BLOBS_A_MANIFEST + blob;
-        let upload = format!("00000000-0000-4000-8000-{blob:012x}");
-        let digest = digest("blob", blob);
-        let begun = json!({"repo": repo, "algorithm": "sha256", "offset": 0});
-        journal.transaction(&[json!({"upload": {"id": upload, "row": begun}})]);
-        let mut facts = vec![json!({"blob": {"digest": digest, "row": {"size": 65536}}})];
-        if first && blob.is_multiple_of(BLOBS_A_MANIFEST) {
-            facts.push(json!({"repository": {"repo": repo, "row": {"since": AT}}}));
-        }
-        facts.push(json!({"link": {"repo": repo, "digest": digest, "row": {"size": 65536}}}));
-        facts.push(json!({"upload": {"id": upload, "row": null}}));
-        journal.transaction(&facts);
-    }
-    let digest = digest("manifest", number);
-    let annotations = json!({
-        "org.opencontainers.image.created": "2026-01-01T00:00:00Z",
-        "org.opencontainers.image.revision": number.to_string(),
-    });
-    let row = json!({
-        "media_type": "application/vnd.oci.image.manifest.v1+json",
-        "size": 600,
-        "annotations": annotations,
-    });
-    journal.transaction(&[
-        json!({"blob": {"digest": digest, "row": {"size": 600}}}),
-        json!({"manifest": {"repo": repo, "digest": digest, "row": row}}),
-        json!({"tag": {"repo": repo, "tag": format!("v{number}"), "row": {"digest": digest}}}),
-    ]);
+/// Returns the digest of the manifest that a push of this number brings.
+pub fn manifest_digest(number: u64) -> String {
+    digest("manifest", number)
 }
 
 fn digest(kind: &str, number: u64) -> String {
@@ -89,6 +54,72 @@ fn digest(kind: &str, number: u64) -> String {
 }
 
 impl Journal {
+    /// Makes a data directory with nothing but a journal.
+    pub fn create(data: &Path) -> Self {
+        fs::create_dir_all(data.join("journal")).unwrap();
+        let format = json!({"format": 1, "instance": "00000000-0000-4000-8000-000000000000"});
+        fs::write(data.join("pulk.json"), format!("{format}\n")).unwrap();
+        let path = data.join("journal").join("000000000001.log");
+        let file = BufWriter::new(File::create(&path).unwrap());
+        let mut journal = Self { path, file, seq: 0, sum: "0".repeat(SUM_LENGTH_CHARS) };
+        journal.header();
+        journal
+    }
+
+    /// Ends the file, and returns its length in bytes.
+    pub fn finish(self) -> u64 {
+        self.file.into_inner().unwrap().sync_all().unwrap();
+        fs::metadata(self.path).unwrap().len()
+    }
+
+    /// Writes the transactions of one image's push, which may be the first to its repository, and may refer
+    /// to the manifest of another number.
+    pub fn push(&mut self, repo: &str, first: bool, number: u64, subject: Option<u64>) {
+        for blob in 0..BLOBS_A_MANIFEST {
+            let blob = number * BLOBS_A_MANIFEST + blob;
+            let upload = format!("00000000-0000-4000-8000-{blob:012x}");
+            let digest = digest("blob", blob);
+            let begun = json!({"repo": repo, "algorithm": "sha256", "offset": 0});
+            self.transaction(&[json!({"upload": {"id": upload, "row": begun}})]);
+            let mut facts = vec![json!({"blob": {"digest": digest, "row": {"size": 65536}}})];
+            if first && blob.is_multiple_of(BLOBS_A_MANIFEST) {
+                facts.push(json!({"repository": {"repo": repo, "row": {"since": AT}}}));
+            }
+            facts.push(json!({"link": {"repo": repo, "digest": digest, "row": {"size": 65536}}}));
+            facts.push(json!({"upload": {"id": upload, "row": null}}));
+            self.transaction(&facts);
+        }
+        self.manifest(repo, number, subject);
+    }
+
+    fn manifest(&mut self, repo: &str, number: u64, subject: Option<u64>) {
+        let digest = manifest_digest(number);
+        let annotations = json!({
+            "org.opencontainers.image.created": "2026-01-01T00:00:00Z",
+            "org.opencontainers.image.revision": number.to_string(),
+        });
+        let mut row = json!({
+            "media_type": "application/vnd.oci.image.manifest.v1+json",
+            "size": 600,
+            "annotations": annotations,
+        });
+        let subject = subject.map(manifest_digest);
+        if let (Some(subject), Some(row)) = (&subject, row.as_object_mut()) {
+            row.insert("subject".to_owned(), json!(subject));
+            row.insert("artifact_type".to_owned(), json!("application/vnd.example.signature"));
+        }
+        let mut facts = vec![
+            json!({"blob": {"digest": digest, "row": {"size": 600}}}),
+            json!({"manifest": {"repo": repo, "digest": digest, "row": row}}),
+        ];
+        if let Some(subject) = subject {
+            let referrer = json!({"repo": repo, "subject": subject, "digest": digest, "present": true});
+            facts.push(json!({"referrer": referrer}));
+        }
+        facts.push(json!({"tag": {"repo": repo, "tag": format!("v{number}"), "row": {"digest": digest}}}));
+        self.transaction(&facts);
+    }
+
     fn header(&mut self) {
         let body = format!(r#"{{"journal":1,"first":1,"prev":"{}","durable":0"#, self.sum);
         self.line(&body);

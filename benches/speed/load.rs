@@ -6,12 +6,17 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use rustix::net::RecvFlags;
 
 const HEAD_SIZE_MAX_BYTES: usize = 64 * 1024;
 const DISCARD_SIZE_BYTES: usize = 1024 * 1024;
 const SENDFILE_SIZE_BYTES: usize = 1024 * 1024;
+
+/// How often somebody who waits for bytes looks whether it should end.
+const TAKE_PAUSE: Duration = Duration::from_millis(50);
 
 /// A kept connection.
 pub struct Load {
@@ -107,6 +112,21 @@ impl Load {
                 Err(error) => panic!("cannot read: {error}"),
             }
         }
+    }
+
+    /// Drops what comes until `ended` is set, and returns how much it was.
+    pub fn take_until(&mut self, ended: &AtomicBool) -> u64 {
+        self.socket.set_read_timeout(Some(TAKE_PAUSE)).unwrap();
+        let mut taken = 0;
+        while !ended.load(Ordering::SeqCst) {
+            match rustix::net::recv(&self.socket, self.buffer.as_mut_slice(), RecvFlags::TRUNC) {
+                Ok((_, 0)) => panic!("the server closed the connection"),
+                Ok((_, count)) => taken += count as u64,
+                Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
+                Err(error) => panic!("cannot read: {error}"),
+            }
+        }
+        taken
     }
 
     /// Reads an answer of 200 that is known to have this length with its head.

@@ -9,9 +9,11 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark fails by panicking")]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the tables are its purpose")]
 
+mod calls;
 #[path = "../common/mod.rs"]
 mod common;
 mod distribution;
+mod growth;
 mod images;
 mod large;
 mod load;
@@ -22,6 +24,8 @@ mod push;
 mod requests;
 mod rounds;
 mod servers;
+mod slow_disk;
+mod throttle;
 
 use servers::Servers;
 
@@ -38,7 +42,8 @@ const SIDE_BY_SIDE: [(&str, Measure); 5] = [
 ];
 
 /// The figures that have stores of their own.
-const ALONE: [(&str, fn()); 0] = [];
+const ALONE: [(&str, fn()); 3] =
+    [("growth", growth::measure), ("slow-disk", slow_disk::measure), ("calls", calls::measure)];
 
 fn main() {
     let names: Vec<&str> =

@@ -26,7 +26,11 @@ mod blobs;
 #[doc(hidden)]
 pub mod cli;
 mod config;
+mod control;
 mod disk;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod maintenance;
 mod meta;

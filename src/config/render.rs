@@ -21,6 +21,10 @@ impl fmt::Display for Config {
 impl fmt::Display for Limits {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(formatter, "connections = {}", self.connections)?;
+        writeln!(formatter, "connections_per_address = {}", self.connections_per_address)?;
+        writeln!(formatter, "uploads = {}", self.uploads)?;
+        writeln!(formatter, "upload_sessions = {}", self.upload_sessions)?;
+        writeln!(formatter, "waiting = {}", self.waiting)?;
         writeln!(formatter, "manifest_bytes = \"{}\"", Size(self.manifest_bytes))?;
         writeln!(formatter, "upload_idle = \"{}\"", period(self.upload_idle))?;
         writeln!(formatter, "reserve_bytes = \"{}\"", Size(self.reserve_bytes))?;

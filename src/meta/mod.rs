@@ -41,6 +41,9 @@ mod view;
 mod waiting;
 mod writer;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use journal::fuzz;
+
 pub use command::{Command, Condition, PutManifestCommand};
 pub use decide::{DecideError, Refusal, check_references};
 pub use error::{MetaError, OpenError};

@@ -105,7 +105,7 @@ impl Registry {
         let inner = Arc::new(Inner {
             blobs,
             sessions,
-            door: Arc::new(Door::new()),
+            door: Arc::new(Door::new(options.waiting_max)),
             pool: Pool::new(),
             cache: ManifestCache::new(),
             counters,

@@ -5,7 +5,7 @@ use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use smol::channel::Receiver;
 use smol::future::FutureExt;
@@ -28,6 +28,10 @@ use super::stop::Stop;
 
 /// How much of a head is read at first: most heads are smaller.
 const HEAD_READ_SIZE_BYTES: usize = 4 * 1024;
+
+/// How long a connection on which nothing is in flight may still take at a stop: for the rest of a head that
+/// has begun to come, or to let the client read its answer.
+const STOP_LINGER_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// A connection and what it shares with the others.
 pub(super) struct Connection<A> {
@@ -97,7 +101,14 @@ where
     }
 
     async fn linger(&self) {
-        linger(&self.socket, self.limits.drain_size_max_bytes, self.limits.drain_time_max).await;
+        let drained = linger(&self.socket, self.limits.drain_size_max_bytes, self.limits.drain_time_max);
+        drained.or(self.stop_lingers()).await;
+    }
+
+    /// Returns a while after a stop: clients that keep an idle connection must not hold it up.
+    async fn stop_lingers(&self) {
+        self.stop.wait().await;
+        Timer::after(STOP_LINGER_TIME_MAX).await;
     }
 
     /// Answers what could not become a request, and ends the connection.
@@ -129,7 +140,11 @@ where
                 Timer::at(deadline).await;
                 Err(NoHead::Refused(Refusal::HeadTooSlow))
             };
-            if read.or(too_slow).await? == 0 {
+            let stopped = async {
+                self.stop_lingers().await;
+                Err(NoHead::Over)
+            };
+            if read.or(too_slow).or(stopped).await? == 0 {
                 return Err(NoHead::Refused(Refusal::BadRequest("the request's head is cut off")));
             }
         }
@@ -184,7 +199,7 @@ where
             }
         };
         let close = reply.close;
-        if let Err(error) = send(reply, self.output(), &mut guard).await {
+        if let Err(error) = self.send(reply, &mut guard).await {
             log::debug!("an answer to {} was cut off: {error}", self.peer);
             abort(&self.socket);
             return None;
@@ -197,6 +212,20 @@ where
         guard.sent.bytes_in = half.bytes_in();
         drop(guard);
         if close { self.end(half, keep_alive).await } else { self.pass_rest(half).await }
+    }
+
+    /// Sends an answer. What lies in memory must not lie there for as long as a client likes.
+    async fn send(&self, reply: Reply, guard: &mut SentGuard) -> io::Result<()> {
+        let is_in_memory = reply.payload.is_in_memory();
+        let sent = send(reply, self.output(), guard);
+        if !is_in_memory {
+            return sent.await;
+        }
+        let too_slow = async {
+            Timer::after(self.limits.memory_body_time_max).await;
+            Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes the answer too slowly"))
+        };
+        sent.or(too_slow).await
     }
 
     /// Gives the request its body, which takes the reading half along.
@@ -276,10 +305,14 @@ where
             Half::Back(source) => source,
             Half::Lent { .. } => return None,
         };
-        let is_passed = source.skip_rest().or(async {
-            Timer::after(self.limits.drain_time_max).await;
+        let too_slow = async {
+            let timer = async {
+                Timer::after(self.limits.drain_time_max).await;
+            };
+            timer.or(self.stop_lingers()).await;
             false
-        });
+        };
+        let is_passed = source.skip_rest().or(too_slow);
         if is_passed.await { Some(source.into_input()) } else { None }
     }
 }

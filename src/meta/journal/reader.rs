@@ -32,18 +32,19 @@ impl<'a> LineReader<'a> {
         Self { file, offset: 0, number: 0, pending: Vec::new(), taken: 0, at_end: false }
     }
 
-    /// Returns the next line, or `None` at the end of the file.
+    /// Returns the next line, or `None` at the end of the file. Zeroes at the end, which the journal writes
+    /// ahead of its lines, are none.
     pub(in crate::meta) fn next(&mut self) -> Result<Option<RawLine>, DiskError> {
         loop {
             let rest = self.pending.get(self.taken..).unwrap_or_default();
             if let Some(length) = rest.iter().position(|byte| *byte == b'\n') {
                 return Ok(Some(self.take(length, true)));
             }
+            if self.at_end && rest.iter().all(|byte| *byte == 0) {
+                return Ok(None);
+            }
             if rest.len() > LINE_SIZE_MAX_BYTES || (self.at_end && !rest.is_empty()) {
                 return Ok(Some(self.take(rest.len(), false)));
-            }
-            if self.at_end {
-                return Ok(None);
             }
             self.fill()?;
         }

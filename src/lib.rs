@@ -26,6 +26,7 @@ mod blobs;
 #[doc(hidden)]
 pub mod cli;
 mod config;
+mod control;
 mod disk;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]

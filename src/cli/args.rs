@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+use crate::cli::target::Target;
 use crate::config::{Overrides, values};
+use crate::spec::RepoName;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -15,6 +17,8 @@ Examples:
                                                for the whole network; there is no login yet
   pulk serve --ephemeral --listen 127.0.0.1:0  in memory, on a free port, for a test suite
   pulk config --config pulk.toml               check a file and print what would be in force
+  pulk status                                  what is stored, and how the server is
+  pulk du                                      who uses the space
   pulk check --deep                            every byte of a stopped store, held against its digest
 
 Exit codes:
@@ -36,6 +40,35 @@ Examples:
 Exit codes:
   0  check: nothing is wrong; rebuild: done
   1  check: something is wrong; both: the store could not be opened, or a server uses it
+  2  the command line is wrong";
+
+const LOOK_EXAMPLES: &str = "\
+Examples:
+  pulk status                            what is stored, what sharing saves, how the server is
+  pulk repos --json                      the repositories, for a program to read
+  pulk tags team/app                     its tags, with digests and sizes
+  pulk du                                who uses the space, and what is used by nobody else
+  pulk du team/app                       the same for the tags of a repository
+
+A running server is asked through control.sock in the data directory; where none runs, the store is opened.
+Sizes are in powers of 1024; with --json they are exact bytes.
+
+Exit codes:
+  0  done
+  1  what was asked for is not there, or it could not be done
+  2  the command line is wrong";
+
+const RM_EXAMPLES: &str = "\
+Examples:
+  pulk rm team/app:v1                    the tag, and its image when nothing else needs that
+  pulk rm team/app@sha256:…              the manifest, and all tags that name it
+  pulk rm team/app --all                 everything in the repository
+
+It does not ask. The space comes back with the next collection.
+
+Exit codes:
+  0  removed
+  1  what was to be removed is not there, or it could not be done
   2  the command line is wrong";
 
 const LONG_VERSION: &str = concat!(
@@ -76,6 +109,83 @@ pub(in crate::cli) enum Command {
     #[command(after_help = EXAMPLES)]
     Config(Settings),
 
+    /// Say what is stored, what sharing saves, and how the server is.
+    #[command(after_help = LOOK_EXAMPLES)]
+    Status {
+        #[command(flatten)]
+        settings: StoreSettings,
+
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+
+    /// List the repositories.
+    #[command(after_help = LOOK_EXAMPLES)]
+    Repos {
+        #[command(flatten)]
+        settings: StoreSettings,
+
+        /// Print one JSON object: repositories and totals
+        #[arg(long)]
+        json: bool,
+    },
+
+    /// List the tags of a repository, with digests and sizes.
+    #[command(after_help = LOOK_EXAMPLES)]
+    Tags {
+        /// The repository, such as team/app
+        #[arg(value_name = "REPO")]
+        repo: RepoName,
+
+        #[command(flatten)]
+        settings: StoreSettings,
+
+        /// Print one JSON object: repository and tags
+        #[arg(long)]
+        json: bool,
+    },
+
+    /// Say who uses the space: the repositories, or the tags of one.
+    ///
+    /// SIZE is what somebody has, UNIQUE what nobody else has: it comes back when that one is removed. Tags
+    /// that name one manifest stand together, with its children and what refers to it, such as signatures.
+    #[command(after_help = LOOK_EXAMPLES)]
+    Du {
+        /// The repository, such as team/app; without it, all repositories
+        #[arg(value_name = "REPO")]
+        repo: Option<RepoName>,
+
+        #[command(flatten)]
+        settings: StoreSettings,
+
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+
+    /// Remove a tag, a manifest, or everything in a repository.
+    ///
+    /// With a tag goes the manifest that it named, unless another tag names it or an index lists it; and with
+    /// a manifest go its children and what refers to it, such as signatures, likewise.
+    #[command(after_help = RM_EXAMPLES)]
+    Rm {
+        /// What to remove: REPO:TAG, REPO@DIGEST, or REPO with --all
+        #[arg(value_name = "REPO[:TAG|@DIGEST]")]
+        target: Target,
+
+        /// Remove everything in the repository
+        #[arg(long)]
+        all: bool,
+
+        #[command(flatten)]
+        settings: StoreSettings,
+
+        /// Print one JSON object that says what was removed
+        #[arg(long)]
+        json: bool,
+    },
+
     /// Check a stopped store: journal, checkpoints, index, and that everything has what it needs.
     ///
     /// Nothing is changed. Findings go to standard output, progress to a terminal on standard error. The exit
@@ -112,12 +222,10 @@ pub(in crate::cli) enum Command {
     },
 }
 
-/// The settings of commands that look after a stopped store.
+/// The settings of commands that look after a store.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct StoreSettings {
     /// The data directory [default: data]
-    ///
-    /// No pulk may be using it.
     #[arg(long, value_name = "DIR", env = "PULK_DATA")]
     data: Option<PathBuf>,
 
@@ -125,12 +233,17 @@ pub(in crate::cli) struct StoreSettings {
     #[arg(long, value_name = "FILE", env = "PULK_CONFIG")]
     pub(in crate::cli) config: Option<PathBuf>,
 
-    /// Log this much: error, warn, info, debug, trace or off, also by module [default: info]
+    /// Log this much: error, warn, info, debug, trace or off, also by module [default: warn]
     #[arg(long, value_name = "FILTER", env = "PULK_LOG", value_parser = values::log)]
     log: Option<String>,
 }
 
 impl StoreSettings {
+    /// Returns what to log: what a server says on its way is of no use to one who asks something.
+    pub(in crate::cli) fn log(&self) -> &str {
+        self.log.as_deref().unwrap_or("warn")
+    }
+
     /// Returns what flags and environment say over the file.
     pub(in crate::cli) fn overrides(&self) -> Overrides {
         Overrides { data: self.data.clone(), log: self.log.clone(), ..Overrides::default() }

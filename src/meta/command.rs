@@ -35,6 +35,13 @@ pub enum Command {
         /// The manifest.
         digest: ContentDigest,
     },
+    /// Remove a manifest unless a tag names it.
+    DeleteUntagged {
+        /// The repository.
+        repo: RepoName,
+        /// The manifest.
+        digest: ContentDigest,
+    },
     /// Remove a tag.
     DeleteTag {
         /// The repository.

@@ -72,6 +72,10 @@ pub fn decide(view: View<'_>, now: u64, command: &Command) -> Result<Decision, D
     match command {
         Command::PutManifest(put) => put_manifest(view, now, put),
         Command::DeleteManifest { repo, digest } => delete_manifest(view, repo, digest),
+        Command::DeleteUntagged { repo, digest } => {
+            let tagged = !view.tags_of(repo, digest, 1)?.is_empty();
+            if tagged { Ok(Vec::new().into()) } else { delete_manifest(view, repo, digest) }
+        }
         Command::DeleteTag { repo, tag } => delete_tag(view, repo, tag),
         Command::Link { repo, blob, upload } => {
             let mut facts = content_facts(view, blob.digest(), blob.size())?;

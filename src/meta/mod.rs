@@ -12,6 +12,8 @@ mod command;
 mod decide;
 mod error;
 mod fact;
+#[cfg(test)]
+mod falsify;
 mod history;
 mod index;
 mod index_copy;
@@ -20,8 +22,10 @@ mod inspection;
 mod journal;
 mod live_index;
 mod map_index;
+mod merged;
 mod opening;
 mod progress;
+mod recent;
 mod reconcile;
 mod recovery;
 mod row;
@@ -46,6 +50,8 @@ pub use command::{Command, Condition, PutManifestCommand};
 pub use decide::{DecideError, Refusal, check_references};
 pub use error::{MetaError, OpenError};
 pub use fact::Fact;
+#[cfg(test)]
+pub(crate) use falsify::falsify;
 pub use index::IndexError;
 pub use index_kind::IndexKind;
 pub use inspection::{Fault, FaultKind, Inspection};

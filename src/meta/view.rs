@@ -170,6 +170,26 @@ impl<'a> View<'a> {
         self.names(Tree::Referrers, &[repo.as_str(), subject.as_str()], last.as_deref(), limit)
     }
 
+    /// Returns up to `limit` manifests of a repository behind `last`, in the order of their digests.
+    pub fn manifests(
+        &self,
+        repo: &RepoName,
+        last: Option<&ContentDigest>,
+        limit: usize,
+    ) -> Result<Vec<(ContentDigest, ManifestSummary)>, IndexError> {
+        self.rows(Tree::Manifests, &[repo.as_str()], last, limit)
+    }
+
+    /// Returns up to `limit` links of a repository behind `last`, in the order of their digests.
+    pub fn links(
+        &self,
+        repo: &RepoName,
+        last: Option<&ContentDigest>,
+        limit: usize,
+    ) -> Result<Vec<(ContentDigest, LinkRow)>, IndexError> {
+        self.rows(Tree::Links, &[repo.as_str()], last, limit)
+    }
+
     /// Visits every upload session.
     pub fn uploads(&self, visit: impl FnMut(UploadId, UploadRow)) -> Result<(), IndexError> {
         self.each(Tree::Uploads, visit)
@@ -200,6 +220,35 @@ impl<'a> View<'a> {
     fn row<R: DeserializeOwned>(&self, tree: Tree, parts: &[&str]) -> Result<Option<R>, IndexError> {
         let value = self.index.get(tree, &key(parts))?;
         value.map(|value| parse(tree, &value)).transpose()
+    }
+
+    /// Returns up to `limit` rows whose keys have one more part than `parts`, from behind `last` on.
+    fn rows<R: DeserializeOwned>(
+        &self,
+        tree: Tree,
+        parts: &[&str],
+        last: Option<&ContentDigest>,
+        limit: usize,
+    ) -> Result<Vec<(ContentDigest, R)>, IndexError> {
+        let prefix = if parts.is_empty() { Vec::new() } else { prefix(parts) };
+        let after = last.map(|last| [prefix.as_slice(), last.to_string().as_bytes()].concat());
+        let mut found = Vec::new();
+        let mut failed = None;
+        if limit == 0 {
+            return Ok(found);
+        }
+        self.index.scan(tree, &prefix, after.as_deref(), &mut |key, value| {
+            match text_of(tree, last_part(key)).and_then(|digest| Ok((digest, parse(tree, value)?))) {
+                Ok(row) => found.push(row),
+                Err(error) => failed = Some(error),
+            }
+            if failed.is_some() || found.len() >= limit {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })?;
+        failed.map_or(Ok(found), Err)
     }
 
     fn any_but(&self, tree: Tree, parts: &[&str], without: Option<&[u8]>) -> Result<bool, IndexError> {

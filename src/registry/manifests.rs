@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crate::meta::{Command, PutManifestCommand, check_references};
-use crate::registry::Registry;
 use crate::registry::error::RegistryError;
 use crate::registry::types::{
     ManifestContent, ManifestInfo, PutManifest, PutManifestOutcome, PutTarget, UploadId,
 };
 use crate::registry::uploads::supported;
+use crate::registry::{Inner, Registry};
 use crate::spec::{Algorithm, ContentDigest, Digest, Manifest, ManifestSummary, Reference, RepoName, Tag};
 
 /// How many tags one push by digest may set (the specification asks for at least 10).
@@ -78,14 +78,13 @@ impl Registry {
             return Ok(bytes);
         }
         self.inner.door.check_reads()?;
-        let blobs = self.inner.blobs.clone();
-        let read = self.inner.door.read(move || blobs.read_whole(&digest)).await?;
-        let bytes: Arc<[u8]> = read.ok_or_else(|| damaged(&digest, "is missing from the store"))?.into();
-        if ContentDigest::of(digest.algorithm(), &bytes) != digest {
-            return Err(damaged(&digest, "is damaged in the store"));
-        }
-        self.inner.cache.keep(digest, &bytes);
-        Ok(bytes)
+        let inner = Arc::clone(&self.inner);
+        self.inner.door.read(move || inner.read_manifest(digest)).await
+    }
+
+    /// Does the same for one that may block.
+    pub(crate) fn manifest_bytes_now(&self, digest: ContentDigest) -> Result<Arc<[u8]>, RegistryError> {
+        self.inner.cache.get(&digest).map_or_else(|| self.inner.read_manifest(digest), Ok)
     }
 
     /// Stores a manifest and sets tags to it (the specification's "Pushing Manifests"). It is durable when
@@ -132,9 +131,35 @@ impl Registry {
         self.command(Command::DeleteManifest { repo: repo.clone(), digest: content }).await
     }
 
+    /// Deletes a manifest unless a tag names it, and tells whether it is gone.
+    pub(crate) async fn delete_untagged(
+        &self,
+        repo: &RepoName,
+        digest: ContentDigest,
+    ) -> Result<bool, RegistryError> {
+        match self.command(Command::DeleteUntagged { repo: repo.clone(), digest }).await {
+            Ok(()) => Ok(self.inner.meta.view().manifest(repo, &digest)?.is_none()),
+            Err(RegistryError::ManifestUnknown(_) | RegistryError::NameUnknown(_)) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Deletes a tag; what it named stays.
     pub async fn delete_tag(&self, repo: &RepoName, tag: &Tag) -> Result<(), RegistryError> {
         self.command(Command::DeleteTag { repo: repo.clone(), tag: tag.clone() }).await
+    }
+}
+
+impl Inner {
+    /// Reads a manifest's bytes from the disk, and serves none but those that its digest names.
+    fn read_manifest(&self, digest: ContentDigest) -> Result<Arc<[u8]>, RegistryError> {
+        let read = self.blobs.read_whole(&digest)?;
+        let bytes: Arc<[u8]> = read.ok_or_else(|| damaged(&digest, "is missing from the store"))?.into();
+        if ContentDigest::of(digest.algorithm(), &bytes) != digest {
+            return Err(damaged(&digest, "is damaged in the store"));
+        }
+        self.cache.keep(digest, &bytes);
+        Ok(bytes)
     }
 }
 

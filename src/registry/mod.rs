@@ -32,7 +32,7 @@ use smol::channel::bounded;
 
 use crate::blobs::BlobStore;
 use crate::disk::{DirectoryLock, DiskCounters, FreeSpace};
-use crate::meta::{Answer, Command, Meta};
+use crate::meta::{Answer, Command, Meta, View};
 use door::Door;
 use manifest_cache::ManifestCache;
 use pool::Pool;
@@ -107,6 +107,16 @@ impl Registry {
             sync_nanoseconds: done.file_sync_nanoseconds + done.folder_sync_nanoseconds,
             free_bytes: self.inner.space.free_bytes(),
         }
+    }
+
+    /// Reads the index, for those who look after the store.
+    pub(crate) fn view(&self) -> View<'_> {
+        self.inner.meta.view()
+    }
+
+    /// Returns how many bytes of the disk are kept free of pushes.
+    pub(crate) fn reserve_bytes(&self) -> u64 {
+        self.inner.options.reserve_bytes
     }
 
     /// Refuses what brings something new when the disk is full but for what is kept free.

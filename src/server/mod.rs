@@ -14,10 +14,11 @@ pub use start_error::StartError;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use smol::{Executor, Task, Timer, future};
 
+use crate::control::{ControlServer, Serving, Store};
 use crate::http::App;
 use crate::registry::{OpenError, Registry, Storage};
 use crate::wire::{Listener, Stop, serve};
@@ -32,6 +33,8 @@ const START_TIME_UNTOLD: Duration = Duration::from_secs(1);
 /// Dropping it stops it without waiting for requests in flight; [`Server::stop`] is the clean way.
 #[derive(Debug)]
 pub struct Server {
+    /// Dropped before the registry, which holds the lock that the socket's file is made under.
+    control: Option<ControlServer>,
     registry: Registry,
     local_addr: SocketAddr,
     stop: Stop,
@@ -44,7 +47,12 @@ impl Server {
     /// Binds the address, opens the registry and serves it. After an unclean stop the opening may take a
     /// while: until then whoever asks is told that the registry is not ready, and how far it has come.
     pub async fn start(options: ServerOptions) -> Result<Self, StartError> {
-        let ServerOptions { listen, registry, http, mut wire, threads, stop_time_max } = options;
+        let ServerOptions { listen, registry, http, mut wire, threads, stop_time_max, control_socket } =
+            options;
+        let data = match &registry.storage {
+            Storage::Folder(folder) if control_socket => Some(folder.clone()),
+            Storage::Folder(_) | Storage::Memory => None,
+        };
         descriptors::fit(&mut wire);
         // Bound first: a port that is taken shall not cost a recovery, nor touch the data directory.
         let listener = Listener::bind(&listen.to_string())
@@ -78,7 +86,12 @@ impl Server {
             }
         };
         gate.open(App::new(registry.clone(), http));
-        Ok(Self { registry, local_addr, stop, serving, threads })
+        let store = Store {
+            registry: registry.clone(),
+            serving: Some(Serving { address: local_addr, since: SystemTime::now() }),
+        };
+        let control = data.and_then(|data| listen_for_commands(&data, store, &executor));
+        Ok(Self { control, registry, local_addr, stop, serving, threads })
     }
 
     /// Returns the address that is listened on.
@@ -96,9 +109,27 @@ impl Server {
     pub async fn stop(self) -> Result<(), OpenError> {
         self.stop.trigger();
         self.serving.await;
+        if let Some(control) = self.control {
+            control.stop().await;
+        }
         let closed = self.registry.close().await;
         smol::unblock(move || self.threads.stop()).await;
         closed
+    }
+}
+
+/// Makes the control socket. A server without one serves all the same.
+fn listen_for_commands(
+    data: &Path,
+    store: Store,
+    executor: &Arc<Executor<'static>>,
+) -> Option<ControlServer> {
+    match ControlServer::start(data, store, executor) {
+        Ok(control) => Some(control),
+        Err(error) => {
+            log::warn!("commands can't reach this server: no control.sock in {}: {error}", data.display());
+            None
+        }
     }
 }
 

@@ -26,6 +26,9 @@ pub struct ServerOptions {
     pub threads: usize,
     /// How long requests in flight may take to finish at a stop.
     pub stop_time_max: Duration,
+    /// Whether the command line can reach it, through `control.sock` in the data directory. One without a
+    /// data directory never has such a socket.
+    pub control_socket: bool,
 }
 
 impl ServerOptions {
@@ -48,6 +51,7 @@ impl ServerOptions {
             wire: WireLimits::default(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             stop_time_max: STOP_TIME_MAX,
+            control_socket: true,
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::spec::{
     Algorithm, ByteRange, ContentDigest, ContentRange, Digest, Manifest, MediaType, Reference, RepoName, Tag,
 };
 
-/// A `Range` header for content of a length, which the first byte makes: a part lies within the content. And a
+/// A `Range` header for content of a length that the first byte makes: a part lies within the content. And a
 /// `Content-Range`.
 pub(crate) fn range(bytes: &[u8]) {
     let Some((first, header)) = bytes.split_first() else { return };

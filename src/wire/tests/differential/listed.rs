@@ -12,7 +12,7 @@ pub(super) const STRICTER: [(&str, &str, &str); 19] = [
     ),
     (
         "the transfer coding is not supported",
-        "TE.TE: hyper takes any list that ends in chunked; pulk knows no other coding, nor may one be doubled",
+        "TE.TE: hyper takes any list that ends in chunked; pulk knows no other coding, and none doubled",
         "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
     ),
     (
@@ -102,7 +102,7 @@ pub(super) const STRICTER: [(&str, &str, &str); 19] = [
     ),
 ];
 
-/// What is over a limit of pulk and not over hyper's, which is larger. pulk has limits of its own for a target
+/// What is over a limit of pulk and not over hyper's, which is larger. pulk limits by themselves a target
 /// and a head; the examples are made where they are needed.
 pub(super) const LIMITS: [&str; 2] = ["the request's target is too long", "the request's head is too large"];
 

@@ -15,6 +15,10 @@ const HANG_TIME: Duration = Duration::from_secs(30);
 const LOOKS_MAX: usize = 1_500;
 const LOOK_PAUSE: Duration = Duration::from_millis(20);
 
+/// How many threads there are for the disk at most: one for each permit, and one for what needs none. Once
+/// they are there they stay; a thread too many for each of hundreds of clients would show.
+const DISK_THREADS_MAX: usize = 2 * 16 + 1;
+
 /// A running `pulk serve` with data of its own, killed at the end.
 pub struct Victim {
     child: Child,
@@ -145,9 +149,12 @@ impl Victim {
             std::thread::sleep(LOOK_PAUSE);
             let now = self.open_now();
             same = if now == last { same + 1 } else { 0 };
-            // Threads for the disk end when they had nothing to do for half a second.
-            if same == 35 {
-                return self.held(now);
+            if same >= 35 {
+                let held = self.held(now);
+                // The answer to whoever asked last may just be on its way.
+                if held.requests == 0 {
+                    return held;
+                }
             }
             last = now;
         }
@@ -160,7 +167,7 @@ impl Victim {
         let mut last = None;
         for _ in 0..LOOKS_MAX {
             let now = self.open_now();
-            if now.0 <= before.descriptors && now.1 <= before.threads {
+            if now.0 <= before.descriptors && now.1 <= before.threads + DISK_THREADS_MAX {
                 // Asked only now: asking takes a connection for a moment.
                 let held = self.held(now);
                 if held.uploads == before.uploads && held.requests == before.requests {

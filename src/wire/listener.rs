@@ -183,6 +183,8 @@ where
 
     fn spawn(&self, counted: Counted, work: impl Future<Output = ()> + Send + 'static, peer: SocketAddr) {
         let cut_off = self.cut_off.clone();
+        // Boxed, since a future that awaits another one which was given to it has room for it twice.
+        let work = Box::pin(work);
         let work = async move {
             let work = AssertUnwindSafe(work.or(async move { cut_off.wait().await })).catch_unwind();
             if work.await.is_err() {

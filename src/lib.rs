@@ -37,10 +37,11 @@ mod spec;
 mod wire;
 
 pub use http::HttpOptions;
+pub use maintenance::ScrubOptions;
 pub use registry::{
     BlobReader, Chunk, Condition, Health, Listing, ManifestContent, ManifestInfo, OpenError, Page,
     PutManifest, PutManifestOutcome, PutTarget, RecoveryProgress, Referrers, ReferrersPage, Registry,
-    RegistryError, RegistryOptions, Storage, Totals, UploadId,
+    RegistryError, RegistryOptions, ScrubTotals, Storage, Totals, UploadId,
 };
 pub use server::{Server, ServerOptions, StartError};
 pub use spec::{

@@ -71,6 +71,16 @@ Exit codes:
   1  what was to be removed is not there, or it could not be done
   2  the command line is wrong";
 
+const SCRUB_EXAMPLES: &str = "\
+Examples:
+  pulk scrub                             everything, with progress on a terminal
+  pulk scrub --json                      what was found, for a program to read
+
+Exit codes:
+  0  everything is what it should be
+  1  something is damaged or cannot be read, or the scrub could not be done
+  2  the command line is wrong";
+
 const LONG_VERSION: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     "\nlicence: ",
@@ -179,6 +189,21 @@ pub(in crate::cli) enum Command {
         settings: StoreSettings,
 
         /// Print one JSON object that says what was removed
+        #[arg(long)]
+        json: bool,
+    },
+
+    /// Read all content now, at full speed, and hold it against its digest.
+    ///
+    /// A running server does so by itself, at the rate of `scrub.rate`, and makes way for this. Damaged content
+    /// goes to `quarantine/` in the data directory; it is not there any more for clients, so that the next push
+    /// of it heals all repositories that have it. Closed files of the journal and checkpoints are read as well.
+    #[command(after_help = SCRUB_EXAMPLES)]
+    Scrub {
+        #[command(flatten)]
+        settings: StoreSettings,
+
+        /// Print one JSON object: what was read, and what is damaged
         #[arg(long)]
         json: bool,
     },

@@ -9,6 +9,7 @@ mod options;
 mod progress;
 mod rebuild;
 mod rm;
+mod scrub;
 mod serve;
 mod status;
 mod table;
@@ -52,6 +53,7 @@ pub fn main() -> ExitCode {
         Command::Rm { target, all, settings, json } => {
             on_store(&settings, |config| rm::rm(config, target, all, json))
         }
+        Command::Scrub { settings, json } => on_store(&settings, |config| scrub::scrub(config, json)),
         Command::Check { settings, deep, json } => {
             on_store(&settings, |config| check::check(config, deep, json))
         }

@@ -33,6 +33,8 @@ pub(crate) enum Request {
         /// The repository, for its tags.
         repo: Option<RepoName>,
     },
+    /// Read everything, at full speed, and hold it against its digest.
+    Scrub,
     /// Remove something.
     Rm {
         /// The repository it is in.

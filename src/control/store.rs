@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use smol::block_on;
 
 use crate::disk::{Disk, RealDisk};
+use crate::maintenance::{Scrub, ScrubOptions};
 use crate::registry::{Layout, OpenError, Registry, RegistryOptions, examine};
 
 /// A server that runs.
@@ -24,6 +25,8 @@ pub(crate) struct Serving {
 pub(crate) struct Store {
     /// Its registry.
     pub(crate) registry: Registry,
+    /// What reads its content again and again.
+    pub(crate) scrub: Scrub,
     /// The server that it belongs to, if one runs.
     pub(crate) serving: Option<Serving>,
 }
@@ -36,7 +39,9 @@ impl Store {
         if examine(&disk)? == Layout::New {
             return Err(OpenError::NoStore);
         }
-        Ok(Self { registry: Registry::open(options)?, serving: None })
+        let registry = Registry::open(options)?;
+        let scrub = Scrub::new(&registry, ScrubOptions { enabled: false, ..ScrubOptions::default() });
+        Ok(Self { registry, scrub, serving: None })
     }
 
     /// Closes a store that was opened for a request.

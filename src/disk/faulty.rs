@@ -278,6 +278,10 @@ impl DiskFile for FaultyFile {
         self.file.start_write_back(offset, length);
     }
 
+    fn identity(&self) -> Result<u64, DiskError> {
+        self.file.identity()
+    }
+
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.file.descriptor()
     }

@@ -1,4 +1,4 @@
-//! Looking after a store that no server uses: checking it, and making its metadata anew.
+//! Looking after a store: checking it, making its metadata anew, and reading its content again and again.
 
 mod check;
 mod content;
@@ -6,8 +6,10 @@ mod finding;
 mod progress;
 mod rebuild;
 mod rows;
+mod scrub;
 
 pub use check::check;
 pub use finding::CheckReport;
 pub use progress::Progress;
 pub use rebuild::{RECOVERED_REPOSITORY, Rebuilt, rebuild};
+pub use scrub::{Scrub, ScrubError, ScrubOptions, ScrubReport, ScrubStatus, ScrubWatch};

@@ -86,8 +86,12 @@ pub fn decide(view: View<'_>, now: u64, command: &Command) -> Result<Decision, D
             Ok(facts.into())
         }
         Command::Mount { repo, from, digest } => {
-            let source = view.link(from, digest)?.ok_or(Refusal::BlobUnknown(*digest))?;
+            let source = view.whole_link(from, digest)?.ok_or(Refusal::BlobUnknown(*digest))?;
             Ok(link_facts(view, now, repo, *digest, source.size)?.into())
+        }
+        Command::Condemn { digest } => {
+            let known = view.blob(digest)?.map(|_| Fact::Blob { digest: *digest, row: None });
+            Ok(known.into_iter().collect::<Vec<_>>().into())
         }
         Command::Unlink { repo, digest } => unlink(view, repo, digest),
         Command::BeginUpload { id, row } => Ok(vec![upload_fact(*id, row)].into()),
@@ -180,8 +184,8 @@ pub fn check_references(
     blobs: &[Digest],
     children: &[Digest],
 ) -> Result<(), DecideError> {
-    let has_blob = |digest: &ContentDigest| view.link(repo, digest).map(|row| row.is_some());
-    let has_manifest = |digest: &ContentDigest| view.manifest(repo, digest).map(|row| row.is_some());
+    let has_blob = |digest: &ContentDigest| view.whole_link(repo, digest).map(|row| row.is_some());
+    let has_manifest = |digest: &ContentDigest| view.whole_manifest(repo, digest).map(|row| row.is_some());
     for blob in blobs {
         let known = blob.content().map_or(Ok(false), |digest| has_blob(&digest))?;
         known.then_some(()).ok_or_else(|| Refusal::ReferenceUnknown(blob.clone()))?;

@@ -53,6 +53,26 @@ impl<'a> View<'a> {
         self.row(Tree::Blobs, &[&digest.to_string()])
     }
 
+    /// Returns the row of a blob's presence in a repository, unless its content was found damaged or missing.
+    pub fn whole_link(&self, repo: &RepoName, digest: &ContentDigest) -> Result<Option<LinkRow>, IndexError> {
+        let Some(row) = self.link(repo, digest)? else { return Ok(None) };
+        Ok(self.has_content(digest)?.then_some(row))
+    }
+
+    /// Returns a manifest's row, unless its content was found damaged or missing.
+    pub fn whole_manifest(
+        &self,
+        repo: &RepoName,
+        digest: &ContentDigest,
+    ) -> Result<Option<ManifestSummary>, IndexError> {
+        let Some(row) = self.manifest(repo, digest)? else { return Ok(None) };
+        Ok(self.has_content(digest)?.then_some(row))
+    }
+
+    fn has_content(&self, digest: &ContentDigest) -> Result<bool, IndexError> {
+        Ok(self.index.get(Tree::Blobs, &key(&[&digest.to_string()]))?.is_some())
+    }
+
     /// Returns an upload session's row.
     pub fn upload(&self, id: UploadId) -> Result<Option<UploadRow>, IndexError> {
         self.row(Tree::Uploads, &[&id.to_string()])
@@ -188,6 +208,15 @@ impl<'a> View<'a> {
         limit: usize,
     ) -> Result<Vec<(ContentDigest, LinkRow)>, IndexError> {
         self.rows(Tree::Links, &[repo.as_str()], last, limit)
+    }
+
+    /// Returns up to `limit` rows of content behind `last`, in the order of their digests.
+    pub fn content(
+        &self,
+        last: Option<&ContentDigest>,
+        limit: usize,
+    ) -> Result<Vec<(ContentDigest, BlobRow)>, IndexError> {
+        self.rows(Tree::Blobs, &[], last, limit)
     }
 
     /// Visits every upload session.

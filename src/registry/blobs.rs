@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::meta::Command;
 use crate::registry::Registry;
 use crate::registry::error::RegistryError;
-use crate::registry::manifests::damaged;
 use crate::registry::reader::BlobReader;
 use crate::spec::{ContentDigest, Digest, RepoName};
 
@@ -25,14 +24,16 @@ impl Registry {
             None => {
                 // It may just have been deleted; else it should be there.
                 self.find_blob(repo, digest)?;
-                Err(damaged(&content, "is missing from the store"))
+                Err(self.inner.damaged(&content, "is missing from the store"))
             }
         }
     }
 
     fn find_blob(&self, repo: &RepoName, digest: &Digest) -> Result<(ContentDigest, u64), RegistryError> {
         let found = match digest.content() {
-            Some(content) => self.inner.meta.view().link(repo, &content)?.map(|row| (content, row.size)),
+            Some(content) => {
+                self.inner.meta.view().whole_link(repo, &content)?.map(|row| (content, row.size))
+            }
             None => None,
         };
         found.ok_or_else(|| self.unknown_blob(repo, digest))
@@ -71,7 +72,7 @@ impl Registry {
     ) -> Result<Option<RepoName>, RegistryError> {
         let view = self.inner.meta.view();
         for candidate in [Some(repo), from].into_iter().flatten() {
-            if view.link(candidate, digest)?.is_some() {
+            if view.whole_link(candidate, digest)?.is_some() {
                 return Ok(Some(candidate.clone()));
             }
         }

@@ -45,7 +45,7 @@ impl Registry {
         match reference {
             Reference::Digest(digest) => {
                 let row = match digest.content() {
-                    Some(content) => view.manifest(repo, &content)?.map(|row| (content, row)),
+                    Some(content) => view.whole_manifest(repo, &content)?.map(|row| (content, row)),
                     None => None,
                 };
                 row.ok_or_else(|| self.unknown(repo, RegistryError::ManifestUnknown(digest.clone())))
@@ -54,7 +54,7 @@ impl Registry {
                 // The tag may move, and what it named may go, between the two reads: look once more.
                 for _ in 0..2 {
                     let Some(named) = view.tag(repo, tag)? else { break };
-                    if let Some(row) = view.manifest(repo, &named.digest)? {
+                    if let Some(row) = view.whole_manifest(repo, &named.digest)? {
                         return Ok((named.digest, row));
                     }
                 }
@@ -109,7 +109,7 @@ impl Registry {
         let row = manifest.summary();
         let subject = row.subject.clone();
         let set = tags.clone();
-        self.store_then_command(move || {
+        self.store_then_command(digest, move || {
             let name = UploadId::random().to_string();
             let blob = inner.blobs.put(&name, digest, &bytes).map_err(|error| inner.not_stored(error))?;
             let References { blobs, children } = references;
@@ -152,9 +152,9 @@ impl Inner {
     /// Reads a manifest's bytes from the disk, and serves none but those that its digest names.
     fn read_manifest(&self, digest: ContentDigest) -> Result<Arc<[u8]>, RegistryError> {
         let read = self.blobs.read_whole(&digest)?;
-        let bytes: Arc<[u8]> = read.ok_or_else(|| damaged(&digest, "is missing from the store"))?.into();
+        let bytes: Arc<[u8]> = read.ok_or_else(|| self.damaged(&digest, "is missing from the store"))?.into();
         if ContentDigest::of(digest.algorithm(), &bytes) != digest {
-            return Err(damaged(&digest, "is damaged in the store"));
+            return Err(self.damaged(&digest, "is damaged in the store"));
         }
         self.cache.keep(digest, &bytes);
         Ok(bytes)
@@ -196,10 +196,4 @@ impl References {
         };
         Self { blobs: manifest.blobs().map(|blob| blob.digest.clone()).collect(), children }
     }
-}
-
-/// Reports content that the index has and the disk has not, or not as it was.
-pub(super) fn damaged(digest: &ContentDigest, what: &str) -> RegistryError {
-    log::error!("{digest} {what}");
-    RegistryError::Internal(format!("{digest} {what}"))
 }

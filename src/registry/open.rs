@@ -11,6 +11,8 @@ use crate::disk::{
 };
 use crate::meta::{Command, IndexError, IndexKind, Meta, MetaOptions, OpenError as MetaOpenError};
 use crate::registry::cleaning;
+use crate::registry::damage::{self, ScrubCounters, Suspects};
+use crate::registry::digest_locks::DigestLocks;
 use crate::registry::door::Door;
 use crate::registry::expiry;
 use crate::registry::format;
@@ -98,13 +100,18 @@ impl Registry {
             content: Some(blobs.clone()),
             ..opened.meta
         };
-        let meta = Meta::open(disk, meta_options)?;
+        let meta = Meta::open(Arc::clone(&disk), meta_options)?;
+        damage::finish_quarantining(&meta, &blobs)?;
         cleaning::remove_unnamed(&meta, &blobs)?;
         let sessions = take_up_sessions(&meta, &blobs)?;
         let (alive, gone) = channel();
         let inner = Arc::new(Inner {
+            disk,
             blobs,
             sessions,
+            locks: DigestLocks::new(),
+            suspects: Suspects::new(),
+            scrubbed: ScrubCounters::default(),
             door: Arc::new(Door::new()),
             pool: Pool::new(),
             cache: ManifestCache::new(),

@@ -81,7 +81,7 @@ impl Registry {
         self.receive(&turn, chunk).await?;
 
         let (inner, repo) = (Arc::clone(&self.inner), repo.clone());
-        self.store_then_command(move || {
+        self.store_then_command(content, move || {
             let blob = inner.commit(turn.session(), content)?;
             Ok(Command::Link { repo, blob, upload: id })
         })

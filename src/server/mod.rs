@@ -20,6 +20,7 @@ use smol::{Executor, Task, Timer, future};
 
 use crate::control::{ControlServer, Serving, Store};
 use crate::http::App;
+use crate::maintenance::Scrub;
 use crate::registry::{OpenError, Registry, Storage};
 use crate::wire::{Listener, Stop, serve};
 use gate::Gate;
@@ -33,8 +34,9 @@ const START_TIME_UNTOLD: Duration = Duration::from_secs(1);
 /// Dropping it stops it without waiting for requests in flight; [`Server::stop`] is the clean way.
 #[derive(Debug)]
 pub struct Server {
-    /// Dropped before the registry, which holds the lock that the socket's file is made under.
+    /// Dropped before the registry, which they work on, and which holds the lock that the socket's file is made under.
     control: Option<ControlServer>,
+    upkeep: Upkeep,
     registry: Registry,
     local_addr: SocketAddr,
     stop: Stop,
@@ -47,11 +49,11 @@ impl Server {
     /// Binds the address, opens the registry and serves it. After an unclean stop the opening may take a
     /// while: until then whoever asks is told that the registry is not ready, and how far it has come.
     pub async fn start(options: ServerOptions) -> Result<Self, StartError> {
-        let ServerOptions { listen, registry, http, mut wire, threads, stop_time_max, control_socket } =
+        let ServerOptions { listen, registry, http, mut wire, threads, stop_time_max, control_socket, scrub } =
             options;
         let data = match &registry.storage {
-            Storage::Folder(folder) if control_socket => Some(folder.clone()),
-            Storage::Folder(_) | Storage::Memory => None,
+            Storage::Folder(folder) => Some(folder.clone()),
+            Storage::Memory => None,
         };
         wire.connections_max = descriptors::connections_max(wire.connections_max);
         // Bound first: a port that is taken shall not cost a recovery, nor touch the data directory.
@@ -86,12 +88,15 @@ impl Server {
             }
         };
         gate.open(App::new(registry.clone(), http));
-        let store = Store {
-            registry: registry.clone(),
-            serving: Some(Serving { address: local_addr, since: SystemTime::now() }),
-        };
-        let control = data.and_then(|data| listen_for_commands(&data, store, &executor));
-        Ok(Self { control, registry, local_addr, stop, serving, threads })
+        let upkeep = Upkeep(Scrub::new(&registry, scrub));
+        let mut control = None;
+        if let Some(data) = data {
+            upkeep.0.start().map_err(StartError::Thread)?;
+            let serving = Serving { address: local_addr, since: SystemTime::now() };
+            let store = Store { registry: registry.clone(), scrub: upkeep.0.clone(), serving: Some(serving) };
+            control = control_socket.then(|| listen_for_commands(&data, store, &executor)).flatten();
+        }
+        Ok(Self { control, upkeep, registry, local_addr, stop, serving, threads })
     }
 
     /// Returns the address that is listened on.
@@ -112,9 +117,21 @@ impl Server {
         if let Some(control) = self.control {
             control.stop().await;
         }
+        let upkeep = self.upkeep;
+        smol::unblock(move || drop(upkeep)).await;
         let closed = self.registry.close().await;
         smol::unblock(move || self.threads.stop()).await;
         closed
+    }
+}
+
+/// What looks after the registry in the background, until this is dropped.
+#[derive(Debug)]
+struct Upkeep(Scrub);
+
+impl Drop for Upkeep {
+    fn drop(&mut self) {
+        self.0.stop();
     }
 }
 

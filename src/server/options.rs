@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::http::HttpOptions;
+use crate::maintenance::ScrubOptions;
 use crate::registry::{RegistryOptions, Storage};
 use crate::wire::WireLimits;
 
@@ -29,6 +30,8 @@ pub struct ServerOptions {
     /// Whether the command line can reach it, through `control.sock` in the data directory. One without a
     /// data directory never has such a socket.
     pub control_socket: bool,
+    /// How its content is read again and again, so that damage is found. There is none of that in memory.
+    pub scrub: ScrubOptions,
 }
 
 impl ServerOptions {
@@ -52,6 +55,7 @@ impl ServerOptions {
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             stop_time_max: STOP_TIME_MAX,
             control_socket: true,
+            scrub: ScrubOptions::default(),
         }
     }
 }

@@ -4,6 +4,7 @@ mod ledger;
 mod lists;
 mod reach;
 mod remove;
+mod scrub;
 mod status;
 mod tag_usage;
 mod usage;
@@ -24,6 +25,7 @@ pub(crate) fn perform(store: &Store, request: &Request, sink: &mut dyn Sink) -> 
         Request::Tags { repo } => value(&lists::tags(&store.registry, repo, sink)?),
         Request::Du { repo: None } => value(&usage::repositories(&store.registry, sink)?),
         Request::Du { repo: Some(repo) } => value(&tag_usage::tags(&store.registry, repo, sink)?),
+        Request::Scrub => value(&scrub::scrub(&store.scrub, sink)?),
         Request::Rm { repo, what } => value(&remove::remove(&store.registry, repo, what, sink)?),
     }
 }

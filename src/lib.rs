@@ -36,6 +36,11 @@ mod spec;
 mod wire;
 
 pub use http::HttpOptions;
+pub use maintenance::{
+    CollectError, CollectOptions, CollectReport, CollectorOptions, CollectorStatus, Count, NOTES_MAX, Tally,
+    Thing, Verdict,
+};
+pub use meta::{Policies, Policy, Untagged};
 pub use registry::{
     BlobReader, Chunk, Condition, Health, Listing, ManifestContent, ManifestInfo, OpenError, Page,
     PutManifest, PutManifestOutcome, PutTarget, RecoveryProgress, Referrers, ReferrersPage, Registry,
@@ -43,6 +48,7 @@ pub use registry::{
 };
 pub use server::{Server, ServerOptions, StartError};
 pub use spec::{
-    Algorithm, ContentDigest, ContentRange, Digest, ErrorCode, MediaType, Reference, Referrer, RepoName, Tag,
+    Algorithm, ContentDigest, ContentRange, Digest, ErrorCode, MediaType, Pattern, PatternError, Reference,
+    Referrer, RepoName, Tag,
 };
 pub use wire::WireLimits;

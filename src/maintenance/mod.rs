@@ -1,6 +1,8 @@
-//! Looking after a store that no server uses: checking it, and making its metadata anew.
+//! Looking after a store: the collector, beside a server or without one; checking a store that no server
+//! uses, and making its metadata anew.
 
 mod check;
+mod collector;
 mod content;
 mod finding;
 mod progress;
@@ -8,6 +10,10 @@ mod rebuild;
 mod rows;
 
 pub use check::check;
+pub use collector::{
+    CollectError, CollectOptions, CollectReport, CollectorOptions, CollectorStatus, Count, NOTES_MAX, Tally,
+    Thing, Verdict,
+};
 pub use finding::CheckReport;
 pub use progress::Progress;
 pub use rebuild::{RECOVERED_REPOSITORY, Rebuilt, rebuild};

@@ -37,12 +37,12 @@ mod wire;
 
 pub use http::HttpOptions;
 pub use maintenance::{
-    CollectError, CollectOptions, CollectReport, CollectorOptions, CollectorStatus, Count, NOTES_MAX, Tally,
-    Thing, Verdict,
+    CollectError, CollectOptions, CollectReport, Collector, CollectorOptions, CollectorStatus, Count,
+    NOTES_MAX, Tally, Thing, Verdict,
 };
 pub use meta::{Policies, Policy, Untagged};
 pub use registry::{
-    BlobReader, Chunk, Condition, Health, Listing, ManifestContent, ManifestInfo, OpenError, Page,
+    BlobReader, Chunk, Collected, Condition, Health, Listing, ManifestContent, ManifestInfo, OpenError, Page,
     PutManifest, PutManifestOutcome, PutTarget, RecoveryProgress, Referrers, ReferrersPage, Registry,
     RegistryError, RegistryOptions, Storage, Totals, UploadId,
 };

@@ -11,8 +11,8 @@ mod rows;
 
 pub use check::check;
 pub use collector::{
-    CollectError, CollectOptions, CollectReport, CollectorOptions, CollectorStatus, Count, NOTES_MAX, Tally,
-    Thing, Verdict,
+    CollectError, CollectOptions, CollectReport, Collector, CollectorOptions, CollectorStatus, Count,
+    NOTES_MAX, Tally, Thing, Verdict,
 };
 pub use finding::CheckReport;
 pub use progress::Progress;

@@ -72,6 +72,11 @@ impl Policies {
         self.all.iter().find(|policy| policy.is_for(repo)).unwrap_or(&self.otherwise)
     }
 
+    /// Returns the place of what holds for a repository, if any policy does.
+    pub fn position(&self, repo: &RepoName) -> Option<usize> {
+        self.all.iter().position(|policy| policy.is_for(repo))
+    }
+
     /// Returns all of them, in their order.
     pub fn all(&self) -> &[Policy] {
         &self.all

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use crate::blobs::DurableBlob;
 use crate::meta::{Command, PutManifestCommand, check_references};
-use crate::registry::Registry;
 use crate::registry::error::RegistryError;
 use crate::registry::types::{
     ManifestContent, ManifestInfo, PutManifest, PutManifestOutcome, PutTarget, UploadId,
 };
 use crate::registry::uploads::supported;
+use crate::registry::{Inner, Registry};
 use crate::spec::{Algorithm, ContentDigest, Digest, Manifest, ManifestSummary, Reference, RepoName, Tag};
 
 /// How many tags one push by digest may set (the specification asks for at least 10).
@@ -22,7 +23,15 @@ impl Registry {
         reference: &Reference,
     ) -> Result<ManifestContent, RegistryError> {
         let (digest, row) = self.find_manifest(repo, reference)?;
-        let bytes = self.manifest_bytes(digest).await?;
+        let bytes = match self.stored_bytes(digest).await? {
+            Some(bytes) => bytes,
+            // It may just have gone: then it is unknown now, or something else, and else it should be there.
+            None => {
+                let (digest, row) = self.find_manifest(repo, reference)?;
+                let bytes = self.manifest_bytes(digest).await?;
+                return Ok(ManifestContent { digest, media_type: row.media_type, bytes });
+            }
+        };
         Ok(ManifestContent { digest, media_type: row.media_type, bytes })
     }
 
@@ -37,6 +46,20 @@ impl Registry {
     }
 
     fn find_manifest(
+        &self,
+        repo: &RepoName,
+        reference: &Reference,
+    ) -> Result<(ContentDigest, ManifestSummary), RegistryError> {
+        let found = self.look_for_manifest(repo, reference)?;
+        // INVARIANT: whoever is told that it is there has a lease on it, and what the index said before that
+        // does not count.
+        if !self.inner.leases.take(repo, &found.0) {
+            return Err(self.unknown(repo, RegistryError::ManifestUnknown(found.0.into())));
+        }
+        self.look_for_manifest(repo, reference)
+    }
+
+    fn look_for_manifest(
         &self,
         repo: &RepoName,
         reference: &Reference,
@@ -74,17 +97,26 @@ impl Registry {
 
     /// Returns the exact bytes of a manifest that the index has.
     pub(super) async fn manifest_bytes(&self, digest: ContentDigest) -> Result<Arc<[u8]>, RegistryError> {
+        self.stored_bytes(digest).await?.ok_or_else(|| damaged(&digest, "is missing from the store"))
+    }
+
+    /// Returns the exact bytes of a manifest, or `None` where there is no file of them.
+    pub(super) async fn stored_bytes(
+        &self,
+        digest: ContentDigest,
+    ) -> Result<Option<Arc<[u8]>>, RegistryError> {
         if let Some(bytes) = self.inner.cache.get(&digest) {
-            return Ok(bytes);
+            return Ok(Some(bytes));
         }
         let blobs = self.inner.blobs.clone();
         let read = self.inner.door.read(move || blobs.read_whole(&digest)).await?;
-        let bytes: Arc<[u8]> = read.ok_or_else(|| damaged(&digest, "is missing from the store"))?.into();
+        let Some(bytes) = read else { return Ok(None) };
+        let bytes: Arc<[u8]> = bytes.into();
         if ContentDigest::of(digest.algorithm(), &bytes) != digest {
             return Err(damaged(&digest, "is damaged in the store"));
         }
         self.inner.cache.keep(digest, &bytes);
-        Ok(bytes)
+        Ok(Some(bytes))
     }
 
     /// Stores a manifest and sets tags to it (the specification's "Pushing Manifests"). It is durable when
@@ -101,18 +133,27 @@ impl Registry {
         let (digest, tags, outcome_tags) = named_by(put.target, &put.bytes)?;
         let manifest = Manifest::parse(&put.bytes, put.content_type.as_ref())?;
         let references = References::of(&manifest, self.inner.options.sparse_indexes);
+        for reference in references.blobs.iter().chain(references.children.iter()) {
+            if let Some(content) = reference.content()
+                && !self.inner.leases.take(repo, &content)
+            {
+                return Err(RegistryError::ManifestBlobUnknown(reference.clone()));
+            }
+        }
         // A manifest that will be refused shall not be written first; the writer asks again, and that counts.
         check_references(self.inner.meta.view(), repo, &references.blobs, &references.children)?;
 
+        if self.inner.meta.view().manifest(repo, &digest)?.is_none() {
+            self.check_quota(repo, put.bytes.len() as u64)?;
+        }
         self.check_room(put.bytes.len() as u64)?;
         let bytes = Arc::clone(&put.bytes);
         let (inner, repo, condition) = (Arc::clone(&self.inner), repo.clone(), put.condition);
         let row = manifest.summary();
         let subject = row.subject.clone();
         let set = tags.clone();
-        self.store_then_command(move || {
-            let name = UploadId::random().to_string();
-            let blob = inner.blobs.put(&name, digest, &bytes).map_err(|error| inner.not_stored(error))?;
+        self.store_then_command(digest, move || {
+            let blob = inner.store_manifest(digest, &bytes)?;
             let References { blobs, children } = references;
             let tags = set;
             Ok(Command::PutManifest(PutManifestCommand { repo, blob, row, blobs, children, tags, condition }))
@@ -133,6 +174,13 @@ impl Registry {
     /// Deletes a tag; what it named stays.
     pub async fn delete_tag(&self, repo: &RepoName, tag: &Tag) -> Result<(), RegistryError> {
         self.command(Command::DeleteTag { repo: repo.clone(), tag: tag.clone() }).await
+    }
+}
+
+impl Inner {
+    fn store_manifest(&self, digest: ContentDigest, bytes: &[u8]) -> Result<DurableBlob, RegistryError> {
+        let name = self.storing.take(UploadId::random().to_string());
+        self.blobs.put(name.as_str(), digest, bytes).map_err(|error| self.not_stored(error))
     }
 }
 

@@ -19,6 +19,7 @@ use std::time::Duration;
 use smol::{Executor, Task, Timer, future};
 
 use crate::http::App;
+use crate::maintenance::{Collector, CollectorOptions};
 use crate::registry::{OpenError, Registry, Storage};
 use crate::wire::{Listener, Stop, serve};
 use gate::Gate;
@@ -32,6 +33,8 @@ const START_TIME_UNTOLD: Duration = Duration::from_secs(1);
 /// Dropping it stops it without waiting for requests in flight; [`Server::stop`] is the clean way.
 #[derive(Debug)]
 pub struct Server {
+    /// Stopped before the registry is closed.
+    collector: Collector,
     registry: Registry,
     local_addr: SocketAddr,
     stop: Stop,
@@ -44,7 +47,7 @@ impl Server {
     /// Binds the address, opens the registry and serves it. After an unclean stop the opening may take a
     /// while: until then whoever asks is told that the registry is not ready, and how far it has come.
     pub async fn start(options: ServerOptions) -> Result<Self, StartError> {
-        let ServerOptions { listen, registry, http, mut wire, threads, stop_time_max } = options;
+        let ServerOptions { listen, registry, collector, http, mut wire, threads, stop_time_max } = options;
         wire.connections_max = descriptors::connections_max(wire.connections_max);
         // Bound first: a port that is taken shall not cost a recovery, nor touch the data directory.
         let listener = Listener::bind(&listen.to_string())
@@ -68,8 +71,12 @@ impl Server {
             log::info!("{}: until then http://{local_addr} answers 503", gate.state());
             future::pending().await
         };
-        let registry = match future::or(open(registry), told).await {
-            Ok(registry) => registry,
+        let opened = match future::or(open(registry), told).await {
+            Ok(registry) => started(registry, collector),
+            Err(error) => Err(error),
+        };
+        let (registry, collector) = match opened {
+            Ok(opened) => opened,
             Err(error) => {
                 stop.trigger();
                 serving.await;
@@ -78,7 +85,7 @@ impl Server {
             }
         };
         gate.open(App::new(registry.clone(), http));
-        Ok(Self { registry, local_addr, stop, serving, threads })
+        Ok(Self { collector, registry, local_addr, stop, serving, threads })
     }
 
     /// Returns the address that is listened on.
@@ -91,15 +98,29 @@ impl Server {
         &self.registry
     }
 
+    /// Returns the collector of that registry.
+    pub fn collector(&self) -> &Collector {
+        &self.collector
+    }
+
     /// Takes no more connections, lets requests in flight finish within the time that the options give them,
     /// and closes the registry.
     pub async fn stop(self) -> Result<(), OpenError> {
         self.stop.trigger();
         self.serving.await;
+        let collector = self.collector;
+        smol::unblock(move || collector.stop()).await;
         let closed = self.registry.close().await;
         smol::unblock(move || self.threads.stop()).await;
         closed
     }
+}
+
+/// Begins to collect what a registry does not need.
+fn started(registry: Registry, options: CollectorOptions) -> Result<(Registry, Collector), StartError> {
+    let collector = Collector::new(&registry, options);
+    collector.start().map_err(|error| StartError::Thread(std::io::Error::other(error)))?;
+    Ok((registry, collector))
 }
 
 async fn open(options: crate::registry::RegistryOptions) -> Result<Registry, StartError> {

@@ -6,19 +6,28 @@
 //! let report = collector.run(&CollectOptions::default(), &mut |verdict| show(verdict))?;
 //! let status = collector.status();
 //! collector.stop();                       // before the registry is closed; ends within a step
-//!
-//! fn run(&self, options: &CollectOptions, visit: &mut dyn FnMut(&Verdict))
-//!     -> Result<CollectReport, CollectError>;        // blocks its thread; waits for a pass that runs
-//! fn status(&self) -> CollectorStatus;               // at any time, without waiting
 //! ```
 //!
 //! A handle can be cloned freely. [`Server`](crate::server::Server) has one and gives it out. A command line
 //! that finds no server opens the registry itself and passes `alone: true`, without `start`.
+//!
+//! Why nothing that is needed can go is argued in `ARCHITECTURE.md`.
 
+mod content;
 mod error;
+mod graph;
 mod options;
+mod orphans;
+mod pace;
+mod pass;
+mod policy;
 mod report;
+mod repository;
+#[cfg(test)]
+mod tests;
+mod worker;
 
 pub use error::CollectError;
 pub use options::{CollectOptions, CollectorOptions};
 pub use report::{CollectReport, CollectorStatus, Count, NOTES_MAX, Tally, Thing, Verdict};
+pub use worker::Collector;

@@ -1,5 +1,6 @@
 //! Content, addressed by its digest: write, fsync, rename, fsync.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -134,6 +135,15 @@ impl BlobStore {
         // 3. The name is durable; only now may metadata refer to it.
         self.disk.sync_folder(&fanout_folder(&digest)).map_err(folder_not_synced)?;
         Ok(DurableBlob { digest, size })
+    }
+
+    /// Makes durable which names the folders of this content have.
+    pub fn sync_names(&self, content: &[ContentDigest]) -> Result<(), BlobError> {
+        let folders: BTreeSet<_> = content.iter().map(fanout_folder).collect();
+        for folder in folders {
+            self.disk.sync_folder(&folder).map_err(folder_not_synced)?;
+        }
+        Ok(())
     }
 
     /// Removes the file of an unfinished upload, if there is one. Not durable: what a crash brings back is

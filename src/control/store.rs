@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use smol::block_on;
 
 use crate::disk::{Disk, RealDisk};
-use crate::maintenance::{Scrub, ScrubOptions};
+use crate::maintenance::{Collector, CollectorOptions, Scrub, ScrubOptions};
 use crate::registry::{Layout, OpenError, Registry, RegistryOptions, examine};
 
 /// A server that runs.
@@ -25,6 +25,8 @@ pub(crate) struct Serving {
 pub(crate) struct Store {
     /// Its registry.
     pub(crate) registry: Registry,
+    /// What takes away what it does not need.
+    pub(crate) collector: Collector,
     /// What reads its content again and again.
     pub(crate) scrub: Scrub,
     /// The server that it belongs to, if one runs.
@@ -41,7 +43,8 @@ impl Store {
         }
         let registry = Registry::open(options)?;
         let scrub = Scrub::new(&registry, ScrubOptions { enabled: false, ..ScrubOptions::default() });
-        Ok(Self { registry, scrub, serving: None })
+        let collector = Collector::new(&registry, CollectorOptions::default());
+        Ok(Self { registry, collector, scrub, serving: None })
     }
 
     /// Closes a store that was opened for a request.

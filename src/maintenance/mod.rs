@@ -1,6 +1,8 @@
-//! Looking after a store: checking it, making its metadata anew, and reading its content again and again.
+//! Looking after a store: the collector and the scrub, beside a server or without one; checking a store that
+//! no server uses, and making its metadata anew.
 
 mod check;
+mod collector;
 mod content;
 mod finding;
 mod progress;
@@ -9,6 +11,10 @@ mod rows;
 mod scrub;
 
 pub use check::check;
+pub use collector::{
+    CollectError, CollectOptions, CollectReport, Collector, CollectorOptions, CollectorStatus, Count,
+    NOTES_MAX, Tally, Thing, Verdict,
+};
 pub use finding::CheckReport;
 pub use progress::Progress;
 pub use rebuild::{RECOVERED_REPOSITORY, Rebuilt, rebuild};

@@ -138,6 +138,140 @@ impl<'a> View<'a> {
         self.names(Tree::Tags, &[repo.as_str()], last, limit)
     }
 
+    /// Returns up to `limit` tags of a repository behind `last`, with their rows.
+    pub fn tag_rows(
+        &self,
+        repo: &RepoName,
+        last: Option<&Tag>,
+        limit: usize,
+    ) -> Result<Vec<(Tag, TagRow)>, IndexError> {
+        self.rows(Tree::Tags, repo, last.map(Tag::as_str), limit)
+    }
+
+    /// Returns up to `limit` manifests of a repository behind `last`, in the order of their digests.
+    pub fn manifests(
+        &self,
+        repo: &RepoName,
+        last: Option<&ContentDigest>,
+        limit: usize,
+    ) -> Result<Vec<(ContentDigest, ManifestSummary)>, IndexError> {
+        self.rows(Tree::Manifests, repo, last.map(ToString::to_string).as_deref(), limit)
+    }
+
+    /// Returns up to `limit` links of a repository behind `last`, in the order of their digests.
+    pub fn links(
+        &self,
+        repo: &RepoName,
+        last: Option<&ContentDigest>,
+        limit: usize,
+    ) -> Result<Vec<(ContentDigest, LinkRow)>, IndexError> {
+        self.rows(Tree::Links, repo, last.map(ToString::to_string).as_deref(), limit)
+    }
+
+    /// Returns up to `limit` rows of content behind `last`, in the order of their digests.
+    pub fn content(
+        &self,
+        last: Option<&ContentDigest>,
+        limit: usize,
+    ) -> Result<Vec<(ContentDigest, BlobRow)>, IndexError> {
+        let after = last.map(|last| last.to_string().into_bytes());
+        self.page(Tree::Blobs, &[], after.as_deref(), limit)
+    }
+
+    /// Returns up to `limit` rows of a tree whose keys end in a digest, behind the key `after`: their keys and
+    /// digests.
+    pub fn digests(
+        &self,
+        tree: Tree,
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, ContentDigest)>, IndexError> {
+        let mut found = Vec::new();
+        let mut failed = None;
+        if limit == 0 {
+            return Ok(found);
+        }
+        self.index.scan(tree, &[], after, &mut |key, _| {
+            match text_of(tree, last_part(key)) {
+                Ok(digest) => found.push((key.to_vec(), digest)),
+                Err(error) => failed = Some(error),
+            }
+            if failed.is_some() || found.len() >= limit {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })?;
+        failed.map_or(Ok(found), Err)
+    }
+
+    fn rows<K, R>(
+        &self,
+        tree: Tree,
+        repo: &RepoName,
+        last: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(K, R)>, IndexError>
+    where
+        K: std::str::FromStr<Err: std::fmt::Display>,
+        R: DeserializeOwned,
+    {
+        let prefix = prefix(&[repo.as_str()]);
+        let after = last.map(|last| [prefix.as_slice(), last.as_bytes()].concat());
+        self.page(tree, &prefix, after.as_deref(), limit)
+    }
+
+    fn page<K, R>(
+        &self,
+        tree: Tree,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(K, R)>, IndexError>
+    where
+        K: std::str::FromStr<Err: std::fmt::Display>,
+        R: DeserializeOwned,
+    {
+        let mut found = Vec::new();
+        let mut failed = None;
+        if limit == 0 {
+            return Ok(found);
+        }
+        self.index.scan(tree, prefix, after, &mut |key, value| {
+            match text_of(tree, last_part(key)).and_then(|name| Ok((name, parse(tree, value)?))) {
+                Ok(row) => found.push(row),
+                Err(error) => failed = Some(error),
+            }
+            if failed.is_some() || found.len() >= limit {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })?;
+        failed.map_or(Ok(found), Err)
+    }
+
+    /// Tells whether a repository would have anything left without these manifests and links.
+    pub fn has_more_than_all(
+        &self,
+        repo: &RepoName,
+        manifests: &[ContentDigest],
+        links: &[ContentDigest],
+    ) -> Result<bool, IndexError> {
+        for (tree, without) in [(Tree::Manifests, manifests), (Tree::Links, links)] {
+            let without: Vec<String> = without.iter().map(ToString::to_string).collect();
+            let mut found = false;
+            self.index.scan(tree, &prefix(&[repo.as_str()]), None, &mut |key, _| {
+                found = !without.iter().any(|digest| digest.as_bytes() == last_part(key));
+                if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })?;
+            if found {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Returns up to `limit` tags that name a manifest.
     pub fn tags_of(
         &self,
@@ -190,35 +324,6 @@ impl<'a> View<'a> {
         self.names(Tree::Referrers, &[repo.as_str(), subject.as_str()], last.as_deref(), limit)
     }
 
-    /// Returns up to `limit` manifests of a repository behind `last`, in the order of their digests.
-    pub fn manifests(
-        &self,
-        repo: &RepoName,
-        last: Option<&ContentDigest>,
-        limit: usize,
-    ) -> Result<Vec<(ContentDigest, ManifestSummary)>, IndexError> {
-        self.rows(Tree::Manifests, &[repo.as_str()], last, limit)
-    }
-
-    /// Returns up to `limit` links of a repository behind `last`, in the order of their digests.
-    pub fn links(
-        &self,
-        repo: &RepoName,
-        last: Option<&ContentDigest>,
-        limit: usize,
-    ) -> Result<Vec<(ContentDigest, LinkRow)>, IndexError> {
-        self.rows(Tree::Links, &[repo.as_str()], last, limit)
-    }
-
-    /// Returns up to `limit` rows of content behind `last`, in the order of their digests.
-    pub fn content(
-        &self,
-        last: Option<&ContentDigest>,
-        limit: usize,
-    ) -> Result<Vec<(ContentDigest, BlobRow)>, IndexError> {
-        self.rows(Tree::Blobs, &[], last, limit)
-    }
-
     /// Visits every upload session.
     pub fn uploads(&self, visit: impl FnMut(UploadId, UploadRow)) -> Result<(), IndexError> {
         self.each(Tree::Uploads, visit)
@@ -249,35 +354,6 @@ impl<'a> View<'a> {
     fn row<R: DeserializeOwned>(&self, tree: Tree, parts: &[&str]) -> Result<Option<R>, IndexError> {
         let value = self.index.get(tree, &key(parts))?;
         value.map(|value| parse(tree, &value)).transpose()
-    }
-
-    /// Returns up to `limit` rows whose keys have one more part than `parts`, from behind `last` on.
-    fn rows<R: DeserializeOwned>(
-        &self,
-        tree: Tree,
-        parts: &[&str],
-        last: Option<&ContentDigest>,
-        limit: usize,
-    ) -> Result<Vec<(ContentDigest, R)>, IndexError> {
-        let prefix = if parts.is_empty() { Vec::new() } else { prefix(parts) };
-        let after = last.map(|last| [prefix.as_slice(), last.to_string().as_bytes()].concat());
-        let mut found = Vec::new();
-        let mut failed = None;
-        if limit == 0 {
-            return Ok(found);
-        }
-        self.index.scan(tree, &prefix, after.as_deref(), &mut |key, value| {
-            match text_of(tree, last_part(key)).and_then(|digest| Ok((digest, parse(tree, value)?))) {
-                Ok(row) => found.push(row),
-                Err(error) => failed = Some(error),
-            }
-            if failed.is_some() || found.len() >= limit {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        })?;
-        failed.map_or(Ok(found), Err)
     }
 
     fn any_but(&self, tree: Tree, parts: &[&str], without: Option<&[u8]>) -> Result<bool, IndexError> {

@@ -30,13 +30,16 @@ impl Registry {
     }
 
     fn find_blob(&self, repo: &RepoName, digest: &Digest) -> Result<(ContentDigest, u64), RegistryError> {
-        let found = match digest.content() {
-            Some(content) => {
-                self.inner.meta.view().whole_link(repo, &content)?.map(|row| (content, row.size))
-            }
-            None => None,
-        };
-        found.ok_or_else(|| self.unknown_blob(repo, digest))
+        let unknown = || self.unknown_blob(repo, digest);
+        let content = digest.content().ok_or_else(unknown)?;
+        self.inner.meta.view().link(repo, &content)?.ok_or_else(unknown)?;
+        // INVARIANT: whoever is told that it is there has a lease on it, and what the index said before that
+        // does not count.
+        if !self.inner.leases.take(repo, &content) {
+            return Err(unknown());
+        }
+        let row = self.inner.meta.view().whole_link(repo, &content)?.ok_or_else(unknown)?;
+        Ok((content, row.size))
     }
 
     fn unknown_blob(&self, repo: &RepoName, digest: &Digest) -> RegistryError {

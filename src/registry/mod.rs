@@ -13,6 +13,8 @@ mod door;
 mod error;
 mod expiry;
 mod format;
+mod generations;
+mod leases;
 mod lists;
 mod manifest_cache;
 mod manifests;
@@ -25,10 +27,12 @@ mod source;
 #[cfg(test)]
 mod tests;
 mod types;
+mod upkeep;
 mod uploads;
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use smol::channel::bounded;
 
@@ -39,6 +43,7 @@ use crate::spec::ContentDigest;
 use damage::Suspects;
 use digest_locks::{DigestLocks, Storing};
 use door::Door;
+use leases::Leases;
 use manifest_cache::ManifestCache;
 use pool::Pool;
 use session::Sessions;
@@ -48,14 +53,19 @@ pub(crate) use damage::Condemned;
 pub(crate) use damage::ScrubCounters;
 pub use error::RegistryError;
 pub(crate) use format::{Layout, examine, examine_content, settle};
+pub(crate) use leases::Scope;
 pub use manifests::TAGS_PER_PUT_MAX;
 pub use open::OpenError;
+#[cfg(test)]
+pub(crate) use open::Opened;
 pub use options::{RegistryOptions, Storage};
 pub use reader::BlobReader;
 pub use types::{
     Chunk, Condition, Health, Listing, ManifestContent, ManifestInfo, Page, PutManifest, PutManifestOutcome,
     PutTarget, Referrers, ReferrersPage, ScrubTotals, Totals, UploadId,
 };
+pub use upkeep::Collected;
+pub(crate) use upkeep::{Removal, Upkeep};
 
 /// A registry: a handle that can be cloned freely. The store is closed with [`Registry::close`], or when the
 /// last handle is dropped.
@@ -68,9 +78,15 @@ struct Inner {
     disk: Arc<dyn Disk>,
     blobs: BlobStore,
     sessions: Sessions,
+    leases: Arc<Leases>,
     locks: DigestLocks,
     suspects: Suspects,
     scrubbed: ScrubCounters,
+    /// The files of manifests that are being stored: no session is theirs.
+    storing: Names,
+    /// Whether the start found more content without a name than a crash can leave.
+    keeps_unnamed: bool,
+    collected: Mutex<Collected>,
     door: Arc<Door>,
     pool: Pool,
     cache: ManifestCache,
@@ -126,6 +142,11 @@ impl Registry {
         }
     }
 
+    /// Returns what collections came to since the start.
+    pub fn collected(&self) -> Collected {
+        *self.inner.collected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Returns where a scrub says what it did.
     pub(crate) fn scrub_counters(&self) -> &ScrubCounters {
         &self.inner.scrubbed
@@ -166,9 +187,19 @@ impl Registry {
         let inner = Arc::clone(&self.inner);
         let submit = move || store().map(|command| inner.meta.submit(command, answer));
         self.inner.door.write(submit).await?;
-        answered.await
+        let done = answered.await;
+        if done.is_err() {
+            // Refused, so that nothing may name the file.
+            let inner = Arc::clone(&self.inner);
+            self.inner.door.write(move || inner.remove_if_unnamed(&digest)).await;
+        }
+        done
     }
 }
+
+/// Names that are in use.
+#[derive(Debug, Default)]
+struct Names(Mutex<BTreeSet<String>>);
 
 /// Returns what to call with a command's end, and what to await it by.
 fn answer() -> (Answer, impl Future<Output = Result<(), RegistryError>>) {

@@ -124,6 +124,7 @@ impl Registry {
         let said = expected_length(&chunk, begins)?;
         // What will not fit is refused before it is read.
         self.check_room(said.unwrap_or(0))?;
+        self.check_quota(session.repo(), begins.saturating_add(said.unwrap_or(0)))?;
         let mut source = Source::new(chunk.body, said.unwrap_or(u64::MAX));
         let mut next = unless_lost(turn, source.next(&self.inner.pool)).await?;
         while let Some(piece) = next {
@@ -152,6 +153,7 @@ impl Inner {
     fn write(&self, session: &Session, bytes: &[u8], coming: u64) -> Result<(), RegistryError> {
         let written = session.with_upload(&self.blobs, |upload| {
             // Held until the bytes are written.
+            self.check_quota(session.repo(), upload.offset().saturating_add(bytes.len() as u64))?;
             let claim = self.space.claim(upload.space_for(bytes.len() as u64, coming));
             let _claim = claim.ok_or(RegistryError::NoSpace)?;
             let file = upload.file(&self.blobs, &session.name())?;

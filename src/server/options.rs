@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::http::HttpOptions;
-use crate::maintenance::ScrubOptions;
+use crate::maintenance::{CollectorOptions, ScrubOptions};
 use crate::registry::{RegistryOptions, Storage};
 use crate::wire::WireLimits;
 
@@ -19,6 +19,8 @@ pub struct ServerOptions {
     pub listen: SocketAddr,
     /// What its registry is opened with.
     pub registry: RegistryOptions,
+    /// How its collector works.
+    pub collector: CollectorOptions,
     /// What can be configured of the API.
     pub http: HttpOptions,
     /// What it allows its clients.
@@ -50,6 +52,7 @@ impl ServerOptions {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             registry: RegistryOptions::new(storage),
+            collector: CollectorOptions::default(),
             http: HttpOptions::default(),
             wire: WireLimits::default(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),

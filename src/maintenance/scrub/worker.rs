@@ -39,10 +39,16 @@ pub trait ScrubWatch {
     fn goes_on(&mut self, done_bytes: u64, total_bytes: u64) -> bool;
 }
 
-/// The scrub of a registry. A handle can be cloned freely.
+/// The scrub of a registry. A clone is the same one; it stops when the last one is dropped.
 #[derive(Debug, Clone)]
 pub struct Scrub {
+    handle: Arc<Handle>,
+}
+
+#[derive(Debug)]
+struct Handle {
     shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 #[derive(Debug)]
@@ -53,7 +59,6 @@ struct Shared {
     state: Mutex<State>,
     /// Held by whoever reads: one at a time.
     working: Mutex<()>,
-    thread: Mutex<Option<JoinHandle<()>>>,
     ended: Condvar,
 }
 
@@ -86,38 +91,32 @@ impl Scrub {
             start_pause,
             state,
             working: Mutex::new(()),
-            thread: Mutex::new(None),
             ended: Condvar::new(),
         };
-        Self { shared: Arc::new(shared) }
+        Self { handle: Arc::new(Handle { shared: Arc::new(shared), thread: Mutex::default() }) }
     }
 
     /// Begins to work in the background. Does nothing where that is turned off, or was done before.
     pub fn start(&self) -> io::Result<()> {
-        if !self.shared.options.enabled {
+        let shared = Arc::clone(&self.handle.shared);
+        if !shared.options.enabled {
             return Ok(());
         }
-        let Some(woken) = self.shared.registry.scrub_waker() else { return Ok(()) };
-        let shared = Arc::clone(&self.shared);
+        let Some(woken) = shared.registry.scrub_waker() else { return Ok(()) };
         let work = move || shared.work(&woken);
         let thread = std::thread::Builder::new().name("pulk-scrub".to_owned()).spawn(work)?;
-        *lock(&self.shared.thread) = Some(thread);
+        *lock(&self.handle.thread) = Some(thread);
         Ok(())
     }
 
     /// Ends the work in the background at its next step, and waits for that.
     pub fn stop(&self) {
-        lock(&self.shared.state).stopping = true;
-        self.shared.registry.wake_scrub();
-        let thread = lock(&self.shared.thread).take();
-        if let Some(Err(_)) = thread.map(JoinHandle::join) {
-            log::error!("the scrub ended in a panic");
-        }
+        self.handle.stop();
     }
 
     /// Reads everything now, at full speed. What was begun in the background makes way.
     pub fn run(&self, watch: &mut dyn ScrubWatch) -> Result<ScrubReport, ScrubError> {
-        let shared = self.shared.as_ref();
+        let shared = self.handle.shared.as_ref();
         let _asked = shared.ask()?;
         let _working = lock(&shared.working);
         let total = shared.registry.totals().blob_bytes;
@@ -129,7 +128,7 @@ impl Scrub {
 
     /// Says how the scrub stands.
     pub fn status(&self) -> Result<ScrubStatus, RegistryError> {
-        let shared = &self.shared;
+        let shared = &self.handle.shared;
         let quarantined = shared.registry.quarantined()?;
         let state = lock(&shared.state);
         let begun = state.saved.pass.as_ref().map(|pass| pass.report.clone());
@@ -146,6 +145,24 @@ impl Scrub {
             quarantined: quarantined.len() as u64,
             quarantined_bytes: quarantined.iter().map(|file| file.length).sum(),
         })
+    }
+}
+
+impl Handle {
+    fn stop(&self) {
+        lock(&self.shared.state).stopping = true;
+        self.shared.registry.wake_scrub();
+        self.shared.ended.notify_all();
+        let thread = lock(&self.thread).take();
+        if let Some(Err(_)) = thread.map(JoinHandle::join) {
+            log::error!("the scrub ended in a panic");
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 

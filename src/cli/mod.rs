@@ -3,6 +3,7 @@
 mod args;
 mod ask;
 mod check;
+mod gc;
 mod logging;
 mod look;
 mod options;
@@ -52,6 +53,9 @@ pub fn main() -> ExitCode {
         Command::Du { repo, settings, json } => on_store(&settings, |config| look::du(config, repo, json)),
         Command::Rm { target, all, settings, json } => {
             on_store(&settings, |config| rm::rm(config, target, all, json))
+        }
+        Command::Gc { dry_run, untagged_older_than, settings, json } => {
+            on_store(&settings, |config| gc::gc(config, dry_run, untagged_older_than, json))
         }
         Command::Scrub { settings, json } => on_store(&settings, |config| scrub::scrub(config, json)),
         Command::Check { settings, deep, json } => {

@@ -9,7 +9,7 @@ use crate::cli::units::{count, duration, since, size, time};
 use crate::cli::{failed, print_json, printed, typed};
 use crate::config::Config;
 use crate::control::{Request, StatusReport};
-use crate::maintenance::{ScrubReport, ScrubStatus};
+use crate::maintenance::{CollectorStatus, ScrubReport, ScrubStatus};
 
 /// Says how the store and its server are.
 pub(in crate::cli) fn status(config: &Config, json: bool) -> ExitCode {
@@ -58,12 +58,38 @@ fn print(out: &mut impl Write, config: &Config, report: &StatusReport) -> io::Re
     line("shared", saved)?;
     line("unlinked", format!("{} that no repository has", size(report.unlinked_bytes)))?;
     line("uploads", format!("{} unfinished", report.uploads))?;
+    print_collector(&mut line, &report.collector)?;
     print_scrub(&mut line, &report.scrub)?;
     if let Some(free) = report.free_bytes {
         line(
             "disk",
             format!("{} free, {} of them kept from pushes", size(free), size(report.reserve_bytes)),
         )?;
+    }
+    Ok(())
+}
+
+fn print_collector(
+    line: &mut impl FnMut(&str, String) -> io::Result<()>,
+    collector: &CollectorStatus,
+) -> io::Result<()> {
+    let doing = match (&collector.doing, &collector.waits, collector.next_seconds) {
+        (Some(doing), _, _) => doing.clone(),
+        (None, Some(waits), _) => format!("waits: {waits}"),
+        (None, None, Some(next)) => format!("next pass in {}", duration(Duration::from_secs(next))),
+        (None, None, None) if collector.enabled => "rests".to_owned(),
+        (None, None, None) => "works only while a server runs".to_owned(),
+    };
+    line("collector", doing)?;
+    if let Some(last) = &collector.last {
+        line("", format!("last pass {}: {} removed", time(last.began_ms), size(last.content.removed.bytes)))?;
+        if last.untagged.count > 0 {
+            let manifests = count(last.untagged.count, "untagged manifest", "untagged manifests");
+            line("", format!("{} in {manifests}", size(last.untagged.bytes)))?;
+            if let Some(advice) = &last.untagged_advice {
+                line("", format!("this line of pulk.toml would free them: {advice}"))?;
+            }
+        }
     }
     Ok(())
 }

@@ -100,6 +100,21 @@ impl<'a> View<'a> {
         Ok(self.index.get(Tree::Referrers, &key)?.is_some())
     }
 
+    /// Returns up to `limit` rows of a tree, as they are stored, behind a key.
+    pub fn raw_rows(
+        &self,
+        tree: Tree,
+        behind: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, IndexError> {
+        let mut found = Vec::new();
+        self.index.scan(tree, &[], behind, &mut |key, value| {
+            found.push((key.to_vec(), value.to_vec()));
+            if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        Ok(found)
+    }
+
     /// Visits what the rows of a tree say. There is nothing to visit where all follows from other trees.
     pub fn each_fact(&self, tree: Tree, mut visit: impl FnMut(Fact)) -> Result<(), IndexError> {
         let mut failed = None;

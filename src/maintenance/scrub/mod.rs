@@ -18,6 +18,8 @@ mod pass;
 mod read;
 mod report;
 mod saved;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub use error::ScrubError;

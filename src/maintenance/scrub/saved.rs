@@ -20,7 +20,7 @@ const FILE_SIZE_MAX_BYTES: usize = 1024 * 1024;
 /// How far a scrub has come.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Saved {
-    format: u32,
+    pub(super) format: u32,
     /// The pass that has begun and not ended.
     pub(super) pass: Option<Reached>,
     /// The last full pass.

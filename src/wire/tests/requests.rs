@@ -2,7 +2,10 @@
 
 use super::server::TestServer;
 use crate::wire::WireLimits;
+use std::io::Write;
 use std::net::Shutdown;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 #[test]
@@ -30,6 +33,36 @@ fn pipelined_requests_get_their_answers_in_order() {
     let bodies: Vec<String> = (0..4).map(|_| client.answer().text().to_owned()).collect();
     assert_eq!(bodies, ["/target?1", "two", "three", "/target?4"]);
     assert!(client.has_ended());
+}
+
+/// One that always has the next request ready must not keep the only thread for itself.
+#[test]
+fn a_client_that_never_pauses_leaves_others_their_turn() {
+    const REQUESTS: usize = 100_000;
+    let server = TestServer::start();
+    let mut greedy = server.connect();
+    let mut sending = greedy.socket.try_clone().unwrap();
+    let sender = std::thread::spawn(move || {
+        let requests = "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1_000);
+        for _ in 0..REQUESTS / 1_000 {
+            sending.write_all(requests.as_bytes()).unwrap();
+        }
+    });
+    let answered = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&answered);
+    let reader = std::thread::spawn(move || {
+        for _ in 0..REQUESTS {
+            greedy.answer();
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    while answered.load(Ordering::SeqCst) == 0 {
+        std::thread::yield_now();
+    }
+    assert_eq!(server.connect().get("/hello").text(), "hello");
+    assert!(answered.load(Ordering::SeqCst) < REQUESTS, "the other one was served first");
+    sender.join().unwrap();
+    reader.join().unwrap();
 }
 
 #[test]

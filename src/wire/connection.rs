@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use smol::channel::Receiver;
-use smol::future::FutureExt;
+use smol::future::{FutureExt, poll_once, yield_now};
 use smol::{Async, Timer};
 use tide::http::{Body, Method, Request, Response};
 
@@ -32,6 +32,10 @@ const HEAD_READ_SIZE_BYTES: usize = 4 * 1024;
 /// How long a connection on which nothing is in flight may still take at a stop: for the rest of a head that
 /// has begun to come, or to let the client read its answer.
 const STOP_LINGER_TIME_MAX: Duration = Duration::from_millis(500);
+
+/// How many requests of one connection may follow each other before others get their turn: a client that
+/// always has the next one ready must not keep the thread for itself.
+const REQUESTS_IN_A_ROW_MAX: usize = 16;
 
 /// A connection and what it shares with the others.
 pub(super) struct Connection<A> {
@@ -81,7 +85,10 @@ where
     /// Answers requests until either side ends the connection.
     pub(super) async fn run(self) {
         let mut input = Input::new(Arc::clone(&self.socket));
-        loop {
+        for number in 1_usize.. {
+            if number.is_multiple_of(REQUESTS_IN_A_ROW_MAX) {
+                yield_now().await;
+            }
             match self.next_head(&mut input).await {
                 Ok(head) => match self.exchange(input, head).await {
                     Some(back) => input = back,
@@ -153,22 +160,29 @@ where
     /// Waits for the first bytes of a request; an idle connection holds no buffer meanwhile.
     async fn wait_for_first_byte(&self, input: &mut Input) -> Result<(), NoHead> {
         input.buffer.release();
-        let readable = async { self.socket.readable().await.map_err(NoHead::from) };
+        let readable = async {
+            loop {
+                self.socket.readable().await?;
+                // The system may have been wrong: then it is waited on, with time and stop in sight.
+                match poll_once(input.fill(HEAD_READ_SIZE_BYTES)).await {
+                    Some(read) => return read.map_err(NoHead::from),
+                    None => input.buffer.release(),
+                }
+            }
+        };
         let stopped = async {
             self.stop.wait().await;
-            Ok(())
+            Ok(0)
         };
         let idle = async {
             Timer::after(self.limits.keep_alive_idle_max).await;
             Err(NoHead::Over)
         };
-        readable.or(stopped).or(idle).await?;
-        // What has come by the time of a stop is still answered; what has not never will be.
-        let read = if self.stop.is_triggered() {
-            smol::future::poll_once(input.fill(HEAD_READ_SIZE_BYTES)).await.unwrap_or(Ok(0))?
-        } else {
-            input.fill(HEAD_READ_SIZE_BYTES).await?
-        };
+        let mut read = readable.or(stopped).or(idle).await?;
+        if read == 0 && self.stop.is_triggered() {
+            // What has come by the time of a stop is still answered; what has not never will be.
+            read = poll_once(input.fill(HEAD_READ_SIZE_BYTES)).await.unwrap_or(Ok(0))?;
+        }
         if read == 0 { Err(NoHead::Over) } else { Ok(()) }
     }
 

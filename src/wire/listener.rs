@@ -7,7 +7,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use smol::future::FutureExt;
+use smol::future::{FutureExt, yield_now};
 use smol::{Async, Executor, Timer};
 use tide::http::{Request, Response};
 
@@ -130,7 +130,11 @@ pub async fn serve<A, F>(
             None
         };
         match accepted.or(stopped).await {
-            Some(Ok((socket, peer))) => server.admit(socket, peer),
+            Some(Ok((socket, peer))) => {
+                server.admit(socket, peer);
+                // A crowd that connects must not keep the thread from those that are served.
+                yield_now().await;
+            }
             Some(Err(error)) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Some(Err(error)) => {
                 log::warn!("cannot accept a connection: {error}");

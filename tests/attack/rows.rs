@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 /// An attack, and the file and the name of a test that makes it.
-const ROWS: [(&str, &str, &str); 47] = [
+const ROWS: [(&str, &str, &str); 49] = [
     ("CL.TE, TE.CL", "tests/attack/framing.rs", "a_body_with_two_framings_is_refused"),
     ("TE.TE, obfuscated TE", "tests/attack/framing.rs", "codings_in_disguise_are_refused"),
     (
@@ -187,6 +187,16 @@ const ROWS: [(&str, &str, &str); 47] = [
         "an_upload_whose_client_went_away_can_go_on_and_be_given_up",
     ),
     ("a stop held up by clients", "src/wire/tests/stopping.rs", "a_stop_waits_for_requests_in_flight_alone"),
+    (
+        "a client that never pauses",
+        "src/wire/tests/requests.rs",
+        "a_client_that_never_pauses_leaves_others_their_turn",
+    ),
+    (
+        "100 Continue that is not taken",
+        "src/wire/body.rs",
+        "an_interim_answer_that_the_client_does_not_take_is_given_up",
+    ),
     (
         "a panic in a handler",
         "src/server/tests.rs",

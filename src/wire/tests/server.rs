@@ -117,6 +117,10 @@ impl Client {
         socket.set_read_timeout(Some(HANG_TIME)).unwrap();
         socket.set_write_timeout(Some(HANG_TIME)).unwrap();
         socket.set_nodelay(true).unwrap();
+        Self::of(socket)
+    }
+
+    pub(super) fn of(socket: TcpStream) -> Self {
         Self { socket, ahead: Vec::new() }
     }
 

@@ -63,7 +63,7 @@ fn content_goes_only_when_no_repository_has_it() {
     delete_manifest(&registry, "a", 0);
     let report = collect(&registry, &options());
     assert_eq!((report.links.removed.count, report.content.removed.count), (3, 0));
-    assert_eq!(report.repositories_removed, 0, "its last link took the repository with it");
+    assert_eq!(report.repositories_removed, 1, "its last link took the repository with it");
     assert!(matches!(
         block_on(registry.tags(&repo("a"), &crate::registry::Page { limit: 9, last: None })),
         Err(RegistryError::NameUnknown(_))

@@ -55,7 +55,8 @@ impl Config {
     }
 
     fn from_document(document: &Document) -> Result<Self, ConfigError> {
-        let FileConfig { data, listen, ephemeral, sparse_indexes, log, limits } = document.parse()?;
+        let FileConfig { data, listen, ephemeral, sparse_indexes, log, limits, collector, policy } =
+            document.parse()?;
         let default = Self::default();
         Ok(Self {
             data: data.unwrap_or(default.data),
@@ -64,6 +65,8 @@ impl Config {
             sparse_indexes: sparse_indexes.unwrap_or(default.sparse_indexes),
             log: log.unwrap_or(default.log),
             limits: limits_of(document, limits)?,
+            collector: collector.settled(document)?,
+            policies: policy.into_iter().map(Into::into).collect(),
         })
     }
 
@@ -105,7 +108,7 @@ fn limits_of(document: &Document, file: FileLimits) -> Result<Limits, ConfigErro
 }
 
 /// Takes the value of a key that is there, and refuses one out of bounds.
-fn within<T: PartialOrd + Display>(
+pub(in crate::config) fn within<T: PartialOrd + Display>(
     document: &Document,
     value: Option<Spanned<T>>,
     bounds: &RangeInclusive<T>,

@@ -21,7 +21,7 @@ impl Period {
         Duration::from_secs(self.0)
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    pub(in crate::config) fn parse(text: &str) -> Option<Self> {
         let digits_end = text.find(|c: char| !c.is_ascii_digit())?;
         let (number, unit) = text.split_at_checked(digits_end)?;
         let number: u64 = number.parse().ok()?;

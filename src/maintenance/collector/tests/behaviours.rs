@@ -238,3 +238,23 @@ fn a_collector_that_is_stopped_runs_no_more() {
     assert!(collector.status().passes >= 1);
     block_on(registry.close()).unwrap();
 }
+
+#[test]
+fn nothing_goes_while_damaged_metadata_is_kept() {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let registry = open_on(Arc::clone(&disk), Duration::ZERO, None);
+    block_on(push_blob(&registry, "a", 0)).unwrap();
+    block_on(registry.close()).unwrap();
+    drop(registry);
+    let kept = Path::new("journal/000000000001.damaged");
+    disk.create(kept).unwrap();
+    let registry = open_on(Arc::clone(&disk), Duration::ZERO, None);
+    let report = collect(&registry, &options());
+    assert!(!report.complete && report.notes[0].contains("damaged"), "{report:?}");
+    assert_eq!(blobs_of(&registry, "a"), [0]);
+    drop(registry);
+    disk.remove(kept).unwrap();
+    let registry = open_on(disk, Duration::ZERO, None);
+    assert!(collect(&registry, &options()).complete);
+    assert!(blobs_of(&registry, "a").is_empty());
+}

@@ -20,8 +20,8 @@ pub(super) struct Has {
 }
 
 impl Has {
-    /// A manifest was acknowledged, so it is there, and so is all that it lists, but for what a client deleted
-    /// from under what that lists in turn.
+    /// A manifest was acknowledged, so it is there, and so is all that it lists, but for what a client
+    /// deleted from under what that lists in turn.
     pub(super) fn take_in(&mut self, number: usize) {
         self.manifests.insert(number);
         self.deleted_manifests.remove(&number);

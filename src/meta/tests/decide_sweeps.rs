@@ -58,7 +58,8 @@ fn a_manifest_that_a_tag_names_is_not_swept() {
     assert_eq!(facts, [Fact::Manifest { repo: repo("app"), digest: digest("two"), row: None }]);
     rules.carry_out(&Command::DeleteTag { repo: repo("app"), tag: tag("a") });
     rules.carry_out(&manifests("app", &["one"]));
-    assert_eq!(rules.view().referrers(&repo("app"), &Digest::from(digest("subject")), None, 9).unwrap(), []);
+    let referrers = rules.view().referrers(&repo("app"), &Digest::from(digest("subject")), None, 9).unwrap();
+    assert!(referrers.is_empty());
     assert_eq!(rules.view().repository(&repo("app")).unwrap(), None, "nothing is left in it");
 }
 

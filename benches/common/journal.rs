@@ -4,9 +4,12 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use pulk::ContentDigest;
 use serde_json::{Value, json};
 
 const SUM_LENGTH_CHARS: usize = 32;
+
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const AT: u64 = 1_760_000_000_000;
 const BLOBS_A_MANIFEST: u64 = 3;
 
@@ -24,18 +27,32 @@ impl Scale {
     }
 }
 
+/// Which content there is beside the metadata.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bytes {
+    /// None: a start looks at metadata only.
+    None,
+    /// That of the manifests.
+    OfManifests,
+}
+
 /// A journal file that is being written.
 pub struct Journal {
     path: PathBuf,
+    /// Where the manifests' bytes are written.
+    blobs: Option<PathBuf>,
     file: BufWriter<File>,
     seq: u64,
     sum: String,
 }
 
-/// Writes a data directory whose journal holds the pushes of that many images, every blob another one. There
-/// is no content: a start looks at metadata only. Returns the journal's length in bytes.
-pub fn write_store(data: &Path, scale: Scale) -> u64 {
+/// Writes a data directory whose journal holds the pushes of that many images, every blob another one.
+/// Returns the journal's length in bytes.
+pub fn write_store(data: &Path, scale: Scale, bytes: Bytes) -> u64 {
     let mut journal = Journal::create(data);
+    if bytes == Bytes::OfManifests {
+        journal.keep_manifests(data.join("blobs/sha256"));
+    }
     for number in 0..scale.manifests {
         // The pushes to the repositories take turns, as they do in life.
         let (repository, first) = (number % scale.repositories, number < scale.repositories);
@@ -44,9 +61,26 @@ pub fn write_store(data: &Path, scale: Scale) -> u64 {
     journal.finish()
 }
 
-/// Returns the digest of the manifest that a push of this number brings.
+/// Returns the digest of the manifest that a push of this number brings, if it refers to no other.
 pub fn manifest_digest(number: u64) -> String {
-    digest("manifest", number)
+    ContentDigest::sha256_of(&manifest_bytes(number, None)).to_string()
+}
+
+fn manifest_bytes(number: u64, subject: Option<&str>) -> Vec<u8> {
+    let described = |blob: u64| {
+        let digest = digest("blob", number * BLOBS_A_MANIFEST + blob);
+        json!({"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": digest, "size": 65536})
+    };
+    let mut body = json!({
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": described(0),
+        "layers": (1..BLOBS_A_MANIFEST).map(described).collect::<Vec<_>>(),
+    });
+    if let (Some(subject), Some(body)) = (subject, body.as_object_mut()) {
+        body.insert("subject".to_owned(), json!({"mediaType": MANIFEST, "digest": subject, "size": 600}));
+    }
+    body.to_string().into_bytes()
 }
 
 fn digest(kind: &str, number: u64) -> String {
@@ -61,9 +95,17 @@ impl Journal {
         fs::write(data.join("pulk.json"), format!("{format}\n")).unwrap();
         let path = data.join("journal").join("000000000001.log");
         let file = BufWriter::new(File::create(&path).unwrap());
-        let mut journal = Self { path, file, seq: 0, sum: "0".repeat(SUM_LENGTH_CHARS) };
+        let mut journal = Self { path, blobs: None, file, seq: 0, sum: "0".repeat(SUM_LENGTH_CHARS) };
         journal.header();
         journal
+    }
+
+    /// From now on manifests' bytes are written into the fanout folders below this one.
+    fn keep_manifests(&mut self, blobs: PathBuf) {
+        for byte in 0..=u8::MAX {
+            fs::create_dir_all(blobs.join(format!("{byte:02x}"))).unwrap();
+        }
+        self.blobs = Some(blobs);
     }
 
     /// Ends the file, and returns its length in bytes.
@@ -93,23 +135,29 @@ impl Journal {
     }
 
     fn manifest(&mut self, repo: &str, number: u64, subject: Option<u64>) {
-        let digest = manifest_digest(number);
+        let subject = subject.map(manifest_digest);
+        let bytes = manifest_bytes(number, subject.as_deref());
+        let digest = ContentDigest::sha256_of(&bytes);
+        if let Some(blobs) = &self.blobs {
+            let name = digest.encoded();
+            let (fanout, _) = name.split_at(2);
+            fs::write(blobs.join(fanout).join(&name), &bytes).unwrap();
+        }
         let annotations = json!({
             "org.opencontainers.image.created": "2026-01-01T00:00:00Z",
             "org.opencontainers.image.revision": number.to_string(),
         });
         let mut row = json!({
-            "media_type": "application/vnd.oci.image.manifest.v1+json",
-            "size": 600,
+            "media_type": MANIFEST,
+            "size": bytes.len(),
             "annotations": annotations,
         });
-        let subject = subject.map(manifest_digest);
         if let (Some(subject), Some(row)) = (&subject, row.as_object_mut()) {
             row.insert("subject".to_owned(), json!(subject));
             row.insert("artifact_type".to_owned(), json!("application/vnd.example.signature"));
         }
         let mut facts = vec![
-            json!({"blob": {"digest": digest, "row": {"size": 600}}}),
+            json!({"blob": {"digest": digest, "row": {"size": bytes.len()}}}),
             json!({"manifest": {"repo": repo, "digest": digest, "row": row}}),
         ];
         if let Some(subject) = subject {

@@ -1,4 +1,4 @@
-//! What durability costs: syncs, bytes on the device, starting again, rest, and throughput.
+//! What durability costs: syncs, bytes on the device, starting again, rest, collecting, and throughput.
 //!
 //! `cargo bench --bench durability` measures everything; with `-- syncs start` behind it only what is named.
 //! It starts the release binary on loopback with data directories of its own and prints tables in Markdown.
@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark fails by panicking")]
 #![expect(clippy::print_stdout, reason = "the tables are its purpose")]
 
+mod collector;
 #[path = "../common/mod.rs"]
 mod common;
 mod idle;
@@ -16,11 +17,12 @@ mod throughput;
 mod written;
 
 /// The figures: their names on the command line, and what measures them.
-const FIGURES: [(&str, fn()); 5] = [
+const FIGURES: [(&str, fn()); 6] = [
     ("syncs", syncs::measure),
     ("written", written::measure),
     ("start", start::measure),
     ("idle", idle::measure),
+    ("collector", collector::measure),
     ("throughput", throughput::measure),
 ];
 

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 use toml::Spanned;
 
+use crate::config::collector::{FileCollector, FilePolicy};
 use crate::config::error::ConfigError;
 use crate::config::locate::{key_at, line_at};
 use crate::config::period::Period;
@@ -32,6 +33,10 @@ pub(in crate::config) struct FileConfig {
     pub(in crate::config) limits: FileLimits,
     #[serde(default)]
     pub(in crate::config) scrub: FileScrub,
+    #[serde(default)]
+    pub(in crate::config) collector: FileCollector,
+    #[serde(default)]
+    pub(in crate::config) policy: Vec<FilePolicy>,
 }
 
 /// The keys of the file's `[scrub]`, each with its place in the file.

@@ -40,13 +40,19 @@ mod spec;
 mod wire;
 
 pub use http::HttpOptions;
+pub use maintenance::{
+    CollectError, CollectOptions, CollectReport, Collector, CollectorOptions, CollectorStatus, Count,
+    NOTES_MAX, ScrubOptions, Tally, Thing, Verdict,
+};
+pub use meta::{Policies, Policy, Untagged};
 pub use registry::{
-    BlobReader, Chunk, Condition, Health, Listing, ManifestContent, ManifestInfo, OpenError, Page,
+    BlobReader, Chunk, Collected, Condition, Health, Listing, ManifestContent, ManifestInfo, OpenError, Page,
     PutManifest, PutManifestOutcome, PutTarget, RecoveryProgress, Referrers, ReferrersPage, Registry,
-    RegistryError, RegistryOptions, Storage, Totals, UploadId,
+    RegistryError, RegistryOptions, ScrubTotals, Storage, Totals, UploadId,
 };
 pub use server::{Server, ServerOptions, StartError};
 pub use spec::{
-    Algorithm, ContentDigest, ContentRange, Digest, ErrorCode, MediaType, Reference, Referrer, RepoName, Tag,
+    Algorithm, ContentDigest, ContentRange, Digest, ErrorCode, MediaType, Pattern, PatternError, Reference,
+    Referrer, RepoName, Tag,
 };
 pub use wire::WireLimits;

@@ -12,6 +12,9 @@ pub const BLOBS_FOLDER: &str = "blobs";
 /// here.
 pub const UPLOADS_FOLDER: &str = "uploads";
 
+/// The folder of damaged content, which is served no more.
+pub const QUARANTINE_FOLDER: &str = "quarantine";
+
 /// How many of a digest's first characters name its fanout folder.
 const FANOUT_LENGTH_CHARS: usize = 2;
 
@@ -42,6 +45,7 @@ pub(super) fn upload_path(name: &str) -> PathBuf {
 /// acknowledged before.
 pub(super) fn create_folders(disk: &dyn Disk) -> Result<(), DiskError> {
     disk.create_folder(Path::new(UPLOADS_FOLDER))?;
+    disk.create_folder(Path::new(QUARANTINE_FOLDER))?;
     let blobs = Path::new(BLOBS_FOLDER);
     disk.create_folder(blobs)?;
     for algorithm in Algorithm::ALL {

@@ -1,5 +1,6 @@
 //! Content, addressed by its digest: write, fsync, rename, fsync.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -136,6 +137,15 @@ impl BlobStore {
         Ok(DurableBlob { digest, size })
     }
 
+    /// Makes durable which names the folders of this content have.
+    pub fn sync_names(&self, content: &[ContentDigest]) -> Result<(), BlobError> {
+        let folders: BTreeSet<_> = content.iter().map(fanout_folder).collect();
+        for folder in folders {
+            self.disk.sync_folder(&folder).map_err(folder_not_synced)?;
+        }
+        Ok(())
+    }
+
     /// Removes the file of an unfinished upload, if there is one. Not durable: what a crash brings back is
     /// removed at the next start.
     pub fn forget(&self, name: &str) {
@@ -167,6 +177,6 @@ impl BlobStore {
 
 /// A folder that could not even be opened was not synced, and no failure of the medium was reported in vain:
 /// the next sync of it will tell. Nothing refers to the name until then.
-fn folder_not_synced(error: DiskError) -> BlobError {
+pub(super) fn folder_not_synced(error: DiskError) -> BlobError {
     if error.is_without_descriptors() { error.into() } else { BlobError::Folder(error) }
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
@@ -19,6 +20,7 @@ Examples:
   pulk config --config pulk.toml               check a file and print what would be in force
   pulk status                                  what is stored, and how the server is
   pulk du                                      who uses the space
+  pulk gc --dry-run                            what would be taken away, and why all else stays
   pulk check --deep                            every byte of a stopped store, held against its digest
 
 Exit codes:
@@ -69,6 +71,27 @@ It does not ask. The space comes back with the next collection.
 Exit codes:
   0  removed
   1  what was to be removed is not there, or it could not be done
+  2  the command line is wrong";
+
+const GC_EXAMPLES: &str = "\
+Examples:
+  pulk gc                                take away what nobody needs
+  pulk gc --dry-run                      why each thing stays or would go
+  pulk gc --untagged-older-than 7d       untagged manifests as well, when they are a week old
+
+Exit codes:
+  0  done
+  1  it could not be done, or not to the end
+  2  the command line is wrong";
+
+const SCRUB_EXAMPLES: &str = "\
+Examples:
+  pulk scrub                             everything, with progress on a terminal
+  pulk scrub --json                      what was found, for a program to read
+
+Exit codes:
+  0  everything is what it should be
+  1  something is damaged or cannot be read, or the scrub could not be done
   2  the command line is wrong";
 
 const LONG_VERSION: &str = concat!(
@@ -182,6 +205,44 @@ pub(in crate::cli) enum Command {
         settings: StoreSettings,
 
         /// Print one JSON object that says what was removed
+        #[arg(long)]
+        json: bool,
+    },
+
+    /// Take away what nobody needs, now.
+    ///
+    /// A running server does so by itself. Manifests that no tag leads to stay unless a policy or
+    /// --untagged-older-than says otherwise; what a client pushed or was told of a moment ago stays, too.
+    #[command(after_help = GC_EXAMPLES)]
+    Gc {
+        /// Take nothing away: say of each thing why it stays or would go
+        #[arg(long)]
+        dry_run: bool,
+
+        /// Manifests that no tag leads to go, too, when they are older than this: 0s, 12h, 30d
+        #[arg(long, value_name = "AGE", value_parser = values::period)]
+        untagged_older_than: Option<Duration>,
+
+        #[command(flatten)]
+        settings: StoreSettings,
+
+        /// Print one JSON object: verdicts, of what goes or in a dry run of everything, and report
+        #[arg(long)]
+        json: bool,
+    },
+
+    /// Read all content now, at full speed, and hold it against its digest.
+    ///
+    /// A running server does so by itself, at the rate of `scrub.rate`, and makes way for this. Damaged
+    /// content goes to `quarantine/` in the data directory; it is not there any more for clients, so that the
+    /// next push of it heals all repositories that have it. Closed files of the journal and checkpoints are
+    /// read as well.
+    #[command(after_help = SCRUB_EXAMPLES)]
+    Scrub {
+        #[command(flatten)]
+        settings: StoreSettings,
+
+        /// Print one JSON object: what was read, and what is damaged
         #[arg(long)]
         json: bool,
     },

@@ -37,7 +37,12 @@ pub(in crate::cli) fn ask(config: &Config, request: &Request) -> Result<Answer, 
     asked.map(|result| Answer { result, items: collected.items })
 }
 
-fn ask_into(config: &Config, request: &Request, sink: &mut dyn Sink) -> Result<Value, String> {
+/// Does the same, and hands over what is sent as it comes.
+pub(in crate::cli) fn ask_into(
+    config: &Config,
+    request: &Request,
+    sink: &mut dyn Sink,
+) -> Result<Value, String> {
     let folder = config.data.as_path();
     let mut tries = 1;
     loop {

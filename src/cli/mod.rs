@@ -3,12 +3,14 @@
 mod args;
 mod ask;
 mod check;
+mod gc;
 mod logging;
 mod look;
 mod options;
 mod progress;
 mod rebuild;
 mod rm;
+mod scrub;
 mod serve;
 mod status;
 mod table;
@@ -52,6 +54,10 @@ pub fn main() -> ExitCode {
         Command::Rm { target, all, settings, json } => {
             on_store(&settings, |config| rm::rm(config, target, all, json))
         }
+        Command::Gc { dry_run, untagged_older_than, settings, json } => {
+            on_store(&settings, |config| gc::gc(config, dry_run, untagged_older_than, json))
+        }
+        Command::Scrub { settings, json } => on_store(&settings, |config| scrub::scrub(config, json)),
         Command::Check { settings, deep, json } => {
             on_store(&settings, |config| check::check(config, deep, json))
         }

@@ -1,6 +1,7 @@
 //! From the configuration to what the server, which knows nothing of files and flags, is started with.
 
-use crate::config::{Config, Limits};
+use crate::config::{Config, Limits, Scrub};
+use crate::maintenance::ScrubOptions;
 use crate::server::ServerOptions;
 
 /// Returns what a server that is configured so is started with.
@@ -23,6 +24,8 @@ pub(in crate::cli) fn server_options(config: &Config) -> ServerOptions {
         body_progress,
         stop_time,
     } = config.limits.clone();
+    let Scrub { enabled, rate_bytes, interval } = config.scrub.clone();
+    options.scrub = ScrubOptions { enabled, rate_bytes, interval };
     options.listen = config.listen;
     options.registry.sparse_indexes = config.sparse_indexes;
     options.registry.manifest_size_max_bytes = manifest_bytes;
@@ -57,6 +60,7 @@ mod tests {
         assert_eq!(configured.registry.upload_sessions_max, plain.registry.upload_sessions_max);
         assert_eq!(configured.registry.waiting_max, plain.registry.waiting_max);
         assert_eq!(configured.stop_time_max, plain.stop_time_max);
+        assert_eq!(configured.scrub, plain.scrub);
         assert_eq!(configured.registry.storage, plain.registry.storage);
         assert_eq!(configured.registry.sparse_indexes, plain.registry.sparse_indexes);
         assert_eq!(configured.registry.manifest_size_max_bytes, plain.registry.manifest_size_max_bytes);

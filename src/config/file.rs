@@ -12,6 +12,7 @@ use toml::Spanned;
 use crate::config::error::ConfigError;
 use crate::config::locate::{key_at, line_at};
 use crate::config::period::Period;
+use crate::config::rate::Rate;
 use crate::config::size::Size;
 use crate::config::values;
 
@@ -29,6 +30,17 @@ pub(in crate::config) struct FileConfig {
     pub(in crate::config) log: Option<String>,
     #[serde(default)]
     pub(in crate::config) limits: FileLimits,
+    #[serde(default)]
+    pub(in crate::config) scrub: FileScrub,
+}
+
+/// The keys of the file's `[scrub]`, each with its place in the file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table: [scrub], and its keys below it")]
+pub(in crate::config) struct FileScrub {
+    pub(in crate::config) enabled: Option<bool>,
+    pub(in crate::config) rate: Option<Spanned<Rate>>,
+    pub(in crate::config) interval: Option<Spanned<Period>>,
 }
 
 /// The keys of the file's `[limits]`, each with its place in the file.

@@ -9,10 +9,11 @@ use std::time::Duration;
 use toml::Spanned;
 
 use crate::config::error::ConfigError;
-use crate::config::file::{Document, FileConfig, FileLimits};
+use crate::config::file::{Document, FileConfig, FileLimits, FileScrub};
 use crate::config::period::Period;
+use crate::config::rate::Rate;
 use crate::config::size::Size;
-use crate::config::{Config, Limits};
+use crate::config::{Config, Limits, Scrub};
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
@@ -33,6 +34,10 @@ const STOP_TIME: RangeInclusive<Period> = Period(0)..=Period(HOUR);
 
 /// The part of all connections that may come from one address, unless the file says otherwise: one over this.
 const ADDRESS_SHARE_DIVISOR: usize = 4;
+
+// A scrub that reads less would never come to its end; one that reads more is one without a limit.
+const SCRUB_RATE: RangeInclusive<Rate> = Rate(Size(64 * KIB))..=Rate(Size(TIB));
+const SCRUB_INTERVAL: RangeInclusive<Period> = Period(HOUR)..=Period(3650 * DAY);
 
 /// What flags and environment say; a flag has already won over its variable.
 #[derive(Debug, Default, Clone)]
@@ -58,7 +63,7 @@ impl Config {
     }
 
     fn from_document(document: &Document) -> Result<Self, ConfigError> {
-        let FileConfig { data, listen, ephemeral, sparse_indexes, log, limits } = document.parse()?;
+        let FileConfig { data, listen, ephemeral, sparse_indexes, log, limits, scrub } = document.parse()?;
         let default = Self::default();
         Ok(Self {
             data: data.unwrap_or(default.data),
@@ -67,6 +72,7 @@ impl Config {
             sparse_indexes: sparse_indexes.unwrap_or(default.sparse_indexes),
             log: log.unwrap_or(default.log),
             limits: limits_of(document, limits)?,
+            scrub: scrub_of(document, scrub)?,
         })
     }
 
@@ -110,6 +116,17 @@ fn limits_of(document: &Document, file: FileLimits) -> Result<Limits, ConfigErro
         keep_alive: time(file.keep_alive, default.keep_alive, &WAIT)?,
         body_progress: time(file.body_progress, default.body_progress, &WAIT)?,
         stop_time: time(file.stop_time, default.stop_time, &STOP_TIME)?,
+    })
+}
+
+fn scrub_of(document: &Document, file: FileScrub) -> Result<Scrub, ConfigError> {
+    let default = Scrub::default();
+    let rate = within(document, file.rate, &SCRUB_RATE)?;
+    let interval = within(document, file.interval, &SCRUB_INTERVAL)?;
+    Ok(Scrub {
+        enabled: file.enabled.unwrap_or(default.enabled),
+        rate_bytes: rate.map_or(default.rate_bytes, |rate| rate.0.0),
+        interval: interval.map_or(default.interval, Period::duration),
     })
 }
 

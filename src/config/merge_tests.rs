@@ -23,6 +23,11 @@ head_time = "5s"
 keep_alive = "10m"
 body_progress = "2m"
 stop_time = "0s"
+
+[scrub]
+enabled = false
+rate = "1MiB/s"
+interval = "7d"
 "#;
 
 fn read(text: &str) -> Result<Config, ConfigError> {
@@ -71,6 +76,7 @@ fn every_key_of_the_file_wins_over_its_default() {
             body_progress: Duration::from_secs(120),
             stop_time: Duration::ZERO,
         },
+        scrub: Scrub { enabled: false, rate_bytes: 1 << 20, interval: Duration::from_secs(7 * DAY) },
     };
     assert_eq!(read(FULL).unwrap(), expected);
 }

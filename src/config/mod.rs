@@ -8,6 +8,7 @@ mod file;
 mod locate;
 mod merge;
 mod period;
+mod rate;
 mod render;
 mod size;
 pub(crate) mod values;
@@ -34,6 +35,19 @@ pub(crate) struct Config {
     pub(crate) log: String,
     /// The limits on what clients may ask for.
     pub(crate) limits: Limits,
+    /// How content is read again and again.
+    pub(crate) scrub: Scrub,
+}
+
+/// How content is read again and again, so that damage is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Scrub {
+    /// Whether it is, while a server runs.
+    pub(crate) enabled: bool,
+    /// How many bytes are read in a second at most.
+    pub(crate) rate_bytes: u64,
+    /// How long after the end of a full pass the next one begins.
+    pub(crate) interval: Duration,
 }
 
 /// The limits on what clients may ask for.
@@ -76,7 +90,15 @@ impl Default for Config {
             sparse_indexes: false,
             log: "info".to_owned(),
             limits: Limits::default(),
+            scrub: Scrub::default(),
         }
+    }
+}
+
+impl Default for Scrub {
+    fn default() -> Self {
+        let interval = Duration::from_secs(30 * 24 * 60 * 60);
+        Self { enabled: true, rate_bytes: 4 * 1024 * 1024, interval }
     }
 }
 

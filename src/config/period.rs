@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 /// What a duration may look like, for messages.
-const FORM: &str = "a duration such as \"30s\", \"15m\", \"24h\" or \"7d\"";
+pub(in crate::config) const FORM: &str = "a duration such as \"30s\", \"15m\", \"24h\" or \"7d\"";
 
 /// The units and their seconds, the largest first.
 const UNITS: [(&str, u64); 4] = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
@@ -21,7 +21,7 @@ impl Period {
         Duration::from_secs(self.0)
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    pub(in crate::config) fn parse(text: &str) -> Option<Self> {
         let digits_end = text.find(|c: char| !c.is_ascii_digit())?;
         let (number, unit) = text.split_at_checked(digits_end)?;
         let number: u64 = number.parse().ok()?;

@@ -4,8 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::config::period::Period;
+use crate::config::rate::Rate;
 use crate::config::size::Size;
-use crate::config::{Config, Limits};
+use crate::config::{Config, Limits, Scrub};
 
 impl fmt::Display for Config {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -14,7 +15,8 @@ impl fmt::Display for Config {
         writeln!(formatter, "ephemeral = {}", self.ephemeral)?;
         writeln!(formatter, "sparse_indexes = {}", self.sparse_indexes)?;
         writeln!(formatter, "log = {}", quoted(&self.log))?;
-        writeln!(formatter, "\n[limits]\n{}", self.limits)
+        writeln!(formatter, "\n[limits]\n{}", self.limits)?;
+        writeln!(formatter, "\n[scrub]\n{}", self.scrub)
     }
 }
 
@@ -33,6 +35,14 @@ impl fmt::Display for Limits {
         writeln!(formatter, "keep_alive = \"{}\"", period(self.keep_alive))?;
         writeln!(formatter, "body_progress = \"{}\"", period(self.body_progress))?;
         write!(formatter, "stop_time = \"{}\"", period(self.stop_time))
+    }
+}
+
+impl fmt::Display for Scrub {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(formatter, "enabled = {}", self.enabled)?;
+        writeln!(formatter, "rate = \"{}\"", Rate(Size(self.rate_bytes)))?;
+        write!(formatter, "interval = \"{}\"", period(self.interval))
     }
 }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::control::failure::{Failure, FailureKind};
+use crate::meta::Tree;
 use crate::spec::{Digest, RepoName, Tag};
 
 /// The protocol's version. What is added to it leaves it as it is; what changes in it does not.
@@ -32,6 +33,20 @@ pub(crate) enum Request {
     Du {
         /// The repository, for its tags.
         repo: Option<RepoName>,
+    },
+    /// Read everything, at full speed, and hold it against its digest.
+    Scrub,
+    /// Take away what nobody needs, or say what that would be.
+    Gc {
+        /// Whether nothing is taken away.
+        dry_run: bool,
+        /// Untagged manifests that are older than so many seconds go, too.
+        untagged_older_than: Option<u64>,
+    },
+    /// All rows of a tree of the index, for a check.
+    Rows {
+        /// The tree.
+        tree: Tree,
     },
     /// Remove something.
     Rm {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::maintenance::{CollectorStatus, ScrubStatus};
 use crate::spec::{ContentDigest, RepoName, Tag};
 
 /// How a store and its server are.
@@ -25,6 +26,10 @@ pub(crate) struct StatusReport {
     pub(crate) saved_bytes: u64,
     /// Bytes of content that no repository has.
     pub(crate) unlinked_bytes: u64,
+    /// How the collector stands.
+    pub(crate) collector: CollectorStatus,
+    /// How the scrub stands.
+    pub(crate) scrub: ScrubStatus,
     /// Upload sessions that have begun and not ended.
     pub(crate) uploads: u64,
     /// Bytes that are free on the disk.

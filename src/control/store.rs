@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use smol::block_on;
 
 use crate::disk::{Disk, RealDisk};
+use crate::maintenance::{Collector, CollectorOptions, Scrub, ScrubOptions};
 use crate::registry::{Layout, OpenError, Registry, RegistryOptions, examine};
 
 /// A server that runs.
@@ -24,6 +25,10 @@ pub(crate) struct Serving {
 pub(crate) struct Store {
     /// Its registry.
     pub(crate) registry: Registry,
+    /// What takes away what it does not need.
+    pub(crate) collector: Collector,
+    /// What reads its content again and again.
+    pub(crate) scrub: Scrub,
     /// The server that it belongs to, if one runs.
     pub(crate) serving: Option<Serving>,
 }
@@ -36,7 +41,10 @@ impl Store {
         if examine(&disk)? == Layout::New {
             return Err(OpenError::NoStore);
         }
-        Ok(Self { registry: Registry::open(options)?, serving: None })
+        let registry = Registry::open(options)?;
+        let scrub = Scrub::new(&registry, ScrubOptions { enabled: false, ..ScrubOptions::default() });
+        let collector = Collector::new(&registry, CollectorOptions::default());
+        Ok(Self { registry, collector, scrub, serving: None })
     }
 
     /// Closes a store that was opened for a request.

@@ -140,6 +140,7 @@ fn status_of(error: &RegistryError) -> StatusCode {
         RegistryError::BodyBroken(_) => StatusCode::BadRequest,
         RegistryError::TooMany(_) => StatusCode::TooManyRequests,
         RegistryError::Unavailable(_) => StatusCode::ServiceUnavailable,
+        RegistryError::Denied(_) => StatusCode::Forbidden,
         RegistryError::NoSpace => StatusCode::InsufficientStorage,
         RegistryError::Internal(_) => StatusCode::InternalServerError,
     }
@@ -234,6 +235,7 @@ mod tests {
             (RegistryError::ManifestBlobUnknown(digest()), 400, ErrorCode::ManifestBlobUnknown),
             (RegistryError::TooManyTags { count: 101, max: 100 }, 414, ErrorCode::TagInvalid),
             (RegistryError::ConditionFailed(String::new()), 412, ErrorCode::ManifestInvalid),
+            (RegistryError::Denied(String::new()), 403, ErrorCode::Denied),
             (broken(io::ErrorKind::UnexpectedEof), 400, ErrorCode::SizeInvalid),
             (broken(io::ErrorKind::TimedOut), 408, ErrorCode::SizeInvalid),
             (RegistryError::TooMany("uploads"), 429, ErrorCode::TooManyRequests),

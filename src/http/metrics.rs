@@ -16,7 +16,7 @@ use tide::http::Method;
 
 use crate::http::outgoing::Sent;
 use crate::http::route::Resource;
-use crate::registry::{Registry, Totals};
+use crate::registry::{Registry, ScrubTotals, Totals};
 
 /// The Content-Type of the text format that is rendered.
 pub(super) const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -151,7 +151,7 @@ impl Collector for Store {
 }
 
 fn encode_totals(totals: &Totals, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-    let Totals { blobs, blob_bytes, uploads, syncs, sync_nanoseconds, free_bytes } = *totals;
+    let Totals { blobs, blob_bytes, uploads, syncs, sync_nanoseconds, free_bytes, scrub } = *totals;
     let free = free_bytes.map(|free| {
         ("disk_free", "Bytes that are free on the disk, the reserve among them.", Some(&Unit::Bytes), free)
     });
@@ -164,6 +164,7 @@ fn encode_totals(totals: &Totals, mut encoder: DescriptorEncoder<'_>) -> fmt::Re
         let descriptor = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
         ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(descriptor)?;
     }
+    encode_scrub(&scrub, &mut encoder)?;
     let help = "Files and folders that were synced.";
     let descriptor = encoder.encode_descriptor("disk_syncs", help, None, MetricType::Counter)?;
     ConstCounter::new(syncs).encode(descriptor)?;
@@ -171,6 +172,22 @@ fn encode_totals(totals: &Totals, mut encoder: DescriptorEncoder<'_>) -> fmt::Re
     let descriptor =
         encoder.encode_descriptor("disk_sync", help, Some(&Unit::Seconds), MetricType::Counter)?;
     ConstCounter::new(sync_nanoseconds as f64 / NANOSECONDS_PER_SECOND).encode(descriptor)
+}
+
+fn encode_scrub(scrub: &ScrubTotals, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let ScrubTotals { bytes, damaged, last_full_pass } = *scrub;
+    let counters = [
+        ("scrub_read", "Bytes of content that were read and verified.", Some(&Unit::Bytes), bytes),
+        ("scrub_damaged", "Pieces of content that were found damaged or missing.", None, damaged),
+    ];
+    for (name, help, unit, value) in counters {
+        let descriptor = encoder.encode_descriptor(name, help, unit, MetricType::Counter)?;
+        ConstCounter::new(value).encode(descriptor)?;
+    }
+    let help = "When all content had been verified last, since 1970; 0 for never.";
+    let name = "scrub_last_full_pass";
+    let descriptor = encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Gauge)?;
+    ConstGauge::new(i64::try_from(last_full_pass).unwrap_or(i64::MAX)).encode(descriptor)
 }
 
 #[cfg(test)]
@@ -197,6 +214,7 @@ mod tests {
             syncs: 7,
             sync_nanoseconds: 1_500_000_000,
             free_bytes: Some(9),
+            scrub: ScrubTotals { bytes: 5, damaged: 1, last_full_pass: 77 },
         };
         collected.register_collector(Box::new(Fixed(totals)));
         let mut rendered = String::new();
@@ -206,6 +224,9 @@ mod tests {
             "pulk_blobs_stored_bytes 1024",
             "pulk_uploads_in_flight 2",
             "pulk_disk_free_bytes 9",
+            "pulk_scrub_read_bytes_total 5",
+            "pulk_scrub_damaged_total 1",
+            "pulk_scrub_last_full_pass_seconds 77",
             "pulk_disk_syncs_total 7",
             "pulk_disk_sync_seconds_total 1.5",
         ] {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::blobs::DurableBlob;
-use crate::meta::row::UploadRow;
+use crate::meta::row::{TagRow, UploadRow};
 use crate::meta::upload_id::UploadId;
 use crate::spec::{ContentDigest, Digest, ManifestSummary, RepoName, Tag};
 
@@ -74,6 +74,12 @@ pub enum Command {
         /// The blob.
         digest: ContentDigest,
     },
+    /// Say that content which repositories have is damaged or missing: nobody has it until it is pushed
+    /// again, and then all of them have it again.
+    Condemn {
+        /// The content.
+        digest: ContentDigest,
+    },
     /// Begin an upload session.
     BeginUpload {
         /// Its id.
@@ -88,10 +94,52 @@ pub enum Command {
         /// Its row.
         row: UploadRow,
     },
+    /// Remove what nobody needs.
+    Sweep(Sweep),
     /// End an upload session that brought nothing.
     EndUpload {
         /// Its id.
         id: UploadId,
+    },
+}
+
+/// The most candidates that one sweep may have.
+pub const SWEEP_CANDIDATES_MAX: usize = 256;
+
+/// What is to be removed if it is still as it was found, and nobody counts on it: at most
+/// [`SWEEP_CANDIDATES_MAX`] of a kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sweep {
+    /// Tags, each with the row that it had.
+    Tags {
+        /// The repository.
+        repo: RepoName,
+        /// The tags.
+        tags: Vec<(Tag, TagRow)>,
+    },
+    /// Manifests that no tag leads to.
+    Manifests {
+        /// The repository.
+        repo: RepoName,
+        /// The manifests.
+        manifests: Vec<ContentDigest>,
+    },
+    /// Blobs' presence in a repository, none of whose manifests references them.
+    Links {
+        /// The repository.
+        repo: RepoName,
+        /// The blobs.
+        links: Vec<ContentDigest>,
+    },
+    /// The row of a repository, if nothing is in it.
+    Repository {
+        /// The repository.
+        repo: RepoName,
+    },
+    /// Content that no repository has.
+    Content {
+        /// The content.
+        content: Vec<ContentDigest>,
     },
 }
 

@@ -4,8 +4,10 @@
 //! input, so the same commands on the same index always make the same facts.
 
 use crate::meta::command::{Command, Condition, PutManifestCommand};
+use crate::meta::decide_sweep::sweep;
 use crate::meta::fact::Fact;
 use crate::meta::index::IndexError;
+use crate::meta::law::Law;
 use crate::meta::row::{BlobRow, LinkRow, RepositoryRow, TagRow, UploadRow};
 use crate::meta::tree::Tree;
 use crate::meta::upload_id::UploadId;
@@ -14,6 +16,9 @@ use crate::spec::{ContentDigest, Digest, RepoName, Tag};
 
 /// The most tags that one step of a manifest's removal takes away.
 const TAGS_PER_STEP_MAX: usize = 1000;
+
+/// How much older than now a manifest that no tag leads to must count as for a push of it to change that.
+const PUSHED_AGAIN_MIN_MS: u64 = 60 * 60 * 1000;
 
 /// What is to be done about a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +59,19 @@ pub enum Refusal {
     /// The command's condition does not hold.
     #[error("the precondition does not hold: {0}")]
     ConditionFailed(String),
+    /// A policy says that the tag can neither be moved nor deleted.
+    #[error("tag {0} is immutable in this repository: it can neither be moved nor deleted")]
+    Immutable(Tag),
+    /// The repositories of the policy would have more than they may.
+    #[error("the quota of repository {repo} is {most} bytes, and {used} of them are used")]
+    QuotaExceeded {
+        /// The repository.
+        repo: RepoName,
+        /// How many bytes the repositories of its policy have.
+        used: u64,
+        /// How many they may have.
+        most: u64,
+    },
 }
 
 /// What deciding can end in beside a decision.
@@ -68,28 +86,36 @@ pub enum DecideError {
 }
 
 /// Decides a command that came at `now`, in milliseconds since 1970.
-pub fn decide(view: View<'_>, now: u64, command: &Command) -> Result<Decision, DecideError> {
+pub fn decide(view: View<'_>, now: u64, law: Law<'_>, command: &Command) -> Result<Decision, DecideError> {
     match command {
-        Command::PutManifest(put) => put_manifest(view, now, put),
-        Command::DeleteManifest { repo, digest } => delete_manifest(view, repo, digest),
+        Command::PutManifest(put) => put_manifest(view, now, law, put),
+        Command::DeleteManifest { repo, digest } => delete_manifest(view, law, repo, digest),
         Command::DeleteUntagged { repo, digest } => {
             let tagged = !view.tags_of(repo, digest, 1)?.is_empty();
-            if tagged { Ok(Vec::new().into()) } else { delete_manifest(view, repo, digest) }
+            if tagged { Ok(Vec::new().into()) } else { delete_manifest(view, law, repo, digest) }
         }
-        Command::DeleteTag { repo, tag } => delete_tag(view, repo, tag),
+        Command::DeleteTag { repo, tag } => delete_tag(view, now, law, repo, tag),
         Command::Link { repo, blob, upload } => {
             let mut facts = content_facts(view, blob.digest(), blob.size())?;
             facts.extend(link_facts(view, now, repo, blob.digest(), blob.size())?);
+            law.may_have(view, repo, &facts)?;
             if view.upload(*upload)?.is_some() {
                 facts.push(Fact::Upload { id: *upload, row: None });
             }
             Ok(facts.into())
         }
         Command::Mount { repo, from, digest } => {
-            let source = view.link(from, digest)?.ok_or(Refusal::BlobUnknown(*digest))?;
-            Ok(link_facts(view, now, repo, *digest, source.size)?.into())
+            let source = view.whole_link(from, digest)?.ok_or(Refusal::BlobUnknown(*digest))?;
+            let facts = link_facts(view, now, repo, *digest, source.size)?;
+            law.may_have(view, repo, &facts)?;
+            Ok(facts.into())
+        }
+        Command::Condemn { digest } => {
+            let known = view.blob(digest)?.map(|_| Fact::Blob { digest: *digest, row: None });
+            Ok(known.into_iter().collect::<Vec<_>>().into())
         }
         Command::Unlink { repo, digest } => unlink(view, repo, digest),
+        Command::Sweep(candidates) => sweep(view, now, law, candidates),
         Command::BeginUpload { id, row } => Ok(vec![upload_fact(*id, row)].into()),
         Command::AdvanceUpload { id, row } => {
             let known = view.upload(*id)?.ok_or(Refusal::UploadUnknown)?;
@@ -107,15 +133,20 @@ fn upload_fact(id: UploadId, row: &UploadRow) -> Fact {
     Fact::Upload { id, row: Some(row.clone()) }
 }
 
-fn put_manifest(view: View<'_>, now: u64, put: &PutManifestCommand) -> Result<Decision, DecideError> {
+fn put_manifest(
+    view: View<'_>,
+    now: u64,
+    law: Law<'_>,
+    put: &PutManifestCommand,
+) -> Result<Decision, DecideError> {
     let digest = put.blob.digest();
     check_condition(view, put, digest)?;
     check_references(view, &put.repo, &put.blobs, &put.children)?;
 
     let mut facts = content_facts(view, digest, put.blob.size())?;
     facts.extend(repository_fact(view, now, &put.repo)?);
-    if view.manifest(&put.repo, &digest)?.as_ref() != Some(&put.row) {
-        let row = Some(put.row.clone());
+    if needs_row(view, now, put, &digest)? {
+        let row = Some(put.row.clone().since(now));
         facts.push(Fact::Manifest { repo: put.repo.clone(), digest, row });
         if let Some(subject) = &put.row.subject {
             let (repo, subject) = (put.repo.clone(), subject.clone());
@@ -126,11 +157,65 @@ fn put_manifest(view: View<'_>, now: u64, put: &PutManifestCommand) -> Result<De
         let was = view.tag(&put.repo, tag)?.map(|row| row.digest);
         let named_before = put.tags.iter().take(at).any(|earlier| earlier == tag);
         if was != Some(digest) && !named_before {
-            let row = Some(TagRow { digest });
+            if was.is_some() {
+                law.may_change(&put.repo, tag)?;
+            }
+            let row = Some(TagRow { digest, at: Some(now) });
             facts.push(Fact::Tag { repo: put.repo.clone(), tag: tag.clone(), row, was });
         }
     }
+    law.may_have(view, &put.repo, &facts)?;
+    let untagged = untagged_facts(view, now, &put.repo, &facts)?;
+    facts.extend(untagged);
     Ok(facts.into())
+}
+
+/// Tells whether a manifest's row is to be written: it is new or says something else, or is one of those that
+/// no tag leads to and that count as older than they are now.
+fn needs_row(
+    view: View<'_>,
+    now: u64,
+    put: &PutManifestCommand,
+    digest: &ContentDigest,
+) -> Result<bool, IndexError> {
+    let Some(known) = view.manifest(&put.repo, digest)? else { return Ok(true) };
+    if !known.says_the_same(&put.row) {
+        return Ok(true);
+    }
+    let is_old = known.since.is_none_or(|since| now.saturating_sub(since) >= PUSHED_AGAIN_MIN_MS);
+    Ok(is_old && put.tags.is_empty() && view.tags_of(&put.repo, digest, 1)?.is_empty())
+}
+
+/// Returns the rows of manifests that lose their last tag by these facts: no tag has named them since `now`.
+pub(super) fn untagged_facts(
+    view: View<'_>,
+    now: u64,
+    repo: &RepoName,
+    facts: &[Fact],
+) -> Result<Vec<Fact>, IndexError> {
+    let mut lost: Vec<(ContentDigest, Vec<&Tag>)> = Vec::new();
+    let mut named = Vec::new();
+    for fact in facts {
+        let Fact::Tag { tag, row, was, .. } = fact else { continue };
+        named.extend(row.as_ref().map(|row| row.digest));
+        if let Some(was) = was {
+            match lost.iter_mut().find(|(digest, _)| digest == was) {
+                Some((_, tags)) => tags.push(tag),
+                None => lost.push((*was, vec![tag])),
+            }
+        }
+    }
+    let mut untagged = Vec::new();
+    for (digest, tags) in lost {
+        let left = view.tags_of(repo, &digest, tags.len() + 1)?;
+        if named.contains(&digest) || left.iter().any(|tag| !tags.contains(&tag)) {
+            continue;
+        }
+        if let Some(row) = view.manifest(repo, &digest)? {
+            untagged.push(Fact::Manifest { repo: repo.clone(), digest, row: Some(row.since(now)) });
+        }
+    }
+    Ok(untagged)
 }
 
 fn check_condition(
@@ -180,8 +265,8 @@ pub fn check_references(
     blobs: &[Digest],
     children: &[Digest],
 ) -> Result<(), DecideError> {
-    let has_blob = |digest: &ContentDigest| view.link(repo, digest).map(|row| row.is_some());
-    let has_manifest = |digest: &ContentDigest| view.manifest(repo, digest).map(|row| row.is_some());
+    let has_blob = |digest: &ContentDigest| view.whole_link(repo, digest).map(|row| row.is_some());
+    let has_manifest = |digest: &ContentDigest| view.whole_manifest(repo, digest).map(|row| row.is_some());
     for blob in blobs {
         let known = blob.content().map_or(Ok(false), |digest| has_blob(&digest))?;
         known.then_some(()).ok_or_else(|| Refusal::ReferenceUnknown(blob.clone()))?;
@@ -197,9 +282,15 @@ pub fn check_references(
 }
 
 /// The tags of a manifest go first, in as many steps as it takes; each step leaves a correct state.
-fn delete_manifest(view: View<'_>, repo: &RepoName, digest: &ContentDigest) -> Result<Decision, DecideError> {
+fn delete_manifest(
+    view: View<'_>,
+    law: Law<'_>,
+    repo: &RepoName,
+    digest: &ContentDigest,
+) -> Result<Decision, DecideError> {
     known(view, repo)?;
     let row = view.manifest(repo, digest)?.ok_or(Refusal::ManifestUnknown(*digest))?;
+    law.may_delete(view, repo, digest)?;
     let tags = view.tags_of(repo, digest, TAGS_PER_STEP_MAX + 1)?;
     let again = tags.len() > TAGS_PER_STEP_MAX;
     let mut facts: Vec<Fact> = tags
@@ -220,11 +311,21 @@ fn delete_manifest(view: View<'_>, repo: &RepoName, digest: &ContentDigest) -> R
     Ok(facts.into())
 }
 
-fn delete_tag(view: View<'_>, repo: &RepoName, tag: &Tag) -> Result<Decision, DecideError> {
+fn delete_tag(
+    view: View<'_>,
+    now: u64,
+    law: Law<'_>,
+    repo: &RepoName,
+    tag: &Tag,
+) -> Result<Decision, DecideError> {
     known(view, repo)?;
     let row = view.tag(repo, tag)?.ok_or_else(|| Refusal::TagUnknown(tag.clone()))?;
-    let (repo, tag) = (repo.clone(), tag.clone());
-    Ok(vec![Fact::Tag { repo, tag, row: None, was: Some(row.digest) }].into())
+    law.may_change(repo, tag)?;
+    let mut facts =
+        vec![Fact::Tag { repo: repo.clone(), tag: tag.clone(), row: None, was: Some(row.digest) }];
+    let untagged = untagged_facts(view, now, repo, &facts)?;
+    facts.extend(untagged);
+    Ok(facts.into())
 }
 
 fn unlink(view: View<'_>, repo: &RepoName, digest: &ContentDigest) -> Result<Decision, DecideError> {

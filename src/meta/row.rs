@@ -16,6 +16,9 @@ pub struct RepositoryRow {
 pub struct TagRow {
     /// The manifest it names.
     pub digest: ContentDigest,
+    /// Since when it does, in milliseconds since 1970; unknown in rows of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<u64>,
 }
 
 /// A blob's presence in a repository.

@@ -8,14 +8,17 @@ use std::thread::JoinHandle;
 use crate::blobs::BlobStore;
 use crate::disk::Disk;
 use crate::meta::checkpointer::{Checkpointer, Keep};
+use crate::meta::claims::{Claims, Unclaimed};
 use crate::meta::clean::{self, Clean};
 use crate::meta::command::Command;
 use crate::meta::error::{MetaError, OpenError};
 use crate::meta::index::{Index, IndexError};
 use crate::meta::index_kind::{INDEX_FOLDER, IndexKind};
 use crate::meta::journal::Journal;
+use crate::meta::law::Laws;
 use crate::meta::live_index::LiveIndex;
 use crate::meta::opening::{self, Opened};
+use crate::meta::policy::Policies;
 use crate::meta::progress::RecoveryProgress;
 use crate::meta::recovery::sync_tree;
 use crate::meta::start::{Start, make_folders};
@@ -23,6 +26,7 @@ use crate::meta::totals::Totals;
 use crate::meta::view::View;
 use crate::meta::waiting::Waiting;
 use crate::meta::writer::{Answer, Message, Rotation, Shared, Writer};
+use crate::spec::RepoName;
 
 /// The least length of a journal file before the journal goes on in another.
 const JOURNAL_MIN_BYTES: u64 = 16 * 1024 * 1024;
@@ -47,6 +51,10 @@ pub struct MetaOptions {
     pub content: Option<BlobStore>,
     /// Whether the index is made anew even after a clean stop.
     pub distrust_index: bool,
+    /// What may not change, and how much fits.
+    pub policies: Policies,
+    /// Knows what may not be swept.
+    pub claims: Arc<dyn Claims>,
 }
 
 impl MetaOptions {
@@ -60,6 +68,8 @@ impl MetaOptions {
             progress: RecoveryProgress::default(),
             content: None,
             distrust_index: false,
+            policies: Policies::default(),
+            claims: Arc::new(Unclaimed),
         }
     }
 }
@@ -75,6 +85,7 @@ pub struct Meta {
     thread: Mutex<Option<JoinHandle<Option<Writer>>>>,
     checkpointer: Checkpointer,
     shared: Arc<Shared>,
+    policies: Policies,
     start: Start,
 }
 
@@ -101,6 +112,8 @@ impl Meta {
             progress,
             content,
             distrust_index,
+            policies,
+            claims,
         } = options;
         let durable = marker.as_ref().map_or(0, |marker| marker.seq);
         let trusted = marker.filter(|_| !distrust_index);
@@ -120,7 +133,15 @@ impl Meta {
         )
         .map_err(|error| OpenError::Thread(error.to_string()))?;
         let checkpoint_length = checkpointer.newest_length();
+        let laws = match &journal {
+            Some(_) => Laws::over(policies.clone(), View::new(index.as_ref()))?,
+            None => Laws::default(),
+        };
+        *shared.usage.lock().unwrap_or_else(PoisonError::into_inner) = laws.usage().clone();
         let work = Work {
+            laws,
+            policies: policies.clone(),
+            claims,
             disk: Arc::clone(&disk),
             index: Arc::clone(&index),
             kind: kind.clone(),
@@ -135,7 +156,18 @@ impl Meta {
             .spawn(move || work.run(journal.map(|journal| (journal, totals)), &messages))
             .map_err(|error| OpenError::Thread(error.to_string()))?;
         let thread = Mutex::new(Some(thread));
-        Ok(Self { disk, index, kind, progress, writer: sender, thread, checkpointer, shared, start })
+        Ok(Self {
+            disk,
+            index,
+            kind,
+            progress,
+            writer: sender,
+            thread,
+            checkpointer,
+            shared,
+            policies,
+            start,
+        })
     }
 
     /// Returns how this start found the metadata.
@@ -197,6 +229,12 @@ impl Meta {
         self.send(Message::Poison(why));
     }
 
+    /// Returns how many bytes the policy of a repository counts, and the most that it allows, if it has a
+    /// quota. A push that is on its way may not be counted yet.
+    pub fn quota(&self, repo: &RepoName) -> Option<(u64, u64)> {
+        self.shared.usage.lock().unwrap_or_else(PoisonError::into_inner).quota(&self.policies, repo)
+    }
+
     /// Returns how much is stored.
     pub fn totals(&self) -> Totals {
         *self.shared.totals.lock().unwrap_or_else(PoisonError::into_inner)
@@ -250,6 +288,9 @@ impl Drop for Meta {
 
 /// What the writer's thread works with.
 struct Work {
+    laws: Laws,
+    policies: Policies,
+    claims: Arc<dyn Claims>,
     disk: Arc<dyn Disk>,
     index: Arc<LiveIndex>,
     kind: IndexKind,
@@ -263,7 +304,19 @@ struct Work {
 impl Work {
     /// Writes until it is told to stop; where there is no journal yet, it waits for the space for one first.
     fn run(self, opened: Option<(Journal, Totals)>, messages: &Receiver<Message>) -> Option<Writer> {
-        let Self { disk, index, kind, durable, content, shared, progress, rotation } = self;
+        let Self {
+            mut laws,
+            policies,
+            claims,
+            disk,
+            index,
+            kind,
+            durable,
+            content,
+            shared,
+            progress,
+            rotation,
+        } = self;
         let (journal, totals, first) = match opened {
             Some((journal, totals)) => (journal, totals, None),
             None => {
@@ -277,10 +330,23 @@ impl Work {
                     progress: progress.clone(),
                 };
                 let (journal, totals, first) = waiting.until_space(messages)?;
+                laws = Laws::over_or_uncounted(policies, View::new(index.as_ref()));
                 (journal, totals, Some(first))
             }
         };
-        let writer = Writer { journal, index, kind, failed: 0, totals, shared, disk, progress, rotation };
+        let writer = Writer {
+            journal,
+            index,
+            kind,
+            failed: 0,
+            totals,
+            laws,
+            claims,
+            shared,
+            disk,
+            progress,
+            rotation,
+        };
         Some(writer.run(first, messages))
     }
 }

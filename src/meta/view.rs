@@ -12,6 +12,9 @@ use crate::meta::tree::{Tree, key, last_part, prefix};
 use crate::meta::upload_id::UploadId;
 use crate::spec::{ContentDigest, Digest, ManifestSummary, RepoName, Tag};
 
+/// The key and the value of a row, as they are stored.
+pub type RawRow = (Vec<u8>, Vec<u8>);
+
 /// The rows of an index, as what they are.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
@@ -53,6 +56,26 @@ impl<'a> View<'a> {
         self.row(Tree::Blobs, &[&digest.to_string()])
     }
 
+    /// Returns the row of a blob's presence in a repository, unless its content was found damaged or missing.
+    pub fn whole_link(&self, repo: &RepoName, digest: &ContentDigest) -> Result<Option<LinkRow>, IndexError> {
+        let Some(row) = self.link(repo, digest)? else { return Ok(None) };
+        Ok(self.has_content(digest)?.then_some(row))
+    }
+
+    /// Returns a manifest's row, unless its content was found damaged or missing.
+    pub fn whole_manifest(
+        &self,
+        repo: &RepoName,
+        digest: &ContentDigest,
+    ) -> Result<Option<ManifestSummary>, IndexError> {
+        let Some(row) = self.manifest(repo, digest)? else { return Ok(None) };
+        Ok(self.has_content(digest)?.then_some(row))
+    }
+
+    fn has_content(&self, digest: &ContentDigest) -> Result<bool, IndexError> {
+        Ok(self.index.get(Tree::Blobs, &key(&[&digest.to_string()]))?.is_some())
+    }
+
     /// Returns an upload session's row.
     pub fn upload(&self, id: UploadId) -> Result<Option<UploadRow>, IndexError> {
         self.row(Tree::Uploads, &[&id.to_string()])
@@ -78,6 +101,21 @@ impl<'a> View<'a> {
     ) -> Result<bool, IndexError> {
         let key = key(&[repo.as_str(), subject.as_str(), &digest.to_string()]);
         Ok(self.index.get(Tree::Referrers, &key)?.is_some())
+    }
+
+    /// Returns up to `limit` rows of a tree, as they are stored, behind a key.
+    pub fn raw_rows(
+        &self,
+        tree: Tree,
+        behind: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<RawRow>, IndexError> {
+        let mut found = Vec::new();
+        self.index.scan(tree, &[], behind, &mut |key, value| {
+            found.push((key.to_vec(), value.to_vec()));
+            if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        Ok(found)
     }
 
     /// Visits what the rows of a tree say. There is nothing to visit where all follows from other trees.
@@ -116,6 +154,140 @@ impl<'a> View<'a> {
     /// Returns up to `limit` tags of a repository behind `last`, in the order of their bytes.
     pub fn tags(&self, repo: &RepoName, last: Option<&str>, limit: usize) -> Result<Vec<Tag>, IndexError> {
         self.names(Tree::Tags, &[repo.as_str()], last, limit)
+    }
+
+    /// Returns up to `limit` tags of a repository behind `last`, with their rows.
+    pub fn tag_rows(
+        &self,
+        repo: &RepoName,
+        last: Option<&Tag>,
+        limit: usize,
+    ) -> Result<Vec<(Tag, TagRow)>, IndexError> {
+        self.rows(Tree::Tags, repo, last.map(Tag::as_str), limit)
+    }
+
+    /// Returns up to `limit` manifests of a repository behind `last`, in the order of their digests.
+    pub fn manifests(
+        &self,
+        repo: &RepoName,
+        last: Option<&ContentDigest>,
+        limit: usize,
+    ) -> Result<Vec<(ContentDigest, ManifestSummary)>, IndexError> {
+        self.rows(Tree::Manifests, repo, last.map(ToString::to_string).as_deref(), limit)
+    }
+
+    /// Returns up to `limit` links of a repository behind `last`, in the order of their digests.
+    pub fn links(
+        &self,
+        repo: &RepoName,
+        last: Option<&ContentDigest>,
+        limit: usize,
+    ) -> Result<Vec<(ContentDigest, LinkRow)>, IndexError> {
+        self.rows(Tree::Links, repo, last.map(ToString::to_string).as_deref(), limit)
+    }
+
+    /// Returns up to `limit` rows of content behind `last`, in the order of their digests.
+    pub fn content(
+        &self,
+        last: Option<&ContentDigest>,
+        limit: usize,
+    ) -> Result<Vec<(ContentDigest, BlobRow)>, IndexError> {
+        let after = last.map(|last| last.to_string().into_bytes());
+        self.page(Tree::Blobs, &[], after.as_deref(), limit)
+    }
+
+    /// Returns up to `limit` rows of a tree whose keys end in a digest, behind the key `after`: their keys
+    /// and digests.
+    pub fn digests(
+        &self,
+        tree: Tree,
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, ContentDigest)>, IndexError> {
+        let mut found = Vec::new();
+        let mut failed = None;
+        if limit == 0 {
+            return Ok(found);
+        }
+        self.index.scan(tree, &[], after, &mut |key, _| {
+            match text_of(tree, last_part(key)) {
+                Ok(digest) => found.push((key.to_vec(), digest)),
+                Err(error) => failed = Some(error),
+            }
+            if failed.is_some() || found.len() >= limit {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })?;
+        failed.map_or(Ok(found), Err)
+    }
+
+    fn rows<K, R>(
+        &self,
+        tree: Tree,
+        repo: &RepoName,
+        last: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(K, R)>, IndexError>
+    where
+        K: std::str::FromStr<Err: std::fmt::Display>,
+        R: DeserializeOwned,
+    {
+        let prefix = prefix(&[repo.as_str()]);
+        let after = last.map(|last| [prefix.as_slice(), last.as_bytes()].concat());
+        self.page(tree, &prefix, after.as_deref(), limit)
+    }
+
+    fn page<K, R>(
+        &self,
+        tree: Tree,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(K, R)>, IndexError>
+    where
+        K: std::str::FromStr<Err: std::fmt::Display>,
+        R: DeserializeOwned,
+    {
+        let mut found = Vec::new();
+        let mut failed = None;
+        if limit == 0 {
+            return Ok(found);
+        }
+        self.index.scan(tree, prefix, after, &mut |key, value| {
+            match text_of(tree, last_part(key)).and_then(|name| Ok((name, parse(tree, value)?))) {
+                Ok(row) => found.push(row),
+                Err(error) => failed = Some(error),
+            }
+            if failed.is_some() || found.len() >= limit {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })?;
+        failed.map_or(Ok(found), Err)
+    }
+
+    /// Tells whether a repository would have anything left without these manifests and links.
+    pub fn has_more_than_all(
+        &self,
+        repo: &RepoName,
+        manifests: &[ContentDigest],
+        links: &[ContentDigest],
+    ) -> Result<bool, IndexError> {
+        for (tree, without) in [(Tree::Manifests, manifests), (Tree::Links, links)] {
+            let without: Vec<String> = without.iter().map(ToString::to_string).collect();
+            let mut found = false;
+            self.index.scan(tree, &prefix(&[repo.as_str()]), None, &mut |key, _| {
+                found = !without.iter().any(|digest| digest.as_bytes() == last_part(key));
+                if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })?;
+            if found {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Returns up to `limit` tags that name a manifest.
@@ -170,26 +342,6 @@ impl<'a> View<'a> {
         self.names(Tree::Referrers, &[repo.as_str(), subject.as_str()], last.as_deref(), limit)
     }
 
-    /// Returns up to `limit` manifests of a repository behind `last`, in the order of their digests.
-    pub fn manifests(
-        &self,
-        repo: &RepoName,
-        last: Option<&ContentDigest>,
-        limit: usize,
-    ) -> Result<Vec<(ContentDigest, ManifestSummary)>, IndexError> {
-        self.rows(Tree::Manifests, &[repo.as_str()], last, limit)
-    }
-
-    /// Returns up to `limit` links of a repository behind `last`, in the order of their digests.
-    pub fn links(
-        &self,
-        repo: &RepoName,
-        last: Option<&ContentDigest>,
-        limit: usize,
-    ) -> Result<Vec<(ContentDigest, LinkRow)>, IndexError> {
-        self.rows(Tree::Links, &[repo.as_str()], last, limit)
-    }
-
     /// Visits every upload session.
     pub fn uploads(&self, visit: impl FnMut(UploadId, UploadRow)) -> Result<(), IndexError> {
         self.each(Tree::Uploads, visit)
@@ -220,35 +372,6 @@ impl<'a> View<'a> {
     fn row<R: DeserializeOwned>(&self, tree: Tree, parts: &[&str]) -> Result<Option<R>, IndexError> {
         let value = self.index.get(tree, &key(parts))?;
         value.map(|value| parse(tree, &value)).transpose()
-    }
-
-    /// Returns up to `limit` rows whose keys have one more part than `parts`, from behind `last` on.
-    fn rows<R: DeserializeOwned>(
-        &self,
-        tree: Tree,
-        parts: &[&str],
-        last: Option<&ContentDigest>,
-        limit: usize,
-    ) -> Result<Vec<(ContentDigest, R)>, IndexError> {
-        let prefix = if parts.is_empty() { Vec::new() } else { prefix(parts) };
-        let after = last.map(|last| [prefix.as_slice(), last.to_string().as_bytes()].concat());
-        let mut found = Vec::new();
-        let mut failed = None;
-        if limit == 0 {
-            return Ok(found);
-        }
-        self.index.scan(tree, &prefix, after.as_deref(), &mut |key, value| {
-            match text_of(tree, last_part(key)).and_then(|digest| Ok((digest, parse(tree, value)?))) {
-                Ok(row) => found.push(row),
-                Err(error) => failed = Some(error),
-            }
-            if failed.is_some() || found.len() >= limit {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        })?;
-        failed.map_or(Ok(found), Err)
     }
 
     fn any_but(&self, tree: Tree, parts: &[&str], without: Option<&[u8]>) -> Result<bool, IndexError> {

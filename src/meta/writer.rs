@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::disk::Disk;
 use crate::meta::checkpointer::Begin;
+use crate::meta::claims::Claims;
 use crate::meta::command::Command;
 use crate::meta::decide::{DecideError, Decision, decide};
 use crate::meta::error::MetaError;
@@ -14,10 +15,12 @@ use crate::meta::fact::{Fact, changes_of};
 use crate::meta::index::{Index, IndexError};
 use crate::meta::index_kind::IndexKind;
 use crate::meta::journal::{Journal, JournalError};
+use crate::meta::law::Laws;
 use crate::meta::live_index::LiveIndex;
 use crate::meta::opening::rebuilt;
 use crate::meta::progress::RecoveryProgress;
 use crate::meta::totals::Totals;
+use crate::meta::usage::Usage;
 use crate::meta::view::View;
 
 /// The most commands before one sync, so that the first of them doesn't wait for too many others.
@@ -46,6 +49,7 @@ pub(super) enum Message {
 pub(super) struct Shared {
     pub(super) poisoned: Mutex<Option<String>>,
     pub(super) totals: Mutex<Totals>,
+    pub(super) usage: Mutex<Usage>,
     without_journal: AtomicBool,
 }
 
@@ -72,6 +76,8 @@ pub(super) struct Writer {
     /// How many indexes failed since the start.
     pub(super) failed: u64,
     pub(super) totals: Totals,
+    pub(super) laws: Laws,
+    pub(super) claims: Arc<dyn Claims>,
     pub(super) shared: Arc<Shared>,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) progress: RecoveryProgress,
@@ -181,6 +187,9 @@ impl Writer {
 
     fn publish_totals(&self) {
         *self.shared.totals.lock().unwrap_or_else(PoisonError::into_inner) = self.totals;
+        if self.laws.has_quotas() {
+            *self.shared.usage.lock().unwrap_or_else(PoisonError::into_inner) = self.laws.usage().clone();
+        }
     }
 
     fn carry_out(&mut self, command: &Command) -> Result<(), MetaError> {
@@ -201,8 +210,21 @@ impl Writer {
 
     /// Decides a command and writes down what comes of it. Returns whether there is more of it to do.
     fn step(&mut self, command: &Command) -> Result<bool, MetaError> {
+        let Command::Sweep(sweep) = command else {
+            let more = self.decided(command)?;
+            self.claims.note(command);
+            return Ok(more);
+        };
+        // INVARIANT: nobody can come to count on what is let go of here until it is gone or is kept.
+        let released = Command::Sweep(self.claims.release(sweep));
+        let done = self.decided(&released);
+        self.claims.swept();
+        done
+    }
+
+    fn decided(&mut self, command: &Command) -> Result<bool, MetaError> {
         let now = milliseconds_since_1970();
-        let decision = decide(View::new(self.index.as_ref()), now, command);
+        let decision = decide(View::new(self.index.as_ref()), now, self.laws.law(), command);
         let Decision { facts, again } = decision.map_err(|error| match error {
             DecideError::Refused(refusal) => MetaError::Refused(refusal),
             DecideError::Index(error) => MetaError::Index(error),
@@ -219,9 +241,13 @@ impl Writer {
         let changes = changes_of(&facts).map_err(|error| MetaError::Failed(error.to_string()))?;
         let mut totals = self.totals;
         totals.count(View::new(self.index.as_ref()), &facts)?;
+        let usage = self.laws.counted(View::new(self.index.as_ref()), &facts)?;
         let seq = self.journal.append(now, facts).map_err(|error| self.note(&error))?;
         match self.index.apply(seq, &changes) {
-            Ok(()) => self.totals = totals,
+            Ok(()) => {
+                self.totals = totals;
+                self.laws.set_usage(usage);
+            }
             // The journal is ahead of the index now; made anew, the index has this transaction, too.
             Err(error) => {
                 self.index.fail(&error.to_string());
@@ -242,8 +268,9 @@ impl Writer {
         match rebuilt(self.disk.as_ref(), &self.kind, self.failed, head, &self.progress) {
             Ok((index, totals)) => {
                 self.totals = totals;
-                self.publish_totals();
                 self.index.replace(index, false);
+                self.laws.recount(View::new(self.index.as_ref()))?;
+                self.publish_totals();
                 log::info!("the index was made anew from the journal, and everything goes on");
                 Ok(())
             }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::meta::Command;
 use crate::registry::Registry;
 use crate::registry::error::RegistryError;
-use crate::registry::manifests::damaged;
 use crate::registry::reader::BlobReader;
 use crate::spec::{ContentDigest, Digest, RepoName};
 
@@ -26,17 +25,22 @@ impl Registry {
             None => {
                 // It may just have been deleted; else it should be there.
                 self.find_blob(repo, digest)?;
-                Err(damaged(&content, "is missing from the store"))
+                Err(self.inner.damaged(&content, "is missing from the store"))
             }
         }
     }
 
     fn find_blob(&self, repo: &RepoName, digest: &Digest) -> Result<(ContentDigest, u64), RegistryError> {
-        let found = match digest.content() {
-            Some(content) => self.inner.meta.view().link(repo, &content)?.map(|row| (content, row.size)),
-            None => None,
-        };
-        found.ok_or_else(|| self.unknown_blob(repo, digest))
+        let unknown = || self.unknown_blob(repo, digest);
+        let content = digest.content().ok_or_else(unknown)?;
+        self.inner.meta.view().link(repo, &content)?.ok_or_else(unknown)?;
+        // INVARIANT: whoever is told that it is there has a lease on it, and what the index said before that
+        // does not count.
+        if !self.inner.leases.take(repo, &content) {
+            return Err(unknown());
+        }
+        let row = self.inner.meta.view().whole_link(repo, &content)?.ok_or_else(unknown)?;
+        Ok((content, row.size))
     }
 
     fn unknown_blob(&self, repo: &RepoName, digest: &Digest) -> RegistryError {
@@ -72,7 +76,7 @@ impl Registry {
     ) -> Result<Option<RepoName>, RegistryError> {
         let view = self.inner.meta.view();
         for candidate in [Some(repo), from].into_iter().flatten() {
-            if view.link(candidate, digest)?.is_some() {
+            if view.whole_link(candidate, digest)?.is_some() {
                 return Ok(Some(candidate.clone()));
             }
         }

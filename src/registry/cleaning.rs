@@ -1,13 +1,23 @@
 //! What is cleaned up at a start.
 
 use crate::blobs::{BlobStore, Occupant};
-use crate::meta::{Meta, Start};
+use crate::meta::{Meta, SWEEP_CANDIDATES_MAX, Start};
 use crate::registry::open::OpenError;
 use crate::spec::ContentDigest;
 
-/// How much content a crash may have left without a name: as much as was being pushed at that moment. Where
-/// there is more, something else happened, such as a journal that was put back from an old copy.
-const UNNAMED_MAX: usize = 128;
+/// How much content a crash may have left without a name: as much as was being pushed at that moment, and as
+/// much as the collector had swept and not yet removed. Where there is more, something else happened, such as
+/// a journal that was put back from an old copy.
+pub(super) const UNNAMED_MAX: usize = 128 + SWEEP_CANDIDATES_MAX;
+
+/// What became of content that no row names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unnamed {
+    /// There was none, or it was removed.
+    Removed,
+    /// It stays: no crash can have left it.
+    Kept,
+}
 
 /// Removes content that no row names: a crash came between its rename and the transaction that would have
 /// named it, so nobody was ever told that it is there.
@@ -15,27 +25,27 @@ const UNNAMED_MAX: usize = 128;
 /// After a clean stop there is none. Where damaged files of the journal or checkpoints are kept, one of them
 /// may name it, and where there is too much of it, no crash can have left it: then all of it stays, and `pulk
 /// rebuild --from-content` can find manifests among it.
-pub(super) fn remove_unnamed(meta: &Meta, blobs: &BlobStore) -> Result<(), OpenError> {
+pub(super) fn remove_unnamed(meta: &Meta, blobs: &BlobStore) -> Result<Unnamed, OpenError> {
     if meta.start() == Start::Clean {
-        return Ok(());
+        return Ok(Unnamed::Removed);
     }
     let (count, unnamed) = find_unnamed(meta, blobs)?;
     if count == 0 {
-        return Ok(());
+        return Ok(Unnamed::Removed);
     }
     if meta.start() == Start::Salvaged || count > UNNAMED_MAX {
         log::warn!(
             "{count} files of content have no name any more and are kept: `pulk rebuild --from-content` \
              looks for manifests among them"
         );
-        return Ok(());
+        return Ok(Unnamed::Kept);
     }
     for (digest, length) in unnamed {
         log::info!("removing content {digest}, {length} bytes: a crash came before anything named it");
         // Nothing can come to name it: nobody is served yet.
         blobs.discard(&digest)?;
     }
-    Ok(())
+    Ok(Unnamed::Removed)
 }
 
 /// Counts the content that no row names, and returns as much of it as may be removed.

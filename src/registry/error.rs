@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::blobs::BlobError;
+use crate::disk::DiskError;
 use crate::meta::{DecideError, IndexError, MetaError, Refusal};
 use crate::spec::{Digest, DigestError, ErrorCode, ManifestError, RepoName, Tag};
 
@@ -78,6 +79,9 @@ pub enum RegistryError {
     /// The precondition of the request does not hold.
     #[error("the precondition does not hold: {0}")]
     ConditionFailed(String),
+    /// A policy of the repository forbids it.
+    #[error("{0}")]
+    Denied(String),
     /// The request's body broke off or was malformed.
     #[error("the body could not be read to its end: {0}")]
     BodyBroken(Arc<io::Error>),
@@ -112,6 +116,7 @@ impl RegistryError {
             Self::ManifestTooLarge { .. } => ErrorCode::SizeInvalid,
             Self::ManifestBlobUnknown(_) => ErrorCode::ManifestBlobUnknown,
             Self::TooManyTags { .. } => ErrorCode::TagInvalid,
+            Self::Denied(_) => ErrorCode::Denied,
             Self::TooMany(_) => ErrorCode::TooManyRequests,
             Self::Unavailable(_) | Self::NoSpace => ErrorCode::Unavailable,
             Self::Internal(_) => ErrorCode::Unknown,
@@ -130,6 +135,12 @@ impl From<BlobError> for RegistryError {
                 Self::Internal("the registry's disk failed; its log says more".to_owned())
             }
         }
+    }
+}
+
+impl From<DiskError> for RegistryError {
+    fn from(error: DiskError) -> Self {
+        BlobError::Disk(error).into()
     }
 }
 
@@ -181,6 +192,7 @@ impl From<Refusal> for RegistryError {
             Refusal::UploadUnknown => Self::UploadUnknown,
             Refusal::ReferenceUnknown(digest) => Self::ManifestBlobUnknown(digest),
             Refusal::ConditionFailed(why) => Self::ConditionFailed(why),
+            Refusal::Immutable(_) | Refusal::QuotaExceeded { .. } => Self::Denied(refusal.to_string()),
         }
     }
 }

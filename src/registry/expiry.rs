@@ -28,14 +28,19 @@ pub(super) fn start(inner: &Arc<Inner>, gone: Receiver<()>) -> io::Result<()> {
 /// Gives up what has been idle for too long, and touches the disk for nothing else.
 pub(super) fn step(registry: &Weak<Inner>) -> bool {
     let Some(inner) = registry.upgrade() else { return false };
-    for session in inner.sessions.all(|session| session.has_timed_out(inner.options.upload_idle_max)) {
-        log::info!("giving up upload {}, which was idle for too long", session.id());
-        inner.discard(&session);
-    }
+    inner.expire_uploads();
     true
 }
 
 impl Inner {
+    /// Gives up the uploads that were idle for too long.
+    pub(super) fn expire_uploads(&self) {
+        for session in self.sessions.all(|session| session.has_timed_out(self.options.upload_idle_max)) {
+            log::info!("giving up upload {}, which was idle for too long", session.id());
+            self.discard(&session);
+        }
+    }
+
     /// Ends a session that brings nothing, for nobody who waits.
     pub(super) fn discard(&self, session: &Session) {
         session.end();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::blobs::DurableBlob;
 use crate::meta::{Command, PutManifestCommand, check_references};
 use crate::registry::error::RegistryError;
 use crate::registry::types::{
@@ -22,7 +23,15 @@ impl Registry {
         reference: &Reference,
     ) -> Result<ManifestContent, RegistryError> {
         let (digest, row) = self.find_manifest(repo, reference)?;
-        let bytes = self.manifest_bytes(digest).await?;
+        let bytes = match self.stored_bytes(digest).await? {
+            Some(bytes) => bytes,
+            // It may just have gone: then it is unknown now, or something else, and else it should be there.
+            None => {
+                let (digest, row) = self.find_manifest(repo, reference)?;
+                let bytes = self.manifest_bytes(digest).await?;
+                return Ok(ManifestContent { digest, media_type: row.media_type, bytes });
+            }
+        };
         Ok(ManifestContent { digest, media_type: row.media_type, bytes })
     }
 
@@ -41,11 +50,25 @@ impl Registry {
         repo: &RepoName,
         reference: &Reference,
     ) -> Result<(ContentDigest, ManifestSummary), RegistryError> {
+        let found = self.look_for_manifest(repo, reference)?;
+        // INVARIANT: whoever is told that it is there has a lease on it, and what the index said before that
+        // does not count.
+        if !self.inner.leases.take(repo, &found.0) {
+            return Err(self.unknown(repo, RegistryError::ManifestUnknown(found.0.into())));
+        }
+        self.look_for_manifest(repo, reference)
+    }
+
+    fn look_for_manifest(
+        &self,
+        repo: &RepoName,
+        reference: &Reference,
+    ) -> Result<(ContentDigest, ManifestSummary), RegistryError> {
         let view = self.inner.meta.view();
         match reference {
             Reference::Digest(digest) => {
                 let row = match digest.content() {
-                    Some(content) => view.manifest(repo, &content)?.map(|row| (content, row)),
+                    Some(content) => view.whole_manifest(repo, &content)?.map(|row| (content, row)),
                     None => None,
                 };
                 row.ok_or_else(|| self.unknown(repo, RegistryError::ManifestUnknown(digest.clone())))
@@ -54,7 +77,7 @@ impl Registry {
                 // The tag may move, and what it named may go, between the two reads: look once more.
                 for _ in 0..2 {
                     let Some(named) = view.tag(repo, tag)? else { break };
-                    if let Some(row) = view.manifest(repo, &named.digest)? {
+                    if let Some(row) = view.whole_manifest(repo, &named.digest)? {
                         return Ok((named.digest, row));
                     }
                 }
@@ -74,17 +97,30 @@ impl Registry {
 
     /// Returns the exact bytes of a manifest that the index has.
     pub(super) async fn manifest_bytes(&self, digest: ContentDigest) -> Result<Arc<[u8]>, RegistryError> {
+        let missing = || self.inner.damaged(&digest, "is missing from the store");
+        self.stored_bytes(digest).await?.ok_or_else(missing)
+    }
+
+    /// Returns the exact bytes of a manifest, or `None` where there is no file of them.
+    pub(super) async fn stored_bytes(
+        &self,
+        digest: ContentDigest,
+    ) -> Result<Option<Arc<[u8]>>, RegistryError> {
         if let Some(bytes) = self.inner.cache.get(&digest) {
-            return Ok(bytes);
+            return Ok(Some(bytes));
         }
         self.inner.door.check_reads()?;
         let inner = Arc::clone(&self.inner);
         self.inner.door.read(move || inner.read_manifest(digest)).await
     }
 
-    /// Does the same for one that may block.
+    /// Returns the exact bytes of a manifest that the index has, to one who may block.
     pub(crate) fn manifest_bytes_now(&self, digest: ContentDigest) -> Result<Arc<[u8]>, RegistryError> {
-        self.inner.cache.get(&digest).map_or_else(|| self.inner.read_manifest(digest), Ok)
+        if let Some(bytes) = self.inner.cache.get(&digest) {
+            return Ok(bytes);
+        }
+        let read = self.inner.read_manifest(digest)?;
+        read.ok_or_else(|| self.inner.damaged(&digest, "is missing from the store"))
     }
 
     /// Stores a manifest and sets tags to it (the specification's "Pushing Manifests"). It is durable when
@@ -101,9 +137,19 @@ impl Registry {
         let (digest, tags, outcome_tags) = named_by(put.target, &put.bytes)?;
         let manifest = Manifest::parse(&put.bytes, put.content_type.as_ref())?;
         let references = References::of(&manifest, self.inner.options.sparse_indexes);
+        for reference in references.blobs.iter().chain(references.children.iter()) {
+            if let Some(content) = reference.content()
+                && !self.inner.leases.take(repo, &content)
+            {
+                return Err(RegistryError::ManifestBlobUnknown(reference.clone()));
+            }
+        }
         // A manifest that will be refused shall not be written first; the writer asks again, and that counts.
         check_references(self.inner.meta.view(), repo, &references.blobs, &references.children)?;
 
+        if self.inner.meta.view().manifest(repo, &digest)?.is_none() {
+            self.check_quota(repo, put.bytes.len() as u64)?;
+        }
         self.check_room(put.bytes.len() as u64)?;
         self.inner.door.check_writes()?;
         let bytes = Arc::clone(&put.bytes);
@@ -111,9 +157,8 @@ impl Registry {
         let row = manifest.summary();
         let subject = row.subject.clone();
         let set = tags.clone();
-        self.store_then_command(move || {
-            let name = UploadId::random().to_string();
-            let blob = inner.blobs.put(&name, digest, &bytes).map_err(|error| inner.not_stored(error))?;
+        self.store_then_command(digest, move || {
+            let blob = inner.store_manifest(digest, &bytes)?;
             let References { blobs, children } = references;
             let tags = set;
             Ok(Command::PutManifest(PutManifestCommand { repo, blob, row, blobs, children, tags, condition }))
@@ -152,14 +197,19 @@ impl Registry {
 
 impl Inner {
     /// Reads a manifest's bytes from the disk, and serves none but those that its digest names.
-    fn read_manifest(&self, digest: ContentDigest) -> Result<Arc<[u8]>, RegistryError> {
-        let read = self.blobs.read_whole(&digest)?;
-        let bytes: Arc<[u8]> = read.ok_or_else(|| damaged(&digest, "is missing from the store"))?.into();
+    fn read_manifest(&self, digest: ContentDigest) -> Result<Option<Arc<[u8]>>, RegistryError> {
+        let Some(bytes) = self.blobs.read_whole(&digest)? else { return Ok(None) };
+        let bytes: Arc<[u8]> = bytes.into();
         if ContentDigest::of(digest.algorithm(), &bytes) != digest {
-            return Err(damaged(&digest, "is damaged in the store"));
+            return Err(self.damaged(&digest, "is damaged in the store"));
         }
         self.cache.keep(digest, &bytes);
-        Ok(bytes)
+        Ok(Some(bytes))
+    }
+
+    fn store_manifest(&self, digest: ContentDigest, bytes: &[u8]) -> Result<DurableBlob, RegistryError> {
+        let name = self.storing.take(UploadId::random().to_string());
+        self.blobs.put(name.as_str(), digest, bytes).map_err(|error| self.not_stored(error))
     }
 }
 
@@ -198,10 +248,4 @@ impl References {
         };
         Self { blobs: manifest.blobs().map(|blob| blob.digest.clone()).collect(), children }
     }
-}
-
-/// Reports content that the index has and the disk has not, or not as it was.
-pub(super) fn damaged(digest: &ContentDigest, what: &str) -> RegistryError {
-    log::error!("{digest} {what}");
-    RegistryError::Internal(format!("{digest} {what}"))
 }

@@ -7,10 +7,14 @@ mod blobs;
 mod cleaning;
 #[cfg(test)]
 mod crash_tests;
+mod damage;
+mod digest_locks;
 mod door;
 mod error;
 mod expiry;
 mod format;
+mod generations;
+mod leases;
 mod lists;
 mod manifest_cache;
 mod manifests;
@@ -23,32 +27,45 @@ mod source;
 #[cfg(test)]
 mod tests;
 mod types;
+mod upkeep;
 mod uploads;
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use smol::channel::bounded;
 
 use crate::blobs::BlobStore;
-use crate::disk::{DirectoryLock, DiskCounters, FreeSpace};
+use crate::disk::{DirectoryLock, Disk, DiskCounters, FreeSpace};
 use crate::meta::{Answer, Command, Meta, View};
+use crate::spec::ContentDigest;
+use damage::Suspects;
+use digest_locks::{DigestLocks, Storing};
 use door::Door;
+use leases::Leases;
 use manifest_cache::ManifestCache;
 use pool::Pool;
 use session::Sessions;
 
 pub use crate::meta::RecoveryProgress;
+pub(crate) use damage::Condemned;
+pub(crate) use damage::ScrubCounters;
 pub use error::RegistryError;
 pub(crate) use format::{Layout, examine, examine_content, settle};
+pub(crate) use leases::Scope;
 pub use manifests::TAGS_PER_PUT_MAX;
 pub use open::OpenError;
+#[cfg(test)]
+pub(crate) use open::Opened;
 pub use options::{RegistryOptions, Storage};
 pub use reader::BlobReader;
 pub use types::{
     Chunk, Condition, Health, Listing, ManifestContent, ManifestInfo, Page, PutManifest, PutManifestOutcome,
-    PutTarget, Referrers, ReferrersPage, Totals, UploadId,
+    PutTarget, Referrers, ReferrersPage, ScrubTotals, Totals, UploadId,
 };
+pub use upkeep::Collected;
+pub(crate) use upkeep::{Removal, Upkeep};
 
 /// A registry: a handle that can be cloned freely. The store is closed with [`Registry::close`], or when the
 /// last handle is dropped.
@@ -57,10 +74,19 @@ pub struct Registry {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
 struct Inner {
+    disk: Arc<dyn Disk>,
     blobs: BlobStore,
     sessions: Sessions,
+    leases: Arc<Leases>,
+    locks: DigestLocks,
+    suspects: Suspects,
+    scrubbed: ScrubCounters,
+    /// The files of manifests that are being stored: no session is theirs.
+    storing: Names,
+    /// Whether the start found more content without a name than a crash can leave.
+    keeps_unnamed: bool,
+    collected: Mutex<Collected>,
     door: Arc<Door>,
     pool: Pool,
     cache: ManifestCache,
@@ -72,6 +98,12 @@ struct Inner {
     _alive: Sender<()>,
     /// Dropped last: until then the data directory is this process's.
     _lock: Option<DirectoryLock>,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Inner").field("options", &self.options).finish_non_exhaustive()
+    }
 }
 
 impl Registry {
@@ -106,7 +138,18 @@ impl Registry {
             syncs: done.file_syncs + done.folder_syncs,
             sync_nanoseconds: done.file_sync_nanoseconds + done.folder_sync_nanoseconds,
             free_bytes: self.inner.space.free_bytes(),
+            scrub: self.inner.scrubbed.snapshot(),
         }
+    }
+
+    /// Returns what collections came to since the start.
+    pub fn collected(&self) -> Collected {
+        *self.inner.collected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns where a scrub says what it did.
+    pub(crate) fn scrub_counters(&self) -> &ScrubCounters {
+        &self.inner.scrubbed
     }
 
     /// Reads the index, for those who look after the store.
@@ -131,24 +174,43 @@ impl Registry {
         answered.await
     }
 
-    /// Stores something and has the writer carry out the command that names it. Once the storing has begun,
+    /// Stores content and has the writer carry out the command that names it. Once the storing has begun,
     /// both happen also when nobody waits for them any more.
     async fn store_then_command(
         &self,
+        digest: ContentDigest,
         store: impl FnOnce() -> Result<Command, RegistryError> + Send + 'static,
     ) -> Result<(), RegistryError> {
-        let (answer, answered) = answer();
+        // INVARIANT: held from before the file has its name until the row that names it is in the index.
+        let storing = self.inner.locks.store(&digest).await;
+        let (answer, answered) = answer_with(storing);
         let inner = Arc::clone(&self.inner);
         let submit = move || store().map(|command| inner.meta.submit(command, answer));
         self.inner.door.write(submit).await?;
-        answered.await
+        let done = answered.await;
+        if done.is_err() {
+            // Refused, so that nothing may name the file.
+            let inner = Arc::clone(&self.inner);
+            self.inner.door.write(move || inner.remove_if_unnamed(&digest)).await;
+        }
+        done
     }
 }
 
+/// Names that are in use.
+#[derive(Debug, Default)]
+struct Names(Mutex<BTreeSet<String>>);
+
 /// Returns what to call with a command's end, and what to await it by.
 fn answer() -> (Answer, impl Future<Output = Result<(), RegistryError>>) {
+    answer_with(None)
+}
+
+/// The same, for one who holds something until the command has come to its end.
+fn answer_with(storing: Option<Storing>) -> (Answer, impl Future<Output = Result<(), RegistryError>>) {
     let (sender, receiver) = bounded(1);
     let answer: Answer = Box::new(move |done| {
+        drop(storing);
         // The one who waited may be gone; what was done is done.
         drop(sender.try_send(done));
     });

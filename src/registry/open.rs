@@ -2,23 +2,26 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 
 use crate::blobs::{BLOBS_FOLDER, BlobError, BlobStore, UPLOADS_FOLDER};
 use crate::disk::{
     DirectoryLock, Disk, DiskError, FreeSpace, LockError, MemoryDisk, MeteredDisk, RealDisk, same_filesystem,
 };
-use crate::meta::{Command, IndexError, IndexKind, Meta, MetaOptions, OpenError as MetaOpenError};
-use crate::registry::cleaning;
+use crate::meta::{Claims, Command, IndexError, IndexKind, Meta, MetaOptions, OpenError as MetaOpenError};
+use crate::registry::cleaning::{self, Unnamed};
+use crate::registry::damage::{self, ScrubCounters, Suspects};
+use crate::registry::digest_locks::DigestLocks;
 use crate::registry::door::Door;
 use crate::registry::expiry;
 use crate::registry::format;
+use crate::registry::leases::Leases;
 use crate::registry::manifest_cache::ManifestCache;
 use crate::registry::options::{RegistryOptions, Storage};
 use crate::registry::pool::Pool;
 use crate::registry::session::{Session, Sessions};
-use crate::registry::{Inner, Registry};
+use crate::registry::{Inner, Names, Registry};
 
 /// Why a registry could not be opened or closed.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +82,7 @@ impl Registry {
     }
 
     /// Opens a registry on a disk.
-    pub(super) fn open_on(options: RegistryOptions, opened: Opened) -> Result<Self, OpenError> {
+    pub(crate) fn open_on(options: RegistryOptions, opened: Opened) -> Result<Self, OpenError> {
         let layout = format::examine(&opened.disk)?;
         format::settle(opened.disk.as_ref(), &layout)?;
         let metered = MeteredDisk::new(opened.disk);
@@ -92,19 +95,31 @@ impl Registry {
             return Err(OpenError::Filesystems);
         }
         let space = FreeSpace::new(Arc::clone(&disk), options.reserve_bytes);
+        let leases = Arc::new(Leases::new(options.lease, options.grace));
         let meta_options = MetaOptions {
+            policies: options.policies.clone(),
+            claims: Arc::clone(&leases) as Arc<dyn Claims>,
             reserve_bytes: options.reserve_bytes,
             progress: options.progress.clone(),
             content: Some(blobs.clone()),
             ..opened.meta
         };
-        let meta = Meta::open(disk, meta_options)?;
-        cleaning::remove_unnamed(&meta, &blobs)?;
+        let meta = Meta::open(Arc::clone(&disk), meta_options)?;
+        damage::finish_quarantining(&meta, &blobs)?;
+        let keeps_unnamed = cleaning::remove_unnamed(&meta, &blobs)? == Unnamed::Kept;
         let sessions = take_up_sessions(&meta, &blobs)?;
         let (alive, gone) = channel();
         let inner = Arc::new(Inner {
+            disk,
             blobs,
             sessions,
+            leases,
+            locks: DigestLocks::new(),
+            suspects: Suspects::new(),
+            scrubbed: ScrubCounters::default(),
+            storing: Names::default(),
+            keeps_unnamed,
+            collected: Mutex::default(),
             door: Arc::new(Door::new(options.waiting_max)),
             pool: Pool::new(),
             cache: ManifestCache::new(),
@@ -148,10 +163,10 @@ impl Inner {
 }
 
 /// What a registry is kept in.
-pub(super) struct Opened {
-    pub(super) disk: Arc<dyn Disk>,
-    pub(super) lock: Option<DirectoryLock>,
-    pub(super) meta: MetaOptions,
+pub(crate) struct Opened {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) lock: Option<DirectoryLock>,
+    pub(crate) meta: MetaOptions,
 }
 
 fn open_folder(folder: &Path) -> Result<Opened, OpenError> {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::blobs::DURABLE_STEP_BYTES;
-use crate::meta::RecoveryProgress;
+use crate::meta::{Policies, RecoveryProgress};
 use crate::spec::MANIFEST_SIZE_MAX_BYTES;
 
 /// Where a registry keeps what it has.
@@ -28,6 +28,12 @@ pub const WAITING_MAX: usize = 256;
 /// How much of the disk is kept free of pushes.
 pub const RESERVE_BYTES: u64 = 64 * 1024 * 1024;
 
+/// How long what a client was told of is kept from being collected.
+pub const LEASE: Duration = Duration::from_secs(15 * 60);
+
+/// How old what nothing needs must be before it may be collected.
+pub const GRACE: Duration = Duration::from_secs(60 * 60);
+
 /// What a registry is opened with.
 #[derive(Debug, Clone)]
 pub struct RegistryOptions {
@@ -48,6 +54,13 @@ pub struct RegistryOptions {
     pub(crate) upload_durable_step_bytes: u64,
     /// How many bytes of the disk are kept free of pushes, for deletes and for recovery; 0 keeps none.
     pub reserve_bytes: u64,
+    /// How long what a client was told of, or pushed, is kept from being collected, although nothing needs
+    /// it.
+    pub lease: Duration,
+    /// How old what nothing needs must be before it may be collected.
+    pub grace: Duration,
+    /// What is kept of repositories, what may not change in them, and how much fits.
+    pub policies: Policies,
     /// Tells, while the registry is opened and later, how far a recovery has come.
     pub progress: RecoveryProgress,
 }
@@ -64,6 +77,9 @@ impl RegistryOptions {
             waiting_max: WAITING_MAX,
             upload_durable_step_bytes: DURABLE_STEP_BYTES,
             reserve_bytes: RESERVE_BYTES,
+            lease: LEASE,
+            grace: GRACE,
+            policies: Policies::default(),
             progress: RecoveryProgress::default(),
         }
     }

@@ -106,6 +106,10 @@ impl Session {
         self.id
     }
 
+    pub(super) fn repo(&self) -> &RepoName {
+        &self.repo
+    }
+
     /// Returns the name of its file.
     pub(super) fn name(&self) -> String {
         self.id.to_string()
@@ -270,6 +274,11 @@ impl Sessions {
     /// Forgets a session.
     pub(super) fn remove(&self, id: UploadId) {
         self.open().remove(&id);
+    }
+
+    /// Tells whether there is one whose file has this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        name.parse().is_ok_and(|id: UploadId| self.open().contains_key(&id))
     }
 
     /// Returns those that `wanted` says yes to.

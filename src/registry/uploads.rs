@@ -82,7 +82,7 @@ impl Registry {
         self.receive(&turn, chunk).await?;
 
         let (inner, repo) = (Arc::clone(&self.inner), repo.clone());
-        self.store_then_command(move || {
+        self.store_then_command(content, move || {
             let blob = inner.commit(turn.session(), content)?;
             Ok(Command::Link { repo, blob, upload: id })
         })
@@ -126,6 +126,7 @@ impl Registry {
         // What will not fit is refused before it is read.
         self.check_room(said.unwrap_or(0))?;
         self.inner.door.check_writes()?;
+        self.check_quota(session.repo(), begins.saturating_add(said.unwrap_or(0)))?;
         let mut source = Source::new(chunk.body, said.unwrap_or(u64::MAX));
         let mut next = unless_lost(turn, source.next(&self.inner.pool)).await?;
         while let Some(piece) = next {
@@ -154,6 +155,7 @@ impl Inner {
     fn write(&self, session: &Session, bytes: &[u8], coming: u64) -> Result<(), RegistryError> {
         let written = session.with_upload(&self.blobs, |upload| {
             // Held until the bytes are written.
+            self.check_quota(session.repo(), upload.offset().saturating_add(bytes.len() as u64))?;
             let claim = self.space.claim(upload.space_for(bytes.len() as u64, coming));
             let _claim = claim.ok_or(RegistryError::NoSpace)?;
             let file = upload.file(&self.blobs, &session.name())?;

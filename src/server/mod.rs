@@ -6,6 +6,7 @@ mod gate;
 mod options;
 mod start_error;
 mod threads;
+mod upkeep;
 
 pub use descriptors::raise_descriptor_limit;
 pub use options::ServerOptions;
@@ -14,16 +15,17 @@ pub use start_error::StartError;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use smol::{Executor, Task, Timer, future};
 
-use crate::control::{ControlServer, Serving, Store};
 use crate::http::App;
+use crate::maintenance::Collector;
 use crate::registry::{OpenError, Registry, Storage};
 use crate::wire::{Listener, Stop, serve};
 use gate::Gate;
 use threads::Threads;
+use upkeep::Upkeep;
 
 /// How long an opening may take without a word about it.
 const START_TIME_UNTOLD: Duration = Duration::from_secs(1);
@@ -33,8 +35,8 @@ const START_TIME_UNTOLD: Duration = Duration::from_secs(1);
 /// Dropping it stops it without waiting for requests in flight; [`Server::stop`] is the clean way.
 #[derive(Debug)]
 pub struct Server {
-    /// Dropped before the registry, which holds the lock that the socket's file is made under.
-    control: Option<ControlServer>,
+    /// Stopped before the registry is closed.
+    upkeep: Upkeep,
     registry: Registry,
     local_addr: SocketAddr,
     stop: Stop,
@@ -47,11 +49,20 @@ impl Server {
     /// Binds the address, opens the registry and serves it. After an unclean stop the opening may take a
     /// while: until then whoever asks is told that the registry is not ready, and how far it has come.
     pub async fn start(options: ServerOptions) -> Result<Self, StartError> {
-        let ServerOptions { listen, registry, http, mut wire, threads, stop_time_max, control_socket } =
-            options;
+        let ServerOptions {
+            listen,
+            registry,
+            collector,
+            scrub,
+            http,
+            mut wire,
+            threads,
+            stop_time_max,
+            control_socket,
+        } = options;
         let data = match &registry.storage {
-            Storage::Folder(folder) if control_socket => Some(folder.clone()),
-            Storage::Folder(_) | Storage::Memory => None,
+            Storage::Folder(folder) => Some(folder.clone()),
+            Storage::Memory => None,
         };
         descriptors::fit(&mut wire);
         // Bound first: a port that is taken shall not cost a recovery, nor touch the data directory.
@@ -76,8 +87,14 @@ impl Server {
             log::info!("{}: until then http://{local_addr} answers 503", gate.state());
             future::pending().await
         };
-        let registry = match future::or(open(registry), told).await {
-            Ok(registry) => registry,
+        let opened = match future::or(open(registry), told).await {
+            Ok(registry) => {
+                Upkeep::start(&registry, collector, scrub, data.is_some()).map(|upkeep| (registry, upkeep))
+            }
+            Err(error) => Err(error),
+        };
+        let (registry, mut upkeep) = match opened {
+            Ok(opened) => opened,
             Err(error) => {
                 stop.trigger();
                 serving.await;
@@ -86,12 +103,10 @@ impl Server {
             }
         };
         gate.open(App::new(registry.clone(), http));
-        let store = Store {
-            registry: registry.clone(),
-            serving: Some(Serving { address: local_addr, since: SystemTime::now() }),
-        };
-        let control = data.and_then(|data| listen_for_commands(&data, store, &executor));
-        Ok(Self { control, registry, local_addr, stop, serving, threads })
+        if control_socket && let Some(data) = &data {
+            upkeep.listen(data, &registry, local_addr, &executor);
+        }
+        Ok(Self { upkeep, registry, local_addr, stop, serving, threads })
     }
 
     /// Returns the address that is listened on.
@@ -104,32 +119,20 @@ impl Server {
         &self.registry
     }
 
+    /// Returns the collector of that registry.
+    pub fn collector(&self) -> &Collector {
+        self.upkeep.collector()
+    }
+
     /// Takes no more connections, lets requests in flight finish within the time that the options give them,
     /// and closes the registry.
     pub async fn stop(self) -> Result<(), OpenError> {
         self.stop.trigger();
         self.serving.await;
-        if let Some(control) = self.control {
-            control.stop().await;
-        }
+        self.upkeep.stop().await;
         let closed = self.registry.close().await;
         smol::unblock(move || self.threads.stop()).await;
         closed
-    }
-}
-
-/// Makes the control socket. A server without one serves all the same.
-fn listen_for_commands(
-    data: &Path,
-    store: Store,
-    executor: &Arc<Executor<'static>>,
-) -> Option<ControlServer> {
-    match ControlServer::start(data, store, executor) {
-        Ok(control) => Some(control),
-        Err(error) => {
-            log::warn!("commands can't reach this server: no control.sock in {}: {error}", data.display());
-            None
-        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::http::HttpOptions;
+use crate::maintenance::{CollectorOptions, ScrubOptions};
 use crate::registry::{RegistryOptions, Storage};
 use crate::wire::WireLimits;
 
@@ -18,6 +19,8 @@ pub struct ServerOptions {
     pub listen: SocketAddr,
     /// What its registry is opened with.
     pub registry: RegistryOptions,
+    /// How its collector works.
+    pub collector: CollectorOptions,
     /// What can be configured of the API.
     pub http: HttpOptions,
     /// What it allows its clients.
@@ -29,6 +32,8 @@ pub struct ServerOptions {
     /// Whether the command line can reach it, through `control.sock` in the data directory. One without a
     /// data directory never has such a socket.
     pub control_socket: bool,
+    /// How its content is read again and again, so that damage is found. There is none of that in memory.
+    pub scrub: ScrubOptions,
 }
 
 impl ServerOptions {
@@ -47,11 +52,13 @@ impl ServerOptions {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             registry: RegistryOptions::new(storage),
+            collector: CollectorOptions::default(),
             http: HttpOptions::default(),
             wire: WireLimits::default(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             stop_time_max: STOP_TIME_MAX,
             control_socket: true,
+            scrub: ScrubOptions::default(),
         }
     }
 }

@@ -29,6 +29,10 @@ pub struct ManifestSummary {
     /// The annotations, or `None` when they are so long that they must be read from the manifest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annotations: Option<BTreeMap<String, String>>,
+    /// When a repository got it, or when it last lost its last tag, in milliseconds since 1970: what whoever
+    /// keeps the row says. Unknown in rows of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<u64>,
 }
 
 impl ManifestSummary {
@@ -40,7 +44,18 @@ impl ManifestSummary {
             subject: manifest.subject().map(|subject| subject.digest.clone()),
             artifact_type: manifest.artifact_type().map(str::to_owned),
             annotations: is_short(annotations).then(|| annotations.clone()),
+            since: None,
         }
+    }
+
+    /// Tells whether another one says the same of the manifest, since whenever.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        Self { since: None, ..self.clone() } == Self { since: None, ..other.clone() }
+    }
+
+    /// Returns it with the time since when it holds, in milliseconds since 1970.
+    pub fn since(self, since: u64) -> Self {
+        Self { since: Some(since), ..self }
     }
 
     /// Returns the manifest as the referrers of its subject list it (R6), or `None` when the manifest must be

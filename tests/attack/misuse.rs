@@ -144,7 +144,8 @@ fn an_expectation_that_is_misused_breaks_nothing() {
     let all = victim.provoke("PUT /v2/ HTTP/1.1\r\nHost: a\r\nExpect: 200-ok\r\nContent-Length: 1\r\n\r\nx");
     assert!(all.starts_with("HTTP/1.1 417 ") && answers_in(&all) == 1, "{all}");
 
-    // The body that was waited for never comes, or another request comes in its place, which is then the body.
+    // The body that was waited for never comes, or another request comes in its place, which is then the
+    // body.
     let patch = |path: &str| {
         format!("PATCH {path} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 40\r\n\r\n")
     };

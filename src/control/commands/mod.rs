@@ -1,9 +1,12 @@
 //! Requests, carried out.
 
+mod collect;
 mod ledger;
 mod lists;
 mod reach;
 mod remove;
+mod rows;
+mod scrub;
 mod status;
 mod tag_usage;
 mod usage;
@@ -24,6 +27,11 @@ pub(crate) fn perform(store: &Store, request: &Request, sink: &mut dyn Sink) -> 
         Request::Tags { repo } => value(&lists::tags(&store.registry, repo, sink)?),
         Request::Du { repo: None } => value(&usage::repositories(&store.registry, sink)?),
         Request::Du { repo: Some(repo) } => value(&tag_usage::tags(&store.registry, repo, sink)?),
+        Request::Scrub => value(&scrub::scrub(&store.scrub, sink)?),
+        Request::Gc { dry_run, untagged_older_than } => {
+            value(&collect::collect(store, *dry_run, *untagged_older_than, sink)?)
+        }
+        Request::Rows { tree } => value(&rows::rows(&store.registry, *tree, sink)?),
         Request::Rm { repo, what } => value(&remove::remove(&store.registry, repo, what, sink)?),
     }
 }

@@ -13,6 +13,12 @@ use super::super::pages::Pages;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FileId(u64);
 
+impl FileId {
+    pub(super) fn number(self) -> u64 {
+        self.0
+    }
+}
+
 /// A place in the code that makes something durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {

@@ -25,7 +25,8 @@ fn deleting_a_tag_keeps_the_manifest() {
     rules.carry_out(&put_manifest("app", "one", &["latest"]));
     let facts = rules.carry_out(&delete_tag("latest"));
     let was = Some(digest("one"));
-    assert_eq!(facts, [Fact::Tag { repo: repo("app"), tag: tag("latest"), row: None, was }]);
+    let gone = Fact::Tag { repo: repo("app"), tag: tag("latest"), row: None, was };
+    assert_eq!(facts, [gone, manifest_fact("one")]);
     let view = rules.view();
     assert!(view.manifest(&repo("app"), &digest("one")).unwrap().is_some());
     assert_eq!(view.tags_of(&repo("app"), &digest("one"), 9).unwrap(), []);
@@ -150,7 +151,8 @@ fn a_repository_that_comes_back_is_a_new_one() {
     let mut rules = Rules::default();
     rules.carry_out(&put_manifest("app", "one", &[]));
     rules.carry_out(&delete_manifest("one"));
-    let Decision { facts, .. } = decide(rules.view(), NOW + 5, &put_manifest("app", "one", &[])).unwrap();
+    let Decision { facts, .. } =
+        decide(rules.view(), NOW + 5, Laws::default().law(), &put_manifest("app", "one", &[])).unwrap();
     rules.apply(&facts);
     assert_eq!(rules.view().repository(&repo("app")).unwrap().unwrap().since, NOW + 5);
 }

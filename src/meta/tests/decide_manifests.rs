@@ -4,7 +4,7 @@ use super::*;
 use crate::meta::row::{BlobRow, RepositoryRow, TagRow};
 
 fn tag_fact(name: &str, was: Option<&str>, now: &str) -> Fact {
-    let row = Some(TagRow { digest: digest(now) });
+    let row = Some(TagRow { digest: digest(now), at: Some(NOW) });
     Fact::Tag { repo: repo("app"), tag: tag(name), row, was: was.map(digest) }
 }
 
@@ -19,7 +19,7 @@ fn a_first_manifest_makes_repository_content_and_tag() {
     let expected = [
         Fact::Blob { digest: digest("one"), row: Some(BlobRow { size: 3 }) },
         Fact::Repository { repo: repo("app"), row: Some(RepositoryRow { since: NOW }) },
-        Fact::Manifest { repo: repo("app"), digest: digest("one"), row: Some(summary("one", None)) },
+        manifest_fact("one"),
         tag_fact("latest", None, "one"),
     ];
     assert_eq!(facts, expected);
@@ -40,7 +40,7 @@ fn another_media_type_for_the_same_bytes_replaces_the_row() {
     rules.carry_out(&put_manifest("app", "one", &[]));
     let mut command = put("app", "one", &[]);
     command.row.media_type = MediaType::DOCKER_MANIFEST.parse().unwrap();
-    let row = Some(command.row.clone());
+    let row = Some(command.row.clone().since(NOW));
     let facts = rules.carry_out(&Command::PutManifest(command));
     assert_eq!(facts, [Fact::Manifest { repo: repo("app"), digest: digest("one"), row }]);
 }
@@ -50,9 +50,12 @@ fn a_tag_that_moves_says_what_it_was_and_leaves_the_old_manifest() {
     let mut rules = Rules::default();
     rules.carry_out(&put_manifest("app", "one", &["latest"]));
     let facts = rules.carry_out(&put_manifest("app", "two", &["latest"]));
-    assert_eq!(facts.last(), Some(&tag_fact("latest", Some("one"), "two")));
+    assert_eq!(facts[facts.len() - 2..], [tag_fact("latest", Some("one"), "two"), manifest_fact("one")]);
     let view = rules.view();
-    assert_eq!(view.tag(&repo("app"), &tag("latest")).unwrap(), Some(TagRow { digest: digest("two") }));
+    assert_eq!(
+        view.tag(&repo("app"), &tag("latest")).unwrap(),
+        Some(TagRow { digest: digest("two"), at: Some(NOW) })
+    );
     assert_eq!(view.tags_of(&repo("app"), &digest("one"), 9).unwrap(), []);
     assert_eq!(view.tags_of(&repo("app"), &digest("two"), 9).unwrap(), [tag("latest")]);
     assert!(view.manifest(&repo("app"), &digest("one")).unwrap().is_some());
@@ -72,7 +75,8 @@ fn only_tags_that_change_are_set() {
     rules.carry_out(&put_manifest("app", "one", &["a", "b"]));
     rules.carry_out(&put_manifest("app", "two", &["b"]));
     let facts = rules.carry_out(&put_manifest("app", "one", &["a", "b", "c"]));
-    assert_eq!(facts, [tag_fact("b", Some("two"), "one"), tag_fact("c", None, "one")]);
+    let expected = [tag_fact("b", Some("two"), "one"), tag_fact("c", None, "one"), manifest_fact("two")];
+    assert_eq!(facts, expected);
 }
 
 #[test]

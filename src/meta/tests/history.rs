@@ -131,7 +131,7 @@ proptest! {
         let mut rules = Rules::default();
         for command in &commands {
             let decided = rules.decide(command).map_err(|error| error.to_string());
-            let other = decide(View::new(&sled), NOW, command).map_err(|error| error.to_string());
+            let other = decide(View::new(&sled), NOW, Laws::default().law(), command).map_err(|error| error.to_string());
             prop_assert_eq!(&decided, &other);
             let Ok(Decision { facts, .. }) = decided else { continue };
             rules.apply(&facts);

@@ -24,6 +24,7 @@ use crate::disk::{Disk, MemoryDisk};
 use crate::meta::decide::{DecideError, Decision, Refusal, decide};
 use crate::meta::fact::{Fact, changes_of};
 use crate::meta::index::{Change, Index};
+use crate::meta::law::Laws;
 use crate::meta::map_index::MapIndex;
 use crate::meta::row::UploadRow;
 use crate::meta::tree::Tree;
@@ -66,7 +67,14 @@ fn summary(content: &str, subject: Option<Digest>) -> ManifestSummary {
         subject,
         artifact_type: None,
         annotations: None,
+        since: None,
     }
+}
+
+/// Says that a manifest is there since now: it was pushed, or lost its last tag.
+fn manifest_fact(content: &str) -> Fact {
+    let row = Some(summary(content, None).since(NOW));
+    Fact::Manifest { repo: repo("app"), digest: digest(content), row }
 }
 
 /// Makes the command that stores a manifest which references nothing.
@@ -104,7 +112,7 @@ impl Rules {
 
     /// Decides without applying, at a time that tells facts of this test from others.
     fn decide(&self, command: &Command) -> Result<Decision, DecideError> {
-        decide(self.view(), NOW, command)
+        decide(self.view(), NOW, Laws::default().law(), command)
     }
 
     /// Decides and applies, step by step, and returns each step's facts.

@@ -247,6 +247,10 @@ impl DiskFile for WatchedFile {
         self.file.start_write_back(offset, length);
     }
 
+    fn identity(&self) -> Result<u64, DiskError> {
+        self.file.identity()
+    }
+
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         None
     }

@@ -56,6 +56,10 @@ impl DiskFile for ReadOnly {
         unreachable!("sending writes nothing back")
     }
 
+    fn identity(&self) -> Result<u64, DiskError> {
+        unreachable!("sending compares no files")
+    }
+
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.shows_descriptor.then(|| self.file.as_fd())
     }

@@ -1,0 +1,126 @@
+//! Content that no repository has, and files that no row names.
+
+use std::collections::HashSet;
+
+use crate::maintenance::collector::error::CollectError;
+use crate::maintenance::collector::pass::{About, Batch, End, Pass, ROWS_PER_STEP};
+use crate::maintenance::collector::report::Thing;
+use crate::meta::{Sweep, Tree};
+use crate::registry::{RegistryError, Removal, Scope};
+use crate::spec::ContentDigest;
+
+impl Pass<'_> {
+    /// Marks what any repository has, and removes the rest: first its rows, durably, then its files.
+    pub(super) fn content(&mut self) -> Result<(), CollectError> {
+        // INVARIANT: the barrier stands before anything is read.
+        self.upkeep.begin_marking(Scope::Content, self.options.alone);
+        let mut had = HashSet::new();
+        for tree in [Tree::Links, Tree::Manifests] {
+            let mut last: Option<Vec<u8>> = None;
+            loop {
+                let rows = self.upkeep.view().digests(tree, last.as_deref(), ROWS_PER_STEP);
+                let mut rows = rows.map_err(RegistryError::from)?;
+                let at_end = rows.len() < ROWS_PER_STEP;
+                had.extend(rows.iter().map(|(_, digest)| self.upkeep.key(digest)));
+                last = rows.pop().map(|(key, _)| key);
+                self.step()?;
+                if at_end {
+                    break;
+                }
+            }
+        }
+        self.sweep_all_but(&had)
+    }
+
+    fn sweep_all_but(&mut self, had: &HashSet<u64>) -> Result<(), CollectError> {
+        let mut batch = Batch::new();
+        let mut last: Option<ContentDigest> = None;
+        loop {
+            let rows = self.upkeep.view().content(last.as_ref(), ROWS_PER_STEP);
+            let rows = rows.map_err(RegistryError::from)?;
+            let at_end = rows.len() < ROWS_PER_STEP;
+            last = rows.last().map(|(digest, _)| *digest);
+            for (digest, row) in rows {
+                let about = about(Thing::Content, &digest, row.size);
+                if had.contains(&self.upkeep.key(&digest)) {
+                    self.verdict(&about, End::Needed, |_| "kept: some repository has it".to_owned());
+                } else if !self.options.alone && self.upkeep.holds_content(&digest) {
+                    self.verdict(&about, End::Held, |_| "kept for now: young".to_owned());
+                } else if let Some(full) = batch.add((digest, row.size)) {
+                    self.sweep_content(full)?;
+                }
+            }
+            self.step()?;
+            if at_end {
+                break;
+            }
+        }
+        let rest = batch.rest();
+        if rest.is_empty() { Ok(()) } else { self.sweep_content(rest) }
+    }
+
+    fn sweep_content(&mut self, content: Vec<(ContentDigest, u64)>) -> Result<(), CollectError> {
+        let digests: Vec<ContentDigest> = content.iter().map(|(digest, _)| *digest).collect();
+        self.sweep(Sweep::Content { content: digests.clone() })?;
+        let mut gone = Vec::new();
+        for (digest, size) in content {
+            let there = self.upkeep.view().blob(&digest).map_err(RegistryError::from)?.is_some();
+            let waits = !self.options.alone && self.upkeep.lease_wait().is_some();
+            let held = if self.options.dry_run { waits } else { there };
+            let end = if held { End::Held } else { End::Gone };
+            self.verdict(&about(Thing::Content, &digest, size), end, |_| match end {
+                End::Gone => "removed: no repository has it".to_owned(),
+                _ => "kept for now: somebody counts on it".to_owned(),
+            });
+            if end == End::Gone && !self.options.dry_run {
+                gone.push(digest);
+            }
+        }
+        // The sweep is durable: its rows come back by no crash, so nothing refers to the files any more.
+        if !gone.is_empty() {
+            self.upkeep.remove_files(&gone)?;
+        }
+        self.step()
+    }
+
+    /// Removes files that nothing names: uploads whose session is gone, content that was stored for something
+    /// that was then refused, or that a crash kept from being removed.
+    pub(super) fn files(&mut self) -> Result<(), CollectError> {
+        if !self.options.dry_run {
+            self.upkeep.expire_uploads();
+            self.report.files.removed.count += self.upkeep.remove_ended_uploads()?;
+        }
+        if self.upkeep.keeps_unnamed() {
+            self.note(
+                "files of content without a name are kept: the start found damage, or too many".to_owned(),
+            );
+            return Ok(());
+        }
+        let Some(unnamed) = self.upkeep.unnamed()? else {
+            self.note(
+                "more files of content have no name than a crash can leave: all of them are kept".to_owned(),
+            );
+            return Ok(());
+        };
+        self.step()?;
+        let grace = if self.options.alone { std::time::Duration::ZERO } else { self.upkeep.options().grace };
+        let old = self.orphans.old(unnamed.iter().map(|(digest, _)| *digest), grace);
+        for (digest, length) in unnamed {
+            let about = about(Thing::File, &digest, length);
+            let goes = old.contains(&digest);
+            let removed = goes
+                && (self.options.dry_run || self.upkeep.remove_files(&[digest])?.contains(&Removal::Removed));
+            let end = if removed { End::Gone } else { End::Held };
+            self.verdict(&about, end, |_| match end {
+                End::Gone => "removed: no row names it".to_owned(),
+                _ => "kept for now: no row names it, but not for long enough".to_owned(),
+            });
+            self.step()?;
+        }
+        Ok(())
+    }
+}
+
+fn about(what: Thing, digest: &ContentDigest, bytes: u64) -> About<'_> {
+    About { what, repo: None, tag: None, digest: Some(digest), bytes }
+}

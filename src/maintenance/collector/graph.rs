@@ -1,0 +1,218 @@
+//! What the manifests of one repository need of each other, and of its blobs; compact, since it is all that a
+//! pass has in memory of a repository.
+
+use std::collections::HashMap;
+
+use crate::spec::{ContentDigest, Digest, Manifest, ManifestKind, ManifestSummary};
+
+/// Manifests, by their number.
+type Number = u32;
+
+/// A manifest, and where among the edges what it references begins.
+#[derive(Debug)]
+struct Node {
+    digest: ContentDigest,
+    key: u64,
+    size: u64,
+    since: Option<u64>,
+    /// The key of its subject, if it has one.
+    subject: Option<u64>,
+    edges_begin: usize,
+    /// How many of its edges are children of an index; the others are blobs.
+    children: u32,
+    is_image: bool,
+    reach: Reach,
+}
+
+/// What leads to a manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Reach {
+    /// Nothing: it goes.
+    Nothing,
+    /// What stays though no tag leads to it.
+    Untagged,
+    /// A tag.
+    Tag,
+}
+
+/// The manifests of one repository.
+#[derive(Debug, Default)]
+pub(super) struct Graph {
+    nodes: Vec<Node>,
+    /// The keys of what the manifests reference, manifest by manifest.
+    edges: Vec<u64>,
+    numbers: HashMap<u64, Number>,
+    /// Subjects and their referrers, in order, once all manifests are there.
+    referrers: Vec<(u64, Number)>,
+}
+
+/// How a manifest references something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// An index lists it.
+    Child,
+    /// It is an image's config.
+    Config,
+    /// It is a layer, or a blob of some other kind.
+    Layer,
+}
+
+impl Graph {
+    /// Adds a manifest. `key` gives each digest its key.
+    pub(super) fn add(
+        &mut self,
+        digest: ContentDigest,
+        row: &ManifestSummary,
+        manifest: &Manifest,
+        key: impl Fn(&ContentDigest) -> u64,
+    ) {
+        let number = Number::try_from(self.nodes.len()).unwrap_or(Number::MAX);
+        let key_of = |digest: &Digest| digest.content().map(|content| key(&content));
+        let edges_begin = self.edges.len();
+        self.edges.extend(manifest.children().filter_map(|child| key_of(&child.digest)));
+        let children = u32::try_from(self.edges.len() - edges_begin).unwrap_or(u32::MAX);
+        self.edges.extend(manifest.blobs().filter_map(|blob| key_of(&blob.digest)));
+        let subject = row.subject.as_ref().and_then(key_of);
+        if let Some(subject) = subject {
+            self.referrers.push((subject, number));
+        }
+        let own = key(&digest);
+        self.numbers.insert(own, number);
+        self.nodes.push(Node {
+            digest,
+            key: own,
+            size: row.size,
+            since: row.since,
+            subject,
+            edges_begin,
+            children,
+            is_image: manifest.media_type().kind() == ManifestKind::Image,
+            reach: Reach::Nothing,
+        });
+    }
+
+    /// Says that all manifests are there.
+    pub(super) fn finish(&mut self) {
+        self.referrers.sort_unstable();
+    }
+
+    /// Returns how many manifests there are.
+    pub(super) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    fn node(&self, number: usize) -> Option<&Node> {
+        self.nodes.get(number)
+    }
+
+    /// Returns a manifest's digest, length and age.
+    pub(super) fn manifest(&self, number: usize) -> Option<(ContentDigest, u64, Option<u64>)> {
+        self.node(number).map(|node| (node.digest, node.size, node.since))
+    }
+
+    /// Returns what leads to a manifest.
+    pub(super) fn reach(&self, number: usize) -> Reach {
+        self.node(number).map_or(Reach::Nothing, |node| node.reach)
+    }
+
+    /// Tells whether a manifest refers to a subject, and if so, whether that is there.
+    pub(super) fn subject_is_there(&self, number: usize) -> Option<bool> {
+        let subject = self.node(number)?.subject?;
+        Some(self.numbers.contains_key(&subject))
+    }
+
+    /// Notes that something leads to a manifest, and by it to its children, to its referrers, and on.
+    pub(super) fn reached(&mut self, number: usize, reach: Reach) {
+        let mut next = vec![number];
+        while let Some(number) = next.pop() {
+            let Some(node) = self.nodes.get_mut(number) else { continue };
+            if node.reach >= reach {
+                continue;
+            }
+            node.reach = reach;
+            let key = node.key;
+            next.extend(
+                self.children(number).filter_map(|key| self.numbers.get(&key)).map(|at| *at as usize),
+            );
+            next.extend(self.referrers_of(key));
+        }
+    }
+
+    fn children(&self, number: usize) -> impl Iterator<Item = u64> + '_ {
+        let listed = self.node(number).and_then(|node| {
+            let end = node.edges_begin + node.children as usize;
+            self.edges.get(node.edges_begin..end)
+        });
+        listed.unwrap_or_default().iter().copied()
+    }
+
+    fn referrers_of(&self, key: u64) -> impl Iterator<Item = usize> + '_ {
+        let begin = self.referrers.partition_point(|(subject, _)| *subject < key);
+        let behind = self.referrers.get(begin..).unwrap_or_default();
+        behind.iter().take_while(move |(subject, _)| *subject == key).map(|(_, number)| *number as usize)
+    }
+
+    /// Returns those of these that are not reached, each before what it lists: whatever a crash leaves of
+    /// them, no manifest is there without what it references.
+    pub(super) fn unreached_in_order(&self) -> Vec<usize> {
+        let mut ordered = Vec::new();
+        let mut visited = vec![false; self.nodes.len()];
+        for first in 0..self.nodes.len() {
+            // Each is put down behind all that it lists, and the whole list is turned round then.
+            let mut path = vec![(first, false)];
+            while let Some((number, done)) = path.pop() {
+                if done {
+                    ordered.push(number);
+                    continue;
+                }
+                let seen = visited.get_mut(number).is_none_or(|seen| std::mem::replace(seen, true));
+                if seen || self.reach(number) != Reach::Nothing {
+                    continue;
+                }
+                path.push((number, true));
+                let listed = self.children(number).filter_map(|key| self.numbers.get(&key));
+                path.extend(listed.map(|number| (*number as usize, false)));
+            }
+        }
+        ordered.reverse();
+        ordered
+    }
+
+    /// Returns what the manifests need that `stays` says yes to, each with one manifest that needs it: one
+    /// that a tag leads to, where there is any.
+    pub(super) fn needed(&self, stays: impl Fn(usize) -> bool) -> HashMap<u64, Number> {
+        let mut needed = HashMap::with_capacity(self.edges.len());
+        for tagged in [true, false] {
+            for (number, node) in self.nodes.iter().enumerate() {
+                if (node.reach == Reach::Tag) == tagged && stays(number) {
+                    let number_of = Number::try_from(number).unwrap_or(Number::MAX);
+                    for key in self.edges_of(number) {
+                        needed.entry(*key).or_insert(number_of);
+                    }
+                }
+            }
+        }
+        needed
+    }
+
+    fn edges_of(&self, number: usize) -> &[u64] {
+        let begin = self.node(number).map_or(0, |node| node.edges_begin);
+        let end = self.node(number + 1).map_or(self.edges.len(), |next| next.edges_begin);
+        self.edges.get(begin..end).unwrap_or_default()
+    }
+
+    /// Returns how a manifest references something.
+    pub(super) fn role(&self, number: usize, key: u64) -> Option<Role> {
+        let at = self.edges_of(number).iter().position(|edge| *edge == key)?;
+        let node = self.node(number)?;
+        Some(match at.checked_sub(node.children as usize) {
+            None => Role::Child,
+            Some(0) if node.is_image => Role::Config,
+            Some(_) => Role::Layer,
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "graph_tests.rs"]
+mod tests;

@@ -1,0 +1,33 @@
+//! The collector: space comes back by itself, while people push and pull.
+//!
+//! ```text
+//! let collector = Collector::new(&registry, CollectorOptions::default());
+//! collector.start()?;                     // passes in the background, on a thread of its own
+//! let report = collector.run(&CollectOptions::default(), &mut |verdict| show(verdict))?;
+//! let status = collector.status();
+//! collector.stop();                       // before the registry is closed; ends within a step
+//! ```
+//!
+//! A handle can be cloned freely. [`Server`](crate::server::Server) has one and gives it out. A command line
+//! that finds no server opens the registry itself and passes `alone: true`, without `start`.
+//!
+//! Why nothing that is needed can go is argued in `ARCHITECTURE.md`.
+
+mod content;
+mod error;
+mod graph;
+mod options;
+mod orphans;
+mod pace;
+mod pass;
+mod policy;
+mod report;
+mod repository;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+pub use error::CollectError;
+pub use options::{CollectOptions, CollectorOptions};
+pub use report::{CollectReport, CollectorStatus, Count, NOTES_MAX, Tally, Thing, Verdict};
+pub use worker::Collector;

@@ -1,0 +1,188 @@
+//! One pass: every repository, then content, then files.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::maintenance::collector::error::CollectError;
+use crate::maintenance::collector::options::CollectOptions;
+use crate::maintenance::collector::orphans::Orphans;
+use crate::maintenance::collector::pace::Pace;
+use crate::maintenance::collector::report::{CollectReport, Count, NOTES_MAX, Thing, Verdict};
+use crate::meta::{SWEEP_CANDIDATES_MAX, Sweep};
+use crate::registry::{RegistryError, Upkeep};
+use crate::spec::{ContentDigest, RepoName};
+
+/// How many rows are read in one step.
+pub(super) const ROWS_PER_STEP: usize = 256;
+
+/// The line that frees what is untagged.
+pub(super) const UNTAGGED_ADVICE: &str =
+    "untagged = \"remove after 7d\" in a [[policy]] with repositories = [\"*\"]";
+
+/// A pass that is under way.
+pub(super) struct Pass<'a> {
+    pub(super) upkeep: &'a Upkeep,
+    pub(super) options: &'a CollectOptions,
+    pub(super) pace: Pace<'a>,
+    pub(super) visit: &'a mut dyn FnMut(&Verdict),
+    pub(super) orphans: &'a mut Orphans,
+    pub(super) report: CollectReport,
+    /// Told what the pass is about to do.
+    pub(super) doing: &'a dyn Fn(String),
+}
+
+/// What a verdict is about, while it is made.
+pub(super) struct About<'a> {
+    pub(super) what: Thing,
+    pub(super) repo: Option<&'a RepoName>,
+    pub(super) tag: Option<&'a str>,
+    pub(super) digest: Option<&'a ContentDigest>,
+    pub(super) bytes: u64,
+}
+
+/// What became of one thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// Something needs it.
+    Needed,
+    /// Nothing needs it, but it is too young, or somebody counts on it.
+    Held,
+    /// It is gone, or would be.
+    Gone,
+}
+
+impl Pass<'_> {
+    /// Does everything. What is in the report counts also when this fails half way.
+    pub(super) fn run(&mut self) -> Result<(), CollectError> {
+        let began = Instant::now();
+        self.report.dry_run = self.options.dry_run;
+        self.report.began_ms = now();
+        let done = self.everything();
+        self.upkeep.end_marking();
+        self.report.complete = done.is_ok();
+        self.report.duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if self.report.untagged.count > 0 {
+            self.report.untagged_advice = Some(UNTAGGED_ADVICE.to_owned());
+        }
+        done
+    }
+
+    fn everything(&mut self) -> Result<(), CollectError> {
+        if let Some(wait) = self.upkeep.lease_wait()
+            && !self.options.alone
+        {
+            let seconds = wait.as_secs().saturating_add(1);
+            self.note(format!("nothing goes for another {seconds} s: what is leased or young is not known"));
+        }
+        let mut last: Option<RepoName> = None;
+        loop {
+            let after = last.as_ref().map(RepoName::as_str);
+            let found = self.upkeep.view().repositories(after, 1, |_| Ok(true));
+            let Some(repo) = found.map_err(RegistryError::from)?.pop() else { break };
+            (self.doing)(format!("looking at repository {repo}"));
+            self.repository(&repo)?;
+            self.report.repositories += 1;
+            self.step()?;
+            last = Some(repo);
+        }
+        (self.doing)("looking for content that no repository has".to_owned());
+        self.content()?;
+        (self.doing)("looking for files that nothing names".to_owned());
+        self.files()
+    }
+
+    /// Ends a step. Fails where the registry takes no writes: then the pass waits for better days.
+    pub(super) fn step(&mut self) -> Result<(), CollectError> {
+        self.pace.step()?;
+        match self.upkeep.refuses_writes() {
+            Some(why) if !self.options.dry_run => Err(RegistryError::Unavailable(why).into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Has the writer sweep candidates, unless nothing is to be removed.
+    pub(super) fn sweep(&mut self, sweep: Sweep) -> Result<(), CollectError> {
+        if !self.options.dry_run {
+            self.upkeep.sweep(sweep)?;
+        }
+        self.step()
+    }
+
+    /// Counts one thing and says what became of it.
+    pub(super) fn verdict(&mut self, about: &About<'_>, end: End, why: impl FnOnce(&Self) -> String) {
+        let bytes = about.bytes;
+        if let Some(count) = self.count(about.what) {
+            count.examined.add(bytes);
+            match end {
+                End::Needed => {}
+                End::Held => count.held.add(bytes),
+                End::Gone => count.removed.add(bytes),
+            }
+        }
+        // Of what stays, only somebody who asked what would go wants to know why.
+        if end == End::Gone || self.options.dry_run {
+            let verdict = Verdict {
+                what: about.what,
+                repo: about.repo.map(ToString::to_string),
+                tag: about.tag.map(str::to_owned),
+                digest: about.digest.map(ToString::to_string),
+                bytes,
+                stays: end != End::Gone,
+                why: why(self),
+            };
+            (self.visit)(&verdict);
+        }
+    }
+
+    fn count(&mut self, what: Thing) -> Option<&mut Count> {
+        match what {
+            Thing::Tag => Some(&mut self.report.tags),
+            Thing::Manifest => Some(&mut self.report.manifests),
+            Thing::Link => Some(&mut self.report.links),
+            Thing::Content => Some(&mut self.report.content),
+            Thing::File => Some(&mut self.report.files),
+            Thing::Repository => None,
+        }
+    }
+
+    /// Notes something that was put off or refused.
+    pub(super) fn note(&mut self, note: String) {
+        log::debug!("collector: {note}");
+        if self.report.notes.len() < NOTES_MAX {
+            self.report.notes.push(note);
+        }
+    }
+
+    /// Notes something that could not be read.
+    pub(super) fn unreadable(&mut self, what: String) {
+        log::warn!("the collector leaves a repository as it is: {what}");
+        if self.report.unreadable.len() < NOTES_MAX {
+            self.report.unreadable.push(what);
+        }
+    }
+}
+
+/// Returns what the clock says, in milliseconds since 1970.
+pub(super) fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Collects candidates until there are enough of them for a sweep.
+pub(super) struct Batch<T>(Vec<T>);
+
+impl<T> Batch<T> {
+    pub(super) fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Adds one, and returns all of them when there are enough.
+    pub(super) fn add(&mut self, candidate: T) -> Option<Vec<T>> {
+        self.0.push(candidate);
+        (self.0.len() >= SWEEP_CANDIDATES_MAX).then(|| self.rest())
+    }
+
+    /// Returns those that are left.
+    pub(super) fn rest(&mut self) -> Vec<T> {
+        std::mem::take(&mut self.0)
+    }
+}

@@ -1,0 +1,149 @@
+//! What a pass found and did.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What a verdict is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Thing {
+    /// A tag; what it names is another thing.
+    Tag,
+    /// A manifest of a repository.
+    Manifest,
+    /// A blob's presence in a repository.
+    Link,
+    /// Content in the store, whatever repositories have it.
+    Content,
+    /// A file that no row names.
+    File,
+    /// A repository with nothing in it.
+    Repository,
+}
+
+impl fmt::Display for Thing {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::Tag => "tag",
+            Self::Manifest => "manifest",
+            Self::Link => "blob",
+            Self::Content => "content",
+            Self::File => "file",
+            Self::Repository => "repository",
+        })
+    }
+}
+
+/// Whether one thing stays or goes, and why. Given to the callback of a pass as soon as it is known, so that
+/// a pass keeps none of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// What it is about.
+    pub what: Thing,
+    /// The repository; none for content and files, which belong to no single one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repo: Option<String>,
+    /// The tag, for a tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// The digest; none for a repository. For a tag, that of the manifest that it names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// Its length in bytes. That of a link is freed only when no other repository has the content.
+    pub bytes: u64,
+    /// Whether it stays.
+    pub stays: bool,
+    /// Why, in plain words: "layer of app@sha256:… tagged v3".
+    pub why: String,
+}
+
+/// How many things, and how many bytes they have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Tally {
+    /// How many.
+    pub count: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Tally {
+    /// Counts one more.
+    pub fn add(&mut self, bytes: u64) {
+        self.count += 1;
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+}
+
+/// What became of the things of one kind. In a dry run, `removed` is what would be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Count {
+    /// Those that were looked at.
+    pub examined: Tally,
+    /// Those that went.
+    pub removed: Tally,
+    /// Those that nothing needs, and that a lease, the grace time or somebody who was quicker kept.
+    pub held: Tally,
+}
+
+/// What a pass found and did; also what `pulk gc --json` prints.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct CollectReport {
+    /// Whether nothing was removed, only told.
+    pub dry_run: bool,
+    /// Whether the pass came to its end.
+    pub complete: bool,
+    /// When it began, in milliseconds since 1970.
+    pub began_ms: u64,
+    /// How long it took, in milliseconds, pauses included.
+    pub duration_ms: u64,
+    /// How many repositories were looked at.
+    pub repositories: u64,
+    /// Repositories that had nothing left.
+    pub repositories_removed: u64,
+    /// Tags.
+    pub tags: Count,
+    /// Manifests of repositories.
+    pub manifests: Count,
+    /// Blobs' presence in repositories.
+    pub links: Count,
+    /// Content. What is removed here is what the disk got back, or is about to.
+    pub content: Count,
+    /// Files that no row names: content, and leftovers of uploads.
+    pub files: Count,
+    /// Manifests that no tag leads to and that stay, with all that only they need.
+    pub untagged: Tally,
+    /// The line of configuration that would free what is untagged, when there is any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub untagged_advice: Option<String>,
+    /// What could not be read, and kept whole repositories from being swept; the first ones of them.
+    pub unreadable: Vec<String>,
+    /// What was put off or refused, and why; the first ones of them.
+    pub notes: Vec<String>,
+}
+
+/// The most entries of [`CollectReport::unreadable`] and of [`CollectReport::notes`].
+pub const NOTES_MAX: usize = 100;
+
+/// How the collector stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct CollectorStatus {
+    /// Whether it works in the background.
+    pub enabled: bool,
+    /// What it is doing now, in plain words; none while it rests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doing: Option<String>,
+    /// Passes since the start.
+    pub passes: u64,
+    /// Bytes of content removed since the start.
+    pub removed_bytes: u64,
+    /// The last pass that was no dry run, if there was one since the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<CollectReport>,
+    /// Why nothing is swept at the moment, such as the lease after a start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<String>,
+    /// In how many seconds the next pass begins, where one is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_seconds: Option<u64>,
+}

@@ -1,0 +1,355 @@
+//! One repository: tags by policy, manifests by policy, links that nothing references.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::maintenance::collector::error::CollectError;
+use crate::maintenance::collector::graph::{Graph, Reach, Role};
+use crate::maintenance::collector::pass::{About, Batch, End, Pass, ROWS_PER_STEP, now};
+use crate::maintenance::collector::policy::{Fate, TagSince, evaluate, evaluate_untagged};
+use crate::maintenance::collector::report::Thing;
+use crate::meta::{Policy, SWEEP_CANDIDATES_MAX, Sweep, TagRow};
+use crate::registry::{RegistryError, Scope};
+use crate::spec::{ContentDigest, Manifest, ManifestSummary, RepoName, Tag};
+
+/// How often a repository is marked in one pass, where clients keep changing what was marked.
+const TRIES_MAX: usize = 3;
+
+/// What is known of a repository that is being looked at.
+struct Marked<'a> {
+    repo: &'a RepoName,
+    policy: Policy,
+    graph: Graph,
+    /// In a dry run, the tags that would be gone.
+    gone_tags: HashSet<Tag>,
+}
+
+impl Pass<'_> {
+    /// Marks a repository and sweeps it. Where something happens meanwhile that the marks don't know of, it
+    /// begins again.
+    pub(super) fn repository(&mut self, repo: &RepoName) -> Result<(), CollectError> {
+        for _ in 0..TRIES_MAX {
+            let counted = (self.report.tags, self.report.manifests, self.report.links, self.report.untagged);
+            if self.mark_and_sweep(repo)? {
+                return Ok(());
+            }
+            // What went is gone; the rest is looked at, and counted, once more.
+            let (tags, manifests, links, untagged) = counted;
+            let again = |before: crate::maintenance::collector::report::Count,
+                         after: crate::maintenance::collector::report::Count| {
+                let mut count = before;
+                count.examined.count += after.removed.count - before.removed.count;
+                count.examined.bytes += after.removed.bytes - before.removed.bytes;
+                count.removed = after.removed;
+                count
+            };
+            self.report.tags = again(tags, self.report.tags);
+            self.report.manifests = again(manifests, self.report.manifests);
+            self.report.links = again(links, self.report.links);
+            self.report.untagged = untagged;
+        }
+        self.note(format!("repository {repo} changes too fast: the rest of it waits for the next pass"));
+        Ok(())
+    }
+
+    /// Returns whether the repository stayed as it was marked.
+    fn mark_and_sweep(&mut self, repo: &RepoName) -> Result<bool, CollectError> {
+        let policy = self.upkeep.options().policies.of(repo).clone();
+        // INVARIANT: the barrier stands before anything is read.
+        self.upkeep.begin_marking(Scope::Repository(repo.clone()), self.options.alone);
+        let Some(graph) = self.load(repo)? else { return Ok(true) };
+        let mut marked = Marked { repo, policy, graph, gone_tags: HashSet::new() };
+        self.tags(&mut marked)?;
+        self.manifests(&mut marked)?;
+        if self.upkeep.is_disturbed() {
+            return Ok(false);
+        }
+        self.links(&marked)?;
+        if self.upkeep.is_disturbed() {
+            return Ok(false);
+        }
+        self.emptied(repo)?;
+        Ok(true)
+    }
+
+    /// Reads what the repository's manifests reference; `None` when one of them cannot be read.
+    fn load(&mut self, repo: &RepoName) -> Result<Option<Graph>, CollectError> {
+        let mut graph = Graph::default();
+        let mut last: Option<ContentDigest> = None;
+        loop {
+            let rows = self.upkeep.view().manifests(repo, last.as_ref(), ROWS_PER_STEP);
+            let rows = rows.map_err(RegistryError::from)?;
+            let at_end = rows.len() < ROWS_PER_STEP;
+            last = rows.last().map(|(digest, _)| *digest);
+            for (at, (digest, row)) in rows.into_iter().enumerate() {
+                if let Some(manifest) = self.read(&digest, &row)? {
+                    let upkeep = self.upkeep;
+                    graph.add(digest, &row, &manifest, |digest| upkeep.key(digest));
+                } else if self.upkeep.view().manifest(repo, &digest).map_err(RegistryError::from)?.is_some() {
+                    self.unreadable(format!("manifest {repo}@{digest} cannot be read"));
+                    return Ok(None);
+                }
+                if at % MANIFESTS_PER_STEP == 0 {
+                    self.step()?;
+                }
+            }
+            if at_end {
+                graph.finish();
+                return Ok(Some(graph));
+            }
+        }
+    }
+
+    fn read(&self, digest: &ContentDigest, row: &ManifestSummary) -> Result<Option<Manifest>, CollectError> {
+        let read = self.upkeep.blobs().read_whole(digest);
+        let Some(bytes) = read.map_err(RegistryError::from)? else { return Ok(None) };
+        if ContentDigest::of(digest.algorithm(), &bytes) != *digest {
+            return Ok(None);
+        }
+        Ok(Manifest::parse(&bytes, Some(&row.media_type)).ok())
+    }
+
+    fn tags(&mut self, marked: &mut Marked<'_>) -> Result<(), CollectError> {
+        if !marked.policy.removes_tags() && !self.options.dry_run {
+            return Ok(());
+        }
+        let mut tags: Vec<(Tag, TagRow)> = Vec::new();
+        loop {
+            let last = tags.last().map(|(tag, _)| tag);
+            let rows = self.upkeep.view().tag_rows(marked.repo, last, ROWS_PER_STEP);
+            let rows = rows.map_err(RegistryError::from)?;
+            let at_end = rows.len() < ROWS_PER_STEP;
+            tags.extend(rows);
+            self.step()?;
+            if at_end {
+                break;
+            }
+        }
+        let since: Vec<TagSince<'_>> = tags.iter().map(|(tag, row)| (tag, row.at)).collect();
+        let fates = evaluate(&marked.policy, now(), &since);
+        let mut batch = Batch::new();
+        let mut all = tags.iter().zip(fates).peekable();
+        while let Some((one, fate)) = all.next() {
+            if !fate.goes() {
+                let about = about_tag(marked.repo, one);
+                self.verdict(&about, End::Needed, |_| format!("kept: {}", fate.why()));
+            }
+            let full = if fate.goes() { batch.add(one.clone()) } else { None };
+            let due = if all.peek().is_none() { Some(full.unwrap_or_else(|| batch.rest())) } else { full };
+            if let Some(due) = due.filter(|due| !due.is_empty()) {
+                self.sweep_tags(marked, &due)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn sweep_tags(&mut self, marked: &mut Marked<'_>, tags: &[(Tag, TagRow)]) -> Result<(), CollectError> {
+        let repo = marked.repo;
+        self.sweep(Sweep::Tags { repo: repo.clone(), tags: tags.to_vec() })?;
+        for one in tags {
+            let there = self.upkeep.view().tag(repo, &one.0).map_err(RegistryError::from)?;
+            let held = if self.options.dry_run { self.waits() } else { there.as_ref() == Some(&one.1) };
+            let end = if held { End::Held } else { End::Gone };
+            self.verdict(&about_tag(repo, one), end, |_| {
+                "removed: no line of its policy keeps it".to_owned()
+            });
+            if self.options.dry_run && !held {
+                marked.gone_tags.insert(one.0.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells whether nothing may go yet.
+    fn waits(&self) -> bool {
+        !self.options.alone && self.upkeep.lease_wait().is_some()
+    }
+
+    fn manifests(&mut self, marked: &mut Marked<'_>) -> Result<(), CollectError> {
+        let repo = marked.repo;
+        let mut loose = Vec::new();
+        for number in 0..marked.graph.len() {
+            let Some((digest, _, _)) = marked.graph.manifest(number) else { continue };
+            match self.tag_of(marked, &digest)? {
+                Some(_) => marked.graph.reached(number, Reach::Tag),
+                None => loose.push(number),
+            }
+            if number % ROWS_PER_STEP == 0 {
+                self.step()?;
+            }
+        }
+        let mut fates: HashMap<usize, Fate> = HashMap::new();
+        for number in loose {
+            let Some((digest, _, since)) = marked.graph.manifest(number) else { continue };
+            let fate = match marked.graph.subject_is_there(number) {
+                // It stays as long as its subject does, and that is seen to by what leads to that.
+                Some(true) if marked.policy.remove_orphan_referrers => continue,
+                Some(false) if marked.policy.remove_orphan_referrers => {
+                    Fate::Goes("its subject is gone".to_owned())
+                }
+                _ => evaluate_untagged(&marked.policy, now(), since, self.options.untagged_older_than),
+            };
+            if !fate.goes() || self.upkeep.holds(repo, &digest) {
+                marked.graph.reached(number, Reach::Untagged);
+            }
+            fates.insert(number, fate);
+        }
+        let doomed = marked.graph.unreached_in_order();
+        let digests: Vec<ContentDigest> = doomed
+            .iter()
+            .filter_map(|number| marked.graph.manifest(*number))
+            .map(|(digest, ..)| digest)
+            .collect();
+        self.upkeep.doom(repo, digests.iter());
+        for number in 0..marked.graph.len() {
+            self.staying(marked, number, fates.get(&number));
+        }
+        for (numbers, digests) in
+            doomed.chunks(SWEEP_CANDIDATES_MAX).zip(digests.chunks(SWEEP_CANDIDATES_MAX))
+        {
+            self.sweep(Sweep::Manifests { repo: repo.clone(), manifests: digests.to_vec() })?;
+            for number in numbers {
+                self.doomed(marked, *number)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says why a manifest stays, if it does.
+    fn staying(&mut self, marked: &Marked<'_>, number: usize, fate: Option<&Fate>) {
+        let Some((digest, bytes, _)) = marked.graph.manifest(number) else { return };
+        let reach = marked.graph.reach(number);
+        let about = about_digest(Thing::Manifest, marked.repo, &digest, bytes);
+        match reach {
+            Reach::Nothing => return,
+            Reach::Untagged => self.report.untagged.add(bytes),
+            Reach::Tag => {}
+        }
+        let held = fate.is_some_and(Fate::goes) && reach == Reach::Untagged;
+        let end = if held { End::Held } else { End::Needed };
+        self.verdict(&about, end, |this| match (reach, fate) {
+            _ if held => "kept: young, leased, or needed by something that is".to_owned(),
+            (Reach::Tag, _) => match this.tag_of(marked, &digest) {
+                Ok(Some(tag)) => format!("kept: tagged {tag}"),
+                _ => "kept: a tagged manifest leads to it".to_owned(),
+            },
+            (_, Some(fate)) => format!("kept: {}", fate.why()),
+            (_, None) => "kept: something untagged that stays leads to it".to_owned(),
+        });
+    }
+
+    /// Says what became of a manifest that was to go.
+    fn doomed(&mut self, marked: &mut Marked<'_>, number: usize) -> Result<(), CollectError> {
+        let Some((digest, bytes, _)) = marked.graph.manifest(number) else { return Ok(()) };
+        let there = self.upkeep.view().manifest(marked.repo, &digest).map_err(RegistryError::from)?.is_some();
+        let held = if self.options.dry_run { self.waits() } else { there };
+        if held {
+            marked.graph.reached(number, Reach::Untagged);
+        }
+        let end = if held { End::Held } else { End::Gone };
+        let about = about_digest(Thing::Manifest, marked.repo, &digest, bytes);
+        self.verdict(&about, end, |_| match end {
+            End::Gone => "removed: no tag leads to it".to_owned(),
+            _ => "kept for now: somebody counts on it".to_owned(),
+        });
+        Ok(())
+    }
+
+    /// Returns a tag that names a manifest.
+    fn tag_of(&self, marked: &Marked<'_>, digest: &ContentDigest) -> Result<Option<Tag>, CollectError> {
+        let limit = marked.gone_tags.len() + 1;
+        let tags = self.upkeep.view().tags_of(marked.repo, digest, limit).map_err(RegistryError::from)?;
+        Ok(tags.into_iter().find(|tag| !marked.gone_tags.contains(tag)))
+    }
+
+    fn links(&mut self, marked: &Marked<'_>) -> Result<(), CollectError> {
+        let repo = marked.repo;
+        // INVARIANT: a manifest that is there keeps all that it references, whatever is to become of it.
+        let needed = marked.graph.needed(|number| marked.graph.reach(number) != Reach::Nothing);
+        let mut batch = Batch::new();
+        let mut last: Option<ContentDigest> = None;
+        loop {
+            let rows = self.upkeep.view().links(repo, last.as_ref(), ROWS_PER_STEP);
+            let rows = rows.map_err(RegistryError::from)?;
+            let at_end = rows.len() < ROWS_PER_STEP;
+            last = rows.last().map(|(digest, _)| *digest);
+            for (digest, row) in rows {
+                let about = about_digest(Thing::Link, repo, &digest, row.size);
+                let key = self.upkeep.key(&digest);
+                if let Some(number) = needed.get(&key) {
+                    let number = *number as usize;
+                    if marked.graph.reach(number) == Reach::Untagged {
+                        self.report.untagged.bytes += row.size;
+                    }
+                    self.verdict(&about, End::Needed, |this| this.needed_by(marked, number, key));
+                } else if self.upkeep.holds(repo, &digest) {
+                    self.verdict(&about, End::Held, |_| "kept for now: leased or young".to_owned());
+                } else if let Some(full) = batch.add((digest, row.size)) {
+                    self.sweep_links(repo, full)?;
+                }
+            }
+            self.step()?;
+            if at_end {
+                break;
+            }
+        }
+        let rest = batch.rest();
+        if rest.is_empty() { Ok(()) } else { self.sweep_links(repo, rest) }
+    }
+
+    fn needed_by(&self, marked: &Marked<'_>, number: usize, key: u64) -> String {
+        let role = match marked.graph.role(number, key) {
+            Some(Role::Config) => "config",
+            Some(Role::Child) => "child",
+            Some(Role::Layer) | None => "layer",
+        };
+        let Some((digest, ..)) = marked.graph.manifest(number) else { return "kept".to_owned() };
+        let repo = marked.repo;
+        match (self.tag_of(marked, &digest), marked.graph.reach(number)) {
+            (Ok(Some(tag)), _) => format!("kept: {role} of {repo}@{digest} tagged {tag}"),
+            (_, Reach::Tag) => format!("kept: {role} of {repo}@{digest}, to which a tagged manifest leads"),
+            _ => format!("kept: {role} of {repo}@{digest}, untagged"),
+        }
+    }
+
+    fn sweep_links(&mut self, repo: &RepoName, links: Vec<(ContentDigest, u64)>) -> Result<(), CollectError> {
+        let digests = links.iter().map(|(digest, _)| *digest).collect();
+        self.sweep(Sweep::Links { repo: repo.clone(), links: digests })?;
+        for (digest, size) in links {
+            let there = self.upkeep.view().link(repo, &digest).map_err(RegistryError::from)?.is_some();
+            let held = if self.options.dry_run { self.waits() } else { there };
+            let end = if held { End::Held } else { End::Gone };
+            self.verdict(&about_digest(Thing::Link, repo, &digest, size), end, |_| match end {
+                End::Gone => format!("removed: no manifest of {repo} references it"),
+                _ => "kept for now: somebody counts on it".to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Removes the row of a repository that has nothing.
+    fn emptied(&mut self, repo: &RepoName) -> Result<(), CollectError> {
+        if self.upkeep.view().has_anything(repo).map_err(RegistryError::from)? {
+            return Ok(());
+        }
+        self.sweep(Sweep::Repository { repo: repo.clone() })?;
+        let gone = self.upkeep.view().repository(repo).map_err(RegistryError::from)?.is_none();
+        if gone || self.options.dry_run {
+            self.report.repositories_removed += 1;
+            let about =
+                About { what: Thing::Repository, repo: Some(repo), tag: None, digest: None, bytes: 0 };
+            self.verdict(&about, End::Gone, |_| "removed: nothing is left in it".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// How many manifests are read in one step.
+const MANIFESTS_PER_STEP: usize = 16;
+
+fn about_tag<'a>(repo: &'a RepoName, (tag, row): &'a (Tag, TagRow)) -> About<'a> {
+    About { what: Thing::Tag, repo: Some(repo), tag: Some(tag.as_str()), digest: Some(&row.digest), bytes: 0 }
+}
+
+fn about_digest<'a>(what: Thing, repo: &'a RepoName, digest: &'a ContentDigest, bytes: u64) -> About<'a> {
+    About { what, repo: Some(repo), tag: None, digest: Some(digest), bytes }
+}

@@ -1,0 +1,240 @@
+//! What goes and what stays, one thing at a time, and what is said of it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use smol::block_on;
+
+use super::clients::{push_all, push_blob, repo, tag};
+use super::content::{blob, blob_digest, manifest};
+use super::model::{Model, blobs_of};
+use super::random::removing_untagged;
+use super::{collect, in_memory, open_on, pass};
+use crate::disk::{Disk, MemoryDisk};
+use crate::maintenance::collector::options::{CollectOptions, CollectorOptions};
+use crate::maintenance::collector::report::{Thing, Verdict};
+use crate::maintenance::collector::{CollectError, Collector};
+use crate::registry::{Registry, RegistryError};
+use crate::spec::{ContentDigest, Digest, Reference};
+
+fn options() -> CollectOptions {
+    CollectOptions::default()
+}
+
+fn dry() -> CollectOptions {
+    CollectOptions { dry_run: true, ..options() }
+}
+
+fn push(registry: &Registry, name: &str, number: usize, named: Option<&str>) {
+    block_on(push_all(registry, name, number, named)).unwrap();
+}
+
+fn delete_manifest(registry: &Registry, name: &str, number: usize) {
+    block_on(registry.delete_manifest(&repo(name), &manifest(number).digest.into())).unwrap();
+}
+
+fn has_manifest(registry: &Registry, name: &str, number: usize) -> bool {
+    let reference = Reference::Digest(manifest(number).digest.into());
+    block_on(registry.manifest(&repo(name), &reference)).is_ok()
+}
+
+#[test]
+fn what_a_manifest_needs_stays_and_what_none_needs_goes() {
+    let registry = in_memory(None);
+    push(&registry, "a", 0, Some("v1"));
+    push(&registry, "a", 2, None);
+    block_on(push_blob(&registry, "a", 3)).unwrap();
+    let report = collect(&registry, &options());
+    assert_eq!(blobs_of(&registry, "a"), [0, 1, 2, 4, 5]);
+    assert_eq!((report.links.removed.count, report.content.removed.count), (1, 1));
+    assert_eq!(report.content.removed.bytes, blob(3).len() as u64);
+    assert!(report.complete && report.repositories == 1);
+    delete_manifest(&registry, "a", 2);
+    collect(&registry, &options());
+    assert_eq!(blobs_of(&registry, "a"), [0, 1, 2]);
+}
+
+#[test]
+fn content_goes_only_when_no_repository_has_it() {
+    let registry = in_memory(None);
+    push(&registry, "a", 0, Some("v1"));
+    push(&registry, "b", 0, Some("v1"));
+    delete_manifest(&registry, "a", 0);
+    let report = collect(&registry, &options());
+    assert_eq!((report.links.removed.count, report.content.removed.count), (3, 0));
+    assert_eq!(report.repositories_removed, 0, "its last link took the repository with it");
+    assert!(matches!(
+        block_on(registry.tags(&repo("a"), &crate::registry::Page { limit: 9, last: None })),
+        Err(RegistryError::NameUnknown(_))
+    ));
+    delete_manifest(&registry, "b", 0);
+    let report = collect(&registry, &options());
+    assert_eq!((report.links.removed.count, report.content.removed.count), (3, 4));
+    Model::new(false).check_nothing_else(&registry).unwrap();
+}
+
+#[test]
+fn children_and_referrers_of_what_is_tagged_stay() {
+    let registry = in_memory(Some(removing_untagged()));
+    push(&registry, "a", 4, Some("v1"));
+    for referrer in [5, 6, 7] {
+        push(&registry, "a", referrer, None);
+    }
+    assert_eq!(collect(&registry, &options()).manifests.removed.count, 0);
+    block_on(registry.delete_tag(&repo("a"), &tag("v1"))).unwrap();
+    let report = collect(&registry, &options());
+    assert_eq!(report.manifests.removed.count, 8);
+    Model::new(true).check_nothing_else(&registry).unwrap();
+}
+
+#[test]
+fn referrers_without_a_subject_go_only_by_policy() {
+    for removes in [false, true] {
+        let registry = in_memory(removes.then(removing_untagged));
+        push(&registry, "a", 5, None);
+        collect(&registry, &options());
+        assert_eq!(has_manifest(&registry, "a", 5), !removes);
+        push(&registry, "a", 5, Some("v1"));
+        collect(&registry, &options());
+        assert!(has_manifest(&registry, "a", 5), "a tag leads to it");
+    }
+}
+
+#[test]
+fn untagged_manifests_stay_and_it_is_said_what_they_cost() {
+    let registry = in_memory(None);
+    push(&registry, "a", 0, Some("v1"));
+    push(&registry, "a", 2, None);
+    let report = collect(&registry, &options());
+    // Image 0 needs blob 2, too.
+    let bytes = manifest(2).bytes.len() + blob(4).len() + blob(5).len();
+    assert_eq!((report.untagged.count, report.untagged.bytes), (1, bytes as u64));
+    assert!(report.untagged_advice.unwrap().contains("untagged = \"remove after 7d\""));
+    let asked = CollectOptions { untagged_older_than: Some(Duration::ZERO), ..options() };
+    let report = collect(&registry, &asked);
+    assert_eq!((report.manifests.removed.count, report.untagged.count), (1, 0));
+    assert_eq!(blobs_of(&registry, "a"), [0, 1, 2]);
+}
+
+#[test]
+fn a_dry_run_says_why_and_removes_nothing() {
+    let registry = in_memory(None);
+    push(&registry, "a", 0, Some("v1"));
+    block_on(push_blob(&registry, "a", 3)).unwrap();
+    let mut verdicts: Vec<Verdict> = Vec::new();
+    let report = pass(&registry, &dry(), &mut || {}, &mut |verdict| verdicts.push(verdict.clone()));
+    assert_eq!(blobs_of(&registry, "a"), [0, 1, 2, 3]);
+    assert_eq!((report.links.removed.count, report.dry_run), (1, true));
+    let of = |what, digest: ContentDigest| {
+        let found = verdicts.iter().find(|one| one.what == what && one.digest == Some(digest.to_string()));
+        let found = found.unwrap_or_else(|| panic!("no word about {what} {digest}"));
+        (found.stays, found.why.clone())
+    };
+    let owner = format!("a@{} tagged v1", manifest(0).digest);
+    assert_eq!(of(Thing::Link, blob_digest(0)), (true, format!("kept: config of {owner}")));
+    assert_eq!(of(Thing::Link, blob_digest(1)), (true, format!("kept: layer of {owner}")));
+    assert_eq!(of(Thing::Manifest, manifest(0).digest), (true, "kept: tagged v1".to_owned()));
+    assert_eq!(
+        of(Thing::Link, blob_digest(3)),
+        (false, "removed: no manifest of a references it".to_owned())
+    );
+    assert!(verdicts.iter().any(|one| one.what == Thing::Tag && one.stays));
+}
+
+#[test]
+fn a_lease_keeps_what_a_client_was_told_of() {
+    let hour = Duration::from_secs(3600);
+    let registry = open_on(Arc::new(MemoryDisk::new()), hour, None);
+    block_on(push_blob(&registry, "a", 0)).unwrap();
+    let report = collect(&registry, &options());
+    assert_eq!((report.links.held.count, report.links.removed.count), (1, 0), "it was just pushed");
+    assert!(!report.notes.is_empty(), "nothing is known of leases before the start");
+    assert_eq!(collect(&registry, &CollectOptions { alone: true, ..options() }).links.removed.count, 1);
+
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let registry = open_on(Arc::clone(&disk), hour, None);
+    for number in [0, 1] {
+        block_on(push_blob(&registry, "a", number)).unwrap();
+    }
+    block_on(registry.close()).unwrap();
+    drop(registry);
+    let registry = open_on(disk, hour, None);
+    registry.upkeep().know_all();
+    let digest: Digest = blob_digest(1).into();
+    assert!(block_on(registry.blob_size(&repo("a"), &digest)).is_ok());
+    collect(&registry, &options());
+    assert_eq!(blobs_of(&registry, "a"), [1]);
+}
+
+#[test]
+fn a_manifest_that_cannot_be_read_keeps_its_repository_as_it_is() {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let registry = open_on(Arc::clone(&disk), Duration::ZERO, None);
+    for name in ["a", "b"] {
+        push(&registry, name, 0, Some("v1"));
+        block_on(push_blob(&registry, name, 3)).unwrap();
+    }
+    push(&registry, "a", 1, Some("v2"));
+    let digest = manifest(1).digest.encoded();
+    let path = Path::new("blobs/sha256").join(&digest[..2]).join(&digest);
+    disk.open_writable(&path).unwrap().write_at(b"?", 0).unwrap();
+    let report = collect(&registry, &options());
+    assert_eq!(report.unreadable.len(), 1);
+    assert!(report.unreadable[0].contains(&digest));
+    assert_eq!((blobs_of(&registry, "a"), blobs_of(&registry, "b")), (vec![0, 1, 2, 3], vec![0, 1, 2]));
+}
+
+#[test]
+fn a_reference_to_something_absent_references_nothing() {
+    let registry = in_memory(None);
+    push(&registry, "a", 3, Some("v1"));
+    delete_manifest(&registry, "a", 1);
+    let report = collect(&registry, &options());
+    assert_eq!((report.unreadable.len(), report.links.removed.count), (0, 1));
+    assert_eq!(blobs_of(&registry, "a"), [0, 1, 2]);
+}
+
+#[test]
+fn files_that_nothing_names_go() {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let registry = open_on(Arc::clone(&disk), Duration::ZERO, None);
+    let digest = blob_digest(0).encoded();
+    let path = Path::new("blobs/sha256").join(&digest[..2]).join(&digest);
+    disk.create(&path).unwrap().write_at(&blob(0), 0).unwrap();
+    disk.create(Path::new("uploads/00000000-0000-4000-8000-000000000001")).unwrap();
+    let live = block_on(registry.begin_upload(&repo("a"), None)).unwrap();
+    let body = crate::registry::Chunk { body: &b"abc"[..], length: Some(3), range: None };
+    block_on(registry.append(&repo("a"), live, body)).unwrap();
+    let report = collect(&registry, &options());
+    assert_eq!(report.files.removed.count, 2);
+    assert!(disk.open(&path).is_err());
+    assert_eq!(registry.upkeep().blobs().unfinished().unwrap(), [live.to_string()]);
+}
+
+#[test]
+fn content_that_is_stored_for_what_is_refused_is_not_left_behind() {
+    let registry = in_memory(None);
+    push(&registry, "a", 0, Some("v1"));
+    let condition = crate::registry::Condition::Absent;
+    let (bytes, target) = (manifest(5).bytes.clone(), crate::registry::PutTarget::Tag(tag("v1")));
+    block_on(push_blob(&registry, "a", 4)).unwrap();
+    let put = crate::registry::PutManifest { target, content_type: None, bytes, condition };
+    let refused = block_on(registry.put_manifest(&repo("a"), put));
+    assert!(matches!(refused, Err(RegistryError::ConditionFailed(_))));
+    assert_eq!(registry.upkeep().unnamed().unwrap(), Some(Vec::new()));
+}
+
+#[test]
+fn a_collector_that_is_stopped_runs_no_more() {
+    let registry = in_memory(None);
+    push(&registry, "a", 0, None);
+    let collector = Collector::new(&registry, CollectorOptions::default());
+    assert!(collector.run(&options(), &mut |_| {}).unwrap().complete);
+    collector.start().unwrap();
+    assert!(collector.status().enabled);
+    collector.stop();
+    assert!(matches!(collector.run(&options(), &mut |_| {}), Err(CollectError::Stopped)));
+    assert!(collector.status().passes >= 1);
+    block_on(registry.close()).unwrap();
+}

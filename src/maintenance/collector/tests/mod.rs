@@ -1,0 +1,65 @@
+//! What the collector takes and what it leaves: by itself, amid everything that clients do, and when the
+//! power is cut.
+
+mod behaviours;
+mod clients;
+mod content;
+mod crashes;
+mod model;
+mod policies;
+mod random;
+mod side_by_side;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::disk::{Disk, MemoryDisk};
+use crate::maintenance::collector::options::CollectOptions;
+use crate::maintenance::collector::orphans::Orphans;
+use crate::maintenance::collector::pace::{Bell, Pace};
+use crate::maintenance::collector::pass::Pass;
+use crate::maintenance::collector::report::{CollectReport, Verdict};
+use crate::meta::{IndexKind, MetaOptions, Policies, Policy};
+use crate::registry::{Opened, Registry, RegistryOptions, Storage};
+
+/// Opens a registry with these times.
+fn open_on(disk: Arc<dyn Disk>, lease: Duration, policy: Option<Policy>) -> Registry {
+    let mut options = RegistryOptions::new(Storage::Memory);
+    options.lease = lease;
+    options.grace = Duration::ZERO;
+    options.policies = Policies::new(policy.into_iter().collect());
+    let meta =
+        MetaOptions { journal_min_bytes: 3000, history_max_bytes: 0, ..MetaOptions::new(IndexKind::Map) };
+    Registry::open_on(options, Opened { disk, lock: None, meta }).unwrap()
+}
+
+/// Opens a registry in memory that leases nothing.
+fn in_memory(policy: Option<Policy>) -> Registry {
+    open_on(Arc::new(MemoryDisk::new()), Duration::ZERO, policy)
+}
+
+/// Runs a pass with something between any two of its steps.
+fn pass(
+    registry: &Registry,
+    options: &CollectOptions,
+    between: &mut dyn FnMut(),
+    visit: &mut dyn FnMut(&Verdict),
+) -> CollectReport {
+    let (bell, upkeep, mut orphans) = (Bell::default(), registry.upkeep(), Orphans::default());
+    let mut pass = Pass {
+        upkeep: &upkeep,
+        options,
+        pace: Pace::new(&bell, 100).with(between),
+        visit,
+        orphans: &mut orphans,
+        report: CollectReport::default(),
+        doing: &|_| {},
+    };
+    pass.run().unwrap();
+    pass.report
+}
+
+/// Runs a pass while nothing else happens.
+fn collect(registry: &Registry, options: &CollectOptions) -> CollectReport {
+    pass(registry, options, &mut || {}, &mut |_| {})
+}

@@ -1,0 +1,176 @@
+//! A plain model of what clients were told is there, and how a registry is held against it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use smol::block_on;
+
+use super::clients::{read_blob, repo, tag};
+use super::content::{BLOBS, MANIFESTS, REPOS, TAGS, blob_digest, manifest};
+use crate::registry::{Registry, RegistryError};
+use crate::spec::{Digest, Reference};
+
+/// What a repository has, by the numbers of its content.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Has {
+    pub(super) tags: BTreeMap<&'static str, usize>,
+    pub(super) manifests: BTreeSet<usize>,
+    /// Blobs and manifests that a client deleted since they were last pushed there.
+    pub(super) deleted_blobs: BTreeSet<usize>,
+    pub(super) deleted_manifests: BTreeSet<usize>,
+}
+
+/// What clients were told is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Model {
+    pub(super) repos: BTreeMap<&'static str, Has>,
+    /// Whether manifests go that no tag leads to.
+    pub(super) removes_untagged: bool,
+}
+
+impl Model {
+    pub(super) fn new(removes_untagged: bool) -> Self {
+        let repos = REPOS.into_iter().map(|name| (name, Has::default())).collect();
+        Self { repos, removes_untagged }
+    }
+
+    pub(super) fn of(&mut self, name: &str) -> &mut Has {
+        self.repos.get_mut(name).unwrap()
+    }
+
+    /// Returns the manifests of a repository that must be there.
+    pub(super) fn required(&self, name: &str) -> BTreeSet<usize> {
+        let has = &self.repos[name];
+        if !self.removes_untagged {
+            return has.manifests.clone();
+        }
+        let mut kept: BTreeSet<usize> = has.tags.values().copied().collect();
+        loop {
+            let more: Vec<usize> = (has.manifests.iter().copied())
+                .filter(|number| {
+                    kept.iter().any(|parent| manifest(*parent).children.contains(number))
+                        || manifest(*number).subject.is_some_and(|subject| kept.contains(&subject))
+                })
+                .collect();
+            let before = kept.len();
+            kept.extend(more);
+            if kept.len() == before {
+                return kept;
+            }
+        }
+    }
+
+    /// Tells of anything that is missing or not as it was pushed.
+    pub(super) fn check(&self, registry: &Registry) -> Result<(), String> {
+        block_on(async {
+            for (name, has) in &self.repos {
+                for named in TAGS {
+                    let found = read_manifest(registry, name, &Reference::Tag(tag(named))).await?;
+                    if found != has.tags.get(named).copied() {
+                        return Err(format!("{name}:{named} is {found:?}, not {:?}", has.tags.get(named)));
+                    }
+                }
+                let required = self.required(name);
+                for number in 0..MANIFESTS.len() {
+                    let reference = Reference::Digest(manifest(number).digest.into());
+                    let there = read_manifest(registry, name, &reference).await?.is_some();
+                    if !there && required.contains(&number) {
+                        return Err(format!("manifest {number} of {name} is missing"));
+                    }
+                    if there {
+                        self.check_whole(registry, name, number).await?;
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// What is there has all that it references, unless a client deleted that.
+    async fn check_whole(&self, registry: &Registry, name: &str, number: usize) -> Result<(), String> {
+        let has = &self.repos[name];
+        for needed in &manifest(number).blobs {
+            let there = read_blob(registry, name, *needed).await?;
+            if !there && !has.deleted_blobs.contains(needed) {
+                return Err(format!("manifest {number} of {name} lacks blob {needed}"));
+            }
+        }
+        for child in &manifest(number).children {
+            let reference = Reference::Digest(manifest(*child).digest.into());
+            let there = read_manifest(registry, name, &reference).await?.is_some();
+            if !there && !has.deleted_manifests.contains(child) {
+                return Err(format!("index {number} of {name} lacks manifest {child}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// After a quiet full cycle there is nothing but what is needed: no row, no file.
+    pub(super) fn check_nothing_else(&self, registry: &Registry) -> Result<(), String> {
+        let upkeep = registry.upkeep();
+        let view = upkeep.view();
+        let mut content = BTreeSet::new();
+        for name in self.repos.keys() {
+            let required = self.required(name);
+            let needed: BTreeSet<_> = required
+                .iter()
+                .flat_map(|number| &manifest(*number).blobs)
+                .map(|blob| blob_digest(*blob))
+                .collect();
+            let links = view.links(&repo(name), None, usize::MAX).unwrap();
+            if let Some((digest, _)) = links.iter().find(|(digest, _)| !needed.contains(digest)) {
+                return Err(format!("{name} still has {digest}"));
+            }
+            content.extend(links.into_iter().map(|(digest, _)| digest));
+            let manifests = view.manifests(&repo(name), None, usize::MAX).unwrap();
+            let expected: BTreeSet<_> = required.iter().map(|number| manifest(*number).digest).collect();
+            if let Some((digest, _)) = manifests.iter().find(|(digest, _)| !expected.contains(digest)) {
+                return Err(format!("{name} still has manifest {digest}"));
+            }
+            content.extend(manifests.into_iter().map(|(digest, _)| digest));
+            let anything = view.has_anything(&repo(name)).unwrap();
+            if view.repository(&repo(name)).unwrap().is_some() != anything {
+                return Err(format!("{name} is there with nothing in it, or has something and is not there"));
+            }
+        }
+        let rows: BTreeSet<_> =
+            view.content(None, usize::MAX).unwrap().into_iter().map(|(digest, _)| digest).collect();
+        if rows != content {
+            return Err(format!("there are rows of {rows:?}, and {content:?} is needed"));
+        }
+        let unnamed = upkeep.unnamed().unwrap();
+        if unnamed.as_ref().is_none_or(|unnamed| !unnamed.is_empty()) {
+            return Err(format!("there are files without a name: {unnamed:?}"));
+        }
+        if !upkeep.blobs().unfinished().unwrap().is_empty() {
+            return Err("there are files of uploads".to_owned());
+        }
+        Ok(())
+    }
+}
+
+async fn read_manifest(
+    registry: &Registry,
+    name: &str,
+    reference: &Reference,
+) -> Result<Option<usize>, String> {
+    match registry.manifest(&repo(name), reference).await {
+        Ok(found) => {
+            let known =
+                MANIFESTS.iter().position(|one| one.digest == found.digest && one.bytes == found.bytes);
+            known.map(Some).ok_or_else(|| format!("{reference:?} of {name} is something else"))
+        }
+        Err(
+            RegistryError::ManifestUnknown(_) | RegistryError::TagUnknown(_) | RegistryError::NameUnknown(_),
+        ) => Ok(None),
+        Err(error) => Err(format!("{reference:?} of {name} cannot be read: {error}")),
+    }
+}
+
+/// Returns the numbers of the blobs that a repository has.
+pub(super) fn blobs_of(registry: &Registry, name: &str) -> Vec<usize> {
+    let there = |number: &usize| {
+        let digest: Digest = blob_digest(*number).into();
+        block_on(registry.blob_size(&repo(name), &digest)).is_ok()
+    };
+    (0..BLOBS).filter(there).collect()
+}

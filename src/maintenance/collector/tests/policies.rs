@@ -1,0 +1,90 @@
+//! Policies on a registry: tags that go by themselves, tags that may not change, quotas.
+
+use std::time::Duration;
+
+use smol::block_on;
+
+use super::clients::{push_all, push_blob, put, repo, tag};
+use super::content::{blob, manifest};
+use super::{collect, in_memory};
+use crate::maintenance::collector::options::CollectOptions;
+use crate::meta::{Policy, Untagged};
+use crate::registry::{Registry, RegistryError};
+
+fn policy() -> Policy {
+    Policy { repositories: vec!["a*".parse().unwrap()], ..Policy::default() }
+}
+
+fn push(registry: &Registry, name: &str, number: usize, named: Option<&str>) {
+    block_on(push_all(registry, name, number, named)).unwrap();
+}
+
+fn tags(registry: &Registry, name: &str) -> Vec<String> {
+    let page = crate::registry::Page { limit: 100, last: None };
+    let listed = block_on(registry.tags(&repo(name), &page)).unwrap();
+    listed.items.iter().map(|tag| tag.as_str().to_owned()).collect()
+}
+
+fn is_denied<T>(done: &Result<T, RegistryError>) -> bool {
+    matches!(done, Err(RegistryError::Denied(_)))
+}
+
+#[test]
+fn tags_that_no_line_keeps_go_with_all_that_only_they_need() {
+    let policy = Policy {
+        keep_tags: vec!["v1".parse().unwrap()],
+        untagged: Untagged::RemoveAfter(Duration::ZERO),
+        ..policy()
+    };
+    let registry = in_memory(Some(policy));
+    for name in ["a", "b"] {
+        push(&registry, name, 0, Some("v1"));
+        push(&registry, name, 2, Some("v2"));
+    }
+    let dry = CollectOptions { dry_run: true, ..CollectOptions::default() };
+    let would = collect(&registry, &dry);
+    assert_eq!((tags(&registry, "a"), would.tags.removed.count), (vec!["v1".to_owned(), "v2".to_owned()], 1));
+    let did = collect(&registry, &CollectOptions::default());
+    assert_eq!(tags(&registry, "a"), ["v1"]);
+    assert_eq!(tags(&registry, "b"), ["v1", "v2"], "the policy is not for it");
+    assert_eq!((would.manifests.removed, would.links.removed), (did.manifests.removed, did.links.removed));
+    assert_eq!((did.manifests.removed.count, did.links.removed.count), (1, 2));
+}
+
+#[test]
+fn an_immutable_tag_neither_moves_nor_goes() {
+    let policy = Policy { immutable: vec!["v*".parse().unwrap()], keep_last: Some(0), ..policy() };
+    let registry = in_memory(Some(policy));
+    push(&registry, "a", 0, Some("v1"));
+    push(&registry, "a", 1, Some("dev"));
+    assert!(is_denied(&block_on(put(&registry, "a", 1, Some("v1")))));
+    assert!(is_denied(&block_on(registry.delete_tag(&repo("a"), &tag("v1")))));
+    assert!(is_denied(&block_on(registry.delete_manifest(&repo("a"), &manifest(0).digest.into()))));
+    block_on(put(&registry, "a", 0, Some("v1"))).unwrap();
+    block_on(put(&registry, "a", 0, Some("dev"))).unwrap();
+    collect(&registry, &CollectOptions::default());
+    assert_eq!(tags(&registry, "a"), ["v1"]);
+    // Elsewhere it may.
+    push(&registry, "b", 0, Some("v1"));
+    push(&registry, "b", 1, Some("v1"));
+}
+
+#[test]
+fn a_quota_refuses_what_is_too_much_and_keeps_what_is_there() {
+    let image: u64 = manifest(0).blobs.iter().map(|number| blob(*number).len() as u64).sum();
+    let most = image + manifest(0).bytes.len() as u64;
+    let registry = in_memory(Some(Policy { quota_bytes: Some(most), ..policy() }));
+    push(&registry, "a", 0, Some("v1"));
+    assert!(is_denied(&block_on(push_blob(&registry, "a", 3))));
+    assert!(is_denied(&block_on(push_blob(&registry, "a2", 0))), "all repositories of a policy share it");
+    // What is there already takes nothing more.
+    block_on(put(&registry, "a", 0, Some("v2"))).unwrap();
+    push(&registry, "b", 2, Some("v1"));
+    let digest = super::content::blob_digest(5).into();
+    assert!(is_denied(&block_on(registry.mount(&repo("a"), &digest, Some(&repo("b"))))));
+    assert_eq!(registry.upkeep().unnamed().unwrap(), Some(Vec::new()), "nothing of it is left behind");
+
+    block_on(registry.delete_manifest(&repo("a"), &manifest(0).digest.into())).unwrap();
+    collect(&registry, &CollectOptions::default());
+    block_on(push_blob(&registry, "a", 3)).unwrap();
+}

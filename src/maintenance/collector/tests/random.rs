@@ -1,0 +1,115 @@
+//! Histories that nobody thought of, with sweeps between any two of their steps.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::clients::{Clients, Habits};
+use super::model::Model;
+use super::{collect, in_memory, open_on, pass};
+use crate::disk::MemoryDisk;
+use crate::maintenance::collector::options::CollectOptions;
+use crate::meta::{Policy, Untagged};
+
+/// A small generator of numbers that look random (splitmix64): the same seed gives the same ones.
+#[derive(Debug, Clone)]
+pub(super) struct Chance(u64);
+
+impl Chance {
+    pub(super) fn of(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(super) fn number(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    pub(super) fn below(&mut self, limit: u64) -> u64 {
+        self.number() % limit.max(1)
+    }
+
+    pub(super) fn one_of<'a, T>(&mut self, all: &'a [T]) -> &'a T {
+        &all[self.below(all.len() as u64) as usize]
+    }
+}
+
+/// The policy under which manifests go that no tag leads to.
+pub(super) fn removing_untagged() -> Policy {
+    Policy {
+        repositories: vec!["*".parse().unwrap()],
+        untagged: Untagged::RemoveAfter(Duration::ZERO),
+        remove_orphan_referrers: true,
+        ..Policy::default()
+    }
+}
+
+/// How many passes a history has.
+const PASSES: u64 = 12;
+
+/// How many histories there are of each kind, unless the environment says otherwise.
+const HISTORIES_DEFAULT: u64 = 12;
+
+pub(super) fn histories() -> u64 {
+    std::env::var("PULK_COLLECT_HISTORIES").map_or(HISTORIES_DEFAULT, |text| text.parse().unwrap())
+}
+
+#[test]
+fn nothing_that_was_acknowledged_lacks_anything_without_leases() {
+    let mut refused = 0;
+    for seed in 0..histories() {
+        let removes = seed % 2 == 1;
+        let registry = in_memory(removes.then(removing_untagged));
+        let habits = Habits { delete_content: true, refusals: true };
+        let (mut model, mut clients) = (Model::new(removes), Clients::new(3, habits));
+        let mut chance = Chance::of(seed);
+        for _ in 0..PASSES {
+            let mut between = || {
+                for _ in 0..chance.below(4) {
+                    clients.step(&registry, &mut model, &mut chance);
+                }
+                // Looking costs more than doing.
+                if chance.below(4) == 0 {
+                    model.check(&registry).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
+                }
+            };
+            pass(&registry, &CollectOptions::default(), &mut between, &mut |_| {});
+        }
+        clients.end(&registry, &mut model);
+        collect(&registry, &CollectOptions::default());
+        let checked = model.check(&registry).and_then(|()| model.check_nothing_else(&registry));
+        checked.unwrap_or_else(|why| panic!("seed {seed}: {why}"));
+        assert!(clients.pushes > 10, "{}", clients.pushes);
+        refused += clients.refused;
+    }
+    assert!(refused > 0, "nobody ever lost a race, so nothing was tried");
+}
+
+#[test]
+fn no_push_is_refused_under_a_lease() {
+    for seed in 100..100 + histories() {
+        let removes = seed % 2 == 1;
+        let lease = Duration::from_secs(3600);
+        let registry = open_on(Arc::new(MemoryDisk::new()), lease, removes.then(removing_untagged));
+        registry.upkeep().know_all();
+        let habits = Habits { delete_content: false, refusals: false };
+        let (mut model, mut clients) = (Model::new(removes), Clients::new(3, habits));
+        let mut chance = Chance::of(seed);
+        for _ in 0..PASSES {
+            let mut between = || {
+                for _ in 0..chance.below(4) {
+                    clients.step(&registry, &mut model, &mut chance);
+                }
+            };
+            pass(&registry, &CollectOptions::default(), &mut between, &mut |_| {});
+            model.check(&registry).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
+        }
+        clients.end(&registry, &mut model);
+        let alone = CollectOptions { alone: true, ..CollectOptions::default() };
+        collect(&registry, &alone);
+        let checked = model.check(&registry).and_then(|()| model.check_nothing_else(&registry));
+        checked.unwrap_or_else(|why| panic!("seed {seed}: {why}"));
+    }
+}

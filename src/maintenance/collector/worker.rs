@@ -1,0 +1,240 @@
+//! The collector's handle, and its thread.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::maintenance::collector::error::CollectError;
+use crate::maintenance::collector::options::{CollectOptions, CollectorOptions};
+use crate::maintenance::collector::orphans::Orphans;
+use crate::maintenance::collector::pace::{Bell, Pace};
+use crate::maintenance::collector::pass::Pass;
+use crate::maintenance::collector::report::{CollectReport, CollectorStatus, Verdict};
+use crate::registry::{Registry, Upkeep};
+
+/// How long the collector rests after a pass that the registry could not bear, unless the interval is
+/// shorter.
+const RETRY: Duration = Duration::from_secs(60);
+
+/// How much lower the priority of the collector's thread is.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
+
+/// The collector of a registry. A clone is the same one; it stops when the last one is dropped.
+#[derive(Debug, Clone)]
+pub struct Collector {
+    handle: Arc<Handle>,
+}
+
+#[derive(Debug)]
+struct Handle {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    upkeep: Upkeep,
+    options: CollectorOptions,
+    bell: Bell,
+    /// Held by the pass that runs; there is one at a time.
+    running: Mutex<Orphans>,
+    status: Mutex<CollectorStatus>,
+    /// When the next pass begins by itself.
+    next: Mutex<Option<Instant>>,
+}
+
+impl Collector {
+    /// Makes the collector of a registry; [`Self::start`] has it work in the background.
+    pub fn new(registry: &Registry, options: CollectorOptions) -> Self {
+        let status = CollectorStatus { enabled: false, ..CollectorStatus::default() };
+        let shared = Arc::new(Shared {
+            upkeep: registry.upkeep(),
+            options,
+            bell: Bell::default(),
+            running: Mutex::default(),
+            status: Mutex::new(status),
+            next: Mutex::default(),
+        });
+        Self { handle: Arc::new(Handle { shared, thread: Mutex::default() }) }
+    }
+
+    /// Begins to work in the background, if the options say so. A second call does nothing.
+    pub fn start(&self) -> Result<(), CollectError> {
+        let shared = Arc::clone(&self.handle.shared);
+        let mut thread = lock(&self.handle.thread);
+        if !shared.options.enabled || thread.is_some() {
+            return Ok(());
+        }
+        let status = Arc::clone(&self.handle.shared);
+        let name = "pulk-collector".to_owned();
+        let started = std::thread::Builder::new().name(name).spawn(move || shared.work());
+        *thread = Some(started.map_err(|error| CollectError::Thread(error.to_string()))?);
+        lock(&status.status).enabled = true;
+        Ok(())
+    }
+
+    /// Ends the pass that runs, within a step, and the work in the background. Nothing runs afterwards.
+    pub fn stop(&self) {
+        self.handle.stop();
+    }
+
+    /// Runs one pass on this thread, which blocks, and tells `visit` of each thing that goes; in a dry run,
+    /// also of each that stays. A pass that runs in the background comes to its end first, without pauses.
+    pub fn run(
+        &self,
+        options: &CollectOptions,
+        visit: &mut dyn FnMut(&Verdict),
+    ) -> Result<CollectReport, CollectError> {
+        let shared = &self.handle.shared;
+        let hurry = shared.bell.hurry();
+        let orphans = lock(&shared.running);
+        drop(hurry);
+        let (report, done) = shared.pass(orphans, options, visit);
+        done.map(|()| report)
+    }
+
+    /// Tells how the collector stands, without waiting for anything.
+    pub fn status(&self) -> CollectorStatus {
+        let shared = &self.handle.shared;
+        let mut status = lock(&shared.status).clone();
+        status.waits = shared.upkeep.lease_wait().map(|wait| {
+            let seconds = wait.as_secs().saturating_add(1);
+            format!("nothing goes for another {seconds} s: what is leased or young is not known yet")
+        });
+        let next = *lock(&shared.next);
+        status.next_seconds = next.map(|at| at.saturating_duration_since(Instant::now()).as_secs());
+        status
+    }
+}
+
+impl Handle {
+    fn stop(&self) {
+        self.shared.bell.stop();
+        let thread = lock(&self.thread).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            log::error!("the collector's thread ended in a panic");
+        }
+        // A pass that somebody asked for has ended, too, before the registry is closed.
+        drop(lock(&self.shared.running));
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Shared {
+    fn work(&self) {
+        lower_priority();
+        // What is untagged is told soon after the start, though nothing may be removed yet.
+        let dry = CollectOptions { dry_run: true, ..CollectOptions::default() };
+        if self.upkeep.lease_wait().is_some() {
+            self.in_background(&dry);
+        }
+        while !self.bell.is_stopped() {
+            let wait = self.upkeep.lease_wait().unwrap_or_default();
+            if !self.rest(wait) {
+                return;
+            }
+            let done = self.in_background(&CollectOptions::default());
+            let interval = self.options.interval;
+            if !self.rest(if done { interval } else { interval.min(RETRY) }) {
+                return;
+            }
+        }
+    }
+
+    fn rest(&self, time: Duration) -> bool {
+        *lock(&self.next) = Instant::now().checked_add(time);
+        let goes_on = self.bell.rest(time);
+        *lock(&self.next) = None;
+        goes_on
+    }
+
+    /// Returns whether the pass came to its end.
+    fn in_background(&self, options: &CollectOptions) -> bool {
+        let (report, done) = self.pass(lock(&self.running), options, &mut |_| {});
+        match done {
+            Ok(()) => tell(&report),
+            Err(CollectError::Stopped) => {}
+            Err(error) => log::info!("collector: {error}"),
+        }
+        report.complete
+    }
+
+    fn pass(
+        &self,
+        mut orphans: MutexGuard<'_, Orphans>,
+        options: &CollectOptions,
+        visit: &mut dyn FnMut(&Verdict),
+    ) -> (CollectReport, Result<(), CollectError>) {
+        let percent = if options.unpaced { 100 } else { self.options.pace_percent };
+        let doing = |what: String| lock(&self.status).doing = Some(what);
+        let mut pass = Pass {
+            upkeep: &self.upkeep,
+            options,
+            pace: Pace::new(&self.bell, percent),
+            visit,
+            orphans: &mut orphans,
+            report: CollectReport::default(),
+            doing: &doing,
+        };
+        let done = pass.run();
+        let report = pass.report;
+        let mut status = lock(&self.status);
+        status.doing = None;
+        if !options.dry_run {
+            status.passes += 1;
+            status.removed_bytes += report.content.removed.bytes;
+            status.last = Some(report.clone());
+        }
+        self.upkeep.note(|collected| {
+            if report.complete {
+                collected.untagged_bytes = report.untagged.bytes;
+            }
+            if !options.dry_run {
+                collected.passes += 1;
+                collected.removed_bytes += report.content.removed.bytes;
+                collected.last_duration_ms = report.duration_ms;
+            }
+        });
+        (report, done)
+    }
+}
+
+/// Says in the log what a pass came to, if it came to anything.
+fn tell(report: &CollectReport) {
+    let removed = &report.content.removed;
+    if !report.dry_run && removed.count > 0 {
+        log::info!(
+            "collector: removed {} blobs, {} bytes, in {} ms",
+            removed.count,
+            removed.bytes,
+            report.duration_ms
+        );
+    }
+    if report.dry_run && report.untagged.count > 0 {
+        const GIB: f64 = (1_u64 << 30) as f64;
+        log::info!(
+            "{} manifests are untagged and kept, with {:.2} GiB that only they need; to free that: {}",
+            report.untagged.count,
+            report.untagged.bytes as f64 / GIB,
+            report.untagged_advice.as_deref().unwrap_or_default()
+        );
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Lets everybody else have the processor first. On Linux this is the thread's own priority.
+fn lower_priority() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+        log::debug!("the collector's priority is that of everybody else: {error}");
+    }
+}

@@ -1,0 +1,42 @@
+//! What somebody counts on, so that it must not be swept.
+
+use std::fmt::Debug;
+
+use crate::meta::command::{Command, Sweep};
+
+/// Knows what somebody counts on. The writer asks it, and tells it everything, on its own thread.
+pub trait Claims: Debug + Send + Sync {
+    /// Takes out of a sweep what somebody counts on. What is left counts as going from now on, so that nobody
+    /// is told any more that it is there, until [`Self::swept`].
+    fn release(&self, sweep: &Sweep) -> Sweep;
+
+    /// Ends what the last [`Self::release`] began: what went is gone from the index, and the rest is there.
+    fn swept(&self);
+
+    /// Notes what a command needs that was just carried out: it is in the index by now.
+    ///
+    /// INVARIANT: no command is decided between another one and its note, so a sweep that is decided later
+    /// knows of it.
+    fn note(&self, command: &Command);
+}
+
+/// Nobody counts on anything, for metadata whose store nobody sweeps.
+#[derive(Debug, Default)]
+pub struct Unclaimed;
+
+impl Claims for Unclaimed {
+    fn release(&self, sweep: &Sweep) -> Sweep {
+        // Nobody would know, so nothing goes.
+        match sweep {
+            Sweep::Tags { repo, .. } => Sweep::Tags { repo: repo.clone(), tags: Vec::new() },
+            Sweep::Manifests { repo, .. } => Sweep::Manifests { repo: repo.clone(), manifests: Vec::new() },
+            Sweep::Links { repo, .. } => Sweep::Links { repo: repo.clone(), links: Vec::new() },
+            Sweep::Repository { repo } => Sweep::Repository { repo: repo.clone() },
+            Sweep::Content { .. } => Sweep::Content { content: Vec::new() },
+        }
+    }
+
+    fn swept(&self) {}
+
+    fn note(&self, _: &Command) {}
+}

@@ -1,0 +1,88 @@
+//! The rules of a sweep: what of it is still as the collector found it, and goes.
+//!
+//! That nobody counts on a candidate was asked in the same step ([`Claims`](crate::meta::claims::Claims)).
+
+use crate::meta::command::Sweep;
+use crate::meta::decide::{DecideError, Decision, untagged_facts};
+use crate::meta::fact::Fact;
+use crate::meta::law::Law;
+use crate::meta::view::View;
+use crate::spec::{ContentDigest, RepoName};
+
+/// Decides what of a sweep goes. What is gone already, or has changed, is passed over.
+pub(super) fn sweep(view: View<'_>, now: u64, law: Law<'_>, sweep: &Sweep) -> Result<Decision, DecideError> {
+    let facts = match sweep {
+        Sweep::Tags { repo, tags } => {
+            let mut facts = Vec::new();
+            for (tag, row) in tags {
+                if view.tag(repo, tag)?.as_ref() == Some(row) && law.may_change(repo, tag).is_ok() {
+                    let (repo, tag, was) = (repo.clone(), tag.clone(), Some(row.digest));
+                    facts.push(Fact::Tag { repo, tag, row: None, was });
+                }
+            }
+            let untagged = untagged_facts(view, now, repo, &facts)?;
+            facts.extend(untagged);
+            facts
+        }
+        Sweep::Manifests { repo, manifests } => sweep_manifests(view, repo, manifests)?,
+        Sweep::Links { repo, links } => {
+            let mut gone = Vec::new();
+            for digest in links {
+                if view.link(repo, digest)?.is_some() {
+                    gone.push(*digest);
+                }
+            }
+            let mut facts: Vec<Fact> = gone
+                .iter()
+                .map(|digest| Fact::Link { repo: repo.clone(), digest: *digest, row: None })
+                .collect();
+            facts.extend(emptied(view, repo, &[], &gone)?);
+            facts
+        }
+        Sweep::Repository { repo } => emptied(view, repo, &[], &[])?.into_iter().collect(),
+        Sweep::Content { content } => {
+            let mut facts = Vec::new();
+            for digest in content {
+                if view.blob(digest)?.is_some() {
+                    facts.push(Fact::Blob { digest: *digest, row: None });
+                }
+            }
+            facts
+        }
+    };
+    Ok(facts.into())
+}
+
+fn sweep_manifests(
+    view: View<'_>,
+    repo: &RepoName,
+    manifests: &[ContentDigest],
+) -> Result<Vec<Fact>, DecideError> {
+    let (mut facts, mut gone) = (Vec::new(), Vec::new());
+    for digest in manifests {
+        let Some(row) = view.manifest(repo, digest)? else { continue };
+        if !view.tags_of(repo, digest, 1)?.is_empty() {
+            continue;
+        }
+        facts.push(Fact::Manifest { repo: repo.clone(), digest: *digest, row: None });
+        if let Some(subject) = row.subject {
+            facts.push(Fact::Referrer { repo: repo.clone(), subject, digest: *digest, present: false });
+        }
+        gone.push(*digest);
+    }
+    facts.extend(emptied(view, repo, &gone, &[])?);
+    Ok(facts)
+}
+
+/// Returns the fact that a repository is gone, if it is without these.
+fn emptied(
+    view: View<'_>,
+    repo: &RepoName,
+    manifests: &[ContentDigest],
+    links: &[ContentDigest],
+) -> Result<Option<Fact>, DecideError> {
+    if view.repository(repo)?.is_none() || view.has_more_than_all(repo, manifests, links)? {
+        return Ok(None);
+    }
+    Ok(Some(Fact::Repository { repo: repo.clone(), row: None }))
+}

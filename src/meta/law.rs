@@ -1,0 +1,111 @@
+//! What the policies forbid.
+
+use crate::meta::decide::{DecideError, Refusal};
+use crate::meta::fact::Fact;
+use crate::meta::index::IndexError;
+use crate::meta::policy::Policies;
+use crate::meta::usage::{Usage, added_bytes};
+use crate::meta::view::View;
+use crate::spec::{ContentDigest, RepoName, Tag};
+
+/// What a command is decided by beside the index.
+#[derive(Debug, Clone, Copy)]
+pub struct Law<'a> {
+    pub(super) policies: &'a Policies,
+    pub(super) usage: &'a Usage,
+}
+
+impl Law<'_> {
+    /// Refuses to move or delete a tag that is there, where it is immutable.
+    pub(super) fn may_change(&self, repo: &RepoName, tag: &Tag) -> Result<(), Refusal> {
+        if self.policies.of(repo).is_immutable(tag) {
+            return Err(Refusal::Immutable(tag.clone()));
+        }
+        Ok(())
+    }
+
+    /// Refuses to delete a manifest that an immutable tag names.
+    pub(super) fn may_delete(
+        &self,
+        view: View<'_>,
+        repo: &RepoName,
+        digest: &ContentDigest,
+    ) -> Result<(), DecideError> {
+        if self.policies.of(repo).immutable.is_empty() {
+            return Ok(());
+        }
+        for tag in view.tags_of(repo, digest, usize::MAX)? {
+            self.may_change(repo, &tag)?;
+        }
+        Ok(())
+    }
+
+    /// Refuses what would put a repository's policy over its quota. What adds nothing is never refused.
+    pub(super) fn may_have(
+        &self,
+        view: View<'_>,
+        repo: &RepoName,
+        facts: &[Fact],
+    ) -> Result<(), DecideError> {
+        let Some((used, most)) = self.usage.quota(self.policies, repo) else { return Ok(()) };
+        let added = added_bytes(view, facts)?;
+        if added > 0 && used.saturating_add(added) > most {
+            return Err(Refusal::QuotaExceeded { repo: repo.clone(), used, most }.into());
+        }
+        Ok(())
+    }
+}
+
+/// The law of metadata without policies, and how much of it there is.
+#[derive(Debug, Default)]
+pub(super) struct Laws {
+    policies: Policies,
+    usage: Usage,
+}
+
+impl Laws {
+    /// Makes the law of these policies over what an index has.
+    pub(super) fn over(policies: Policies, view: View<'_>) -> Result<Self, IndexError> {
+        let usage = Usage::of(view, &policies)?;
+        Ok(Self { policies, usage })
+    }
+
+    /// Makes the law also where the index cannot be read just now: then what is there is not counted until
+    /// the index is made anew.
+    pub(super) fn over_or_uncounted(policies: Policies, view: View<'_>) -> Self {
+        let usage = Usage::of(view, &policies).unwrap_or_else(|error| {
+            log::warn!("what counts against quotas could not be counted: {error}");
+            Usage::default()
+        });
+        Self { policies, usage }
+    }
+
+    pub(super) fn law(&self) -> Law<'_> {
+        Law { policies: &self.policies, usage: &self.usage }
+    }
+
+    /// Counts what `facts` are about to change, and returns what is used then.
+    pub(super) fn counted(&self, view: View<'_>, facts: &[Fact]) -> Result<Usage, IndexError> {
+        let mut usage = self.usage.clone();
+        usage.count(view, &self.policies, facts)?;
+        Ok(usage)
+    }
+
+    pub(super) fn set_usage(&mut self, usage: Usage) {
+        self.usage = usage;
+    }
+
+    pub(super) fn usage(&self) -> &Usage {
+        &self.usage
+    }
+
+    pub(super) fn has_quotas(&self) -> bool {
+        self.policies.all().iter().any(|policy| policy.quota_bytes.is_some())
+    }
+
+    /// Counts anew.
+    pub(super) fn recount(&mut self, view: View<'_>) -> Result<(), IndexError> {
+        self.usage = Usage::of(view, &self.policies)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,102 @@
+//! How many bytes the repositories of each policy with a quota have, kept along so that nobody has to count.
+
+use crate::meta::fact::Fact;
+use crate::meta::index::IndexError;
+use crate::meta::policy::Policies;
+use crate::meta::tree::Tree;
+use crate::meta::view::View;
+use crate::spec::RepoName;
+
+/// Bytes for each policy, in the policies' order. What two repositories have counts twice, and what is stored
+/// once counts so, too: a repository's use is what it would be without the others.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Usage {
+    bytes: Vec<u64>,
+}
+
+impl Usage {
+    /// Counts all that an index has. Where no policy has a quota, there is nothing to count.
+    pub(super) fn of(view: View<'_>, policies: &Policies) -> Result<Self, IndexError> {
+        let mut usage = Self { bytes: vec![0; policies.all().len()] };
+        if policies.all().iter().all(|policy| policy.quota_bytes.is_none()) {
+            return Ok(usage);
+        }
+        for tree in [Tree::Manifests, Tree::Links] {
+            view.each_fact(tree, |fact| {
+                if let Some((repo, bytes)) = bytes_of(&fact) {
+                    usage.change(policies, repo, 0, bytes);
+                }
+            })?;
+        }
+        Ok(usage)
+    }
+
+    /// Returns the bytes that the policy of a repository counts, if it has a quota: those that are there, and
+    /// the most.
+    pub(super) fn quota(&self, policies: &Policies, repo: &RepoName) -> Option<(u64, u64)> {
+        let at = policies.position(repo)?;
+        let most = policies.all().get(at)?.quota_bytes?;
+        Some((self.bytes.get(at).copied().unwrap_or(0), most))
+    }
+
+    /// Counts what `facts` are about to change in the index that `view` looks at.
+    pub(super) fn count(
+        &mut self,
+        view: View<'_>,
+        policies: &Policies,
+        facts: &[Fact],
+    ) -> Result<(), IndexError> {
+        if policies.all().iter().all(|policy| policy.quota_bytes.is_none()) {
+            return Ok(());
+        }
+        for fact in facts {
+            if let Some((repo, bytes)) = bytes_of(fact) {
+                self.change(policies, repo, bytes_before(view, fact)?, bytes);
+            }
+        }
+        Ok(())
+    }
+
+    fn change(&mut self, policies: &Policies, repo: &RepoName, before: u64, after: u64) {
+        let at = policies.position(repo);
+        if let Some(bytes) = at.and_then(|at| self.bytes.get_mut(at)) {
+            *bytes = bytes.saturating_sub(before).saturating_add(after);
+        }
+    }
+}
+
+/// Returns how many bytes a repository has more by these facts.
+pub(super) fn added_bytes(view: View<'_>, facts: &[Fact]) -> Result<u64, IndexError> {
+    let mut added = 0_u64;
+    for fact in facts {
+        if let Some((_, bytes)) = bytes_of(fact) {
+            added = added.saturating_add(bytes.saturating_sub(bytes_before(view, fact)?));
+        }
+    }
+    Ok(added)
+}
+
+/// Returns the bytes that a repository has by a fact, if it is about any.
+fn bytes_of(fact: &Fact) -> Option<(&RepoName, u64)> {
+    match fact {
+        Fact::Link { repo, row, .. } => Some((repo, row.as_ref().map_or(0, |row| row.size))),
+        Fact::Manifest { repo, row, .. } => Some((repo, row.as_ref().map_or(0, |row| row.size))),
+        Fact::Repository { .. }
+        | Fact::Tag { .. }
+        | Fact::Referrer { .. }
+        | Fact::Blob { .. }
+        | Fact::Upload { .. } => None,
+    }
+}
+
+fn bytes_before(view: View<'_>, fact: &Fact) -> Result<u64, IndexError> {
+    Ok(match fact {
+        Fact::Link { repo, digest, .. } => view.link(repo, digest)?.map_or(0, |row| row.size),
+        Fact::Manifest { repo, digest, .. } => view.manifest(repo, digest)?.map_or(0, |row| row.size),
+        Fact::Repository { .. }
+        | Fact::Tag { .. }
+        | Fact::Referrer { .. }
+        | Fact::Blob { .. }
+        | Fact::Upload { .. } => 0,
+    })
+}

@@ -1,0 +1,82 @@
+//! Locks on digests: a file of content is removed only while nobody stores that content.
+//!
+//! Whoever stores content holds its lock from before the file gets its name until the row is in the index
+//! that names it. Many can hold one at once, and the one who removes files only tries: nobody who stores
+//! waits for longer than it takes to remove one file. The writer takes none of these locks.
+
+use std::array;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use smol::lock::{RwLock, RwLockReadGuardArc, RwLockWriteGuardArc};
+
+use crate::spec::ContentDigest;
+
+/// How many locks there are. Digests that share one keep each other's file from being removed at once, no
+/// more.
+const LOCKS: usize = 512;
+
+/// Held while content is stored, until a row names it.
+#[derive(Debug)]
+pub(super) struct Storing {
+    _held: RwLockReadGuardArc<()>,
+}
+
+/// Held while a file of content is removed.
+#[derive(Debug)]
+pub(super) struct Removing {
+    _held: RwLockWriteGuardArc<()>,
+}
+
+#[derive(Debug)]
+pub(super) struct DigestLocks {
+    keys: RandomState,
+    locks: [Arc<RwLock<()>>; LOCKS],
+}
+
+impl DigestLocks {
+    pub(super) fn new() -> Self {
+        Self { keys: RandomState::new(), locks: array::from_fn(|_| Arc::default()) }
+    }
+
+    fn lock(&self, digest: &ContentDigest) -> Option<&Arc<RwLock<()>>> {
+        let at = self.keys.hash_one(digest) % LOCKS as u64;
+        usize::try_from(at).ok().and_then(|at| self.locks.get(at))
+    }
+
+    /// Waits while the file of this content is removed, and keeps it from being removed.
+    pub(super) async fn store(&self, digest: &ContentDigest) -> Option<Storing> {
+        let lock = self.lock(digest)?;
+        Some(Storing { _held: lock.read_arc().await })
+    }
+
+    /// Keeps others from storing this content for a moment; `None` while somebody does.
+    pub(super) fn try_remove(&self, digest: &ContentDigest) -> Option<Removing> {
+        let lock = self.lock(digest)?;
+        Some(Removing { _held: lock.try_write_arc()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use smol::block_on;
+    use smol::future::poll_once;
+
+    use super::*;
+
+    #[test]
+    fn many_store_at_once_and_nothing_is_removed_meanwhile() {
+        let locks = DigestLocks::new();
+        let digest = ContentDigest::sha256_of(b"content");
+        let one = block_on(locks.store(&digest));
+        let other = block_on(poll_once(locks.store(&digest)));
+        assert!(other.is_some() && locks.try_remove(&digest).is_none());
+        drop(one);
+        assert!(locks.try_remove(&digest).is_none());
+        drop(other);
+        let removing = locks.try_remove(&digest);
+        assert!(removing.is_some() && block_on(poll_once(locks.store(&digest))).is_none());
+        drop(removing);
+        assert!(block_on(poll_once(locks.store(&digest))).is_some());
+    }
+}

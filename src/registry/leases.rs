@@ -1,0 +1,270 @@
+//! Leases: what somebody was told lately, and may count on. In memory only, on the monotonic clock.
+//!
+//! A lease keeps a blob or a manifest in its repository from being swept for a while after a client was told
+//! that it is there, or made it so; for a client that asks before it pushes, pushes only what was missing,
+//! and then sends the manifest. Beside it stands the write barrier: while the collector marks a repository,
+//! all that anybody links, references, tags or is told of in it is remembered.
+//!
+//! What is remembered are keyed hashes of 64 bits. Two that are equal by chance keep something longer than
+//! need be; they never let go of anything.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::meta::{Claims, Command, Sweep};
+use crate::registry::generations::Generations;
+use crate::spec::{ContentDigest, RepoName};
+
+/// The most that is remembered while one repository is marked; when it is more, that pass sweeps nothing of
+/// it.
+const TOUCHED_MAX: usize = 1 << 18;
+
+/// What the collector marks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// A repository: its tags, manifests and links.
+    Repository(RepoName),
+    /// Content, whatever repositories have it.
+    Content,
+}
+
+/// Who counts on what.
+#[derive(Debug)]
+pub(super) struct Leases {
+    keys: RandomState,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// What somebody was told of.
+    told: Generations,
+    /// What is younger than the grace time.
+    young: Generations,
+    marking: Option<Marking>,
+    /// What the writer is removing at this moment.
+    going: HashSet<u64>,
+}
+
+/// What happened since the collector began to mark something.
+#[derive(Debug)]
+struct Marking {
+    scope: Scope,
+    /// Whether leases and grace do not count: nobody else uses the registry.
+    alone: bool,
+    touched: HashSet<u64>,
+    /// The manifests of the repository that are to go: what one of them needs may go with it.
+    doomed: HashSet<u64>,
+    /// Whether something happened that the marks don't know of: then nothing of it is swept.
+    disturbed: bool,
+}
+
+impl Marking {
+    fn touch(&mut self, key: u64) {
+        self.disturbed |= self.touched.len() >= TOUCHED_MAX || self.doomed.contains(&key);
+        if !self.disturbed {
+            self.touched.insert(key);
+        }
+    }
+}
+
+impl Leases {
+    /// Makes leases that last so long, for content that counts as young for so long.
+    pub(super) fn new(lease: Duration, grace: Duration) -> Self {
+        let now = Instant::now();
+        let state = State {
+            told: Generations::new(lease, now),
+            young: Generations::new(grace, now),
+            marking: None,
+            going: HashSet::new(),
+        };
+        Self { keys: RandomState::new(), state: Mutex::new(state) }
+    }
+
+    fn key(&self, repo: &RepoName, digest: &ContentDigest) -> u64 {
+        self.keys.hash_one((repo.as_str(), digest))
+    }
+
+    /// Returns the key of something by its digest alone.
+    pub(super) fn content_key(&self, digest: &ContentDigest) -> u64 {
+        self.keys.hash_one(digest)
+    }
+
+    /// Leases a blob or a manifest of a repository to whoever is about to be told that it is there. Returns
+    /// whether that may be said: it may not when it is going at this moment. Ask the index after this.
+    #[must_use]
+    pub(super) fn take(&self, repo: &RepoName, digest: &ContentDigest) -> bool {
+        let key = self.key(repo, digest);
+        let mut state = self.state();
+        if state.going.contains(&key) {
+            return false;
+        }
+        state.told.insert(key, Instant::now());
+        if let Some(marking) = state.marking.as_mut()
+            && matches!(&marking.scope, Scope::Repository(marked) if marked == repo)
+        {
+            marking.touch(key);
+        }
+        true
+    }
+
+    /// Begins to mark something: from now on all that happens to it is remembered.
+    pub(super) fn begin_marking(&self, scope: Scope, alone: bool) {
+        let (touched, doomed) = (HashSet::new(), HashSet::new());
+        self.state().marking = Some(Marking { scope, alone, touched, doomed, disturbed: false });
+    }
+
+    /// Ends it: nothing can be swept until marking begins again.
+    pub(super) fn end_marking(&self) {
+        self.state().marking = None;
+    }
+
+    /// Says which manifests of the marked repository are to go.
+    pub(super) fn doom<'a>(&self, repo: &RepoName, doomed: impl Iterator<Item = &'a ContentDigest>) {
+        let doomed: HashSet<u64> = doomed.map(|digest| self.key(repo, digest)).collect();
+        if let Some(marking) = self.state().marking.as_mut() {
+            marking.disturbed |= !marking.touched.is_disjoint(&doomed);
+            marking.doomed = doomed;
+        }
+    }
+
+    /// Tells whether something happened since marking began that the marks don't know of.
+    pub(super) fn is_disturbed(&self) -> bool {
+        self.state().marking.as_ref().is_some_and(|marking| marking.disturbed)
+    }
+
+    /// Tells whether somebody counts on a blob or a manifest of a repository, or it is young.
+    pub(super) fn holds(&self, repo: &RepoName, digest: &ContentDigest) -> bool {
+        let key = self.key(repo, digest);
+        self.state().holds(key, Instant::now())
+    }
+
+    /// Tells whether content is young.
+    pub(super) fn holds_content(&self, digest: &ContentDigest) -> bool {
+        let key = self.content_key(digest);
+        self.state().holds(key, Instant::now())
+    }
+
+    /// Returns for how long nothing may be swept yet: until one lease, and the grace time, have passed since
+    /// the start, or since one was forgotten because there were too many.
+    pub(super) fn wait(&self) -> Option<Duration> {
+        let now = Instant::now();
+        let mut state = self.state();
+        let waits = state.told.wait(now).max(state.young.wait(now));
+        (!waits.is_zero()).then_some(waits)
+    }
+
+    /// Makes the start look as if it were long ago.
+    #[cfg(test)]
+    pub(super) fn know_all(&self) {
+        let mut state = self.state();
+        state.told.know_all();
+        state.young.know_all();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn holds(&mut self, key: u64, now: Instant) -> bool {
+        if self.marking.as_ref().is_some_and(|marking| marking.alone) {
+            return false;
+        }
+        self.told.contains(key, now) || self.young.contains(key, now)
+    }
+
+    /// Lets go of a key unless somebody counts on it.
+    fn release(&mut self, key: u64, now: Instant) -> bool {
+        let touched = self.marking.as_ref().is_none_or(|marking| marking.touched.contains(&key));
+        let goes = !touched && !self.holds(key, now);
+        if goes {
+            self.going.insert(key);
+        }
+        goes
+    }
+
+    /// Tells whether something of this may be swept at all.
+    fn may_sweep(&mut self, scope: &Scope, now: Instant) -> bool {
+        let waits = !self.told.wait(now).max(self.young.wait(now)).is_zero();
+        self.marking
+            .as_ref()
+            .is_some_and(|marking| marking.scope == *scope && !marking.disturbed && (marking.alone || !waits))
+    }
+
+    fn note(&mut self, scope: &Scope, key: u64, now: Instant) {
+        if matches!(scope, Scope::Repository(_)) {
+            self.told.insert(key, now);
+        }
+        self.young.insert(key, now);
+        if let Some(marking) = self.marking.as_mut()
+            && marking.scope == *scope
+        {
+            marking.touch(key);
+        }
+    }
+}
+
+impl Claims for Leases {
+    fn release(&self, sweep: &Sweep) -> Sweep {
+        let now = Instant::now();
+        let mut state = self.state();
+        state.going.clear();
+        let mut left = |repo: &RepoName, all: &[ContentDigest]| -> Vec<ContentDigest> {
+            if !state.may_sweep(&Scope::Repository(repo.clone()), now) {
+                return Vec::new();
+            }
+            all.iter().filter(|digest| state.release(self.key(repo, digest), now)).copied().collect()
+        };
+        match sweep {
+            Sweep::Manifests { repo, manifests } => {
+                Sweep::Manifests { repo: repo.clone(), manifests: left(repo, manifests) }
+            }
+            Sweep::Links { repo, links } => Sweep::Links { repo: repo.clone(), links: left(repo, links) },
+            Sweep::Content { content } => {
+                let may = state.may_sweep(&Scope::Content, now);
+                let goes = |digest: &&ContentDigest| may && state.release(self.content_key(digest), now);
+                Sweep::Content { content: content.iter().filter(goes).copied().collect() }
+            }
+            Sweep::Tags { repo, tags } => {
+                let may = state.may_sweep(&Scope::Repository(repo.clone()), now);
+                Sweep::Tags { repo: repo.clone(), tags: if may { tags.clone() } else { Vec::new() } }
+            }
+            Sweep::Repository { repo } => Sweep::Repository { repo: repo.clone() },
+        }
+    }
+
+    fn swept(&self) {
+        self.state().going.clear();
+    }
+
+    fn note(&self, command: &Command) {
+        let (repo, digests) = match command {
+            Command::Link { repo, blob, .. } => (repo, vec![blob.digest()]),
+            Command::Mount { repo, digest, .. } => (repo, vec![*digest]),
+            Command::PutManifest(put) => {
+                let named = put.blobs.iter().chain(put.children.iter());
+                let known = named.filter_map(crate::spec::Digest::content);
+                (&put.repo, known.chain([put.blob.digest()]).collect())
+            }
+            Command::DeleteManifest { .. }
+            | Command::DeleteUntagged { .. }
+            | Command::Condemn { .. }
+            | Command::DeleteTag { .. }
+            | Command::Unlink { .. }
+            | Command::BeginUpload { .. }
+            | Command::AdvanceUpload { .. }
+            | Command::EndUpload { .. }
+            | Command::Sweep(_) => return,
+        };
+        let (now, scope) = (Instant::now(), Scope::Repository(repo.clone()));
+        let mut state = self.state();
+        for digest in digests {
+            state.note(&scope, self.key(repo, &digest), now);
+            state.note(&Scope::Content, self.content_key(&digest), now);
+        }
+    }
+}

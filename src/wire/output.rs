@@ -49,7 +49,7 @@ impl Output<'_> {
                     left = left.get(count..).unwrap_or_default();
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.writable(&mut patience).await?
+                    self.writable(&mut patience).await?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),

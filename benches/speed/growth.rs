@@ -75,10 +75,10 @@ pub fn measure() {
         "processor, of nearly empty",
     ]);
     let kinds: [Kind<'_>; 5] = [
-        ("page of tags", 300, |_, _, _| get(&format!("/v2/{REPO}/tags/list?n={PAGE}&last=v15"))),
-        ("page of referrers", 300, |store, _, _| get(&store.last_referrers)),
-        ("page of the catalog", 300, |_, _, _| get(&format!("/v2/_catalog?n={PAGE}"))),
-        ("manifest by its tag", 2_000, |_, _, number| {
+        ("page of tags", 2_000, |_, _, _| get(&format!("/v2/{REPO}/tags/list?n={PAGE}&last=v15"))),
+        ("page of referrers", 400, |store, _, _| get(&store.last_referrers)),
+        ("page of the catalog", 1_000, |_, _, _| get(&format!("/v2/_catalog?n={PAGE}"))),
+        ("manifest by its tag", 5_000, |_, _, number| {
             get(&format!("/v2/{REPO}/manifests/v{}", FIRST_PULLED + number % PULLED))
         }),
         ("push of a manifest with a tag", 300, |_, blobs, number| put(blobs, FIRST_PUSHED + number)),

@@ -58,6 +58,7 @@ pub fn measure() {
             let file = File::open(data.join(path_of(&blob.digest).trim_start_matches('/'))).unwrap();
             rustix::fs::fadvise(&file, 0, None, Advice::DontNeed).unwrap();
         }
+        warm(&data.join("blobs"));
         throttle.add(serving.pid());
         let (mut times, pulled) = times(&serving, &blobs, pulls);
         serving.kill();
@@ -95,6 +96,17 @@ fn fill(data: &Path, folder: &Path) -> Vec<Blob> {
     }
     serving.stop();
     blobs
+}
+
+/// Reads all files that are not large, so that they are in the page cache.
+fn warm(folder: &Path) {
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_dir() {
+            warm(&entry.path());
+        } else if entry.metadata().unwrap().len() < MIB_BYTES {
+            std::fs::read(entry.path()).unwrap();
+        }
+    }
 }
 
 /// Returns the times of small requests while so many pulls wait, and how many bytes those got.

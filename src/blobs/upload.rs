@@ -19,11 +19,16 @@ const WRITE_BACK_STEP_BYTES: u64 = 2 * 1024 * 1024;
 /// Space is reserved ahead by no more than this: a client's word for a length is no reason to fill the disk.
 const RESERVE_STEP_BYTES: u64 = 64 * 1024 * 1024;
 
+/// What is shorter is written at once, and its space needs no reserving.
+const RESERVED_MIN_BYTES: u64 = 256 * 1024;
+
 const READ_SIZE_BYTES: usize = 256 * 1024;
 
-/// How far an upload has come. Its file is opened by each request that goes on with it.
+/// How far an upload has come. Its file is opened by each request that goes on with it, once.
 #[derive(Debug)]
 pub struct Upload {
+    /// The open file, while a request goes on with it.
+    file: Option<Arc<dyn DiskFile>>,
     /// `None` while what the file holds has not been hashed.
     hasher: Option<Hasher>,
     algorithm: Algorithm,
@@ -43,6 +48,7 @@ impl Upload {
     /// Begins an upload that is hashed with `algorithm` as it comes in.
     pub fn begin(algorithm: Algorithm) -> Self {
         Self {
+            file: None,
             hasher: Some(Hasher::new(algorithm)),
             algorithm,
             offset: 0,
@@ -104,15 +110,22 @@ impl Upload {
         self.reserved
     }
 
-    /// Opens the upload's file, and makes it when there is none.
+    /// Returns the upload's file, which is opened unless it is open, and made when there is none.
     pub fn file(&mut self, store: &BlobStore, name: &str) -> Result<Arc<dyn DiskFile>, BlobError> {
-        let path = upload_path(name);
-        if self.created {
-            return Ok(store.disk().open_writable(&path)?);
+        if let Some(file) = &self.file {
+            return Ok(Arc::clone(file));
         }
-        let file = store.disk().create(&path)?;
+        let path = upload_path(name);
+        let disk = store.disk();
+        let file = if self.created { disk.open_writable(&path)? } else { disk.create(&path)? };
         self.created = true;
+        self.file = Some(Arc::clone(&file));
         Ok(file)
+    }
+
+    /// Closes the file until the next request: there may be many uploads that nobody goes on with.
+    pub fn close_file(&mut self) {
+        self.file = None;
     }
 
     /// Returns how much more space the disk needs for `bytes` of the `coming` ones.
@@ -135,7 +148,7 @@ impl Upload {
     /// Reserves space for what is known to come, a step at a time. Fails when the disk is full.
     pub fn reserve(&mut self, file: &dyn DiskFile, coming: u64) -> Result<(), BlobError> {
         let end = self.offset.saturating_add(coming.min(RESERVE_STEP_BYTES));
-        if self.offset < self.reserved || end <= self.reserved {
+        if self.offset < self.reserved || end <= self.reserved || coming < RESERVED_MIN_BYTES {
             return Ok(());
         }
         file.reserve(self.offset, end - self.offset)?;

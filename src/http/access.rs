@@ -1,11 +1,13 @@
 //! The access log: one line a request, written when its answer has gone out.
 
 use std::fmt::Write;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use log::Level;
 use tide::http::{Method, Request};
-use uuid::Uuid;
 
 use crate::http::outgoing::Sent;
 use crate::http::route::Resource;
@@ -23,6 +25,9 @@ const REQUEST_ID_LENGTH_MAX_CHARS: usize = 64;
 #[derive(Debug, Clone)]
 pub(super) struct RequestId(String);
 
+/// What ids are made from: the requests of this process, counted, under a key that it chose at random.
+static REQUESTS: LazyLock<(RandomState, AtomicU64)> = LazyLock::new(Default::default);
+
 impl RequestId {
     /// Takes the one that the client or a proxy gave, if it is well-formed and the only one; else makes one.
     pub(super) fn of(request: &Request) -> Self {
@@ -31,10 +36,10 @@ impl RequestId {
         given.map_or_else(Self::random, |text| Self(text.to_owned()))
     }
 
-    /// Makes a new one: the random half of a UUID is enough to find a line by.
+    /// Makes a new one, without asking the system for chance each time.
     pub(super) fn random() -> Self {
-        let (_, low) = Uuid::new_v4().as_u64_pair();
-        Self(format!("{low:016x}"))
+        let (key, count) = &*REQUESTS;
+        Self(format!("{:016x}", key.hash_one(count.fetch_add(1, Ordering::Relaxed))))
     }
 
     /// Returns it as text.

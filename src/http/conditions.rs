@@ -19,8 +19,11 @@ enum EntityTag {
 
 /// Decides a conditional GET or HEAD of content that exists. Returns the answer when the condition does.
 pub(super) fn unmodified(call: &Call, digest: ContentDigest) -> Result<Option<Response>, Failure> {
+    let (wanted, known) = (entity_tags(call.headers(IF_MATCH)), entity_tags(call.headers(IF_NONE_MATCH)));
+    if wanted.is_empty() && known.is_empty() {
+        return Ok(None);
+    }
     let current = digest.to_string();
-    let wanted = entity_tags(call.headers(IF_MATCH));
     let names_it = |tag: &EntityTag| match tag {
         EntityTag::Any => true,
         EntityTag::Strong(text) => *text == current,
@@ -30,11 +33,11 @@ pub(super) fn unmodified(call: &Call, digest: ContentDigest) -> Result<Option<Re
         let message = format!("If-Match does not name {current}");
         return Err(RegistryError::ConditionFailed(message).into());
     }
-    let known = entity_tags(call.headers(IF_NONE_MATCH)).into_iter().any(|tag| match tag {
+    let is_known = known.into_iter().any(|tag| match tag {
         EntityTag::Any => true,
         EntityTag::Strong(text) | EntityTag::Weak(text) => text == current,
     });
-    if !known {
+    if !is_known {
         return Ok(None);
     }
     let mut response = Response::new(StatusCode::NotModified);

@@ -17,6 +17,7 @@ impl Registry {
     /// Opens a blob that the repository has (the specification's "Pulling blobs").
     pub async fn open_blob(&self, repo: &RepoName, digest: &Digest) -> Result<BlobReader, RegistryError> {
         let (content, size) = self.find_blob(repo, digest)?;
+        self.inner.door.check_sends()?;
         self.inner.door.check_reads()?;
         let blobs = self.inner.blobs.clone();
         let opened = self.inner.door.read(move || blobs.read(&content)).await?;
@@ -57,7 +58,7 @@ impl Registry {
         from: Option<&RepoName>,
     ) -> Result<bool, RegistryError> {
         let Some(content) = digest.content() else { return Ok(false) };
-        let Some(from) = self.mount_source(repo, &content, from)? else { return Ok(false) };
+        let Some(from) = self.mount_source(repo, content, from).await? else { return Ok(false) };
         self.check_room(0)?;
         match self.command(Command::Mount { repo: repo.clone(), from, digest: content }).await {
             Ok(()) => Ok(true),
@@ -68,23 +69,29 @@ impl Registry {
 
     /// Finds a repository that has the blob: the target itself, the one that was named, or, when none was,
     /// any.
-    fn mount_source(
+    async fn mount_source(
         &self,
         repo: &RepoName,
-        digest: &ContentDigest,
+        digest: ContentDigest,
         from: Option<&RepoName>,
     ) -> Result<Option<RepoName>, RegistryError> {
         let view = self.inner.meta.view();
         for candidate in [Some(repo), from].into_iter().flatten() {
-            if view.whole_link(candidate, digest)?.is_some() {
+            if view.whole_link(candidate, &digest)?.is_some() {
                 return Ok(Some(candidate.clone()));
             }
         }
-        if from.is_some() || view.blob(digest)?.is_none() {
+        if from.is_some() || view.blob(&digest)?.is_none() {
             return Ok(None);
         }
-        let having = view.repositories(None, 1, |candidate| Ok(view.link(candidate, digest)?.is_some()))?;
-        Ok(having.into_iter().next())
+        // All of them may have to be asked: not on a thread that others wait for.
+        self.inner.door.check_reads()?;
+        let inner = Arc::clone(&self.inner);
+        let having = move || {
+            let view = inner.meta.view();
+            view.repositories(None, 1, |candidate| Ok(view.link(candidate, &digest)?.is_some()))
+        };
+        Ok(self.inner.door.read(having).await?.into_iter().next())
     }
 
     /// Deletes a blob from a repository, also while a manifest of it references the blob.

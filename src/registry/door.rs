@@ -7,17 +7,21 @@ use smol::lock::{Semaphore, SemaphoreGuardArc};
 
 use crate::registry::error::RegistryError;
 
-/// How many slow reads may be on their way to the disk at once.
+/// How many slow reads of small things (names, manifests) may be on their way to the disk at once.
 const READS_AT_ONCE_MAX: usize = 16;
+
+/// How many stretches of blobs may be on their way from the disk to clients at once.
+const SENDS_AT_ONCE_MAX: usize = 16;
 
 /// How many slow writes and commits may be on their way to the disk at once.
 const WRITES_AT_ONCE_MAX: usize = 16;
 
-/// Bounds the threads that wait for the disk. Reads and writes hold permits of different kinds, so that
-/// neither can starve the other, and requests that need no disk wait for neither.
+/// Bounds the threads that wait for the disk. Small reads, blobs on their way out, and writes hold permits of
+/// different kinds, so that none of them can starve another, and requests that need no disk wait for none.
 #[derive(Debug)]
 pub(super) struct Door {
     reads: Queue,
+    sends: Queue,
     writes: Queue,
     /// How many may wait for a permit of one kind before further requests are refused.
     waiting_max: usize,
@@ -33,7 +37,9 @@ struct Queue {
 impl Door {
     /// Makes a door with all its permits free.
     pub(super) fn new(waiting_max: usize) -> Self {
-        Self { reads: Queue::new(READS_AT_ONCE_MAX), writes: Queue::new(WRITES_AT_ONCE_MAX), waiting_max }
+        let [reads, sends, writes] =
+            [READS_AT_ONCE_MAX, SENDS_AT_ONCE_MAX, WRITES_AT_ONCE_MAX].map(Queue::new);
+        Self { reads, sends, writes, waiting_max }
     }
 
     /// Refuses a request that would read, when too many wait to read already. What a request that was let in
@@ -50,6 +56,16 @@ impl Door {
     /// Runs a read on a thread that may block.
     pub(super) async fn read<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
         pass(&self.reads, work).await
+    }
+
+    /// Refuses a request that would send a blob, when too many wait to send already.
+    pub(super) fn check_sends(&self) -> Result<(), RegistryError> {
+        self.sends.check(self.waiting_max)
+    }
+
+    /// Sends a stretch of a blob from a thread that may block.
+    pub(super) async fn send<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        pass(&self.sends, work).await
     }
 
     /// Runs a write on a thread that may block.
@@ -141,6 +157,27 @@ mod tests {
                 write.await;
             }
             assert_eq!(door.writes.waiting.load(Ordering::Relaxed), 0);
+        });
+    }
+
+    #[test]
+    fn pulls_that_wait_for_the_disk_keep_nobody_from_a_small_read() {
+        block_on(async {
+            let door = Door::new(0);
+            let (go, gone) = channel::<()>();
+            let gone = Arc::new(std::sync::Mutex::new(gone));
+            let mut sends = Vec::new();
+            for _ in 0..=SENDS_AT_ONCE_MAX {
+                let gone = Arc::clone(&gone);
+                let mut send = door.send(move || gone.lock().unwrap().recv().is_ok()).boxed();
+                assert!(poll_once(&mut send).await.is_none());
+                sends.push(send);
+            }
+            assert_eq!(door.read(|| 1).await, 1);
+            drop(go);
+            for send in sends {
+                send.await;
+            }
         });
     }
 

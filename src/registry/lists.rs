@@ -1,8 +1,10 @@
 //! Listing tags, repositories and referrers.
 
-use crate::registry::Registry;
+use std::sync::Arc;
+
 use crate::registry::error::RegistryError;
 use crate::registry::types::{Listing, Page, Referrers, ReferrersPage};
+use crate::registry::{Inner, Registry};
 use crate::spec::{ContentDigest, Digest, Manifest, Referrer, RepoName, Tag};
 
 /// A list of referrers ends before it gets longer than this: it is a manifest to clients, and some of them
@@ -12,21 +14,26 @@ const REFERRERS_SIZE_MAX_BYTES: usize = 4 * 1024 * 1024 - 64 * 1024;
 /// How many referrers are read before others get their turn.
 const REFERRERS_STEP_MAX: usize = 256;
 
+/// How many names are listed on the spot: longer lists would make other requests wait for a thread.
+const LISTED_INLINE_MAX: usize = 256;
+
 impl Registry {
     /// Lists the tags of a repository, in the order of their bytes (the specification's "Listing Tags").
     pub async fn tags(&self, repo: &RepoName, page: &Page) -> Result<Listing<Tag>, RegistryError> {
-        let view = self.inner.meta.view();
-        view.repository(repo)?.ok_or_else(|| RegistryError::NameUnknown(repo.clone()))?;
-        let items = view.tags(repo, page.last.as_deref(), page.limit.saturating_add(1))?;
-        Ok(Listing::of(items, page.limit))
+        if page.limit <= LISTED_INLINE_MAX {
+            return self.inner.tags(repo, page);
+        }
+        let (inner, repo, page) = (Arc::clone(&self.inner), repo.clone(), page.clone());
+        self.inner.door.check_reads()?;
+        self.inner.door.read(move || inner.tags(&repo, &page)).await
     }
 
     /// Lists the repositories that have a manifest, in the order of their bytes.
     pub async fn repositories(&self, page: &Page) -> Result<Listing<RepoName>, RegistryError> {
-        let view = self.inner.meta.view();
-        let limit = page.limit.saturating_add(1);
-        let items = view.repositories(page.last.as_deref(), limit, |repo| view.has_manifests(repo))?;
-        Ok(Listing::of(items, page.limit))
+        // However short the page, many repositories without a manifest may have to be passed over for it.
+        let (inner, page) = (Arc::clone(&self.inner), page.clone());
+        self.inner.door.check_reads()?;
+        self.inner.door.read(move || inner.repositories(&page)).await
     }
 
     /// Lists what refers to a subject, whether or not the subject exists (the specification's "Listing
@@ -75,6 +82,22 @@ impl Registry {
         }
         let bytes = self.manifest_bytes(digest).await?;
         Ok(Some(Manifest::parse(&bytes, Some(&row.media_type))?.referrer(digest)))
+    }
+}
+
+impl Inner {
+    fn tags(&self, repo: &RepoName, page: &Page) -> Result<Listing<Tag>, RegistryError> {
+        let view = self.meta.view();
+        view.repository(repo)?.ok_or_else(|| RegistryError::NameUnknown(repo.clone()))?;
+        let items = view.tags(repo, page.last.as_deref(), page.limit.saturating_add(1))?;
+        Ok(Listing::of(items, page.limit))
+    }
+
+    fn repositories(&self, page: &Page) -> Result<Listing<RepoName>, RegistryError> {
+        let view = self.meta.view();
+        let limit = page.limit.saturating_add(1);
+        let items = view.repositories(page.last.as_deref(), limit, |repo| view.has_manifests(repo))?;
+        Ok(Listing::of(items, page.limit))
     }
 }
 

@@ -41,12 +41,13 @@ impl BlobReader {
         self.size
     }
 
-    /// Does something that may block with the file (`sendfile`, a read) under a permit for reads.
+    /// Does something that may block with the file (`sendfile`, a read) under a permit for
+    /// sending blobs.
     pub async fn with_file<T: Send + 'static>(
         &self,
         work: impl FnOnce(&dyn DiskFile) -> T + Send + 'static,
     ) -> T {
         let file = Arc::clone(&self.file);
-        self.door.read(move || work(file.as_ref())).await
+        self.door.send(move || work(file.as_ref())).await
     }
 }

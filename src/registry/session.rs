@@ -55,21 +55,36 @@ enum Progress {
 /// done.
 #[derive(Clone)]
 pub(super) struct Turn {
-    session: Arc<Session>,
     claim: u64,
-    _guard: Arc<TurnGuard<()>>,
+    held: Arc<Held>,
+}
+
+/// What all clones of a turn hold, until the last of them is gone.
+struct Held {
+    session: Arc<Session>,
+    _guard: TurnGuard<()>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // INVARIANT: still in turn, so that the file is nobody else's.
+        if let Progress::Live(upload) = &mut *self.session.progress() {
+            upload.close_file();
+        }
+    }
 }
 
 impl Turn {
     pub(super) fn session(&self) -> &Session {
-        &self.session
+        &self.held.session
     }
 
     /// Returns when another request claims the session.
     pub(super) async fn lost(&self) {
         loop {
-            listener!(self.session.claimed => claimed);
-            if self.session.claims.load(Ordering::SeqCst) != self.claim {
+            let session = self.session();
+            listener!(session.claimed => claimed);
+            if session.claims.load(Ordering::SeqCst) != self.claim {
                 return;
             }
             claimed.await;
@@ -126,7 +141,7 @@ impl Session {
         self.claimed.notify(usize::MAX);
         let guard = self.turn.lock_arc().await;
         self.touch();
-        Turn { session: Arc::clone(self), claim, _guard: Arc::new(guard) }
+        Turn { claim, held: Arc::new(Held { session: Arc::clone(self), _guard: guard }) }
     }
 
     /// Notes that somebody is there.

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use smol::Timer;
-use smol::future::or;
+use smol::future::{or, poll_once};
 use smol::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt};
 
 use crate::registry::pool::{Buffer, Pool};
@@ -90,6 +90,18 @@ impl<B: AsyncBufRead + Unpin + Send> Source<B> {
         }
         buffer.end_waiting();
         Ok(Some(Piece { buffer, length }))
+    }
+
+    /// Tells whether the body is known to have ended, without waiting for it.
+    pub(super) async fn has_ended_now(&mut self) -> bool {
+        match poll_once(self.has_more()).await {
+            Some(Ok(more)) => !more,
+            Some(Err(error)) => {
+                self.failed = Some(error);
+                false
+            }
+            None => false,
+        }
     }
 
     /// Tells whether the body has more bytes than were asked for.

@@ -16,6 +16,12 @@ use crate::registry::types::{Chunk, UploadId};
 use crate::registry::{Inner, Registry};
 use crate::spec::{Algorithm, ContentDigest, Digest, DigestError, RepoName};
 
+/// The last piece of a chunk, not yet written, and how many bytes come with it.
+struct Last {
+    piece: Piece,
+    coming: u64,
+}
+
 impl Registry {
     /// Begins an upload session, hashed with `algorithm` as it streams; SHA-256 when none is named.
     pub async fn begin_upload(
@@ -62,7 +68,10 @@ impl Registry {
     ) -> Result<u64, RegistryError> {
         let session = self.inner.sessions.find(repo, id)?;
         let turn = session.claim().await;
-        self.receive(&turn, chunk).await?;
+        if let Some(last) = self.receive(&turn, chunk).await? {
+            let inner = Arc::clone(&self.inner);
+            self.inner.door.write(move || inner.write_last(turn.session(), &last)).await?;
+        }
         Ok(session.offset())
     }
 
@@ -79,10 +88,14 @@ impl Registry {
         let content = supported(digest)?;
         let session = self.inner.sessions.find(repo, id)?;
         let turn = session.claim().await;
-        self.receive(&turn, chunk).await?;
+        let last = self.receive(&turn, chunk).await?;
 
         let (inner, repo) = (Arc::clone(&self.inner), repo.clone());
+        // Written and committed at one go: most blobs are small, and each way to another thread costs.
         self.store_then_command(content, move || {
+            if let Some(last) = last {
+                inner.write_last(turn.session(), &last)?;
+            }
             let blob = inner.commit(turn.session(), content)?;
             Ok(Command::Link { repo, blob, upload: id })
         })
@@ -101,12 +114,13 @@ impl Registry {
         self.command(Command::EndUpload { id }).await
     }
 
-    /// Takes a chunk in. What was reserved for bytes that did not come is given back.
+    /// Takes a chunk in, all but its last piece where that is known to be the last. What was reserved for
+    /// bytes that did not come is given back.
     async fn receive<B: AsyncBufRead + Unpin + Send>(
         &self,
         turn: &Turn,
         chunk: Chunk<B>,
-    ) -> Result<(), RegistryError> {
+    ) -> Result<Option<Last>, RegistryError> {
         let received = self.take_in(turn, chunk).await;
         if received.is_err() && turn.session().is_live() {
             let (inner, turn) = (Arc::clone(&self.inner), turn.clone());
@@ -119,7 +133,7 @@ impl Registry {
         &self,
         turn: &Turn,
         chunk: Chunk<B>,
-    ) -> Result<(), RegistryError> {
+    ) -> Result<Option<Last>, RegistryError> {
         let session = turn.session();
         let begins = session.offset();
         let said = expected_length(&chunk, begins)?;
@@ -131,6 +145,10 @@ impl Registry {
         let mut next = unless_lost(turn, source.next(&self.inner.pool)).await?;
         while let Some(piece) = next {
             let coming = said.map_or(0, |said| begins.saturating_add(said).saturating_sub(session.offset()));
+            // Only where nothing has to be waited for: nobody holds a buffer while waiting for a client.
+            if piece.bytes().len() as u64 == coming && source.has_ended_now().await {
+                return Ok(Some(Last { piece, coming }));
+            }
             let following = unless_lost(turn, source.next(&self.inner.pool));
             let (written, following) = zip(self.write(turn, piece, coming), following).await;
             written?;
@@ -141,7 +159,7 @@ impl Registry {
         match said {
             Some(said) if got != said => Err(RegistryError::SizeInvalid { said, got }),
             Some(said) if more => Err(RegistryError::SizeInvalid { said, got: said.saturating_add(1) }),
-            _ => Ok(()),
+            _ => Ok(None),
         }
     }
 
@@ -171,6 +189,14 @@ impl Inner {
         });
         if session.has_ended() {
             self.discard(session);
+        }
+        written
+    }
+
+    fn write_last(&self, session: &Session, last: &Last) -> Result<(), RegistryError> {
+        let written = self.write(session, last.piece.bytes(), last.coming);
+        if written.is_err() && session.is_live() {
+            self.give_back(session);
         }
         written
     }

@@ -4,15 +4,15 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use smol::Timer;
 use smol::channel::{Receiver, Sender, bounded};
 use smol::io::{AsyncBufRead, AsyncRead};
 
 use super::framing::{Framing, Next};
 use super::input::Input;
 use super::interim::BodySignals;
+use super::patience::Patience;
 
 /// How much is read ahead of a body: chunks of 32 KiB, the usual size, come in with one read.
 const READ_AHEAD_SIZE_MAX_BYTES: u64 = 64 * 1024;
@@ -27,7 +27,8 @@ pub(super) struct BodySource {
     framing: Framing,
     signals: Arc<BodySignals>,
     interim_sent: usize,
-    stall: Stall,
+    /// How long the client may let a read wait. The application's own pauses don't count.
+    patience: Patience,
     /// Set by the first error, and given again to everyone who goes on reading.
     failed: Option<(io::ErrorKind, String)>,
 }
@@ -40,8 +41,8 @@ impl BodySource {
         signals: Arc<BodySignals>,
         progress_time_max: Duration,
     ) -> Self {
-        let stall = Stall { time_max: progress_time_max, waiting_since: None, timer: None };
-        Self { input, framing, signals, interim_sent: 0, stall, failed: None }
+        let patience = Patience::new(progress_time_max);
+        Self { input, framing, signals, interim_sent: 0, patience, failed: None }
     }
 
     /// Gives the reading half back; it stands after the body when [`BodySource::rest`] is 0.
@@ -142,7 +143,7 @@ impl BodySource {
         match self.signals.poll_interim(context, &self.input.socket, &mut self.interim_sent) {
             Poll::Ready(sent) => sent?,
             Poll::Pending => {
-                ready!(self.stall.poll(context));
+                ready!(self.patience.poll(context));
                 let reason = "the client took no 100 Continue in time";
                 return Poll::Ready(Err(self.fail(io::ErrorKind::TimedOut, reason)));
             }
@@ -157,7 +158,7 @@ impl BodySource {
         };
         match received {
             Poll::Pending => {
-                ready!(self.stall.poll(context));
+                ready!(self.patience.poll(context));
                 let reason = "no more of the request's body came in time";
                 Poll::Ready(Err(self.fail(io::ErrorKind::TimedOut, reason)))
             }
@@ -166,7 +167,7 @@ impl BodySource {
                 Poll::Ready(Err(self.fail(io::ErrorKind::UnexpectedEof, reason)))
             }
             Poll::Ready(Ok(count)) => {
-                self.stall.waiting_since = None;
+                self.patience.end_wait();
                 Poll::Ready(Ok(count))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(self.fail(error.kind(), &error.to_string()))),
@@ -207,30 +208,6 @@ impl BodySource {
             }
         }
         Poll::Ready(Ok(copied))
-    }
-}
-
-/// Watches that a wait for the client does not last too long. The application's own pauses don't count.
-#[derive(Debug)]
-struct Stall {
-    time_max: Duration,
-    waiting_since: Option<Instant>,
-    /// Kept over progress and set anew only when it fires: there may be many waits in a second.
-    timer: Option<Timer>,
-}
-
-impl Stall {
-    /// Is ready once the present wait has lasted too long.
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let since = *self.waiting_since.get_or_insert_with(Instant::now);
-        let timer = self.timer.get_or_insert_with(|| Timer::after(self.time_max));
-        loop {
-            ready!(Pin::new(&mut *timer).poll(context));
-            match self.time_max.checked_sub(since.elapsed()).filter(|left| !left.is_zero()) {
-                Some(left) => timer.set_after(left),
-                None => return Poll::Ready(()),
-            }
-        }
     }
 }
 
@@ -291,8 +268,8 @@ impl AsyncBufRead for BodyReader {
 mod tests {
     use std::net::{TcpListener, TcpStream};
 
-    use smol::Async;
     use smol::io::{AsyncReadExt, AsyncWriteExt};
+    use smol::{Async, Timer};
 
     use super::*;
     use crate::wire::head::BodyFraming;

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,7 @@ use super::input::Input;
 use super::interim::BodySignals;
 use super::limits::WireLimits;
 use super::output::{Output, abort, linger};
+use super::patience::Patience;
 use super::refusal::Refusal;
 use super::reply::send;
 use super::reply_head::{Reply, ReplyTo};
@@ -85,11 +87,13 @@ where
     /// Answers requests until either side ends the connection.
     pub(super) async fn run(self) {
         let mut input = Input::new(Arc::clone(&self.socket));
+        let mut idle = Patience::new(self.limits.keep_alive_idle_max);
+        let mut stopped = pin!(self.stop.wait());
         for number in 1_usize.. {
             if number.is_multiple_of(REQUESTS_IN_A_ROW_MAX) {
                 yield_now().await;
             }
-            match self.next_head(&mut input).await {
+            match self.next_head(&mut input, &mut idle, stopped.as_mut()).await {
                 Ok(head) => match self.exchange(input, head).await {
                     Some(back) => input = back,
                     None => return,
@@ -128,9 +132,14 @@ where
     }
 
     /// Reads the next request's head.
-    async fn next_head(&self, input: &mut Input) -> Result<Head, NoHead> {
+    async fn next_head(
+        &self,
+        input: &mut Input,
+        idle: &mut Patience,
+        stopped: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<Head, NoHead> {
         if input.buffer.is_empty() {
-            self.wait_for_first_byte(input).await?;
+            self.wait_for_first_byte(input, idle, stopped).await?;
         }
         let mut scanner = HeadScanner::default();
         let mut deadline = None;
@@ -157,28 +166,33 @@ where
         }
     }
 
-    /// Waits for the first bytes of a request; an idle connection holds no buffer meanwhile.
-    async fn wait_for_first_byte(&self, input: &mut Input) -> Result<(), NoHead> {
+    /// Waits for the first bytes of a request; an idle connection holds no buffer meanwhile. `stopped` is
+    /// kept over all waits of a connection, as `idle` is: what is waited for anew has to be asked for anew.
+    async fn wait_for_first_byte(
+        &self,
+        input: &mut Input,
+        idle: &mut Patience,
+        stopped: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<(), NoHead> {
         input.buffer.release();
-        let readable = async {
-            loop {
-                self.socket.readable().await?;
-                // The system may have been wrong: then it is waited on, with time and stop in sight.
-                match poll_once(input.fill(HEAD_READ_SIZE_BYTES)).await {
-                    Some(read) => return read.map_err(NoHead::from),
-                    None => input.buffer.release(),
+        let mut read = 0;
+        if !self.stop.is_triggered() {
+            let readable = async {
+                loop {
+                    self.socket.readable().await?;
+                    // The system may have been wrong: then it is waited on, with time and stop in sight.
+                    match poll_once(input.fill(HEAD_READ_SIZE_BYTES)).await {
+                        Some(read) => return read.map_err(NoHead::from),
+                        None => input.buffer.release(),
+                    }
                 }
-            }
-        };
-        let stopped = async {
-            self.stop.wait().await;
-            Ok(0)
-        };
-        let idle = async {
-            Timer::after(self.limits.keep_alive_idle_max).await;
-            Err(NoHead::Over)
-        };
-        let mut read = readable.or(stopped).or(idle).await?;
+            };
+            let stopped = async {
+                stopped.await;
+                Ok(0)
+            };
+            read = idle.wait(readable.or(stopped)).await.unwrap_or(Err(NoHead::Over))?;
+        }
         if read == 0 && self.stop.is_triggered() {
             // What has come by the time of a stop is still answered; what has not never will be.
             read = poll_once(input.fill(HEAD_READ_SIZE_BYTES)).await.unwrap_or(Ok(0))?;
@@ -192,9 +206,6 @@ where
         let Head { mut request, framing, is_http_1_1, keep_alive, expects_continue } = head;
         let is_head = request.method() == Method::Head;
         request.set_peer_addr(Some(self.peer));
-        if let Ok(local) = self.socket.get_ref().local_addr() {
-            request.set_local_addr(Some(local));
-        }
         let half = self.attach_body(&mut request, input, framing, expects_continue);
         let (mut response, panicked) = self.answer(request).await;
         let mut half = half.take_back();

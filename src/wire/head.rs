@@ -47,7 +47,9 @@ struct Understood<'a> {
 impl Head {
     /// Parses a whole head, as [`HeadScanner`](super::head_scanner::HeadScanner) found it.
     pub(super) fn parse(head: &[u8], limits: &WireLimits) -> Result<Self, Refusal> {
-        let mut headers = vec![httparse::EMPTY_HEADER; limits.headers_max];
+        // As many as there are lines: most heads have a few of the many that are allowed.
+        let lines = head.iter().filter(|byte| **byte == b'\n').count();
+        let mut headers = vec![httparse::EMPTY_HEADER; lines.min(limits.headers_max)];
         let mut parsed = httparse::Request::new(&mut headers);
         match parsed.parse(head) {
             Ok(httparse::Status::Complete(length)) if length == head.len() => {}

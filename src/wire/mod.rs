@@ -27,6 +27,7 @@ mod interim;
 mod limits;
 mod listener;
 mod output;
+mod patience;
 mod refusal;
 mod reply;
 mod reply_head;

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use smol::{Async, Timer};
 
+use super::patience::Patience;
+
 /// Writes to a socket, and gives up when the client takes nothing for too long.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Output<'a> {
@@ -17,13 +19,15 @@ pub(super) struct Output<'a> {
 }
 
 impl Output<'_> {
+    /// Returns how long each wait for the client may take.
+    pub(super) fn patience(&self) -> Patience {
+        Patience::new(self.progress_time_max)
+    }
+
     /// Waits until the socket takes more.
-    pub(super) async fn writable(&self) -> io::Result<()> {
-        smol::future::or(self.socket.writable(), async {
-            Timer::after(self.progress_time_max).await;
-            Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes no more of the answer"))
-        })
-        .await
+    pub(super) async fn writable(&self, patience: &mut Patience) -> io::Result<()> {
+        let too_long = || io::Error::new(io::ErrorKind::TimedOut, "the client takes no more of the answer");
+        patience.wait(self.socket.writable()).await.ok_or_else(too_long)?
     }
 
     /// Writes all of `bytes`; `written` counts them one by one, also those before an error.
@@ -36,6 +40,7 @@ impl Output<'_> {
         written: &mut u64,
     ) -> io::Result<()> {
         let mut left = bytes;
+        let mut patience = self.patience();
         while !left.is_empty() {
             match self.write(left, more_follows) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -43,7 +48,9 @@ impl Output<'_> {
                     *written += count as u64;
                     left = left.get(count..).unwrap_or_default();
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable().await?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.writable(&mut patience).await?;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }

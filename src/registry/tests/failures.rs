@@ -168,12 +168,14 @@ fn an_upload_that_found_no_space_goes_on_when_there_is_some() {
         let (registry, faults, _) = on_faulty();
         let id = begin(&registry, "app").await;
         registry.append(&repo("app"), id, whole(b"abc")).await.unwrap();
-        for fault in 0..2 {
-            match fault {
-                0 => faults.fail(Operation::Reserve, "uploads", Errno::NOSPC),
-                _ => faults.cut_write_short("uploads", 2, Errno::NOSPC),
+        // Space is reserved for what comes in more than one piece.
+        for (reserves, length) in [(true, 300_000), (false, 6)] {
+            if reserves {
+                faults.fail(Operation::Reserve, "uploads", Errno::NOSPC);
+            } else {
+                faults.cut_write_short("uploads", 2, Errno::NOSPC);
             }
-            let failed = registry.append(&repo("app"), id, whole(b"defghi")).await;
+            let failed = registry.append(&repo("app"), id, whole(&vec![b'd'; length])).await;
             assert!(matches!(failed, Err(RegistryError::NoSpace)), "{failed:?}");
             assert_eq!(registry.upload_offset(&repo("app"), id).await.unwrap(), 3);
         }

@@ -48,7 +48,8 @@ fn names_and_queries_cannot_split_an_answer() {
             injects_nothing(&victim, &format!("POST {target} HTTP/1.1\r\nHost: a\r\n\r\n"));
         }
         let put = format!(
-            "PUT /v2/a/manifests/{digest}?tag=v1{injection} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{{}}"
+            "PUT /v2/a/manifests/{digest}?tag=v1{injection} HTTP/1.1\r\nHost: a\r\n\
+             Content-Length: 2\r\n\r\n{{}}"
         );
         injects_nothing(&victim, &put);
     }

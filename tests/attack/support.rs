@@ -91,7 +91,8 @@ impl Victim {
         let told = client.answer().text;
         let digest = told.split("digest is ").nth(1).unwrap().split(',').next().unwrap().to_owned();
         client.send(format!(
-            "POST /v2/a/blobs/uploads/?digest={digest} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"
+            "POST /v2/a/blobs/uploads/?digest={digest} HTTP/1.1\r\nHost: a\r\n\
+             Content-Length: {length}\r\n\r\n"
         ));
         client.send(&content);
         assert_eq!(client.answer().status, 201);

@@ -14,7 +14,6 @@ struct Node {
     digest: ContentDigest,
     key: u64,
     size: u64,
-    since: Option<u64>,
     /// The key of its subject, if it has one.
     subject: Option<u64>,
     edges_begin: usize,
@@ -84,7 +83,6 @@ impl Graph {
             digest,
             key: own,
             size: row.size,
-            since: row.since,
             subject,
             edges_begin,
             children,
@@ -112,9 +110,9 @@ impl Graph {
         self.nodes.get(number)
     }
 
-    /// Returns a manifest's digest, length and age.
-    pub(super) fn manifest(&self, number: usize) -> Option<(ContentDigest, u64, Option<u64>)> {
-        self.node(number).map(|node| (node.digest, node.size, node.since))
+    /// Returns a manifest's digest and length.
+    pub(super) fn manifest(&self, number: usize) -> Option<(ContentDigest, u64)> {
+        self.node(number).map(|node| (node.digest, node.size))
     }
 
     /// Returns what leads to a manifest.

@@ -26,7 +26,11 @@ mod blobs;
 #[doc(hidden)]
 pub mod cli;
 mod config;
+mod control;
 mod disk;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod maintenance;
 mod meta;
@@ -38,13 +42,13 @@ mod wire;
 pub use http::HttpOptions;
 pub use maintenance::{
     CollectError, CollectOptions, CollectReport, Collector, CollectorOptions, CollectorStatus, Count,
-    NOTES_MAX, Tally, Thing, Verdict,
+    NOTES_MAX, ScrubOptions, Tally, Thing, Verdict,
 };
 pub use meta::{Policies, Policy, Untagged};
 pub use registry::{
     BlobReader, Chunk, Collected, Condition, Health, Listing, ManifestContent, ManifestInfo, OpenError, Page,
     PutManifest, PutManifestOutcome, PutTarget, RecoveryProgress, Referrers, ReferrersPage, Registry,
-    RegistryError, RegistryOptions, Storage, Totals, UploadId,
+    RegistryError, RegistryOptions, ScrubTotals, Storage, Totals, UploadId,
 };
 pub use server::{Server, ServerOptions, StartError};
 pub use spec::{

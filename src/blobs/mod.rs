@@ -7,11 +7,13 @@
 mod error;
 mod found;
 mod layout;
+mod quarantine;
 mod store;
 mod upload;
 
 pub use error::BlobError;
 pub use found::{Found, Occupant};
 pub use layout::{BLOBS_FOLDER, UPLOADS_FOLDER};
+pub use quarantine::Quarantined;
 pub use store::{BlobStore, DurableBlob};
 pub use upload::{DURABLE_STEP_BYTES, Upload};

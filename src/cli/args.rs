@@ -2,11 +2,14 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+use crate::cli::target::Target;
 use crate::config::{Overrides, values};
+use crate::spec::RepoName;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -15,6 +18,9 @@ Examples:
                                                for the whole network; there is no login yet
   pulk serve --ephemeral --listen 127.0.0.1:0  in memory, on a free port, for a test suite
   pulk config --config pulk.toml               check a file and print what would be in force
+  pulk status                                  what is stored, and how the server is
+  pulk du                                      who uses the space
+  pulk gc --dry-run                            what would be taken away, and why all else stays
   pulk check --deep                            every byte of a stopped store, held against its digest
 
 Exit codes:
@@ -36,6 +42,56 @@ Examples:
 Exit codes:
   0  check: nothing is wrong; rebuild: done
   1  check: something is wrong; both: the store could not be opened, or a server uses it
+  2  the command line is wrong";
+
+const LOOK_EXAMPLES: &str = "\
+Examples:
+  pulk status                            what is stored, what sharing saves, how the server is
+  pulk repos --json                      the repositories, for a program to read
+  pulk tags team/app                     its tags, with digests and sizes
+  pulk du                                who uses the space, and what is used by nobody else
+  pulk du team/app                       the same for the tags of a repository
+
+A running server is asked through control.sock in the data directory; where none runs, the store is opened.
+Sizes are in powers of 1024; with --json they are exact bytes.
+
+Exit codes:
+  0  done
+  1  what was asked for is not there, or it could not be done
+  2  the command line is wrong";
+
+const RM_EXAMPLES: &str = "\
+Examples:
+  pulk rm team/app:v1                    the tag, and its image when nothing else needs that
+  pulk rm team/app@sha256:…              the manifest, and all tags that name it
+  pulk rm team/app --all                 everything in the repository
+
+It does not ask. The space comes back with the next collection.
+
+Exit codes:
+  0  removed
+  1  what was to be removed is not there, or it could not be done
+  2  the command line is wrong";
+
+const GC_EXAMPLES: &str = "\
+Examples:
+  pulk gc                                take away what nobody needs
+  pulk gc --dry-run                      why each thing stays or would go
+  pulk gc --untagged-older-than 7d       untagged manifests as well, when they are a week old
+
+Exit codes:
+  0  done
+  1  it could not be done, or not to the end
+  2  the command line is wrong";
+
+const SCRUB_EXAMPLES: &str = "\
+Examples:
+  pulk scrub                             everything, with progress on a terminal
+  pulk scrub --json                      what was found, for a program to read
+
+Exit codes:
+  0  everything is what it should be
+  1  something is damaged or cannot be read, or the scrub could not be done
   2  the command line is wrong";
 
 const LONG_VERSION: &str = concat!(
@@ -64,6 +120,9 @@ pub(in crate::cli) enum Command {
     /// most, see `limits.stop_time`) and stops cleanly. On the second it stops at once; nothing that it has
     /// acknowledged is lost by that either.
     ///
+    /// What clients may ask for is bounded (connections, uploads, sizes, times): `pulk config` prints the
+    /// limits in force. Who is over one is told so, and when to come again.
+    ///
     /// When less than `limits.reserve_bytes` of the disk are free (64 MiB), pushes are refused; pulls and
     /// deletes go on.
     #[command(after_help = EXAMPLES)]
@@ -72,6 +131,121 @@ pub(in crate::cli) enum Command {
     /// Print the configuration that `serve` would run with, as a pulk.toml.
     #[command(after_help = EXAMPLES)]
     Config(Settings),
+
+    /// Say what is stored, what sharing saves, and how the server is.
+    #[command(after_help = LOOK_EXAMPLES)]
+    Status {
+        #[command(flatten)]
+        settings: StoreSettings,
+
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+
+    /// List the repositories.
+    #[command(after_help = LOOK_EXAMPLES)]
+    Repos {
+        #[command(flatten)]
+        settings: StoreSettings,
+
+        /// Print one JSON object: repositories and totals
+        #[arg(long)]
+        json: bool,
+    },
+
+    /// List the tags of a repository, with digests and sizes.
+    #[command(after_help = LOOK_EXAMPLES)]
+    Tags {
+        /// The repository, such as team/app
+        #[arg(value_name = "REPO")]
+        repo: RepoName,
+
+        #[command(flatten)]
+        settings: StoreSettings,
+
+        /// Print one JSON object: repository and tags
+        #[arg(long)]
+        json: bool,
+    },
+
+    /// Say who uses the space: the repositories, or the tags of one.
+    ///
+    /// SIZE is what somebody has, UNIQUE what nobody else has: it comes back when that one is removed. Tags
+    /// that name one manifest stand together, with its children and what refers to it, such as signatures.
+    #[command(after_help = LOOK_EXAMPLES)]
+    Du {
+        /// The repository, such as team/app; without it, all repositories
+        #[arg(value_name = "REPO")]
+        repo: Option<RepoName>,
+
+        #[command(flatten)]
+        settings: StoreSettings,
+
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+
+    /// Remove a tag, a manifest, or everything in a repository.
+    ///
+    /// With a tag goes the manifest that it named, unless another tag names it or an index lists it; and with
+    /// a manifest go its children and what refers to it, such as signatures, likewise.
+    #[command(after_help = RM_EXAMPLES)]
+    Rm {
+        /// What to remove: REPO:TAG, REPO@DIGEST, or REPO with --all
+        #[arg(value_name = "REPO[:TAG|@DIGEST]")]
+        target: Target,
+
+        /// Remove everything in the repository
+        #[arg(long)]
+        all: bool,
+
+        #[command(flatten)]
+        settings: StoreSettings,
+
+        /// Print one JSON object that says what was removed
+        #[arg(long)]
+        json: bool,
+    },
+
+    /// Take away what nobody needs, now.
+    ///
+    /// A running server does so by itself. Manifests that no tag leads to stay unless a policy or
+    /// --untagged-older-than says otherwise; what a client pushed or was told of a moment ago stays, too.
+    #[command(after_help = GC_EXAMPLES)]
+    Gc {
+        /// Take nothing away: say of each thing why it stays or would go
+        #[arg(long)]
+        dry_run: bool,
+
+        /// Manifests that no tag leads to go, too, when they are older than this: 0s, 12h, 30d
+        #[arg(long, value_name = "AGE", value_parser = values::period)]
+        untagged_older_than: Option<Duration>,
+
+        #[command(flatten)]
+        settings: StoreSettings,
+
+        /// Print one JSON object: verdicts, of what goes or in a dry run of everything, and report
+        #[arg(long)]
+        json: bool,
+    },
+
+    /// Read all content now, at full speed, and hold it against its digest.
+    ///
+    /// A running server does so by itself, at the rate of `scrub.rate`, and makes way for this. Damaged
+    /// content goes to `quarantine/` in the data directory; it is not there any more for clients, so that the
+    /// next push of it heals all repositories that have it. Closed files of the journal and checkpoints are
+    /// read as well.
+    #[command(after_help = SCRUB_EXAMPLES)]
+    Scrub {
+        #[command(flatten)]
+        settings: StoreSettings,
+
+        /// Print one JSON object: what was read, and what is damaged
+        #[arg(long)]
+        json: bool,
+    },
 
     /// Check a stopped store: journal, checkpoints, index, and that everything has what it needs.
     ///
@@ -109,12 +283,10 @@ pub(in crate::cli) enum Command {
     },
 }
 
-/// The settings of commands that look after a stopped store.
+/// The settings of commands that look after a store.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct StoreSettings {
     /// The data directory [default: data]
-    ///
-    /// No pulk may be using it.
     #[arg(long, value_name = "DIR", env = "PULK_DATA")]
     data: Option<PathBuf>,
 
@@ -122,12 +294,17 @@ pub(in crate::cli) struct StoreSettings {
     #[arg(long, value_name = "FILE", env = "PULK_CONFIG")]
     pub(in crate::cli) config: Option<PathBuf>,
 
-    /// Log this much: error, warn, info, debug, trace or off, also by module [default: info]
+    /// Log this much: error, warn, info, debug, trace or off, also by module [default: warn]
     #[arg(long, value_name = "FILTER", env = "PULK_LOG", value_parser = values::log)]
     log: Option<String>,
 }
 
 impl StoreSettings {
+    /// Returns what to log: what a server says on its way is of no use to one who asks something.
+    pub(in crate::cli) fn log(&self) -> &str {
+        self.log.as_deref().unwrap_or("warn")
+    }
+
     /// Returns what flags and environment say over the file.
     pub(in crate::cli) fn overrides(&self) -> Overrides {
         Overrides { data: self.data.clone(), log: self.log.clone(), ..Overrides::default() }

@@ -1,12 +1,21 @@
-//! The command line: `pulk serve`, `pulk config`, `pulk check`, `pulk rebuild`.
+//! The command line: `pulk serve`, and what looks after a store.
 
 mod args;
+mod ask;
 mod check;
+mod gc;
 mod logging;
+mod look;
 mod options;
 mod progress;
 mod rebuild;
+mod rm;
+mod scrub;
 mod serve;
+mod status;
+mod table;
+mod target;
+mod units;
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -14,11 +23,16 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::cli::args::{Cli, Command, Settings, StoreSettings};
 use crate::config::{Config, ConfigError};
 use crate::registry::OpenError;
 use crate::server::StartError;
+
+/// The exit code when the command line is wrong, as the parser's own.
+const EXIT_USAGE: u8 = 2;
 
 /// Runs the program: reads the command line and does what it says.
 pub fn main() -> ExitCode {
@@ -31,6 +45,19 @@ pub fn main() -> ExitCode {
             Ok(config) => print(&config),
             Err(error) => failed(&error),
         },
+        Command::Status { settings, json } => on_store(&settings, |config| status::status(config, json)),
+        Command::Repos { settings, json } => on_store(&settings, |config| look::repos(config, json)),
+        Command::Tags { repo, settings, json } => {
+            on_store(&settings, |config| look::tags(config, &repo, json))
+        }
+        Command::Du { repo, settings, json } => on_store(&settings, |config| look::du(config, repo, json)),
+        Command::Rm { target, all, settings, json } => {
+            on_store(&settings, |config| rm::rm(config, target, all, json))
+        }
+        Command::Gc { dry_run, untagged_older_than, settings, json } => {
+            on_store(&settings, |config| gc::gc(config, dry_run, untagged_older_than, json))
+        }
+        Command::Scrub { settings, json } => on_store(&settings, |config| scrub::scrub(config, json)),
         Command::Check { settings, deep, json } => {
             on_store(&settings, |config| check::check(config, deep, json))
         }
@@ -40,11 +67,11 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Does something with the store that is configured, while no server uses it.
+/// Does something with the store that is configured.
 fn on_store(settings: &StoreSettings, work: impl FnOnce(&Config) -> ExitCode) -> ExitCode {
     match Config::load(settings.config.as_deref(), settings.overrides()) {
         Ok(config) => {
-            logging::start(&config.log);
+            logging::start(settings.log());
             work(&config)
         }
         Err(error) => failed(&error),
@@ -56,10 +83,34 @@ fn configuration(settings: &Settings) -> Result<Config, ConfigError> {
 }
 
 fn print(config: &Config) -> ExitCode {
-    match io::stdout().lock().write_all(config.to_string().as_bytes()) {
+    printed(io::stdout().lock().write_all(config.to_string().as_bytes()))
+}
+
+/// Prints what a program shall read, as one line.
+fn print_json(value: &Value) -> ExitCode {
+    printed(writeln!(io::stdout().lock(), "{value}"))
+}
+
+/// Ends the program after something was printed. Who reads no further, as `head` does, has all that it wants.
+fn printed(printed: io::Result<()>) -> ExitCode {
+    match printed {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => failed(&error),
     }
+}
+
+/// Reads a result as what it is.
+fn typed<T: DeserializeOwned>(value: Value) -> io::Result<T> {
+    serde_json::from_value(value).map_err(|error| {
+        let what = format!("the server is another version of pulk, its answer cannot be shown: {error}");
+        io::Error::new(io::ErrorKind::InvalidData, what)
+    })
+}
+
+/// Reads each of many things as what it is.
+fn items_of<T: DeserializeOwned>(items: Vec<Value>) -> io::Result<Vec<T>> {
+    items.into_iter().map(typed).collect()
 }
 
 /// Says why a store cannot be used, and what to do about it.

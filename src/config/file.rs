@@ -13,6 +13,7 @@ use crate::config::collector::{FileCollector, FilePolicy};
 use crate::config::error::ConfigError;
 use crate::config::locate::{key_at, line_at};
 use crate::config::period::Period;
+use crate::config::rate::Rate;
 use crate::config::size::Size;
 use crate::config::values;
 
@@ -31,9 +32,20 @@ pub(in crate::config) struct FileConfig {
     #[serde(default)]
     pub(in crate::config) limits: FileLimits,
     #[serde(default)]
+    pub(in crate::config) scrub: FileScrub,
+    #[serde(default)]
     pub(in crate::config) collector: FileCollector,
     #[serde(default)]
     pub(in crate::config) policy: Vec<FilePolicy>,
+}
+
+/// The keys of the file's `[scrub]`, each with its place in the file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table: [scrub], and its keys below it")]
+pub(in crate::config) struct FileScrub {
+    pub(in crate::config) enabled: Option<bool>,
+    pub(in crate::config) rate: Option<Spanned<Rate>>,
+    pub(in crate::config) interval: Option<Spanned<Period>>,
 }
 
 /// The keys of the file's `[limits]`, each with its place in the file.
@@ -41,6 +53,10 @@ pub(in crate::config) struct FileConfig {
 #[serde(deny_unknown_fields, expecting = "a table: [limits], and its keys below it")]
 pub(in crate::config) struct FileLimits {
     pub(in crate::config) connections: Option<Spanned<u64>>,
+    pub(in crate::config) connections_per_address: Option<Spanned<u64>>,
+    pub(in crate::config) uploads: Option<Spanned<u64>>,
+    pub(in crate::config) upload_sessions: Option<Spanned<u64>>,
+    pub(in crate::config) waiting: Option<Spanned<u64>>,
     pub(in crate::config) manifest_bytes: Option<Spanned<Size>>,
     pub(in crate::config) upload_idle: Option<Spanned<Period>>,
     pub(in crate::config) reserve_bytes: Option<Spanned<Size>>,

@@ -9,6 +9,7 @@ mod file;
 mod locate;
 mod merge;
 mod period;
+mod rate;
 mod render;
 mod size;
 pub(crate) mod values;
@@ -38,10 +39,23 @@ pub(crate) struct Config {
     pub(crate) log: String,
     /// The limits on what clients may ask for.
     pub(crate) limits: Limits,
+    /// How content is read again and again.
+    pub(crate) scrub: Scrub,
     /// How the collector works.
     pub(crate) collector: Collector,
     /// What is kept of repositories, what may not change in them, and how much fits; the first one counts.
     pub(crate) policies: Vec<Policy>,
+}
+
+/// How content is read again and again, so that damage is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Scrub {
+    /// Whether it is, while a server runs.
+    pub(crate) enabled: bool,
+    /// How many bytes are read in a second at most.
+    pub(crate) rate_bytes: u64,
+    /// How long after the end of a full pass the next one begins.
+    pub(crate) interval: Duration,
 }
 
 /// The limits on what clients may ask for.
@@ -49,6 +63,14 @@ pub(crate) struct Config {
 pub(crate) struct Limits {
     /// The connections open at once.
     pub(crate) connections: usize,
+    /// Those of them that may come from one address; a quarter of them unless the file says otherwise.
+    pub(crate) connections_per_address: usize,
+    /// The requests that may bring content at once.
+    pub(crate) uploads: usize,
+    /// The uploads that may have begun and not ended.
+    pub(crate) upload_sessions: usize,
+    /// The requests that may wait for a turn.
+    pub(crate) waiting: usize,
     /// The size of a manifest, in bytes.
     pub(crate) manifest_bytes: u64,
     /// How long an unfinished upload may lie untouched before it is dropped.
@@ -76,9 +98,17 @@ impl Default for Config {
             sparse_indexes: false,
             log: "info".to_owned(),
             limits: Limits::default(),
+            scrub: Scrub::default(),
             collector: Collector::default(),
             policies: Vec::new(),
         }
+    }
+}
+
+impl Default for Scrub {
+    fn default() -> Self {
+        let interval = Duration::from_secs(30 * 24 * 60 * 60);
+        Self { enabled: true, rate_bytes: 4 * 1024 * 1024, interval }
     }
 }
 
@@ -86,6 +116,10 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 1024,
+            connections_per_address: 256,
+            uploads: 512,
+            upload_sessions: 1024,
+            waiting: 256,
             manifest_bytes: 4 * 1024 * 1024,
             upload_idle: Duration::from_secs(24 * 60 * 60),
             reserve_bytes: 64 * 1024 * 1024,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 /// What a duration may look like, for messages.
-const FORM: &str = "a duration such as \"30s\", \"15m\", \"24h\" or \"7d\"";
+pub(in crate::config) const FORM: &str = "a duration such as \"30s\", \"15m\", \"24h\" or \"7d\"";
 
 /// The units and their seconds, the largest first.
 const UNITS: [(&str, u64); 4] = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];

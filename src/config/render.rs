@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use crate::config::collector::Written;
 use crate::config::period::Period;
+use crate::config::rate::Rate;
 use crate::config::size::Size;
-use crate::config::{Config, Limits};
+use crate::config::{Config, Limits, Scrub};
 
 impl fmt::Display for Config {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -16,6 +17,7 @@ impl fmt::Display for Config {
         writeln!(formatter, "sparse_indexes = {}", self.sparse_indexes)?;
         writeln!(formatter, "log = {}", quoted(&self.log))?;
         writeln!(formatter, "\n[limits]\n{}", self.limits)?;
+        writeln!(formatter, "\n[scrub]\n{}", self.scrub)?;
         writeln!(formatter, "\n[collector]\n{}", self.collector)?;
         for policy in &self.policies {
             writeln!(formatter, "\n[[policy]]\n{}", Written(policy))?;
@@ -27,6 +29,10 @@ impl fmt::Display for Config {
 impl fmt::Display for Limits {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(formatter, "connections = {}", self.connections)?;
+        writeln!(formatter, "connections_per_address = {}", self.connections_per_address)?;
+        writeln!(formatter, "uploads = {}", self.uploads)?;
+        writeln!(formatter, "upload_sessions = {}", self.upload_sessions)?;
+        writeln!(formatter, "waiting = {}", self.waiting)?;
         writeln!(formatter, "manifest_bytes = \"{}\"", Size(self.manifest_bytes))?;
         writeln!(formatter, "upload_idle = \"{}\"", period(self.upload_idle))?;
         writeln!(formatter, "reserve_bytes = \"{}\"", Size(self.reserve_bytes))?;
@@ -35,6 +41,14 @@ impl fmt::Display for Limits {
         writeln!(formatter, "keep_alive = \"{}\"", period(self.keep_alive))?;
         writeln!(formatter, "body_progress = \"{}\"", period(self.body_progress))?;
         write!(formatter, "stop_time = \"{}\"", period(self.stop_time))
+    }
+}
+
+impl fmt::Display for Scrub {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(formatter, "enabled = {}", self.enabled)?;
+        writeln!(formatter, "rate = \"{}\"", Rate(Size(self.rate_bytes)))?;
+        write!(formatter, "interval = \"{}\"", period(self.interval))
     }
 }
 

@@ -3,6 +3,9 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::config::period::{self, Period};
 
 /// Parses the data directory.
 pub(crate) fn data(text: &str) -> Result<PathBuf, String> {
@@ -17,6 +20,11 @@ pub(crate) fn listen(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
         format!("\"{text}\" is not an IP address and port such as \"127.0.0.1:5000\" or \"[::]:5000\"")
     })
+}
+
+/// Parses a duration.
+pub(crate) fn period(text: &str) -> Result<Duration, String> {
+    Period::parse(text).map(Period::duration).ok_or_else(|| format!("\"{text}\" is not {}", period::FORM))
 }
 
 /// Parses what to log.

@@ -47,6 +47,13 @@ impl DiskError {
         self.kind() == io::ErrorKind::AlreadyExists
     }
 
+    /// Tells whether the medium could not give the bytes back: trying again may, or may not, help.
+    pub fn is_of_the_medium(&self) -> bool {
+        let errno = Errno::from_io_error(&self.source);
+        // The last two are what drivers and filesystems say of a sector or a checksum that is bad.
+        matches!(errno, Some(Errno::IO | Errno::BADMSG | Errno::NODATA | Errno::REMOTEIO | Errno::UCLEAN))
+    }
+
     /// Tells whether the process, or the system, had no descriptor left: nothing was done then.
     pub fn is_without_descriptors(&self) -> bool {
         matches!(Errno::from_io_error(&self.source), Some(Errno::MFILE | Errno::NFILE))

@@ -47,6 +47,7 @@ struct State {
     /// What the disk says is free.
     free_bytes: Option<u64>,
     measurements: usize,
+    bad_reads: Option<(PathBuf, u64, Errno)>,
     holds: Option<PathBuf>,
     held: usize,
 }
@@ -71,6 +72,22 @@ impl Faults {
     /// Lets such an operation fail after `skip` that succeed.
     pub(crate) fn fail_later(&self, operation: Operation, path: &str, skip: u64, errno: Errno) {
         self.state().faults.push(Fault { operation, path: path.into(), skip, errno, written: 0 });
+    }
+
+    /// Lets the next reads of a file fail, so many of them.
+    pub(crate) fn fail_reads(&self, path: &str, count: u64, errno: Errno) {
+        self.state().bad_reads = Some((path.into(), count, errno));
+    }
+
+    /// Returns why a read fails, if it does.
+    fn bad_read(&self, path: &Path) -> Option<Errno> {
+        let mut state = self.state();
+        let (bad, left, errno) = state.bad_reads.as_mut()?;
+        if *left == 0 || !path.starts_with(bad) {
+            return None;
+        }
+        *left -= 1;
+        Some(*errno)
     }
 
     /// Lets the next write fail after `written` of its bytes.
@@ -241,6 +258,9 @@ impl FaultyFile {
 
 impl DiskFile for FaultyFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, DiskError> {
+        if let Some(errno) = self.faults.bad_read(&self.path) {
+            return Err(DiskError::new("read", &self.path, errno));
+        }
         self.file.read_at(buffer, offset)
     }
 
@@ -276,6 +296,10 @@ impl DiskFile for FaultyFile {
 
     fn start_write_back(&self, offset: u64, length: u64) {
         self.file.start_write_back(offset, length);
+    }
+
+    fn identity(&self) -> Result<u64, DiskError> {
+        self.file.identity()
     }
 
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {

@@ -176,6 +176,10 @@ impl DiskFile for MemoryFile {
 
     fn start_write_back(&self, _offset: u64, _length: u64) {}
 
+    fn identity(&self) -> Result<u64, DiskError> {
+        Ok(Arc::as_ptr(&self.inode).addr() as u64)
+    }
+
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         None
     }

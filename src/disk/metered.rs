@@ -186,6 +186,14 @@ impl DiskFile for MeteredFile {
         self.file.start_write_back(offset, length);
     }
 
+    fn drop_cached(&self, offset: u64, length: u64) {
+        self.file.drop_cached(offset, length);
+    }
+
+    fn identity(&self) -> Result<u64, DiskError> {
+        self.file.identity()
+    }
+
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.file.descriptor()
     }

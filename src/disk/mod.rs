@@ -115,6 +115,13 @@ pub trait DiskFile: Send + Sync + std::fmt::Debug + 'static {
     /// Asks the system to start writing these bytes to the medium; promises nothing.
     fn start_write_back(&self, offset: u64, length: u64);
 
+    /// Asks the system to forget what it has of these bytes in memory, so that a read of them is one of the
+    /// medium; promises nothing.
+    fn drop_cached(&self, _offset: u64, _length: u64) {}
+
+    /// Returns what tells this file from any other that is open on the same disk, whatever its name.
+    fn identity(&self) -> Result<u64, DiskError>;
+
     /// Returns the descriptor for `sendfile`, where there is one.
     fn descriptor(&self) -> Option<BorrowedFd<'_>>;
 }

@@ -84,6 +84,17 @@ impl DiskFile for RealFile {
         }
     }
 
+    fn drop_cached(&self, offset: u64, length: u64) {
+        if let Some(length) = NonZeroU64::new(length) {
+            let _ = rustix::fs::fadvise(&self.file, offset, Some(length), Advice::DontNeed);
+        }
+    }
+
+    fn identity(&self) -> Result<u64, DiskError> {
+        let status = rustix::fs::fstat(&self.file).map_err(|errno| self.failed("look at", errno))?;
+        Ok(status.st_ino)
+    }
+
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         Some(self.file.as_fd())
     }

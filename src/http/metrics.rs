@@ -16,7 +16,7 @@ use tide::http::Method;
 
 use crate::http::outgoing::Sent;
 use crate::http::route::Resource;
-use crate::registry::{Collected as CollectorTotals, Registry, Totals};
+use crate::registry::{Collected as CollectorTotals, Registry, ScrubTotals, Totals};
 
 /// The Content-Type of the text format that is rendered.
 pub(super) const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -51,6 +51,7 @@ pub(super) struct Metrics {
     bytes_in: Counter,
     bytes_out: Counter,
     in_flight: Gauge,
+    panics: Counter,
 }
 
 impl Metrics {
@@ -80,16 +81,23 @@ impl Metrics {
             bytes_out.clone(),
         );
         collected.register("http_requests_in_flight", "Requests that are being answered", in_flight.clone());
+        let panics = Counter::default();
+        collected.register("http_panics", "Requests whose handler panicked", panics.clone());
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         collected.register("build", "The program that runs", build);
         collected.register_collector(Box::new(Store(registry)));
-        Self { collected, requests, seconds, bytes_in, bytes_out, in_flight }
+        Self { collected, requests, seconds, bytes_in, bytes_out, in_flight, panics }
     }
 
     /// Counts a request that has begun. It counts as in flight until what is returned is dropped.
     pub(super) fn begin(&self) -> InFlight {
         self.in_flight.inc();
         InFlight(self.in_flight.clone())
+    }
+
+    /// Counts a request whose handler panicked.
+    pub(super) fn count_panic(&self) {
+        self.panics.inc();
     }
 
     /// Counts a request that was answered.
@@ -168,7 +176,7 @@ fn encode_collected(collected: &CollectorTotals, encoder: &mut DescriptorEncoder
 }
 
 fn encode_totals(totals: &Totals, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-    let Totals { blobs, blob_bytes, uploads, syncs, sync_nanoseconds, free_bytes } = *totals;
+    let Totals { blobs, blob_bytes, uploads, syncs, sync_nanoseconds, free_bytes, scrub } = *totals;
     let free = free_bytes.map(|free| {
         ("disk_free", "Bytes that are free on the disk, the reserve among them.", Some(&Unit::Bytes), free)
     });
@@ -181,6 +189,7 @@ fn encode_totals(totals: &Totals, mut encoder: DescriptorEncoder<'_>) -> fmt::Re
         let descriptor = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
         ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(descriptor)?;
     }
+    encode_scrub(&scrub, &mut encoder)?;
     let help = "Files and folders that were synced.";
     let descriptor = encoder.encode_descriptor("disk_syncs", help, None, MetricType::Counter)?;
     ConstCounter::new(syncs).encode(descriptor)?;
@@ -188,6 +197,22 @@ fn encode_totals(totals: &Totals, mut encoder: DescriptorEncoder<'_>) -> fmt::Re
     let descriptor =
         encoder.encode_descriptor("disk_sync", help, Some(&Unit::Seconds), MetricType::Counter)?;
     ConstCounter::new(sync_nanoseconds as f64 / NANOSECONDS_PER_SECOND).encode(descriptor)
+}
+
+fn encode_scrub(scrub: &ScrubTotals, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let ScrubTotals { bytes, damaged, last_full_pass } = *scrub;
+    let counters = [
+        ("scrub_read", "Bytes of content that were read and verified.", Some(&Unit::Bytes), bytes),
+        ("scrub_damaged", "Pieces of content that were found damaged or missing.", None, damaged),
+    ];
+    for (name, help, unit, value) in counters {
+        let descriptor = encoder.encode_descriptor(name, help, unit, MetricType::Counter)?;
+        ConstCounter::new(value).encode(descriptor)?;
+    }
+    let help = "When all content had been verified last, since 1970; 0 for never.";
+    let name = "scrub_last_full_pass";
+    let descriptor = encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Gauge)?;
+    ConstGauge::new(i64::try_from(last_full_pass).unwrap_or(i64::MAX)).encode(descriptor)
 }
 
 #[cfg(test)]
@@ -218,6 +243,7 @@ mod tests {
             syncs: 7,
             sync_nanoseconds: 1_500_000_000,
             free_bytes: Some(9),
+            scrub: ScrubTotals { bytes: 5, damaged: 1, last_full_pass: 77 },
         };
         collected.register_collector(Box::new(Fixed(totals)));
         let mut rendered = String::new();
@@ -227,6 +253,9 @@ mod tests {
             "pulk_blobs_stored_bytes 1024",
             "pulk_uploads_in_flight 2",
             "pulk_disk_free_bytes 9",
+            "pulk_scrub_read_bytes_total 5",
+            "pulk_scrub_damaged_total 1",
+            "pulk_scrub_last_full_pass_seconds 77",
             "pulk_disk_syncs_total 7",
             "pulk_collector_passes_total 5",
             "pulk_collector_removed_bytes_total 6",

@@ -1,5 +1,5 @@
-//! Looking after a store: the collector, beside a server or without one; checking a store that no server
-//! uses, and making its metadata anew.
+//! Looking after a store: the collector and the scrub, beside a server or without one; checking a store that
+//! no server uses, and making its metadata anew.
 
 mod check;
 mod collector;
@@ -8,6 +8,7 @@ mod finding;
 mod progress;
 mod rebuild;
 mod rows;
+mod scrub;
 
 pub use check::check;
 pub use collector::{
@@ -17,3 +18,4 @@ pub use collector::{
 pub use finding::CheckReport;
 pub use progress::Progress;
 pub use rebuild::{RECOVERED_REPOSITORY, Rebuilt, rebuild};
+pub use scrub::{Scrub, ScrubError, ScrubOptions, ScrubReport, ScrubStatus, ScrubWatch};

@@ -35,6 +35,13 @@ pub enum Command {
         /// The manifest.
         digest: ContentDigest,
     },
+    /// Remove a manifest unless a tag names it.
+    DeleteUntagged {
+        /// The repository.
+        repo: RepoName,
+        /// The manifest.
+        digest: ContentDigest,
+    },
     /// Remove a tag.
     DeleteTag {
         /// The repository.
@@ -65,6 +72,12 @@ pub enum Command {
         /// The repository.
         repo: RepoName,
         /// The blob.
+        digest: ContentDigest,
+    },
+    /// Say that content which repositories have is damaged or missing: nobody has it until it is pushed
+    /// again, and then all of them have it again.
+    Condemn {
+        /// The content.
         digest: ContentDigest,
     },
     /// Begin an upload session.

@@ -90,6 +90,10 @@ pub fn decide(view: View<'_>, now: u64, law: Law<'_>, command: &Command) -> Resu
     match command {
         Command::PutManifest(put) => put_manifest(view, now, law, put),
         Command::DeleteManifest { repo, digest } => delete_manifest(view, law, repo, digest),
+        Command::DeleteUntagged { repo, digest } => {
+            let tagged = !view.tags_of(repo, digest, 1)?.is_empty();
+            if tagged { Ok(Vec::new().into()) } else { delete_manifest(view, law, repo, digest) }
+        }
         Command::DeleteTag { repo, tag } => delete_tag(view, now, law, repo, tag),
         Command::Link { repo, blob, upload } => {
             let mut facts = content_facts(view, blob.digest(), blob.size())?;
@@ -101,10 +105,14 @@ pub fn decide(view: View<'_>, now: u64, law: Law<'_>, command: &Command) -> Resu
             Ok(facts.into())
         }
         Command::Mount { repo, from, digest } => {
-            let source = view.link(from, digest)?.ok_or(Refusal::BlobUnknown(*digest))?;
+            let source = view.whole_link(from, digest)?.ok_or(Refusal::BlobUnknown(*digest))?;
             let facts = link_facts(view, now, repo, *digest, source.size)?;
             law.may_have(view, repo, &facts)?;
             Ok(facts.into())
+        }
+        Command::Condemn { digest } => {
+            let known = view.blob(digest)?.map(|_| Fact::Blob { digest: *digest, row: None });
+            Ok(known.into_iter().collect::<Vec<_>>().into())
         }
         Command::Unlink { repo, digest } => unlink(view, repo, digest),
         Command::Sweep(candidates) => sweep(view, now, law, candidates),
@@ -257,8 +265,8 @@ pub fn check_references(
     blobs: &[Digest],
     children: &[Digest],
 ) -> Result<(), DecideError> {
-    let has_blob = |digest: &ContentDigest| view.link(repo, digest).map(|row| row.is_some());
-    let has_manifest = |digest: &ContentDigest| view.manifest(repo, digest).map(|row| row.is_some());
+    let has_blob = |digest: &ContentDigest| view.whole_link(repo, digest).map(|row| row.is_some());
+    let has_manifest = |digest: &ContentDigest| view.whole_manifest(repo, digest).map(|row| row.is_some());
     for blob in blobs {
         let known = blob.content().map_or(Ok(false), |digest| has_blob(&digest))?;
         known.then_some(()).ok_or_else(|| Refusal::ReferenceUnknown(blob.clone()))?;

@@ -9,11 +9,14 @@ mod checkpoint;
 mod checkpointer;
 mod claims;
 mod clean;
+mod closed;
 mod command;
 mod decide;
 mod decide_sweep;
 mod error;
 mod fact;
+#[cfg(test)]
+mod falsify;
 mod history;
 mod index;
 mod index_copy;
@@ -23,9 +26,11 @@ mod journal;
 mod law;
 mod live_index;
 mod map_index;
+mod merged;
 mod opening;
 mod policy;
 mod progress;
+mod recent;
 mod reconcile;
 mod recovery;
 mod row;
@@ -44,17 +49,23 @@ mod view;
 mod waiting;
 mod writer;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use journal::fuzz;
+
 pub use claims::Claims;
+pub use closed::verify_closed;
 pub use command::{Command, Condition, PutManifestCommand, SWEEP_CANDIDATES_MAX, Sweep};
 pub use decide::{DecideError, Refusal, check_references};
 pub use error::{MetaError, OpenError};
 pub use fact::Fact;
+#[cfg(test)]
+pub(crate) use falsify::falsify;
 pub use index::IndexError;
 pub use index_kind::IndexKind;
 pub use inspection::{Fault, FaultKind, Inspection};
 pub use policy::{Policies, Policy, Untagged};
 pub use progress::RecoveryProgress;
-pub use row::{TagRow, UploadRow};
+pub use row::{BlobRow, TagRow, UploadRow};
 pub use salvage::{Salvage, rebuild_from_content, rebuild_from_index};
 pub use start::{Start, format_on};
 pub use store::{Meta, MetaOptions};

@@ -14,8 +14,11 @@
 //! The parts of a key are texts joined by a zero byte, which none of them can contain, so rows of one
 //! repository lie together and lists come in the order of their bytes.
 
+use serde::{Deserialize, Serialize};
+
 /// One tree of the index.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Tree {
     /// Repositories that have something in them.
     Repositories,

@@ -12,6 +12,9 @@ use crate::meta::tree::{Tree, key, last_part, prefix};
 use crate::meta::upload_id::UploadId;
 use crate::spec::{ContentDigest, Digest, ManifestSummary, RepoName, Tag};
 
+/// The key and the value of a row, as they are stored.
+pub type RawRow = (Vec<u8>, Vec<u8>);
+
 /// The rows of an index, as what they are.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
@@ -53,6 +56,26 @@ impl<'a> View<'a> {
         self.row(Tree::Blobs, &[&digest.to_string()])
     }
 
+    /// Returns the row of a blob's presence in a repository, unless its content was found damaged or missing.
+    pub fn whole_link(&self, repo: &RepoName, digest: &ContentDigest) -> Result<Option<LinkRow>, IndexError> {
+        let Some(row) = self.link(repo, digest)? else { return Ok(None) };
+        Ok(self.has_content(digest)?.then_some(row))
+    }
+
+    /// Returns a manifest's row, unless its content was found damaged or missing.
+    pub fn whole_manifest(
+        &self,
+        repo: &RepoName,
+        digest: &ContentDigest,
+    ) -> Result<Option<ManifestSummary>, IndexError> {
+        let Some(row) = self.manifest(repo, digest)? else { return Ok(None) };
+        Ok(self.has_content(digest)?.then_some(row))
+    }
+
+    fn has_content(&self, digest: &ContentDigest) -> Result<bool, IndexError> {
+        Ok(self.index.get(Tree::Blobs, &key(&[&digest.to_string()]))?.is_some())
+    }
+
     /// Returns an upload session's row.
     pub fn upload(&self, id: UploadId) -> Result<Option<UploadRow>, IndexError> {
         self.row(Tree::Uploads, &[&id.to_string()])
@@ -78,6 +101,21 @@ impl<'a> View<'a> {
     ) -> Result<bool, IndexError> {
         let key = key(&[repo.as_str(), subject.as_str(), &digest.to_string()]);
         Ok(self.index.get(Tree::Referrers, &key)?.is_some())
+    }
+
+    /// Returns up to `limit` rows of a tree, as they are stored, behind a key.
+    pub fn raw_rows(
+        &self,
+        tree: Tree,
+        behind: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<RawRow>, IndexError> {
+        let mut found = Vec::new();
+        self.index.scan(tree, &[], behind, &mut |key, value| {
+            found.push((key.to_vec(), value.to_vec()));
+            if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        Ok(found)
     }
 
     /// Visits what the rows of a tree say. There is nothing to visit where all follows from other trees.
@@ -158,8 +196,8 @@ impl<'a> View<'a> {
         self.page(Tree::Blobs, &[], after.as_deref(), limit)
     }
 
-    /// Returns up to `limit` rows of a tree whose keys end in a digest, behind the key `after`: their keys and
-    /// digests.
+    /// Returns up to `limit` rows of a tree whose keys end in a digest, behind the key `after`: their keys
+    /// and digests.
     pub fn digests(
         &self,
         tree: Tree,

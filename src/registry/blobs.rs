@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::meta::Command;
 use crate::registry::Registry;
 use crate::registry::error::RegistryError;
-use crate::registry::manifests::damaged;
 use crate::registry::reader::BlobReader;
 use crate::spec::{ContentDigest, Digest, RepoName};
 
@@ -18,6 +17,7 @@ impl Registry {
     /// Opens a blob that the repository has (the specification's "Pulling blobs").
     pub async fn open_blob(&self, repo: &RepoName, digest: &Digest) -> Result<BlobReader, RegistryError> {
         let (content, size) = self.find_blob(repo, digest)?;
+        self.inner.door.check_reads()?;
         let blobs = self.inner.blobs.clone();
         let opened = self.inner.door.read(move || blobs.read(&content)).await?;
         match opened {
@@ -25,7 +25,7 @@ impl Registry {
             None => {
                 // It may just have been deleted; else it should be there.
                 self.find_blob(repo, digest)?;
-                Err(damaged(&content, "is missing from the store"))
+                Err(self.inner.damaged(&content, "is missing from the store"))
             }
         }
     }
@@ -39,7 +39,7 @@ impl Registry {
         if !self.inner.leases.take(repo, &content) {
             return Err(unknown());
         }
-        let row = self.inner.meta.view().link(repo, &content)?.ok_or_else(unknown)?;
+        let row = self.inner.meta.view().whole_link(repo, &content)?.ok_or_else(unknown)?;
         Ok((content, row.size))
     }
 
@@ -76,7 +76,7 @@ impl Registry {
     ) -> Result<Option<RepoName>, RegistryError> {
         let view = self.inner.meta.view();
         for candidate in [Some(repo), from].into_iter().flatten() {
-            if view.link(candidate, digest)?.is_some() {
+            if view.whole_link(candidate, digest)?.is_some() {
                 return Ok(Some(candidate.clone()));
             }
         }

@@ -68,7 +68,7 @@ impl Registry {
         match reference {
             Reference::Digest(digest) => {
                 let row = match digest.content() {
-                    Some(content) => view.manifest(repo, &content)?.map(|row| (content, row)),
+                    Some(content) => view.whole_manifest(repo, &content)?.map(|row| (content, row)),
                     None => None,
                 };
                 row.ok_or_else(|| self.unknown(repo, RegistryError::ManifestUnknown(digest.clone())))
@@ -77,7 +77,7 @@ impl Registry {
                 // The tag may move, and what it named may go, between the two reads: look once more.
                 for _ in 0..2 {
                     let Some(named) = view.tag(repo, tag)? else { break };
-                    if let Some(row) = view.manifest(repo, &named.digest)? {
+                    if let Some(row) = view.whole_manifest(repo, &named.digest)? {
                         return Ok((named.digest, row));
                     }
                 }
@@ -97,7 +97,8 @@ impl Registry {
 
     /// Returns the exact bytes of a manifest that the index has.
     pub(super) async fn manifest_bytes(&self, digest: ContentDigest) -> Result<Arc<[u8]>, RegistryError> {
-        self.stored_bytes(digest).await?.ok_or_else(|| damaged(&digest, "is missing from the store"))
+        let missing = || self.inner.damaged(&digest, "is missing from the store");
+        self.stored_bytes(digest).await?.ok_or_else(missing)
     }
 
     /// Returns the exact bytes of a manifest, or `None` where there is no file of them.
@@ -108,15 +109,18 @@ impl Registry {
         if let Some(bytes) = self.inner.cache.get(&digest) {
             return Ok(Some(bytes));
         }
-        let blobs = self.inner.blobs.clone();
-        let read = self.inner.door.read(move || blobs.read_whole(&digest)).await?;
-        let Some(bytes) = read else { return Ok(None) };
-        let bytes: Arc<[u8]> = bytes.into();
-        if ContentDigest::of(digest.algorithm(), &bytes) != digest {
-            return Err(damaged(&digest, "is damaged in the store"));
+        self.inner.door.check_reads()?;
+        let inner = Arc::clone(&self.inner);
+        self.inner.door.read(move || inner.read_manifest(digest)).await
+    }
+
+    /// Returns the exact bytes of a manifest that the index has, to one who may block.
+    pub(crate) fn manifest_bytes_now(&self, digest: ContentDigest) -> Result<Arc<[u8]>, RegistryError> {
+        if let Some(bytes) = self.inner.cache.get(&digest) {
+            return Ok(bytes);
         }
-        self.inner.cache.keep(digest, &bytes);
-        Ok(Some(bytes))
+        let read = self.inner.read_manifest(digest)?;
+        read.ok_or_else(|| self.inner.damaged(&digest, "is missing from the store"))
     }
 
     /// Stores a manifest and sets tags to it (the specification's "Pushing Manifests"). It is durable when
@@ -147,6 +151,7 @@ impl Registry {
             self.check_quota(repo, put.bytes.len() as u64)?;
         }
         self.check_room(put.bytes.len() as u64)?;
+        self.inner.door.check_writes()?;
         let bytes = Arc::clone(&put.bytes);
         let (inner, repo, condition) = (Arc::clone(&self.inner), repo.clone(), put.condition);
         let row = manifest.summary();
@@ -171,6 +176,19 @@ impl Registry {
         self.command(Command::DeleteManifest { repo: repo.clone(), digest: content }).await
     }
 
+    /// Deletes a manifest unless a tag names it, and tells whether it is gone.
+    pub(crate) async fn delete_untagged(
+        &self,
+        repo: &RepoName,
+        digest: ContentDigest,
+    ) -> Result<bool, RegistryError> {
+        match self.command(Command::DeleteUntagged { repo: repo.clone(), digest }).await {
+            Ok(()) => Ok(self.inner.meta.view().manifest(repo, &digest)?.is_none()),
+            Err(RegistryError::ManifestUnknown(_) | RegistryError::NameUnknown(_)) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Deletes a tag; what it named stays.
     pub async fn delete_tag(&self, repo: &RepoName, tag: &Tag) -> Result<(), RegistryError> {
         self.command(Command::DeleteTag { repo: repo.clone(), tag: tag.clone() }).await
@@ -178,6 +196,17 @@ impl Registry {
 }
 
 impl Inner {
+    /// Reads a manifest's bytes from the disk, and serves none but those that its digest names.
+    fn read_manifest(&self, digest: ContentDigest) -> Result<Option<Arc<[u8]>>, RegistryError> {
+        let Some(bytes) = self.blobs.read_whole(&digest)? else { return Ok(None) };
+        let bytes: Arc<[u8]> = bytes.into();
+        if ContentDigest::of(digest.algorithm(), &bytes) != digest {
+            return Err(self.damaged(&digest, "is damaged in the store"));
+        }
+        self.cache.keep(digest, &bytes);
+        Ok(Some(bytes))
+    }
+
     fn store_manifest(&self, digest: ContentDigest, bytes: &[u8]) -> Result<DurableBlob, RegistryError> {
         let name = self.storing.take(UploadId::random().to_string());
         self.blobs.put(name.as_str(), digest, bytes).map_err(|error| self.not_stored(error))
@@ -219,10 +248,4 @@ impl References {
         };
         Self { blobs: manifest.blobs().map(|blob| blob.digest.clone()).collect(), children }
     }
-}
-
-/// Reports content that the index has and the disk has not, or not as it was.
-pub(super) fn damaged(digest: &ContentDigest, what: &str) -> RegistryError {
-    log::error!("{digest} {what}");
-    RegistryError::Internal(format!("{digest} {what}"))
 }

@@ -7,6 +7,7 @@ mod blobs;
 mod cleaning;
 #[cfg(test)]
 mod crash_tests;
+mod damage;
 mod digest_locks;
 mod door;
 mod error;
@@ -36,9 +37,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use smol::channel::bounded;
 
 use crate::blobs::BlobStore;
-use crate::disk::{DirectoryLock, DiskCounters, FreeSpace};
-use crate::meta::{Answer, Command, Meta};
+use crate::disk::{DirectoryLock, Disk, DiskCounters, FreeSpace};
+use crate::meta::{Answer, Command, Meta, View};
 use crate::spec::ContentDigest;
+use damage::Suspects;
 use digest_locks::{DigestLocks, Storing};
 use door::Door;
 use leases::Leases;
@@ -47,6 +49,8 @@ use pool::Pool;
 use session::Sessions;
 
 pub use crate::meta::RecoveryProgress;
+pub(crate) use damage::Condemned;
+pub(crate) use damage::ScrubCounters;
 pub use error::RegistryError;
 pub(crate) use format::{Layout, examine, examine_content, settle};
 pub(crate) use leases::Scope;
@@ -58,7 +62,7 @@ pub use options::{RegistryOptions, Storage};
 pub use reader::BlobReader;
 pub use types::{
     Chunk, Condition, Health, Listing, ManifestContent, ManifestInfo, Page, PutManifest, PutManifestOutcome,
-    PutTarget, Referrers, ReferrersPage, Totals, UploadId,
+    PutTarget, Referrers, ReferrersPage, ScrubTotals, Totals, UploadId,
 };
 pub use upkeep::Collected;
 pub(crate) use upkeep::{Removal, Upkeep};
@@ -70,12 +74,14 @@ pub struct Registry {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
 struct Inner {
+    disk: Arc<dyn Disk>,
     blobs: BlobStore,
     sessions: Sessions,
     leases: Arc<Leases>,
     locks: DigestLocks,
+    suspects: Suspects,
+    scrubbed: ScrubCounters,
     /// The files of manifests that are being stored: no session is theirs.
     storing: Names,
     /// Whether the start found more content without a name than a crash can leave.
@@ -92,6 +98,12 @@ struct Inner {
     _alive: Sender<()>,
     /// Dropped last: until then the data directory is this process's.
     _lock: Option<DirectoryLock>,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Inner").field("options", &self.options).finish_non_exhaustive()
+    }
 }
 
 impl Registry {
@@ -126,12 +138,28 @@ impl Registry {
             syncs: done.file_syncs + done.folder_syncs,
             sync_nanoseconds: done.file_sync_nanoseconds + done.folder_sync_nanoseconds,
             free_bytes: self.inner.space.free_bytes(),
+            scrub: self.inner.scrubbed.snapshot(),
         }
     }
 
     /// Returns what collections came to since the start.
     pub fn collected(&self) -> Collected {
         *self.inner.collected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns where a scrub says what it did.
+    pub(crate) fn scrub_counters(&self) -> &ScrubCounters {
+        &self.inner.scrubbed
+    }
+
+    /// Reads the index, for those who look after the store.
+    pub(crate) fn view(&self) -> View<'_> {
+        self.inner.meta.view()
+    }
+
+    /// Returns how many bytes of the disk are kept free of pushes.
+    pub(crate) fn reserve_bytes(&self) -> u64 {
+        self.inner.options.reserve_bytes
     }
 
     /// Refuses what brings something new when the disk is full but for what is kept free.
@@ -146,8 +174,8 @@ impl Registry {
         answered.await
     }
 
-    /// Stores content and has the writer carry out the command that names it. Once the storing has begun, both
-    /// happen also when nobody waits for them any more.
+    /// Stores content and has the writer carry out the command that names it. Once the storing has begun,
+    /// both happen also when nobody waits for them any more.
     async fn store_then_command(
         &self,
         digest: ContentDigest,

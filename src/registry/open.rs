@@ -11,6 +11,7 @@ use crate::disk::{
 };
 use crate::meta::{Claims, Command, IndexError, IndexKind, Meta, MetaOptions, OpenError as MetaOpenError};
 use crate::registry::cleaning::{self, Unnamed};
+use crate::registry::damage::{self, ScrubCounters, Suspects};
 use crate::registry::digest_locks::DigestLocks;
 use crate::registry::door::Door;
 use crate::registry::expiry;
@@ -103,19 +104,23 @@ impl Registry {
             content: Some(blobs.clone()),
             ..opened.meta
         };
-        let meta = Meta::open(disk, meta_options)?;
+        let meta = Meta::open(Arc::clone(&disk), meta_options)?;
+        damage::finish_quarantining(&meta, &blobs)?;
         let keeps_unnamed = cleaning::remove_unnamed(&meta, &blobs)? == Unnamed::Kept;
         let sessions = take_up_sessions(&meta, &blobs)?;
         let (alive, gone) = channel();
         let inner = Arc::new(Inner {
+            disk,
             blobs,
             sessions,
             leases,
             locks: DigestLocks::new(),
+            suspects: Suspects::new(),
+            scrubbed: ScrubCounters::default(),
             storing: Names::default(),
             keeps_unnamed,
             collected: Mutex::default(),
-            door: Arc::new(Door::new()),
+            door: Arc::new(Door::new(options.waiting_max)),
             pool: Pool::new(),
             cache: ManifestCache::new(),
             counters,

@@ -136,4 +136,17 @@ pub struct Totals {
     pub sync_nanoseconds: u64,
     /// Bytes that are free on the disk, or `None` where there is no limit.
     pub free_bytes: Option<u64>,
+    /// What the scrub did.
+    pub scrub: ScrubTotals,
+}
+
+/// What a scrub did, for whoever watches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ScrubTotals {
+    /// Bytes of content that were read and verified since the start.
+    pub bytes: u64,
+    /// Pieces of content that were found damaged or missing since the start.
+    pub damaged: u64,
+    /// When the last full pass ended, in seconds since 1970; 0 when there was none.
+    pub last_full_pass: u64,
 }

@@ -6,6 +6,7 @@ mod gate;
 mod options;
 mod start_error;
 mod threads;
+mod upkeep;
 
 pub use descriptors::raise_descriptor_limit;
 pub use options::ServerOptions;
@@ -19,11 +20,12 @@ use std::time::Duration;
 use smol::{Executor, Task, Timer, future};
 
 use crate::http::App;
-use crate::maintenance::{Collector, CollectorOptions};
+use crate::maintenance::Collector;
 use crate::registry::{OpenError, Registry, Storage};
 use crate::wire::{Listener, Stop, serve};
 use gate::Gate;
 use threads::Threads;
+use upkeep::Upkeep;
 
 /// How long an opening may take without a word about it.
 const START_TIME_UNTOLD: Duration = Duration::from_secs(1);
@@ -34,7 +36,7 @@ const START_TIME_UNTOLD: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Server {
     /// Stopped before the registry is closed.
-    collector: Collector,
+    upkeep: Upkeep,
     registry: Registry,
     local_addr: SocketAddr,
     stop: Stop,
@@ -47,8 +49,22 @@ impl Server {
     /// Binds the address, opens the registry and serves it. After an unclean stop the opening may take a
     /// while: until then whoever asks is told that the registry is not ready, and how far it has come.
     pub async fn start(options: ServerOptions) -> Result<Self, StartError> {
-        let ServerOptions { listen, registry, collector, http, mut wire, threads, stop_time_max } = options;
-        wire.connections_max = descriptors::connections_max(wire.connections_max);
+        let ServerOptions {
+            listen,
+            registry,
+            collector,
+            scrub,
+            http,
+            mut wire,
+            threads,
+            stop_time_max,
+            control_socket,
+        } = options;
+        let data = match &registry.storage {
+            Storage::Folder(folder) => Some(folder.clone()),
+            Storage::Memory => None,
+        };
+        descriptors::fit(&mut wire);
         // Bound first: a port that is taken shall not cost a recovery, nor touch the data directory.
         let listener = Listener::bind(&listen.to_string())
             .map_err(|source| StartError::Listen { address: listen, source })?;
@@ -72,10 +88,12 @@ impl Server {
             future::pending().await
         };
         let opened = match future::or(open(registry), told).await {
-            Ok(registry) => started(registry, collector),
+            Ok(registry) => {
+                Upkeep::start(&registry, collector, scrub, data.is_some()).map(|upkeep| (registry, upkeep))
+            }
             Err(error) => Err(error),
         };
-        let (registry, collector) = match opened {
+        let (registry, mut upkeep) = match opened {
             Ok(opened) => opened,
             Err(error) => {
                 stop.trigger();
@@ -85,7 +103,10 @@ impl Server {
             }
         };
         gate.open(App::new(registry.clone(), http));
-        Ok(Self { collector, registry, local_addr, stop, serving, threads })
+        if control_socket && let Some(data) = &data {
+            upkeep.listen(data, &registry, local_addr, &executor);
+        }
+        Ok(Self { upkeep, registry, local_addr, stop, serving, threads })
     }
 
     /// Returns the address that is listened on.
@@ -100,7 +121,7 @@ impl Server {
 
     /// Returns the collector of that registry.
     pub fn collector(&self) -> &Collector {
-        &self.collector
+        self.upkeep.collector()
     }
 
     /// Takes no more connections, lets requests in flight finish within the time that the options give them,
@@ -108,19 +129,11 @@ impl Server {
     pub async fn stop(self) -> Result<(), OpenError> {
         self.stop.trigger();
         self.serving.await;
-        let collector = self.collector;
-        smol::unblock(move || collector.stop()).await;
+        self.upkeep.stop().await;
         let closed = self.registry.close().await;
         smol::unblock(move || self.threads.stop()).await;
         closed
     }
-}
-
-/// Begins to collect what a registry does not need.
-fn started(registry: Registry, options: CollectorOptions) -> Result<(Registry, Collector), StartError> {
-    let collector = Collector::new(&registry, options);
-    collector.start().map_err(|error| StartError::Thread(std::io::Error::other(error)))?;
-    Ok((registry, collector))
 }
 
 async fn open(options: crate::registry::RegistryOptions) -> Result<Registry, StartError> {
@@ -131,3 +144,6 @@ async fn open(options: crate::registry::RegistryOptions) -> Result<Registry, Sta
     let opened = smol::unblock(move || Registry::open(options)).await;
     opened.map_err(|error| StartError::from_open(&folder, error))
 }
+
+#[cfg(test)]
+mod tests;

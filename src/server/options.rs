@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::http::HttpOptions;
-use crate::maintenance::CollectorOptions;
+use crate::maintenance::{CollectorOptions, ScrubOptions};
 use crate::registry::{RegistryOptions, Storage};
 use crate::wire::WireLimits;
 
@@ -29,6 +29,11 @@ pub struct ServerOptions {
     pub threads: usize,
     /// How long requests in flight may take to finish at a stop.
     pub stop_time_max: Duration,
+    /// Whether the command line can reach it, through `control.sock` in the data directory. One without a
+    /// data directory never has such a socket.
+    pub control_socket: bool,
+    /// How its content is read again and again, so that damage is found. There is none of that in memory.
+    pub scrub: ScrubOptions,
 }
 
 impl ServerOptions {
@@ -52,6 +57,8 @@ impl ServerOptions {
             wire: WireLimits::default(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             stop_time_max: STOP_TIME_MAX,
+            control_socket: true,
+            scrub: ScrubOptions::default(),
         }
     }
 }

@@ -102,6 +102,10 @@ impl DiskFile for SimulatedFile {
 
     fn start_write_back(&self, _offset: u64, _length: u64) {}
 
+    fn identity(&self) -> Result<u64, DiskError> {
+        Ok(self.id.number())
+    }
+
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         None
     }

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What a verdict is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Thing {
     /// A tag; what it names is another thing.
@@ -37,18 +37,18 @@ impl fmt::Display for Thing {
 
 /// Whether one thing stays or goes, and why. Given to the callback of a pass as soon as it is known, so that
 /// a pass keeps none of them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     /// What it is about.
     pub what: Thing,
     /// The repository; none for content and files, which belong to no single one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repo: Option<String>,
     /// The tag, for a tag.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
     /// The digest; none for a repository. For a tag, that of the manifest that it names.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
     /// Its length in bytes. That of a link is freed only when no other repository has the content.
     pub bytes: u64,
@@ -59,7 +59,7 @@ pub struct Verdict {
 }
 
 /// How many things, and how many bytes they have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Tally {
     /// How many.
     pub count: u64,
@@ -76,7 +76,7 @@ impl Tally {
 }
 
 /// What became of the things of one kind. In a dry run, `removed` is what would be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Count {
     /// Those that were looked at.
     pub examined: Tally,
@@ -87,7 +87,7 @@ pub struct Count {
 }
 
 /// What a pass found and did; also what `pulk gc --json` prints.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct CollectReport {
     /// Whether nothing was removed, only told.
     pub dry_run: bool,
@@ -114,7 +114,7 @@ pub struct CollectReport {
     /// Manifests that no tag leads to and that stay, with all that only they need.
     pub untagged: Tally,
     /// The line of configuration that would free what is untagged, when there is any.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub untagged_advice: Option<String>,
     /// What could not be read, and kept whole repositories from being swept; the first ones of them.
     pub unreadable: Vec<String>,
@@ -126,24 +126,24 @@ pub struct CollectReport {
 pub const NOTES_MAX: usize = 100;
 
 /// How the collector stands.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct CollectorStatus {
     /// Whether it works in the background.
     pub enabled: bool,
     /// What it is doing now, in plain words; none while it rests.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doing: Option<String>,
     /// Passes since the start.
     pub passes: u64,
     /// Bytes of content removed since the start.
     pub removed_bytes: u64,
     /// The last pass that was no dry run, if there was one since the start.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<CollectReport>,
     /// Why nothing is swept at the moment, such as the lease after a start.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits: Option<String>,
     /// In how many seconds the next pass begins, where one is due.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_seconds: Option<u64>,
 }

@@ -1,0 +1,59 @@
+//! What the system says of a process.
+
+use std::fs;
+
+const KIB_BYTES: u64 = 1024;
+
+/// Which of the fields behind the name in /proc/PID/stat are the times.
+const TIMES_AT: usize = 11;
+
+/// What Linux counts them in, on every machine that it shows to programs.
+const TICKS_A_SECOND: f64 = 100.0;
+
+/// The memory of a process, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Memory {
+    /// What is resident now.
+    pub resident: u64,
+    /// The most that ever was.
+    pub peak: u64,
+}
+
+/// Reads VmRSS and VmHWM of /proc/PID/status.
+pub fn memory(pid: u32) -> Memory {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let kib = |name| number_behind(&status, name).unwrap();
+    Memory { resident: kib("VmRSS:") * KIB_BYTES, peak: kib("VmHWM:") * KIB_BYTES }
+}
+
+/// Reads `write_bytes` of /proc/PID/io: pages that the process caused to be written, by dirtying them.
+pub fn written(pid: u32) -> u64 {
+    let io = fs::read_to_string(format!("/proc/{pid}/io")).unwrap();
+    number_behind(&io, "write_bytes:").unwrap()
+}
+
+/// Reads the processor time of all threads in seconds, of the process itself and on its behalf, from
+/// /proc/PID/stat.
+pub fn processor_seconds(pid: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    // The program's name, in parentheses, may hold anything.
+    let (_, behind_name) = stat.rsplit_once(')').unwrap();
+    let ticks = behind_name.split_whitespace().skip(TIMES_AT).take(2);
+    ticks.map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / TICKS_A_SECOND
+}
+
+/// Has VmHWM of a process begin anew at what is resident now.
+pub fn forget_peak(pid: u32) {
+    fs::write(format!("/proc/{pid}/clear_refs"), "5").unwrap();
+}
+
+/// Returns the processes that a process has started.
+pub fn children(pid: u32) -> Vec<u32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    children.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+}
+
+fn number_behind(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().next()?.parse().ok()
+}

@@ -1,0 +1,133 @@
+//! `pulk status`: what is stored, and how the server is.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::cli::ask::ask;
+use crate::cli::units::{count, duration, since, size, time};
+use crate::cli::{failed, print_json, printed, typed};
+use crate::config::Config;
+use crate::control::{Request, StatusReport};
+use crate::maintenance::{CollectorStatus, ScrubReport, ScrubStatus};
+
+/// Says how the store and its server are.
+pub(in crate::cli) fn status(config: &Config, json: bool) -> ExitCode {
+    let answer = match ask(config, &Request::Status) {
+        Ok(answer) => answer,
+        Err(why) => return failed(&why),
+    };
+    if json {
+        return print_json(&answer.result);
+    }
+    printed(typed(answer.result).and_then(|report| print(&mut io::stdout().lock(), config, &report)))
+}
+
+fn print(out: &mut impl Write, config: &Config, report: &StatusReport) -> io::Result<()> {
+    let mut line = |name: &str, value: String| writeln!(out, "{name:<12}{value}");
+    let server = match &report.server {
+        Some(server) => format!(
+            "pulk {}, http://{}, pid {}, up for {} (since {})",
+            report.version,
+            server.address,
+            server.pid,
+            duration(since(server.since)),
+            time(server.since)
+        ),
+        None => "not running".to_owned(),
+    };
+    line("server", server)?;
+    line("data", config.data.display().to_string())?;
+    line("health", if report.ready { "ready" } else { "not ready" }.to_owned())?;
+    for reason in &report.reasons {
+        line("", reason.clone())?;
+    }
+    let usage = &report.repositories;
+    line("stored", format!("{} in {}", size(report.blob_bytes), count(report.blobs, "blob", "blobs")))?;
+    let counts = [
+        count(usage.repositories, "repository", "repositories"),
+        count(usage.tags, "tag", "tags"),
+        count(usage.manifests, "manifest", "manifests"),
+    ];
+    line("", counts.join(", "))?;
+    let saved = format!(
+        "the repositories have {} together; sharing saves {}",
+        size(usage.bytes),
+        size(report.saved_bytes)
+    );
+    line("shared", saved)?;
+    line("unlinked", format!("{} that no repository has", size(report.unlinked_bytes)))?;
+    line("uploads", format!("{} unfinished", report.uploads))?;
+    print_collector(&mut line, &report.collector)?;
+    print_scrub(&mut line, &report.scrub)?;
+    if let Some(free) = report.free_bytes {
+        line(
+            "disk",
+            format!("{} free, {} of them kept from pushes", size(free), size(report.reserve_bytes)),
+        )?;
+    }
+    Ok(())
+}
+
+fn print_collector(
+    line: &mut impl FnMut(&str, String) -> io::Result<()>,
+    collector: &CollectorStatus,
+) -> io::Result<()> {
+    let doing = match (&collector.doing, &collector.waits, collector.next_seconds) {
+        (Some(doing), _, _) => doing.clone(),
+        (None, Some(waits), _) => format!("waits: {waits}"),
+        (None, None, Some(next)) => format!("next pass in {}", duration(Duration::from_secs(next))),
+        (None, None, None) if collector.enabled => "rests".to_owned(),
+        (None, None, None) => "works only while a server runs".to_owned(),
+    };
+    line("collector", doing)?;
+    if let Some(last) = &collector.last {
+        line("", format!("last pass {}: {} removed", time(last.began_ms), size(last.content.removed.bytes)))?;
+        if last.untagged.count > 0 {
+            let manifests = count(last.untagged.count, "untagged manifest", "untagged manifests");
+            line("", format!("{} in {manifests}", size(last.untagged.bytes)))?;
+            if let Some(advice) = &last.untagged_advice {
+                line("", format!("this line of pulk.toml would free them: {advice}"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn print_scrub(line: &mut impl FnMut(&str, String) -> io::Result<()>, scrub: &ScrubStatus) -> io::Result<()> {
+    let last = match &scrub.last {
+        Some(last) => format!(
+            "last full pass {} ({} in {}): {}",
+            time(last.ended_ms),
+            size(last.bytes),
+            duration(Duration::from_millis(last.ended_ms.saturating_sub(last.began_ms))),
+            if last.is_sound() { "nothing damaged".to_owned() } else { damage(last) }
+        ),
+        None => "no full pass yet".to_owned(),
+    };
+    line("scrub", last)?;
+    if let Some(pass) = &scrub.pass {
+        let found = if pass.is_sound() { "nothing damaged so far".to_owned() } else { damage(pass) };
+        line("", format!("reading since {}: {} so far, {found}", time(pass.began_ms), size(pass.bytes)))?;
+    }
+    if let Some(next) = scrub.next_ms {
+        line("", format!("next pass {}, at {}/s", time(next), size(scrub.rate_bytes)))?;
+    }
+    if let Some(failed) = &scrub.failed {
+        line("", format!("rests: {failed}"))?;
+    }
+    if scrub.quarantined > 0 {
+        let files = count(scrub.quarantined, "damaged file", "damaged files");
+        line("", format!("{files} ({}) in quarantine/", size(scrub.quarantined_bytes)))?;
+    }
+    Ok(())
+}
+
+fn damage(report: &ScrubReport) -> String {
+    format!(
+        "{} damaged, {} unreadable, {} of the journal damaged",
+        report.damaged,
+        report.unreadable,
+        count(report.journal_damaged, "line", "lines")
+    )
+}

@@ -1,0 +1,100 @@
+//! Sizes and times as people read them.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+
+const SECONDS_PER_DAY: u64 = 86_400;
+const DAYS_PER_ERA: u64 = 146_097;
+
+/// Writes a size with one decimal, in powers of 1024: `0 B`, `1.5 MiB`.
+pub(in crate::cli) fn size(bytes: u64) -> String {
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    // What would be rounded to 1024.0 is one of the next unit.
+    while value >= 1023.95 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS.get(unit).copied().unwrap_or_default())
+}
+
+/// Writes a count with what is counted: `1 tag`, `2 tags`.
+pub(in crate::cli) fn count(number: u64, one: &str, many: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
+}
+
+/// Writes a time in milliseconds since 1970, to the minute: `2026-11-24 13:05 UTC`.
+pub(in crate::cli) fn time(milliseconds: u64) -> String {
+    let seconds = milliseconds / 1000;
+    let (year, month, day) = civil(seconds / SECONDS_PER_DAY);
+    let (hour, minute) = (seconds / 3600 % 24, seconds / 60 % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
+}
+
+/// Writes how long something has lasted, in its two largest units: `3 d 4 h`, `5 min`, `12 s`.
+pub(in crate::cli) fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (days, hours, minutes) = (seconds / SECONDS_PER_DAY, seconds / 3600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, minutes) => format!("{minutes} min"),
+        (0, hours, minutes) => format!("{hours} h {minutes} min"),
+        (days, hours, _) => format!("{days} d {hours} h"),
+    }
+}
+
+/// Returns how long ago a time in milliseconds since 1970 is.
+pub(in crate::cli) fn since(milliseconds: u64) -> Duration {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.saturating_sub(Duration::from_millis(milliseconds))
+}
+
+/// Turns days since 1970 into year, month and day of the month.
+///
+/// Years are counted from 1 March, so that the leap day is the last of its year, in eras of 400 years.
+fn civil(days_since_1970: u64) -> (u64, u64, u64) {
+    // 1 March of the year 0 lies 719 468 days before 1970.
+    let days = days_since_1970 + 719_468;
+    let (era, day_of_era) = (days / DAYS_PER_ERA, days % DAYS_PER_ERA);
+    let leap_days_before = day_of_era / 1_460 - day_of_era / 36_524 + day_of_era / (DAYS_PER_ERA - 1);
+    let year_of_era = (day_of_era - leap_days_before) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    // From March on the months have 31, 30, 31, 30, 31 days, over and over: 153 days in each five of them.
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = (month_from_march + 2) % 12 + 1;
+    (era * 400 + year_of_era + u64::from(month < 3), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_one_decimal_and_the_largest_unit_that_fits() {
+        assert_eq!(size(0), "0 B");
+        assert_eq!(size(1023), "1023 B");
+        assert_eq!(size(1536), "1.5 KiB");
+        assert_eq!(size(1024 * 1024 - 1), "1.0 MiB");
+        assert_eq!(size(u64::MAX), "16.0 EiB");
+    }
+
+    #[test]
+    fn times_are_those_of_the_calendar() {
+        assert_eq!(time(0), "1970-01-01 00:00 UTC");
+        assert_eq!(time(951_782_399_000), "2000-02-28 23:59 UTC");
+        assert_eq!(time(951_868_740_000), "2000-02-29 23:59 UTC");
+        assert_eq!(time(1_795_525_500_000), "2026-11-24 13:05 UTC");
+    }
+
+    #[test]
+    fn durations_have_their_largest_units() {
+        let of = |seconds| duration(Duration::from_secs(seconds));
+        assert_eq!((of(12), of(300)), ("12 s".to_owned(), "5 min".to_owned()));
+        assert_eq!((of(3720), of(273_600)), ("1 h 2 min".to_owned(), "3 d 4 h".to_owned()));
+    }
+}

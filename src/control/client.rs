@@ -1,0 +1,59 @@
+//! The client's end of the control socket.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::control::failure::Failure;
+use crate::control::message::{EVENT_SIZE_MAX_BYTES, Event, Request, encode_request};
+use crate::control::sink::Sink;
+use crate::control::socket;
+
+/// A connection to a running server, good for one request.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    stream: UnixStream,
+}
+
+/// Connects to the server that uses a data directory, or returns `None` where none can be reached there.
+pub(crate) fn connect(data: &Path) -> io::Result<Option<Connection>> {
+    Ok(socket::connect(data)?.map(|stream| Connection { stream }))
+}
+
+impl Connection {
+    /// Has the server carry out a request, and returns its result.
+    pub(crate) fn ask(self, request: &Request, sink: &mut dyn Sink) -> Result<Value, Failure> {
+        let line = encode_request(request).map_err(Failure::failed)?;
+        let mut stream = &self.stream;
+        stream.write_all(&line).map_err(|error| lost(&error))?;
+        let mut lines = BufReader::new(&self.stream);
+        loop {
+            match next_event(&mut lines)? {
+                Event::Progress { what, done, total } => sink.progress(&what, done, total),
+                Event::Item(item) => sink.item(item)?,
+                Event::Result(result) => return Ok(result),
+                Event::Failure(failure) => return Err(failure),
+            }
+        }
+    }
+}
+
+fn next_event(lines: &mut BufReader<&UnixStream>) -> Result<Event, Failure> {
+    let mut line = Vec::new();
+    let mut bounded = lines.take(EVENT_SIZE_MAX_BYTES as u64);
+    bounded.read_until(b'\n', &mut line).map_err(|error| lost(&error))?;
+    match line.strip_suffix(b"\n") {
+        Some(line) => serde_json::from_slice(line)
+            .map_err(|error| Failure::failed(format!("the server's answer cannot be understood: {error}"))),
+        None if line.len() >= EVENT_SIZE_MAX_BYTES => {
+            Err(Failure::failed("the server's answer has a line that is too long"))
+        }
+        None => Err(Failure::failed("the server went away before it had answered")),
+    }
+}
+
+fn lost(error: &io::Error) -> Failure {
+    Failure::failed(format!("the connection to the server broke: {error}"))
+}

@@ -1,0 +1,46 @@
+//! Listing repositories and tags.
+
+use crate::control::commands::reach::pulled_bytes;
+use crate::control::commands::usage::{ROWS_PER_STEP_MAX, survey};
+use crate::control::failure::Failure;
+use crate::control::report::TagEntry;
+use crate::control::report::{RepositoryUsage, StoreUsage};
+use crate::control::sink::{Sink, send_item};
+use crate::registry::{Registry, RegistryError};
+use crate::spec::{RepoName, Tag};
+
+/// Sends the repositories, in the order of their names, and returns the sum of what they have.
+pub(super) fn repositories(registry: &Registry, sink: &mut dyn Sink) -> Result<StoreUsage, Failure> {
+    let found = survey(registry, sink)?;
+    for repository in found.repositories {
+        send_item(sink, &RepositoryUsage { unique_bytes: None, ..repository })?;
+    }
+    Ok(found.totals)
+}
+
+/// Sends the tags of a repository, in the order of their names, and returns how many there are.
+pub(super) fn tags(registry: &Registry, repo: &RepoName, sink: &mut dyn Sink) -> Result<u64, Failure> {
+    let view = registry.view();
+    view.repository(repo)?.ok_or_else(|| RegistryError::NameUnknown(repo.clone()))?;
+    let (mut count, mut last) = (0, None::<Tag>);
+    loop {
+        let page = view.tags(repo, last.as_ref().map(Tag::as_str), ROWS_PER_STEP_MAX)?;
+        let at_end = page.len() < ROWS_PER_STEP_MAX;
+        for tag in page {
+            // A tag or a manifest that was deleted meanwhile is not listed.
+            if let Some(row) = view.tag(repo, &tag)?
+                && let Some(manifest) = view.manifest(repo, &row.digest)?
+            {
+                let bytes = pulled_bytes(registry, repo, row.digest)?;
+                let (digest, media_type) = (row.digest, manifest.media_type.to_string());
+                send_item(sink, &TagEntry { tag: tag.clone(), digest, media_type, bytes })?;
+                count += 1;
+            }
+            last = Some(tag);
+        }
+        sink.progress("listing tags", count, 0);
+        if at_end {
+            return Ok(count);
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! The rows of the index as they are, for a check in another process.
+
+use serde_json::json;
+
+use crate::control::failure::Failure;
+use crate::control::sink::Sink;
+use crate::meta::Tree;
+use crate::registry::Registry;
+
+/// How many rows are sent at once.
+const ROWS_PER_ITEM_MAX: usize = 256;
+
+/// Sends all rows of a tree as pairs of texts, many in one item, and returns how many there were.
+pub(super) fn rows(registry: &Registry, tree: Tree, sink: &mut dyn Sink) -> Result<u64, Failure> {
+    let (mut count, mut behind) = (0, None::<Vec<u8>>);
+    loop {
+        let page = registry.view().raw_rows(tree, behind.as_deref(), ROWS_PER_ITEM_MAX)?;
+        let at_end = page.len() < ROWS_PER_ITEM_MAX;
+        behind = page.last().map(|(key, _)| key.clone());
+        count += page.len() as u64;
+        // Keys and values are texts; what is not would be a finding, and stays one.
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let pairs: Vec<_> = page.iter().map(|(key, value)| (text(key), text(value))).collect();
+        sink.item(json!(pairs))?;
+        if at_end {
+            return Ok(count);
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Reading everything now.
+
+use crate::control::failure::{Failure, FailureKind};
+use crate::control::sink::Sink;
+use crate::maintenance::{Scrub, ScrubError, ScrubReport, ScrubWatch};
+
+/// Reads everything at full speed, and says what was found.
+pub(super) fn scrub(scrub: &Scrub, sink: &mut dyn Sink) -> Result<ScrubReport, Failure> {
+    let mut watch = Watch { sink, ended: None };
+    let done = scrub.run(&mut watch);
+    match (done, watch.ended) {
+        (Ok(report), _) => Ok(report),
+        (Err(ScrubError::Stopped), Some(why)) => Err(why),
+        (Err(error @ ScrubError::Busy), _) => Err(Failure::new(FailureKind::Busy, error.to_string())),
+        (Err(error), _) => Err(Failure::failed(error)),
+    }
+}
+
+struct Watch<'a> {
+    sink: &'a mut dyn Sink,
+    ended: Option<Failure>,
+}
+
+impl ScrubWatch for Watch<'_> {
+    fn goes_on(&mut self, done_bytes: u64, total_bytes: u64) -> bool {
+        self.sink.progress("reading content, bytes", done_bytes, total_bytes);
+        self.ended = self.sink.check_wanted().err();
+        self.ended.is_none()
+    }
+}

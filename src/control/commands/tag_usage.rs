@@ -1,0 +1,192 @@
+//! Who uses a repository's space: its tags.
+
+use std::collections::BTreeMap;
+
+use crate::control::commands::ledger::Ledger;
+use crate::control::commands::reach::Reach;
+use crate::control::commands::usage::{ROWS_PER_STEP_MAX, each_repository, pages};
+use crate::control::failure::Failure;
+use crate::control::report::{TagGroup, TagUsage, TagUsageTotals};
+use crate::control::sink::{Sink, send_item};
+use crate::registry::{Registry, RegistryError};
+use crate::spec::{ContentDigest, RepoName, Tag};
+
+/// Sends what each tag of a repository needs, the largest first, and what no tag needs; returns the sum.
+pub(super) fn tags(
+    registry: &Registry,
+    repo: &RepoName,
+    sink: &mut dyn Sink,
+) -> Result<TagUsageTotals, Failure> {
+    registry.view().repository(repo)?.ok_or_else(|| RegistryError::NameUnknown(repo.clone()))?;
+    let mut usage = Usage { registry, repo, ledger: Ledger::default(), groups: Vec::new(), unreadable: 0 };
+    for (digest, tags) in tagged(registry, repo)? {
+        sink.check_wanted()?;
+        sink.progress("following tags", usage.groups.len() as u64, 0);
+        usage.follow(digest, tags)?;
+    }
+    usage.add_rest(sink)?;
+    let bytes = usage.ledger.distinct_bytes();
+    note_others(registry, repo, &mut usage.ledger, sink)?;
+    usage.send(bytes, sink)
+}
+
+/// Returns the manifests that tags name, each with its tags.
+fn tagged(registry: &Registry, repo: &RepoName) -> Result<BTreeMap<ContentDigest, Vec<Tag>>, Failure> {
+    let view = registry.view();
+    let mut named: BTreeMap<ContentDigest, Vec<Tag>> = BTreeMap::new();
+    let mut last: Option<Tag> = None;
+    loop {
+        let page = view.tags(repo, last.as_ref().map(Tag::as_str), ROWS_PER_STEP_MAX)?;
+        let at_end = page.len() < ROWS_PER_STEP_MAX;
+        last = page.last().cloned();
+        for tag in page {
+            if let Some(row) = view.tag(repo, &tag)? {
+                named.entry(row.digest).or_default().push(tag);
+            }
+        }
+        if at_end {
+            return Ok(named);
+        }
+    }
+}
+
+struct Usage<'a> {
+    registry: &'a Registry,
+    repo: &'a RepoName,
+    ledger: Ledger,
+    groups: Vec<TagUsage>,
+    unreadable: u64,
+}
+
+impl Usage<'_> {
+    /// Adds what the tags of a manifest need.
+    fn follow(&mut self, digest: ContentDigest, tags: Vec<Tag>) -> Result<(), Failure> {
+        let user = self.next_user();
+        let (mut manifests, mut bytes) = (0, 0);
+        let mut reach = Reach::of_image(self.registry, self.repo);
+        reach.from(digest, |reached| {
+            let new = self.ledger.note(user, &reached.digest, reached.size);
+            if new {
+                manifests += u64::from(reached.is_manifest);
+                bytes += reached.size;
+            }
+            new
+        })?;
+        self.unreadable += reach.unreadable;
+        let group = TagGroup::Tags(tags);
+        self.groups.push(TagUsage { group, digest: Some(digest), manifests, bytes, unique_bytes: 0 });
+        Ok(())
+    }
+
+    fn next_user(&self) -> u32 {
+        u32::try_from(self.groups.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Adds what no tag leads to: manifests with what they need, and blobs that nothing names.
+    fn add_rest(&mut self, sink: &mut dyn Sink) -> Result<(), Failure> {
+        let view = self.registry.view();
+        let mut untagged = Vec::new();
+        let ledger = &self.ledger;
+        pages(
+            |last| view.manifests(self.repo, last.as_ref(), ROWS_PER_STEP_MAX),
+            |(digest, _)| {
+                if !ledger.has(&digest) {
+                    untagged.push(digest);
+                }
+                digest
+            },
+            sink,
+        )?;
+        self.add_group(TagGroup::Untagged, |usage, user, group| {
+            let mut reach = Reach::of_image(usage.registry, usage.repo);
+            for digest in untagged {
+                sink.check_wanted()?;
+                reach.from(digest, |reached| {
+                    let new = usage.ledger.note(user, &reached.digest, reached.size);
+                    if new {
+                        group.manifests += u64::from(reached.is_manifest);
+                        group.bytes += reached.size;
+                    }
+                    new
+                })?;
+            }
+            usage.unreadable += reach.unreadable;
+            Ok(())
+        })?;
+        self.add_group(TagGroup::Unreferenced, |usage, user, group| {
+            let ledger = &mut usage.ledger;
+            pages(
+                |last| view.links(usage.repo, last.as_ref(), ROWS_PER_STEP_MAX),
+                |(digest, row)| {
+                    if !ledger.has(&digest) {
+                        ledger.note(user, &digest, row.size);
+                        group.bytes += row.size;
+                    }
+                    digest
+                },
+                sink,
+            )
+        })
+    }
+
+    fn add_group(
+        &mut self,
+        group: TagGroup,
+        add: impl FnOnce(&mut Self, u32, &mut TagUsage) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let user = self.next_user();
+        let mut group = TagUsage { group, digest: None, manifests: 0, bytes: 0, unique_bytes: 0 };
+        add(self, user, &mut group)?;
+        self.groups.push(group);
+        Ok(())
+    }
+
+    fn send(self, bytes: u64, sink: &mut dyn Sink) -> Result<TagUsageTotals, Failure> {
+        let Self { ledger, mut groups, unreadable, .. } = self;
+        let unique_bytes = ledger.unique_bytes(groups.len());
+        for (group, unique) in groups.iter_mut().zip(unique_bytes) {
+            group.unique_bytes = unique;
+        }
+        let rest = groups.split_off(groups.len().saturating_sub(2));
+        groups.sort_by(|one, other| (other.bytes, one.digest).cmp(&(one.bytes, other.digest)));
+        for group in groups.iter().chain(rest.iter().filter(|group| group.bytes > 0)) {
+            send_item(sink, group)?;
+        }
+        Ok(TagUsageTotals { bytes, unique_bytes: ledger.own_bytes(), unreadable })
+    }
+}
+
+/// Marks what other repositories have as well.
+fn note_others(
+    registry: &Registry,
+    own: &RepoName,
+    ledger: &mut Ledger,
+    sink: &mut dyn Sink,
+) -> Result<(), Failure> {
+    let view = registry.view();
+    let mut seen = 0;
+    each_repository(view, |repo| {
+        if &repo == own {
+            return Ok(());
+        }
+        pages(
+            |last| view.manifests(&repo, last.as_ref(), ROWS_PER_STEP_MAX),
+            |(digest, _)| {
+                ledger.note_outsider(&digest);
+                digest
+            },
+            sink,
+        )?;
+        pages(
+            |last| view.links(&repo, last.as_ref(), ROWS_PER_STEP_MAX),
+            |(digest, _)| {
+                ledger.note_outsider(&digest);
+                digest
+            },
+            sink,
+        )?;
+        seen += 1;
+        sink.progress("looking at other repositories", seen, 0);
+        Ok(())
+    })
+}

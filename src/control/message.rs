@@ -1,0 +1,166 @@
+//! What is said on the control socket.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::control::failure::{Failure, FailureKind};
+use crate::meta::Tree;
+use crate::spec::{Digest, RepoName, Tag};
+
+/// The protocol's version. What is added to it leaves it as it is; what changes in it does not.
+const PROTOCOL_VERSION: u32 = 1;
+
+/// The longest request.
+pub(super) const REQUEST_SIZE_MAX_BYTES: usize = 64 * 1024;
+
+/// The longest line of an answer.
+pub(super) const EVENT_SIZE_MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// What a store is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case")]
+pub(crate) enum Request {
+    /// How the store and its server are.
+    Status,
+    /// Which repositories there are.
+    Repos,
+    /// Which tags a repository has.
+    Tags {
+        /// The repository.
+        repo: RepoName,
+    },
+    /// Who uses the space: the repositories, or the tags of one.
+    Du {
+        /// The repository, for its tags.
+        repo: Option<RepoName>,
+    },
+    /// Read everything, at full speed, and hold it against its digest.
+    Scrub,
+    /// Take away what nobody needs, or say what that would be.
+    Gc {
+        /// Whether nothing is taken away.
+        dry_run: bool,
+        /// Untagged manifests that are older than so many seconds go, too.
+        untagged_older_than: Option<u64>,
+    },
+    /// All rows of a tree of the index, for a check.
+    Rows {
+        /// The tree.
+        tree: Tree,
+    },
+    /// Remove something.
+    Rm {
+        /// The repository it is in.
+        repo: RepoName,
+        /// What to remove of it.
+        what: Removal,
+    },
+}
+
+/// What to remove of a repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Removal {
+    /// A tag, and what it named, unless something else needs that.
+    Tag(Tag),
+    /// A manifest with all its tags.
+    Manifest(Digest),
+    /// Everything.
+    All,
+}
+
+/// A part of an answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Event {
+    /// How far it has come.
+    Progress {
+        /// What is being done.
+        what: String,
+        /// How much of it is done.
+        done: u64,
+        /// Of how much, or 0 where nobody knows.
+        total: u64,
+    },
+    /// One of the things that were asked for.
+    Item(Value),
+    /// It is done; nothing follows.
+    Result(Value),
+    /// It was not done; nothing follows.
+    Failure(Failure),
+}
+
+/// A request as it is sent.
+#[derive(Serialize, Deserialize)]
+struct Envelope<R> {
+    /// The protocol's version.
+    pulk: u32,
+    #[serde(flatten)]
+    request: R,
+}
+
+/// Only the version: another one may have anything else in it.
+#[derive(Deserialize)]
+struct Version {
+    pulk: u32,
+}
+
+/// Renders a request as a line.
+pub(super) fn encode_request(request: &Request) -> Result<Vec<u8>, serde_json::Error> {
+    let mut line = serde_json::to_vec(&Envelope { pulk: PROTOCOL_VERSION, request })?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// Reads a request, which comes without its line feed.
+pub(super) fn decode_request(line: &[u8]) -> Result<Request, Failure> {
+    let refused = |why: String| Failure::new(FailureKind::Refused, why);
+    let version: Version = serde_json::from_slice(line)
+        .map_err(|error| refused(format!("this is no request of pulk's command line: {error}")))?;
+    if version.pulk != PROTOCOL_VERSION {
+        return Err(refused(format!(
+            "the server speaks version {PROTOCOL_VERSION} of its control protocol, not {}: use the command \
+             line of the pulk that runs",
+            version.pulk
+        )));
+    }
+    let envelope: Envelope<Request> = serde_json::from_slice(line)
+        .map_err(|error| refused(format!("the server does not know this request: {error}")))?;
+    Ok(envelope.request)
+}
+
+/// Renders an event as a line.
+pub(super) fn encode_event(event: &Event) -> Result<Vec<u8>, serde_json::Error> {
+    let mut line = serde_json::to_vec(event)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_comes_back_as_it_was() {
+        let requests = [
+            Request::Status,
+            Request::Tags { repo: "team/app".parse().unwrap() },
+            Request::Du { repo: None },
+            Request::Rm { repo: "app".parse().unwrap(), what: Removal::Tag("v1".parse().unwrap()) },
+            Request::Rm { repo: "app".parse().unwrap(), what: Removal::All },
+        ];
+        for request in requests {
+            let line = encode_request(&request).unwrap();
+            assert_eq!(decode_request(line.strip_suffix(b"\n").unwrap()), Ok(request));
+        }
+    }
+
+    #[test]
+    fn another_version_and_an_unknown_command_are_refused_with_a_reason() {
+        let why = |line: &str| decode_request(line.as_bytes()).unwrap_err().message;
+        assert!(why("{\"pulk\":2,\"command\":\"status\"}").contains("not 2"));
+        assert!(why("{\"pulk\":1,\"command\":\"fly\"}").contains("does not know this request"));
+        assert!(why("{\"pulk\":1,\"command\":\"tags\",\"repo\":\"../x\"}").contains("does not know"));
+        assert!(why("GET / HTTP/1.1").contains("no request"));
+    }
+}

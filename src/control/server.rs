@@ -1,0 +1,212 @@
+//! The server's end of the control socket.
+
+use std::io;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use smol::channel::{Receiver, Sender, TrySendError, bounded};
+use smol::future::{or, zip};
+use smol::io::{AsyncReadExt, AsyncWriteExt};
+use smol::lock::Semaphore;
+use smol::{Async, Executor, Task, Timer};
+
+use crate::control::commands::perform;
+use crate::control::failure::{Failure, FailureKind};
+use crate::control::message::{
+    EVENT_SIZE_MAX_BYTES, Event, REQUEST_SIZE_MAX_BYTES, decode_request, encode_event,
+};
+use crate::control::sink::Sink;
+use crate::control::socket::SocketFile;
+use crate::control::store::Store;
+
+/// How many requests may be carried out at once. Those that come behind wait to be accepted.
+const REQUESTS_AT_ONCE_MAX: usize = 8;
+
+/// How long a request may take to arrive.
+const REQUEST_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// How long a client may take to make room for the next line.
+const WRITE_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// How many parts of an answer may wait for a slow client.
+const EVENTS_WAITING_MAX: usize = 64;
+
+/// The least time between two words about how far it has come.
+const PROGRESS_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long accepting pauses after it failed, as it does when there are no descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
+
+/// The control socket of a running server, which answers until this is dropped.
+#[derive(Debug)]
+pub(crate) struct ControlServer {
+    /// Dropped first: who connects from then on finds nobody.
+    accepting: Task<()>,
+    file: SocketFile,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    store: Store,
+    /// A permit is held by each request until its work has ended.
+    requests: Arc<Semaphore>,
+    stopping: AtomicBool,
+}
+
+impl ControlServer {
+    /// Makes the socket in a data directory whose lock is held, and answers on an executor.
+    pub(crate) fn start(data: &Path, store: Store, executor: &Arc<Executor<'static>>) -> io::Result<Self> {
+        let (file, listener) = SocketFile::listen(data)?;
+        let listener = Async::new(listener)?;
+        let shared = Arc::new(Shared {
+            store,
+            requests: Arc::new(Semaphore::new(REQUESTS_AT_ONCE_MAX)),
+            stopping: AtomicBool::new(false),
+        });
+        let accepting = executor.spawn(accept(listener, Arc::clone(&shared), Arc::clone(executor)));
+        Ok(Self { accepting, file, shared })
+    }
+
+    /// Takes the socket away, ends the work of requests at their next step, and waits for that.
+    pub(crate) async fn stop(self) {
+        let Self { accepting, file, shared } = self;
+        accepting.cancel().await;
+        drop(file);
+        shared.stopping.store(true, Ordering::SeqCst);
+        let mut ended = Vec::with_capacity(REQUESTS_AT_ONCE_MAX);
+        for _ in 0..REQUESTS_AT_ONCE_MAX {
+            ended.push(shared.requests.acquire().await);
+        }
+    }
+}
+
+async fn accept(listener: Async<UnixListener>, shared: Arc<Shared>, executor: Arc<Executor<'static>>) {
+    loop {
+        let permit = Arc::new(shared.requests.acquire_arc().await);
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let shared = Arc::clone(&shared);
+                executor
+                    .spawn(async move {
+                        if let Err(error) = serve(stream, shared, Arc::clone(&permit)).await {
+                            log::debug!("a client of the control socket is lost: {error}");
+                        }
+                    })
+                    .detach();
+            }
+            Err(error) => {
+                log::warn!("cannot accept a connection at the control socket: {error}");
+                Timer::after(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Answers one request. The permit goes with its work, which may end later than this.
+async fn serve<P: Send + Sync + 'static>(
+    mut stream: Async<UnixStream>,
+    shared: Arc<Shared>,
+    permit: Arc<P>,
+) -> io::Result<()> {
+    let line = in_time(REQUEST_TIME_MAX, read_line(&mut stream)).await?;
+    let request = match decode_request(&line) {
+        Ok(request) => request,
+        Err(failure) => return send(&mut stream, &Event::Failure(failure)).await,
+    };
+    let (sender, events) = bounded(EVENTS_WAITING_MAX);
+    let work = smol::unblock(move || {
+        let mut sink = ClientSink { events: sender.clone(), shared: Arc::clone(&shared), told: None };
+        let last = match perform(&shared.store, &request, &mut sink) {
+            Ok(result) => Event::Result(result),
+            Err(failure) => Event::Failure(failure),
+        };
+        // Whoever asked may be gone.
+        drop(sender.send_blocking(last));
+        drop(permit);
+    });
+    // Without its receiver, work for a client that is lost ends by itself.
+    let ((), sent) = zip(work, forward(stream, events)).await;
+    sent
+}
+
+async fn forward(mut stream: Async<UnixStream>, events: Receiver<Event>) -> io::Result<()> {
+    while let Ok(event) = events.recv().await {
+        send(&mut stream, &event).await?;
+    }
+    Ok(())
+}
+
+async fn send(stream: &mut Async<UnixStream>, event: &Event) -> io::Result<()> {
+    let mut line = encode_event(event)?;
+    if line.len() > EVENT_SIZE_MAX_BYTES {
+        line = encode_event(&Event::Failure(Failure::failed("the answer is too long")))?;
+    }
+    in_time(WRITE_TIME_MAX, stream.write_all(&line)).await
+}
+
+/// Reads up to a line feed, and no more than a request may have.
+async fn read_line(stream: &mut Async<UnixStream>) -> io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    let mut buffer = [0; 1024];
+    loop {
+        let read = stream.read(&mut buffer).await?;
+        let piece = buffer.get(..read).unwrap_or_default();
+        if let Some(end) = piece.iter().position(|byte| *byte == b'\n') {
+            line.extend_from_slice(piece.get(..end).unwrap_or_default());
+            return Ok(line);
+        }
+        line.extend_from_slice(piece);
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if line.len() > REQUEST_SIZE_MAX_BYTES {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the request is too long"));
+        }
+    }
+}
+
+async fn in_time<T>(time: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let late = async {
+        Timer::after(time).await;
+        Err(io::ErrorKind::TimedOut.into())
+    };
+    or(work, late).await
+}
+
+/// Hands the parts of an answer from a thread that blocks to the task that writes them.
+struct ClientSink {
+    events: Sender<Event>,
+    shared: Arc<Shared>,
+    told: Option<Instant>,
+}
+
+impl Sink for ClientSink {
+    fn progress(&mut self, what: &str, done: u64, total: u64) {
+        if self.told.is_some_and(|told| told.elapsed() < PROGRESS_PAUSE) {
+            return;
+        }
+        self.told = Some(Instant::now());
+        // A slow client need not hear all of it.
+        let event = Event::Progress { what: what.to_owned(), done, total };
+        match self.events.try_send(event) {
+            Ok(()) | Err(TrySendError::Full(_) | TrySendError::Closed(_)) => {}
+        }
+    }
+
+    fn item(&mut self, item: Value) -> Result<(), Failure> {
+        self.check_wanted()?;
+        self.events.send_blocking(Event::Item(item)).map_err(|_| Failure::gone())
+    }
+
+    fn check_wanted(&self) -> Result<(), Failure> {
+        if self.shared.stopping.load(Ordering::SeqCst) {
+            return Err(Failure::new(FailureKind::Failed, "the server is stopping"));
+        }
+        if self.events.is_closed() { Err(Failure::gone()) } else { Ok(()) }
+    }
+}

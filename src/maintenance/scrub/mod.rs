@@ -1,0 +1,28 @@
+//! The scrub: content is read again and again, so that damage is found while somebody still has a copy.
+//!
+//! ```text
+//! let scrub = Scrub::new(&registry, ScrubOptions::default());
+//! scrub.start()?;                      // passes in the background, on a thread of its own, at a gentle rate
+//! let report = scrub.run(&mut watch)?; // a full pass now, at full speed; blocks its thread
+//! let status = scrub.status()?;        // at any time, without waiting
+//! scrub.stop();                        // before the registry is closed; ends within a step
+//! ```
+//!
+//! Content that is damaged goes to `quarantine/`, and its row goes from the index: nobody has it any more, so
+//! that the next push of it, by whomever, heals all repositories that have it.
+
+mod error;
+mod options;
+mod pace;
+mod pass;
+mod read;
+mod report;
+mod saved;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+pub use error::ScrubError;
+pub use options::ScrubOptions;
+pub use report::{ScrubReport, ScrubStatus};
+pub use worker::{Scrub, ScrubWatch};

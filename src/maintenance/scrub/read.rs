@@ -1,0 +1,60 @@
+//! Reading one piece of content, from the medium and not from memory.
+
+use std::sync::Arc;
+
+use crate::blobs::BlobError;
+use crate::disk::{DiskError, DiskFile};
+use crate::maintenance::scrub::error::ScrubError;
+use crate::registry::Registry;
+use crate::spec::{ContentDigest, Hasher};
+
+const READ_SIZE_BYTES: usize = 256 * 1024;
+
+/// What reading a piece of content told.
+#[derive(Debug)]
+pub(super) enum Look {
+    /// Its bytes are what its name says.
+    Intact,
+    /// They are not.
+    Damaged(Arc<dyn DiskFile>),
+    /// There is no file.
+    Missing,
+    /// The medium did not give all of it back.
+    Unreadable(Arc<dyn DiskFile>, DiskError),
+}
+
+/// Reads all of a piece of content. `took` is told how many bytes were read each time, and may end it.
+pub(super) fn look(
+    registry: &Registry,
+    digest: &ContentDigest,
+    size: u64,
+    buffer: &mut Vec<u8>,
+    took: &mut dyn FnMut(u64) -> Result<(), ScrubError>,
+) -> Result<Look, ScrubError> {
+    let read = |error: BlobError| ScrubError::Registry(error.into());
+    let Some(file) = registry.content().read(digest).map_err(read)? else { return Ok(Look::Missing) };
+    let failed = |error: DiskError| ScrubError::Registry(BlobError::Disk(error).into());
+    let length = file.length().map_err(failed)?;
+    if length != size {
+        return Ok(Look::Damaged(file));
+    }
+    buffer.resize(READ_SIZE_BYTES, 0);
+    file.drop_cached(0, length);
+    let mut hasher = Hasher::new(digest.algorithm());
+    let mut offset = 0;
+    loop {
+        let piece = match file.read_at(buffer, offset) {
+            Ok(0) => break,
+            Ok(count) => buffer.get(..count).unwrap_or_default(),
+            Err(error) if error.is_of_the_medium() => return Ok(Look::Unreadable(file, error)),
+            Err(error) => return Err(failed(error)),
+        };
+        hasher.update(piece);
+        let count = piece.len() as u64;
+        // What nobody asked for shall not take the place of what somebody did.
+        file.drop_cached(offset, count);
+        offset += count;
+        took(count)?;
+    }
+    Ok(if hasher.finish() == *digest { Look::Intact } else { Look::Damaged(file) })
+}

@@ -1,0 +1,77 @@
+//! The power is cut at any step while damaged content is set aside: it is where it was, or in quarantine, or
+//! at least its row tells that it is missing; and the push of it heals the store.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::disk::simulated::{Choice, Medium, Pick, SimulatedDisk};
+
+/// How many ways a power cut is tried after one step.
+const WAYS_MAX: u64 = 4096;
+
+fn open(medium: Medium) -> (Registry, SimulatedDisk) {
+    let disk = SimulatedDisk::new(medium);
+    (open_on(Arc::new(disk.clone())), disk)
+}
+
+/// Returns the way of this number, the digits of which are what happens to each thing that was pending.
+fn picks(choices: &[Choice], mut way: u64) -> Option<Vec<Pick>> {
+    let picked = choices
+        .iter()
+        .map(|choice| {
+            let outcomes = u64::from(choice.outcomes());
+            let pick = Pick::try_from(way % outcomes).unwrap();
+            way /= outcomes;
+            pick
+        })
+        .collect();
+    (way == 0).then_some(picked)
+}
+
+fn check(medium: Medium, place: &str) {
+    let (registry, _disk) = open(medium);
+    let layer = digest(b"layer");
+    let named = registry.view().blob(&layer).unwrap().is_some();
+    let there = registry.content().length(&layer).unwrap().is_some();
+    let aside = !registry.quarantined().unwrap().is_empty();
+    assert!(there || aside || named, "{place}: it is lost, and nothing tells");
+    assert!(!there || named, "{place}: it is there without a row");
+    assert_eq!(registry.view().link(&repo("app"), &layer).unwrap().map(|row| row.size), Some(5), "{place}");
+    scrub(&registry);
+    assert!(!has_blob(&registry, "app", b"layer"), "{place}: it is served");
+    push(&registry, "app", b"layer");
+    assert!(has_blob(&registry, "app", b"layer") && scrub(&registry).is_sound(), "{place}");
+    assert!(has_blob(&registry, "app", b"sound"), "{place}");
+}
+
+#[test]
+fn damaged_content_is_never_lost_silently() {
+    let (registry, disk) = open(Medium::new());
+    push(&registry, "app", b"layer");
+    push(&registry, "app", b"sound");
+    damage(&disk, b"layer");
+    block_on(registry.close()).unwrap();
+    drop(registry);
+    let base = disk.medium().settled();
+
+    let (registry, disk) = open(base.clone());
+    let opened = disk.steps().len();
+    assert_eq!(scrub(&registry).damaged, 1);
+    let steps = disk.steps();
+    assert!(steps.len() > opened);
+    let mut medium = base;
+    let mut tried = 0;
+    for (number, step) in steps.iter().enumerate() {
+        medium.replay(step);
+        if number < opened {
+            continue;
+        }
+        let choices = medium.choices();
+        for way in 0..WAYS_MAX {
+            let Some(picks) = picks(&choices, way) else { break };
+            check(medium.after_power_cut(&choices, &picks), &format!("after {step:?}, way {way}"));
+            tried += 1;
+        }
+    }
+    assert!(tried > 8, "{tried} ways were tried");
+}

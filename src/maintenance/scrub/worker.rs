@@ -1,0 +1,395 @@
+//! The handle of a scrub, and its thread.
+
+use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::maintenance::scrub::error::ScrubError;
+use crate::maintenance::scrub::options::ScrubOptions;
+use crate::maintenance::scrub::pace::Pace;
+use crate::maintenance::scrub::pass::{Drive, Pass, Reached};
+use crate::maintenance::scrub::report::{ScrubReport, ScrubStatus};
+use crate::maintenance::scrub::saved::Saved;
+use crate::registry::{Registry, RegistryError};
+use crate::spec::ContentDigest;
+
+/// How long after a start the scrub begins, so that it is not in the way of those who waited for the start.
+const START_PAUSE: Duration = Duration::from_secs(60);
+
+/// How long the scrub rests after a pass that did not come to its end.
+const FAILED_PAUSE: Duration = Duration::from_secs(60 * 60);
+
+/// The longest time between two looks at the clock, which may be set meanwhile.
+const LOOK_PAUSE_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// How far a pass has come is saved so often.
+const SAVE_PAUSE: Duration = Duration::from_secs(60 * 60);
+
+/// How long content that can't be read is left alone before it is tried again, in the background.
+const RETRY_PAUSE: Duration = Duration::from_secs(60);
+
+/// The same, while somebody waits.
+const RETRY_PAUSE_ASKED: Duration = Duration::from_secs(1);
+
+/// Is told how far a scrub has come that somebody asked for.
+pub trait ScrubWatch {
+    /// Is told how many bytes were read of about how many, and says whether to go on.
+    fn goes_on(&mut self, done_bytes: u64, total_bytes: u64) -> bool;
+}
+
+/// The scrub of a registry. A clone is the same one; it stops when the last one is dropped.
+#[derive(Debug, Clone)]
+pub struct Scrub {
+    handle: Arc<Handle>,
+}
+
+#[derive(Debug)]
+struct Handle {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    registry: Registry,
+    options: ScrubOptions,
+    start_pause: Duration,
+    state: Mutex<State>,
+    /// Held by whoever reads: one at a time.
+    working: Mutex<()>,
+    ended: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    saved: Saved,
+    /// Whether somebody asked for a full pass, which the background makes way for.
+    asked: bool,
+    stopping: bool,
+    /// The pass that somebody asked for.
+    asked_pass: Option<ScrubReport>,
+    failed: Option<String>,
+    not_before: Option<Instant>,
+}
+
+impl Scrub {
+    /// Makes the scrub of a registry, which remembers what was done before.
+    pub fn new(registry: &Registry, options: ScrubOptions) -> Self {
+        Self::starting_after(registry, options, START_PAUSE)
+    }
+
+    pub(super) fn starting_after(registry: &Registry, options: ScrubOptions, start_pause: Duration) -> Self {
+        let saved = Saved::load(registry.disk());
+        let ended = saved.last.as_ref().map_or(0, |last| last.ended_ms / 1000);
+        registry.scrub_counters().last_full_pass.store(ended, std::sync::atomic::Ordering::Relaxed);
+        let state = Mutex::new(State { saved, ..State::default() });
+        let shared = Shared {
+            registry: registry.clone(),
+            options,
+            start_pause,
+            state,
+            working: Mutex::new(()),
+            ended: Condvar::new(),
+        };
+        Self { handle: Arc::new(Handle { shared: Arc::new(shared), thread: Mutex::default() }) }
+    }
+
+    /// Begins to work in the background. Does nothing where that is turned off, or was done before.
+    pub fn start(&self) -> io::Result<()> {
+        let shared = Arc::clone(&self.handle.shared);
+        if !shared.options.enabled {
+            return Ok(());
+        }
+        let Some(woken) = shared.registry.scrub_waker() else { return Ok(()) };
+        let work = move || shared.work(&woken);
+        let thread = std::thread::Builder::new().name("pulk-scrub".to_owned()).spawn(work)?;
+        *lock(&self.handle.thread) = Some(thread);
+        Ok(())
+    }
+
+    /// Ends the work in the background at its next step, and waits for that.
+    pub fn stop(&self) {
+        self.handle.stop();
+    }
+
+    /// Reads everything now, at full speed. What was begun in the background makes way.
+    pub fn run(&self, watch: &mut dyn ScrubWatch) -> Result<ScrubReport, ScrubError> {
+        let shared = self.handle.shared.as_ref();
+        let _asked = shared.ask()?;
+        let _working = lock(&shared.working);
+        let total = shared.registry.totals().blob_bytes;
+        let mut drive = Watched { shared, watch, done: 0, total };
+        let pass = Pass::new(&shared.registry, &mut drive, begin(), RETRY_PAUSE_ASKED);
+        let report = pass.run()?;
+        Ok(shared.complete(report))
+    }
+
+    /// Says how the scrub stands.
+    pub fn status(&self) -> Result<ScrubStatus, RegistryError> {
+        let shared = &self.handle.shared;
+        let quarantined = shared.registry.quarantined()?;
+        let state = lock(&shared.state);
+        let begun = state.saved.pass.as_ref().map(|pass| pass.report.clone());
+        let pass = state.asked_pass.clone().or(begun);
+        let next_ms = (shared.options.enabled && pass.is_none())
+            .then(|| state.saved.last.as_ref().map(|last| last.ended_ms + millis(shared.options.interval)));
+        Ok(ScrubStatus {
+            enabled: shared.options.enabled,
+            rate_bytes: shared.options.rate_bytes,
+            pass,
+            last: state.saved.last.clone(),
+            next_ms: next_ms.flatten(),
+            failed: state.failed.clone(),
+            quarantined: quarantined.len() as u64,
+            quarantined_bytes: quarantined.iter().map(|file| file.length).sum(),
+        })
+    }
+}
+
+impl Handle {
+    fn stop(&self) {
+        lock(&self.shared.state).stopping = true;
+        self.shared.registry.wake_scrub();
+        self.shared.ended.notify_all();
+        let thread = lock(&self.thread).take();
+        if let Some(Err(_)) = thread.map(JoinHandle::join) {
+            log::error!("the scrub ended in a panic");
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Shared {
+    /// Has the background make way until what is returned is dropped.
+    fn ask(&self) -> Result<Asked<'_>, ScrubError> {
+        let mut state = lock(&self.state);
+        if std::mem::replace(&mut state.asked, true) {
+            return Err(ScrubError::Busy);
+        }
+        drop(state);
+        self.registry.wake_scrub();
+        Ok(Asked(self))
+    }
+
+    /// Keeps what a full pass found.
+    fn complete(&self, report: ScrubReport) -> ScrubReport {
+        let report = ScrubReport { ended_ms: now_ms(), ..report };
+        let counters = self.registry.scrub_counters();
+        counters.last_full_pass.store(report.ended_ms / 1000, std::sync::atomic::Ordering::Relaxed);
+        let mut state = lock(&self.state);
+        state.saved.pass = None;
+        state.saved.last = Some(report.clone());
+        state.failed = None;
+        state.saved.save(self.registry.disk());
+        report
+    }
+
+    /// Works until it is told to stop.
+    fn work(&self, woken: &Receiver<Option<ContentDigest>>) {
+        lock(&self.state).not_before = Some(Instant::now() + self.start_pause);
+        let mut suspects = Vec::new();
+        loop {
+            if let Some(digest) = suspects.pop() {
+                self.background(woken, &mut suspects, |pass| pass.suspect(digest));
+            } else if self.is_due() {
+                self.go_on(woken, &mut suspects);
+            } else {
+                match woken.recv_timeout(self.pause()) {
+                    Ok(suspect) => suspects.extend(suspect),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => return,
+                }
+            }
+            let mut state = lock(&self.state);
+            while state.asked && !state.stopping {
+                state = self.ended.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+            if state.stopping {
+                if state.saved.pass.is_some() {
+                    state.saved.save(self.registry.disk());
+                }
+                return;
+            }
+        }
+    }
+
+    /// Goes on with the pass that was begun, or begins one.
+    fn go_on(&self, woken: &Receiver<Option<ContentDigest>>, suspects: &mut Vec<ContentDigest>) {
+        let reached = lock(&self.state).saved.pass.clone().unwrap_or_else(begin);
+        let mut ended = None;
+        self.background_from(reached, woken, suspects, |pass| {
+            ended = Some(pass.run()?);
+            Ok(())
+        });
+        if let Some(report) = ended {
+            let report = self.complete(report);
+            log::info!(
+                "scrub: read {} bytes of content; {} damaged, {} unreadable",
+                report.bytes,
+                report.damaged,
+                report.unreadable
+            );
+        }
+    }
+
+    fn background(
+        &self,
+        woken: &Receiver<Option<ContentDigest>>,
+        suspects: &mut Vec<ContentDigest>,
+        work: impl FnOnce(Pass<'_>) -> Result<(), ScrubError>,
+    ) {
+        self.background_from(Reached::default(), woken, suspects, work);
+    }
+
+    fn background_from(
+        &self,
+        reached: Reached,
+        woken: &Receiver<Option<ContentDigest>>,
+        suspects: &mut Vec<ContentDigest>,
+        work: impl FnOnce(Pass<'_>) -> Result<(), ScrubError>,
+    ) {
+        let _working = lock(&self.working);
+        let pace = Pace::new(self.options.rate_bytes, Instant::now());
+        let mut drive = Background { shared: self, woken, suspects, pace, saved: Instant::now() };
+        match work(Pass::new(&self.registry, &mut drive, reached, RETRY_PAUSE)) {
+            Ok(()) | Err(ScrubError::Stopped) => {}
+            Err(error) => {
+                log::error!("the scrub rests: {error}");
+                let mut state = lock(&self.state);
+                state.failed = Some(error.to_string());
+                state.not_before = Some(Instant::now() + FAILED_PAUSE);
+            }
+        }
+    }
+
+    fn is_due(&self) -> bool {
+        self.pause().is_zero()
+    }
+
+    /// Returns how long to wait before it is worth a look whether a pass is due.
+    fn pause(&self) -> Duration {
+        let state = lock(&self.state);
+        let begins =
+            state.not_before.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()));
+        let due = match (&state.saved.pass, &state.saved.last) {
+            (None, Some(last)) => {
+                let next = last.ended_ms.saturating_add(millis(self.options.interval));
+                Duration::from_millis(next.saturating_sub(now_ms()))
+            }
+            _ => Duration::ZERO,
+        };
+        begins.max(due).min(LOOK_PAUSE_MAX)
+    }
+}
+
+/// Keeps the background waiting.
+struct Asked<'a>(&'a Shared);
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        let mut state = lock(&self.0.state);
+        state.asked = false;
+        state.asked_pass = None;
+        drop(state);
+        self.0.ended.notify_all();
+    }
+}
+
+/// Reads at the rate of the options, and makes way for everything else.
+struct Background<'a> {
+    shared: &'a Shared,
+    woken: &'a Receiver<Option<ContentDigest>>,
+    suspects: &'a mut Vec<ContentDigest>,
+    pace: Pace,
+    saved: Instant,
+}
+
+impl Drive for Background<'_> {
+    fn took(&mut self, bytes: u64) -> Result<(), ScrubError> {
+        let rest = self.pace.rest(bytes, Instant::now());
+        self.rest(rest)
+    }
+
+    fn reached(&mut self, reached: &Reached) {
+        let mut state = lock(&self.shared.state);
+        state.saved.pass = Some(reached.clone());
+        if self.saved.elapsed() >= SAVE_PAUSE {
+            self.saved = Instant::now();
+            state.saved.save(self.shared.registry.disk());
+        }
+    }
+
+    fn rest(&mut self, pause: Duration) -> Result<(), ScrubError> {
+        let until = Instant::now() + pause;
+        loop {
+            let state = lock(&self.shared.state);
+            if state.stopping || state.asked {
+                return Err(ScrubError::Stopped);
+            }
+            drop(state);
+            match self.woken.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                // What somebody stumbled over comes first.
+                Ok(Some(suspect)) => {
+                    self.suspects.push(suspect);
+                    return Err(ScrubError::Stopped);
+                }
+                Ok(None) => {}
+                Err(RecvTimeoutError::Timeout) => return Ok(()),
+                Err(RecvTimeoutError::Disconnected) => return Err(ScrubError::Stopped),
+            }
+        }
+    }
+}
+
+/// Reads as fast as it goes, and tells somebody who waits.
+struct Watched<'a> {
+    shared: &'a Shared,
+    watch: &'a mut dyn ScrubWatch,
+    done: u64,
+    total: u64,
+}
+
+impl Drive for Watched<'_> {
+    fn took(&mut self, bytes: u64) -> Result<(), ScrubError> {
+        self.done += bytes;
+        if self.watch.goes_on(self.done, self.total.max(self.done)) {
+            Ok(())
+        } else {
+            Err(ScrubError::Stopped)
+        }
+    }
+
+    fn reached(&mut self, reached: &Reached) {
+        lock(&self.shared.state).asked_pass = Some(reached.report.clone());
+    }
+
+    fn rest(&mut self, pause: Duration) -> Result<(), ScrubError> {
+        std::thread::sleep(pause);
+        self.took(0)
+    }
+}
+
+/// Returns where a new pass stands.
+fn begin() -> Reached {
+    let report = ScrubReport { began_ms: now_ms(), ..ScrubReport::default() };
+    Reached { report, ..Reached::default() }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn now_ms() -> u64 {
+    millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

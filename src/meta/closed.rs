@@ -1,0 +1,91 @@
+//! Looking through what of the journal and the checkpoints is written no more, while the store is in use.
+
+use crate::disk::{Disk, DiskError, DiskFile};
+use crate::meta::checkpoint;
+use crate::meta::error::OpenError;
+use crate::meta::inspection::{Fault, FaultKind};
+use crate::meta::journal::{Header, LineReader, Record, decode, journal_path, list};
+
+/// Reads every closed file of the journal and every checkpoint, and returns what is wrong with them, or
+/// `None` when `took`, which is told how many bytes were read each time, wants no more.
+pub fn verify_closed(
+    disk: &dyn Disk,
+    took: &mut dyn FnMut(u64) -> bool,
+) -> Result<Option<Vec<Fault>>, OpenError> {
+    let mut faults = Vec::new();
+    let numbers = list(disk)?.finished;
+    // The newest one is being written. What a later file begins with replaces what earlier ones have from
+    // there on: a crash may have cut that off.
+    let mut limit = u64::MAX;
+    for (at, number) in numbers.iter().enumerate().rev() {
+        let path = journal_path(*number);
+        let Some(file) = if_still_there(disk.open(&path))? else { continue };
+        let is_newest = at + 1 == numbers.len();
+        match follow(file.as_ref(), limit, is_newest, took)? {
+            Followed::Sound(first) => limit = limit.min(first),
+            Followed::Interrupted => return Ok(None),
+            Followed::Bad(line) => {
+                let place = format!("{} line {line}", path.display());
+                let what = "is not what was written".to_owned();
+                faults.push(Fault { kind: FaultKind::Journal, place, what });
+            }
+        }
+    }
+    for file in checkpoint::find(disk)?.finished {
+        let Some(open) = if_still_there(disk.open(&file.path()))? else { continue };
+        if checkpoint::verify(open.as_ref())?.is_none() {
+            let place = file.path().display().to_string();
+            let what = "is damaged: it is not what was written".to_owned();
+            faults.push(Fault { kind: FaultKind::Checkpoint, place, what });
+        }
+        if !took(file.length) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(faults))
+}
+
+/// Old files go while the journal goes on.
+fn if_still_there<T>(opened: Result<T, DiskError>) -> Result<Option<T>, DiskError> {
+    match opened {
+        Err(error) if error.is_not_found() => Ok(None),
+        opened => opened.map(Some),
+    }
+}
+
+enum Followed {
+    /// All of it that counts is as it was written; it begins with this transaction.
+    Sound(u64),
+    /// This line is not.
+    Bad(u64),
+    Interrupted,
+}
+
+/// Follows the chain of a file's lines, up to a transaction that a later file has; of a file that is being
+/// written, only the header counts.
+fn follow(
+    file: &dyn DiskFile,
+    limit: u64,
+    header_only: bool,
+    took: &mut dyn FnMut(u64) -> bool,
+) -> Result<Followed, OpenError> {
+    let mut lines = LineReader::new(file);
+    let Some(line) = lines.next()? else { return Ok(Followed::Bad(1)) };
+    let Ok((header, _)) = decode::<Header>(&line.bytes) else { return Ok(Followed::Bad(1)) };
+    let first = header.first;
+    let (mut next, mut prev) = (first, header.prev);
+    while next < limit && !header_only {
+        let Some(line) = lines.next()? else { break };
+        let record = decode::<Record>(&line.bytes).ok().filter(|_| line.ended);
+        match record {
+            Some((record, sum)) if record.seq == next && record.prev == prev => {
+                (next, prev) = (next + 1, sum);
+            }
+            _ => return Ok(Followed::Bad(line.number)),
+        }
+        if !took(line.bytes.len() as u64 + 1) {
+            return Ok(Followed::Interrupted);
+        }
+    }
+    Ok(Followed::Sound(first))
+}

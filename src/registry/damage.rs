@@ -1,0 +1,148 @@
+//! Content that is damaged or missing: who hears of it, and how it is taken out of use.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
+
+use smol::block_on;
+
+use crate::blobs::{BlobStore, Quarantined};
+use crate::disk::{Disk, DiskFile};
+use crate::meta::{Command, Meta};
+use crate::registry::error::RegistryError;
+use crate::registry::open::OpenError;
+use crate::registry::types::ScrubTotals;
+use crate::registry::{Inner, Registry};
+use crate::spec::ContentDigest;
+
+/// How many suspects may wait for somebody to look at them.
+const SUSPECTS_WAITING_MAX: usize = 256;
+
+/// Content that a reader found damaged or missing.
+#[derive(Debug)]
+pub(super) struct Suspects {
+    /// Nothing is sent just to wake the one who listens.
+    sender: SyncSender<Option<ContentDigest>>,
+    receiver: Mutex<Option<Receiver<Option<ContentDigest>>>>,
+}
+
+impl Suspects {
+    pub(super) fn new() -> Self {
+        let (sender, receiver) = sync_channel(SUSPECTS_WAITING_MAX);
+        Self { sender, receiver: Mutex::new(Some(receiver)) }
+    }
+}
+
+/// Where a scrub says what it did.
+#[derive(Debug, Default)]
+pub(crate) struct ScrubCounters {
+    /// Bytes that were verified.
+    pub(crate) bytes: AtomicU64,
+    /// Pieces of content that were found damaged or missing.
+    pub(crate) damaged: AtomicU64,
+    /// When the last full pass ended, in seconds since 1970.
+    pub(crate) last_full_pass: AtomicU64,
+}
+
+impl ScrubCounters {
+    pub(super) fn snapshot(&self) -> ScrubTotals {
+        ScrubTotals {
+            bytes: self.bytes.load(Ordering::Relaxed),
+            damaged: self.damaged.load(Ordering::Relaxed),
+            last_full_pass: self.last_full_pass.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// What became of content that was found damaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Condemned {
+    /// It is out of use.
+    Yes,
+    /// Somebody stored it anew meanwhile, or nothing names it any more.
+    No,
+    /// Somebody stores it just now: look at it again later.
+    Later,
+}
+
+impl Registry {
+    /// Returns what wakes a scrub, and tells it of content that readers found damaged or missing. There is
+    /// one; who asks second gets nothing.
+    pub(crate) fn scrub_waker(&self) -> Option<Receiver<Option<ContentDigest>>> {
+        self.inner.suspects.receiver.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Wakes the scrub.
+    pub(crate) fn wake_scrub(&self) {
+        // Where too many wait, it is awake.
+        let _ = self.inner.suspects.sender.try_send(None);
+    }
+
+    /// Returns the store's content.
+    pub(crate) fn content(&self) -> &BlobStore {
+        &self.inner.blobs
+    }
+
+    /// Returns the disk that the store lies on.
+    pub(crate) fn disk(&self) -> &dyn Disk {
+        self.inner.disk.as_ref()
+    }
+
+    /// Lists damaged content that was set aside.
+    pub(crate) fn quarantined(&self) -> Result<Vec<Quarantined>, RegistryError> {
+        self.inner.blobs.quarantined().map_err(|error| RegistryError::Internal(error.to_string()))
+    }
+
+    /// Takes content out of use that was read and found damaged, or not found. `file` is what was read of it.
+    /// Repositories that have it don't any more, until it is pushed again. Blocks.
+    pub(crate) fn condemn(
+        &self,
+        digest: ContentDigest,
+        file: Option<&dyn DiskFile>,
+    ) -> Result<Condemned, RegistryError> {
+        // INVARIANT: nobody gives that content its name from here on, so what is moved is what was read.
+        let Some(_lock) = self.inner.locks.try_remove(&digest) else { return Ok(Condemned::Later) };
+        if self.inner.meta.view().blob(&digest)?.is_none() {
+            return Ok(Condemned::No);
+        }
+        let there = self.inner.blobs.read(&digest)?;
+        match (there, file) {
+            (None, None) => {}
+            (Some(there), Some(file)) if same(there.as_ref(), file) => {
+                let inner = &self.inner;
+                let path = inner.blobs.quarantine(&digest).map_err(|error| inner.not_stored(error))?;
+                log::error!("{digest} is damaged: it is now {}, and served no more", path.display());
+            }
+            _ => return Ok(Condemned::No),
+        }
+        self.inner.scrubbed.damaged.fetch_add(1, Ordering::Relaxed);
+        block_on(self.command(Command::Condemn { digest }))?;
+        Ok(Condemned::Yes)
+    }
+}
+
+/// Tells whether two open files are one.
+fn same(one: &dyn DiskFile, other: &dyn DiskFile) -> bool {
+    matches!((one.identity(), other.identity()), (Ok(one), Ok(other)) if one == other)
+}
+
+impl Inner {
+    /// Reports content that the index has and the disk has not, or not as it was.
+    pub(super) fn damaged(&self, digest: &ContentDigest, what: &str) -> RegistryError {
+        log::error!("{digest} {what}");
+        // Where too many wait, the scrub comes to this one, too.
+        let _ = self.suspects.sender.try_send(Some(*digest));
+        RegistryError::Internal(format!("{digest} {what}"))
+    }
+}
+
+/// Ends what a crash interrupted: content was set aside, and is still named.
+pub(super) fn finish_quarantining(meta: &Meta, blobs: &BlobStore) -> Result<(), OpenError> {
+    for Quarantined { digest, .. } in blobs.quarantined()? {
+        if meta.view().blob(&digest)?.is_some() && blobs.length(&digest)?.is_none() {
+            log::warn!("{digest} was found damaged before a crash, and is served no more");
+            meta.submit(Command::Condemn { digest }, Box::new(drop));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! `pulk rm`.
+
+use serde_json::{Value, json};
+
+use crate::support::{Image, OCI_INDEX, OCI_MANIFEST, Store, descriptor, index_of, push, push_manifest};
+
+fn digests(removed: &Value) -> Vec<&str> {
+    removed["manifests"].as_array().unwrap().iter().map(|row| row["digest"].as_str().unwrap()).collect()
+}
+
+fn tags(store: &Store, repo: &str) -> Vec<String> {
+    let listed = store.json(&["tags", repo]);
+    listed["tags"].as_array().unwrap().iter().map(|row| row["tag"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn removing_a_tag_removes_its_image_once_no_other_tag_names_it() {
+    let store = Store::new();
+    let image = Image::new("one", &[b"layer"]);
+    store.run(|registry| {
+        push(registry, "app", &image, Some("v1"));
+        push_manifest(registry, "app", &image.manifest, Some("stable"));
+    });
+    let serving = store.serve();
+    let removed = store.json(&["rm", "app:v1"]);
+    assert_eq!((removed["tags"].clone(), digests(&removed).len()), (json!(["v1"]), 0));
+    assert!(removed["kept"].as_str().unwrap().contains("tag stable names it"), "{removed}");
+    assert_eq!(tags(&store, "app"), ["stable"]);
+
+    let ran = store.pulk(&["rm", "app:stable"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    for said in ["removed tag app:stable", "no tag names it any more", "comes back with the next collection"]
+    {
+        assert!(ran.out.contains(said), "{}", ran.out);
+    }
+    let du = store.json(&["du", "app"]);
+    assert_eq!(du["groups"].as_array().unwrap().len(), 1, "blobs in no manifest: {du}");
+    assert_eq!(store.pulk(&["rm", "app:stable"]).code, 1);
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn with_an_index_go_its_images_and_signatures_but_not_what_another_index_or_tag_needs() {
+    let store = Store::new();
+    let [only, tagged, shared] = ["only", "tagged", "shared"].map(|name| Image::new(name, &[b"layer"]));
+    let index = index_of(&[&only, &tagged, &shared]);
+    let other = index_of(&[&shared]);
+    let signed = json!({"subject": descriptor(OCI_INDEX, &index)});
+    let signature = Image::with("signature", &[b"signed"], &signed);
+    let signed = json!({"subject": descriptor(OCI_MANIFEST, &only.manifest)});
+    let attestation = Image::with("attestation", &[b"attested"], &signed);
+    store.run(|registry| {
+        push(registry, "app", &only, None);
+        push(registry, "app", &tagged, Some("amd64"));
+        push(registry, "app", &shared, None);
+        push_manifest(registry, "app", &index, Some("v1"));
+        push_manifest(registry, "app", &other, Some("v2"));
+        push(registry, "app", &signature, None);
+        push(registry, "app", &attestation, None);
+    });
+    let removed = store.json(&["rm", "app:v1"]);
+    let mut gone = digests(&removed);
+    gone.sort_unstable();
+    let index = pulk::ContentDigest::sha256_of(&index).to_string();
+    let images = [&only, &signature, &attestation].map(|image| image.digest().to_string());
+    let mut expected: Vec<&str> = images.iter().map(String::as_str).chain([index.as_str()]).collect();
+    expected.sort_unstable();
+    assert_eq!(gone, expected);
+    assert_eq!(tags(&store, "app"), ["amd64", "v2"]);
+    assert_eq!(store.pulk(&["check"]).code, 0);
+}
+
+#[test]
+fn a_digest_removes_the_manifest_with_its_tags_and_tells_which_index_lacks_it_now() {
+    let store = Store::new();
+    let image = Image::new("one", &[b"layer"]);
+    let index = index_of(&[&image]);
+    store.run(|registry| {
+        push(registry, "app", &image, Some("amd64"));
+        push_manifest(registry, "app", &index, Some("v1"));
+    });
+    let removed = store.json(&["rm", &format!("app@{}", image.digest())]);
+    assert_eq!(removed["tags"], json!(["amd64"]));
+    assert_eq!(removed["lacking"], json!([pulk::ContentDigest::sha256_of(&index)]));
+    assert_eq!(tags(&store, "app"), ["v1"]);
+}
+
+#[test]
+fn a_whole_repository_goes_only_with_all() {
+    let store = Store::new();
+    store.run(|registry| {
+        for number in 0..5 {
+            let image = Image::new(&format!("image {number}"), &[b"layer"]);
+            push(registry, "app", &image, Some(&format!("v{number}")));
+            push(registry, "web", &image, Some("latest"));
+        }
+    });
+    let ran = store.pulk(&["rm", "app"]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("pulk rm app --all"), "{}", ran.err);
+    assert_eq!(store.pulk(&["rm", "app:v1", "--all"]).code, 2);
+
+    let removed = store.json(&["rm", "app", "--all"]);
+    let counts = ["tag_count", "manifest_count", "link_count"].map(|key| removed[key].as_u64().unwrap());
+    assert_eq!(counts, [5, 5, 6]);
+    let repos = store.json(&["repos"]);
+    assert_eq!(repos["repositories"].as_array().unwrap().len(), 1);
+    assert_eq!(store.pulk(&["rm", "app", "--all"]).code, 1, "it is not known any more");
+}

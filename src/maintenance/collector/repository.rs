@@ -213,7 +213,10 @@ impl Pass<'_> {
             .filter_map(|number| marked.graph.manifest(*number))
             .map(|(digest, ..)| digest)
             .collect();
-        self.upkeep.doom(repo, digests.iter());
+        // One that comes to be there meanwhile makes its referrers needed.
+        let subjects: Vec<ContentDigest> =
+            doomed.iter().filter_map(|number| marked.graph.subject(*number)).collect();
+        self.upkeep.doom(repo, digests.iter().chain(&subjects));
         for number in 0..marked.graph.len() {
             self.staying(marked, number, fates.get(&number));
         }

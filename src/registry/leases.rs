@@ -55,7 +55,8 @@ struct Marking {
     /// Whether leases and grace do not count: nobody else uses the registry.
     alone: bool,
     touched: HashSet<u64>,
-    /// The manifests of the repository that are to go: what one of them needs may go with it.
+    /// The manifests of the repository that are to go, and the subjects of those: what one of them needs, or
+    /// what refers to it, may go with it.
     doomed: HashSet<u64>,
     /// Whether something happened that the marks don't know of: then nothing of it is swept.
     disturbed: bool,
@@ -121,7 +122,7 @@ impl Leases {
         self.state().marking = None;
     }
 
-    /// Says which manifests of the marked repository are to go.
+    /// Says which manifests of the marked repository are to go, and what those refer to.
     pub(super) fn doom<'a>(&self, repo: &RepoName, doomed: impl Iterator<Item = &'a ContentDigest>) {
         let doomed: HashSet<u64> = doomed.map(|digest| self.key(repo, digest)).collect();
         if let Some(marking) = self.state().marking.as_mut() {

@@ -96,7 +96,7 @@ impl Upkeep {
         self.inner.leases.end_marking();
     }
 
-    /// Says which manifests of the repository that is marked are to go.
+    /// Says which manifests of the repository that is marked are to go, and what those refer to.
     pub(crate) fn doom<'a>(&self, repo: &RepoName, doomed: impl Iterator<Item = &'a ContentDigest>) {
         self.inner.leases.doom(repo, doomed);
     }

@@ -14,9 +14,8 @@ struct Node {
     digest: ContentDigest,
     key: u64,
     size: u64,
-    since: Option<u64>,
-    /// The key of its subject, if it has one.
-    subject: Option<u64>,
+    /// Its subject, if it has one, and that one's key.
+    subject: Option<(ContentDigest, u64)>,
     edges_begin: usize,
     /// How many of its edges are children of an index; the others are blobs.
     children: u32,
@@ -74,8 +73,8 @@ impl Graph {
         self.edges.extend(manifest.children().filter_map(|child| key_of(&child.digest)));
         let children = u32::try_from(self.edges.len() - edges_begin).unwrap_or(u32::MAX);
         self.edges.extend(manifest.blobs().filter_map(|blob| key_of(&blob.digest)));
-        let subject = row.subject.as_ref().and_then(key_of);
-        if let Some(subject) = subject {
+        let subject = row.subject.as_ref().and_then(Digest::content).map(|subject| (subject, key(&subject)));
+        if let Some((_, subject)) = subject {
             self.referrers.push((subject, number));
         }
         let own = key(&digest);
@@ -84,7 +83,6 @@ impl Graph {
             digest,
             key: own,
             size: row.size,
-            since: row.since,
             subject,
             edges_begin,
             children,
@@ -112,9 +110,9 @@ impl Graph {
         self.nodes.get(number)
     }
 
-    /// Returns a manifest's digest, length and age.
-    pub(super) fn manifest(&self, number: usize) -> Option<(ContentDigest, u64, Option<u64>)> {
-        self.node(number).map(|node| (node.digest, node.size, node.since))
+    /// Returns a manifest's digest and length.
+    pub(super) fn manifest(&self, number: usize) -> Option<(ContentDigest, u64)> {
+        self.node(number).map(|node| (node.digest, node.size))
     }
 
     /// Returns what leads to a manifest.
@@ -124,8 +122,13 @@ impl Graph {
 
     /// Tells whether a manifest refers to a subject, and if so, whether that is there.
     pub(super) fn subject_is_there(&self, number: usize) -> Option<bool> {
-        let subject = self.node(number)?.subject?;
+        let (_, subject) = self.node(number)?.subject?;
         Some(self.numbers.contains_key(&subject))
+    }
+
+    /// Returns what a manifest refers to.
+    pub(super) fn subject(&self, number: usize) -> Option<ContentDigest> {
+        self.node(number)?.subject.map(|(subject, _)| subject)
     }
 
     /// Notes that something leads to a manifest, and by it to its children, to its referrers, and on.

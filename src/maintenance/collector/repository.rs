@@ -179,7 +179,7 @@ impl Pass<'_> {
         let repo = marked.repo;
         let mut loose = Vec::new();
         for number in 0..marked.graph.len() {
-            let Some((digest, _, _)) = marked.graph.manifest(number) else { continue };
+            let Some((digest, _)) = marked.graph.manifest(number) else { continue };
             match self.tag_of(marked, &digest)? {
                 Some(_) => marked.graph.reached(number, Reach::Tag),
                 None => loose.push(number),
@@ -190,7 +190,7 @@ impl Pass<'_> {
         }
         let mut fates: HashMap<usize, Fate> = HashMap::new();
         for number in loose {
-            let Some((digest, _, since)) = marked.graph.manifest(number) else { continue };
+            let Some((digest, ..)) = marked.graph.manifest(number) else { continue };
             let fate = match marked.graph.subject_is_there(number) {
                 // It stays as long as its subject does, and that is seen to by what leads to that.
                 Some(true) if marked.policy.remove_orphan_referrers => continue,
@@ -198,7 +198,7 @@ impl Pass<'_> {
                     Fate::Goes("its subject is gone".to_owned())
                 }
                 _ => {
-                    let since = since.filter(|since| *since >= marked.since);
+                    let since = self.untagged_since(marked, &digest)?;
                     evaluate_untagged(&marked.policy, now(), since, self.options.untagged_older_than)
                 }
             };
@@ -213,7 +213,10 @@ impl Pass<'_> {
             .filter_map(|number| marked.graph.manifest(*number))
             .map(|(digest, ..)| digest)
             .collect();
-        self.upkeep.doom(repo, digests.iter());
+        // One that comes to be there meanwhile makes its referrers needed.
+        let subjects: Vec<ContentDigest> =
+            doomed.iter().filter_map(|number| marked.graph.subject(*number)).collect();
+        self.upkeep.doom(repo, digests.iter().chain(&subjects));
         for number in 0..marked.graph.len() {
             self.staying(marked, number, fates.get(&number));
         }
@@ -228,9 +231,26 @@ impl Pass<'_> {
         Ok(())
     }
 
+    /// Returns since when no tag has led to a manifest: as its row says now, for it may have lost its last tag
+    /// only by this pass.
+    fn untagged_since(
+        &self,
+        marked: &Marked<'_>,
+        digest: &ContentDigest,
+    ) -> Result<Option<u64>, CollectError> {
+        let view = self.upkeep.view();
+        let still_tagged = !view.tags_of(marked.repo, digest, 1).map_err(RegistryError::from)?.is_empty();
+        if still_tagged {
+            // In a dry run, the tags that would go are still there.
+            return Ok(Some(now()));
+        }
+        let row = view.manifest(marked.repo, digest).map_err(RegistryError::from)?;
+        Ok(row.and_then(|row| row.since).filter(|since| *since >= marked.since))
+    }
+
     /// Says why a manifest stays, if it does.
     fn staying(&mut self, marked: &Marked<'_>, number: usize, fate: Option<&Fate>) {
-        let Some((digest, bytes, _)) = marked.graph.manifest(number) else { return };
+        let Some((digest, bytes)) = marked.graph.manifest(number) else { return };
         let reach = marked.graph.reach(number);
         let about = about_digest(Thing::Manifest, marked.repo, &digest, bytes);
         match reach {
@@ -253,7 +273,7 @@ impl Pass<'_> {
 
     /// Says what became of a manifest that was to go.
     fn doomed(&mut self, marked: &mut Marked<'_>, number: usize) -> Result<(), CollectError> {
-        let Some((digest, bytes, _)) = marked.graph.manifest(number) else { return Ok(()) };
+        let Some((digest, bytes)) = marked.graph.manifest(number) else { return Ok(()) };
         let there = self.upkeep.view().manifest(marked.repo, &digest).map_err(RegistryError::from)?.is_some();
         let held = if self.options.dry_run { self.waits() } else { there };
         if held {

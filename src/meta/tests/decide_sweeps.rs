@@ -1,7 +1,6 @@
 //! The rules for sweeping: only what is still as it was found goes.
 
 use super::*;
-use crate::meta::command::Sweep;
 use crate::meta::policy::{Policies, Policy};
 use crate::meta::row::TagRow;
 

@@ -4,7 +4,6 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::meta::command::Sweep;
 use crate::meta::row::TagRow;
 use crate::meta::sled_index::SledIndex;
 
@@ -189,7 +188,7 @@ proptest! {
     #[test]
     fn the_index_rebuilt_from_the_journal_is_the_live_one(commands in histories()) {
         let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
-        let meta = open(&disk);
+        let meta = open_sweeping(&disk);
         let mut rules = Rules::default();
         for command in commands {
             let allowed = rules.decide(&command).is_ok();

@@ -22,6 +22,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::blobs::{BlobStore, DurableBlob};
 use crate::disk::{Disk, MemoryDisk};
+use crate::meta::command::Sweep;
 use crate::meta::decide::{DecideError, Decision, Refusal, decide};
 use crate::meta::fact::{Fact, changes_of};
 use crate::meta::index::{Change, Index};
@@ -31,7 +32,7 @@ use crate::meta::row::UploadRow;
 use crate::meta::tree::Tree;
 use crate::meta::upload_id::UploadId;
 use crate::meta::view::View;
-use crate::meta::{Command, Condition, IndexKind, Meta, MetaError, MetaOptions, PutManifestCommand};
+use crate::meta::{Claims, Command, Condition, IndexKind, Meta, MetaError, MetaOptions, PutManifestCommand};
 use crate::spec::{Algorithm, ContentDigest, Digest, ManifestSummary, MediaType, RepoName, Tag};
 
 fn repo(name: &str) -> RepoName {
@@ -174,6 +175,25 @@ fn apply_all(index: &dyn Index, transactions: &[Vec<Fact>]) {
 
 fn open(disk: &Arc<dyn Disk>) -> Meta {
     Meta::open(Arc::clone(disk), MetaOptions::new(IndexKind::Map)).unwrap()
+}
+
+/// Nobody counts on anything, so that every sweep goes through.
+#[derive(Debug)]
+struct NobodyCounts;
+
+impl Claims for NobodyCounts {
+    fn release(&self, sweep: &Sweep) -> Sweep {
+        sweep.clone()
+    }
+
+    fn swept(&self) {}
+
+    fn note(&self, _: &Command) {}
+}
+
+fn open_sweeping(disk: &Arc<dyn Disk>) -> Meta {
+    let claims = Arc::new(NobodyCounts);
+    Meta::open(Arc::clone(disk), MetaOptions { claims, ..MetaOptions::new(IndexKind::Map) }).unwrap()
 }
 
 fn submit(meta: &Meta, command: Command) -> Receiver<Result<(), MetaError>> {

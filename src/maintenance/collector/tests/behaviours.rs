@@ -258,3 +258,22 @@ fn nothing_goes_while_damaged_metadata_is_kept() {
     assert!(collect(&registry, &options()).complete);
     assert!(blobs_of(&registry, "a").is_empty());
 }
+
+#[test]
+fn a_referrer_stays_whose_subject_comes_while_it_is_to_go() {
+    // At whatever step the subject comes: before that one is marked, the referrer's own tag keeps it.
+    for step in 0..40 {
+        let registry = in_memory(Some(removing_untagged()));
+        push(&registry, "a", 5, Some("v2"));
+        let mut steps = 0;
+        let mut between = || {
+            steps += 1;
+            if steps == step {
+                push(&registry, "a", 0, Some("v1"));
+                block_on(registry.delete_tag(&repo("a"), &tag("v2"))).unwrap();
+            }
+        };
+        pass(&registry, &options(), &mut between, &mut |_| {});
+        assert!(steps < step || step == 0 || has_manifest(&registry, "a", 5), "at step {step}");
+    }
+}

@@ -52,6 +52,20 @@ fn tags_that_no_line_keeps_go_with_all_that_only_they_need() {
 }
 
 #[test]
+fn what_loses_its_tag_by_policy_counts_as_untagged_from_then_on() {
+    let untagged = Untagged::RemoveAfter(Duration::from_secs(3));
+    let registry = in_memory(Some(Policy { keep_last: Some(0), untagged, ..policy() }));
+    push(&registry, "a", 0, Some("v1"));
+    // It is old, and was tagged all the time.
+    std::thread::sleep(Duration::from_secs(3));
+    let dry = CollectOptions { dry_run: true, ..CollectOptions::default() };
+    for options in [dry, CollectOptions::default()] {
+        let report = collect(&registry, &options);
+        assert_eq!((report.tags.removed.count, report.manifests.removed.count), (1, 0), "{options:?}");
+    }
+}
+
+#[test]
 fn an_immutable_tag_neither_moves_nor_goes() {
     let policy = Policy { immutable: vec!["v*".parse().unwrap()], keep_last: Some(0), ..policy() };
     let registry = in_memory(Some(policy));

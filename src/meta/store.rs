@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use crate::blobs::BlobStore;
 use crate::disk::Disk;
-use crate::meta::checkpointer::{Checkpointer, Keep};
+use crate::meta::checkpointer::{Checkpointer, Keep, without_checkpoint};
 use crate::meta::clean::{self, Clean};
 use crate::meta::command::Command;
 use crate::meta::error::{MetaError, OpenError};
@@ -120,6 +120,12 @@ impl Meta {
         )
         .map_err(|error| OpenError::Thread(error.to_string()))?;
         let checkpoint_length = checkpointer.newest_length();
+        // The next rotation may be far, and each start after a crash would replay more than it has to.
+        match without_checkpoint(disk.as_ref()) {
+            Ok(Some(begin)) if journal.is_some() => drop(rotated.send(begin)),
+            Ok(_) => {}
+            Err(error) => log::warn!("{error}"),
+        }
         let work = Work {
             disk: Arc::clone(&disk),
             index: Arc::clone(&index),

@@ -72,6 +72,7 @@ impl Registry {
                 disk: Arc::new(MemoryDisk::new()),
                 lock: None,
                 meta: MetaOptions::new(IndexKind::Map),
+                door: Door::new(),
             },
             Storage::Folder(folder) => open_folder(folder)?,
         };
@@ -105,7 +106,7 @@ impl Registry {
         let inner = Arc::new(Inner {
             blobs,
             sessions,
-            door: Arc::new(Door::new()),
+            door: Arc::new(opened.door),
             pool: Pool::new(),
             cache: ManifestCache::new(),
             counters,
@@ -152,6 +153,7 @@ pub(super) struct Opened {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) lock: Option<DirectoryLock>,
     pub(super) meta: MetaOptions,
+    pub(super) door: Door,
 }
 
 fn open_folder(folder: &Path) -> Result<Opened, OpenError> {
@@ -159,7 +161,8 @@ fn open_folder(folder: &Path) -> Result<Opened, OpenError> {
     // Before the lock: what can't be gone on with stays as it is, byte for byte.
     format::examine(&disk)?;
     let lock = DirectoryLock::take(folder)?;
-    Ok(Opened { disk, lock: Some(lock), meta: MetaOptions::new(IndexKind::Sled(folder.to_owned())) })
+    let meta = MetaOptions::new(IndexKind::Sled(folder.to_owned()));
+    Ok(Opened { disk, lock: Some(lock), meta, door: Door::new() })
 }
 
 /// Makes a session of each upload of earlier runs that can go on, and removes the files of all others.

@@ -5,17 +5,18 @@ use super::history::{Run, open, prepared};
 use super::model::Model;
 use super::observe::{check_references, observe, probe};
 use super::picks::Chance;
-use crate::disk::simulated::{Choice, Fault, FaultKind, Medium, Pick, SimulatedDisk};
-use crate::meta::IndexKind;
+use crate::disk::simulated::{Choice, Fault, FaultKind, Medium, Pick, SimulatedDisk, Step};
 use crate::registry::RegistryError;
 
 /// The ways to fail, once and for good.
-const FAULTS: [(FaultKind, bool); 5] = [
+const FAULTS: [(FaultKind, bool); 7] = [
     (FaultKind::Io, false),
     (FaultKind::Io, true),
     (FaultKind::NoSpace, false),
     (FaultKind::NoSpace, true),
     (FaultKind::ShortWrite, false),
+    (FaultKind::Full, false),
+    (FaultKind::Full, true),
 ];
 
 fn operations() -> Vec<Op> {
@@ -59,7 +60,7 @@ fn is_sane(error: &RegistryError) -> bool {
 fn run(prepared: &Medium, fault: Option<Fault>) -> u64 {
     let disk = SimulatedDisk::new(prepared.clone());
     disk.set_fault(fault);
-    let opened = open(&disk, IndexKind::Map);
+    let opened = open(&disk);
     let mut run = Run::on(disk.clone(), opened.ok());
     smol::block_on(async {
         if run.registry.is_some() {
@@ -78,6 +79,9 @@ fn run(prepared: &Medium, fault: Option<Fault>) -> u64 {
     });
     let operations = disk.operations();
     smol::block_on(check_running(&run, fault));
+    if fault.is_some_and(|fault| fault.kind == FaultKind::Full) {
+        assert!(run.registry.is_some(), "{fault:?}: it does not start on a full disk");
+    }
     let registry = run.registry.take();
     if let Some(Err(error)) = registry.map(|registry| smol::block_on(registry.close())) {
         assert!(!error.to_string().contains("panic"), "{fault:?}: {error}");
@@ -95,8 +99,13 @@ async fn check_running(run: &Run, fault: Option<Fault>) {
     run.disk.set_fault(None);
     let found = observe(registry).await.unwrap_or_else(|why| panic!("{fault:?}: {why}"));
     model.check(&found).unwrap_or_else(|why| panic!("{fault:?}, while it runs: {why}"));
-    let health = registry.health();
     let pushed = probe(registry).await;
+    let health = registry.health();
+    // Space that was missing is there again; only a sync that failed is never forgiven.
+    let was_full = fault.is_some_and(|fault| fault.kind != FaultKind::Io);
+    if was_full && !run.disk.steps().iter().any(Step::is_failed_sync) {
+        assert!(pushed.is_ok(), "{fault:?}, with space again: {pushed:?}");
+    }
     assert_eq!(
         pushed.is_ok(),
         health.ready && health.reasons.is_empty(),
@@ -115,7 +124,7 @@ fn check_reopened(run: &Run, medium: &Medium, fault: Option<Fault>) {
     let left = [lost, kept, any].map(|picked| medium.after_power_cut(&choices, &picked));
     for left in left.into_iter().chain([medium.clone()]) {
         let disk = SimulatedDisk::new(left);
-        let registry = open(&disk, IndexKind::Map).unwrap_or_else(|error| panic!("{fault:?}: {error}"));
+        let registry = open(&disk).unwrap_or_else(|error| panic!("{fault:?}: {error}"));
         let checked = smol::block_on(async {
             let found = observe(&registry).await?;
             model.check(&found)?;

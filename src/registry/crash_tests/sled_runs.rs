@@ -23,6 +23,7 @@ use super::states::{Moment, moments};
 use super::teeth::{may_differ, places, telling_picks};
 use crate::disk::simulated::{Medium, Place, SimulatedDisk, Step};
 use crate::meta::{IndexKind, Start, falsify};
+use crate::registry::door::Door;
 
 /// A history with sled, and its clean stops.
 pub(super) struct SledRun {
@@ -67,7 +68,7 @@ impl SledRun {
         let mut run = Run::on(simulated, None);
         for part in parts {
             let sled = IndexKind::Sled(root.path().to_owned());
-            run.registry = Some(open_on(Arc::new(disk.clone()), sled).unwrap());
+            run.registry = Some(open_on(Arc::new(disk.clone()), sled, Door::at_once()).unwrap());
             for op in part {
                 smol::block_on(run.carry_out(op)).unwrap();
             }
@@ -132,7 +133,7 @@ impl SledRun {
         let root = tempfile::tempdir().unwrap();
         self.fill(&root.path().join("index"), left, chance);
         let disk = WatchedDisk::new(SimulatedDisk::new(medium), root.path());
-        let registry = open_on(Arc::new(disk), IndexKind::Sled(root.path().to_owned()))
+        let registry = open_on(Arc::new(disk), IndexKind::Sled(root.path().to_owned()), Door::at_once())
             .map_err(|error| format!("it does not open: {error}"))?;
         let start = registry.inner.meta.start();
         let model = Model { records: &self.recording.records, seen: moment.seen };

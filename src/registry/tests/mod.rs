@@ -22,6 +22,7 @@ use smol::Timer;
 use crate::disk::faulty::{Faults, FaultyDisk};
 use crate::disk::{Disk, MemoryDisk};
 use crate::meta::{IndexKind, MetaOptions};
+use crate::registry::door::Door;
 use crate::registry::open::Opened;
 use crate::registry::{
     Chunk, Condition, PutManifest, PutTarget, Registry, RegistryError, RegistryOptions, Storage, UploadId,
@@ -47,7 +48,11 @@ fn sha256(content: &[u8]) -> Digest {
 fn open_on(disk: Arc<dyn Disk>, change: impl FnOnce(&mut RegistryOptions)) -> Registry {
     let mut options = RegistryOptions::new(Storage::Memory);
     change(&mut options);
-    Registry::open_on(options, Opened { disk, lock: None, meta: MetaOptions::new(IndexKind::Map) }).unwrap()
+    Registry::open_on(
+        options,
+        Opened { disk, lock: None, meta: MetaOptions::new(IndexKind::Map), door: Door::new() },
+    )
+    .unwrap()
 }
 
 fn in_memory() -> Registry {

@@ -51,18 +51,29 @@ pub fn rebuild(folder: &Path, from_content: bool, progress: &mut dyn Progress) -
         Ok(_) => from_content,
     };
     settle(disk.as_ref(), &layout)?;
-    let blobs = BlobStore::open(Arc::clone(&disk))?;
+    rebuild_on(&disk, folder, IndexKind::Sled(folder.to_owned()), from_content, progress)
+}
+
+/// Makes an index of this kind anew. `folder` is where sled's may lie.
+fn rebuild_on(
+    disk: &Arc<dyn Disk>,
+    folder: &Path,
+    index: IndexKind,
+    from_content: bool,
+    progress: &mut dyn Progress,
+) -> Result<Rebuilt, OpenError> {
+    let blobs = BlobStore::open(Arc::clone(disk))?;
     let salvage = match from_content {
         true => Some(salvage(disk.as_ref(), folder, &blobs, progress)?),
         false => None,
     };
-    let damaged = !from_content && !Inspection::of(&disk)?.faults.is_empty();
+    let damaged = !from_content && !Inspection::of(disk)?.faults.is_empty();
     let from_index = damaged && rebuild_from_index(disk.as_ref(), folder)?;
     progress.at("making the index", 0, 0);
-    let mut options = MetaOptions::new(IndexKind::Sled(folder.to_owned()));
+    let mut options = MetaOptions::new(index);
     options.content = Some(blobs);
     options.distrust_index = true;
-    let meta = Meta::open(disk, options)?;
+    let meta = Meta::open(Arc::clone(disk), options)?;
     let count = |tree| {
         let mut count = 0;
         meta.view().each_fact(tree, |_| count += 1)?;
@@ -97,3 +108,6 @@ fn salvage(
     };
     Ok(rebuild_from_content(disk, folder, blobs, &repo, &mut read)?)
 }
+
+#[cfg(test)]
+mod crash_tests;

@@ -10,7 +10,7 @@ use crate::disk::{Disk, DiskError};
 use crate::meta::checkpoint::{self, WalkError, walk};
 use crate::meta::history::forget_history;
 use crate::meta::index::Index;
-use crate::meta::journal::Sum;
+use crate::meta::journal::{self, Sum};
 use crate::meta::writer::Message;
 
 /// Where a journal file begins: its first transaction, and the sum of the line before.
@@ -107,6 +107,15 @@ pub(super) enum CheckpointerError {
     Disk(#[from] DiskError),
     #[error(transparent)]
     Thread(#[from] io::Error),
+}
+
+/// Returns where the journal's newest file begins, unless a checkpoint was taken for it. It is missing where
+/// the stop came too soon after the rotation, or the disk was full.
+pub(super) fn without_checkpoint(disk: &dyn Disk) -> Result<Option<Begin>, DiskError> {
+    let Some(number) = journal::list(disk)?.finished.last().copied() else { return Ok(None) };
+    let Some(header) = journal::header_of(disk, number)? else { return Ok(None) };
+    let newest = checkpoint::find(disk)?.finished.first().map_or(1, |file| file.begin);
+    Ok((newest < header.first).then_some((header.first, header.prev)))
 }
 
 impl Work {

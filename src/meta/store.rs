@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use crate::blobs::BlobStore;
 use crate::disk::Disk;
-use crate::meta::checkpointer::{Checkpointer, Keep};
+use crate::meta::checkpointer::{Checkpointer, Keep, without_checkpoint};
 use crate::meta::claims::{Claims, Unclaimed};
 use crate::meta::clean::{self, Clean};
 use crate::meta::command::Command;
@@ -140,6 +140,12 @@ impl Meta {
             None => Laws::default(),
         };
         *shared.usage.lock().unwrap_or_else(PoisonError::into_inner) = laws.usage().clone();
+        // The next rotation may be far, and each start after a crash would replay more than it has to.
+        match without_checkpoint(disk.as_ref()) {
+            Ok(Some(begin)) if journal.is_some() => drop(rotated.send(begin)),
+            Ok(_) => {}
+            Err(error) => log::warn!("{error}"),
+        }
         let work = Work {
             laws,
             policies: policies.clone(),

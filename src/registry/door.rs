@@ -25,6 +25,9 @@ pub(super) struct Door {
     writes: Queue,
     /// How many may wait for a permit of one kind before further requests are refused.
     waiting_max: usize,
+    /// Whether the caller's own thread may block.
+    #[cfg(test)]
+    at_once: bool,
 }
 
 /// The permits of one kind, and how many wait for them.
@@ -39,7 +42,14 @@ impl Door {
     pub(super) fn new(waiting_max: usize) -> Self {
         let [reads, sends, writes] =
             [READS_AT_ONCE_MAX, SENDS_AT_ONCE_MAX, WRITES_AT_ONCE_MAX].map(Queue::new);
-        Self { reads, sends, writes, waiting_max }
+        Self {
+            reads,
+            sends,
+            writes,
+            waiting_max,
+            #[cfg(test)]
+            at_once: false,
+        }
     }
 
     /// Refuses a request that would read, when too many wait to read already. What a request that was let in
@@ -53,9 +63,16 @@ impl Door {
         self.writes.check(self.waiting_max)
     }
 
+    /// Makes a door for tests of one client on a disk in memory: what goes through it is done at once, which
+    /// spares most of the time that changing threads takes.
+    #[cfg(test)]
+    pub(super) fn at_once(self) -> Self {
+        Self { at_once: true, ..self }
+    }
+
     /// Runs a read on a thread that may block.
     pub(super) async fn read<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
-        pass(&self.reads, work).await
+        self.pass(&self.reads, work).await
     }
 
     /// Refuses a request that would send a blob, when too many wait to send already.
@@ -65,12 +82,28 @@ impl Door {
 
     /// Sends a stretch of a blob from a thread that may block.
     pub(super) async fn send<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
-        pass(&self.sends, work).await
+        self.pass(&self.sends, work).await
     }
 
     /// Runs a write on a thread that may block.
     pub(super) async fn write<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
-        pass(&self.writes, work).await
+        self.pass(&self.writes, work).await
+    }
+
+    /// The permit goes with the work, not with the future: a caller that gives up leaves its work running,
+    /// and that work still counts.
+    async fn pass<T: Send + 'static>(&self, queue: &Queue, work: impl FnOnce() -> T + Send + 'static) -> T {
+        #[cfg(test)]
+        if self.at_once {
+            return work();
+        }
+        let permit = queue.permit().await;
+        smol::unblock(move || {
+            let done = work();
+            drop(permit);
+            done
+        })
+        .await
     }
 }
 
@@ -109,18 +142,6 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-/// The permit goes with the work, not with the future: a caller that gives up leaves its work running, and
-/// that work still counts.
-async fn pass<T: Send + 'static>(queue: &Queue, work: impl FnOnce() -> T + Send + 'static) -> T {
-    let permit = queue.permit().await;
-    smol::unblock(move || {
-        let done = work();
-        drop(permit);
-        done
-    })
-    .await
 }
 
 #[cfg(test)]

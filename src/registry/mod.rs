@@ -6,7 +6,7 @@
 mod blobs;
 mod cleaning;
 #[cfg(test)]
-mod crash_tests;
+pub(crate) mod crash_tests;
 mod damage;
 mod digest_locks;
 mod door;

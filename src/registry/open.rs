@@ -109,6 +109,9 @@ impl Registry {
         let keeps_unnamed = cleaning::remove_unnamed(&meta, &blobs)? == Unnamed::Kept;
         let sessions = take_up_sessions(&meta, &blobs)?;
         let (alive, gone) = channel();
+        let door = Door::new(options.waiting_max);
+        #[cfg(test)]
+        let door = if options.door_at_once { door.at_once() } else { door };
         let inner = Arc::new(Inner {
             disk,
             blobs,
@@ -120,7 +123,7 @@ impl Registry {
             storing: Names::default(),
             keeps_unnamed,
             collected: Mutex::default(),
-            door: Arc::new(Door::new(options.waiting_max)),
+            door: Arc::new(door),
             pool: Pool::new(),
             cache: ManifestCache::new(),
             counters,
@@ -174,7 +177,8 @@ fn open_folder(folder: &Path) -> Result<Opened, OpenError> {
     // Before the lock: what can't be gone on with stays as it is, byte for byte.
     format::examine(&disk)?;
     let lock = DirectoryLock::take(folder)?;
-    Ok(Opened { disk, lock: Some(lock), meta: MetaOptions::new(IndexKind::Sled(folder.to_owned())) })
+    let meta = MetaOptions::new(IndexKind::Sled(folder.to_owned()));
+    Ok(Opened { disk, lock: Some(lock), meta })
 }
 
 /// Makes a session of each upload of earlier runs that can go on, and removes the files of all others.

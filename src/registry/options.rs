@@ -52,6 +52,9 @@ pub struct RegistryOptions {
     pub waiting_max: usize,
     /// After so many bytes an upload is made durable as far as it has come.
     pub(crate) upload_durable_step_bytes: u64,
+    /// Whether what may block does so at once, on the caller's own thread.
+    #[cfg(test)]
+    pub(crate) door_at_once: bool,
     /// How many bytes of the disk are kept free of pushes, for deletes and for recovery; 0 keeps none.
     pub reserve_bytes: u64,
     /// How long what a client was told of, or pushed, is kept from being collected, although nothing needs
@@ -76,6 +79,8 @@ impl RegistryOptions {
             upload_sessions_max: UPLOAD_SESSIONS_MAX,
             waiting_max: WAITING_MAX,
             upload_durable_step_bytes: DURABLE_STEP_BYTES,
+            #[cfg(test)]
+            door_at_once: false,
             reserve_bytes: RESERVE_BYTES,
             lease: LEASE,
             grace: GRACE,

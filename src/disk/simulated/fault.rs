@@ -11,13 +11,26 @@ pub(crate) enum FaultKind {
     NoSpace,
     /// There is no space for all of it: half of a write is there.
     ShortWrite,
+    /// There is no space, and nothing that needs none fails: syncs, and what makes space.
+    Full,
+}
+
+/// What an operation does to the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// It changes nothing.
+    Reads,
+    /// It changes something, and needs no space for it.
+    Keeps,
+    /// It needs space.
+    Takes,
 }
 
 impl FaultKind {
     pub(super) fn errno(self) -> Errno {
         match self {
             Self::Io => Errno::IO,
-            Self::NoSpace | Self::ShortWrite => Errno::NOSPC,
+            Self::NoSpace | Self::ShortWrite | Self::Full => Errno::NOSPC,
         }
     }
 }
@@ -35,9 +48,13 @@ pub(crate) struct Fault {
 impl Fault {
     /// Tells how the operation of this number fails. A full disk can be read, and so can one that takes no
     /// writes any more.
-    pub(super) fn strikes(&self, number: u64, changes: bool) -> Option<FaultKind> {
+    pub(super) fn strikes(&self, number: u64, effect: Effect) -> Option<FaultKind> {
         let reached = number == self.at || (self.sticky && number > self.at);
-        let spared = !changes && (self.sticky || self.kind != FaultKind::Io);
+        let spared = match effect {
+            Effect::Reads => self.sticky || self.kind != FaultKind::Io,
+            Effect::Keeps => self.kind == FaultKind::Full,
+            Effect::Takes => false,
+        };
         (reached && !spared).then_some(self.kind)
     }
 }

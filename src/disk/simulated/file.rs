@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use rustix::io::Errno;
 
 use super::super::{DiskError, DiskFile, SyncSite};
-use super::fault::FaultKind;
+use super::fault::{Effect, FaultKind};
 use super::medium::{FileId, Place, Step};
 use super::{SimulatedDisk, State};
 
@@ -48,7 +48,7 @@ impl fmt::Debug for SimulatedFile {
 impl DiskFile for SimulatedFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, DiskError> {
         let mut state = self.disk.state();
-        state.check("read", &self.path, false)?;
+        state.check("read", &self.path, Effect::Reads)?;
         Ok(state.medium.bytes(self.id).read_at(buffer, offset))
     }
 
@@ -58,7 +58,7 @@ impl DiskFile for SimulatedFile {
         }
         self.check_change("write", offset.checked_add(bytes.len() as u64), Errno::BADF)?;
         let mut state = self.disk.state();
-        let fault = state.fault(true);
+        let fault = state.fault(Effect::Takes);
         let written = match fault {
             None => bytes,
             Some(FaultKind::ShortWrite) => &bytes[..bytes.len() / 2],
@@ -73,7 +73,7 @@ impl DiskFile for SimulatedFile {
 
     fn sync_at(&self, site: SyncSite) -> Result<(), DiskError> {
         let mut state = self.disk.state();
-        let fault = state.fault(true);
+        let fault = state.fault(Effect::Keeps);
         let step = Step::Sync { file: self.id, place: Place::of(site), failed: fault.is_some() };
         self.step(&mut state, "sync", step)?;
         fault.map_or(Ok(()), |kind| Err(self.failed("sync", kind.errno())))
@@ -82,13 +82,13 @@ impl DiskFile for SimulatedFile {
     fn truncate(&self, length: u64) -> Result<(), DiskError> {
         self.check_change("truncate", Some(length), Errno::INVAL)?;
         let mut state = self.disk.state();
-        state.check("truncate", &self.path, true)?;
+        state.check("truncate", &self.path, Effect::Keeps)?;
         self.step(&mut state, "truncate", Step::Truncate { file: self.id, length })
     }
 
     fn length(&self) -> Result<u64, DiskError> {
         let mut state = self.disk.state();
-        state.check("measure", &self.path, false)?;
+        state.check("measure", &self.path, Effect::Reads)?;
         Ok(state.medium.bytes(self.id).length())
     }
 
@@ -97,7 +97,7 @@ impl DiskFile for SimulatedFile {
             return Ok(());
         }
         self.check_change("reserve space for", offset.checked_add(length), Errno::BADF)?;
-        self.disk.state().check("reserve space for", &self.path, true)
+        self.disk.state().check("reserve space for", &self.path, Effect::Takes)
     }
 
     fn start_write_back(&self, _offset: u64, _length: u64) {}

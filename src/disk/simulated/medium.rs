@@ -52,6 +52,13 @@ pub(crate) enum Step {
     Mark(usize),
 }
 
+impl Step {
+    /// Tells whether this is a sync that failed.
+    pub(crate) fn is_failed_sync(&self) -> bool {
+        matches!(self, Self::Sync { failed: true, .. } | Self::SyncFolder { failed: true, .. })
+    }
+}
+
 impl fmt::Debug for Step {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let failed = |failed: &bool| if *failed { " (fails)" } else { "" };

@@ -23,6 +23,7 @@ pub(crate) use choice::{Choice, Pick};
 pub(crate) use fault::{Fault, FaultKind};
 pub(crate) use medium::{FileId, Medium, Place, Step};
 
+use fault::Effect;
 use file::SimulatedFile;
 
 /// A disk in memory that writes down every step and fails where it is told to. A clone is the same disk.
@@ -85,7 +86,13 @@ impl SimulatedDisk {
     /// Does an operation that changes something, unless it is to fail.
     fn change(&self, op: &'static str, path: &Path, step: Step) -> Result<Option<FileId>, DiskError> {
         let mut state = self.state();
-        state.check(op, path, true)?;
+        let effect = match &step {
+            Step::Remove(_) => Effect::Keeps,
+            // There is nothing to make then.
+            Step::CreateFolder(path) if state.medium.names().folder(path).is_ok() => Effect::Keeps,
+            _ => Effect::Takes,
+        };
+        state.check(op, path, effect)?;
         state.step(step).map_err(|error| match error {
             RenameError::From(errno) => DiskError::new(op, path, errno),
             RenameError::To(errno) => DiskError::new("rename to", path, errno),
@@ -94,7 +101,7 @@ impl SimulatedDisk {
 
     fn opened(&self, op: &'static str, path: &Path, writable: bool) -> Result<Arc<dyn DiskFile>, DiskError> {
         let mut state = self.state();
-        state.check(op, path, false)?;
+        state.check(op, path, Effect::Reads)?;
         let id =
             state.medium.names().file(checked(op, path)?).map_err(|errno| DiskError::new(op, path, errno))?;
         drop(state);
@@ -104,14 +111,14 @@ impl SimulatedDisk {
 
 impl State {
     /// Counts an operation, and returns how it is to fail, if so.
-    fn fault(&mut self, changes: bool) -> Option<FaultKind> {
+    fn fault(&mut self, effect: Effect) -> Option<FaultKind> {
         let number = self.operations;
         self.operations += 1;
-        self.fault.as_ref().and_then(|fault| fault.strikes(number, changes))
+        self.fault.as_ref().and_then(|fault| fault.strikes(number, effect))
     }
 
-    fn check(&mut self, op: &'static str, path: &Path, changes: bool) -> Result<(), DiskError> {
-        self.fault(changes).map_or(Ok(()), |kind| Err(DiskError::new(op, path, kind.errno())))
+    fn check(&mut self, op: &'static str, path: &Path, effect: Effect) -> Result<(), DiskError> {
+        self.fault(effect).map_or(Ok(()), |kind| Err(DiskError::new(op, path, kind.errno())))
     }
 
     fn step(&mut self, step: Step) -> Result<Option<FileId>, RenameError> {
@@ -140,7 +147,7 @@ impl Disk for SimulatedDisk {
         const OP: &str = "rename";
         let step = Step::Rename(checked(OP, from)?.to_owned(), checked(OP, to)?.to_owned());
         let mut state = self.state();
-        state.check(OP, from, true)?;
+        state.check(OP, from, Effect::Takes)?;
         match state.step(step) {
             Ok(_) => Ok(()),
             Err(RenameError::From(errno)) => Err(DiskError::new(OP, from, errno)),
@@ -161,7 +168,7 @@ impl Disk for SimulatedDisk {
         const OP: &str = "sync folder";
         let inside = checked(OP, path)?.to_owned();
         let mut state = self.state();
-        let fault = state.fault(true);
+        let fault = state.fault(Effect::Keeps);
         state
             .step(Step::SyncFolder { path: inside, place: Place::of(site), failed: fault.is_some() })
             .map_err(|error| match error {
@@ -172,7 +179,7 @@ impl Disk for SimulatedDisk {
 
     fn list(&self, path: &Path) -> Result<Vec<Entry>, DiskError> {
         let mut state = self.state();
-        state.check("list", path, false)?;
+        state.check("list", path, Effect::Reads)?;
         let medium = &state.medium;
         let found = medium
             .names()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::disk::{Disk, DiskError, DiskFile};
 use crate::meta::fact::{FACTS_MAX, Fact};
-use crate::meta::journal::files::unfinished_path;
+use crate::meta::journal::files::{journal_path, unfinished_path};
 use crate::meta::journal::line::{LINE_SIZE_MAX_BYTES, Record, Sum, encode};
 use crate::meta::journal::new_file::NewFile;
 
@@ -175,20 +175,18 @@ impl Journal {
         self.give_back().map_err(JournalError::Append)?;
         let end = (self.seq, self.sum.clone());
         let number = self.number + 1;
-        match NewFile::create(disk, number, end, self.seq).and_then(NewFile::complete) {
-            Ok(new) => {
-                let why = |error| format!("the journal could not go on in a new file: {error}");
-                *self = new.rename().map_err(|error| self.poison(why(error)))?;
+        let new = match NewFile::create(disk, number, end, self.seq).and_then(NewFile::complete) {
+            Ok(new) => new,
+            Err(error) => return Err(given_up(disk, number, error)),
+        };
+        match new.rename() {
+            Ok(journal) => {
+                *self = journal;
                 Ok(())
             }
-            Err(error) => {
-                // It takes space, and would be in the way of the next try.
-                match disk.remove(&unfinished_path(number)) {
-                    Err(left) if !left.is_not_found() => log::warn!("{left}"),
-                    _ => {}
-                }
-                Err(JournalError::Append(error))
-            }
+            // There was no space for the name, and the folder shows that it was not given.
+            Err(error) if error.is_full() && !is_there(disk, number) => Err(given_up(disk, number, error)),
+            Err(error) => Err(self.poison(format!("the journal could not go on in a new file: {error}"))),
         }
     }
 
@@ -198,4 +196,17 @@ impl Journal {
         let why = self.poisoned.get_or_insert(why).clone();
         JournalError::Poisoned(why)
     }
+}
+
+/// Removes what there is of a new file: it takes space, and would be in the way of the next try.
+fn given_up(disk: &dyn Disk, number: u64, error: DiskError) -> JournalError {
+    match disk.remove(&unfinished_path(number)) {
+        Err(left) if !left.is_not_found() => log::warn!("{left}"),
+        _ => {}
+    }
+    JournalError::Append(error)
+}
+
+fn is_there(disk: &dyn Disk, number: u64) -> bool {
+    !disk.open(&journal_path(number)).is_err_and(|error| error.is_not_found())
 }

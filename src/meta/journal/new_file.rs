@@ -2,6 +2,8 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use crate::disk::{Disk, DiskError, DiskFile};
 use crate::meta::journal::append::Journal;
@@ -21,6 +23,10 @@ pub(in crate::meta) struct NewFile<'a> {
 }
 
 const WRITE_SIZE_BYTES: usize = 256 * 1024;
+
+/// How often, and how long apart, the name is tried to be made durable while there is no descriptor for it.
+const NAME_TRIES_MAX: u32 = 100;
+const NAME_RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 impl<'a> NewFile<'a> {
     /// Begins a file that goes on behind transaction `before`, whose line's sum is `prev`, and that will hold
@@ -75,7 +81,23 @@ impl<'a> NewFile<'a> {
     pub(super) fn rename(self) -> Result<Journal, DiskError> {
         // 2. The name is visible. 3. The name is durable.
         self.disk.rename(&unfinished_path(self.number), &journal_path(self.number))?;
-        self.disk.sync_folder(Path::new(JOURNAL_FOLDER))?;
+        self.sync_name()?;
         Ok(Journal::at_end(self.file, self.number, self.length, (self.seq, self.sum)))
+    }
+
+    /// A folder that could not even be opened for want of a descriptor is tried again: no sync has failed,
+    /// and descriptors come back, while neither this file nor the one before it can be written to until then.
+    fn sync_name(&self) -> Result<(), DiskError> {
+        let mut tries = 1;
+        loop {
+            match self.disk.sync_folder(Path::new(JOURNAL_FOLDER)) {
+                Err(error) if error.is_without_descriptors() && tries < NAME_TRIES_MAX => {
+                    log::warn!("{error}; it is tried again");
+                    tries += 1;
+                    thread::sleep(NAME_RETRY_PAUSE);
+                }
+                done => return done,
+            }
+        }
     }
 }

@@ -165,3 +165,31 @@ proptest! {
         prop_assert_eq!(rows(recovered.index()), live);
     }
 }
+
+#[test]
+fn a_checkpoint_that_a_stop_gave_up_is_taken_by_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk: Arc<dyn Disk> = Arc::new(crate::disk::RealDisk::open(folder.path()).unwrap());
+    let open = |disk: Arc<dyn Disk>| {
+        let options = MetaOptions::new(IndexKind::Sled(folder.path().to_owned()));
+        Meta::open(disk, MetaOptions { journal_min_bytes: 2000, ..options }).unwrap()
+    };
+    let faulty = FaultyDisk::new(Arc::clone(&disk));
+    faulty.faults().fail(Operation::Create, "checkpoint", Errno::NOSPC);
+    let meta = open(Arc::new(faulty));
+    let mut pushed = 0;
+    eventually("the journal rotates", || {
+        run(&meta, put_manifest("app", &pushed.to_string(), &["latest"])).unwrap();
+        pushed += 1;
+        journal_files(disk.as_ref()).len() > 1
+    });
+    meta.close().unwrap();
+    assert!(checkpoints(&disk).is_empty());
+    let meta = open(Arc::clone(&disk));
+    assert_eq!(meta.start(), crate::meta::Start::Clean);
+    eventually("the checkpoint is taken", || !checkpoints(&disk).is_empty());
+    meta.close().unwrap();
+    let taken = checkpoints(&disk);
+    drop(open(Arc::clone(&disk)));
+    assert_eq!(checkpoints(&disk), taken, "it is not taken again");
+}

@@ -210,3 +210,28 @@ fn a_rotation_that_may_have_happened_ends_all_writing() {
         assert_eq!(tags(&store.reopened(), "app"), ["one"]);
     }
 }
+
+#[test]
+fn a_rotation_without_descriptors_goes_on_when_there_are_some() {
+    let failing = rotating();
+    for _ in 0..2 {
+        failing.faults.fail(Operation::SyncFolder, "journal", Errno::MFILE);
+    }
+    for number in 0..20 {
+        run(&failing.meta, put_manifest("app", &number.to_string(), &["latest"])).unwrap();
+    }
+    assert!(failing.meta.poisoned().is_none());
+    assert!(journal_files(failing.disk.as_ref()).len() > 1, "it never rotated");
+    assert_eq!(tags(&failing.reopened(), "app"), ["latest"]);
+}
+
+#[test]
+fn a_rotation_whose_name_finds_no_space_leaves_the_journal_as_it_was() {
+    let store = rotating();
+    store.faults.fail(Operation::Rename, "journal", Errno::NOSPC);
+    run(&store.meta, put_manifest("app", "one", &["one"])).unwrap();
+    run(&store.meta, two()).unwrap();
+    assert_eq!(store.meta.poisoned(), None);
+    assert_eq!(journal_files(store.disk.as_ref()), ["000000000001.log"]);
+    assert_eq!(tags(&store.reopened(), "app"), ["one", "two"]);
+}

@@ -33,14 +33,14 @@ pub(super) enum Op {
 
 /// What the registry keeps something under.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Key {
+pub(crate) enum Key {
     Blob(&'static str, ContentDigest),
     Manifest(&'static str, ContentDigest),
     Tag(&'static str, &'static str),
 }
 
 /// What a key stands for: the digest of what is there.
-pub(super) type Value = Option<ContentDigest>;
+pub(crate) type Value = Option<ContentDigest>;
 
 /// An upload that takes several requests.
 #[derive(Debug, Clone)]

@@ -10,12 +10,10 @@ use super::content::blob;
 use super::history::{Recording, Run, open, prepared};
 use super::model::Found;
 use super::observe::{check_probe, observe, probe};
-use super::picks::{Chance, picks};
-use super::states::moments;
+use super::states::{each_power_cut, moments};
 use super::teeth::{may_differ, places, telling_picks};
-use crate::disk::simulated::{Choice, Medium, Pick, Place, SimulatedDisk};
+use crate::disk::simulated::{Medium, Place, SimulatedDisk};
 use crate::disk::{Disk, DiskFile};
-use crate::meta::IndexKind;
 use crate::registry::Registry;
 
 /// A store that is damaged.
@@ -79,8 +77,10 @@ pub(crate) fn whole_store() -> Medium {
     // Until there are two checkpoints and some lines behind them.
     for number in 0..200 {
         let checkpoints = count(&run.disk, "checkpoint", ".checkpoint");
-        let lines = bytes_of(run.disk.open(&newest(&run.disk, "journal", ".log")).unwrap().as_ref());
-        if checkpoints >= 2 && lines.iter().filter(|byte| **byte == b'\n').count() >= 4 {
+        let journal = bytes_of(run.disk.open(&newest(&run.disk, "journal", ".log")).unwrap().as_ref());
+        let lines = journal.iter().filter(|byte| **byte == b'\n').count();
+        // A longer one may be about to be followed by another.
+        if checkpoints >= 2 && lines >= 4 && (journal.len() as u64) < super::JOURNAL_MIN_BYTES {
             break;
         }
         smol::block_on(run.carry_out(&put("a", number % 2, &["v1"]))).unwrap();
@@ -137,7 +137,7 @@ pub(crate) fn look(registry: &Registry) -> Result<Found, String> {
 impl Repair {
     fn of(store: DamagedStore) -> Self {
         let disk = SimulatedDisk::new(store.medium.clone());
-        let registry = open(&disk, IndexKind::Map).unwrap();
+        let registry = open(&disk).unwrap();
         let found = look(&registry).unwrap();
         let opened = disk.steps().len();
         smol::block_on(probe(&registry)).unwrap();
@@ -157,7 +157,7 @@ impl Repair {
     /// Opens what a power cut left, and finds what the undisturbed start found.
     fn check(&self, at: usize, left: Medium) -> Result<(), String> {
         let disk = SimulatedDisk::new(left);
-        let registry = open(&disk, IndexKind::Map).map_err(|error| format!("it does not open: {error}"))?;
+        let registry = open(&disk).map_err(|error| format!("it does not open: {error}"))?;
         let found = look(&registry)?;
         let differ = |(key, value): &(&_, &_)| self.found.get(key) != Some(value);
         if let Some((key, value)) = found.iter().find(differ) {
@@ -197,23 +197,10 @@ impl Repair {
 
     /// Tries states at one moment in `one_in`. Returns how many there were and what failed.
     fn try_states(&self, one_in: usize, each: u64) -> (u64, Vec<String>) {
-        let (mut tried, mut failures) = (0, Vec::new());
-        moments(&self.recording, None, |moment| {
-            if moment.at % one_in == 0 {
-                let choices: Vec<Choice> = moment.medium.choices();
-                let mut all: Vec<Vec<Pick>> = picks(&choices, each, &mut Chance::of(moment.at as u64));
-                all.extend(telling_picks(&choices));
-                for picked in all {
-                    tried += 1;
-                    let left = moment.medium.after_power_cut(&choices, &picked);
-                    if let Err(why) = self.check(moment.at, left) {
-                        let name = self.recording.name;
-                        failures
-                            .push(format!("`{name}`, step {}, {picked:?} of {choices:?}: {why}", moment.at));
-                    }
-                }
-            }
-            ControlFlow::Continue(())
+        let mut failures = Vec::new();
+        let Recording { name, base, steps, .. } = &self.recording;
+        let tried = each_power_cut(base, steps, one_in, each, |at, left| {
+            failures.extend(self.check(at, left).err().map(|why| format!("`{name}`, step {at}: {why}")));
         });
         (tried, failures)
     }

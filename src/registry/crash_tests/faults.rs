@@ -1,22 +1,33 @@
 //! Every disk operation fails once, and all of them from there on.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
 use super::client::Op;
 use super::history::{Run, open, prepared};
 use super::model::Model;
 use super::observe::{check_references, observe, probe};
 use super::picks::Chance;
-use crate::disk::simulated::{Choice, Fault, FaultKind, Medium, Pick, SimulatedDisk};
-use crate::meta::IndexKind;
+use crate::disk::simulated::{Choice, Fault, FaultKind, Medium, Pick, SimulatedDisk, Step};
 use crate::registry::RegistryError;
 
 /// The ways to fail, once and for good.
-const FAULTS: [(FaultKind, bool); 5] = [
+const FAULTS: [(FaultKind, bool); 7] = [
     (FaultKind::Io, false),
     (FaultKind::Io, true),
     (FaultKind::NoSpace, false),
     (FaultKind::NoSpace, true),
     (FaultKind::ShortWrite, false),
+    (FaultKind::Full, false),
+    (FaultKind::Full, true),
 ];
+
+/// More than there are processors, since some wait for the registry to look for space once more.
+const THREADS: usize = 8;
+
+/// How often, and how long apart, a push is tried until there is a journal again.
+const TRIES_MAX: u32 = 600;
+const TRY_PAUSE: Duration = Duration::from_millis(100);
 
 fn operations() -> Vec<Op> {
     let put = |manifest, tags| Op::Put { repo: "a", manifest, tags, by_digest: true };
@@ -59,7 +70,7 @@ fn is_sane(error: &RegistryError) -> bool {
 fn run(prepared: &Medium, fault: Option<Fault>) -> u64 {
     let disk = SimulatedDisk::new(prepared.clone());
     disk.set_fault(fault);
-    let opened = open(&disk, IndexKind::Map);
+    let opened = open(&disk);
     let mut run = Run::on(disk.clone(), opened.ok());
     smol::block_on(async {
         if run.registry.is_some() {
@@ -78,6 +89,9 @@ fn run(prepared: &Medium, fault: Option<Fault>) -> u64 {
     });
     let operations = disk.operations();
     smol::block_on(check_running(&run, fault));
+    if fault.is_some_and(|fault| fault.kind == FaultKind::Full) {
+        assert!(run.registry.is_some(), "{fault:?}: it does not start on a full disk");
+    }
     let registry = run.registry.take();
     if let Some(Err(error)) = registry.map(|registry| smol::block_on(registry.close())) {
         assert!(!error.to_string().contains("panic"), "{fault:?}: {error}");
@@ -95,8 +109,26 @@ async fn check_running(run: &Run, fault: Option<Fault>) {
     run.disk.set_fault(None);
     let found = observe(registry).await.unwrap_or_else(|why| panic!("{fault:?}: {why}"));
     model.check(&found).unwrap_or_else(|why| panic!("{fault:?}, while it runs: {why}"));
+    let mut pushed = probe(registry).await;
+    for _ in 0..TRIES_MAX {
+        // Without a journal the space for one is looked for now and then.
+        if !registry.inner.meta.is_without_journal() {
+            break;
+        }
+        smol::Timer::after(TRY_PAUSE).await;
+        pushed = probe(registry).await;
+    }
     let health = registry.health();
-    let pushed = probe(registry).await;
+    // Space that was missing is there again. Only a sync that failed is never forgiven, or a disk on which
+    // not even half a line could be cut off.
+    let was_full = fault.is_some_and(|fault| match fault.kind {
+        FaultKind::Io => false,
+        FaultKind::NoSpace | FaultKind::ShortWrite => !fault.sticky,
+        FaultKind::Full => true,
+    });
+    if was_full && !run.disk.steps().iter().any(Step::is_failed_sync) {
+        assert!(pushed.is_ok(), "{fault:?}, with space again: {pushed:?}");
+    }
     assert_eq!(
         pushed.is_ok(),
         health.ready && health.reasons.is_empty(),
@@ -115,7 +147,7 @@ fn check_reopened(run: &Run, medium: &Medium, fault: Option<Fault>) {
     let left = [lost, kept, any].map(|picked| medium.after_power_cut(&choices, &picked));
     for left in left.into_iter().chain([medium.clone()]) {
         let disk = SimulatedDisk::new(left);
-        let registry = open(&disk, IndexKind::Map).unwrap_or_else(|error| panic!("{fault:?}: {error}"));
+        let registry = open(&disk).unwrap_or_else(|error| panic!("{fault:?}: {error}"));
         let checked = smol::block_on(async {
             let found = observe(&registry).await?;
             model.check(&found)?;
@@ -133,12 +165,22 @@ fn a_disk_operation_that_fails_loses_nothing_that_was_acknowledged() {
     assert!(operations > 100, "{operations}");
     // All of them in the gate, a sample otherwise.
     let step = if std::env::var_os(super::STATES_VARIABLE).is_some() { 1 } else { 7 };
-    let mut tried = 0;
-    for (number, (kind, sticky)) in (0..).zip(FAULTS) {
-        for at in (number % step..operations).step_by(usize::try_from(step).unwrap()) {
-            run(&prepared, Some(Fault { kind, at, sticky }));
-            tried += 1;
+    let kinds = (0..).zip(FAULTS);
+    let faults: Vec<Fault> = kinds
+        .flat_map(|(number, (kind, sticky))| {
+            let each = (number % step..operations).step_by(usize::try_from(step).unwrap());
+            each.map(move |at| Fault { kind, at, sticky })
+        })
+        .collect();
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                while let Some(fault) = faults.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    run(&prepared, Some(*fault));
+                }
+            });
         }
-    }
-    eprintln!("{tried} failing disk operations tried");
+    });
+    eprintln!("{} failing disk operations tried", faults.len());
 }

@@ -45,13 +45,17 @@ pub(super) struct Recording {
 /// How many uploads a history may call by number.
 const SLOTS: usize = 4;
 
-/// Opens a registry on a simulated disk.
-pub(super) fn open(disk: &SimulatedDisk, index: IndexKind) -> Result<Registry, OpenError> {
-    open_on(Arc::new(disk.clone()), index)
+/// Opens a registry on a simulated disk, for one client.
+pub(crate) fn open(disk: &SimulatedDisk) -> Result<Registry, OpenError> {
+    open_on(Arc::new(disk.clone()), IndexKind::Map, true)
 }
 
 /// Opens a registry on any disk.
-pub(super) fn open_on(disk: Arc<dyn Disk>, index: IndexKind) -> Result<Registry, OpenError> {
+pub(super) fn open_on(
+    disk: Arc<dyn Disk>,
+    index: IndexKind,
+    door_at_once: bool,
+) -> Result<Registry, OpenError> {
     let meta = MetaOptions {
         journal_min_bytes: super::JOURNAL_MIN_BYTES,
         history_max_bytes: super::HISTORY_MAX_BYTES,
@@ -59,13 +63,18 @@ pub(super) fn open_on(disk: Arc<dyn Disk>, index: IndexKind) -> Result<Registry,
     };
     let mut options = RegistryOptions::new(Storage::Memory);
     options.upload_durable_step_bytes = super::DURABLE_STEP_BYTES;
+    options.door_at_once = door_at_once;
     Registry::open_on(options, Opened { disk, lock: None, meta })
+}
+
+fn open_for_many(disk: &SimulatedDisk) -> Option<Registry> {
+    Some(open_on(Arc::new(disk.clone()), IndexKind::Map, false).unwrap())
 }
 
 /// Returns a medium on which a registry was opened once and closed.
 pub(super) fn prepared() -> Medium {
     let disk = SimulatedDisk::new(Medium::new());
-    smol::block_on(open(&disk, IndexKind::Map).unwrap().close()).unwrap();
+    smol::block_on(open(&disk).unwrap().close()).unwrap();
     disk.medium().settled()
 }
 
@@ -102,7 +111,7 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn start(disk: SimulatedDisk) -> Self {
-        let registry = Some(open(&disk, IndexKind::Map).unwrap());
+        let registry = open_for_many(&disk);
         Self::on(disk, registry)
     }
 
@@ -191,7 +200,7 @@ impl Run {
         smol::block_on(registry.close()).unwrap();
         drop(registry);
         self.starts += 1;
-        self.registry = Some(open(&self.disk, IndexKind::Map).unwrap());
+        self.registry = open_for_many(&self.disk);
     }
 
     fn kill(&mut self) {
@@ -200,7 +209,7 @@ impl Run {
         self.disk = SimulatedDisk::new(medium);
         self.registry = None;
         self.starts += 1;
-        self.registry = Some(open(&self.disk, IndexKind::Map).unwrap());
+        self.registry = open_for_many(&self.disk);
     }
 
     fn stop(&mut self) {

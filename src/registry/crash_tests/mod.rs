@@ -27,8 +27,14 @@ mod teeth;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub(crate) use damage::{damaged_stores, look, whole_store};
+pub(crate) use history::open;
 use history::{histories, prepared, record};
+pub(crate) use model::Found;
+pub(crate) use states::each_power_cut;
 use states::{Budget, Trial};
+
+use crate::registry::Registry;
 
 /// The repositories that histories use.
 const REPOS: [&str; 2] = ["a", "b"];
@@ -55,8 +61,13 @@ fn states_wanted() -> u64 {
 }
 
 /// Whether somebody asked for a soak, which may take long.
-fn is_soak() -> bool {
+pub(crate) fn is_soak() -> bool {
     std::env::var_os(STATES_VARIABLE).is_some()
+}
+
+/// A registry takes a push.
+pub(crate) fn check_push(registry: &Registry) -> Result<(), String> {
+    smol::block_on(observe::probe(registry))
 }
 
 #[test]

@@ -68,7 +68,7 @@ impl Seen {
 }
 
 /// What was found.
-pub(super) type Found = BTreeMap<Key, Value>;
+pub(crate) type Found = BTreeMap<Key, Value>;
 
 /// The model at one moment of a history.
 #[derive(Clone, Copy)]

@@ -67,7 +67,7 @@ impl SledRun {
         let mut run = Run::on(simulated, None);
         for part in parts {
             let sled = IndexKind::Sled(root.path().to_owned());
-            run.registry = Some(open_on(Arc::new(disk.clone()), sled).unwrap());
+            run.registry = Some(open_on(Arc::new(disk.clone()), sled, true).unwrap());
             for op in part {
                 smol::block_on(run.carry_out(op)).unwrap();
             }
@@ -132,7 +132,7 @@ impl SledRun {
         let root = tempfile::tempdir().unwrap();
         self.fill(&root.path().join("index"), left, chance);
         let disk = WatchedDisk::new(SimulatedDisk::new(medium), root.path());
-        let registry = open_on(Arc::new(disk), IndexKind::Sled(root.path().to_owned()))
+        let registry = open_on(Arc::new(disk), IndexKind::Sled(root.path().to_owned()), true)
             .map_err(|error| format!("it does not open: {error}"))?;
         let start = registry.inner.meta.start();
         let model = Model { records: &self.recording.records, seen: moment.seen };

@@ -8,7 +8,6 @@ use super::model::{Found, Model, Seen};
 use super::observe::{check_probe, check_references, observe, probe, resume};
 use super::picks::{Chance, picks, states};
 use crate::disk::simulated::{Choice, Medium, Pick, Place, SimulatedDisk, Step};
-use crate::meta::IndexKind;
 
 /// Of so many folders made in a row, one is followed by a crash: they are all alike.
 const FOLDERS_PER_POINT: usize = 64;
@@ -56,6 +55,34 @@ pub(super) fn moments(
             return;
         }
     }
+}
+
+/// Tries what a power cut may leave after one in so many of these steps: what tells most, and `each` others.
+/// Returns how many states there were.
+pub(crate) fn each_power_cut(
+    base: &Medium,
+    steps: &[Step],
+    one_in: usize,
+    each: u64,
+    mut check: impl FnMut(usize, Medium),
+) -> u64 {
+    let mut medium = base.clone();
+    let mut tried = 0;
+    for at in 0..=steps.len() {
+        if let Some(step) = at.checked_sub(1).and_then(|before| steps.get(before)) {
+            medium.replay(step);
+        }
+        if at % one_in != 0 {
+            continue;
+        }
+        let choices = medium.choices();
+        let others = picks(&choices, each, &mut Chance::of(at as u64));
+        for picked in super::teeth::telling_picks(&choices).into_iter().chain(others) {
+            tried += 1;
+            check(at, medium.after_power_cut(&choices, &picked));
+        }
+    }
+    tried
 }
 
 /// How many states are tried at each moment.
@@ -184,7 +211,7 @@ impl Trial<'_> {
             How::PowerCut(choices, picked) => medium.after_power_cut(choices, picked),
         };
         let disk = SimulatedDisk::new(left.clone());
-        let registry = open(&disk, IndexKind::Map).map_err(|error| format!("it does not open: {error}"))?;
+        let registry = open(&disk).map_err(|error| format!("it does not open: {error}"))?;
         let opened = disk.steps().len();
         let (found, changed) = smol::block_on(async {
             let found = observe(&registry).await?;
@@ -270,7 +297,7 @@ impl Again<'_> {
 
     fn check_state(&self, at: usize, left: Medium) -> Result<(), String> {
         let disk = SimulatedDisk::new(left);
-        let registry = open(&disk, IndexKind::Map).map_err(|error| format!("it does not open: {error}"))?;
+        let registry = open(&disk).map_err(|error| format!("it does not open: {error}"))?;
         smol::block_on(async {
             let mut found = observe(&registry).await?;
             self.model.check_with(&found, &self.changed.1)?;

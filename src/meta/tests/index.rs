@@ -98,6 +98,69 @@ fn a_visit_may_read_the_index() {
     });
 }
 
+/// More rows than are held in front of sled.
+const MANY: usize = 300;
+
+#[test]
+fn rows_are_the_same_wherever_they_have_got_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let (sled, map) = (SledIndex::open(folder.path()).unwrap(), MapIndex::new());
+    for seq in 1..=MANY {
+        // Rows come, change, go and come again, some before they got to sled, some after.
+        let key = |number: usize| format!("key{:03}", number % 97);
+        let changes = [
+            change(Tree::Tags, &key(seq), Some(&seq.to_string())),
+            change(Tree::Tags, &key(seq * 5), None),
+            change(Tree::Links, &key(seq), None),
+            change(Tree::Links, &key(seq * 3), Some("")),
+        ];
+        for index in [&sled as &dyn Index, &map] {
+            index.apply(seq as u64, &changes).unwrap();
+        }
+        for prefix in ["", "key0", "key05"] {
+            for after in [None, Some("key04"), Some("key051")] {
+                assert_eq!(scanned(&sled, prefix, after, MANY), scanned(&map, prefix, after, MANY), "{seq}");
+            }
+        }
+        for number in 0..97 {
+            for tree in [Tree::Tags, Tree::Links] {
+                let key = key(number);
+                assert_eq!(sled.get(tree, key.as_bytes()).unwrap(), map.get(tree, key.as_bytes()).unwrap());
+            }
+        }
+    }
+    sled.close().unwrap();
+    let again = SledIndex::open(folder.path()).unwrap();
+    assert_eq!(again.applied().unwrap(), MANY as u64);
+    assert_eq!(scanned(&again, "", None, MANY), scanned(&map, "", None, MANY));
+}
+
+#[test]
+fn a_scan_misses_no_row_that_goes_to_sled_meanwhile() {
+    on_each(|index| {
+        let keys: Vec<String> = (0..20).map(|number| format!("a{number:02}")).collect();
+        let (even, odd): (Vec<_>, Vec<_>) = keys.iter().enumerate().partition(|(at, _)| at % 2 == 0);
+        let rows = |keys: Vec<(usize, &String)>| -> Vec<Change> {
+            keys.iter().map(|(_, key)| change(Tree::Tags, key, Some(""))).collect()
+        };
+        let others = |from: usize| -> Vec<Change> {
+            (from..from + MANY).map(|number| change(Tree::Links, &format!("{number}"), Some(""))).collect()
+        };
+        index.apply(1, &rows(even)).unwrap();
+        index.apply(2, &others(0)).unwrap();
+        index.apply(3, &rows(odd)).unwrap();
+        let mut seen = Vec::new();
+        let mut visit = |key: &[u8], _: &[u8]| {
+            seen.push(String::from_utf8(key.to_vec()).unwrap());
+            let seq = 3 + seen.len();
+            index.apply(seq as u64, &others(seq * MANY)).unwrap();
+            ControlFlow::Continue(())
+        };
+        index.scan(Tree::Tags, b"a", None, &mut visit).unwrap();
+        assert_eq!(seen, keys);
+    });
+}
+
 #[test]
 fn a_closed_sled_index_says_so_and_opens_again_as_it_was() {
     let folder = tempfile::tempdir().unwrap();

@@ -79,7 +79,7 @@ fn follow(
         let record = decode::<Record>(&line.bytes).ok().filter(|_| line.ended);
         match record {
             Some((record, sum)) if record.seq == next && record.prev == prev => {
-                (next, prev) = (next + 1, sum)
+                (next, prev) = (next + 1, sum);
             }
             _ => return Ok(Followed::Bad(line.number)),
         }

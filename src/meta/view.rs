@@ -12,6 +12,9 @@ use crate::meta::tree::{Tree, key, last_part, prefix};
 use crate::meta::upload_id::UploadId;
 use crate::spec::{ContentDigest, Digest, ManifestSummary, RepoName, Tag};
 
+/// A row as it is stored: its key and its value.
+pub type RawRow = (Vec<u8>, Vec<u8>);
+
 /// The rows of an index, as what they are.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
@@ -106,7 +109,7 @@ impl<'a> View<'a> {
         tree: Tree,
         behind: Option<&[u8]>,
         limit: usize,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, IndexError> {
+    ) -> Result<Vec<RawRow>, IndexError> {
         let mut found = Vec::new();
         self.index.scan(tree, &[], behind, &mut |key, value| {
             found.push((key.to_vec(), value.to_vec()));

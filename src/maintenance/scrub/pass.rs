@@ -1,7 +1,6 @@
 //! A pass: all content, and what of the journal is written no more.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -138,23 +137,25 @@ impl<'a> Pass<'a> {
     /// read: only what is wrong twice is.
     fn look_again(&mut self, digest: ContentDigest, size: u64) -> Result<(), ScrubError> {
         match self.look(&digest, size)? {
-            Look::Damaged(file) => self.condemn(digest, Some(file), "is not what its name says"),
+            Look::Damaged(file) => self.condemn(digest, Some(file.as_ref()), "is not what its name says"),
             Look::Intact => {
                 log::warn!("{digest} was read wrongly once, and rightly the second time");
                 Ok(())
             }
             Look::Missing => Ok(()),
-            Look::Unreadable(file, _) => self.condemn(digest, Some(file), "is not what its name says"),
+            Look::Unreadable(file, _) => {
+                self.condemn(digest, Some(file.as_ref()), "is not what its name says")
+            }
         }
     }
 
     fn condemn(
         &mut self,
         digest: ContentDigest,
-        file: Option<Arc<dyn DiskFile>>,
+        file: Option<&dyn DiskFile>,
         what: &str,
     ) -> Result<(), ScrubError> {
-        match self.registry.condemn(digest, file.as_deref())? {
+        match self.registry.condemn(digest, file)? {
             Condemned::Yes => {
                 self.reached.report.damaged += 1;
                 let aside = if file.is_some() { ", and was set aside in quarantine/" } else { "" };
@@ -183,7 +184,7 @@ impl<'a> Pass<'a> {
                     Look::Unreadable(file, error) if number == TRIES_MAX => {
                         let what = format!("cannot be read ({error})");
                         self.reached.report.unreadable += 1;
-                        self.condemn(digest, Some(file), &what)?;
+                        self.condemn(digest, Some(file.as_ref()), &what)?;
                     }
                     Look::Unreadable(..) => continue,
                 }

@@ -1,4 +1,4 @@
-//! What durability costs: syncs, bytes on the device, starting again, rest, and throughput.
+//! What durability costs: syncs, bytes on the device, starting again, rest, collecting, and throughput.
 //!
 //! `cargo bench` measures everything; `cargo bench -- syncs start` only what is named. It starts the release
 //! binary on loopback with data directories of its own and prints tables in Markdown. What needs strace, or
@@ -8,6 +8,7 @@
 #![expect(clippy::print_stdout, reason = "the tables are its purpose")]
 
 mod client;
+mod collector;
 mod content;
 mod device;
 mod idle;
@@ -24,11 +25,12 @@ mod throughput;
 mod written;
 
 /// A figure: its name on the command line, and what measures it.
-const FIGURES: [(&str, fn()); 5] = [
+const FIGURES: [(&str, fn()); 6] = [
     ("syncs", syncs::measure),
     ("written", written::measure),
     ("start", start::measure),
     ("idle", idle::measure),
+    ("collector", collector::measure),
     ("throughput", throughput::measure),
 ];
 

@@ -1,7 +1,7 @@
 //! How long a large store takes to start, and how much memory it needs.
 
 use crate::image::{Way, push_image};
-use crate::journal::{Scale, write_store};
+use crate::journal::{Bytes, Scale, write_store};
 use crate::place;
 use crate::process;
 use crate::server::Serving;
@@ -13,7 +13,7 @@ const SCALE: Scale = Scale { repositories: 1000, manifests: 100_000 };
 pub fn measure() {
     let folder = place::folder();
     let data = folder.path().join("data");
-    let length = write_store(&data, SCALE);
+    let length = write_store(&data, SCALE, Bytes::None);
     table::heading(
         "Starting again",
         &format!(

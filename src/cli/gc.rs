@@ -24,7 +24,7 @@ pub(in crate::cli) fn gc(
     let untagged_older_than = untagged_older_than.map(|age| age.as_secs());
     let request = Request::Gc { dry_run, untagged_older_than };
     let out = BufWriter::new(io::stdout().lock());
-    let mut printer = Printer { out, terminal: Terminal::new(), json, dry_run, items: 0, lost: None };
+    let mut printer = Printer { out, terminal: Terminal::new(), json, items: 0, lost: None };
     let asked = ask_into(config, &request, &mut printer);
     printer.terminal.clear();
     if let Some(error) = printer.lost.take() {
@@ -46,7 +46,6 @@ struct Printer {
     out: BufWriter<StdoutLock<'static>>,
     terminal: Terminal,
     json: bool,
-    dry_run: bool,
     items: u64,
     /// Why nothing more can be printed.
     lost: Option<io::Error>,
@@ -61,12 +60,7 @@ impl Printer {
             return write!(self.out, "{before}{item}");
         }
         let verdict: Verdict = typed(item)?;
-        let word = match (verdict.stays, self.dry_run) {
-            (true, _) => "kept",
-            (false, true) => "would go",
-            (false, false) => "removed",
-        };
-        writeln!(self.out, "{word}: {} ({}): {}", name(&verdict), size(verdict.bytes), verdict.why)
+        writeln!(self.out, "{} ({}): {}", name(&verdict), size(verdict.bytes), verdict.why)
     }
 
     fn end(&mut self, result: Value) -> io::Result<()> {

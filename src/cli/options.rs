@@ -1,7 +1,8 @@
 //! From the configuration to what the server, which knows nothing of files and flags, is started with.
 
-use crate::config::{Config, Limits, Scrub};
-use crate::maintenance::ScrubOptions;
+use crate::config::{Collector, Config, Limits, Scrub};
+use crate::maintenance::{CollectorOptions, ScrubOptions};
+use crate::meta::Policies;
 use crate::server::ServerOptions;
 
 /// Returns what a server that is configured so is started with.
@@ -22,6 +23,11 @@ pub(in crate::cli) fn server_options(config: &Config) -> ServerOptions {
     } = config.limits.clone();
     let Scrub { enabled, rate_bytes, interval } = config.scrub.clone();
     options.scrub = ScrubOptions { enabled, rate_bytes, interval };
+    let Collector { enabled, interval, lease, grace, pace } = config.collector.clone();
+    options.collector = CollectorOptions { enabled, interval, pace_percent: pace };
+    options.registry.lease = lease;
+    options.registry.grace = grace;
+    options.registry.policies = Policies::new(config.policies.clone());
     options.listen = config.listen;
     options.registry.sparse_indexes = config.sparse_indexes;
     options.registry.manifest_size_max_bytes = manifest_bytes;
@@ -55,6 +61,11 @@ mod tests {
         assert_eq!(configured.registry.manifest_size_max_bytes, plain.registry.manifest_size_max_bytes);
         assert_eq!(configured.registry.upload_idle_max, plain.registry.upload_idle_max);
         assert_eq!(configured.registry.reserve_bytes, plain.registry.reserve_bytes);
+        assert_eq!(configured.collector, plain.collector);
+        assert_eq!(
+            (configured.registry.lease, configured.registry.grace, configured.registry.policies),
+            (plain.registry.lease, plain.registry.grace, plain.registry.policies)
+        );
     }
 
     #[test]
@@ -71,7 +82,14 @@ mod tests {
             body_progress: seconds(7),
             stop_time: seconds(8),
         };
-        let options = server_options(&Config { limits, sparse_indexes: true, ..Config::default() });
+        let (interval, lease, grace) = (seconds(10), seconds(11), seconds(12));
+        let collector = Collector { enabled: false, interval, lease, grace, pace: 13 };
+        let policies = vec![crate::meta::Policy { keep_last: Some(14), ..Default::default() }];
+        let config = Config { limits, collector, policies, sparse_indexes: true, ..Config::default() };
+        let options = server_options(&config);
+        let collects = CollectorOptions { enabled: false, interval, pace_percent: 13 };
+        assert_eq!((options.collector, options.registry.lease), (collects, lease));
+        assert_eq!((options.registry.grace, options.registry.policies.all().len()), (grace, 1));
         assert_eq!((options.wire.connections_max, options.registry.manifest_size_max_bytes), (1, 2));
         assert_eq!((options.registry.upload_idle_max, options.wire.head_size_max_bytes), (seconds(3), 4));
         assert_eq!((options.wire.head_time_max, options.wire.keep_alive_idle_max), (seconds(5), seconds(6)));

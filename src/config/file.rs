@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 use toml::Spanned;
 
+use crate::config::collector::{FileCollector, FilePolicy};
 use crate::config::error::ConfigError;
 use crate::config::locate::{key_at, line_at};
 use crate::config::period::Period;
@@ -30,6 +31,10 @@ pub(in crate::config) struct FileConfig {
     pub(in crate::config) log: Option<String>,
     #[serde(default)]
     pub(in crate::config) limits: FileLimits,
+    #[serde(default)]
+    pub(in crate::config) collector: FileCollector,
+    #[serde(default)]
+    pub(in crate::config) policy: Vec<FilePolicy>,
     #[serde(default)]
     pub(in crate::config) scrub: FileScrub,
 }

@@ -60,7 +60,8 @@ impl Config {
     }
 
     fn from_document(document: &Document) -> Result<Self, ConfigError> {
-        let FileConfig { data, listen, ephemeral, sparse_indexes, log, limits, scrub } = document.parse()?;
+        let FileConfig { data, listen, ephemeral, sparse_indexes, log, limits, collector, policy, scrub } =
+            document.parse()?;
         let default = Self::default();
         Ok(Self {
             data: data.unwrap_or(default.data),
@@ -69,6 +70,8 @@ impl Config {
             sparse_indexes: sparse_indexes.unwrap_or(default.sparse_indexes),
             log: log.unwrap_or(default.log),
             limits: limits_of(document, limits)?,
+            collector: collector.settled(document)?,
+            policies: policy.into_iter().map(Into::into).collect(),
             scrub: scrub_of(document, scrub)?,
         })
     }
@@ -122,7 +125,7 @@ fn scrub_of(document: &Document, file: FileScrub) -> Result<Scrub, ConfigError> 
 }
 
 /// Takes the value of a key that is there, and refuses one out of bounds.
-fn within<T: PartialOrd + Display>(
+pub(in crate::config) fn within<T: PartialOrd + Display>(
     document: &Document,
     value: Option<Spanned<T>>,
     bounds: &RangeInclusive<T>,

@@ -1,6 +1,9 @@
 //! Tests of what wins, and of what is refused.
 
 use super::*;
+use crate::config::Collector;
+use crate::meta::{Policy, Untagged};
+use crate::spec::Pattern;
 
 const FULL: &str = r#"
 data = "/var/lib/pulk"
@@ -20,14 +23,38 @@ keep_alive = "10m"
 body_progress = "2m"
 stop_time = "0s"
 
+[collector]
+enabled = false
+interval = "10m"
+lease = "1m"
+grace = "0s"
+pace = 50
+
 [scrub]
 enabled = false
 rate = "1MiB/s"
 interval = "7d"
+
+[[policy]]
+repositories = ["team/*", "app"]
+keep_tags = ["v*"]
+keep_last = 3
+keep_younger_than = "30d"
+untagged = "remove after 7d"
+remove_orphan_referrers = true
+immutable = ["v*"]
+quota = "10 GiB"
+
+[[policy]]
+repositories = ["*"]
 "#;
 
 fn read(text: &str) -> Result<Config, ConfigError> {
     Config::from_document(&Document::of(text))
+}
+
+fn pattern(text: &str) -> Pattern {
+    text.parse().unwrap()
 }
 
 fn refusal(text: &str) -> String {
@@ -68,6 +95,26 @@ fn every_key_of_the_file_wins_over_its_default() {
             body_progress: Duration::from_secs(120),
             stop_time: Duration::ZERO,
         },
+        collector: Collector {
+            enabled: false,
+            interval: Duration::from_secs(600),
+            lease: Duration::from_secs(60),
+            grace: Duration::ZERO,
+            pace: 50,
+        },
+        policies: vec![
+            Policy {
+                repositories: vec![pattern("team/*"), pattern("app")],
+                keep_tags: vec![pattern("v*")],
+                keep_last: Some(3),
+                keep_younger_than: Some(Duration::from_secs(30 * DAY)),
+                untagged: Untagged::RemoveAfter(Duration::from_secs(7 * DAY)),
+                remove_orphan_referrers: true,
+                immutable: vec![pattern("v*")],
+                quota_bytes: Some(10 << 30),
+            },
+            Policy { repositories: vec![pattern("*")], ..Policy::default() },
+        ],
         scrub: Scrub { enabled: false, rate_bytes: 1 << 20, interval: Duration::from_secs(7 * DAY) },
     };
     assert_eq!(read(FULL).unwrap(), expected);
@@ -111,6 +158,10 @@ fn a_bad_value_is_refused_with_its_line_its_key_and_a_right_one() {
         ("[limits]\n\nhead_time = 30", "pulk.toml:3: limits.head_time: ", "\"30s\""),
         ("[limits]\nmanifest_bytes = \"4MB\"", "pulk.toml:2: limits.manifest_bytes: ", "\"4MiB\""),
         ("limits = 1", "pulk.toml:1: limits: ", "[limits]"),
+        ("[[policy]]\nrepositories = [\"a b\"]", "pulk.toml:2: ", "\"team/*\""),
+        ("[[policy]]\nrepositories = []", "pulk.toml:2: ", "[\"*\"]"),
+        ("[[policy]]\nrepositories = [\"*\"]\nuntagged = \"go\"", "pulk.toml:3: ", "\"remove after 7d\""),
+        ("[collector]\npace = 0", "pulk.toml:2: collector.pace: ", "at most 100"),
     ];
     for (text, start, hint) in cases {
         let message = refusal(text);

@@ -3,6 +3,7 @@
 //! The command line hands over what flags and environment say (it settles which of the two wins) as
 //! [`Overrides`]; [`Config::load`] puts them over the file and the file over the defaults.
 
+mod collector;
 mod error;
 mod file;
 mod locate;
@@ -17,8 +18,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub(crate) use collector::Collector;
 pub(crate) use error::ConfigError;
 pub(crate) use merge::Overrides;
+
+use crate::meta::Policy;
 
 /// Everything that can be configured, settled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +39,10 @@ pub(crate) struct Config {
     pub(crate) log: String,
     /// The limits on what clients may ask for.
     pub(crate) limits: Limits,
+    /// How the collector works.
+    pub(crate) collector: Collector,
+    /// What is kept of repositories, what may not change in them, and how much fits; the first one counts.
+    pub(crate) policies: Vec<Policy>,
     /// How content is read again and again.
     pub(crate) scrub: Scrub,
 }
@@ -82,6 +90,8 @@ impl Default for Config {
             sparse_indexes: false,
             log: "info".to_owned(),
             limits: Limits::default(),
+            collector: Collector::default(),
+            policies: Vec::new(),
             scrub: Scrub::default(),
         }
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::config::collector::Written;
 use crate::config::period::Period;
 use crate::config::rate::Rate;
 use crate::config::size::Size;
@@ -16,7 +17,12 @@ impl fmt::Display for Config {
         writeln!(formatter, "sparse_indexes = {}", self.sparse_indexes)?;
         writeln!(formatter, "log = {}", quoted(&self.log))?;
         writeln!(formatter, "\n[limits]\n{}", self.limits)?;
-        writeln!(formatter, "\n[scrub]\n{}", self.scrub)
+        writeln!(formatter, "\n[collector]\n{}", self.collector)?;
+        writeln!(formatter, "\n[scrub]\n{}", self.scrub)?;
+        for policy in &self.policies {
+            writeln!(formatter, "\n[[policy]]\n{}", Written(policy))?;
+        }
+        Ok(())
     }
 }
 

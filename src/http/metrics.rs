@@ -16,7 +16,7 @@ use tide::http::Method;
 
 use crate::http::outgoing::Sent;
 use crate::http::route::Resource;
-use crate::registry::{Registry, ScrubTotals, Totals};
+use crate::registry::{Collected as CollectorTotals, Registry, ScrubTotals, Totals};
 
 /// The Content-Type of the text format that is rendered.
 pub(super) const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -138,8 +138,33 @@ struct Store(Registry);
 
 impl Collector for Store {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut encoder = encoder;
+        encode_collected(&self.0.collected(), &mut encoder)?;
         encode_totals(&self.0.totals(), encoder)
     }
+}
+
+fn encode_collected(collected: &CollectorTotals, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let CollectorTotals { passes, removed_bytes, last_duration_ms, untagged_bytes } = *collected;
+    let descriptor = encoder.encode_descriptor(
+        "collector_passes",
+        "Passes of the collector.",
+        None,
+        MetricType::Counter,
+    )?;
+    ConstCounter::new(passes).encode(descriptor)?;
+    let help = "Bytes of content that the collector removed.";
+    let bytes = Some(&Unit::Bytes);
+    let descriptor = encoder.encode_descriptor("collector_removed", help, bytes, MetricType::Counter)?;
+    ConstCounter::new(removed_bytes).encode(descriptor)?;
+    let help = "Time that the collector's last pass took, pauses included.";
+    let seconds = Some(&Unit::Seconds);
+    let descriptor = encoder.encode_descriptor("collector_last_pass", help, seconds, MetricType::Gauge)?;
+    ConstGauge::new(last_duration_ms as f64 / 1e3).encode(descriptor)?;
+    let help =
+        "Bytes of untagged manifests that stay, and of what only they need, as the last pass found them.";
+    let descriptor = encoder.encode_descriptor("untagged", help, bytes, MetricType::Gauge)?;
+    ConstGauge::new(i64::try_from(untagged_bytes).unwrap_or(i64::MAX)).encode(descriptor)
 }
 
 fn encode_totals(totals: &Totals, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
@@ -192,6 +217,10 @@ mod tests {
 
     impl Collector for Fixed {
         fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+            let mut encoder = encoder;
+            let collected =
+                CollectorTotals { passes: 5, removed_bytes: 6, last_duration_ms: 2500, untagged_bytes: 8 };
+            encode_collected(&collected, &mut encoder)?;
             encode_totals(&self.0, encoder)
         }
     }
@@ -220,6 +249,10 @@ mod tests {
             "pulk_scrub_damaged_total 1",
             "pulk_scrub_last_full_pass_seconds 77",
             "pulk_disk_syncs_total 7",
+            "pulk_collector_passes_total 5",
+            "pulk_collector_removed_bytes_total 6",
+            "pulk_collector_last_pass_seconds 2.5",
+            "pulk_untagged_bytes 8",
             "pulk_disk_sync_seconds_total 1.5",
         ] {
             assert!(rendered.lines().any(|rendered| rendered == line), "{line} is not in\n{rendered}");

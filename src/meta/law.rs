@@ -70,8 +70,8 @@ impl Laws {
         Ok(Self { policies, usage })
     }
 
-    /// Makes the law also where the index cannot be read just now: then what is there is not counted until the
-    /// index is made anew.
+    /// Makes the law also where the index cannot be read just now: then what is there is not counted
+    /// until the index is made anew.
     pub(super) fn over_or_uncounted(policies: Policies, view: View<'_>) -> Self {
         let usage = Usage::of(view, &policies).unwrap_or_else(|error| {
             log::warn!("what counts against quotas could not be counted: {error}");

@@ -51,8 +51,12 @@ pub(super) fn make_folders(disk: &dyn Disk) -> Result<(), DiskError> {
 
 /// Tells a start after a crash from one that has, or had, damage to deal with.
 pub(super) fn after_recovery(disk: &dyn Disk, damaged: bool) -> Result<Start, OpenError> {
-    let kept = !journal::list(disk)?.damaged.is_empty() || !checkpoint::find(disk)?.damaged.is_empty();
-    Ok(if damaged || kept { Start::Salvaged } else { Start::Recovered })
+    Ok(if damaged || keeps_damaged(disk)? { Start::Salvaged } else { Start::Recovered })
+}
+
+/// Tells whether damaged files of the journal or checkpoints are kept.
+pub(super) fn keeps_damaged(disk: &dyn Disk) -> Result<bool, OpenError> {
+    Ok(!journal::list(disk)?.damaged.is_empty() || !checkpoint::find(disk)?.damaged.is_empty())
 }
 
 /// Takes a folder that is not there for an empty one.

@@ -21,7 +21,7 @@ use crate::meta::opening::{self, Opened};
 use crate::meta::policy::Policies;
 use crate::meta::progress::RecoveryProgress;
 use crate::meta::recovery::sync_tree;
-use crate::meta::start::{Start, make_folders};
+use crate::meta::start::{Start, keeps_damaged, make_folders};
 use crate::meta::totals::Totals;
 use crate::meta::view::View;
 use crate::meta::waiting::Waiting;
@@ -87,6 +87,7 @@ pub struct Meta {
     shared: Arc<Shared>,
     policies: Policies,
     start: Start,
+    keeps_damaged: bool,
 }
 
 impl std::fmt::Debug for Meta {
@@ -120,6 +121,7 @@ impl Meta {
         let found = opening::Found { durable, content: content.as_ref(), progress: &progress };
         let Opened { index, can_stay, journal, totals, start } =
             opening::open(disk.as_ref(), &kind, trusted.as_ref(), &found)?;
+        let keeps_damaged = start == Start::Salvaged || keeps_damaged(disk.as_ref())?;
         let (sender, messages) = channel();
         let index = Arc::new(LiveIndex::new(index, can_stay, sender.clone()));
         let shared = Arc::new(Shared::new(totals, journal.is_none()));
@@ -167,12 +169,19 @@ impl Meta {
             shared,
             policies,
             start,
+            keeps_damaged,
         })
     }
 
     /// Returns how this start found the metadata.
     pub fn start(&self) -> Start {
         self.start
+    }
+
+    /// Tells whether damaged files of the journal or checkpoints are kept, or were found by this start: then
+    /// something may be missing from the metadata that the content still has.
+    pub fn keeps_damaged(&self) -> bool {
+        self.keeps_damaged
     }
 
     /// Reads the index.

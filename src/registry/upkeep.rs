@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crate::blobs::{BlobError, BlobStore, Occupant};
-use crate::meta::{Command, Start, Sweep, View};
+use crate::meta::{Command, Sweep, View};
 use crate::registry::cleaning::UNNAMED_MAX;
 use crate::registry::error::RegistryError;
 use crate::registry::leases::Scope;
@@ -149,10 +149,14 @@ impl Upkeep {
         Ok(removals)
     }
 
-    /// Tells whether content that no row names is kept as it is: a start found more of it than a crash can
-    /// leave, or damage, and it may be all that is left of something.
-    pub(crate) fn keeps_unnamed(&self) -> bool {
-        self.inner.keeps_unnamed || self.inner.meta.start() == Start::Salvaged
+    /// Tells why nothing at all may be removed, if that is so: metadata may be missing, and what the content
+    /// still has may be all that is left of it.
+    pub(crate) fn keeps_everything(&self) -> Option<&'static str> {
+        if self.inner.meta.keeps_damaged() {
+            return Some("damaged files of the journal or of checkpoints are kept (`*.damaged`)");
+        }
+        let unnamed = "the start found more content without a name than a crash can leave";
+        self.inner.keeps_unnamed.then_some(unnamed)
     }
 
     /// Lists the content that no row names, or says that there is more of it than anything that is known of

@@ -90,12 +90,6 @@ impl Pass<'_> {
             self.upkeep.expire_uploads();
             self.report.files.removed.count += self.upkeep.remove_ended_uploads()?;
         }
-        if self.upkeep.keeps_unnamed() {
-            self.note(
-                "files of content without a name are kept: the start found damage, or too many".to_owned(),
-            );
-            return Ok(());
-        }
         let Some(unnamed) = self.upkeep.unnamed()? else {
             self.note(
                 "more files of content have no name than a crash can leave: all of them are kept".to_owned(),

@@ -44,6 +44,8 @@ pub(super) struct Graph {
     numbers: HashMap<u64, Number>,
     /// Subjects and their referrers, in order, once all manifests are there.
     referrers: Vec<(u64, Number)>,
+    /// Whether two manifests have the same key by chance: then nobody knows which of them is meant.
+    collides: bool,
 }
 
 /// How a manifest references something.
@@ -77,7 +79,7 @@ impl Graph {
             self.referrers.push((subject, number));
         }
         let own = key(&digest);
-        self.numbers.insert(own, number);
+        self.collides |= self.numbers.insert(own, number).is_some();
         self.nodes.push(Node {
             digest,
             key: own,
@@ -94,6 +96,11 @@ impl Graph {
     /// Says that all manifests are there.
     pub(super) fn finish(&mut self) {
         self.referrers.sort_unstable();
+    }
+
+    /// Tells whether two manifests have the same key.
+    pub(super) fn collides(&self) -> bool {
+        self.collides
     }
 
     /// Returns how many manifests there are.

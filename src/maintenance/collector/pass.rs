@@ -58,7 +58,8 @@ impl Pass<'_> {
         self.report.began_ms = now();
         let done = self.everything();
         self.upkeep.end_marking();
-        self.report.complete = done.is_ok();
+        let kept = !self.options.dry_run && self.upkeep.keeps_everything().is_some();
+        self.report.complete = done.is_ok() && !kept;
         self.report.duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         if self.report.untagged.count > 0 {
             self.report.untagged_advice = Some(UNTAGGED_ADVICE.to_owned());
@@ -72,6 +73,12 @@ impl Pass<'_> {
         {
             let seconds = wait.as_secs().saturating_add(1);
             self.note(format!("nothing goes for another {seconds} s: what is leased or young is not known"));
+        }
+        if let Some(why) = self.upkeep.keeps_everything()
+            && !self.options.dry_run
+        {
+            self.note(format!("nothing is removed: {why}"));
+            return Ok(());
         }
         let mut last: Option<RepoName> = None;
         loop {

@@ -76,8 +76,8 @@ fn nth_newest<'a>(tags: &[TagSince<'a>], count: usize) -> Option<(Option<u64>, &
     ranks.get(ranks.len().saturating_sub(count)).copied()
 }
 
-/// Says whether a manifest that no tag leads to stays at `now`. `since` is when it was pushed or lost its last
-/// tag; `older_than` is what somebody asked for beside the policy.
+/// Says whether a manifest that no tag leads to stays at `now`. `since` is when it was pushed or lost
+/// its last tag; `older_than` is what somebody asked for beside the policy.
 pub(super) fn evaluate_untagged(
     policy: &Policy,
     now: u64,

@@ -18,6 +18,8 @@ const TRIES_MAX: usize = 3;
 struct Marked<'a> {
     repo: &'a RepoName,
     policy: Policy,
+    /// Since when it is there. What says that it is older was written while the clock was behind.
+    since: u64,
     graph: Graph,
     /// In a dry run, the tags that would be gone.
     gone_tags: HashSet<Tag>,
@@ -56,8 +58,10 @@ impl Pass<'_> {
         let policy = self.upkeep.options().policies.of(repo).clone();
         // INVARIANT: the barrier stands before anything is read.
         self.upkeep.begin_marking(Scope::Repository(repo.clone()), self.options.alone);
+        let row = self.upkeep.view().repository(repo).map_err(RegistryError::from)?;
+        let since = row.map_or(0, |row| row.since);
         let Some(graph) = self.load(repo)? else { return Ok(true) };
-        let mut marked = Marked { repo, policy, graph, gone_tags: HashSet::new() };
+        let mut marked = Marked { repo, policy, since, graph, gone_tags: HashSet::new() };
         self.tags(&mut marked)?;
         self.manifests(&mut marked)?;
         if self.upkeep.is_disturbed() {
@@ -94,6 +98,12 @@ impl Pass<'_> {
             }
             if at_end {
                 graph.finish();
+                if graph.collides() {
+                    self.note(format!(
+                        "two manifests of {repo} look alike by chance: it waits for the next start"
+                    ));
+                    return Ok(None);
+                }
                 return Ok(Some(graph));
             }
         }
@@ -124,7 +134,8 @@ impl Pass<'_> {
                 break;
             }
         }
-        let since: Vec<TagSince<'_>> = tags.iter().map(|(tag, row)| (tag, row.at)).collect();
+        let since: Vec<TagSince<'_>> =
+            tags.iter().map(|(tag, row)| (tag, row.at.filter(|at| *at >= marked.since))).collect();
         let fates = evaluate(&marked.policy, now(), &since);
         let mut batch = Batch::new();
         let mut all = tags.iter().zip(fates).peekable();
@@ -186,7 +197,10 @@ impl Pass<'_> {
                 Some(false) if marked.policy.remove_orphan_referrers => {
                     Fate::Goes("its subject is gone".to_owned())
                 }
-                _ => evaluate_untagged(&marked.policy, now(), since, self.options.untagged_older_than),
+                _ => {
+                    let since = since.filter(|since| *since >= marked.since);
+                    evaluate_untagged(&marked.policy, now(), since, self.options.untagged_older_than)
+                }
             };
             if !fate.goes() || self.upkeep.holds(repo, &digest) {
                 marked.graph.reached(number, Reach::Untagged);

@@ -12,7 +12,7 @@ use crate::maintenance::collector::pass::Pass;
 use crate::maintenance::collector::report::{CollectReport, CollectorStatus, Verdict};
 use crate::registry::{Registry, Upkeep};
 
-/// How long the collector rests after a pass that the registry could not bear, unless the interval is shorter.
+/// How long the collector rests after a pass that was given up, unless the interval is shorter.
 const RETRY: Duration = Duration::from_secs(60);
 
 /// How much lower the priority of the collector's thread is.
@@ -78,8 +78,8 @@ impl Collector {
         self.handle.stop();
     }
 
-    /// Runs one pass on this thread, which blocks, and tells `visit` of each thing that goes; in a dry run, also
-    /// of each that stays. A pass that runs in the background comes to its end first, without pauses.
+    /// Runs one pass on this thread, which blocks, and tells `visit` of each thing that goes; in a dry run,
+    /// also of each that stays. A pass that runs in the background comes to its end first, without pauses.
     pub fn run(
         &self,
         options: &CollectOptions,
@@ -128,6 +128,9 @@ impl Drop for Handle {
 impl Shared {
     fn work(&self) {
         lower_priority();
+        if let Some(why) = self.upkeep.keeps_everything() {
+            log::warn!("the collector removes nothing: {why}");
+        }
         // What is untagged is told soon after the start, though nothing may be removed yet.
         let dry = CollectOptions { dry_run: true, ..CollectOptions::default() };
         if self.upkeep.lease_wait().is_some() {

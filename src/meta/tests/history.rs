@@ -4,6 +4,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::meta::command::Sweep;
+use crate::meta::row::TagRow;
 use crate::meta::sled_index::SledIndex;
 
 const REPOSITORIES: [&str; 3] = ["app", "app/sub", "base"];
@@ -71,6 +73,21 @@ fn any_command() -> impl Strategy<Value = Command> {
         1 => (any_repository(), upload(), 1..9_u64)
             .prop_map(|(name, id, offset)| Command::AdvanceUpload { id, row: upload_row(name, offset) }),
         1 => upload().prop_map(|id| Command::EndUpload { id }),
+        2 => (any_repository(), vec(any_content(), 1..3)).prop_map(|(name, contents)| {
+            let manifests = contents.into_iter().map(digest).collect();
+            Command::Sweep(Sweep::Manifests { repo: repo(name), manifests })
+        }),
+        2 => (any_repository(), vec(any_content(), 1..3)).prop_map(|(name, contents)| {
+            let links = contents.into_iter().map(digest).collect();
+            Command::Sweep(Sweep::Links { repo: repo(name), links })
+        }),
+        1 => (any_repository(), prop::sample::select(&TAGS[..]), any_content()).prop_map(
+            |(name, named, content)| {
+                let row = TagRow { digest: digest(content), at: Some(NOW) };
+                Command::Sweep(Sweep::Tags { repo: repo(name), tags: vec![(tag(named), row)] })
+            }
+        ),
+        1 => any_content().prop_map(|content| Command::Sweep(Sweep::Content { content: vec![digest(content)] })),
     ]
 }
 

@@ -5,6 +5,7 @@ mod clean;
 mod damage;
 mod decide_deletes;
 mod decide_manifests;
+mod decide_sweeps;
 mod decide_uploads;
 mod failures;
 mod group_commit;

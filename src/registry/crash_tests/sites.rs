@@ -14,11 +14,16 @@ use crate::disk::simulated::{Choice, Pick, Place, Step};
 const RECOVERIES_PER_RECORDING: usize = 4;
 
 /// Places that no history misses: the file, a part of the line's text, and why.
-const EXCEPTIONS: [(&str, &str, &str); 10] = [
+const EXCEPTIONS: [(&str, &str, &str); 11] = [
     ("src/disk/real.rs", "parent.sync_folder(", "makes the data directory itself, before there is a disk"),
     ("src/meta/recovery/mod.rs", "disk.open(&path)?.sync()", "sled's files, which are on the real disk"),
     ("src/meta/recovery/mod.rs", "disk.sync_folder(folder)", "sled's folder, which is on the real disk"),
     ("src/meta/recovery/mod.rs", "JOURNAL_FOLDER", "a replaced journal file that comes back is harmless"),
+    (
+        "src/blobs/store.rs",
+        "sync_folder(&folder)",
+        "some files that come back unnamed are removed by a start",
+    ),
     ("src/meta/clean.rs", "sync", "the marker of a clean stop, which only sled's index has"),
     ("src/meta/store.rs", "self.disk.sync_folder(", "the folder of sled's index, which is on the real disk"),
     ("src/meta/history.rs", "JOURNAL_FOLDER", "history that comes back is harmless"),

@@ -63,7 +63,7 @@ fn content_goes_only_when_no_repository_has_it() {
     delete_manifest(&registry, "a", 0);
     let report = collect(&registry, &options());
     assert_eq!((report.links.removed.count, report.content.removed.count), (3, 0));
-    assert_eq!(report.repositories_removed, 0, "its last link took the repository with it");
+    assert_eq!(report.repositories_removed, 1, "its last link took the repository with it");
     assert!(matches!(
         block_on(registry.tags(&repo("a"), &crate::registry::Page { limit: 9, last: None })),
         Err(RegistryError::NameUnknown(_))
@@ -237,4 +237,24 @@ fn a_collector_that_is_stopped_runs_no_more() {
     assert!(matches!(collector.run(&options(), &mut |_| {}), Err(CollectError::Stopped)));
     assert!(collector.status().passes >= 1);
     block_on(registry.close()).unwrap();
+}
+
+#[test]
+fn nothing_goes_while_damaged_metadata_is_kept() {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let registry = open_on(Arc::clone(&disk), Duration::ZERO, None);
+    block_on(push_blob(&registry, "a", 0)).unwrap();
+    block_on(registry.close()).unwrap();
+    drop(registry);
+    let kept = Path::new("journal/000000000001.damaged");
+    disk.create(kept).unwrap();
+    let registry = open_on(Arc::clone(&disk), Duration::ZERO, None);
+    let report = collect(&registry, &options());
+    assert!(!report.complete && report.notes[0].contains("damaged"), "{report:?}");
+    assert_eq!(blobs_of(&registry, "a"), [0]);
+    drop(registry);
+    disk.remove(kept).unwrap();
+    let registry = open_on(disk, Duration::ZERO, None);
+    assert!(collect(&registry, &options()).complete);
+    assert!(blobs_of(&registry, "a").is_empty());
 }

@@ -209,8 +209,7 @@ impl Clients {
                 Ok(()) => {
                     self.pushes += 1;
                     let has = model.of(name);
-                    has.manifests.insert(number);
-                    has.deleted_manifests.remove(&number);
+                    has.take_in(number);
                     has.tags.extend(named.map(|named| (named, number)));
                 }
                 Err(RegistryError::ManifestBlobUnknown(_)) if self.habits.refusals => self.refused += 1,

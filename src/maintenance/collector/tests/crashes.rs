@@ -60,6 +60,7 @@ fn record(seed: u64) -> Recording {
             disk.mark(models.len());
             models.push(model.clone());
             for _ in 0..steps {
+                model.forget();
                 clients.step(&registry, &mut model, &mut chance);
             }
             disk.mark(models.len());
@@ -119,11 +120,9 @@ fn try_state(recording: &Recording, medium: Medium, model: &Model) -> Result<(),
     smol::block_on(push_all(&registry, "b", 4, Some("v3")))
         .map_err(|error| format!("a push fails: {error}"))?;
     let has = model.of("b");
-    has.manifests.extend([0, 1, 2, 3, 4]);
+    has.deleted_manifests.retain(|number| *number > 4);
+    has.take_in(4);
     has.tags.insert("v3", 4);
-    for number in [0, 1, 2, 3, 4] {
-        has.deleted_manifests.remove(&number);
-    }
     has.deleted_blobs.clear();
     collect(&registry, &CollectOptions::default());
     model.check(&registry)?;
@@ -135,7 +134,7 @@ fn a_power_cut_amid_a_sweep_loses_nothing_and_leaves_nothing() {
     let wanted = std::env::var("PULK_CRASH_STATES").map_or(STATES_DEFAULT, |text| text.parse().unwrap());
     let recordings: Vec<Recording> = (0..HISTORIES).map(record).collect();
     let moments = moments(&recordings);
-    assert!(moments.len() > 500, "the collector did only {} steps", moments.len());
+    assert!(moments.len() > 300, "the collector did only {} steps", moments.len());
     let every = (moments.len() as u64 * WAYS).div_ceil(wanted).max(1) as usize;
     let mut chance = Chance::of(7);
     let (mut tried, mut replayed) = (0, None::<(usize, usize, Medium)>);

@@ -1,5 +1,5 @@
-//! What the collector takes and what it leaves: by itself, amid everything that clients do, and when the power
-//! is cut.
+//! What the collector takes and what it leaves: by itself, amid everything that clients do, and when the
+//! power is cut.
 
 mod behaviours;
 mod clients;

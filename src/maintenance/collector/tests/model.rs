@@ -19,6 +19,44 @@ pub(super) struct Has {
     pub(super) deleted_manifests: BTreeSet<usize>,
 }
 
+impl Has {
+    /// A manifest was acknowledged, so it is there, and so is all that it lists, but for what a client
+    /// deleted from under what that lists in turn.
+    pub(super) fn take_in(&mut self, number: usize) {
+        self.manifests.insert(number);
+        self.deleted_manifests.remove(&number);
+        for child in &manifest(number).children {
+            self.deleted_manifests.remove(child);
+            self.take_in_known(*child);
+        }
+    }
+
+    fn take_in_known(&mut self, number: usize) {
+        if !self.deleted_manifests.contains(&number) {
+            self.manifests.insert(number);
+            manifest(number).children.iter().for_each(|child| self.take_in_known(*child));
+        }
+    }
+
+    /// Returns those of some manifests that a tag leads to.
+    fn led_to(&self, manifests: &BTreeSet<usize>) -> BTreeSet<usize> {
+        let mut kept: BTreeSet<usize> = self.tags.values().copied().collect();
+        loop {
+            let more: Vec<usize> = (manifests.iter().copied())
+                .filter(|number| {
+                    kept.iter().any(|parent| manifest(*parent).children.contains(number))
+                        || manifest(*number).subject.is_some_and(|subject| kept.contains(&subject))
+                })
+                .collect();
+            let before = kept.len();
+            kept.extend(more);
+            if kept.len() == before {
+                return kept;
+            }
+        }
+    }
+}
+
 /// What clients were told is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Model {
@@ -43,19 +81,14 @@ impl Model {
         if !self.removes_untagged {
             return has.manifests.clone();
         }
-        let mut kept: BTreeSet<usize> = has.tags.values().copied().collect();
-        loop {
-            let more: Vec<usize> = (has.manifests.iter().copied())
-                .filter(|number| {
-                    kept.iter().any(|parent| manifest(*parent).children.contains(number))
-                        || manifest(*number).subject.is_some_and(|subject| kept.contains(&subject))
-                })
-                .collect();
-            let before = kept.len();
-            kept.extend(more);
-            if kept.len() == before {
-                return kept;
-            }
+        has.led_to(&has.manifests)
+    }
+
+    /// Forgets manifests that may go at any time: whether they are there is not known from now on.
+    pub(super) fn forget(&mut self) {
+        for name in REPOS {
+            let required = self.required(name);
+            self.of(name).manifests = required;
         }
     }
 
@@ -88,20 +121,25 @@ impl Model {
     /// What is there has all that it references, unless a client deleted that.
     async fn check_whole(&self, registry: &Registry, name: &str, number: usize) -> Result<(), String> {
         let has = &self.repos[name];
+        let mut lacks = None;
         for needed in &manifest(number).blobs {
-            let there = read_blob(registry, name, *needed).await?;
-            if !there && !has.deleted_blobs.contains(needed) {
-                return Err(format!("manifest {number} of {name} lacks blob {needed}"));
+            if !read_blob(registry, name, *needed).await? && !has.deleted_blobs.contains(needed) {
+                lacks = Some(format!("manifest {number} of {name} lacks blob {needed}"));
             }
         }
         for child in &manifest(number).children {
             let reference = Reference::Digest(manifest(*child).digest.into());
             let there = read_manifest(registry, name, &reference).await?.is_some();
             if !there && !has.deleted_manifests.contains(child) {
-                return Err(format!("index {number} of {name} lacks manifest {child}"));
+                lacks = Some(format!("index {number} of {name} lacks manifest {child}"));
             }
         }
-        Ok(())
+        // Unless it went itself meanwhile, with all that only it needed.
+        let reference = Reference::Digest(manifest(number).digest.into());
+        match lacks {
+            Some(lacks) if read_manifest(registry, name, &reference).await?.is_some() => Err(lacks),
+            _ => Ok(()),
+        }
     }
 
     /// After a quiet full cycle there is nothing but what is needed: no row, no file.
@@ -109,9 +147,17 @@ impl Model {
         let upkeep = registry.upkeep();
         let view = upkeep.view();
         let mut content = BTreeSet::new();
-        for name in self.repos.keys() {
-            let required = self.required(name);
-            let needed: BTreeSet<_> = required
+        for (name, has) in &self.repos {
+            let manifests = view.manifests(&repo(name), None, usize::MAX).unwrap();
+            let there: BTreeSet<usize> = (0..MANIFESTS.len())
+                .filter(|number| manifests.iter().any(|(digest, _)| *digest == manifest(*number).digest))
+                .collect();
+            // One that might have gone, and that a tag led to before it had, stays.
+            let may_stay = if self.removes_untagged { has.led_to(&there) } else { has.manifests.clone() };
+            if let Some(number) = there.iter().find(|number| !may_stay.contains(number)) {
+                return Err(format!("{name} still has manifest {number}"));
+            }
+            let needed: BTreeSet<_> = there
                 .iter()
                 .flat_map(|number| &manifest(*number).blobs)
                 .map(|blob| blob_digest(*blob))
@@ -121,11 +167,6 @@ impl Model {
                 return Err(format!("{name} still has {digest}"));
             }
             content.extend(links.into_iter().map(|(digest, _)| digest));
-            let manifests = view.manifests(&repo(name), None, usize::MAX).unwrap();
-            let expected: BTreeSet<_> = required.iter().map(|number| manifest(*number).digest).collect();
-            if let Some((digest, _)) = manifests.iter().find(|(digest, _)| !expected.contains(digest)) {
-                return Err(format!("{name} still has manifest {digest}"));
-            }
             content.extend(manifests.into_iter().map(|(digest, _)| digest));
             let anything = view.has_anything(&repo(name)).unwrap();
             if view.repository(&repo(name)).unwrap().is_some() != anything {

@@ -67,6 +67,7 @@ fn nothing_that_was_acknowledged_lacks_anything_without_leases() {
         let mut chance = Chance::of(seed);
         for _ in 0..PASSES {
             let mut between = || {
+                model.forget();
                 for _ in 0..chance.below(4) {
                     clients.step(&registry, &mut model, &mut chance);
                 }
@@ -99,6 +100,7 @@ fn no_push_is_refused_under_a_lease() {
         let mut chance = Chance::of(seed);
         for _ in 0..PASSES {
             let mut between = || {
+                model.forget();
                 for _ in 0..chance.below(4) {
                     clients.step(&registry, &mut model, &mut chance);
                 }

@@ -32,6 +32,7 @@ fn run(seed: u64, lease: Duration, habits: Habits) -> u64 {
         });
         let ended = EndsIt(&done);
         for _ in 0..STEPS {
+            model.forget();
             clients.step(&registry, &mut model, &mut chance);
             if chance.below(40) == 0 {
                 model.check(&registry).unwrap_or_else(|why| panic!("seed {seed}: {why}"));

@@ -1,0 +1,89 @@
+//! What a pass of the collector over a large store costs, and what is left when all of it may go.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use pulk::{
+    CollectOptions, CollectReport, Collector, CollectorOptions, Policies, Policy, Registry, RegistryOptions,
+    Storage, Untagged,
+};
+
+use crate::journal::{Bytes, Scale, write_store};
+use crate::place;
+use crate::process;
+use crate::table::{self, mib};
+
+const SCALE: Scale = Scale { repositories: 100, manifests: 100_000 };
+
+/// Prints what a full mark costs, and then what it costs to remove everything.
+pub fn measure() {
+    let folder = place::folder();
+    let data = folder.path().join("data");
+    let journal = write_store(&data, SCALE, Bytes::OfManifests);
+    smol::block_on(open(&data, Policies::default()).close()).unwrap();
+    table::heading(
+        "Collecting",
+        &format!(
+            "A store of {} manifests, each with a tag, in {} repositories, and {} links, opened after a clean stop; \
+             one pass without pauses, on one thread. *processor*: what the whole process used meanwhile. \
+             *memory*: by how much the most that was resident during the pass exceeds what was before it. \
+             *left*: what the data directory holds afterwards, its journal of {} and its checkpoints not \
+             counted.",
+            SCALE.manifests,
+            SCALE.repositories,
+            SCALE.links(),
+            mib(journal),
+        ),
+    );
+    table::columns(&["pass", "time", "processor", "memory", "removed", "left"]);
+    pass("over everything, nothing to remove", &data, Policies::default());
+    let none = Policy {
+        repositories: vec!["*".parse().unwrap()],
+        keep_last: Some(0),
+        untagged: Untagged::RemoveAfter(Duration::ZERO),
+        ..Policy::default()
+    };
+    pass("everything is removed", &data, Policies::new(vec![none]));
+}
+
+fn open(data: &Path, policies: Policies) -> Registry {
+    let mut options = RegistryOptions::new(Storage::Folder(data.to_owned()));
+    (options.lease, options.grace, options.policies) = (Duration::ZERO, Duration::ZERO, policies);
+    Registry::open(options).unwrap()
+}
+
+fn pass(what: &str, data: &Path, policies: Policies) {
+    let registry = open(data, policies);
+    let collector = Collector::new(&registry, CollectorOptions::default());
+    let own = std::process::id();
+    // Begins to count the peak anew.
+    fs::write("/proc/self/clear_refs", "5").unwrap();
+    let (resident, used) = (process::memory(own).resident, process::processor_seconds(own));
+    let options = CollectOptions { unpaced: true, ..CollectOptions::default() };
+    let report: CollectReport = collector.run(&options, &mut |_| {}).unwrap();
+    let (peak, used) = (process::memory(own).peak, process::processor_seconds(own) - used);
+    assert!(report.complete && report.unreadable.is_empty(), "{report:?}");
+    smol::block_on(registry.close()).unwrap();
+    drop((collector, registry));
+    let left: u64 = ["blobs", "uploads", "index"].iter().map(|name| bytes_in(&data.join(name))).sum();
+    table::row(&[
+        what.to_owned(),
+        format!("{:.1} s", report.duration_ms as f64 / 1e3),
+        format!("{used:.1} s"),
+        mib(peak.saturating_sub(resident)),
+        format!("{} manifests, {} links", report.manifests.removed.count, report.links.removed.count),
+        mib(left),
+    ]);
+}
+
+/// Returns the bytes of all files below a folder.
+fn bytes_in(folder: &Path) -> u64 {
+    let mut bytes = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        let kind = entry.file_type().unwrap();
+        bytes += if kind.is_dir() { bytes_in(&entry.path()) } else { entry.metadata().unwrap().len() };
+    }
+    bytes
+}

@@ -1,0 +1,214 @@
+//! The real server with its collector running without pause, while clients push images that share layers,
+//! delete them and push them again: no push fails, no blob is missing, and one lease after the last push
+//! exactly what is needed is on the disk.
+//!
+//! `PULK_COLLECT_SECONDS` says for how long the clients go on.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod client;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use client::{Client, Image, digest};
+use rustix::process::{Pid, Signal, kill_process};
+
+const CLIENTS: usize = 8;
+const LAYERS: usize = 24;
+const TAGS: usize = 3;
+
+/// Long enough for a push on a busy machine.
+const LEASE: Duration = Duration::from_secs(5);
+
+/// Twice as long as it takes until there have been sweeps.
+const SECONDS_DEFAULT: u64 = 14;
+
+/// How often the disk is looked at after the last push, every tenth of a second.
+const LOOKS_MAX: usize = 900;
+
+const CONFIGURATION: &str = r#"
+[collector]
+interval = "0s"
+lease = "5s"
+grace = "0s"
+pace = 100
+
+[[policy]]
+repositories = ["*"]
+untagged = "remove after 0s"
+"#;
+
+/// A running server, killed when the test ends early.
+struct Serving {
+    child: Child,
+    address: String,
+}
+
+impl Serving {
+    fn start(folder: &Path) -> Self {
+        let file = folder.join("pulk.toml");
+        fs::write(&file, CONFIGURATION).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pulk"));
+        command.args(["serve", "--listen", "127.0.0.1:0", "--log", "warn,pulk::cli=info"]);
+        command.arg("--data").arg(folder.join("data")).arg("--config").arg(&file);
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let address = loop {
+            let line = log.next().unwrap().unwrap();
+            if let Some((_, address)) = line.split_once("pulk listening on http://") {
+                break address.trim_end().to_owned();
+            }
+        };
+        thread::spawn(move || log.for_each(|line| eprintln!("{}", line.unwrap_or_default())));
+        Self { child, address }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            self.child.kill().unwrap();
+            self.child.wait().unwrap();
+        }
+    }
+}
+
+/// Numbers that look random, the same ones each time.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % limit
+    }
+}
+
+fn layer(number: usize) -> Vec<u8> {
+    format!("layer {number} ").repeat(200 * (number + 1)).into_bytes()
+}
+
+/// What one client did.
+#[derive(Default)]
+struct Done {
+    pushes: usize,
+    /// What its tags name at the end.
+    tags: BTreeMap<String, Image>,
+}
+
+/// Clients share repositories in pairs, and layers with everybody; tags are their own.
+fn work(address: &str, number: usize, until: Instant) -> Result<Done, String> {
+    let client = Client { address: address.to_owned(), repository: format!("team{}/app", number / 2) };
+    let mut chance = Chance(number as u64 + 1);
+    let mut done = Done::default();
+    while Instant::now() < until {
+        let tag = format!("c{number}-{}", chance.below(TAGS));
+        let image = if chance.below(3) == 0 {
+            // One that was there before, perhaps, and may just be going.
+            let known = done.pushes % 4;
+            Image::new(
+                format!("{{\"client\":{number},\"known\":{known}}}"),
+                vec![layer(known), layer(known + 4)],
+            )
+        } else {
+            let layers = (0..3).map(|_| layer(chance.below(LAYERS))).collect();
+            Image::new(format!("{{\"client\":{number},\"push\":{}}}", done.pushes), layers)
+        };
+        client.push(&image, &tag).map_err(|error| format!("push {}: {error}", done.pushes))?;
+        done.pushes += 1;
+        done.tags.insert(tag.clone(), image);
+        for (tag, image) in &done.tags {
+            client.pull(image, tag).map_err(|error| format!("pull of {tag}: {error}"))?;
+        }
+        match chance.below(4) {
+            0 => {
+                client.delete(&tag)?;
+                done.tags.remove(&tag);
+            }
+            1 => {
+                let deleted = digest(&done.tags[&tag].manifest);
+                client.delete(&deleted)?;
+                done.tags.retain(|_, image| digest(&image.manifest) != deleted);
+            }
+            _ => {}
+        }
+    }
+    Ok(done)
+}
+
+/// Returns the names of the files of content, which are what their digests say.
+fn content(data: &Path) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for fanout in fs::read_dir(data.join("blobs/sha256")).unwrap() {
+        for file in fs::read_dir(fanout.unwrap().path()).unwrap() {
+            found.insert(format!("sha256:{}", file.unwrap().file_name().into_string().unwrap()));
+        }
+    }
+    found
+}
+
+#[test]
+fn no_push_fails_and_only_what_is_needed_stays_while_the_collector_never_rests() {
+    let seconds = std::env::var("PULK_COLLECT_SECONDS").map_or(SECONDS_DEFAULT, |text| text.parse().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let mut serving = Serving::start(folder.path());
+    let until = Instant::now() + Duration::from_secs(seconds);
+    let all: Vec<Done> = thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|number| {
+                let address = &serving.address;
+                scope.spawn(move || work(address, number, until))
+            })
+            .collect();
+        clients.into_iter().map(|client| client.join().unwrap().unwrap()).collect()
+    });
+    let pushes: usize = all.iter().map(|done| done.pushes).sum();
+
+    let needed: BTreeSet<String> = all
+        .iter()
+        .flat_map(|done| done.tags.values())
+        .flat_map(|image| image.digests().collect::<Vec<_>>())
+        .collect();
+    let data = folder.path().join("data");
+    thread::sleep(LEASE);
+    let mut looks = 0;
+    while content(&data) != needed {
+        let there = content(&data);
+        let missing: Vec<_> = needed.difference(&there).collect();
+        assert!(missing.is_empty(), "{missing:?} are missing");
+        assert!(
+            looks < LOOKS_MAX,
+            "{} of {} files are still there",
+            there.difference(&needed).count(),
+            there.len()
+        );
+        thread::sleep(Duration::from_millis(100));
+        looks += 1;
+    }
+    // And what is there is whole.
+    for (number, done) in all.iter().enumerate() {
+        let client =
+            Client { address: serving.address.clone(), repository: format!("team{}/app", number / 2) };
+        for (tag, image) in &done.tags {
+            client.pull(image, tag).unwrap();
+        }
+    }
+    let metrics = Client { address: serving.address.clone(), repository: String::new() };
+    let metrics = String::from_utf8(metrics.send("GET", "/metrics", "", b"").body).unwrap();
+    let value = |name: &str| {
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.trim().parse::<u64>().unwrap()
+    };
+    let (passes, removed) =
+        (value("pulk_collector_passes_total"), value("pulk_collector_removed_bytes_total"));
+    eprintln!("{pushes} pushes, {passes} passes, {removed} bytes removed, {} files stay", needed.len());
+    assert!(pushes >= CLIENTS && passes > 1 && removed > 0);
+
+    kill_process(Pid::from_child(&serving.child), Signal::TERM).unwrap();
+    assert!(serving.child.wait().unwrap().success());
+}

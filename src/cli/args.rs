@@ -230,9 +230,10 @@ pub(in crate::cli) enum Command {
 
     /// Read all content now, at full speed, and hold it against its digest.
     ///
-    /// A running server does so by itself, at the rate of `scrub.rate`, and makes way for this. Damaged content
-    /// goes to `quarantine/` in the data directory; it is not there any more for clients, so that the next push
-    /// of it heals all repositories that have it. Closed files of the journal and checkpoints are read as well.
+    /// A running server does so by itself, at the rate of `scrub.rate`, and makes way for this. Damaged
+    /// content goes to `quarantine/` in the data directory; it is not there any more for clients, so that the
+    /// next push of it heals all repositories that have it. Closed files of the journal and checkpoints are
+    /// read as well.
     #[command(after_help = SCRUB_EXAMPLES)]
     Scrub {
         #[command(flatten)]
@@ -245,8 +246,8 @@ pub(in crate::cli) enum Command {
 
     /// Check a store: journal, checkpoints, index, and that everything has what it needs.
     ///
-    /// A store that a server uses is checked as well: the files are read here, and the server is asked for its
-    /// index. What seems wrong is looked at again then, since things change meanwhile.
+    /// A store that a server uses is checked as well: the files are read here, and the server is asked for
+    /// its index. What seems wrong is looked at again then, since things change meanwhile.
     ///
     /// Nothing is changed. Findings go to standard output, progress to a terminal on standard error. The exit
     /// code is 0 only when nothing is wrong.

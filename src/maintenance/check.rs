@@ -65,8 +65,8 @@ pub trait LiveRows {
     fn copy(&mut self) -> Result<RowsCopy, OpenError>;
 }
 
-/// Checks the store in a data directory that a server uses. What is read changes meanwhile, so what seems wrong
-/// is looked at again, and only what still is counts.
+/// Checks the store in a data directory that a server uses. What is read changes meanwhile, so what seems
+/// wrong is looked at again, and only what still is counts.
 pub fn check_live(
     folder: &Path,
     deep: bool,

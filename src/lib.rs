@@ -28,6 +28,9 @@ pub mod cli;
 mod config;
 mod control;
 mod disk;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod maintenance;
 mod meta;

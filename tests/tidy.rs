@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms of `src/`, each with its layer. A room imports from itself and from lower layers only.
-const LAYERS: [(&str, u8); 12] = [
+const LAYERS: [(&str, u8); 13] = [
     ("spec", 0),
     ("disk", 1),
     ("blobs", 2),
@@ -19,6 +19,7 @@ const LAYERS: [(&str, u8); 12] = [
     ("server", 7),
     ("config", 8),
     ("cli", 9),
+    ("fuzzing", 10),
 ];
 
 /// Libraries that only some rooms may name.

@@ -9,10 +9,10 @@ use pulk::{
     Storage, Untagged,
 };
 
-use crate::journal::{Bytes, Scale, write_store};
-use crate::place;
-use crate::process;
-use crate::table::{self, mib};
+use crate::common::journal::{Bytes, Scale, write_store};
+use crate::common::place;
+use crate::common::process;
+use crate::common::table::{self, mib};
 
 const SCALE: Scale = Scale { repositories: 100, manifests: 100_000 };
 

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use crate::device::Device;
-use crate::image::{Way, push_image};
-use crate::place;
-use crate::process;
-use crate::server::Serving;
-use crate::strace::{CHANGING, Trace};
+use crate::common::device::Device;
+use crate::common::image::{Way, push_image};
+use crate::common::place;
+use crate::common::process;
+use crate::common::server::Serving;
+use crate::common::strace::{CHANGING, Trace};
+use crate::common::table;
 use crate::syncs::fill;
-use crate::table;
 
 const MANIFESTS: u64 = 1000;
 const DEVICE_SIZE_BYTES: u64 = 1024 * 1024 * 1024;

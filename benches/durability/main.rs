@@ -1,30 +1,22 @@
 //! What durability costs: syncs, bytes on the device, starting again, rest, collecting, and throughput.
 //!
-//! `cargo bench` measures everything; `cargo bench -- syncs start` only what is named. It starts the release
-//! binary on loopback with data directories of its own and prints tables in Markdown. What needs strace, or
-//! root for a filesystem of its own, is left out in plain words where there is none.
+//! `cargo bench --bench durability` measures everything; with `-- syncs start` behind it only what is named.
+//! It starts the release binary on loopback with data directories of its own and prints tables in Markdown.
+//! What needs strace, or root for a filesystem of its own, is left out in plain words where there is none.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark fails by panicking")]
 #![expect(clippy::print_stdout, reason = "the tables are its purpose")]
 
-mod client;
 mod collector;
-mod content;
-mod device;
+#[path = "../common/mod.rs"]
+mod common;
 mod idle;
-mod image;
-mod journal;
-mod place;
-mod process;
-mod server;
 mod start;
-mod strace;
 mod syncs;
-mod table;
 mod throughput;
 mod written;
 
-/// A figure: its name on the command line, and what measures it.
+/// The figures: their names on the command line, and what measures them.
 const FIGURES: [(&str, fn()); 6] = [
     ("syncs", syncs::measure),
     ("written", written::measure),
@@ -35,14 +27,8 @@ const FIGURES: [(&str, fn()); 6] = [
 ];
 
 fn main() {
-    // cargo adds a flag of its own.
-    let named: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
-    for name in &named {
-        assert!(FIGURES.iter().any(|(figure, _)| figure == name), "there is no figure {name:?}");
-    }
-    for (figure, measure) in FIGURES {
-        if named.is_empty() || named.iter().any(|name| name == figure) {
-            measure();
-        }
+    let chosen = common::chosen(&FIGURES.map(|(name, _)| name));
+    for (_, measure) in FIGURES.iter().filter(|(name, _)| chosen.contains(name)) {
+        measure();
     }
 }

@@ -1,11 +1,11 @@
 //! How long a large store takes to start, and how much memory it needs.
 
-use crate::image::{Way, push_image};
-use crate::journal::{Bytes, Scale, write_store};
-use crate::place;
-use crate::process;
-use crate::server::Serving;
-use crate::table::{self, mib};
+use crate::common::image::{Way, push_image};
+use crate::common::journal::{Bytes, Scale, write_store};
+use crate::common::place;
+use crate::common::process;
+use crate::common::server::Serving;
+use crate::common::table::{self, mib};
 
 const SCALE: Scale = Scale { repositories: 1000, manifests: 100_000 };
 

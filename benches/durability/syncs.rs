@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::time::Instant;
 
-use crate::client::Client;
-use crate::image::{Way, push_blob, push_image, push_manifest, small_image};
-use crate::place;
-use crate::server::Serving;
-use crate::strace::{Calls, SYNCING, Trace};
-use crate::table;
+use crate::common::client::Client;
+use crate::common::image::{Way, push_blob, push_image, push_manifest, small_image};
+use crate::common::place;
+use crate::common::server::Serving;
+use crate::common::strace::{Calls, SYNCING, Trace};
+use crate::common::table;
 
 const IMAGES_A_CLIENT: u64 = 50;
 const CLIENTS: [u64; 4] = [1, 2, 4, 8];

@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use crate::client::Client;
-use crate::content::Content;
-use crate::image::{Way, push_blob};
-use crate::place;
-use crate::server::Serving;
-use crate::table;
+use crate::common::client::Client;
+use crate::common::content::Content;
+use crate::common::image::{Way, push_blob};
+use crate::common::place;
+use crate::common::server::Serving;
+use crate::common::table;
 
 const MIB_BYTES: u64 = 1024 * 1024;
 const LAYER_SIZE_BYTES: u64 = 256 * MIB_BYTES;

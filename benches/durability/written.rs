@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use crate::content::Content;
-use crate::device::Device;
-use crate::image::{Way, push_blob, push_manifest, small_image};
-use crate::place;
-use crate::process;
-use crate::server::Serving;
+use crate::common::content::Content;
+use crate::common::device::Device;
+use crate::common::image::{Way, push_blob, push_manifest, small_image};
+use crate::common::place;
+use crate::common::process;
+use crate::common::server::Serving;
+use crate::common::table::{self, kib};
 use crate::syncs::fill;
-use crate::table::{self, kib};
 
 const MIB_BYTES: u64 = 1024 * 1024;
 const LAYERS: u64 = 4;

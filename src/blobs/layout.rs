@@ -40,6 +40,9 @@ pub(super) fn upload_path(name: &str) -> PathBuf {
 
 /// Makes all folders ahead and durable, so that publishing content never has to. Folders that are there
 /// already may have been made by a start that did not come to syncing them.
+///
+/// The two names in the root are left to the sync of the root with which the metadata is opened: nothing is
+/// acknowledged before.
 pub(super) fn create_folders(disk: &dyn Disk) -> Result<(), DiskError> {
     disk.create_folder(Path::new(UPLOADS_FOLDER))?;
     disk.create_folder(Path::new(QUARANTINE_FOLDER))?;
@@ -55,6 +58,5 @@ pub(super) fn create_folders(disk: &dyn Disk) -> Result<(), DiskError> {
         }
         disk.sync_folder(&folder)?;
     }
-    disk.sync_folder(blobs)?;
-    disk.sync_folder(Path::new(""))
+    disk.sync_folder(blobs)
 }

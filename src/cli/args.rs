@@ -120,6 +120,9 @@ pub(in crate::cli) enum Command {
     /// most, see `limits.stop_time`) and stops cleanly. On the second it stops at once; nothing that it has
     /// acknowledged is lost by that either.
     ///
+    /// What clients may ask for is bounded (connections, uploads, sizes, times): `pulk config` prints the
+    /// limits in force. Who is over one is told so, and when to come again.
+    ///
     /// When less than `limits.reserve_bytes` of the disk are free (64 MiB), pushes are refused; pulls and
     /// deletes go on.
     #[command(after_help = EXAMPLES)]

@@ -12,6 +12,10 @@ pub(in crate::cli) fn server_options(config: &Config) -> ServerOptions {
     // No `..`: a limit that is added to the configuration must be handed over here.
     let Limits {
         connections,
+        connections_per_address,
+        uploads,
+        upload_sessions,
+        waiting,
         manifest_bytes,
         upload_idle,
         reserve_bytes,
@@ -33,6 +37,11 @@ pub(in crate::cli) fn server_options(config: &Config) -> ServerOptions {
     options.registry.manifest_size_max_bytes = manifest_bytes;
     options.registry.upload_idle_max = upload_idle;
     options.registry.reserve_bytes = reserve_bytes;
+    options.registry.upload_sessions_max = upload_sessions;
+    options.registry.waiting_max = waiting;
+    options.http.waiting_max = waiting;
+    options.http.uploads_max = uploads;
+    options.wire.connections_per_address_max = connections_per_address;
     options.wire.connections_max = connections;
     options.wire.head_size_max_bytes = head_bytes;
     options.wire.head_time_max = head_time;
@@ -53,7 +62,9 @@ mod tests {
     fn the_defaults_of_the_configuration_are_those_of_the_library() {
         let configured = server_options(&Config::default());
         let plain = ServerOptions::new("data");
-        assert_eq!(configured.wire, plain.wire);
+        assert_eq!((configured.wire, configured.http), (plain.wire, plain.http));
+        assert_eq!(configured.registry.upload_sessions_max, plain.registry.upload_sessions_max);
+        assert_eq!(configured.registry.waiting_max, plain.registry.waiting_max);
         assert_eq!(configured.stop_time_max, plain.stop_time_max);
         assert_eq!(configured.scrub, plain.scrub);
         assert_eq!(configured.registry.storage, plain.registry.storage);
@@ -73,6 +84,10 @@ mod tests {
         let seconds = Duration::from_secs;
         let limits = Limits {
             connections: 1,
+            connections_per_address: 10,
+            uploads: 11,
+            upload_sessions: 12,
+            waiting: 13,
             manifest_bytes: 2,
             upload_idle: seconds(3),
             reserve_bytes: 9,
@@ -95,6 +110,9 @@ mod tests {
         assert_eq!((options.wire.head_time_max, options.wire.keep_alive_idle_max), (seconds(5), seconds(6)));
         assert_eq!((options.wire.body_progress_time_max, options.stop_time_max), (seconds(7), seconds(8)));
         assert_eq!(options.registry.reserve_bytes, 9);
+        assert_eq!((options.wire.connections_per_address_max, options.http.uploads_max), (10, 11));
+        assert_eq!((options.registry.upload_sessions_max, options.registry.waiting_max), (12, 13));
+        assert_eq!(options.http.waiting_max, 13);
         assert!(options.registry.sparse_indexes);
     }
 

@@ -32,11 +32,11 @@ pub(in crate::config) struct FileConfig {
     #[serde(default)]
     pub(in crate::config) limits: FileLimits,
     #[serde(default)]
+    pub(in crate::config) scrub: FileScrub,
+    #[serde(default)]
     pub(in crate::config) collector: FileCollector,
     #[serde(default)]
     pub(in crate::config) policy: Vec<FilePolicy>,
-    #[serde(default)]
-    pub(in crate::config) scrub: FileScrub,
 }
 
 /// The keys of the file's `[scrub]`, each with its place in the file.
@@ -53,6 +53,10 @@ pub(in crate::config) struct FileScrub {
 #[serde(deny_unknown_fields, expecting = "a table: [limits], and its keys below it")]
 pub(in crate::config) struct FileLimits {
     pub(in crate::config) connections: Option<Spanned<u64>>,
+    pub(in crate::config) connections_per_address: Option<Spanned<u64>>,
+    pub(in crate::config) uploads: Option<Spanned<u64>>,
+    pub(in crate::config) upload_sessions: Option<Spanned<u64>>,
+    pub(in crate::config) waiting: Option<Spanned<u64>>,
     pub(in crate::config) manifest_bytes: Option<Spanned<Size>>,
     pub(in crate::config) upload_idle: Option<Spanned<Period>>,
     pub(in crate::config) reserve_bytes: Option<Spanned<Size>>,

@@ -24,13 +24,16 @@ const DAY: u64 = 24 * HOUR;
 
 // What each limit may be. The specification lets clients count on manifests of 4 MiB; one is held in memory
 // whole, which bounds it above. A head must hold a token, a path and what proxies add.
-const CONNECTIONS: RangeInclusive<u64> = 1..=65_536;
+const COUNT: RangeInclusive<u64> = 1..=65_536;
 const MANIFEST_SIZE: RangeInclusive<Size> = Size(4 * MIB)..=Size(64 * MIB);
 const UPLOAD_IDLE: RangeInclusive<Period> = Period(MINUTE)..=Period(365 * DAY);
 const RESERVE: RangeInclusive<Size> = Size(0)..=Size(TIB);
 const HEAD_SIZE: RangeInclusive<Size> = Size(8 * KIB)..=Size(MIB);
 const WAIT: RangeInclusive<Period> = Period(1)..=Period(HOUR);
 const STOP_TIME: RangeInclusive<Period> = Period(0)..=Period(HOUR);
+
+/// The part of all connections that may come from one address, unless the file says otherwise: one over this.
+const ADDRESS_SHARE_DIVISOR: usize = 4;
 
 // A scrub that reads less would never come to its end; one that reads more is one without a limit.
 const SCRUB_RATE: RangeInclusive<Rate> = Rate(Size(64 * KIB))..=Rate(Size(TIB));
@@ -60,7 +63,7 @@ impl Config {
     }
 
     fn from_document(document: &Document) -> Result<Self, ConfigError> {
-        let FileConfig { data, listen, ephemeral, sparse_indexes, log, limits, collector, policy, scrub } =
+        let FileConfig { data, listen, ephemeral, sparse_indexes, log, limits, scrub, collector, policy } =
             document.parse()?;
         let default = Self::default();
         Ok(Self {
@@ -70,9 +73,9 @@ impl Config {
             sparse_indexes: sparse_indexes.unwrap_or(default.sparse_indexes),
             log: log.unwrap_or(default.log),
             limits: limits_of(document, limits)?,
+            scrub: scrub_of(document, scrub)?,
             collector: collector.settled(document)?,
             policies: policy.into_iter().map(Into::into).collect(),
-            scrub: scrub_of(document, scrub)?,
         })
     }
 
@@ -90,16 +93,22 @@ impl Config {
 fn limits_of(document: &Document, file: FileLimits) -> Result<Limits, ConfigError> {
     let default = Limits::default();
     let count = |value, or: usize| {
-        let bounded = within(document, value, &CONNECTIONS)?;
+        let bounded = within(document, value, &COUNT)?;
         Ok::<_, ConfigError>(bounded.and_then(|count| usize::try_from(count).ok()).unwrap_or(or))
     };
     let time = |value, or: Duration, bounds| {
         let bounded = within(document, value, bounds)?;
         Ok::<_, ConfigError>(bounded.map_or(or, Period::duration))
     };
+    let connections = count(file.connections, default.connections)?;
+    let address_share = connections.div_ceil(ADDRESS_SHARE_DIVISOR);
     let head_bytes = within(document, file.head_bytes, &HEAD_SIZE)?;
     Ok(Limits {
-        connections: count(file.connections, default.connections)?,
+        connections,
+        connections_per_address: count(file.connections_per_address, address_share)?,
+        uploads: count(file.uploads, default.uploads)?,
+        upload_sessions: count(file.upload_sessions, default.upload_sessions)?,
+        waiting: count(file.waiting, default.waiting)?,
         manifest_bytes: within(document, file.manifest_bytes, &MANIFEST_SIZE)?
             .map_or(default.manifest_bytes, |size| size.0),
         upload_idle: time(file.upload_idle, default.upload_idle, &UPLOAD_IDLE)?,

@@ -14,6 +14,10 @@ log = "debug"
 
 [limits]
 connections = 7
+connections_per_address = 5
+uploads = 6
+upload_sessions = 8
+waiting = 9
 manifest_bytes = "8MiB"
 upload_idle = "7d"
 reserve_bytes = "1GiB"
@@ -23,17 +27,17 @@ keep_alive = "10m"
 body_progress = "2m"
 stop_time = "0s"
 
+[scrub]
+enabled = false
+rate = "1MiB/s"
+interval = "7d"
+
 [collector]
 enabled = false
 interval = "10m"
 lease = "1m"
 grace = "0s"
 pace = 50
-
-[scrub]
-enabled = false
-rate = "1MiB/s"
-interval = "7d"
 
 [[policy]]
 repositories = ["team/*", "app"]
@@ -86,6 +90,10 @@ fn every_key_of_the_file_wins_over_its_default() {
         log: "debug".to_owned(),
         limits: Limits {
             connections: 7,
+            connections_per_address: 5,
+            uploads: 6,
+            upload_sessions: 8,
+            waiting: 9,
             manifest_bytes: 8 << 20,
             upload_idle: Duration::from_secs(7 * DAY),
             reserve_bytes: 1024 * 1024 * 1024,
@@ -95,6 +103,7 @@ fn every_key_of_the_file_wins_over_its_default() {
             body_progress: Duration::from_secs(120),
             stop_time: Duration::ZERO,
         },
+        scrub: Scrub { enabled: false, rate_bytes: 1 << 20, interval: Duration::from_secs(7 * DAY) },
         collector: Collector {
             enabled: false,
             interval: Duration::from_secs(600),
@@ -115,9 +124,17 @@ fn every_key_of_the_file_wins_over_its_default() {
             },
             Policy { repositories: vec![pattern("*")], ..Policy::default() },
         ],
-        scrub: Scrub { enabled: false, rate_bytes: 1 << 20, interval: Duration::from_secs(7 * DAY) },
     };
     assert_eq!(read(FULL).unwrap(), expected);
+}
+
+#[test]
+fn one_address_may_have_a_quarter_of_the_connections_unless_the_file_says_otherwise() {
+    for (connections, share) in [(1, 1), (7, 2), (4096, 1024)] {
+        let config = read(&format!("[limits]\nconnections = {connections}\n")).unwrap();
+        assert_eq!(config.limits.connections_per_address, share);
+    }
+    assert_eq!(Limits::default().connections_per_address, Limits::default().connections / 4);
 }
 
 #[test]
@@ -174,6 +191,14 @@ fn a_bad_value_is_refused_with_its_line_its_key_and_a_right_one() {
 fn a_limit_out_of_bounds_is_refused_with_its_bounds() {
     let cases = [
         ("connections = 0", "limits.connections: 0 is out", "at least 1 and at most 65536"),
+        (
+            "connections_per_address = 0",
+            "limits.connections_per_address: 0 is out",
+            "at least 1 and at most 65536",
+        ),
+        ("uploads = 0", "limits.uploads: 0 is out", "at least 1 and at most 65536"),
+        ("upload_sessions = 65537", "limits.upload_sessions: 65537 is out", "at least 1 and at most 65536"),
+        ("waiting = 0", "limits.waiting: 0 is out", "at least 1 and at most 65536"),
         (
             "manifest_bytes = \"1MiB\"",
             "limits.manifest_bytes: 1MiB is out",

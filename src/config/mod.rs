@@ -39,12 +39,12 @@ pub(crate) struct Config {
     pub(crate) log: String,
     /// The limits on what clients may ask for.
     pub(crate) limits: Limits,
+    /// How content is read again and again.
+    pub(crate) scrub: Scrub,
     /// How the collector works.
     pub(crate) collector: Collector,
     /// What is kept of repositories, what may not change in them, and how much fits; the first one counts.
     pub(crate) policies: Vec<Policy>,
-    /// How content is read again and again.
-    pub(crate) scrub: Scrub,
 }
 
 /// How content is read again and again, so that damage is found.
@@ -63,6 +63,14 @@ pub(crate) struct Scrub {
 pub(crate) struct Limits {
     /// The connections open at once.
     pub(crate) connections: usize,
+    /// Those of them that may come from one address; a quarter of them unless the file says otherwise.
+    pub(crate) connections_per_address: usize,
+    /// The requests that may bring content at once.
+    pub(crate) uploads: usize,
+    /// The uploads that may have begun and not ended.
+    pub(crate) upload_sessions: usize,
+    /// The requests that may wait for a turn.
+    pub(crate) waiting: usize,
     /// The size of a manifest, in bytes.
     pub(crate) manifest_bytes: u64,
     /// How long an unfinished upload may lie untouched before it is dropped.
@@ -90,9 +98,9 @@ impl Default for Config {
             sparse_indexes: false,
             log: "info".to_owned(),
             limits: Limits::default(),
+            scrub: Scrub::default(),
             collector: Collector::default(),
             policies: Vec::new(),
-            scrub: Scrub::default(),
         }
     }
 }
@@ -108,6 +116,10 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 1024,
+            connections_per_address: 256,
+            uploads: 512,
+            upload_sessions: 1024,
+            waiting: 256,
             manifest_bytes: 4 * 1024 * 1024,
             upload_idle: Duration::from_secs(24 * 60 * 60),
             reserve_bytes: 64 * 1024 * 1024,

@@ -17,8 +17,8 @@ impl fmt::Display for Config {
         writeln!(formatter, "sparse_indexes = {}", self.sparse_indexes)?;
         writeln!(formatter, "log = {}", quoted(&self.log))?;
         writeln!(formatter, "\n[limits]\n{}", self.limits)?;
-        writeln!(formatter, "\n[collector]\n{}", self.collector)?;
         writeln!(formatter, "\n[scrub]\n{}", self.scrub)?;
+        writeln!(formatter, "\n[collector]\n{}", self.collector)?;
         for policy in &self.policies {
             writeln!(formatter, "\n[[policy]]\n{}", Written(policy))?;
         }
@@ -29,6 +29,10 @@ impl fmt::Display for Config {
 impl fmt::Display for Limits {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(formatter, "connections = {}", self.connections)?;
+        writeln!(formatter, "connections_per_address = {}", self.connections_per_address)?;
+        writeln!(formatter, "uploads = {}", self.uploads)?;
+        writeln!(formatter, "upload_sessions = {}", self.upload_sessions)?;
+        writeln!(formatter, "waiting = {}", self.waiting)?;
         writeln!(formatter, "manifest_bytes = \"{}\"", Size(self.manifest_bytes))?;
         writeln!(formatter, "upload_idle = \"{}\"", period(self.upload_idle))?;
         writeln!(formatter, "reserve_bytes = \"{}\"", Size(self.reserve_bytes))?;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use log::Level;
-use tide::http::Method;
+use tide::http::{Method, Request};
 use uuid::Uuid;
 
 use crate::http::outgoing::Sent;
@@ -16,11 +16,21 @@ const LOG_TARGET: &str = "pulk::access";
 /// How much of a request target is logged.
 const TARGET_LOGGED_MAX_CHARS: usize = 1024;
 
-/// A short id that a request's answer and its log line share. Clients can't choose it.
+/// How long an id that a client or a proxy gives may be.
+const REQUEST_ID_LENGTH_MAX_CHARS: usize = 64;
+
+/// A short id that a request's answer and its log lines share.
 #[derive(Debug, Clone)]
 pub(super) struct RequestId(String);
 
 impl RequestId {
+    /// Takes the one that the client or a proxy gave, if it is well-formed and the only one; else makes one.
+    pub(super) fn of(request: &Request) -> Self {
+        let given = request.header("x-request-id").filter(|values| values.iter().count() == 1);
+        let given = given.map(|values| values.last().as_str()).filter(|text| is_well_formed(text));
+        given.map_or_else(Self::random, |text| Self(text.to_owned()))
+    }
+
     /// Makes a new one: the random half of a UUID is enough to find a line by.
     pub(super) fn random() -> Self {
         let (_, low) = Uuid::new_v4().as_u64_pair();
@@ -31,6 +41,12 @@ impl RequestId {
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Nothing in it can end a line, quote, or be mistaken for what stands beside it in a log.
+fn is_well_formed(id: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+    (1..=REQUEST_ID_LENGTH_MAX_CHARS).contains(&id.len()) && id.bytes().all(is_plain)
 }
 
 /// What is known of a request before its answer goes out.
@@ -52,6 +68,14 @@ impl Entry {
         if log::log_enabled!(target: LOG_TARGET, level) {
             log::log!(target: LOG_TARGET, level, "{}", self.line(status, time, sent));
         }
+    }
+
+    /// Tells of a panic while the request was answered, with the id that its client got.
+    pub(super) fn panic_line(&self, message: &str) -> String {
+        let mut line = format!("a panic while answering {} ", self.method);
+        escape(&mut line, &self.target);
+        line.push_str(&format!(" id={}: {message}", self.id.as_str()));
+        line
     }
 
     fn line(&self, status: u16, time: Duration, sent: Sent) -> String {
@@ -128,6 +152,40 @@ mod tests {
         let logged = line(&format!("/{}", "a".repeat(5000)), true);
         assert!(logged.len() < 2 * TARGET_LOGGED_MAX_CHARS);
         assert!(logged.contains("aaa... 200 "));
+    }
+
+    #[test]
+    fn a_panic_is_told_with_the_id_of_its_request() {
+        let entry = Entry {
+            id: RequestId("theirs-1".to_owned()),
+            method: Method::Put,
+            target: "/v2/a\n".to_owned(),
+            peer: None,
+        };
+        let expected = r"a panic while answering PUT /v2/a\n id=theirs-1: as asked";
+        assert_eq!(entry.panic_line("as asked"), expected);
+    }
+
+    #[test]
+    fn an_id_that_a_client_gives_is_taken_only_if_it_is_well_formed() {
+        let id = |values: &[&str]| {
+            let mut request = Request::new(Method::Get, "http://registry.test/");
+            for value in values {
+                request.append_header("x-request-id", *value);
+            }
+            RequestId::of(&request).0
+        };
+        let longest = "a".repeat(REQUEST_ID_LENGTH_MAX_CHARS);
+        for good in ["1", "a-B_c.9:x", "67e55044-10b1-426f-9247-bb680e5fe0c8", longest.as_str()] {
+            assert_eq!(id(&[good]), good);
+        }
+        let too_long = format!("{longest}a");
+        for bad in ["", "a b", "a\"", "a=b", "a,b", "a\u{7f}", "a\tb", too_long.as_str()] {
+            let made = id(&[bad]);
+            assert!(made != bad && made.len() == 16, "{bad:?}: {made}");
+        }
+        assert_eq!(id(&["one", "two"]).len(), 16);
+        assert_eq!(id(&[]).len(), 16);
     }
 
     #[test]

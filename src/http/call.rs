@@ -1,12 +1,16 @@
 //! One request on its way through the handlers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use smol::Timer;
+use smol::future::or;
 use smol::io::{AsyncBufRead, AsyncReadExt};
 use tide::http::headers::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use tide::http::{Method, Request};
 
 use crate::http::State;
+use crate::http::bringing::Place;
 use crate::http::errors::Failure;
 use crate::http::large::{Room, SMALL_MAX_BYTES};
 use crate::http::query::Query;
@@ -16,6 +20,10 @@ use crate::spec::{ContentRange, ErrorCode, MediaType};
 /// What a client library says of a body when it was told nothing. It is no media type of a manifest, so it
 /// counts as none.
 const UNTYPED: &str = "application/octet-stream";
+
+/// How long a large body that lies in memory, a manifest, may take to come in, from the moment that it has
+/// its room: slow clients must not hold all the room for ever. It is no blob, which may take any time.
+const LARGE_TIME_MAX: Duration = Duration::from_secs(10 * 60);
 
 /// The body of a request.
 pub(super) type RequestBody = Box<dyn AsyncBufRead + Unpin + Send + Sync>;
@@ -84,9 +92,11 @@ impl Call {
         self.request.take_body().into_reader()
     }
 
-    /// Takes the body out as a part of an upload (C2, C5, C6).
-    pub(super) fn take_chunk(&mut self) -> Result<Chunk<RequestBody>, Failure> {
-        let length = self.content_length()?;
+    /// Takes the body out as a part of an upload (C2, C5, C6), and a place among those that bring something,
+    /// to be held as long as the chunk is read.
+    pub(super) fn take_chunk(&mut self) -> Result<(Chunk<RequestBody>, Place), Failure> {
+        let length = self.announced_length()?;
+        let place = self.shared.bringing.take(length)?;
         let range = match self.header("content-range") {
             Some(text) => Some(
                 text.trim()
@@ -95,13 +105,21 @@ impl Call {
             ),
             None => None,
         };
-        Ok(Chunk { body: self.take_body(), length, range })
+        Ok((Chunk { body: self.take_body(), length, range }, place))
+    }
+
+    /// Returns the length that was announced; without a body, and so without a length, it is 0.
+    fn announced_length(&self) -> Result<Option<u64>, Failure> {
+        let length = self.content_length()?;
+        let is_empty = length.is_none() && self.request.len() == Some(0);
+        Ok(if is_empty { Some(0) } else { length })
     }
 
     /// Reads the whole body, but never more than `max` bytes of it (W10). With a large one comes its room, to
     /// be held as long as the bytes are.
     pub(super) async fn read_body(&mut self, max: u64) -> Result<(Vec<u8>, Option<Room>), Failure> {
         let said = self.content_length()?;
+        let _place = self.shared.bringing.take(said)?;
         if said.is_some_and(|said| said > max) {
             return Err(RegistryError::ManifestTooLarge { max }.into());
         }
@@ -112,9 +130,13 @@ impl Call {
         body.read_to_end(&mut bytes).await.map_err(broken)?;
         let mut room = None;
         if bytes.len() as u64 == SMALL_MAX_BYTES && most > SMALL_MAX_BYTES {
-            room = Some(self.shared.large.come_in().await);
+            room = Some(self.shared.large.come_in().await?);
             body.set_limit(most - SMALL_MAX_BYTES);
-            body.read_to_end(&mut bytes).await.map_err(broken)?;
+            let too_slow = async {
+                Timer::after(LARGE_TIME_MAX).await;
+                Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "the body takes too long"))
+            };
+            or(body.read_to_end(&mut bytes), too_slow).await.map_err(broken)?;
         }
         let got = bytes.len() as u64;
         match said {

@@ -31,6 +31,8 @@ pub(super) fn mount(server: &mut Server<State>) {
     ] {
         server.at(path).all(move |request| watch(request, resource));
     }
+    #[cfg(test)]
+    server.at("/panic").all(panicking);
     for path in ["/", "/*"] {
         server.at(path).all(unknown);
     }
@@ -62,6 +64,17 @@ async fn watch(request: tide::Request<State>, resource: Resource) -> tide::Resul
         }
     });
     Ok(labelled(resource, answered))
+}
+
+/// Panics with all that a request can hold in its hands.
+#[cfg(test)]
+async fn panicking(request: tide::Request<State>) -> tide::Result<Response> {
+    let state = Arc::clone(request.state());
+    let mut call = Call::new(Arc::clone(&state), Query::parse(""), request.into());
+    let _chunk = call.take_chunk();
+    let _coming = state.large.come_in().await;
+    let made = state.large.make(|| async { panic!("as asked") });
+    Ok(made.await.unwrap_or_else(Failure::into_response))
 }
 
 /// Answers everything that is nowhere.

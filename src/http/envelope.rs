@@ -1,5 +1,6 @@
 //! What every answer carries, and what is counted and logged of it once it has gone out.
 
+use std::any::Any;
 use std::time::Instant;
 
 use tide::http::headers::CONTENT_LENGTH;
@@ -7,10 +8,12 @@ use tide::http::{Method, Request, Response, StatusCode};
 
 use crate::http::State;
 use crate::http::access::{Entry, RequestId};
+use crate::http::errors::{self, Failure};
 use crate::http::large::Room;
 use crate::http::metrics::InFlight;
 use crate::http::outgoing::OnSent;
 use crate::http::route::Resource;
+use crate::spec::ErrorCode;
 
 /// A request between its arrival and the end of its answer.
 pub(super) struct Envelope {
@@ -25,8 +28,19 @@ impl Envelope {
     pub(super) fn open(state: State, request: &Request, target: String) -> Self {
         let in_flight = state.metrics.begin();
         let peer = request.peer_addr().map(str::to_owned);
-        let entry = Entry { id: RequestId::random(), method: request.method(), target, peer };
+        let entry = Entry { id: RequestId::of(request), method: request.method(), target, peer };
         Self { state, started: Instant::now(), entry, in_flight }
+    }
+
+    /// Makes the answer of a request whose handler panicked, and tells of it. What the handler held was given
+    /// back while it unwound; its connection ends, since the request may be half read.
+    pub(super) fn panicked(&self, panic: &(dyn Any + Send)) -> Response {
+        self.state.metrics.count_panic();
+        let message = panic.downcast_ref::<&str>().copied();
+        let message = message.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        log::error!("{}", self.entry.panic_line(message.unwrap_or("(no message)")));
+        let failure = Failure::of(ErrorCode::Unknown, "the server failed to answer; its log says more");
+        failure.with_header("connection", "close").into_response()
     }
 
     /// Completes the answer. It is counted and logged when the transport says that it went out, so that time
@@ -35,6 +49,7 @@ impl Envelope {
         let Self { state, started, entry, in_flight } = self;
         response.insert_header("docker-distribution-api-version", "registry/2.0");
         response.insert_header("x-request-id", entry.id.as_str());
+        errors::name_request(&mut response, entry.id.as_str());
         frame(entry.method, &mut response);
         let resource = response.ext().get::<Resource>().copied().unwrap_or(Resource::Unknown);
         let status = response.status() as u16;
@@ -68,7 +83,6 @@ pub(super) fn frame(method: Method, response: &mut Response) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::errors::Failure;
     use crate::registry::RegistryError;
 
     fn framed(method: Method) -> Response {

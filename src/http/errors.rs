@@ -84,11 +84,27 @@ impl Failure {
         for (name, value) in &self.headers {
             response.insert_header(name.clone(), value.as_str());
         }
+        response.set_body(Body::from_bytes(self.body()));
+        if self.status == StatusCode::InternalServerError {
+            response.ext_mut().insert(self);
+        }
+        response
+    }
+
+    fn body(&self) -> Vec<u8> {
         let entry = Entry { code: self.code.as_str(), message: &self.message, detail: self.detail.as_ref() };
         // Strings and a small value always serialise; an empty body would still carry the right status.
-        let body = serde_json::to_vec(&Errors { errors: [entry] }).unwrap_or_default();
-        response.set_body(Body::from_bytes(body));
-        response
+        serde_json::to_vec(&Errors { errors: [entry] }).unwrap_or_default()
+    }
+}
+
+/// Names the request in the body of an answer that tells of a fault of the server's own (500): whoever looks
+/// after it finds the reason by that id in the log.
+pub(super) fn name_request(response: &mut Response, id: &str) {
+    if let Some(mut failure) = response.ext_mut().remove::<Failure>() {
+        failure.detail = Some(json!({ "request": id }));
+        response.set_body(Body::from_bytes(failure.body()));
+        response.insert_header(CONTENT_TYPE, JSON);
     }
 }
 
@@ -280,6 +296,22 @@ mod tests {
             "detail": { "digest": digest().to_string() },
         }]});
         assert_eq!(body, expected);
+    }
+
+    #[test]
+    fn a_fault_of_the_servers_own_names_the_request_and_no_other_failure_does() {
+        let mut response =
+            Failure::from(RegistryError::Internal("its disk failed".to_owned())).into_response();
+        name_request(&mut response, "an-id");
+        assert_eq!(response.header(CONTENT_TYPE).unwrap().as_str(), "application/json");
+        let body: Value = smol::block_on(response.body_json()).unwrap();
+        let expected =
+            json!({ "code": "UNKNOWN", "message": "its disk failed", "detail": { "request": "an-id" } });
+        assert_eq!(body["errors"][0], expected);
+        let mut response = Failure::unknown_path().into_response();
+        name_request(&mut response, "an-id");
+        let body: Value = smol::block_on(response.body_json()).unwrap();
+        assert!(body.pointer("/errors/0/detail").is_none());
     }
 
     #[test]

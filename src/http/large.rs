@@ -5,11 +5,16 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use smol::Timer;
+use smol::future::or;
 use smol::lock::{Semaphore, SemaphoreGuardArc};
-use tide::http::Response;
+use tide::http::{Response, StatusCode};
 
 use crate::http::errors::Failure;
+use crate::spec::ErrorCode;
 
 /// A body up to this length is a small one.
 pub(super) const SMALL_MAX_BYTES: u64 = 64 * 1024;
@@ -23,9 +28,15 @@ const GOING_OUT_MAX: usize = 16;
 /// How many bodies may be made at once. That waits for no client.
 const MADE_AT_ONCE_MAX: usize = 8;
 
+/// How long a request waits for the room that its large body takes. It is clients that hold the room, however
+/// slow they are.
+const ROOM_WAIT_MAX: Duration = Duration::from_secs(30);
+
 /// The room for large bodies.
 #[derive(Debug)]
 pub(super) struct LargeBodies {
+    waiting: AtomicUsize,
+    waiting_max: usize,
     coming_in: Arc<Semaphore>,
     going_out: Arc<Semaphore>,
     made: Semaphore,
@@ -37,8 +48,10 @@ pub(super) struct Room(#[expect(dead_code, reason = "it is held, not read")] Sem
 
 impl LargeBodies {
     /// Makes room.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(waiting_max: usize) -> Self {
         Self {
+            waiting: AtomicUsize::new(0),
+            waiting_max,
             coming_in: Arc::new(Semaphore::new(COMING_IN_MAX)),
             going_out: Arc::new(Semaphore::new(GOING_OUT_MAX)),
             made: Semaphore::new(MADE_AT_ONCE_MAX),
@@ -46,8 +59,25 @@ impl LargeBodies {
     }
 
     /// Waits for the room that a large body takes while it comes in.
-    pub(super) async fn come_in(&self) -> Room {
-        Room(self.coming_in.acquire_arc().await)
+    pub(super) async fn come_in(&self) -> Result<Room, Failure> {
+        self.room(&self.coming_in, ROOM_WAIT_MAX).await.map(Room)
+    }
+
+    /// Waits for room, but neither among too many nor for too long: a client that is told to come again can
+    /// tell what happens, one that hangs cannot.
+    async fn room(&self, rooms: &Arc<Semaphore>, time_max: Duration) -> Result<SemaphoreGuardArc, Failure> {
+        if let Some(room) = rooms.try_acquire_arc() {
+            return Ok(room);
+        }
+        let busy =
+            |message: &str| Failure::new(StatusCode::ServiceUnavailable, ErrorCode::TooManyRequests, message);
+        let _waiting = Waiting::begin(&self.waiting, self.waiting_max)
+            .ok_or_else(|| busy("too many requests wait for room for a large body"))?;
+        let too_long = async {
+            Timer::after(time_max).await;
+            Err(busy("there was no room for a large body for too long"))
+        };
+        or(async { Ok(rooms.acquire_arc().await) }, too_long).await
     }
 
     /// Makes an answer. With a large one comes its room, among its extensions. Where there is none, the
@@ -72,8 +102,26 @@ impl LargeBodies {
                     None => {}
                 }
             }
-            room = Some(self.going_out.acquire_arc().await);
+            room = Some(self.room(&self.going_out, ROOM_WAIT_MAX).await?);
         }
+    }
+}
+
+/// One that waits, until this is dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    /// Counts one more, unless `max` wait already.
+    fn begin(waiting: &'a AtomicUsize, max: usize) -> Option<Self> {
+        let is_let_in = waiting.fetch_add(1, Ordering::Relaxed) < max;
+        let counted = Self(waiting);
+        is_let_in.then_some(counted)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -95,7 +143,7 @@ mod tests {
     #[test]
     fn large_answers_wait_for_room_without_being_held_and_small_ones_wait_for_none() {
         block_on(async {
-            let bodies = LargeBodies::new();
+            let bodies = LargeBodies::new(1);
             let large = || async { Ok(of_length(SMALL_MAX_BYTES + 1)) };
             let mut going_out = Vec::new();
             for _ in 0..GOING_OUT_MAX {
@@ -121,14 +169,37 @@ mod tests {
     #[test]
     fn only_so_many_large_bodies_come_in_at_once() {
         block_on(async {
-            let bodies = LargeBodies::new();
+            let bodies = LargeBodies::new(1);
             let mut coming = Vec::new();
             for _ in 0..COMING_IN_MAX {
-                coming.push(bodies.come_in().await);
+                coming.push(bodies.come_in().await.unwrap());
             }
             assert!(poll_once(bodies.come_in()).await.is_none());
             coming.pop();
-            bodies.come_in().await;
+            bodies.come_in().await.unwrap();
+        });
+    }
+
+    #[test]
+    fn one_that_would_wait_among_too_many_or_for_too_long_is_told_to_come_again() {
+        block_on(async {
+            let bodies = LargeBodies::new(1);
+            let mut coming = Vec::new();
+            for _ in 0..COMING_IN_MAX {
+                coming.push(bodies.come_in().await.unwrap());
+            }
+            let mut waits = Box::pin(bodies.come_in());
+            assert!(poll_once(&mut waits).await.is_none());
+            let one_too_many = bodies.come_in().await.unwrap_err().into_response();
+            assert_eq!(one_too_many.status(), StatusCode::ServiceUnavailable);
+            assert!(one_too_many.header("retry-after").is_some());
+            drop(waits);
+            let too_long = bodies.room(&bodies.coming_in, Duration::from_millis(10)).await.unwrap_err();
+            assert_eq!(
+                (too_long.status(), too_long.code()),
+                (StatusCode::ServiceUnavailable, ErrorCode::TooManyRequests,)
+            );
+            assert_eq!(bodies.waiting.load(Ordering::Relaxed), 0);
         });
     }
 }

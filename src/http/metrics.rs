@@ -51,6 +51,7 @@ pub(super) struct Metrics {
     bytes_in: Counter,
     bytes_out: Counter,
     in_flight: Gauge,
+    panics: Counter,
 }
 
 impl Metrics {
@@ -80,16 +81,23 @@ impl Metrics {
             bytes_out.clone(),
         );
         collected.register("http_requests_in_flight", "Requests that are being answered", in_flight.clone());
+        let panics = Counter::default();
+        collected.register("http_panics", "Requests whose handler panicked", panics.clone());
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         collected.register("build", "The program that runs", build);
         collected.register_collector(Box::new(Store(registry)));
-        Self { collected, requests, seconds, bytes_in, bytes_out, in_flight }
+        Self { collected, requests, seconds, bytes_in, bytes_out, in_flight, panics }
     }
 
     /// Counts a request that has begun. It counts as in flight until what is returned is dropped.
     pub(super) fn begin(&self) -> InFlight {
         self.in_flight.inc();
         InFlight(self.in_flight.clone())
+    }
+
+    /// Counts a request whose handler panicked.
+    pub(super) fn count_panic(&self) {
+        self.panics.inc();
     }
 
     /// Counts a request that was answered.

@@ -7,11 +7,14 @@
 
 mod access;
 mod blobs;
+mod bringing;
 mod call;
 mod conditions;
 mod endpoints;
 mod envelope;
 mod errors;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod health;
 mod incoming;
 mod large;
@@ -31,13 +34,16 @@ pub use incoming::RawTarget;
 pub use outgoing::{FileBody, OnSent, Sent};
 pub use starting::respond_while_starting;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use smol::future::FutureExt;
 use tide::Server;
 use tide::http::{Request, Response, Url};
 
 use crate::registry::Registry;
 use crate::spec::ErrorCode;
+use bringing::Bringing;
 use envelope::Envelope;
 use errors::Failure;
 use large::LargeBodies;
@@ -46,6 +52,12 @@ use metrics::Metrics;
 /// How many names a list has at most where nothing else is configured.
 const LIST_MAX_NAMES: usize = 10_000;
 
+/// How many requests may bring bytes at once where nothing else is configured.
+const UPLOADS_MAX: usize = 512;
+
+/// How many requests may wait for room for a large body where nothing else is configured.
+const WAITING_MAX: usize = 256;
+
 /// What can be configured of the app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpOptions {
@@ -53,11 +65,21 @@ pub struct HttpOptions {
     pub list_max_names: usize,
     /// Whether clients may delete tags, manifests and blobs.
     pub deletes: bool,
+    /// How many requests may bring blobs, chunks or manifests at once; the next ones are answered 429.
+    pub uploads_max: usize,
+    /// How many requests may wait for the room that large manifests and lists take in memory; the next ones
+    /// are answered 503.
+    pub waiting_max: usize,
 }
 
 impl Default for HttpOptions {
     fn default() -> Self {
-        Self { list_max_names: LIST_MAX_NAMES, deletes: true }
+        Self {
+            list_max_names: LIST_MAX_NAMES,
+            deletes: true,
+            uploads_max: UPLOADS_MAX,
+            waiting_max: WAITING_MAX,
+        }
     }
 }
 
@@ -68,6 +90,7 @@ struct Shared {
     options: HttpOptions,
     metrics: Metrics,
     large: LargeBodies,
+    bringing: Bringing,
 }
 
 type State = Arc<Shared>;
@@ -82,8 +105,9 @@ impl App {
     /// Makes the app that serves a registry.
     pub fn new(registry: Registry, options: HttpOptions) -> Self {
         let metrics = Metrics::new(registry.clone());
-        let mut server =
-            Server::with_state(Arc::new(Shared { registry, options, metrics, large: LargeBodies::new() }));
+        let large = LargeBodies::new(options.waiting_max);
+        let bringing = Bringing::new(options.uploads_max);
+        let mut server = Server::with_state(Arc::new(Shared { registry, options, metrics, large, bringing }));
         endpoints::mount(&mut server);
         Self { server }
     }
@@ -98,9 +122,11 @@ impl App {
             request.url_mut().set_path("/v2/");
         }
         request.ext_mut().insert(target);
-        let response = match self.server.respond(request).await {
-            Ok(response) => response,
-            Err(error) => Failure::of(ErrorCode::Unknown, error.to_string()).into_response(),
+        let answered = AssertUnwindSafe(self.server.respond(request)).catch_unwind().await;
+        let response = match answered {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => Failure::of(ErrorCode::Unknown, error.to_string()).into_response(),
+            Err(panic) => envelope.panicked(panic.as_ref()),
         };
         envelope.close(response)
     }

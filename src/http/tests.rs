@@ -102,7 +102,33 @@ fn every_answer_carries_the_version_and_an_id_of_its_own() {
     }
     assert_eq!(ids.len(), targets.len());
     let theirs = app.send(Method::Get, "/v2/", &[("x-request-id", "chosen-by-a-client")], "");
-    assert_ne!(header(&theirs, "x-request-id").unwrap(), "chosen-by-a-client");
+    assert_eq!(header(&theirs, "x-request-id").unwrap(), "chosen-by-a-client");
+    let unusable = app.send(Method::Get, "/v2/", &[("x-request-id", "id=1 peer=-")], "");
+    assert_eq!(header(&unusable, "x-request-id").unwrap().len(), 16);
+}
+
+#[test]
+fn a_panic_is_answered_500_with_the_requests_id_counted_and_holds_nothing() {
+    let app = Fixture::new(HttpOptions { uploads_max: 1, ..HttpOptions::default() });
+    // More often than there is room for anything that the handler holds.
+    for _ in 0..20 {
+        let mut response = app.send(Method::Put, "/panic", &[("x-request-id", "an-id")], "content");
+        assert_eq!(response.status(), StatusCode::InternalServerError);
+        assert_eq!(header(&response, "x-request-id").unwrap(), "an-id");
+        assert_eq!(header(&response, "connection").unwrap(), "close");
+        sent(&mut response, 0, 0);
+        let expected = concat!(
+            r#"{"errors":[{"code":"UNKNOWN","message":"the server failed to answer; its log says more","#,
+            r#""detail":{"request":"an-id"}}]}"#
+        );
+        assert_eq!(header(&response, "content-length").unwrap(), expected.len().to_string());
+        assert_eq!(text(&mut response), expected);
+    }
+    let metrics = text(&mut app.get("/metrics"));
+    let mut lines = metrics.lines();
+    assert!(lines.any(|line| line == "pulk_http_panics_total 20"), "{metrics}");
+    assert!(metrics.lines().any(|line| line == "pulk_http_requests_in_flight 1"), "{metrics}");
+    app.push_blob("a", "content");
 }
 
 /// H7: outside of all routes it is 404 in JSON, also where the path is long or merely looks like a route.

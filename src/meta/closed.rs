@@ -6,16 +6,16 @@ use crate::meta::error::OpenError;
 use crate::meta::inspection::{Fault, FaultKind};
 use crate::meta::journal::{Header, LineReader, Record, decode, journal_path, list};
 
-/// Reads every closed file of the journal and every checkpoint, and returns what is wrong with them, or `None`
-/// when `took`, which is told how many bytes were read each time, wants no more.
+/// Reads every closed file of the journal and every checkpoint, and returns what is wrong with them, or
+/// `None` when `took`, which is told how many bytes were read each time, wants no more.
 pub fn verify_closed(
     disk: &dyn Disk,
     took: &mut dyn FnMut(u64) -> bool,
 ) -> Result<Option<Vec<Fault>>, OpenError> {
     let mut faults = Vec::new();
     let numbers = list(disk)?.finished;
-    // The newest one is being written. What a later file begins with replaces what earlier ones have from there
-    // on: a crash may have cut that off.
+    // The newest one is being written. What a later file begins with replaces what earlier ones have from
+    // there on: a crash may have cut that off.
     let mut limit = u64::MAX;
     for (at, number) in numbers.iter().enumerate().rev() {
         let path = journal_path(*number);

@@ -74,8 +74,8 @@ pub enum Command {
         /// The blob.
         digest: ContentDigest,
     },
-    /// Say that content which repositories have is damaged or missing: nobody has it until it is pushed again,
-    /// and then all of them have it again.
+    /// Say that content which repositories have is damaged or missing: nobody has it until it is pushed
+    /// again, and then all of them have it again.
     Condemn {
         /// The content.
         digest: ContentDigest,

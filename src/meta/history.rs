@@ -1,12 +1,11 @@
 //! How much of the past the journal keeps: who tagged what, when, and what the tag was before.
 
-use std::path::Path;
-
 use crate::disk::{Disk, DiskError};
-use crate::meta::journal::{JOURNAL_FOLDER, header_of, journal_path, list};
+use crate::meta::journal::{header_of, journal_path, list};
 
 /// Removes the oldest journal files that no recovery needs any more, until those that are left of them have
-/// no more than `keep_max_bytes`. Everything from transaction `needed` on is needed.
+/// no more than `keep_max_bytes`. Everything from transaction `needed` on is needed. Not durable: one that a
+/// crash brings back goes the next time.
 pub(super) fn forget_history(disk: &dyn Disk, needed: u64, keep_max_bytes: u64) -> Result<(), DiskError> {
     let numbers = list(disk)?.finished;
     // A file is history when the one after it begins no later than what is needed.
@@ -25,5 +24,5 @@ pub(super) fn forget_history(disk: &dyn Disk, needed: u64, keep_max_bytes: u64) 
             disk.remove(&path)?;
         }
     }
-    disk.sync_folder(Path::new(JOURNAL_FOLDER))
+    Ok(())
 }

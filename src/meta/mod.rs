@@ -15,6 +15,8 @@ mod decide;
 mod decide_sweep;
 mod error;
 mod fact;
+#[cfg(test)]
+mod falsify;
 mod history;
 mod index;
 mod index_copy;
@@ -24,9 +26,11 @@ mod journal;
 mod law;
 mod live_index;
 mod map_index;
+mod merged;
 mod opening;
 mod policy;
 mod progress;
+mod recent;
 mod reconcile;
 mod recovery;
 mod row;
@@ -45,12 +49,17 @@ mod view;
 mod waiting;
 mod writer;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use journal::fuzz;
+
 pub use claims::Claims;
 pub use closed::verify_closed;
 pub use command::{Command, Condition, PutManifestCommand, SWEEP_CANDIDATES_MAX, Sweep};
 pub use decide::{DecideError, Refusal, check_references};
 pub use error::{MetaError, OpenError};
 pub use fact::Fact;
+#[cfg(test)]
+pub(crate) use falsify::falsify;
 pub use index::IndexError;
 pub use index_kind::IndexKind;
 pub use inspection::{Fault, FaultKind, Inspection, RowsCopy};

@@ -4,14 +4,16 @@
 use std::io;
 use std::ops::{Bound, ControlFlow};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
-use sled::Transactional;
 use sled::transaction::{ConflictableTransactionError, TransactionError, TransactionalTree};
+use sled::{IVec, Transactional};
 
 use crate::meta::bulk_load::{BulkLoad, RUN_SIZE_MAX_BYTES};
 use crate::meta::index::{Change, Index, IndexError, Visit};
+use crate::meta::merged::Merged;
+use crate::meta::recent::Recent;
 use crate::meta::tree::Tree;
 
 /// sled takes a multiple of this; its default is 1 GiB.
@@ -24,11 +26,13 @@ const OPEN_RETRY_PAUSE: Duration = Duration::from_millis(20);
 const APPLIED_TREE: &str = "applied";
 const APPLIED_KEY: &[u8] = b"seq";
 
-/// An index kept in a sled database.
+/// An index kept in a sled database, but for what changed lately.
 pub struct SledIndex {
     folder: PathBuf,
     /// Gone once the index is closed.
     open: RwLock<Option<Open>>,
+    /// What counts before what sled has. Never locked while `open` is being locked, nor while sled is asked.
+    recent: RwLock<Recent>,
     /// What is being loaded, until that ends.
     loading: Mutex<Option<BulkLoad>>,
 }
@@ -56,13 +60,38 @@ impl SledIndex {
             .collect::<Result<Vec<_>, _>>()
             .map_err(storage)?;
         let applied = database.open_tree(APPLIED_TREE).map_err(storage)?;
-        let open = RwLock::new(Some(Open { trees, applied, _database: database }));
-        Ok(Self { folder: folder.to_owned(), open, loading: Mutex::new(None) })
+        let open = Open { trees, applied, _database: database };
+        let recent = RwLock::new(Recent::at(open.applied()?));
+        let (folder, open) = (folder.to_owned(), RwLock::new(Some(open)));
+        Ok(Self { folder, open, recent, loading: Mutex::new(None) })
     }
 
     fn with<T>(&self, work: impl FnOnce(&Open) -> Result<T, IndexError>) -> Result<T, IndexError> {
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
         work(open.as_ref().ok_or(IndexError::Closed)?)
+    }
+
+    fn recent(&self) -> RwLockReadGuard<'_, Recent> {
+        self.recent.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change_recent<T>(&self, change: impl FnOnce(&mut Recent) -> T) -> T {
+        change(&mut self.recent.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Writes what changed lately to sled, in one transaction. Only one thread at a time changes an index.
+    fn write_out(&self, open: &Open) -> Result<(), IndexError> {
+        let (seq, changes) = {
+            let recent = self.recent();
+            if recent.is_written() {
+                return Ok(());
+            }
+            (recent.applied(), recent.changes())
+        };
+        open.apply(seq, &changes)?;
+        // INVARIANT: sled has them before they are forgotten, so that no reader misses them.
+        self.change_recent(|recent| recent.written(seq));
+        Ok(())
     }
 }
 
@@ -86,11 +115,32 @@ impl Open {
     fn tree(&self, tree: Tree) -> Result<&sled::Tree, IndexError> {
         self.trees.get(tree as usize).ok_or(IndexError::Closed)
     }
+
+    /// Returns the number of the last transaction that sled has.
+    fn applied(&self) -> Result<u64, IndexError> {
+        let value = self.applied.get(APPLIED_KEY).map_err(storage)?;
+        let bytes = value.as_deref().and_then(|value| value.try_into().ok());
+        Ok(bytes.map_or(0, u64::from_be_bytes))
+    }
+
+    fn apply(&self, seq: u64, changes: &[Change]) -> Result<(), IndexError> {
+        let mut touched: Vec<Tree> = changes.iter().map(|change| change.tree).collect();
+        touched.sort_unstable();
+        touched.dedup();
+        let mut trees = vec![self.applied.clone()];
+        for tree in &touched {
+            trees.push(self.tree(*tree)?.clone());
+        }
+        trees.as_slice().transaction(|views| write(views, &touched, seq, changes)).map_err(transaction_failed)
+    }
 }
 
 impl Index for SledIndex {
     fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
         self.with(|open| {
+            if let Some(value) = self.recent().get(tree, key) {
+                return Ok(value);
+            }
             let value = open.tree(tree)?.get(key).map_err(storage)?;
             Ok(value.map(|value| value.to_vec()))
         })
@@ -106,11 +156,12 @@ impl Index for SledIndex {
         // The tree's handle is taken out of the lock, so that `visit` may read the index itself.
         let rows = self.with(|open| open.tree(tree).cloned())?;
         let from = match after {
-            Some(after) if after >= prefix => Bound::Excluded(after),
-            _ => Bound::Included(prefix),
+            Some(after) if after >= prefix => Bound::Excluded(IVec::from(after)),
+            _ => Bound::Included(IVec::from(prefix)),
         };
-        for row in rows.range::<&[u8], _>((from, Bound::Unbounded)) {
-            let (key, value) = row.map_err(storage)?;
+        let next_recent = |from: &Bound<IVec>| self.recent().next(tree, from);
+        let mut merged = Merged::new(&rows, from, next_recent);
+        while let Some((key, value)) = merged.next().map_err(storage)? {
             if !key.starts_with(prefix) || visit(&key, &value) == ControlFlow::Break(()) {
                 break;
             }
@@ -120,17 +171,11 @@ impl Index for SledIndex {
 
     fn apply(&self, seq: u64, changes: &[Change]) -> Result<(), IndexError> {
         self.with(|open| {
-            let mut touched: Vec<Tree> = changes.iter().map(|change| change.tree).collect();
-            touched.sort_unstable();
-            touched.dedup();
-            let mut trees = vec![open.applied.clone()];
-            for tree in &touched {
-                trees.push(open.tree(*tree)?.clone());
-            }
-            trees
-                .as_slice()
-                .transaction(|views| write(views, &touched, seq, changes))
-                .map_err(transaction_failed)
+            let is_full = self.change_recent(|recent| {
+                recent.add(seq, changes);
+                recent.is_full()
+            });
+            if is_full { self.write_out(open) } else { Ok(()) }
         })
     }
 
@@ -144,6 +189,7 @@ impl Index for SledIndex {
         let loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(loading) = loading else { return Ok(()) };
         self.with(|open| {
+            self.write_out(open)?;
             let merged = loading.merge(|Change { tree, key, value }| {
                 let rows =
                     open.tree(tree).map_err(|_| sled::Error::Unsupported("a closed index".to_owned()))?;
@@ -159,19 +205,14 @@ impl Index for SledIndex {
     }
 
     fn applied(&self) -> Result<u64, IndexError> {
-        self.with(|open| {
-            let value = open.applied.get(APPLIED_KEY).map_err(storage)?;
-            let bytes = value.as_deref().and_then(|value| value.try_into().ok());
-            Ok(bytes.map_or(0, u64::from_be_bytes))
-        })
+        self.with(|_| Ok(self.recent().applied()))
     }
 
     fn close(&self) -> Result<(), IndexError> {
         let taken = self.open.write().unwrap_or_else(PoisonError::into_inner).take();
-        match taken {
-            Some(open) => open._database.flush().map(drop).map_err(storage),
-            None => Ok(()),
-        }
+        let Some(open) = taken else { return Ok(()) };
+        self.write_out(&open)?;
+        open._database.flush().map(drop).map_err(storage)
     }
 }
 

@@ -42,7 +42,8 @@ pub fn format_on(disk: &dyn Disk) -> Result<Option<u32>, DiskError> {
     Ok((!numbers.is_empty() || !checkpoints.is_empty()).then_some(newest))
 }
 
-/// Makes the folders of the metadata.
+/// Makes the folders of the metadata, and all names in the root durable: these, and those of the folders and
+/// files that were made there before.
 pub(super) fn make_folders(disk: &dyn Disk) -> Result<(), DiskError> {
     disk.create_folder(Path::new(JOURNAL_FOLDER))?;
     disk.create_folder(Path::new(CHECKPOINT_FOLDER))?;

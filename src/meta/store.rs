@@ -262,10 +262,12 @@ impl Meta {
         self.checkpointer.join();
         let end = end?;
         self.index.close()?;
-        let Some((journal, totals)) = end else { return Ok(()) };
+        let Some((mut journal, totals)) = end else { return Ok(()) };
         if let Some(why) = journal.poisoned() {
             return Err(OpenError::Poisoned(why.to_owned()));
         }
+        // The next start goes on where the file ends.
+        journal.give_back()?;
         self.mark_clean(&journal, totals)
     }
 

@@ -12,7 +12,7 @@ use crate::meta::tree::{Tree, key, last_part, prefix};
 use crate::meta::upload_id::UploadId;
 use crate::spec::{ContentDigest, Digest, ManifestSummary, RepoName, Tag};
 
-/// A row as it is stored: its key and its value.
+/// The key and the value of a row, as they are stored.
 pub type RawRow = (Vec<u8>, Vec<u8>);
 
 /// The rows of an index, as what they are.
@@ -196,8 +196,8 @@ impl<'a> View<'a> {
         self.page(Tree::Blobs, &[], after.as_deref(), limit)
     }
 
-    /// Returns up to `limit` rows of a tree whose keys end in a digest, behind the key `after`: their keys and
-    /// digests.
+    /// Returns up to `limit` rows of a tree whose keys end in a digest, behind the key `after`: their keys
+    /// and digests.
     pub fn digests(
         &self,
         tree: Tree,

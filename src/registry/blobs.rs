@@ -17,6 +17,7 @@ impl Registry {
     /// Opens a blob that the repository has (the specification's "Pulling blobs").
     pub async fn open_blob(&self, repo: &RepoName, digest: &Digest) -> Result<BlobReader, RegistryError> {
         let (content, size) = self.find_blob(repo, digest)?;
+        self.inner.door.check_reads()?;
         let blobs = self.inner.blobs.clone();
         let opened = self.inner.door.read(move || blobs.read(&content)).await?;
         match opened {

@@ -1,8 +1,8 @@
 //! Locks on digests: a file of content is removed only while nobody stores that content.
 //!
-//! Whoever stores content holds its lock from before the file gets its name until the row is in the index that
-//! names it. Many can hold one at once, and the one who removes files only tries: nobody who stores waits for
-//! longer than it takes to remove one file. The writer takes none of these locks.
+//! Whoever stores content holds its lock from before the file gets its name until the row is in the index
+//! that names it. Many can hold one at once, and the one who removes files only tries: nobody who stores
+//! waits for longer than it takes to remove one file. The writer takes none of these locks.
 
 use std::array;
 use std::hash::{BuildHasher, RandomState};

@@ -1,8 +1,11 @@
 //! The one door between asynchronous code and the disk: a permit, then a thread that may block.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use smol::lock::Semaphore;
+use smol::lock::{Semaphore, SemaphoreGuardArc};
+
+use crate::registry::error::RegistryError;
 
 /// How many slow reads may be on their way to the disk at once.
 const READS_AT_ONCE_MAX: usize = 16;
@@ -14,17 +17,34 @@ const WRITES_AT_ONCE_MAX: usize = 16;
 /// neither can starve the other, and requests that need no disk wait for neither.
 #[derive(Debug)]
 pub(super) struct Door {
-    reads: Arc<Semaphore>,
-    writes: Arc<Semaphore>,
+    reads: Queue,
+    writes: Queue,
+    /// How many may wait for a permit of one kind before further requests are refused.
+    waiting_max: usize,
+}
+
+/// The permits of one kind, and how many wait for them.
+#[derive(Debug)]
+struct Queue {
+    permits: Arc<Semaphore>,
+    waiting: AtomicUsize,
 }
 
 impl Door {
     /// Makes a door with all its permits free.
-    pub(super) fn new() -> Self {
-        Self {
-            reads: Arc::new(Semaphore::new(READS_AT_ONCE_MAX)),
-            writes: Arc::new(Semaphore::new(WRITES_AT_ONCE_MAX)),
-        }
+    pub(super) fn new(waiting_max: usize) -> Self {
+        Self { reads: Queue::new(READS_AT_ONCE_MAX), writes: Queue::new(WRITES_AT_ONCE_MAX), waiting_max }
+    }
+
+    /// Refuses a request that would read, when too many wait to read already. What a request that was let in
+    /// goes on with is never refused.
+    pub(super) fn check_reads(&self) -> Result<(), RegistryError> {
+        self.reads.check(self.waiting_max)
+    }
+
+    /// Refuses a request that would write, when too many wait to write already.
+    pub(super) fn check_writes(&self) -> Result<(), RegistryError> {
+        self.writes.check(self.waiting_max)
     }
 
     /// Runs a read on a thread that may block.
@@ -38,14 +58,101 @@ impl Door {
     }
 }
 
+impl Queue {
+    fn new(permits: usize) -> Self {
+        Self { permits: Arc::new(Semaphore::new(permits)), waiting: AtomicUsize::new(0) }
+    }
+
+    fn check(&self, waiting_max: usize) -> Result<(), RegistryError> {
+        if self.waiting.load(Ordering::Relaxed) < waiting_max {
+            return Ok(());
+        }
+        Err(RegistryError::TooMany("too many requests wait for the disk"))
+    }
+
+    async fn permit(&self) -> SemaphoreGuardArc {
+        if let Some(permit) = self.permits.try_acquire_arc() {
+            return permit;
+        }
+        let _waiting = Waiting::begin(&self.waiting);
+        self.permits.acquire_arc().await
+    }
+}
+
+/// One that waits, until this is dropped: also one that is given up.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn begin(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// The permit goes with the work, not with the future: a caller that gives up leaves its work running, and
 /// that work still counts.
-async fn pass<T: Send + 'static>(permits: &Arc<Semaphore>, work: impl FnOnce() -> T + Send + 'static) -> T {
-    let permit = permits.acquire_arc().await;
+async fn pass<T: Send + 'static>(queue: &Queue, work: impl FnOnce() -> T + Send + 'static) -> T {
+    let permit = queue.permit().await;
     smol::unblock(move || {
         let done = work();
         drop(permit);
         done
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use smol::block_on;
+    use smol::future::{FutureExt, poll_once};
+
+    use super::*;
+
+    #[test]
+    fn when_too_many_wait_to_write_the_next_are_refused_and_reads_are_not() {
+        block_on(async {
+            let door = Door::new(2);
+            let (go, gone) = channel::<()>();
+            let gone = Arc::new(std::sync::Mutex::new(gone));
+            let mut writes = Vec::new();
+            for _ in 0..WRITES_AT_ONCE_MAX + 2 {
+                assert!(door.check_writes().is_ok());
+                let gone = Arc::clone(&gone);
+                let mut write = door.write(move || gone.lock().unwrap().recv().is_ok()).boxed();
+                assert!(poll_once(&mut write).await.is_none());
+                writes.push(write);
+            }
+            assert!(matches!(door.check_writes(), Err(RegistryError::TooMany(_))));
+            assert!(door.check_reads().is_ok());
+            assert_eq!(door.read(|| 1).await, 1);
+            // One that gives up makes place.
+            writes.pop();
+            assert!(door.check_writes().is_ok());
+            drop(go);
+            for write in writes {
+                write.await;
+            }
+            assert_eq!(door.writes.waiting.load(Ordering::Relaxed), 0);
+        });
+    }
+
+    #[test]
+    fn a_panic_at_the_disk_gives_its_permit_back() {
+        block_on(async {
+            let door = Door::new(1);
+            for _ in 0..=READS_AT_ONCE_MAX {
+                let read = std::panic::AssertUnwindSafe(door.read(|| panic!("as asked")));
+                assert!(read.catch_unwind().await.is_err());
+            }
+            assert_eq!(door.read(|| 1).await, 1);
+        });
+    }
 }

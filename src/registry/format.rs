@@ -139,7 +139,8 @@ fn has_content(disk: &Arc<dyn Disk>) -> Result<bool, OpenError> {
     }
 }
 
-/// Writes the file, durably.
+/// Writes the file. Its bytes are durable; its name is once the metadata is opened, which syncs the root
+/// before anything is acknowledged.
 fn write(disk: &dyn Disk) -> Result<(), OpenError> {
     let format = Format { format: FORMAT_VERSION, instance: Uuid::new_v4() };
     let mut text = serde_json::to_string(&format).map_err(|error| OpenError::Format(error.to_string()))?;
@@ -148,9 +149,7 @@ fn write(disk: &dyn Disk) -> Result<(), OpenError> {
     let file = disk.create(unfinished)?;
     file.write_at(text.as_bytes(), 0)?;
     file.sync()?;
-    disk.rename(unfinished, finished)?;
-    disk.sync_folder(Path::new(""))?;
-    Ok(())
+    Ok(disk.rename(unfinished, finished)?)
 }
 
 fn remove_if_there(disk: &dyn Disk, path: &Path) -> Result<bool, DiskError> {

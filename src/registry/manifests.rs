@@ -109,6 +109,7 @@ impl Registry {
         if let Some(bytes) = self.inner.cache.get(&digest) {
             return Ok(Some(bytes));
         }
+        self.inner.door.check_reads()?;
         let inner = Arc::clone(&self.inner);
         self.inner.door.read(move || inner.read_manifest(digest)).await
     }
@@ -150,6 +151,7 @@ impl Registry {
             self.check_quota(repo, put.bytes.len() as u64)?;
         }
         self.check_room(put.bytes.len() as u64)?;
+        self.inner.door.check_writes()?;
         let bytes = Arc::clone(&put.bytes);
         let (inner, repo, condition) = (Arc::clone(&self.inner), repo.clone(), put.condition);
         let row = manifest.summary();

@@ -174,8 +174,8 @@ impl Registry {
         answered.await
     }
 
-    /// Stores content and has the writer carry out the command that names it. Once the storing has begun, both
-    /// happen also when nobody waits for them any more.
+    /// Stores content and has the writer carry out the command that names it. Once the storing has begun,
+    /// both happen also when nobody waits for them any more.
     async fn store_then_command(
         &self,
         digest: ContentDigest,

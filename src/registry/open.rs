@@ -123,7 +123,7 @@ impl Registry {
             storing: Names::default(),
             keeps_unnamed,
             collected: Mutex::default(),
-            door: Arc::new(Door::new()),
+            door: Arc::new(Door::new(options.waiting_max)),
             pool: Pool::new(),
             cache: ManifestCache::new(),
             counters,

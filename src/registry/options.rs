@@ -22,6 +22,9 @@ pub const UPLOAD_IDLE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// How many uploads may have begun and not ended.
 pub const UPLOAD_SESSIONS_MAX: usize = 1024;
 
+/// How many requests may wait for a turn at the disk.
+pub const WAITING_MAX: usize = 256;
+
 /// How much of the disk is kept free of pushes.
 pub const RESERVE_BYTES: u64 = 64 * 1024 * 1024;
 
@@ -44,11 +47,15 @@ pub struct RegistryOptions {
     pub upload_idle_max: Duration,
     /// How many uploads may have begun and not ended.
     pub upload_sessions_max: usize,
+    /// How many requests may wait for a turn at the disk, those that read and those that write each; the next
+    /// ones are refused.
+    pub waiting_max: usize,
     /// After so many bytes an upload is made durable as far as it has come.
     pub(crate) upload_durable_step_bytes: u64,
     /// How many bytes of the disk are kept free of pushes, for deletes and for recovery; 0 keeps none.
     pub reserve_bytes: u64,
-    /// How long what a client was told of, or pushed, is kept from being collected, although nothing needs it.
+    /// How long what a client was told of, or pushed, is kept from being collected, although nothing needs
+    /// it.
     pub lease: Duration,
     /// How old what nothing needs must be before it may be collected.
     pub grace: Duration,
@@ -67,6 +74,7 @@ impl RegistryOptions {
             manifest_size_max_bytes: MANIFEST_SIZE_MAX_BYTES,
             upload_idle_max: UPLOAD_IDLE_MAX,
             upload_sessions_max: UPLOAD_SESSIONS_MAX,
+            waiting_max: WAITING_MAX,
             upload_durable_step_bytes: DURABLE_STEP_BYTES,
             reserve_bytes: RESERVE_BYTES,
             lease: LEASE,

@@ -28,7 +28,7 @@ impl BlobReader {
     /// Opens a file that is no blob of a registry, for the tests of those who send blobs.
     #[cfg(test)]
     pub(crate) fn for_tests(file: Arc<dyn DiskFile>, size: u64) -> Self {
-        Self::new(file, ContentDigest::sha256_of(b"a blob of a test"), size, Arc::new(Door::new()))
+        Self::new(file, ContentDigest::sha256_of(b"a blob of a test"), size, Arc::new(Door::new(usize::MAX)))
     }
 
     /// Returns the digest that the blob was asked for by.

@@ -132,8 +132,8 @@ impl Upkeep {
         self.inner.leases.content_key(digest)
     }
 
-    /// Has the writer remove what of this is still as it was found. It is durable when this returns; the index
-    /// tells what is gone.
+    /// Has the writer remove what of this is still as it was found. It is durable when this returns; the
+    /// index tells what is gone.
     pub(crate) fn sweep(&self, sweep: Sweep) -> Result<(), RegistryError> {
         self.inner.sweep(sweep)
     }

@@ -24,6 +24,7 @@ impl Registry {
         algorithm: Option<Algorithm>,
     ) -> Result<UploadId, RegistryError> {
         self.check_room(0)?;
+        self.inner.door.check_writes()?;
         let id = UploadId::random();
         let algorithm = algorithm.unwrap_or(Algorithm::Sha256);
         let row = UploadRow { repo: repo.clone(), algorithm, offset: 0, state: None };
@@ -124,6 +125,7 @@ impl Registry {
         let said = expected_length(&chunk, begins)?;
         // What will not fit is refused before it is read.
         self.check_room(said.unwrap_or(0))?;
+        self.inner.door.check_writes()?;
         self.check_quota(session.repo(), begins.saturating_add(said.unwrap_or(0)))?;
         let mut source = Source::new(chunk.body, said.unwrap_or(u64::MAX));
         let mut next = unless_lost(turn, source.next(&self.inner.pool)).await?;

@@ -64,7 +64,7 @@ impl Server {
             Storage::Folder(folder) => Some(folder.clone()),
             Storage::Memory => None,
         };
-        wire.connections_max = descriptors::connections_max(wire.connections_max);
+        descriptors::fit(&mut wire);
         // Bound first: a port that is taken shall not cost a recovery, nor touch the data directory.
         let listener = Listener::bind(&listen.to_string())
             .map_err(|source| StartError::Listen { address: listen, source })?;
@@ -144,3 +144,6 @@ async fn open(options: crate::registry::RegistryOptions) -> Result<Registry, Sta
     let opened = smol::unblock(move || Registry::open(options)).await;
     opened.map_err(|error| StartError::from_open(&folder, error))
 }
+
+#[cfg(test)]
+mod tests;

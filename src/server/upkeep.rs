@@ -23,8 +23,8 @@ pub(super) struct Upkeep {
 }
 
 impl Upkeep {
-    /// Begins to collect what a registry does not need and, where it is kept on a medium that may fail, to read
-    /// what it has.
+    /// Begins to collect what a registry does not need and, where it is kept on a medium that may fail, to
+    /// read what it has.
     pub(super) fn start(
         registry: &Registry,
         collector: CollectorOptions,

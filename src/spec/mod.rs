@@ -9,6 +9,8 @@ mod content_digest;
 mod descriptor;
 mod digest;
 mod error_code;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod hasher;
 mod json_object;
 mod manifest;

@@ -139,7 +139,14 @@ impl BodySource {
         context: &mut Context<'_>,
         target: Option<&mut [u8]>,
     ) -> Poll<io::Result<usize>> {
-        ready!(self.signals.poll_interim(context, &self.input.socket, &mut self.interim_sent))?;
+        match self.signals.poll_interim(context, &self.input.socket, &mut self.interim_sent) {
+            Poll::Ready(sent) => sent?,
+            Poll::Pending => {
+                ready!(self.stall.poll(context));
+                let reason = "the client took no 100 Continue in time";
+                return Poll::Ready(Err(self.fail(io::ErrorKind::TimedOut, reason)));
+            }
+        }
         let capacity = match &self.framing {
             Framing::Length(left) => (*left).min(READ_AHEAD_SIZE_MAX_BYTES),
             Framing::Chunked(_) => READ_AHEAD_SIZE_MAX_BYTES,
@@ -277,5 +284,39 @@ impl AsyncBufRead for BodyReader {
         if let Some(source) = &mut self.source {
             source.content_taken(count, true);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use smol::Async;
+    use smol::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+    use crate::wire::head::BodyFraming;
+
+    /// A client that has asked a lot and reads nothing, and then waits for `100 Continue`.
+    #[test]
+    fn an_interim_answer_that_the_client_does_not_take_is_given_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let socket = Arc::new(Async::new(listener.accept().unwrap().0).unwrap());
+        smol::block_on(async {
+            let full = [0; 64 * 1024];
+            let fill = async { while (&*socket).write_all(&full).await.is_ok() {} };
+            let timer = async {
+                Timer::after(Duration::from_millis(300)).await;
+            };
+            smol::future::or(fill, timer).await;
+            let signals = Arc::new(BodySignals::new(true));
+            let framing = Framing::new(BodyFraming::Length(5));
+            let input = Input::new(Arc::clone(&socket));
+            let source = BodySource::new(input, framing, Arc::clone(&signals), Duration::from_millis(100));
+            let (mut reader, _back) = BodyReader::lend(source);
+            let error = reader.read(&mut [0; 5]).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        });
     }
 }

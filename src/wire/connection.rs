@@ -5,10 +5,10 @@ use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use smol::channel::Receiver;
-use smol::future::FutureExt;
+use smol::future::{FutureExt, poll_once, yield_now};
 use smol::{Async, Timer};
 use tide::http::{Body, Method, Request, Response};
 
@@ -28,6 +28,14 @@ use super::stop::Stop;
 
 /// How much of a head is read at first: most heads are smaller.
 const HEAD_READ_SIZE_BYTES: usize = 4 * 1024;
+
+/// How long a connection on which nothing is in flight may still take at a stop: for the rest of a head that
+/// has begun to come, or to let the client read its answer.
+const STOP_LINGER_TIME_MAX: Duration = Duration::from_millis(500);
+
+/// How many requests of one connection may follow each other before others get their turn: a client that
+/// always has the next one ready must not keep the thread for itself.
+const REQUESTS_IN_A_ROW_MAX: usize = 16;
 
 /// A connection and what it shares with the others.
 pub(super) struct Connection<A> {
@@ -77,7 +85,10 @@ where
     /// Answers requests until either side ends the connection.
     pub(super) async fn run(self) {
         let mut input = Input::new(Arc::clone(&self.socket));
-        loop {
+        for number in 1_usize.. {
+            if number.is_multiple_of(REQUESTS_IN_A_ROW_MAX) {
+                yield_now().await;
+            }
             match self.next_head(&mut input).await {
                 Ok(head) => match self.exchange(input, head).await {
                     Some(back) => input = back,
@@ -97,7 +108,14 @@ where
     }
 
     async fn linger(&self) {
-        linger(&self.socket, self.limits.drain_size_max_bytes, self.limits.drain_time_max).await;
+        let drained = linger(&self.socket, self.limits.drain_size_max_bytes, self.limits.drain_time_max);
+        drained.or(self.stop_lingers()).await;
+    }
+
+    /// Returns a while after a stop: clients that keep an idle connection must not hold it up.
+    async fn stop_lingers(&self) {
+        self.stop.wait().await;
+        Timer::after(STOP_LINGER_TIME_MAX).await;
     }
 
     /// Answers what could not become a request, and ends the connection.
@@ -129,7 +147,11 @@ where
                 Timer::at(deadline).await;
                 Err(NoHead::Refused(Refusal::HeadTooSlow))
             };
-            if read.or(too_slow).await? == 0 {
+            let stopped = async {
+                self.stop_lingers().await;
+                Err(NoHead::Over)
+            };
+            if read.or(too_slow).or(stopped).await? == 0 {
                 return Err(NoHead::Refused(Refusal::BadRequest("the request's head is cut off")));
             }
         }
@@ -138,22 +160,29 @@ where
     /// Waits for the first bytes of a request; an idle connection holds no buffer meanwhile.
     async fn wait_for_first_byte(&self, input: &mut Input) -> Result<(), NoHead> {
         input.buffer.release();
-        let readable = async { self.socket.readable().await.map_err(NoHead::from) };
+        let readable = async {
+            loop {
+                self.socket.readable().await?;
+                // The system may have been wrong: then it is waited on, with time and stop in sight.
+                match poll_once(input.fill(HEAD_READ_SIZE_BYTES)).await {
+                    Some(read) => return read.map_err(NoHead::from),
+                    None => input.buffer.release(),
+                }
+            }
+        };
         let stopped = async {
             self.stop.wait().await;
-            Ok(())
+            Ok(0)
         };
         let idle = async {
             Timer::after(self.limits.keep_alive_idle_max).await;
             Err(NoHead::Over)
         };
-        readable.or(stopped).or(idle).await?;
-        // What has come by the time of a stop is still answered; what has not never will be.
-        let read = if self.stop.is_triggered() {
-            smol::future::poll_once(input.fill(HEAD_READ_SIZE_BYTES)).await.unwrap_or(Ok(0))?
-        } else {
-            input.fill(HEAD_READ_SIZE_BYTES).await?
-        };
+        let mut read = readable.or(stopped).or(idle).await?;
+        if read == 0 && self.stop.is_triggered() {
+            // What has come by the time of a stop is still answered; what has not never will be.
+            read = poll_once(input.fill(HEAD_READ_SIZE_BYTES)).await.unwrap_or(Ok(0))?;
+        }
         if read == 0 { Err(NoHead::Over) } else { Ok(()) }
     }
 
@@ -184,7 +213,7 @@ where
             }
         };
         let close = reply.close;
-        if let Err(error) = send(reply, self.output(), &mut guard).await {
+        if let Err(error) = self.send(reply, &mut guard).await {
             log::debug!("an answer to {} was cut off: {error}", self.peer);
             abort(&self.socket);
             return None;
@@ -197,6 +226,20 @@ where
         guard.sent.bytes_in = half.bytes_in();
         drop(guard);
         if close { self.end(half, keep_alive).await } else { self.pass_rest(half).await }
+    }
+
+    /// Sends an answer. What lies in memory must not lie there for as long as a client likes.
+    async fn send(&self, reply: Reply, guard: &mut SentGuard) -> io::Result<()> {
+        let is_in_memory = reply.payload.is_in_memory();
+        let sent = send(reply, self.output(), guard);
+        if !is_in_memory {
+            return sent.await;
+        }
+        let too_slow = async {
+            Timer::after(self.limits.memory_body_time_max).await;
+            Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes the answer too slowly"))
+        };
+        sent.or(too_slow).await
     }
 
     /// Gives the request its body, which takes the reading half along.
@@ -276,10 +319,14 @@ where
             Half::Back(source) => source,
             Half::Lent { .. } => return None,
         };
-        let is_passed = source.skip_rest().or(async {
-            Timer::after(self.limits.drain_time_max).await;
+        let too_slow = async {
+            let timer = async {
+                Timer::after(self.limits.drain_time_max).await;
+            };
+            timer.or(self.stop_lingers()).await;
             false
-        });
+        };
+        let is_passed = source.skip_rest().or(too_slow);
         if is_passed.await { Some(source.into_input()) } else { None }
     }
 }

@@ -92,9 +92,17 @@ enum State {
     Content { left: u64 },
     ContentReturn,
     ContentLineFeed,
-    Trailer { line_is_empty: bool },
+    Trailer(TrailerPart),
     TrailerLineFeed { line_is_empty: bool },
     End,
+}
+
+/// Where in a line of the trailers the decoder stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TrailerPart {
+    Start,
+    Name,
+    Value,
 }
 
 impl Default for State {
@@ -131,15 +139,18 @@ impl ChunkDecoder {
             (State::Size { value, digits }, byte) => size_digit(value, digits, byte),
             (State::Extension { size }, b'\r') => Ok(State::SizeLineFeed { size }),
             (State::Extension { size }, byte) => self.in_extension(size, byte),
-            (State::SizeLineFeed { size: 0 }, b'\n') => Ok(State::Trailer { line_is_empty: true }),
+            (State::SizeLineFeed { size: 0 }, b'\n') => Ok(State::Trailer(TrailerPart::Start)),
             (State::SizeLineFeed { size }, b'\n') => Ok(State::Content { left: size }),
             (State::ContentReturn, b'\r') => Ok(State::ContentLineFeed),
             (State::ContentLineFeed, b'\n') => Ok(State::default()),
-            (State::Trailer { line_is_empty }, b'\r') => Ok(State::TrailerLineFeed { line_is_empty }),
-            (State::Trailer { .. }, byte) => self.in_trailer(byte),
+            (State::Trailer(TrailerPart::Start), b'\r') => Ok(State::TrailerLineFeed { line_is_empty: true }),
+            (State::Trailer(TrailerPart::Value), b'\r') => {
+                Ok(State::TrailerLineFeed { line_is_empty: false })
+            }
+            (State::Trailer(part), byte) => self.in_trailer(part, byte),
             (State::TrailerLineFeed { line_is_empty: true }, b'\n') => Ok(State::End),
             (State::TrailerLineFeed { line_is_empty: false }, b'\n') => {
-                Ok(State::Trailer { line_is_empty: true })
+                Ok(State::Trailer(TrailerPart::Start))
             }
             (State::ContentReturn, _) => Err(BrokenChunks("a chunk is longer than its size")),
             (State::SizeLineFeed { .. } | State::ContentLineFeed | State::TrailerLineFeed { .. }, _) => {
@@ -159,14 +170,24 @@ impl ChunkDecoder {
         Ok(State::Extension { size })
     }
 
-    /// Trailers are read over: nothing in the registry's protocol has a use for them.
-    fn in_trailer(&mut self, byte: u8) -> Result<State, BrokenChunks> {
+    /// Trailers are read over: nothing in the registry's protocol has a use for them. But each line must be
+    /// one, or a request that follows a body without its last empty line would be read over as well.
+    fn in_trailer(&mut self, part: TrailerPart, byte: u8) -> Result<State, BrokenChunks> {
         self.trailer_bytes += 1;
         if self.trailer_bytes > TRAILERS_SIZE_MAX_BYTES {
             return Err(BrokenChunks("the trailers are too large"));
         }
-        check_text(byte)?;
-        Ok(State::Trailer { line_is_empty: false })
+        match part {
+            TrailerPart::Name if byte == b':' => Ok(State::Trailer(TrailerPart::Value)),
+            TrailerPart::Start | TrailerPart::Name if is_name_byte(byte) => {
+                Ok(State::Trailer(TrailerPart::Name))
+            }
+            TrailerPart::Start | TrailerPart::Name => Err(BrokenChunks("a trailer's name is not valid")),
+            TrailerPart::Value => {
+                check_text(byte)?;
+                Ok(State::Trailer(TrailerPart::Value))
+            }
+        }
     }
 }
 
@@ -176,6 +197,10 @@ fn size_digit(value: u64, digits: u8, byte: u8) -> Result<State, BrokenChunks> {
         return Err(BrokenChunks("the size of a chunk is too long"));
     }
     Ok(State::Size { value: value << 4 | u64::from(digit), digits: digits + 1 })
+}
+
+fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 fn check_text(byte: u8) -> Result<(), BrokenChunks> {

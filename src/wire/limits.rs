@@ -5,6 +5,9 @@ use std::time::Duration;
 /// How many connections may be open at once.
 pub(super) const CONNECTIONS_MAX: usize = 1024;
 
+/// How many of them may come from one address.
+pub(super) const CONNECTIONS_PER_ADDRESS_MAX: usize = CONNECTIONS_MAX / 4;
+
 /// How long a request's head may be, from its first byte to the empty line.
 pub(super) const HEAD_SIZE_MAX_BYTES: usize = 32 * 1024;
 
@@ -23,6 +26,10 @@ pub(super) const KEEP_ALIVE_IDLE_MAX: Duration = Duration::from_secs(75);
 /// How long a body, in or out, may go without progress. There is no limit on a whole upload or download.
 pub(super) const BODY_PROGRESS_TIME_MAX: Duration = Duration::from_secs(60);
 
+/// How long an answer whose body lies in memory (a manifest, a list) may take to go out in all: it holds room
+/// that others wait for. A blob, which lies in its file, may take as long as it likes.
+pub(super) const MEMORY_BODY_TIME_MAX: Duration = Duration::from_secs(10 * 60);
+
 /// How much of an unread request body is read away so that the connection can be kept.
 pub(super) const REST_SIZE_MAX_BYTES: u64 = 64 * 1024;
 
@@ -37,6 +44,12 @@ pub(super) const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
 pub struct WireLimits {
     /// How many connections may be open at once; the next one is answered 503.
     pub connections_max: usize,
+    /// How many of them may come from one address, or from one IPv6 network of 64 bits, which is what one
+    /// client has; the next one is answered 429.
+    pub connections_per_address_max: usize,
+    /// Whether that counts for the loopback address, too. By default it does not: whoever is there owns the
+    /// machine, or is a proxy that brings the clients of a whole network.
+    pub loopback_counts: bool,
     /// How long a request's head may be; a longer one is answered 431.
     pub head_size_max_bytes: usize,
     /// How long a request's target may be; a longer one is answered 414.
@@ -49,6 +62,8 @@ pub struct WireLimits {
     pub keep_alive_idle_max: Duration,
     /// How long a body, in or out, may go without progress before its connection is given up.
     pub body_progress_time_max: Duration,
+    /// How long an answer whose body lies in memory may take to go out in all.
+    pub memory_body_time_max: Duration,
     /// How much of an unread request body is read away so that the connection can be kept.
     pub rest_size_max_bytes: u64,
     /// How much is read away after an answer that came before its request had ended.
@@ -61,12 +76,15 @@ impl Default for WireLimits {
     fn default() -> Self {
         Self {
             connections_max: CONNECTIONS_MAX,
+            connections_per_address_max: CONNECTIONS_PER_ADDRESS_MAX,
+            loopback_counts: false,
             head_size_max_bytes: HEAD_SIZE_MAX_BYTES,
             target_size_max_bytes: TARGET_SIZE_MAX_BYTES,
             headers_max: HEADERS_MAX,
             head_time_max: HEAD_TIME_MAX,
             keep_alive_idle_max: KEEP_ALIVE_IDLE_MAX,
             body_progress_time_max: BODY_PROGRESS_TIME_MAX,
+            memory_body_time_max: MEMORY_BODY_TIME_MAX,
             rest_size_max_bytes: REST_SIZE_MAX_BYTES,
             drain_size_max_bytes: DRAIN_SIZE_MAX_BYTES,
             drain_time_max: DRAIN_TIME_MAX,

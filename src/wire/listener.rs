@@ -5,14 +5,13 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use event_listener::Event;
-use smol::future::FutureExt;
+use smol::future::{FutureExt, yield_now};
 use smol::{Async, Executor, Timer};
 use tide::http::{Request, Response};
 
+use super::admission::{Admission, Admitted, Counted};
 use super::connection::Connection;
 use super::limits::WireLimits;
 use super::refusal::Refusal;
@@ -23,9 +22,6 @@ const ACCEPT_QUEUE_LENGTH: i32 = 1024;
 
 /// How long accepting rests when the system has no descriptors left.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
-
-/// How many connections over the limit are told so at once; further ones are closed without a word.
-const REFUSALS_AT_ONCE_MAX: usize = 64;
 
 /// How long a connection over the limit may take to send its request and read its refusal.
 const REFUSAL_TIME_MAX: Duration = Duration::from_secs(1);
@@ -125,8 +121,7 @@ pub async fn serve<A, F>(
         executor,
         stop,
         cut_off: Stop::new(),
-        open: Arc::default(),
-        refusals: Arc::default(),
+        admission: Admission::default(),
     };
     while !server.stop.is_triggered() {
         let accepted = async { Some(listener.socket.accept().await) };
@@ -135,7 +130,11 @@ pub async fn serve<A, F>(
             None
         };
         match accepted.or(stopped).await {
-            Some(Ok((socket, peer))) => server.admit(socket, peer),
+            Some(Ok((socket, peer))) => {
+                server.admit(socket, peer);
+                // A crowd that connects must not keep the thread from those that are served.
+                yield_now().await;
+            }
             Some(Err(error)) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Some(Err(error)) => {
                 log::warn!("cannot accept a connection: {error}");
@@ -157,8 +156,7 @@ struct Server<A> {
     stop: Stop,
     /// Ends connections at once.
     cut_off: Stop,
-    open: Arc<Count>,
-    refusals: Arc<Count>,
+    admission: Admission,
 }
 
 impl<A, F> Server<A>
@@ -177,16 +175,20 @@ where
             limits: Arc::clone(&self.limits),
             stop: self.stop.clone(),
         };
-        if let Some(counted) = self.open.one_more(self.limits.connections_max) {
-            self.spawn(counted, connection.run(), peer);
-        } else if let Some(counted) = self.refusals.one_more(REFUSALS_AT_ONCE_MAX) {
-            log::debug!("refused the connection of {peer}: there are too many");
-            self.spawn(counted, refuse(connection), peer);
+        match self.admission.admit(peer.ip(), &self.limits) {
+            Admitted::Served(counted) => self.spawn(counted, connection.run(), peer),
+            Admitted::Refused(counted, refusal) => {
+                log::debug!("refused the connection of {peer}: {refusal}");
+                self.spawn(counted, refuse(connection, refusal), peer);
+            }
+            Admitted::Closed => log::debug!("closed the connection of {peer}: there are too many"),
         }
     }
 
     fn spawn(&self, counted: Counted, work: impl Future<Output = ()> + Send + 'static, peer: SocketAddr) {
         let cut_off = self.cut_off.clone();
+        // Boxed, since a future that awaits another one which was given to it has room for it twice.
+        let work = Box::pin(work);
         let work = async move {
             let work = AssertUnwindSafe(work.or(async move { cut_off.wait().await })).catch_unwind();
             if work.await.is_err() {
@@ -202,12 +204,8 @@ where
         let timer = async {
             Timer::after(time_max).await;
         };
-        let all_ended = async {
-            self.open.none().await;
-            self.refusals.none().await;
-        };
-        all_ended.or(timer).await;
-        let left = self.open.now();
+        self.admission.none().or(timer).await;
+        let left = self.admission.now();
         if left > 0 {
             log::warn!("cutting off {left} connections whose requests did not end in time");
         }
@@ -215,66 +213,23 @@ where
         let timer = async {
             Timer::after(CUT_OFF_TIME_MAX).await;
         };
-        self.open.none().or(timer).await;
+        self.admission.none_served().or(timer).await;
     }
 }
 
 /// Waits for a request, since an answer to none would confuse clients, and refuses it unread.
-async fn refuse<A, F>(connection: Connection<A>)
+async fn refuse<A, F>(connection: Connection<A>, refusal: Refusal)
 where
     A: Fn(Request) -> F + Send + Sync + 'static,
     F: Future<Output = Response> + Send + 'static,
 {
     let refused = async {
         if connection.socket.readable().await.is_ok() {
-            connection.refuse(Refusal::TooManyConnections).await;
+            connection.refuse(refusal).await;
         }
     };
     let too_slow = async {
         Timer::after(REFUSAL_TIME_MAX).await;
     };
     refused.or(too_slow).await;
-}
-
-/// Counts connections.
-#[derive(Debug, Default)]
-struct Count {
-    now: AtomicUsize,
-    less: Event,
-}
-
-/// One counted connection, until it is dropped.
-#[derive(Debug)]
-struct Counted(Arc<Count>);
-
-impl Count {
-    /// Counts one more unless there are `most` already. Only the accepting task adds.
-    fn one_more(self: &Arc<Self>, most: usize) -> Option<Counted> {
-        if self.now() >= most {
-            return None;
-        }
-        self.now.fetch_add(1, Ordering::SeqCst);
-        Some(Counted(Arc::clone(self)))
-    }
-
-    fn now(&self) -> usize {
-        self.now.load(Ordering::SeqCst)
-    }
-
-    /// Waits until there are none.
-    async fn none(&self) {
-        while self.now() > 0 {
-            let listener = self.less.listen();
-            if self.now() > 0 {
-                listener.await;
-            }
-        }
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.now.fetch_sub(1, Ordering::SeqCst);
-        self.0.less.notify(usize::MAX);
-    }
 }

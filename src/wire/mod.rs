@@ -12,11 +12,14 @@
 //!
 //! What could be read in two ways is refused: see `head_scanner`, `head`, `target` and `framing`.
 
+mod admission;
 mod body;
 mod connection;
 mod date;
 mod file_body;
 mod framing;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod head;
 mod head_scanner;
 mod input;

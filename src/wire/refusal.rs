@@ -34,6 +34,9 @@ pub(super) enum Refusal {
     /// No more connections are allowed.
     #[error("the server has too many connections")]
     TooManyConnections,
+    /// No more connections are allowed from this address.
+    #[error("there are too many connections from this address")]
+    TooManyOfAddress,
     /// The version is neither 1.0 nor 1.1.
     #[error("the version of HTTP is not supported")]
     UnknownVersion,
@@ -51,6 +54,7 @@ impl Refusal {
             Self::Failed => (StatusCode::InternalServerError, ErrorCode::Unknown),
             Self::UnknownMethod | Self::UnknownCoding => (StatusCode::NotImplemented, ErrorCode::Unsupported),
             Self::TooManyConnections => (StatusCode::ServiceUnavailable, ErrorCode::TooManyRequests),
+            Self::TooManyOfAddress => (StatusCode::TooManyRequests, ErrorCode::TooManyRequests),
             Self::UnknownVersion => (StatusCode::HttpVersionNotSupported, ErrorCode::Unsupported),
         }
     }
@@ -62,7 +66,7 @@ impl Refusal {
         let mut response = tide::http::Response::new(status);
         response.set_body(error.to_string());
         response.insert_header("Content-Type", "application/json");
-        if self == Self::TooManyConnections {
+        if matches!(self, Self::TooManyConnections | Self::TooManyOfAddress) {
             response.insert_header("Retry-After", "1");
         }
         response
@@ -87,8 +91,13 @@ mod tests {
 
     #[test]
     fn too_many_connections_says_when_to_come_back() {
-        let response = Refusal::TooManyConnections.response();
-        assert_eq!(response.status(), StatusCode::ServiceUnavailable);
-        assert_eq!(response.header("Retry-After").unwrap().as_str(), "1");
+        for (refusal, status) in [
+            (Refusal::TooManyConnections, StatusCode::ServiceUnavailable),
+            (Refusal::TooManyOfAddress, StatusCode::TooManyRequests),
+        ] {
+            let response = refusal.response();
+            assert_eq!(response.status(), status);
+            assert_eq!(response.header("Retry-After").unwrap().as_str(), "1");
+        }
     }
 }

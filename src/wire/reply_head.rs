@@ -50,6 +50,13 @@ pub(super) struct Reply {
     pub(super) close: bool,
 }
 
+impl Payload {
+    /// Tells whether it holds memory while it goes out.
+    pub(super) fn is_in_memory(&self) -> bool {
+        !matches!(self, Self::None | Self::File(_))
+    }
+}
+
 /// The application made a header that can't be sent without becoming something else on the way.
 #[derive(Debug, thiserror::Error)]
 #[error("the answer's header {0:?} holds bytes that no header may have")]

@@ -53,6 +53,16 @@ impl Choice {
         }
     }
 
+    /// Returns the outcome that a name stands for nothing, if it may, or else that nothing happened.
+    pub(crate) fn nothing(&self) -> Pick {
+        match &self.kind {
+            Kind::Name { values, .. } => {
+                values.iter().position(Option::is_none).and_then(|at| Pick::try_from(at).ok()).unwrap_or(LOST)
+            }
+            _ => LOST,
+        }
+    }
+
     /// Tells whether this is about a file's bytes, not about its name.
     pub(crate) fn is_of_bytes(&self) -> bool {
         !matches!(self.kind, Kind::Name { .. })

@@ -27,7 +27,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    pub(super) fn of(site: SyncSite) -> Self {
+    pub(crate) fn of(site: SyncSite) -> Self {
         Self { file: site.file(), line: site.line() }
     }
 }
@@ -161,6 +161,11 @@ impl Medium {
             files: self.files.iter().map(|(id, file)| (*id, settle(file))).collect(),
             ..self.clone()
         }
+    }
+
+    /// Tells whether there is a file of this name.
+    pub(crate) fn has_file(&self, path: &str) -> bool {
+        self.names.file(Path::new(path)).is_ok()
     }
 
     pub(super) fn names(&self) -> &Names<FileId> {

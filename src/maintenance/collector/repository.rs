@@ -147,16 +147,16 @@ impl Pass<'_> {
             let full = if fate.goes() { batch.add(one.clone()) } else { None };
             let due = if all.peek().is_none() { Some(full.unwrap_or_else(|| batch.rest())) } else { full };
             if let Some(due) = due.filter(|due| !due.is_empty()) {
-                self.sweep_tags(marked, due)?;
+                self.sweep_tags(marked, &due)?;
             }
         }
         Ok(())
     }
 
-    fn sweep_tags(&mut self, marked: &mut Marked<'_>, tags: Vec<(Tag, TagRow)>) -> Result<(), CollectError> {
+    fn sweep_tags(&mut self, marked: &mut Marked<'_>, tags: &[(Tag, TagRow)]) -> Result<(), CollectError> {
         let repo = marked.repo;
-        self.sweep(Sweep::Tags { repo: repo.clone(), tags: tags.clone() })?;
-        for one in &tags {
+        self.sweep(Sweep::Tags { repo: repo.clone(), tags: tags.to_vec() })?;
+        for one in tags {
             let there = self.upkeep.view().tag(repo, &one.0).map_err(RegistryError::from)?;
             let held = if self.options.dry_run { self.waits() } else { there.as_ref() == Some(&one.1) };
             let end = if held { End::Held } else { End::Gone };

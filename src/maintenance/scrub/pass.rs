@@ -133,8 +133,8 @@ impl<'a> Pass<'a> {
         })
     }
 
-    /// A wrong byte may have come from a cable or from memory, and the file may have been replaced while it was
-    /// read: only what is wrong twice is.
+    /// A wrong byte may have come from a cable or from memory, and the file may have been replaced while it
+    /// was read: only what is wrong twice is.
     fn look_again(&mut self, digest: ContentDigest, size: u64) -> Result<(), ScrubError> {
         match self.look(&digest, size)? {
             Look::Damaged(file) => self.condemn(digest, Some(file.as_ref()), "is not what its name says"),

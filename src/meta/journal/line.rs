@@ -126,6 +126,12 @@ pub(in crate::meta) fn decode<T: for<'a> Deserialize<'a>>(line: &[u8]) -> Result
     Ok((read, actual))
 }
 
+/// Puts the right checksum behind any bytes.
+#[cfg(any(test, fuzzing))]
+pub(in crate::meta) fn sealed(body: &[u8]) -> Vec<u8> {
+    [body, SUM_BEGIN, Sum::of(body).0.as_bytes(), SUM_END].concat()
+}
+
 fn verified(body: &[u8], sum: &[u8]) -> Result<Sum, LineError> {
     let actual = Sum::of(body);
     if actual.0.as_bytes() == sum { Ok(actual) } else { Err(LineError::WrongSum) }

@@ -5,6 +5,8 @@
 
 mod append;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod line;
 mod new_file;
 mod reader;

@@ -3,7 +3,10 @@
 use crate::disk::{DiskError, DiskFile};
 use crate::meta::journal::line::LINE_SIZE_MAX_BYTES;
 
-const READ_SIZE_BYTES: usize = 256 * 1024;
+/// The first read is small, since often only the first line is wanted, or the file is short; each further one
+/// is twice as long.
+const READ_SIZE_MIN_BYTES: usize = 4 * 1024;
+const READ_SIZE_MAX_BYTES: usize = 256 * 1024;
 
 /// A line as it stands in the file, valid or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,26 +27,30 @@ pub(in crate::meta) struct LineReader<'a> {
     pending: Vec<u8>,
     /// How much of `pending` was given out already.
     taken: usize,
+    /// How much the next read asks for.
+    read_size: usize,
     at_end: bool,
 }
 
 impl<'a> LineReader<'a> {
     pub(in crate::meta) fn new(file: &'a dyn DiskFile) -> Self {
-        Self { file, offset: 0, number: 0, pending: Vec::new(), taken: 0, at_end: false }
+        let read_size = READ_SIZE_MIN_BYTES;
+        Self { file, offset: 0, number: 0, pending: Vec::new(), taken: 0, read_size, at_end: false }
     }
 
-    /// Returns the next line, or `None` at the end of the file.
+    /// Returns the next line, or `None` at the end of the file. Zeroes at the end, which the journal writes
+    /// ahead of its lines, are none.
     pub(in crate::meta) fn next(&mut self) -> Result<Option<RawLine>, DiskError> {
         loop {
             let rest = self.pending.get(self.taken..).unwrap_or_default();
             if let Some(length) = rest.iter().position(|byte| *byte == b'\n') {
                 return Ok(Some(self.take(length, true)));
             }
+            if self.at_end && rest.iter().all(|byte| *byte == 0) {
+                return Ok(None);
+            }
             if rest.len() > LINE_SIZE_MAX_BYTES || (self.at_end && !rest.is_empty()) {
                 return Ok(Some(self.take(rest.len(), false)));
-            }
-            if self.at_end {
-                return Ok(None);
             }
             self.fill()?;
         }
@@ -61,11 +68,12 @@ impl<'a> LineReader<'a> {
         self.pending.drain(..self.taken);
         self.taken = 0;
         let filled = self.pending.len();
-        self.pending.resize(filled + READ_SIZE_BYTES, 0);
+        self.pending.resize(filled + self.read_size, 0);
         let space = self.pending.get_mut(filled..).unwrap_or_default();
         let read = self.file.read_at(space, self.offset)?;
         self.pending.truncate(filled + read);
         self.offset += read as u64;
+        self.read_size = (self.read_size * 2).min(READ_SIZE_MAX_BYTES);
         self.at_end = read == 0;
         Ok(())
     }

@@ -96,7 +96,8 @@ fn bytes_to_read(disk: &dyn Disk, base: &Base, segments: &[Segment]) -> Result<u
     Ok(total)
 }
 
-/// Takes the files away that the new one replaces; damaged ones are kept under another name.
+/// Takes the files away that the new one replaces; damaged ones are kept under another name, durably. One
+/// that was removed and that a crash brings back is replaced still.
 fn retire(
     disk: &dyn Disk,
     files: &Files,
@@ -104,37 +105,43 @@ fn retire(
     survey: &Survey,
     begin: u64,
 ) -> Result<(), OpenError> {
+    let mut kept = false;
     for number in &files.finished {
         let path = journal_path(*number);
         let Some(segment) = segments.iter().find(|segment| segment.number == *number) else {
-            retire_replaced(disk, *number, begin)?;
+            kept |= retire_replaced(disk, *number, begin)?;
             continue;
         };
         let first = segment.header.as_ref().map(|header| header.first);
         if survey.damaged_files.contains(number) {
             disk.rename(&path, &damaged_path(*number))?;
+            kept = true;
         } else if first >= Some(begin) {
             disk.remove(&path)?;
         }
     }
-    disk.sync_folder(Path::new(JOURNAL_FOLDER))?;
+    if kept {
+        disk.sync_folder(Path::new(JOURNAL_FOLDER))?;
+    }
     Ok(())
 }
 
 /// A file that had been replaced already is still here because a crash came before its recovery was done with
-/// it, or because it is history. What cannot be read of it is worth a look, and so it is kept.
-fn retire_replaced(disk: &dyn Disk, number: u64, begin: u64) -> Result<(), OpenError> {
+/// it, or because it is history. What cannot be read of it is worth a look, and so it is kept. Returns
+/// whether it got another name for that.
+fn retire_replaced(disk: &dyn Disk, number: u64, begin: u64) -> Result<bool, OpenError> {
     let path = journal_path(number);
     let header = header_of(disk, number).ok().flatten();
     if header.as_ref().is_some_and(|header| header.first < begin) {
-        return Ok(());
+        return Ok(false);
     }
-    if header.is_none_or(|header| is_damaged(disk, number, header)) {
+    let damaged = header.is_none_or(|header| is_damaged(disk, number, header));
+    if damaged {
         disk.rename(&path, &damaged_path(number))?;
     } else {
         disk.remove(&path)?;
     }
-    Ok(())
+    Ok(damaged)
 }
 
 /// Tells whether a journal file, taken alone, lacks anything that was durable.

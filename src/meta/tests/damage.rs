@@ -13,7 +13,7 @@ fn journal() -> Vec<Vec<u8>> {
     for name in TAGS {
         run(&meta, put_manifest("app", name, &[name])).unwrap();
     }
-    let bytes = read(disk.as_ref(), &journal_path(1));
+    let bytes = lines_of(disk.as_ref(), 1);
     bytes.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect()
 }
 

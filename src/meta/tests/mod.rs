@@ -1,5 +1,6 @@
 //! What metadata does: the rules, the journal, and what becomes of it after every kind of end.
 
+mod ahead;
 mod checkpoints;
 mod clean;
 mod damage;
@@ -188,6 +189,14 @@ fn run(meta: &Meta, command: Command) -> Result<(), MetaError> {
 fn tags(meta: &Meta, name: &str) -> Vec<String> {
     let tags = meta.view().tags(&repo(name), None, usize::MAX).unwrap();
     tags.iter().map(|tag| tag.as_str().to_owned()).collect()
+}
+
+/// Returns the lines of a journal file, without the zeroes that are written ahead of them.
+fn lines_of(disk: &dyn Disk, number: u64) -> Vec<u8> {
+    let mut bytes = read(disk, &crate::meta::journal::journal_path(number));
+    let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    bytes.truncate(end);
+    bytes
 }
 
 fn read(disk: &dyn Disk, path: &Path) -> Vec<u8> {

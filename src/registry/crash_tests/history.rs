@@ -6,6 +6,7 @@ use smol::future::zip;
 
 use super::client::{Key, Op, Upload};
 use super::model::{Record, Seen, began, ended};
+use crate::disk::Disk;
 use crate::disk::simulated::{Medium, SimulatedDisk, Step};
 use crate::meta::{IndexKind, MetaOptions};
 use crate::registry::open::{OpenError, Opened};
@@ -46,6 +47,11 @@ const SLOTS: usize = 4;
 
 /// Opens a registry on a simulated disk.
 pub(super) fn open(disk: &SimulatedDisk, index: IndexKind) -> Result<Registry, OpenError> {
+    open_on(Arc::new(disk.clone()), index)
+}
+
+/// Opens a registry on any disk.
+pub(super) fn open_on(disk: Arc<dyn Disk>, index: IndexKind) -> Result<Registry, OpenError> {
     let meta = MetaOptions {
         journal_min_bytes: super::JOURNAL_MIN_BYTES,
         history_max_bytes: super::HISTORY_MAX_BYTES,
@@ -53,7 +59,7 @@ pub(super) fn open(disk: &SimulatedDisk, index: IndexKind) -> Result<Registry, O
     };
     let mut options = RegistryOptions::new(Storage::Memory);
     options.upload_durable_step_bytes = super::DURABLE_STEP_BYTES;
-    Registry::open_on(options, Opened { disk: Arc::new(disk.clone()), lock: None, meta })
+    Registry::open_on(options, Opened { disk, lock: None, meta })
 }
 
 /// Returns a medium on which a registry was opened once and closed.

@@ -207,6 +207,44 @@ fn a_client_that_takes_nothing_is_given_up() {
     }
 }
 
+/// What lies in memory must not lie there for as long as a client that takes a little now and then likes.
+#[test]
+fn an_answer_from_memory_is_given_up_after_a_while_and_one_from_a_file_is_not() {
+    let limits = WireLimits { memory_body_time_max: Duration::from_millis(200), ..WireLimits::default() };
+    let told = Told::default();
+    let telling = told.clone();
+    let server = TestServer::with(limits.clone(), move |_: Request| {
+        let on_sent = telling.on_sent();
+        async move {
+            let mut response = Response::new(StatusCode::Ok);
+            response.ext_mut().insert(on_sent);
+            response.set_body(vec![b'x'; 64 * 1024 * 1024]);
+            response
+        }
+    });
+    let mut client = server.connect();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    for _ in 0..3000 {
+        // It ends in an error when it was given up.
+        let _ = client.socket.read(&mut [0; 100]);
+        if !told.all().is_empty() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(!told.all().last().expect("a report").complete);
+
+    let (server, told) = serve_file(true, limits);
+    let mut client = ask_for_too_much(&server);
+    client.head();
+    client.bytes(FILE_SIZE);
+    std::thread::sleep(Duration::from_millis(400));
+    for _ in 1..10 {
+        assert_eq!(client.answer().body.len(), FILE_SIZE);
+    }
+    assert!(told.wait(10).iter().all(|sent| sent.complete));
+}
+
 #[test]
 fn an_answer_that_a_stop_cuts_off_is_reported() {
     for shows_descriptor in [true, false] {

@@ -1,6 +1,7 @@
 //! The transport's tests.
 
 mod answers;
+mod differential;
 mod files;
 mod framing;
 mod head;

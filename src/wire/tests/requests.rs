@@ -1,9 +1,17 @@
 //! Requests and their bodies, over a socket.
 
-use super::server::TestServer;
-use crate::wire::WireLimits;
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use smol::future::poll_once;
+use smol::{Async, Timer};
+
+use super::server::{Client, TestServer, answer};
+use crate::wire::connection::Connection;
+use crate::wire::{Stop, WireLimits};
 
 #[test]
 fn a_connection_is_kept_for_further_requests() {
@@ -30,6 +38,44 @@ fn pipelined_requests_get_their_answers_in_order() {
     let bodies: Vec<String> = (0..4).map(|_| client.answer().text().to_owned()).collect();
     assert_eq!(bodies, ["/target?1", "two", "three", "/target?4"]);
     assert!(client.has_ended());
+}
+
+/// One that always has the next request ready must not keep the thread for itself.
+#[test]
+fn a_client_that_never_pauses_leaves_others_their_turn() {
+    let (ours, theirs) =
+        socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+    let mut client = Client::of(TcpStream::from(ours));
+    client.send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n".repeat(100));
+    let answered = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&answered);
+    let connection = Connection {
+        socket: Arc::new(Async::new(TcpStream::from(theirs)).unwrap()),
+        peer: ([127, 0, 0, 1], 1).into(),
+        app: Arc::new(move |request| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            answer(request)
+        }),
+        limits: Arc::new(WireLimits::default()),
+        stop: Stop::new(),
+    };
+    smol::block_on(async {
+        let mut connection = Box::pin(connection.run());
+        for _ in 0..1_000 {
+            let before = answered.load(Ordering::SeqCst);
+            assert!(poll_once(&mut connection).await.is_none());
+            // In one turn it answers some, though all of them are there.
+            let in_a_row = answered.load(Ordering::SeqCst) - before;
+            assert!(in_a_row <= 20, "{in_a_row} in a row");
+            if before == 100 {
+                break;
+            }
+            Timer::after(Duration::from_millis(1)).await;
+        }
+        let _ = client.socket.shutdown(Shutdown::Write);
+        connection.await;
+    });
+    assert_eq!(answered.load(Ordering::SeqCst), 100);
 }
 
 #[test]
@@ -243,7 +289,7 @@ fn an_early_refusal_of_a_large_upload_can_be_read() {
 #[test]
 fn a_head_that_takes_too_long_is_answered_408() {
     let limits = WireLimits { head_time_max: Duration::from_millis(200), ..WireLimits::default() };
-    let server = TestServer::with(limits, super::server::answer);
+    let server = TestServer::with(limits, answer);
     let all = server.ask("GET /hello HTTP/1.1\r\nHost:");
     assert!(all.starts_with("HTTP/1.1 408 ") && all.contains("\"UNKNOWN\""), "{all}");
 }
@@ -251,7 +297,7 @@ fn a_head_that_takes_too_long_is_answered_408() {
 #[test]
 fn an_idle_connection_is_closed_without_a_word() {
     let limits = WireLimits { keep_alive_idle_max: Duration::from_millis(200), ..WireLimits::default() };
-    let server = TestServer::with(limits, super::server::answer);
+    let server = TestServer::with(limits, answer);
     assert_eq!(server.connect().rest(), "");
     let mut client = server.connect();
     assert_eq!(client.get("/hello").text(), "hello");
@@ -261,7 +307,7 @@ fn an_idle_connection_is_closed_without_a_word() {
 #[test]
 fn a_body_without_progress_is_given_up() {
     let limits = WireLimits { body_progress_time_max: Duration::from_millis(200), ..WireLimits::default() };
-    let server = TestServer::with(limits, super::server::answer);
+    let server = TestServer::with(limits, answer);
     let mut client = server.connect();
     client.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n01234");
     let answer = client.answer();

@@ -56,11 +56,7 @@ impl TestServer {
     }
 
     pub(super) fn connect(&self) -> Client {
-        let socket = TcpStream::connect(self.address).unwrap();
-        socket.set_read_timeout(Some(HANG_TIME)).unwrap();
-        socket.set_write_timeout(Some(HANG_TIME)).unwrap();
-        socket.set_nodelay(true).unwrap();
-        Client { socket, ahead: Vec::new() }
+        Client::over(TcpStream::connect(self.address).unwrap())
     }
 
     /// Sends `request` on a connection of its own, and returns all that came back until the end.
@@ -70,9 +66,12 @@ impl TestServer {
         client.rest()
     }
 
-    /// Waits for the server to end by itself.
+    /// Waits for the server to end by itself, and fails if it hangs.
     pub(super) fn join(&mut self) {
-        self.thread.take().unwrap().join().unwrap();
+        let (ended, end) = std::sync::mpsc::channel();
+        let thread = self.thread.take().unwrap();
+        std::thread::spawn(move || ended.send(thread.join().is_ok()));
+        assert!(end.recv_timeout(HANG_TIME).expect("the server hangs"), "the server panicked");
     }
 }
 
@@ -114,6 +113,17 @@ pub(super) struct Client {
 }
 
 impl Client {
+    pub(super) fn over(socket: TcpStream) -> Self {
+        socket.set_read_timeout(Some(HANG_TIME)).unwrap();
+        socket.set_write_timeout(Some(HANG_TIME)).unwrap();
+        socket.set_nodelay(true).unwrap();
+        Self::of(socket)
+    }
+
+    pub(super) fn of(socket: TcpStream) -> Self {
+        Self { socket, ahead: Vec::new() }
+    }
+
     pub(super) fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.socket.write_all(bytes.as_ref()).unwrap();
     }

@@ -64,6 +64,66 @@ fn a_stop_cuts_off_what_does_not_end() {
     assert!(client.has_ended());
 }
 
+/// Clients that keep their connection open, say nothing, or say half a head hold up no stop.
+#[test]
+fn a_stop_waits_for_requests_in_flight_alone() {
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+    let limits = WireLimits {
+        head_time_max: HOUR,
+        keep_alive_idle_max: HOUR,
+        body_progress_time_max: HOUR,
+        drain_time_max: HOUR,
+        ..WireLimits::default()
+    };
+    let (mut server, arrivals, go) = held(limits, HOUR);
+    let mut half = server.connect();
+    half.send("GET / HTTP/1.1\r\nHost:");
+    let mut lingering = server.connect();
+    lingering.send("nonsense\r\n\r\n");
+    assert_eq!(lingering.answer().status, 400);
+    let mut unread = server.connect();
+    unread.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf");
+    arrivals.recv_blocking().unwrap();
+    go.send_blocking(()).unwrap();
+    assert_eq!(unread.answer().text(), "done");
+    let mut busy = server.connect();
+    busy.send(GET);
+    arrivals.recv_blocking().unwrap();
+
+    server.stop.trigger();
+    assert!(half.has_ended() && lingering.has_ended() && unread.has_ended());
+    go.send_blocking(()).unwrap();
+    assert_eq!(busy.answer().text(), "done");
+    // It is still connected.
+    server.join();
+    assert!(busy.has_ended());
+}
+
+#[test]
+fn a_client_over_the_limit_of_its_address_is_answered_429_and_others_are_let_in() {
+    let limits =
+        WireLimits { connections_per_address_max: 1, loopback_counts: true, ..WireLimits::default() };
+    let server = TestServer::with(limits, answer);
+    let mut first = server.connect();
+    assert_eq!(first.get("/hello").text(), "hello");
+    let refused = server.ask(GET);
+    assert!(refused.starts_with("HTTP/1.1 429 ") && refused.contains("Retry-After: 1\r\n"), "{refused}");
+    assert!(refused.contains("TOOMANYREQUESTS") && refused.contains("Connection: close\r\n"), "{refused}");
+    #[cfg(target_os = "linux")]
+    {
+        // Another address of the loopback network.
+        use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+        let other = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        bind(&other, &std::net::SocketAddr::from(([127, 0, 0, 2], 0))).unwrap();
+        connect(&other, &server.address).unwrap();
+        let mut other = super::server::Client::over(TcpStream::from(other));
+        assert_eq!(other.get("/hello").text(), "hello");
+    }
+    drop(first);
+    let let_in = (0..1000).any(|_| server.connect().get("/hello").status == 200);
+    assert!(let_in);
+}
+
 #[test]
 fn a_client_over_the_limit_is_answered_503_and_let_in_later() {
     let limits = WireLimits { connections_max: 1, ..WireLimits::default() };

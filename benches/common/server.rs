@@ -8,10 +8,13 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::client::Client;
-use crate::strace::Trace;
+use super::client::Client;
+use super::strace::Trace;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_pulk");
+
+/// What is logged where the log of requests would be measured, too.
+const WITHOUT_ACCESS_LOG: &str = "info,pulk::access=warn";
 
 const LOG_LINE_WAIT_MAX: Duration = Duration::from_secs(300);
 
@@ -27,16 +30,26 @@ pub struct Serving {
 impl Serving {
     /// Starts a server on a free port and waits until it listens.
     pub fn start(data: &Path) -> Self {
-        Self::spawn(Command::new(BINARY), data)
+        Self::spawn(Command::new(BINARY), data, "info")
+    }
+
+    /// Starts a server that logs no requests.
+    pub fn start_without_access_log(data: &Path) -> Self {
+        Self::spawn(Command::new(BINARY), data, WITHOUT_ACCESS_LOG)
     }
 
     /// Starts a server whose `calls` go to a trace.
     pub fn start_traced(data: &Path, trace: &Trace, calls: &str) -> Self {
-        Self::spawn(trace.command(calls, BINARY), data)
+        Self::spawn(trace.command(calls, BINARY), data, "info")
     }
 
-    fn spawn(mut command: Command, data: &Path) -> Self {
-        command.arg("serve").arg("--data").arg(data).args(["--listen", "127.0.0.1:0", "--log", "info"]);
+    /// Starts a server that logs no requests, and whose `calls` go to a trace.
+    pub fn start_traced_without_access_log(data: &Path, trace: &Trace, calls: &str) -> Self {
+        Self::spawn(trace.command(calls, BINARY), data, WITHOUT_ACCESS_LOG)
+    }
+
+    fn spawn(mut command: Command, data: &Path, log: &str) -> Self {
+        command.arg("serve").arg("--data").arg(data).args(["--listen", "127.0.0.1:0", "--log", log]);
         command.env_remove("PULK_CONFIG").env_remove("PULK_EPHEMERAL");
         let begun = Instant::now();
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::place;
+use super::place;
 
 const SECTOR_SIZE_BYTES: u64 = 512;
 
@@ -57,6 +57,12 @@ impl Device {
         let stat = fs::read_to_string(format!("/sys/block/{name}/stat")).unwrap();
         let sectors = stat.split_whitespace().nth(SECTORS_WRITTEN_FIELD).unwrap();
         sectors.parse::<u64>().unwrap() * SECTOR_SIZE_BYTES
+    }
+
+    /// Returns the device's numbers, as control groups name it.
+    pub fn numbers(&self) -> String {
+        let name = Path::new(&self.device).file_name().unwrap().to_str().unwrap().to_owned();
+        fs::read_to_string(format!("/sys/block/{name}/dev")).unwrap().trim().to_owned()
     }
 
     /// Has everything written that waits for it.

@@ -1,5 +1,6 @@
 //! Counting system calls with strace.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -53,6 +54,20 @@ impl Trace {
         let mut command = Command::new("strace");
         command.args(["-D", "-f", "-qq", "-e", &format!("trace={calls}"), "-o"]).arg(&self.path).arg(program);
         command
+    }
+
+    /// Counts the calls so far by their names.
+    pub fn count_by_name(&self) -> BTreeMap<String, usize> {
+        let text = fs::read_to_string(&self.path).unwrap_or_default();
+        let mut counts = BTreeMap::new();
+        for line in text.lines().filter(|line| !line.contains(" resumed>")) {
+            // A process's number, spaces, the call.
+            let call = line.trim_start_matches(|letter: char| letter.is_ascii_digit() || letter == ' ');
+            if let Some((name, _)) = call.split_once('(') {
+                *counts.entry(name.to_owned()).or_default() += 1;
+            }
+        }
+        counts
     }
 
     /// Counts the calls so far.

@@ -1,14 +1,14 @@
 //! Pushing images the ways that clients do.
 
-use crate::client::Client;
-use crate::content::Content;
+use super::client::Client;
+use super::content::Content;
 
 const CONFIG_SIZE_BYTES: u64 = 1024;
 const LAYER_SIZE_BYTES: u64 = 64 * 1024;
 
-const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
+pub const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG_TYPE: &str = "application/vnd.oci.image.config.v1+json";
-const LAYER_TYPE: &str = "application/vnd.oci.image.layer.v1.tar";
+pub const LAYER_TYPE: &str = "application/vnd.oci.image.layer.v1.tar";
 
 /// How a blob is pushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,8 +67,8 @@ pub fn push_image(client: &mut Client, repo: &str, way: Way, number: u64) {
     push_manifest(client, repo, &blobs, number);
 }
 
-/// Pushes a manifest over blobs that are there, with a tag that both have the number; returns its length.
-pub fn push_manifest(client: &mut Client, repo: &str, [config, layer]: &[Content; 2], number: u64) -> u64 {
+/// Renders the manifest of an image.
+pub fn manifest([config, layer]: &[Content; 2], number: u64) -> Vec<u8> {
     let manifest = serde_json::json!({
         "schemaVersion": 2,
         "mediaType": MANIFEST_TYPE,
@@ -76,7 +76,12 @@ pub fn push_manifest(client: &mut Client, repo: &str, [config, layer]: &[Content
         "layers": [{"mediaType": LAYER_TYPE, "digest": layer.digest, "size": layer.size}],
         "annotations": {"org.opencontainers.image.version": number.to_string()},
     });
-    let bytes = manifest.to_string().into_bytes();
+    manifest.to_string().into_bytes()
+}
+
+/// Pushes a manifest over blobs that are there, with a tag that both have the number; returns its length.
+pub fn push_manifest(client: &mut Client, repo: &str, blobs: &[Content; 2], number: u64) -> u64 {
+    let bytes = manifest(blobs, number);
     let length = bytes.len() as u64;
     let target = format!("/v2/{repo}/manifests/v{number}");
     client.send_body("PUT", &target, MANIFEST_TYPE, length, |sink| sink.write_all(&bytes)).expect(201);

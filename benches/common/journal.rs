@@ -1,0 +1,194 @@
+//! Writing a large store's journal, as the server itself would have.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use pulk::ContentDigest;
+use serde_json::{Value, json};
+
+const SUM_LENGTH_CHARS: usize = 32;
+
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const AT: u64 = 1_760_000_000_000;
+const BLOBS_A_MANIFEST: u64 = 3;
+
+/// How much there is in the store.
+#[derive(Debug, Clone, Copy)]
+pub struct Scale {
+    pub repositories: u64,
+    pub manifests: u64,
+}
+
+impl Scale {
+    /// How many links of blobs to repositories there are.
+    pub fn links(self) -> u64 {
+        self.manifests * BLOBS_A_MANIFEST
+    }
+}
+
+/// Which content there is beside the metadata.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bytes {
+    /// None: a start looks at metadata only.
+    None,
+    /// That of the manifests.
+    OfManifests,
+}
+
+/// A journal file that is being written.
+pub struct Journal {
+    path: PathBuf,
+    /// Where the manifests' bytes are written.
+    blobs: Option<PathBuf>,
+    file: BufWriter<File>,
+    seq: u64,
+    sum: String,
+}
+
+/// Writes a data directory whose journal holds the pushes of that many images, every blob another one.
+/// Returns the journal's length in bytes.
+pub fn write_store(data: &Path, scale: Scale, bytes: Bytes) -> u64 {
+    let mut journal = Journal::create(data);
+    if bytes == Bytes::OfManifests {
+        journal.keep_manifests(data.join("blobs/sha256"));
+    }
+    for number in 0..scale.manifests {
+        // The pushes to the repositories take turns, as they do in life.
+        let (repository, first) = (number % scale.repositories, number < scale.repositories);
+        journal.push(&format!("team/app{repository:04}"), first, number, None);
+    }
+    journal.finish()
+}
+
+/// Returns the digest of the manifest that a push of this number brings, if it refers to no other.
+pub fn manifest_digest(number: u64) -> String {
+    ContentDigest::sha256_of(&manifest_bytes(number, None)).to_string()
+}
+
+fn manifest_bytes(number: u64, subject: Option<&str>) -> Vec<u8> {
+    let described = |blob: u64| {
+        let digest = digest("blob", number * BLOBS_A_MANIFEST + blob);
+        json!({"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": digest, "size": 65536})
+    };
+    let mut body = json!({
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": described(0),
+        "layers": (1..BLOBS_A_MANIFEST).map(described).collect::<Vec<_>>(),
+    });
+    if let (Some(subject), Some(body)) = (subject, body.as_object_mut()) {
+        body.insert("subject".to_owned(), json!({"mediaType": MANIFEST, "digest": subject, "size": 600}));
+    }
+    body.to_string().into_bytes()
+}
+
+fn digest(kind: &str, number: u64) -> String {
+    format!("sha256:{}", blake3::hash(format!("{kind} {number}").as_bytes()).to_hex())
+}
+
+impl Journal {
+    /// Makes a data directory with nothing but a journal.
+    pub fn create(data: &Path) -> Self {
+        fs::create_dir_all(data.join("journal")).unwrap();
+        let format = json!({"format": 1, "instance": "00000000-0000-4000-8000-000000000000"});
+        fs::write(data.join("pulk.json"), format!("{format}\n")).unwrap();
+        let path = data.join("journal").join("000000000001.log");
+        let file = BufWriter::new(File::create(&path).unwrap());
+        let mut journal = Self { path, blobs: None, file, seq: 0, sum: "0".repeat(SUM_LENGTH_CHARS) };
+        journal.header();
+        journal
+    }
+
+    /// From now on manifests' bytes are written into the fanout folders below this one.
+    fn keep_manifests(&mut self, blobs: PathBuf) {
+        for byte in 0..=u8::MAX {
+            fs::create_dir_all(blobs.join(format!("{byte:02x}"))).unwrap();
+        }
+        self.blobs = Some(blobs);
+    }
+
+    /// Ends the file, and returns its length in bytes.
+    pub fn finish(self) -> u64 {
+        self.file.into_inner().unwrap().sync_all().unwrap();
+        fs::metadata(self.path).unwrap().len()
+    }
+
+    /// Writes the transactions of one image's push, which may be the first to its repository, and may refer
+    /// to the manifest of another number.
+    pub fn push(&mut self, repo: &str, first: bool, number: u64, subject: Option<u64>) {
+        for blob in 0..BLOBS_A_MANIFEST {
+            let blob = number * BLOBS_A_MANIFEST + blob;
+            let upload = format!("00000000-0000-4000-8000-{blob:012x}");
+            let digest = digest("blob", blob);
+            let begun = json!({"repo": repo, "algorithm": "sha256", "offset": 0});
+            self.transaction(&[json!({"upload": {"id": upload, "row": begun}})]);
+            let mut facts = vec![json!({"blob": {"digest": digest, "row": {"size": 65536}}})];
+            if first && blob.is_multiple_of(BLOBS_A_MANIFEST) {
+                facts.push(json!({"repository": {"repo": repo, "row": {"since": AT}}}));
+            }
+            facts.push(json!({"link": {"repo": repo, "digest": digest, "row": {"size": 65536}}}));
+            facts.push(json!({"upload": {"id": upload, "row": null}}));
+            self.transaction(&facts);
+        }
+        self.manifest(repo, number, subject);
+    }
+
+    fn manifest(&mut self, repo: &str, number: u64, subject: Option<u64>) {
+        let subject = subject.map(manifest_digest);
+        let bytes = manifest_bytes(number, subject.as_deref());
+        let digest = ContentDigest::sha256_of(&bytes);
+        if let Some(blobs) = &self.blobs {
+            let name = digest.encoded();
+            let (fanout, _) = name.split_at(2);
+            fs::write(blobs.join(fanout).join(&name), &bytes).unwrap();
+        }
+        let annotations = json!({
+            "org.opencontainers.image.created": "2026-01-01T00:00:00Z",
+            "org.opencontainers.image.revision": number.to_string(),
+        });
+        let mut row = json!({
+            "media_type": MANIFEST,
+            "size": bytes.len(),
+            "annotations": annotations,
+        });
+        if let (Some(subject), Some(row)) = (&subject, row.as_object_mut()) {
+            row.insert("subject".to_owned(), json!(subject));
+            row.insert("artifact_type".to_owned(), json!("application/vnd.example.signature"));
+        }
+        let mut facts = vec![
+            json!({"blob": {"digest": digest, "row": {"size": bytes.len()}}}),
+            json!({"manifest": {"repo": repo, "digest": digest, "row": row}}),
+        ];
+        if let Some(subject) = subject {
+            let referrer = json!({"repo": repo, "subject": subject, "digest": digest, "present": true});
+            facts.push(json!({"referrer": referrer}));
+        }
+        facts.push(json!({"tag": {"repo": repo, "tag": format!("v{number}"), "row": {"digest": digest}}}));
+        self.transaction(&facts);
+    }
+
+    fn header(&mut self) {
+        let body = format!(r#"{{"journal":1,"first":1,"prev":"{}","durable":0"#, self.sum);
+        self.line(&body);
+    }
+
+    fn transaction(&mut self, facts: &[Value]) {
+        let durable = self.seq;
+        self.seq += 1;
+        let facts = Value::from(facts.to_vec());
+        let body = format!(
+            r#"{{"seq":{},"prev":"{}","durable":{durable},"at":{AT},"facts":{facts}"#,
+            self.seq, self.sum
+        );
+        self.sum = self.line(&body);
+    }
+
+    /// Writes a line with its sum, and returns the sum.
+    fn line(&mut self, body: &str) -> String {
+        let mut sum = blake3::hash(body.as_bytes()).to_hex().to_string();
+        sum.truncate(SUM_LENGTH_CHARS);
+        writeln!(self.file, r#"{body},"sum":"{sum}"}}"#).unwrap();
+        sum
+    }
+}

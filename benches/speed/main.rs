@@ -1,0 +1,62 @@
+//! How cheap pulk is: large and small pulls and pushes beside nginx and docker-registry, memory, large
+//! stores.
+//!
+//! `cargo bench --bench speed` measures everything; with `-- pull push` behind it only what is named. It
+//! starts the release binary on loopback, and next to it nginx and docker-registry where they are on the
+//! PATH, and prints tables in Markdown. All share one machine with the clients, so only the ratios mean
+//! something.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark fails by panicking")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the tables are its purpose")]
+
+mod calls;
+#[path = "../common/mod.rs"]
+mod common;
+mod distribution;
+mod growth;
+mod images;
+mod large;
+mod load;
+mod memory;
+mod nginx;
+mod pull;
+mod push;
+mod requests;
+mod rounds;
+mod servers;
+mod slow_disk;
+mod throttle;
+
+use servers::Servers;
+
+/// What measures a figure at servers that are shared.
+type Measure = fn(&Servers);
+
+/// The figures that are measured at one and the same server, the last of which looks at its memory.
+const SIDE_BY_SIDE: [(&str, Measure); 5] = [
+    ("pull", pull::measure),
+    ("push", push::measure),
+    ("requests", requests::measure),
+    ("images", images::measure),
+    ("memory", memory::measure),
+];
+
+/// The figures that have stores of their own.
+const ALONE: [(&str, fn()); 3] =
+    [("growth", growth::measure), ("slow-disk", slow_disk::measure), ("calls", calls::measure)];
+
+fn main() {
+    let names: Vec<&str> =
+        SIDE_BY_SIDE.iter().map(|(name, _)| *name).chain(ALONE.iter().map(|(name, _)| *name)).collect();
+    let chosen = common::chosen(&names);
+    let side_by_side: Vec<_> = SIDE_BY_SIDE.iter().filter(|(name, _)| chosen.contains(name)).collect();
+    if !side_by_side.is_empty() {
+        let servers = Servers::start();
+        for (_, measure) in side_by_side {
+            measure(&servers);
+        }
+    }
+    for (_, measure) in ALONE.iter().filter(|(name, _)| chosen.contains(name)) {
+        measure();
+    }
+}

@@ -1,0 +1,105 @@
+//! nginx, answering with the files of a data directory.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::common::place;
+use crate::common::process;
+
+const START_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// A running nginx, ended when it is dropped.
+pub struct Nginx {
+    child: Child,
+    pub address: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Nginx {
+    /// Starts one with a process for each processor, or says why there is none.
+    pub fn start(root: &Path) -> Option<Self> {
+        if Command::new("nginx").arg("-v").stderr(Stdio::null()).status().is_err() {
+            println!("Without nginx: there is none on this machine.\n");
+            return None;
+        }
+        let folder = place::folder();
+        // nginx does not tell which port it got, so one that is free is looked for.
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let address = format!("127.0.0.1:{port}");
+        let configuration = folder.path().join("nginx.conf");
+        fs::write(&configuration, configured(root, &address)).unwrap();
+        let mut child = Command::new("nginx")
+            .arg("-p")
+            .arg(folder.path())
+            .arg("-c")
+            .arg(&configuration)
+            .args(["-e", "stderr", "-g", "daemon off; pid nginx.pid;"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let errors = BufReader::new(child.stderr.take().unwrap());
+        std::thread::spawn(move || {
+            errors.lines().map_while(Result::ok).filter(|line| !line.contains("[notice]")).for_each(|line| {
+                eprintln!("nginx: {line}");
+            });
+        });
+        let nginx = Self { child, address, _folder: folder };
+        let begun = Instant::now();
+        while TcpStream::connect(&nginx.address).is_err() {
+            assert!(begun.elapsed() < START_TIME_MAX, "nginx does not listen");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Some(nginx)
+    }
+
+    /// Returns its processes: the first, and those that answer.
+    pub fn processes(&self) -> Vec<u32> {
+        let first = self.child.id();
+        let mut all = process::children(first);
+        all.push(first);
+        all
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        // It ends its other processes when it is asked to, not when it is killed.
+        let asked = rustix::process::kill_process(
+            rustix::process::Pid::from_child(&self.child),
+            rustix::process::Signal::TERM,
+        );
+        if asked.is_ok() {
+            let _ = self.child.wait();
+        }
+    }
+}
+
+fn configured(root: &Path, address: &str) -> String {
+    // The files belong to whoever runs this, and are for nobody else to read.
+    let user = if place::is_root() { "user root;" } else { "" };
+    let root = root.display();
+    format!(
+        "{user}
+worker_processes auto;
+events {{ worker_connections 1024; }}
+http {{
+    access_log off;
+    sendfile on;
+    tcp_nopush on;
+    tcp_nodelay on;
+    keepalive_requests 1000000000;
+    default_type application/octet-stream;
+    client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+    server {{
+        listen {address};
+        root {root};
+    }}
+}}
+"
+    )
+}

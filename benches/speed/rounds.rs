@@ -1,0 +1,73 @@
+//! Measuring two servers in turns, so that both see the same machine.
+
+use std::time::Instant;
+
+use crate::common::process;
+
+/// What one round came to.
+#[derive(Debug, Clone, Copy)]
+pub struct Round {
+    /// How much was done, in whatever is counted.
+    pub amount: f64,
+    /// How long it took.
+    pub seconds: f64,
+    /// The processor time that the server's processes used meanwhile.
+    pub processor: f64,
+}
+
+impl Round {
+    /// Measures a piece of work that is done by these processes.
+    pub fn measure(processes: &[u32], amount: f64, work: impl FnOnce()) -> Self {
+        let used = || processes.iter().map(|pid| process::processor_seconds(*pid)).sum::<f64>();
+        let before = used();
+        let begun = Instant::now();
+        work();
+        let seconds = begun.elapsed().as_secs_f64();
+        Self { amount, seconds, processor: used() - before }
+    }
+
+    /// Returns how much was done in a second.
+    pub fn rate(&self) -> f64 {
+        self.amount / self.seconds
+    }
+}
+
+/// The rounds of one server.
+#[derive(Debug, Default)]
+pub struct Rounds(pub Vec<Round>);
+
+impl Rounds {
+    /// Returns the median of the rates.
+    pub fn rate(&self) -> f64 {
+        median(self.0.iter().map(Round::rate))
+    }
+
+    /// Returns the processor time of a unit over all rounds: a single round has few ticks of the clock.
+    pub fn cost(&self) -> f64 {
+        let total = |part: fn(&Round) -> f64| self.0.iter().map(part).sum::<f64>();
+        total(|round| round.processor) / total(|round| round.amount)
+    }
+}
+
+/// Has the servers take turns, `rounds` times. The first round warms up and is not counted.
+pub fn alternate<const N: usize>(rounds: usize, mut servers: [&mut dyn FnMut() -> Round; N]) -> [Rounds; N] {
+    let mut measured: [Rounds; N] = std::array::from_fn(|_| Rounds::default());
+    for number in 0..=rounds {
+        for (server, measured) in servers.iter_mut().zip(&mut measured) {
+            let round = server();
+            if number > 0 {
+                measured.0.push(round);
+            }
+        }
+    }
+    measured
+}
+
+/// Returns the middle one of some numbers.
+pub fn median(numbers: impl Iterator<Item = f64>) -> f64 {
+    let mut sorted: Vec<f64> = numbers.collect();
+    sorted.sort_by(f64::total_cmp);
+    let upper = sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN);
+    let lower = sorted.get(sorted.len().saturating_sub(1) / 2).copied().unwrap_or(f64::NAN);
+    f64::midpoint(lower, upper)
+}

@@ -1,0 +1,36 @@
+//! The servers that are measured side by side.
+
+use tempfile::TempDir;
+
+use crate::common::place;
+use crate::common::server::Serving;
+use crate::distribution::Distribution;
+use crate::nginx::Nginx;
+
+/// pulk, and what it is held against, where that is installed.
+pub struct Servers {
+    pub pulk: Serving,
+    /// Answers with the files of pulk's data directory.
+    pub nginx: Option<Nginx>,
+    pub distribution: Option<Distribution>,
+    _folder: TempDir,
+}
+
+impl Servers {
+    /// Starts all of them.
+    pub fn start() -> Self {
+        let folder = place::folder();
+        let data = folder.path().join("data");
+        let pulk = Serving::start_without_access_log(&data);
+        let nginx = Nginx::start(&data);
+        let distribution = Distribution::start();
+        Self { pulk, nginx, distribution, _folder: folder }
+    }
+}
+
+/// Returns where nginx finds the content of a digest: pulk's own file.
+pub fn path_of(digest: &str) -> String {
+    let encoded = digest.strip_prefix("sha256:").expect("a digest");
+    let (fanout, _) = encoded.split_at(2);
+    format!("/blobs/sha256/{fanout}/{encoded}")
+}

@@ -1,0 +1,24 @@
+//! An index that is in order and wrong, for tests of who trusts it.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use crate::meta::index::{Change, Index};
+use crate::meta::sled_index::SledIndex;
+use crate::meta::tree::Tree;
+
+/// Takes the manifests, tags and links out of an index that nobody uses. It says as before how far it has
+/// come.
+pub(crate) fn falsify(folder: &Path) {
+    let index = SledIndex::open(folder).unwrap();
+    let mut changes = Vec::new();
+    for tree in [Tree::Manifests, Tree::Tags, Tree::Links] {
+        let mut visit = |key: &[u8], _: &[u8]| {
+            changes.push(Change { tree, key: key.into(), value: None });
+            ControlFlow::Continue(())
+        };
+        index.scan(tree, &[], None, &mut visit).unwrap();
+    }
+    index.apply(index.applied().unwrap(), &changes).unwrap();
+    index.close().unwrap();
+}

@@ -1,0 +1,106 @@
+//! Changes on their way into sled: what was applied lately, in memory.
+//!
+//! A transaction of sled costs two writes to its file, however little is in it, and everybody who reads waits
+//! meanwhile. So the changes of several transactions go in together. Nothing rests on sled's file, so nothing
+//! is lost with these: after anything but a clean stop the index is made anew.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use sled::IVec;
+
+use crate::meta::index::Change;
+use crate::meta::tree::Tree;
+
+/// How many rows are held at most before they are written out: few, since readers wait for that.
+const ROWS_MAX: usize = 128;
+
+/// How many bytes of keys and values are held at most before they are written out.
+const SIZE_MAX_BYTES: usize = 256 * 1024;
+
+/// A row's value from now on; none if it is removed.
+type Value = Option<Vec<u8>>;
+
+/// The changes that sled has not got yet, with the number of the last transaction.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    applied: u64,
+    /// The number that sled has.
+    written: u64,
+    trees: BTreeMap<Tree, BTreeMap<Vec<u8>, Value>>,
+    rows: usize,
+    size_bytes: usize,
+    /// Counts how often the changes went to sled.
+    generation: u64,
+}
+
+/// The next of the recent rows, and which generation of them it is of.
+#[derive(Debug)]
+pub(super) struct NextRow {
+    pub(super) generation: u64,
+    pub(super) row: Option<(IVec, Value)>,
+}
+
+impl Recent {
+    /// Begins where sled stands.
+    pub(super) fn at(applied: u64) -> Self {
+        Self { applied, written: applied, ..Self::default() }
+    }
+
+    /// Returns the last transaction.
+    pub(super) fn applied(&self) -> u64 {
+        self.applied
+    }
+
+    /// Returns a row's value if the row changed lately; the inner one is none if it was removed.
+    pub(super) fn get(&self, tree: Tree, key: &[u8]) -> Option<Value> {
+        self.trees.get(&tree)?.get(key).cloned()
+    }
+
+    /// Returns the first row that changed lately from `from` on, removed ones as well.
+    pub(super) fn next(&self, tree: Tree, from: &Bound<IVec>) -> NextRow {
+        let from = from.as_ref().map(AsRef::<[u8]>::as_ref);
+        let rows = self.trees.get(&tree);
+        let next = rows.and_then(|rows| rows.range::<[u8], _>((from, Bound::Unbounded)).next());
+        let row = next.map(|(key, value)| (IVec::from(key.as_slice()), value.clone()));
+        NextRow { generation: self.generation, row }
+    }
+
+    /// Takes a transaction.
+    pub(super) fn add(&mut self, seq: u64, changes: &[Change]) {
+        for Change { tree, key, value } in changes {
+            self.size_bytes += key.len() + value.as_ref().map_or(0, Vec::len);
+            let rows = self.trees.entry(*tree).or_default();
+            if rows.insert(key.clone(), value.clone()).is_none() {
+                self.rows += 1;
+            }
+        }
+        self.applied = seq;
+    }
+
+    /// Tells whether it is time to write them out.
+    pub(super) fn is_full(&self) -> bool {
+        self.rows >= ROWS_MAX || self.size_bytes >= SIZE_MAX_BYTES
+    }
+
+    /// Tells whether sled has everything.
+    pub(super) fn is_written(&self) -> bool {
+        self.rows == 0 && self.applied == self.written
+    }
+
+    /// Returns what sled has not got, in the order of trees and keys.
+    pub(super) fn changes(&self) -> Vec<Change> {
+        let row = |tree: Tree, (key, value): (&Vec<u8>, &Value)| Change {
+            tree,
+            key: key.clone(),
+            value: value.clone(),
+        };
+        self.trees.iter().flat_map(|(tree, rows)| rows.iter().map(|one| row(*tree, one))).collect()
+    }
+
+    /// Forgets what sled has got by now, which is everything up to that transaction.
+    pub(super) fn written(&mut self, seq: u64) {
+        let generation = self.generation + 1;
+        *self = Self { generation, ..Self::at(seq) };
+    }
+}

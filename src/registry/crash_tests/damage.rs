@@ -1,0 +1,243 @@
+//! Stores whose medium is damaged, and what becomes of them when the start that repairs one dies at any
+//! moment.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use super::client::Op;
+use super::content::blob;
+use super::history::{Recording, Run, open, prepared};
+use super::model::Found;
+use super::observe::{check_probe, observe, probe};
+use super::picks::{Chance, picks};
+use super::states::moments;
+use super::teeth::{may_differ, places, telling_picks};
+use crate::disk::simulated::{Choice, Medium, Pick, Place, SimulatedDisk};
+use crate::disk::{Disk, DiskFile};
+use crate::meta::IndexKind;
+use crate::registry::Registry;
+
+/// A store that is damaged.
+pub(crate) struct DamagedStore {
+    pub(crate) name: &'static str,
+    pub(crate) medium: Medium,
+    /// What its damaged files hold.
+    kept: Vec<Vec<u8>>,
+}
+
+/// A start that repairs a damaged store, and what it came to.
+pub(super) struct Repair {
+    pub(super) recording: Recording,
+    kept: Vec<Vec<u8>>,
+    /// How many steps it took until it was open, and until a push was acknowledged.
+    opened: usize,
+    pushed: usize,
+    found: Found,
+}
+
+/// Makes stores with two checkpoints and something of everything, each damaged in another way.
+pub(crate) fn damaged_stores() -> Vec<DamagedStore> {
+    let whole = whole_store();
+    let journal = |disk: &SimulatedDisk| newest(disk, "journal", ".log");
+    let checkpoint = |disk: &SimulatedDisk| newest(disk, "checkpoint", ".checkpoint");
+    let damaged = |name, damage: &dyn Fn(&SimulatedDisk) -> Vec<Vec<u8>>| {
+        let disk = SimulatedDisk::new(whole.clone());
+        let kept = damage(&disk);
+        DamagedStore { name, medium: disk.medium().settled(), kept }
+    };
+    vec![
+        damaged("a line of the journal is damaged", &|disk| vec![flip(disk, &journal(disk), 2)]),
+        damaged("the newest checkpoint is damaged", &|disk| vec![flip(disk, &checkpoint(disk), 2)]),
+        damaged("checkpoint and journal are damaged", &|disk| {
+            vec![flip(disk, &checkpoint(disk), 2), flip(disk, &journal(disk), 2)]
+        }),
+        damaged("the newest file of the journal is lost", &|disk| {
+            disk.remove(&journal(disk)).unwrap();
+            Vec::new()
+        }),
+        damaged("a line of the journal is damaged and content lost", &|disk| {
+            let encoded = blob(1).digest.encoded();
+            disk.remove(&PathBuf::from(format!("blobs/sha256/{}/{encoded}", &encoded[..2]))).unwrap();
+            vec![flip(disk, &journal(disk), 2)]
+        }),
+    ]
+}
+
+/// Returns a store with something of everything, as a clean stop leaves it.
+pub(crate) fn whole_store() -> Medium {
+    let push = |repo, blob| Op::Push { repo, blob };
+    let put = |repo, manifest, tags| Op::Put { repo, manifest, tags, by_digest: true };
+    let mut run = Run::start(SimulatedDisk::new(prepared()));
+    let mut ops = vec![push("a", 0), push("a", 1), put("a", 0, &["v1"]), push("a", 2), put("a", 1, &["v2"])];
+    ops.extend([put("a", 3, &[]), put("a", 6, &["v3"]), push("b", 3), push("b", 1), push("b", 4)]);
+    ops.extend([put("b", 2, &["v1", "v2"]), Op::DeleteTag { repo: "b", tag: "v2" }]);
+    ops.extend([Op::Mount { repo: "b", from: "a", blob: 0 }, put("b", 0, &["v3"]), put("b", 4, &["v2"])]);
+    for op in ops {
+        smol::block_on(run.carry_out(&op)).unwrap();
+    }
+    // Until there are two checkpoints and some lines behind them.
+    for number in 0..200 {
+        let checkpoints = count(&run.disk, "checkpoint", ".checkpoint");
+        let lines = bytes_of(run.disk.open(&newest(&run.disk, "journal", ".log")).unwrap().as_ref());
+        if checkpoints >= 2 && lines.iter().filter(|byte| **byte == b'\n').count() >= 4 {
+            break;
+        }
+        smol::block_on(run.carry_out(&put("a", number % 2, &["v1"]))).unwrap();
+    }
+    smol::block_on(run.registry.take().unwrap().close()).unwrap();
+    run.disk.medium().settled()
+}
+
+fn count(disk: &SimulatedDisk, folder: &str, ending: &str) -> usize {
+    let entries = disk.list(Path::new(folder)).unwrap();
+    entries.iter().filter(|entry| entry.name.ends_with(ending)).count()
+}
+
+fn newest(disk: &SimulatedDisk, folder: &str, ending: &str) -> PathBuf {
+    let entries = disk.list(Path::new(folder)).unwrap();
+    let last = entries.iter().rev().find(|entry| entry.name.ends_with(ending));
+    Path::new(folder).join(&last.expect("there is none").name)
+}
+
+fn bytes_of(file: &dyn DiskFile) -> Vec<u8> {
+    let mut bytes = vec![0; usize::try_from(file.length().unwrap()).unwrap()];
+    let read = file.read_at(&mut bytes, 0).unwrap();
+    assert_eq!(read, bytes.len());
+    bytes
+}
+
+/// Changes a byte of the line that is so many lines before the end, and returns what the file holds then.
+fn flip(disk: &SimulatedDisk, path: &Path, lines_from_end: usize) -> Vec<u8> {
+    let file = disk.open_writable(path).unwrap();
+    let bytes = bytes_of(file.as_ref());
+    let ends: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] == b'\n').collect();
+    assert!(ends.len() > lines_from_end, "{} has {} lines", path.display(), ends.len());
+    let at = ends[ends.len() - 1 - lines_from_end] + 9;
+    file.write_at(&[bytes[at] ^ 1], at as u64).unwrap();
+    bytes_of(file.as_ref())
+}
+
+/// Tells what of this the folders of metadata do not hold under any name.
+fn missing(disk: &SimulatedDisk, kept: &[Vec<u8>]) -> usize {
+    let mut held = BTreeSet::new();
+    for folder in ["journal", "checkpoint"] {
+        for entry in disk.list(Path::new(folder)).unwrap() {
+            held.insert(bytes_of(disk.open(&Path::new(folder).join(entry.name)).unwrap().as_ref()));
+        }
+    }
+    kept.iter().filter(|bytes| !held.contains(*bytes)).count()
+}
+
+/// Reads everything that a registry has, and closes it.
+pub(crate) fn look(registry: &Registry) -> Result<Found, String> {
+    smol::block_on(observe(registry))
+}
+
+impl Repair {
+    fn of(store: DamagedStore) -> Self {
+        let disk = SimulatedDisk::new(store.medium.clone());
+        let registry = open(&disk, IndexKind::Map).unwrap();
+        let found = look(&registry).unwrap();
+        let opened = disk.steps().len();
+        smol::block_on(probe(&registry)).unwrap();
+        let pushed = disk.steps().len();
+        drop(registry);
+        assert_eq!(missing(&disk, &store.kept), 0, "{}", store.name);
+        let recording = Recording {
+            name: store.name,
+            base: store.medium,
+            steps: disk.steps(),
+            records: Vec::new(),
+            uploads: Vec::new(),
+        };
+        Self { recording, kept: store.kept, opened, pushed, found }
+    }
+
+    /// Opens what a power cut left, and finds what the undisturbed start found.
+    fn check(&self, at: usize, left: Medium) -> Result<(), String> {
+        let disk = SimulatedDisk::new(left);
+        let registry = open(&disk, IndexKind::Map).map_err(|error| format!("it does not open: {error}"))?;
+        let found = look(&registry)?;
+        let differ = |(key, value): &(&_, &_)| self.found.get(key) != Some(value);
+        if let Some((key, value)) = found.iter().find(differ) {
+            return Err(format!("{key:?} is {value:?}, and was {:?}", self.found.get(key)));
+        }
+        if at >= self.opened && missing(&disk, &self.kept) > 0 {
+            return Err("a damaged file is not kept any more".to_owned());
+        }
+        if at >= self.pushed {
+            smol::block_on(check_probe(&registry))?;
+        }
+        smol::block_on(probe(&registry))
+    }
+
+    /// Returns the first state that fails when the syncs of a place do nothing, and why it does.
+    pub(super) fn missed(&self, place: Place) -> Option<String> {
+        if !places(&self.recording.steps).contains(&place) {
+            return None;
+        }
+        let mut failure = None;
+        let (mut otherwise, mut done) = (self.recording.base.clone(), 0);
+        moments(&self.recording, Some(place), |moment| {
+            self.recording.steps[done..moment.at].iter().for_each(|step| otherwise.replay(step));
+            done = moment.at;
+            if may_differ(moment.medium, &otherwise) {
+                let choices = moment.medium.choices();
+                failure = telling_picks(&choices).iter().find_map(|picked| {
+                    let left = moment.medium.after_power_cut(&choices, picked);
+                    let why = self.check(moment.at, left).err()?;
+                    Some(format!("`{}`, step {}: {why:.100}", self.recording.name, moment.at))
+                });
+            }
+            if failure.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        failure
+    }
+
+    /// Tries states at one moment in `one_in`. Returns how many there were and what failed.
+    fn try_states(&self, one_in: usize, each: u64) -> (u64, Vec<String>) {
+        let (mut tried, mut failures) = (0, Vec::new());
+        moments(&self.recording, None, |moment| {
+            if moment.at % one_in == 0 {
+                let choices: Vec<Choice> = moment.medium.choices();
+                let mut all: Vec<Vec<Pick>> = picks(&choices, each, &mut Chance::of(moment.at as u64));
+                all.extend(telling_picks(&choices));
+                for picked in all {
+                    tried += 1;
+                    let left = moment.medium.after_power_cut(&choices, &picked);
+                    if let Err(why) = self.check(moment.at, left) {
+                        let name = self.recording.name;
+                        failures
+                            .push(format!("`{name}`, step {}, {picked:?} of {choices:?}: {why}", moment.at));
+                    }
+                }
+            }
+            ControlFlow::Continue(())
+        });
+        (tried, failures)
+    }
+}
+
+/// Returns the starts that repair a damaged store.
+pub(super) fn repairs() -> Vec<Repair> {
+    damaged_stores().into_iter().map(Repair::of).collect()
+}
+
+#[test]
+fn a_start_that_repairs_damage_can_die_at_any_moment() {
+    let (one_in, each) = if super::is_soak() { (1, 6) } else { (5, 1) };
+    let (mut tried, mut failures) = (0, Vec::new());
+    for repair in repairs() {
+        let (count, failed) = repair.try_states(one_in, each);
+        tried += count;
+        failures.extend(failed);
+    }
+    eprintln!("{tried} crash states of starts that repair damage tried");
+    assert!(
+        failures.is_empty(),
+        "{} states failed\n\n{}",
+        failures.len(),
+        failures[..failures.len().min(3)].join("\n\n")
+    );
+}

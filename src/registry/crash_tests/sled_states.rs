@@ -1,0 +1,94 @@
+//! With sled as the index: whatever a power cut leaves of its files, nothing of it is trusted but what a
+//! clean stop made durable.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Mutex;
+
+use super::history::prepared;
+use super::picks::{Chance, picks};
+use super::sled_runs::{Left, SledRun, sled_runs};
+use super::states::moments;
+use crate::meta::Start;
+
+/// One state in so many is tried with sled, which takes much longer.
+const SLED_ONE_IN: u64 = 30;
+
+/// In how many ways the index may be left.
+const LEFT_KINDS: u64 = 4;
+
+/// More than there are processors, since they wait for sled's own syncs.
+const THREADS: usize = 8;
+
+/// What came of the states.
+#[derive(Default)]
+struct Outcomes {
+    /// How many there were, by what was left of the index and how the start found the metadata.
+    tried: BTreeMap<String, u64>,
+    failures: Vec<String>,
+}
+
+#[test]
+fn an_index_in_sled_is_trusted_after_a_clean_stop_and_never_else() {
+    let runs = sled_runs(&prepared());
+    let outcomes = Mutex::new(Outcomes::default());
+    let moments: usize = runs.iter().map(|run| run.recording.steps.len() + 1).sum();
+    let wanted = usize::try_from(super::states_wanted() / SLED_ONE_IN / LEFT_KINDS).unwrap();
+    let (each, one_in) = (wanted.div_ceil(moments), (moments / wanted.max(1)).max(1));
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (runs, outcomes) = (&runs, &outcomes);
+            scope.spawn(move || {
+                let mine = |at: usize| at.is_multiple_of(one_in) && (at / one_in) % THREADS == thread;
+                runs.iter().for_each(|run| try_run(run, each as u64, &mine, outcomes));
+            });
+        }
+    });
+    let Outcomes { tried, failures } = outcomes.into_inner().unwrap();
+    tried.iter().for_each(|(what, count)| eprintln!("{count:6} {what}"));
+    eprintln!("{} crash states with sled tried", tried.values().sum::<u64>());
+    assert!(failures.is_empty(), "{} states failed\n\n{}", failures.len(), failures.join("\n\n"));
+}
+
+fn try_run(run: &SledRun, each: u64, mine: &dyn Fn(usize) -> bool, outcomes: &Mutex<Outcomes>) {
+    moments(&run.recording, None, |moment| {
+        if !mine(moment.at) && moment.at != run.recording.steps.len() {
+            return ControlFlow::Continue(());
+        }
+        let mut chance = Chance::of(moment.at as u64);
+        let choices = moment.medium.choices();
+        for picked in picks(&choices, each, &mut chance) {
+            let certain = run.certain(moment.at, None).is_some();
+            let medium = moment.medium.after_power_cut(&choices, &picked);
+            let has_marker = medium.has_file("clean");
+            for left in run.any(moment.at, &mut chance) {
+                let checked = run.check(moment, medium.clone(), left, &mut chance);
+                let checked = checked.and_then(|start| match (certain && has_marker, start) {
+                    (true, _) | (_, Start::Recovered) => Ok(start),
+                    _ => Err(format!("the start was {start:?}")),
+                });
+                let mut outcomes = outcomes.lock().unwrap();
+                match checked {
+                    Ok(start) => *outcomes.tried.entry(describe(left, has_marker, start)).or_default() += 1,
+                    Err(why) => outcomes.failures.push(format!(
+                        "{why}\n`{}`, after step {}, with {picked:?} of {choices:?}, the index {left:?}",
+                        run.recording.name, moment.at
+                    )),
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    });
+}
+
+fn describe(left: Left, has_marker: bool, start: Start) -> String {
+    let index = match left {
+        Left::AtStop(_) => "of another time or of the last stop",
+        Left::Falsified(_) => "in order, with other rows",
+        Left::Damaged(_) => "damaged",
+        Left::Nothing => "missing",
+    };
+    let marker = if has_marker { "with the marker" } else { "without the marker" };
+    let trusted = if start == Start::Clean { "trusted" } else { "made anew" };
+    format!("{trusted}: {marker}, index {index}")
+}

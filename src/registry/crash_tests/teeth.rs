@@ -1,0 +1,104 @@
+//! Looking for the state that tells that a place which makes something durable was left out.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use super::damage::Repair;
+use super::history::Recording;
+use super::sled_runs::SledRun;
+use super::states::{How, Moment, Trial, moments};
+use crate::disk::simulated::{Choice, Medium, Pick, Place, Step};
+
+/// At so many moments of a recording a recovery dies in turn, when nothing else misses a place.
+const RECOVERIES_PER_RECORDING: usize = 4;
+
+/// Everything that was recorded.
+pub(super) struct Evidence {
+    pub(super) histories: Vec<Recording>,
+    pub(super) sled: Vec<SledRun>,
+    pub(super) repairs: Vec<Repair>,
+}
+
+impl Evidence {
+    /// Returns all places that made something durable.
+    pub(super) fn places(&self) -> BTreeSet<Place> {
+        let sled = self.sled.iter().flat_map(SledRun::places);
+        let recordings = self.histories.iter().chain(self.repairs.iter().map(|repair| &repair.recording));
+        recordings.flat_map(|recording| places(&recording.steps)).chain(sled).collect()
+    }
+
+    /// Returns the first state that fails when the syncs of a place do nothing, and why it does.
+    pub(super) fn against(&self, place: Place) -> Option<String> {
+        let concerned =
+            || self.histories.iter().filter(|recording| places(&recording.steps).contains(&place));
+        let dying_once = concerned().find_map(|recording| missed_by(recording, place));
+        dying_once
+            .or_else(|| self.sled.iter().find_map(|run| run.missed(place)))
+            .or_else(|| self.repairs.iter().find_map(|repair| repair.missed(place)))
+            .or_else(|| concerned().find_map(|recording| missed_in_recovery(recording, place)))
+    }
+}
+
+/// Returns the places that made something durable.
+pub(super) fn places(steps: &[Step]) -> BTreeSet<Place> {
+    let place = |step: &Step| match step {
+        Step::Sync { place, .. } | Step::SyncFolder { place, .. } => Some(*place),
+        _ => None,
+    };
+    steps.iter().filter_map(place).collect()
+}
+
+/// Tells whether a power cut may leave more now, with a place left out, than it may otherwise.
+pub(super) fn may_differ(ignoring: &Medium, otherwise: &Medium) -> bool {
+    let outcomes = |medium: &Medium| medium.choices().iter().map(Choice::outcomes).collect::<Vec<_>>();
+    outcomes(ignoring) != outcomes(otherwise)
+}
+
+fn missed_by(recording: &Recording, place: Place) -> Option<String> {
+    let mut failure = None;
+    let mut otherwise = recording.base.clone();
+    let mut done = 0;
+    moments(recording, Some(place), |moment| {
+        recording.steps[done..moment.at].iter().for_each(|step| otherwise.replay(step));
+        done = moment.at;
+        if may_differ(moment.medium, &otherwise) {
+            failure = fails(moment, false);
+        }
+        if failure.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    failure
+}
+
+fn missed_in_recovery(recording: &Recording, place: Place) -> Option<String> {
+    let mut failure = None;
+    let each = recording.steps.len().div_ceil(RECOVERIES_PER_RECORDING);
+    moments(recording, Some(place), |moment| {
+        if moment.at % each == 0 {
+            failure = fails(moment, true);
+        }
+        if failure.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    failure
+}
+
+/// Returns the ways that tell most: all that was pending is lost, names are kept and bytes are lost, or what
+/// was renamed has no name at all.
+pub(super) fn telling_picks(choices: &[Choice]) -> [Vec<Pick>; 3] {
+    let kept = |choice: &Choice| if choice.is_of_bytes() { 0 } else { choice.everything() };
+    let named = choices.iter().map(kept).collect();
+    [vec![0; choices.len()], named, choices.iter().map(Choice::nothing).collect()]
+}
+
+fn fails(moment: &Moment<'_>, dies_again: bool) -> Option<String> {
+    let choices = moment.medium.choices();
+    let picks = telling_picks(&choices);
+    let cuts = picks.iter().map(|picked| How::PowerCut(&choices, picked));
+    let ways: Vec<How<'_>> =
+        if dies_again { cuts.take(1).chain([How::Killed]).collect() } else { cuts.collect() };
+    ways.into_iter().find_map(|how| {
+        let why = Trial { moment, how, dies_again, seed: 1 }.run().failure?;
+        let first = why.lines().next().unwrap_or_default();
+        let again = if dies_again { ", dying again in recovery" } else { "" };
+        Some(format!("`{}`, step {}{again}: {first:.100}", moment.recording.name, moment.at))
+    })
+}

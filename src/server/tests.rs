@@ -1,0 +1,79 @@
+//! Panics in handlers, over sockets.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use super::*;
+
+/// One connection that is kept.
+struct Client(BufReader<TcpStream>);
+
+impl Client {
+    fn new(address: SocketAddr) -> Self {
+        let socket = TcpStream::connect(address).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        Self(BufReader::new(socket))
+    }
+
+    fn send(&mut self, text: &str) {
+        self.0.get_mut().write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Returns the next answer, its head in small letters.
+    fn answer(&mut self) -> String {
+        let (mut answer, mut length) = (String::new(), 0);
+        while !answer.ends_with("\r\n\r\n") {
+            let mut line = String::new();
+            assert_ne!(self.0.read_line(&mut line).unwrap(), 0, "the connection ended: {answer}");
+            line.make_ascii_lowercase();
+            if let Some(said) = line.strip_prefix("content-length: ") {
+                length = said.trim_end().parse().unwrap();
+            }
+            answer += &line;
+        }
+        let mut body = vec![0; length];
+        self.0.read_exact(&mut body).unwrap();
+        answer + std::str::from_utf8(&body).unwrap()
+    }
+
+    fn has_ended(&mut self) -> bool {
+        self.0.fill_buf().unwrap().is_empty()
+    }
+}
+
+#[test]
+fn a_panic_in_a_handler_is_answered_500_with_the_requests_id_and_harms_no_other_connection() {
+    let server = smol::block_on(Server::start(ServerOptions::ephemeral())).unwrap();
+    let address = server.local_addr();
+    let digest = crate::spec::ContentDigest::sha256_of(b"hello");
+    let mut pushing = Client::new(address);
+    pushing.send(&format!(
+        "POST /v2/a/blobs/uploads/?digest={digest} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\
+         Expect: 100-continue\r\n\r\n"
+    ));
+    assert!(pushing.answer().starts_with("http/1.1 100 "));
+    pushing.send("hel");
+
+    // More often than there are permits of any kind.
+    for number in 0..600 {
+        let mut client = Client::new(address);
+        client.send(&format!(
+            "PUT /panic HTTP/1.1\r\nHost: a\r\nX-Request-Id: request-{number}\r\n\
+             Content-Length: 9\r\n\r\nhalf"
+        ));
+        let answer = client.answer();
+        assert!(answer.starts_with("http/1.1 500 ") && answer.contains("connection: close"), "{answer}");
+        assert!(answer.contains(&format!("x-request-id: request-{number}\r\n")), "{answer}");
+        assert!(answer.contains(&format!(r#""detail":{{"request":"request-{number}"}}"#)), "{answer}");
+        client.send("the rest");
+        assert!(client.has_ended());
+    }
+
+    pushing.send("lo");
+    let pushed = pushing.answer();
+    assert!(pushed.starts_with("http/1.1 201 "), "{pushed}");
+    pushing.send("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
+    let metrics = pushing.answer();
+    assert!(metrics.contains("\npulk_http_panics_total 600\n"), "{metrics}");
+    smol::block_on(server.stop()).unwrap();
+}

@@ -1,0 +1,243 @@
+//! How many connections there are, in all and from each address, and whether there may be one more.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use event_listener::Event;
+
+use super::limits::WireLimits;
+use super::refusal::Refusal;
+
+/// How many connections over a limit are told so at once; further ones are closed without a word.
+const REFUSALS_AT_ONCE_MAX: usize = 64;
+
+/// What becomes of a new connection.
+#[derive(Debug)]
+pub(super) enum Admitted {
+    /// It is served, and counts until this is dropped.
+    Served(Counted),
+    /// It is told why not, and counts among those that are until this is dropped.
+    Refused(Counted, Refusal),
+    /// It is closed.
+    Closed,
+}
+
+/// Counts the connections of one listener.
+#[derive(Debug, Default)]
+pub(super) struct Admission {
+    open: Arc<Count>,
+    refused: Arc<Count>,
+    of_source: Arc<Mutex<HashMap<Source, usize>>>,
+}
+
+/// Where a client comes from: an IPv4 address, or the network of 64 bits of an IPv6 address, all of whose
+/// addresses one client can take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Source {
+    V4(u32),
+    V6Network(u64),
+}
+
+/// One counted connection, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Counted {
+    count: Arc<Count>,
+    of_source: Option<OfSource>,
+}
+
+#[derive(Debug)]
+struct OfSource {
+    source: Source,
+    counts: Arc<Mutex<HashMap<Source, usize>>>,
+}
+
+impl Admission {
+    /// Counts a connection in, unless there are too many. Only the accepting task calls it.
+    pub(super) fn admit(&self, address: IpAddr, limits: &WireLimits) -> Admitted {
+        if self.open.now() >= limits.connections_max {
+            return self.refuse(Refusal::TooManyConnections);
+        }
+        let source = source(address, limits.loopback_counts);
+        let Some(of_source) = self.of_source(source, limits.connections_per_address_max) else {
+            return self.refuse(Refusal::TooManyOfAddress);
+        };
+        Admitted::Served(Counted::new(&self.open, of_source))
+    }
+
+    fn refuse(&self, refusal: Refusal) -> Admitted {
+        if self.refused.now() >= REFUSALS_AT_ONCE_MAX {
+            return Admitted::Closed;
+        }
+        Admitted::Refused(Counted::new(&self.refused, None), refusal)
+    }
+
+    /// Counts one more of a source; `None` if there are `max` already, `Some(None)` if it isn't counted.
+    #[expect(clippy::option_option, reason = "refused, counted and not counted are three")]
+    fn of_source(&self, source: Option<Source>, max: usize) -> Option<Option<OfSource>> {
+        let Some(source) = source else { return Some(None) };
+        let mut counts = lock(&self.of_source);
+        let count = counts.entry(source).or_insert(0);
+        if *count >= max {
+            return None;
+        }
+        *count += 1;
+        Some(Some(OfSource { source, counts: Arc::clone(&self.of_source) }))
+    }
+
+    /// Returns how many connections are served.
+    pub(super) fn now(&self) -> usize {
+        self.open.now()
+    }
+
+    /// Waits until none is served.
+    pub(super) async fn none_served(&self) {
+        self.open.none().await;
+    }
+
+    /// Waits until none is served and none is being refused.
+    pub(super) async fn none(&self) {
+        self.open.none().await;
+        self.refused.none().await;
+    }
+}
+
+fn source(address: IpAddr, loopback_counts: bool) -> Option<Source> {
+    // A listener on `[::]` sees IPv4 clients at mapped addresses.
+    let address = address.to_canonical();
+    if address.is_loopback() && !loopback_counts {
+        return None;
+    }
+    Some(match address {
+        IpAddr::V4(address) => Source::V4(address.to_bits()),
+        IpAddr::V6(address) => Source::V6Network((address.to_bits() >> 64) as u64),
+    })
+}
+
+fn lock(counts: &Mutex<HashMap<Source, usize>>) -> MutexGuard<'_, HashMap<Source, usize>> {
+    counts.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[derive(Debug, Default)]
+struct Count {
+    now: AtomicUsize,
+    less: Event,
+}
+
+impl Count {
+    fn now(&self) -> usize {
+        self.now.load(Ordering::SeqCst)
+    }
+
+    async fn none(&self) {
+        while self.now() > 0 {
+            let listener = self.less.listen();
+            if self.now() > 0 {
+                listener.await;
+            }
+        }
+    }
+}
+
+impl Counted {
+    fn new(count: &Arc<Count>, of_source: Option<OfSource>) -> Self {
+        count.now.fetch_add(1, Ordering::SeqCst);
+        Self { count: Arc::clone(count), of_source }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.count.now.fetch_sub(1, Ordering::SeqCst);
+        self.count.less.notify(usize::MAX);
+        if let Some(OfSource { source, counts }) = self.of_source.take() {
+            let mut counts = lock(&counts);
+            // No trace is left of a source without connections: clients must not make the table grow.
+            match counts.get_mut(&source) {
+                Some(count) if *count > 1 => *count -= 1,
+                _ => drop(counts.remove(&source)),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(connections_max: usize, connections_per_address_max: usize) -> WireLimits {
+        WireLimits { connections_max, connections_per_address_max, ..WireLimits::default() }
+    }
+
+    fn served(admitted: Admitted) -> Counted {
+        match admitted {
+            Admitted::Served(counted) => counted,
+            other => panic!("not served: {other:?}"),
+        }
+    }
+
+    fn refusal(admitted: &Admitted) -> Option<Refusal> {
+        if let Admitted::Refused(_, refusal) = admitted { Some(*refusal) } else { None }
+    }
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn one_address_takes_only_its_share_and_leaves_the_rest_to_others() {
+        let (admission, limits) = (Admission::default(), limits(4, 2));
+        let first = served(admission.admit(address("192.0.2.1"), &limits));
+        let _second = served(admission.admit(address("::ffff:192.0.2.1"), &limits));
+        let third = admission.admit(address("192.0.2.1"), &limits);
+        assert_eq!(refusal(&third), Some(Refusal::TooManyOfAddress));
+        let _other = served(admission.admit(address("192.0.2.2"), &limits));
+        drop(first);
+        let _again = served(admission.admit(address("192.0.2.1"), &limits));
+    }
+
+    #[test]
+    fn the_addresses_of_one_ipv6_network_share_what_one_may_have() {
+        let (admission, limits) = (Admission::default(), limits(4, 1));
+        let _first = served(admission.admit(address("2001:db8:0:1::1"), &limits));
+        let second = admission.admit(address("2001:db8:0:1:ffff::2"), &limits);
+        assert_eq!(refusal(&second), Some(Refusal::TooManyOfAddress));
+        let _other = served(admission.admit(address("2001:db8:0:2::1"), &limits));
+    }
+
+    #[test]
+    fn the_loopback_address_is_counted_in_all_alone_unless_that_is_asked_for() {
+        let (admission, mut limits) = (Admission::default(), limits(3, 1));
+        let _served: Vec<Counted> = ["127.0.0.1", "::1", "127.0.0.1"]
+            .map(|text| served(admission.admit(address(text), &limits)))
+            .into();
+        let fourth = admission.admit(address("127.0.0.1"), &limits);
+        assert_eq!(refusal(&fourth), Some(Refusal::TooManyConnections));
+        limits.connections_max = 9;
+        limits.loopback_counts = true;
+        let _first = served(admission.admit(address("127.0.0.1"), &limits));
+        assert_eq!(refusal(&admission.admit(address("127.0.0.1"), &limits)), Some(Refusal::TooManyOfAddress));
+    }
+
+    #[test]
+    fn a_source_without_connections_leaves_no_trace() {
+        let (admission, limits) = (Admission::default(), limits(4, 1));
+        let counted: Vec<Counted> =
+            (1..=3).map(|last| served(admission.admit(IpAddr::from([192, 0, 2, last]), &limits))).collect();
+        let refused = admission.admit(address("192.0.2.1"), &limits);
+        assert_eq!((lock(&admission.of_source).len(), admission.now()), (3, 3));
+        drop((counted, refused));
+        assert_eq!((lock(&admission.of_source).len(), admission.now()), (0, 0));
+        smol::block_on(admission.none());
+    }
+
+    #[test]
+    fn only_so_many_are_told_at_once_why_they_are_refused() {
+        let (admission, limits) = (Admission::default(), limits(0, 1));
+        let refused: Vec<Admitted> =
+            (0..REFUSALS_AT_ONCE_MAX).map(|_| admission.admit(address("192.0.2.1"), &limits)).collect();
+        assert!(refused.iter().all(|one| refusal(one).is_some()));
+        assert!(matches!(admission.admit(address("192.0.2.1"), &limits), Admitted::Closed));
+    }
+}

@@ -1,0 +1,112 @@
+//! What pulk makes of a stream: a connection of `src/wire` on one end of a pair of sockets.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex};
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use smol::Async;
+use smol::future::{yield_now, zip};
+use smol::io::{AsyncReadExt, AsyncWriteExt};
+use tide::http::{Request, Response};
+
+use super::{Outcome, Seen, SeenBody, Stream, is_left_unread};
+use crate::http::RawTarget;
+use crate::wire::connection::Connection;
+use crate::wire::limits::WireLimits;
+use crate::wire::stop::Stop;
+
+type Seens = Arc<Mutex<Outcome>>;
+
+pub(super) fn read(stream: &Stream) -> Outcome {
+    let outcome = Seens::default();
+    let answers = smol::block_on(serve(stream, Arc::clone(&outcome)));
+    let mut outcome = std::mem::take(&mut *outcome.lock().unwrap());
+    let refusals = refusals(&answers, outcome.seen.len());
+    outcome.refusal = outcome.refusal.or(refusals);
+    outcome
+}
+
+/// Runs the connection and its client; returns all that came back.
+async fn serve(stream: &Stream, outcome: Seens) -> String {
+    // A pair of local sockets takes the place of TCP: it is faster and leaves nothing behind.
+    let (ours, theirs) =
+        socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+    let app = move |request: Request| {
+        let outcome = Arc::clone(&outcome);
+        async move { take(request, &outcome).await }
+    };
+    let connection = Connection {
+        socket: Arc::new(Async::new(TcpStream::from(theirs)).unwrap()),
+        peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
+        app: Arc::new(app),
+        limits: Arc::new(WireLimits::default()),
+        stop: Stop::new(),
+    };
+    let client = Async::new(TcpStream::from(ours)).unwrap();
+    let writes = async {
+        for packet in &stream.packets {
+            // The connection may have ended in a refusal.
+            if (&client).write_all(packet).await.is_err() {
+                break;
+            }
+            // Lets the connection take it before the next one comes.
+            yield_now().await;
+        }
+        let _ = client.get_ref().shutdown(Shutdown::Write);
+    };
+    let reads = async {
+        let mut answers = Vec::new();
+        let _ = (&client).read_to_end(&mut answers).await;
+        answers
+    };
+    let (((), answers), ()) = zip(zip(writes, reads), connection.run()).await;
+    String::from_utf8(answers).unwrap()
+}
+
+/// The application: notes what it is given, and answers 200.
+async fn take(mut request: Request, outcome: &Seens) -> Response {
+    let target = request.ext().get::<RawTarget>().unwrap().0.clone();
+    let mut headers = BTreeMap::new();
+    for (name, values) in request.iter() {
+        headers.insert(name.to_string(), values.iter().map(|value| value.as_str().to_owned()).collect());
+    }
+    let (body, refusal) = if is_left_unread(&target) {
+        (SeenBody::NotRead, None)
+    } else {
+        match request.body_bytes().await {
+            Ok(bytes) => (SeenBody::Whole(bytes), None),
+            Err(error) => (SeenBody::Broken, Some(error.to_string())),
+        }
+    };
+    let mut outcome = outcome.lock().unwrap();
+    outcome.seen.push(Seen { method: request.method().to_string(), target, headers, body });
+    outcome.refusal = outcome.refusal.take().or(refusal);
+    Response::new(200)
+}
+
+/// Goes through the answers: one for each request that was seen, and at most a refusal after them, whose
+/// message is returned.
+fn refusals(answers: &str, seen: usize) -> Option<String> {
+    let mut left = answers;
+    let (mut count, mut refusal) = (0, None);
+    while !left.is_empty() {
+        let (head, rest) = left.split_once("\r\n\r\n").unwrap();
+        left = rest;
+        if head.starts_with("HTTP/1.1 100 ") {
+            continue;
+        }
+        count += 1;
+        let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
+        let (body, rest) = left.split_at(length.map_or(0, |length| length.parse().unwrap()));
+        left = rest;
+        if !head.starts_with("HTTP/1.1 200 ") {
+            assert_eq!(count, seen + 1, "a refusal is the last answer: {answers}");
+            assert!(left.is_empty(), "{answers}");
+            let body: serde_json::Value = serde_json::from_str(body).unwrap();
+            refusal = body["errors"][0]["message"].as_str().map(str::to_owned);
+        }
+    }
+    assert!(count >= seen, "a request without an answer: {answers}");
+    refusal
+}

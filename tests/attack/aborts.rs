@@ -1,0 +1,124 @@
+//! Clients that go away, at every stage: nothing of them stays, neither descriptor, thread, upload session,
+//! request nor memory.
+
+use crate::support::{Client, Victim};
+
+const BLOB_SIZE_BYTES: usize = 24 * 1024 * 1024;
+
+/// How often each stage is gone through in a round.
+const TIMES: usize = 40;
+
+/// How far memory may differ between two rounds that do the same: allocators keep some.
+const MEMORY_SLACK_KIB: u64 = 6 * 1024;
+
+/// Where a client goes away.
+const STAGES: [&str; 10] = [
+    "connected",
+    "half a head",
+    "a head, and no body",
+    "half a body",
+    "half a chunk",
+    "half of a waited body",
+    "a body, and no answer read",
+    "half an answer",
+    "an answer, and half a next head",
+    "many requests, and no answer read",
+];
+
+/// Takes a connection to a stage.
+fn go_to(stage: &str, client: &mut Client, blob: &str) {
+    let post = |rest: &str| {
+        let digest = "0".repeat(64);
+        format!("POST /v2/a/blobs/uploads/?digest=sha256:{digest} HTTP/1.1\r\nHost: a\r\n{rest}")
+    };
+    let get = format!("GET {blob} HTTP/1.1\r\nHost: a\r\n\r\n");
+    match stage {
+        "connected" => {}
+        "half a head" => client.send("GET /v2/ HTTP/1.1\r\nHos"),
+        "a head, and no body" => client.send(post("Content-Length: 1000000\r\n\r\n")),
+        "half a body" => {
+            client.send(post("Content-Length: 1000000\r\n\r\n"));
+            client.send(vec![b'x'; 500_000]);
+        }
+        "half a chunk" => client.send(post("Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nffff\r\nhalf")),
+        "half of a waited body" => {
+            client.send(post("Expect: 100-continue\r\nContent-Length: 10\r\n\r\n"));
+            assert!(client.head().starts_with("HTTP/1.1 100 "));
+            client.send("half ");
+        }
+        "a body, and no answer read" => client.send(post("Content-Length: 5\r\n\r\nhello")),
+        "half an answer" => {
+            client.send(get);
+            client.head();
+        }
+        "an answer, and half a next head" => {
+            assert_eq!(client.get("/v2/").status, 200);
+            client.send("GET /v2/ HT");
+        }
+        "many requests, and no answer read" => client.send(get.repeat(20)),
+        _ => panic!("no such stage: {stage}"),
+    }
+}
+
+fn round(victim: &Victim, stage: &str, blob: &str) {
+    for number in 0..TIMES {
+        let mut client = victim.connect();
+        go_to(stage, &mut client, blob);
+        // Half of them end, half of them are torn off.
+        if number % 2 == 0 {
+            client.reset();
+        }
+    }
+    // Some of them at once.
+    let together: Vec<Client> = (0..TIMES)
+        .map(|_| {
+            let mut client = victim.connect();
+            go_to(stage, &mut client, blob);
+            client
+        })
+        .collect();
+    drop(together);
+}
+
+#[test]
+fn clients_that_go_away_at_any_stage_leave_nothing_behind() {
+    let victim = Victim::start("");
+    let blob = victim.push_blob(BLOB_SIZE_BYTES);
+    let before = victim.settled();
+    for stage in STAGES {
+        round(&victim, stage, &blob);
+        victim.comes_back_to(before);
+    }
+    let memory = victim.memory_kib();
+    for stage in STAGES {
+        round(&victim, stage, &blob);
+    }
+    victim.comes_back_to(before);
+    let after = victim.memory_kib();
+    assert!(after < memory + MEMORY_SLACK_KIB, "{memory} KiB before the second time, {after} KiB after it");
+    victim.serves();
+}
+
+/// What a client has begun by name is its own, and stays for it to go on with; once it is done or given up,
+/// nothing of it is left either.
+#[test]
+fn an_upload_whose_client_went_away_can_go_on_and_be_given_up() {
+    let victim = Victim::start("");
+    let before = victim.settled();
+    let paths: Vec<String> = (0..20).map(|_| victim.begin()).collect();
+    for path in &paths {
+        let mut client = victim.connect();
+        client.send(format!("PATCH {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf "));
+        client.reset();
+    }
+    for path in &paths {
+        let mut client = victim.connect();
+        // Whoever comes back takes the session over from the request that hangs.
+        let patch = format!("PATCH {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nmore");
+        client.send(patch);
+        assert_eq!(client.answer().status, 202);
+        client.send(format!("DELETE {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        assert_eq!(client.answer().status, 204);
+    }
+    victim.comes_back_to(before);
+}

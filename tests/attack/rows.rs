@@ -1,0 +1,217 @@
+//! The list of attacks, and the test that shows each.
+
+use std::fs;
+use std::path::Path;
+
+/// An attack, and the file and the name of a test that makes it.
+const ROWS: [(&str, &str, &str); 49] = [
+    ("CL.TE, TE.CL", "tests/attack/framing.rs", "a_body_with_two_framings_is_refused"),
+    ("TE.TE, obfuscated TE", "tests/attack/framing.rs", "codings_in_disguise_are_refused"),
+    (
+        "duplicate, signed, hexadecimal, empty lengths",
+        "tests/attack/framing.rs",
+        "lengths_that_are_none_or_two_are_refused",
+    ),
+    (
+        "chunk size overflow, extensions, trailers",
+        "tests/attack/framing.rs",
+        "chunks_that_readers_disagree_on_are_refused",
+    ),
+    (
+        "chunk extensions and trailers without end",
+        "src/wire/tests/framing.rs",
+        "extensions_and_trailers_are_bounded",
+    ),
+    (
+        "a last CRLF split over packets (async-h1)",
+        "src/wire/tests/framing.rs",
+        "chunks_are_put_together_wherever_packets_are_cut",
+    ),
+    (
+        "a body cut short taken as complete (async-h1)",
+        "tests/attack/misuse.rs",
+        "a_body_shorter_than_said_stores_nothing_and_one_that_is_longer_is_no_request",
+    ),
+    (
+        "pipelined requests lost (async-h1)",
+        "tests/attack/misuse.rs",
+        "pipelined_requests_are_answered_in_order_and_as_often_as_they_were_made",
+    ),
+    (
+        "gzip, chunked read as no body (async-h1)",
+        "tests/attack/framing.rs",
+        "codings_in_disguise_are_refused",
+    ),
+    (
+        "two differing lengths (async-h1)",
+        "tests/attack/framing.rs",
+        "lengths_that_are_none_or_two_are_refused",
+    ),
+    (
+        "a bad request closed without a 4xx (async-h1)",
+        "tests/attack/misuse.rs",
+        "other_protocols_on_the_port_are_refused",
+    ),
+    (
+        "bare LF, bare CR, NUL, obs-fold, space before the colon",
+        "tests/attack/framing.rs",
+        "lines_that_readers_end_elsewhere_are_refused",
+    ),
+    (
+        "absolute, authority and asterisk form",
+        "tests/attack/framing.rs",
+        "targets_that_name_something_else_to_a_proxy_are_refused",
+    ),
+    (
+        "all of these at random, cut anywhere",
+        "src/wire/tests/differential/mod.rs",
+        "pulk_and_hyper_take_the_same_requests_out_of_any_stream",
+    ),
+    (
+        "what has worked on other servers",
+        "src/wire/tests/differential/mod.rs",
+        "what_is_known_to_smuggle_is_taken_alike_or_refused_for_a_listed_reason",
+    ),
+    (
+        "a body that nobody reads",
+        "src/wire/tests/requests.rs",
+        "a_body_that_is_not_read_does_not_become_the_next_request",
+    ),
+    (
+        "response splitting through names and queries",
+        "tests/attack/splitting.rs",
+        "names_and_queries_cannot_split_an_answer",
+    ),
+    (
+        "response splitting through request ids",
+        "tests/attack/splitting.rs",
+        "ids_of_requests_cannot_split_an_answer",
+    ),
+    (
+        "response splitting through manifests",
+        "tests/attack/splitting.rs",
+        "artifact_types_cannot_split_an_answer",
+    ),
+    (
+        "response splitting, whatever the source",
+        "src/wire/tests/answers.rs",
+        "a_header_with_a_line_end_is_not_sent",
+    ),
+    ("slow head", "tests/attack/slow.rs", "a_slow_head_is_answered_408_however_it_trickles"),
+    (
+        "slow body",
+        "tests/attack/slow.rs",
+        "a_body_that_stops_is_answered_408_and_the_upload_stays_where_it_is",
+    ),
+    (
+        "slow line, which must work",
+        "tests/attack/slow.rs",
+        "a_body_that_is_slow_and_moves_is_taken_however_long_it_takes",
+    ),
+    ("slow reader", "tests/attack/slow.rs", "a_client_that_stops_reading_costs_little_and_is_given_up"),
+    (
+        "slow reader of what lies in memory",
+        "src/wire/tests/files.rs",
+        "an_answer_from_memory_is_given_up_after_a_while_and_one_from_a_file_is_not",
+    ),
+    ("idle connections", "tests/attack/slow.rs", "an_idle_connection_is_closed_without_a_word"),
+    (
+        "thousands of idle connections",
+        "tests/attack/crowds.rs",
+        "thousands_of_idle_connections_cost_little_and_keep_nobody_out",
+    ),
+    (
+        "connections without end",
+        "tests/attack/crowds.rs",
+        "connections_over_the_limit_are_told_so_and_let_in_when_others_end",
+    ),
+    (
+        "connections of one address",
+        "src/wire/tests/stopping.rs",
+        "a_client_over_the_limit_of_its_address_is_answered_429_and_others_are_let_in",
+    ),
+    (
+        "connections of one IPv6 network",
+        "src/wire/admission.rs",
+        "the_addresses_of_one_ipv6_network_share_what_one_may_have",
+    ),
+    (
+        "connections that take all descriptors",
+        "tests/serve_signals.rs",
+        "a_push_goes_on_while_connections_use_up_all_descriptors_that_they_may",
+    ),
+    (
+        "uploads without end",
+        "tests/attack/crowds.rs",
+        "requests_that_bring_content_over_the_limit_are_told_so_and_lose_nothing",
+    ),
+    ("upload sessions without end", "tests/attack/crowds.rs", "upload_sessions_over_the_limit_are_told_so"),
+    (
+        "manifests without end",
+        "tests/attack/crowds.rs",
+        "a_manifest_over_the_limit_is_refused_before_it_is_read",
+    ),
+    (
+        "requests that wait for the disk",
+        "src/registry/door.rs",
+        "when_too_many_wait_to_write_the_next_are_refused_and_reads_are_not",
+    ),
+    (
+        "requests that wait for memory",
+        "src/http/large.rs",
+        "one_that_would_wait_among_too_many_or_for_too_long_is_told_to_come_again",
+    ),
+    ("huge heads", "tests/attack/misuse.rs", "heads_over_a_limit_are_refused_before_they_end"),
+    ("many ranges", "tests/attack/misuse.rs", "many_ranges_are_the_whole_once"),
+    (
+        "body shorter or longer than said",
+        "tests/attack/misuse.rs",
+        "a_body_shorter_than_said_stores_nothing_and_one_that_is_longer_is_no_request",
+    ),
+    (
+        "pipelining without reading",
+        "tests/attack/misuse.rs",
+        "a_client_that_asks_without_reading_grows_nothing",
+    ),
+    ("Expect misused", "tests/attack/misuse.rs", "an_expectation_that_is_misused_breaks_nothing"),
+    ("HTTP/1.0", "tests/attack/misuse.rs", "http_1_0_has_no_chunks_and_no_kept_connection_unless_asked_for"),
+    ("HTTP/2 preface, TLS hello", "tests/attack/misuse.rs", "other_protocols_on_the_port_are_refused"),
+    (
+        "aborts at every stage",
+        "tests/attack/aborts.rs",
+        "clients_that_go_away_at_any_stage_leave_nothing_behind",
+    ),
+    (
+        "aborts of uploads that can go on",
+        "tests/attack/aborts.rs",
+        "an_upload_whose_client_went_away_can_go_on_and_be_given_up",
+    ),
+    ("a stop held up by clients", "src/wire/tests/stopping.rs", "a_stop_waits_for_requests_in_flight_alone"),
+    (
+        "a client that never pauses",
+        "src/wire/tests/requests.rs",
+        "a_client_that_never_pauses_leaves_others_their_turn",
+    ),
+    (
+        "100 Continue that is not taken",
+        "src/wire/body.rs",
+        "an_interim_answer_that_the_client_does_not_take_is_given_up",
+    ),
+    (
+        "a panic in a handler",
+        "src/server/tests.rs",
+        "a_panic_in_a_handler_is_answered_500_with_the_requests_id_and_harms_no_other_connection",
+    ),
+];
+
+#[test]
+fn each_attack_has_its_test() {
+    for (attack, file, name) in ROWS {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+        assert!(
+            text.contains(&format!("#[test]\nfn {name}() {{"))
+                || text.contains(&format!("#[test]\n    fn {name}() {{")),
+            "{attack}: no {name} in {file}"
+        );
+    }
+}

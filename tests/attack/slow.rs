@@ -1,0 +1,91 @@
+//! Clients that take their time. The times are set short, and what must come is waited for.
+
+use std::io::Read;
+use std::time::Duration;
+
+use crate::support::{Victim, answers_in};
+
+const SHORT: &str = "head_time = \"1s\"\nkeep_alive = \"1s\"\nbody_progress = \"1s\"";
+
+#[test]
+fn a_slow_head_is_answered_408_however_it_trickles() {
+    let victim = Victim::start(SHORT);
+    let mut silent = victim.connect();
+    silent.send("GET /v2/ HTTP/1.1\r\nHost: a\r\nX: ");
+    let mut trickling = victim.connect();
+    trickling.send("GET /v2/ HTTP/1.1\r\nHost: a\r\nX: ");
+    // A byte now and then is no progress: the time counts from the head's first byte.
+    for _ in 0..40 {
+        trickling.send("x");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    for client in [&mut silent, &mut trickling] {
+        let all = client.rest();
+        assert!(all.starts_with("HTTP/1.1 408 ") && answers_in(&all) == 1, "{all}");
+    }
+    victim.serves();
+}
+
+#[test]
+fn a_body_that_stops_is_answered_408_and_the_upload_stays_where_it_is() {
+    let victim = Victim::start(SHORT);
+    for (framing, body) in
+        [("Content-Length: 100", "hello"), ("Transfer-Encoding: chunked", "5\r\nhello\r\n64\r\n")]
+    {
+        let path = victim.begin();
+        let all = victim.provoke(format!("PATCH {path} HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n{body}"));
+        assert!(all.starts_with("HTTP/1.1 408 ") && answers_in(&all) == 1, "{all}");
+        let status = victim.connect().get(&path);
+        assert_eq!((status.status, status.header("range")), (204, Some("0-4")));
+    }
+}
+
+/// A 20 GiB layer over a slow line must work: what moves is never given up.
+#[test]
+fn a_body_that_is_slow_and_moves_is_taken_however_long_it_takes() {
+    let victim = Victim::start(SHORT);
+    let path = victim.begin();
+    let mut client = victim.connect();
+    client.send(format!("PATCH {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\n\r\n"));
+    // Three times as long as it may stand still.
+    for _ in 0..12 {
+        client.send("x");
+        std::thread::sleep(Duration::from_millis(250));
+    }
+    let answer = client.answer();
+    assert_eq!((answer.status, answer.header("range")), (202, Some("0-11")));
+}
+
+#[test]
+fn an_idle_connection_is_closed_without_a_word() {
+    let victim = Victim::start(SHORT);
+    let mut used = victim.connect();
+    assert_eq!(used.get("/v2/").status, 200);
+    let mut unused = victim.connect();
+    assert_eq!((used.rest(), unused.rest()), (String::new(), String::new()));
+}
+
+#[test]
+fn a_client_that_stops_reading_costs_little_and_is_given_up() {
+    let victim = Victim::start(SHORT);
+    let path = victim.push_blob(32 * 1024 * 1024);
+    let before = victim.settled();
+    let memory = victim.memory_kib();
+    let stalled: Vec<_> = (0..64)
+        .map(|_| {
+            let mut client = victim.connect();
+            client.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
+            client.head();
+            client
+        })
+        .collect();
+    victim.serves();
+    assert!(victim.memory_kib() < memory + 64 * 64, "more than 64 KiB each");
+    victim.comes_back_to(before);
+    for mut client in stalled {
+        let mut all = Vec::new();
+        // A cut answer is told by an error, or by its length.
+        let _ = client.socket.read_to_end(&mut all);
+        assert!(all.len() < 32 * 1024 * 1024);
+    }
+}

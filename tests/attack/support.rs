@@ -1,0 +1,324 @@
+//! The program under attack, what it has in its hands, and a client that says anything.
+
+use std::fs;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+/// No test takes this long unless it hangs.
+const HANG_TIME: Duration = Duration::from_secs(30);
+
+/// How often a count is looked at again until it is what it should be, and the pause in between.
+const LOOKS_MAX: usize = 1_500;
+const LOOK_PAUSE: Duration = Duration::from_millis(20);
+
+/// How many threads there are for the disk at most: one for each permit, and one for what needs none. Once
+/// they are there they stay; a thread too many for each of hundreds of clients would show.
+const DISK_THREADS_MAX: usize = 2 * 16 + 1;
+
+/// A running `pulk serve` with data of its own, killed at the end.
+pub struct Victim {
+    child: Child,
+    /// Kept open: the program must not die of a log that nobody reads.
+    _log: BufReader<ChildStderr>,
+    pub address: SocketAddr,
+    _folder: TempDir,
+}
+
+/// What the program has in its hands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    pub descriptors: usize,
+    pub threads: usize,
+    pub uploads: u64,
+    pub requests: u64,
+}
+
+impl Victim {
+    /// Starts it with these lines under `[limits]`.
+    pub fn start(limits: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let config = folder.path().join("pulk.toml");
+        fs::write(&config, format!("[limits]\n{limits}\n")).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pulk"));
+        command.arg("serve").arg("--config").arg(&config).arg("--data").arg(folder.path().join("data"));
+        command.args(["--listen", "127.0.0.1:0", "--log", "warn,pulk::cli=info"]);
+        command.env_remove("PULK_EPHEMERAL").stdin(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        while !line.contains("pulk listening on http://") {
+            line.clear();
+            assert_ne!(log.read_line(&mut line).unwrap(), 0, "it never listened");
+        }
+        let address = line.trim_end().split_once("http://").unwrap().1.parse().unwrap();
+        Self { child, _log: log, address, _folder: folder }
+    }
+
+    pub fn connect(&self) -> Client {
+        Client::over(TcpStream::connect(self.address).unwrap())
+    }
+
+    /// Sends on a connection of its own, closes the sending half, and returns all that came back.
+    pub fn ask(&self, bytes: impl AsRef<[u8]>) -> String {
+        let mut client = self.connect();
+        client.send(bytes);
+        client.end_sending();
+        client.rest()
+    }
+
+    /// Sends on a connection of its own that is ended by the server, and returns all that came back.
+    pub fn provoke(&self, bytes: impl AsRef<[u8]>) -> String {
+        let mut client = self.connect();
+        client.send(bytes);
+        client.rest()
+    }
+
+    /// Pushes a blob of so many bytes and returns its path.
+    pub fn push_blob(&self, length: usize) -> String {
+        let content = vec![b'x'; length];
+        let session = self.begin();
+        let mut client = self.connect();
+        // The digest is asked for by giving a wrong one: the answer names the right one.
+        client.send(format!(
+            "PUT {session}?digest=sha256:{} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n",
+            "0".repeat(64)
+        ));
+        client.send(&content);
+        let told = client.answer().text;
+        let digest = told.split("digest is ").nth(1).unwrap().split(',').next().unwrap().to_owned();
+        client.send(format!(
+            "POST /v2/a/blobs/uploads/?digest={digest} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"
+        ));
+        client.send(&content);
+        assert_eq!(client.answer().status, 201);
+        format!("/v2/a/blobs/{digest}")
+    }
+
+    /// Begins an upload and returns its path.
+    pub fn begin(&self) -> String {
+        let mut client = self.connect();
+        client.send("POST /v2/a/blobs/uploads/ HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+        let answer = client.answer();
+        assert_eq!(answer.status, 202);
+        answer.header("location").unwrap().to_owned()
+    }
+
+    /// Shows that it still serves.
+    #[track_caller]
+    pub fn serves(&self) {
+        assert_eq!(self.connect().get("/v2/").status, 200);
+    }
+
+    fn metric(&self, name: &str) -> u64 {
+        let metrics = self.connect().get("/metrics").text;
+        let line = metrics.lines().find(|line| line.split(' ').next() == Some(name)).unwrap();
+        line.split(' ').nth(1).unwrap().parse().unwrap()
+    }
+
+    fn entries(&self, folder: &str) -> usize {
+        fs::read_dir(format!("/proc/{}/{folder}", self.child.id())).unwrap().count()
+    }
+
+    fn open_now(&self) -> (usize, usize) {
+        (self.entries("fd"), self.entries("task"))
+    }
+
+    /// Returns how many requests are being answered.
+    pub fn requests(&self) -> u64 {
+        // The one that asks is among them.
+        self.metric("pulk_http_requests_in_flight") - 1
+    }
+
+    fn held(&self, (descriptors, threads): (usize, usize)) -> Held {
+        Held {
+            descriptors,
+            threads,
+            uploads: self.metric("pulk_uploads_in_flight"),
+            requests: self.requests(),
+        }
+    }
+
+    /// Waits until nothing moves any more, and returns what it has then.
+    pub fn settled(&self) -> Held {
+        let (mut last, mut same) = (self.open_now(), 0);
+        for _ in 0..LOOKS_MAX {
+            std::thread::sleep(LOOK_PAUSE);
+            let now = self.open_now();
+            same = if now == last { same + 1 } else { 0 };
+            if same >= 35 {
+                let held = self.held(now);
+                // The answer to whoever asked last may just be on its way.
+                if held.requests == 0 {
+                    return held;
+                }
+            }
+            last = now;
+        }
+        panic!("it does not come to rest: {last:?}");
+    }
+
+    /// Waits until it has no more than this again.
+    #[track_caller]
+    pub fn comes_back_to(&self, before: Held) {
+        let mut last = None;
+        for _ in 0..LOOKS_MAX {
+            let now = self.open_now();
+            if now.0 <= before.descriptors && now.1 <= before.threads + DISK_THREADS_MAX {
+                // Asked only now: asking takes a connection for a moment.
+                let held = self.held(now);
+                if held.uploads == before.uploads && held.requests == before.requests {
+                    return;
+                }
+                last = Some(held);
+            }
+            std::thread::sleep(LOOK_PAUSE);
+        }
+        panic!("it keeps something: {:?} {last:?}, before it had {before:?}", self.open_now());
+    }
+
+    /// Waits until `done` says yes.
+    #[track_caller]
+    pub fn waits_until(&self, what: &str, done: impl Fn(&Self) -> bool) {
+        let is_done = (0..LOOKS_MAX).any(|_| {
+            let is_done = done(self);
+            if !is_done {
+                std::thread::sleep(LOOK_PAUSE);
+            }
+            is_done
+        });
+        assert!(is_done, "{what} did not happen");
+    }
+
+    pub fn descriptors(&self) -> usize {
+        self.entries("fd")
+    }
+
+    /// Returns how much memory it has now, in KiB.
+    pub fn memory_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+}
+
+impl Drop for Victim {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An answer as it came; names of headers in small letters.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub text: String,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head
+            .lines()
+            .filter_map(|line| line.split_once(": "))
+            .find_map(|(own, value)| own.eq_ignore_ascii_case(name).then_some(value))
+    }
+}
+
+pub struct Client {
+    pub socket: TcpStream,
+    ahead: Vec<u8>,
+}
+
+impl Client {
+    pub fn over(socket: TcpStream) -> Self {
+        socket.set_read_timeout(Some(HANG_TIME)).unwrap();
+        socket.set_write_timeout(Some(HANG_TIME)).unwrap();
+        socket.set_nodelay(true).unwrap();
+        Self { socket, ahead: Vec::new() }
+    }
+
+    /// Sends what the server still takes.
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        match self.socket.write_all(bytes.as_ref()) {
+            Ok(()) => {}
+            Err(error) if is_end(error.kind()) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    pub fn end_sending(&mut self) {
+        let _ = self.socket.shutdown(Shutdown::Write);
+    }
+
+    pub fn get(&mut self, path: &str) -> Answer {
+        self.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        self.answer()
+    }
+
+    fn more(&mut self) -> usize {
+        let mut buffer = [0; 64 * 1024];
+        let count = match self.socket.read(&mut buffer) {
+            Ok(count) => count,
+            Err(error) if is_end(error.kind()) => 0,
+            Err(error) => panic!("{error}"),
+        };
+        self.ahead.extend_from_slice(&buffer[..count]);
+        count
+    }
+
+    pub fn head(&mut self) -> String {
+        loop {
+            if let Some(end) = self.ahead.windows(4).position(|window| window == b"\r\n\r\n") {
+                let rest = self.ahead.split_off(end + 4);
+                return String::from_utf8(std::mem::replace(&mut self.ahead, rest)).unwrap();
+            }
+            assert_ne!(self.more(), 0, "the connection ended in a head: {}", self.ahead.escape_ascii());
+        }
+    }
+
+    /// Reads an answer that has a length.
+    pub fn answer(&mut self) -> Answer {
+        let head = self.head();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let mut answer = Answer { status, head, text: String::new() };
+        let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
+        while self.ahead.len() < length {
+            assert_ne!(self.more(), 0, "the connection ended in a body");
+        }
+        let rest = self.ahead.split_off(length);
+        answer.text = String::from_utf8(std::mem::replace(&mut self.ahead, rest)).unwrap();
+        answer
+    }
+
+    /// Reads until the server ends the connection.
+    pub fn rest(&mut self) -> String {
+        while self.more() > 0 {}
+        String::from_utf8(std::mem::take(&mut self.ahead)).unwrap()
+    }
+
+    /// Ends the connection by a reset instead of an end.
+    pub fn reset(self) {
+        rustix::net::sockopt::set_socket_linger(&self.socket, Some(Duration::ZERO)).unwrap();
+    }
+}
+
+fn is_end(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted)
+}
+
+/// Tells whether this is one answer, by its own length.
+pub fn is_one_answer(all: &str) -> bool {
+    let Some((head, body)) = all.split_once("\r\n\r\n") else { return false };
+    let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
+    length.map_or(0, |length| length.parse().unwrap()) == body.len()
+}
+
+/// How many answers there are in what came back, interim ones not counted.
+pub fn answers_in(all: &str) -> usize {
+    all.matches("HTTP/1.1 ").count() - all.matches("HTTP/1.1 100 ").count()
+}

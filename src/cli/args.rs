@@ -21,7 +21,7 @@ Examples:
   pulk status                                  what is stored, and how the server is
   pulk du                                      who uses the space
   pulk gc --dry-run                            what would be taken away, and why all else stays
-  pulk check --deep                            every byte of a stopped store, held against its digest
+  pulk check --deep                            every byte, held against its digest
 
 Exit codes:
   0    stopped cleanly (SIGTERM or SIGINT)
@@ -41,7 +41,7 @@ Examples:
 
 Exit codes:
   0  check: nothing is wrong; rebuild: done
-  1  check: something is wrong; both: the store could not be opened, or a server uses it
+  1  check: something is wrong; rebuild: a server uses the store; both: the store could not be opened
   2  the command line is wrong";
 
 const LOOK_EXAMPLES: &str = "\
@@ -247,7 +247,10 @@ pub(in crate::cli) enum Command {
         json: bool,
     },
 
-    /// Check a stopped store: journal, checkpoints, index, and that everything has what it needs.
+    /// Check a store: journal, checkpoints, index, and that everything has what it needs.
+    ///
+    /// A store that a server uses is checked as well: the files are read here, and the server is asked for
+    /// its index. What seems wrong is looked at again then, since things change meanwhile.
     ///
     /// Nothing is changed. Findings go to standard output, progress to a terminal on standard error. The exit
     /// code is 0 only when nothing is wrong.

@@ -1,17 +1,29 @@
-//! `pulk check`: what is wrong with a stopped store, in words or as JSON.
+//! `pulk check`: what is wrong with a store, in words or as JSON.
 
+use std::fmt::Display;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
+use serde_json::Value;
+
 use crate::cli::progress::Terminal;
-use crate::cli::{failed, refused};
+use crate::cli::{printed as printed_all, refused};
 use crate::config::Config;
-use crate::maintenance::{CheckReport, check as check_store};
+use crate::control::{Failure, Request, Sink, connect};
+use crate::maintenance::{CheckReport, LiveRows, check as check_store, check_live};
+use crate::meta::{RowsCopy, Tree};
+use crate::registry::OpenError;
 
 /// Checks the store and prints what was found; succeeds only when nothing is wrong.
 pub(in crate::cli) fn check(config: &Config, deep: bool, json: bool) -> ExitCode {
     let mut progress = Terminal::new();
-    let checked = check_store(&config.data, deep, &mut progress);
+    let folder = config.data.as_path();
+    let checked = match connect(folder) {
+        Ok(Some(_)) => check_live(folder, deep, &mut Server { folder }, &mut progress),
+        // Whoever uses the directory then is told of by its lock.
+        Ok(None) | Err(_) => check_store(folder, deep, &mut progress),
+    };
     progress.clear();
     let report = match checked {
         Ok(report) => report,
@@ -22,10 +34,48 @@ pub(in crate::cli) fn check(config: &Config, deep: bool, json: bool) -> ExitCode
         true => print_json(&mut out, &report),
         false => print_words(&mut out, &report, deep),
     };
-    match printed {
-        Err(error) => failed(&error),
-        Ok(()) if report.findings.is_empty() => ExitCode::SUCCESS,
-        Ok(()) => ExitCode::FAILURE,
+    let shown = printed_all(printed);
+    if report.findings.is_empty() { shown } else { ExitCode::FAILURE }
+}
+
+/// The server that uses a data directory.
+struct Server<'a> {
+    folder: &'a Path,
+}
+
+impl LiveRows for Server<'_> {
+    fn copy(&mut self) -> Result<RowsCopy, OpenError> {
+        let copy = RowsCopy::new();
+        for tree in Tree::ALL {
+            let server = connect(self.folder).map_err(|error| lost(&error))?;
+            let server = server.ok_or_else(|| lost(&"nobody answers at its control socket any more"))?;
+            let mut rows = Rows { copy: &copy, tree };
+            server.ask(&Request::Rows { tree }, &mut rows).map_err(|error| lost(&error))?;
+        }
+        Ok(copy)
+    }
+}
+
+fn lost(error: &dyn Display) -> OpenError {
+    OpenError::Server(error.to_string())
+}
+
+/// Takes the rows of a tree.
+struct Rows<'a> {
+    copy: &'a RowsCopy,
+    tree: Tree,
+}
+
+impl Sink for Rows<'_> {
+    fn progress(&mut self, _: &str, _: u64, _: u64) {}
+
+    fn item(&mut self, item: Value) -> Result<(), Failure> {
+        let rows = serde_json::from_value(item).map_err(Failure::failed)?;
+        self.copy.add(self.tree, rows).map_err(Failure::failed)
+    }
+
+    fn check_wanted(&self) -> Result<(), Failure> {
+        Ok(())
     }
 }
 

@@ -12,7 +12,7 @@ use crate::cli::units::{count, size};
 use crate::cli::{failed, printed, typed};
 use crate::config::Config;
 use crate::control::{Failure, Request, Sink};
-use crate::maintenance::{CollectReport, Count, Progress, Verdict};
+use crate::maintenance::{CollectReport, Count, Progress, Thing, Verdict};
 
 /// Has the collector make a pass, and prints what it says as it comes: there may be much of it.
 pub(in crate::cli) fn gc(
@@ -24,7 +24,7 @@ pub(in crate::cli) fn gc(
     let untagged_older_than = untagged_older_than.map(|age| age.as_secs());
     let request = Request::Gc { dry_run, untagged_older_than };
     let out = BufWriter::new(io::stdout().lock());
-    let mut printer = Printer { out, terminal: Terminal::new(), json, dry_run, items: 0, lost: None };
+    let mut printer = Printer { out, terminal: Terminal::new(), json, items: 0, lost: None };
     let asked = ask_into(config, &request, &mut printer);
     printer.terminal.clear();
     if let Some(error) = printer.lost.take() {
@@ -46,7 +46,6 @@ struct Printer {
     out: BufWriter<StdoutLock<'static>>,
     terminal: Terminal,
     json: bool,
-    dry_run: bool,
     items: u64,
     /// Why nothing more can be printed.
     lost: Option<io::Error>,
@@ -61,12 +60,12 @@ impl Printer {
             return write!(self.out, "{before}{item}");
         }
         let verdict: Verdict = typed(item)?;
-        let word = match (verdict.stays, self.dry_run) {
-            (true, _) => "kept",
-            (false, true) => "would go",
-            (false, false) => "removed",
-        };
-        writeln!(self.out, "{word}: {} ({}): {}", name(&verdict), size(verdict.bytes), verdict.why)
+        if verdict.stays && verdict.what == Thing::Content {
+            // What repositories have was told of already.
+            return Ok(());
+        }
+        let size = if verdict.bytes > 0 { format!(" ({})", size(verdict.bytes)) } else { String::new() };
+        writeln!(self.out, "{}{size}: {}", name(&verdict), verdict.why)
     }
 
     fn end(&mut self, result: Value) -> io::Result<()> {
@@ -116,13 +115,14 @@ fn summary(out: &mut impl Write, report: &CollectReport) -> io::Result<()> {
         writeln!(out, "{note}")?;
     }
     let word = if report.dry_run { "would remove" } else { "removed" };
+    let freed = if report.dry_run { "which would free" } else { "which freed" };
     let CollectReport { tags, manifests, links, content, files, .. } = report;
     writeln!(
         out,
-        "{word} {}, {}, {} of blobs; {} of content and {}: {} come back",
+        "{word} {}, {}, {}; {} of content and {}, {freed} {}",
         count(tags.removed.count, "tag", "tags"),
         count(manifests.removed.count, "manifest", "manifests"),
-        count(links.removed.count, "link", "links"),
+        count(links.removed.count, "blob", "blobs"),
         count(content.removed.count, "piece", "pieces"),
         count(files.removed.count, "stray file", "stray files"),
         size(content.removed.bytes + files.removed.bytes)

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::blobs::BlobStore;
 use crate::disk::{DirectoryLock, Disk, RealDisk};
@@ -9,8 +10,14 @@ use crate::maintenance::content::Content;
 use crate::maintenance::finding::{CheckReport, Kind};
 use crate::maintenance::progress::Progress;
 use crate::maintenance::rows::Rows;
-use crate::meta::Inspection;
+use crate::meta::{Inspection, RowsCopy};
 use crate::registry::{Layout, OpenError, examine};
+
+/// How often a store that is in use is looked at before what seems wrong counts.
+const LOOKS_MAX: u32 = 3;
+
+/// How long what is under way has to come to its end before the next look.
+const LOOK_PAUSE: Duration = Duration::from_millis(500);
 
 /// Checks the store in a data directory; with `deep`, every byte of content is read. Fails where there is
 /// none, or where a server uses it.
@@ -23,22 +30,82 @@ pub fn check(folder: &Path, deep: bool, progress: &mut dyn Progress) -> Result<C
     let _lock = DirectoryLock::take(folder)?;
     let mut report = CheckReport::default();
     check_layout(&layout, &mut report);
+    let content = check_all(&disk, &mut report, progress, |metadata| Ok(metadata.compare_index(folder)?))?;
+    if deep {
+        content.check_bytes(&BlobStore::as_it_is(disk), progress, &mut report)?;
+    }
+    Ok(report)
+}
 
+/// Checks all but the bytes of content; `compare` holds the index against the journal.
+fn check_all(
+    disk: &Arc<dyn Disk>,
+    report: &mut CheckReport,
+    progress: &mut dyn Progress,
+    compare: impl FnOnce(&mut Inspection) -> Result<(), OpenError>,
+) -> Result<Content, OpenError> {
     progress.at("reading the journal", 0, 0);
-    let mut metadata = Inspection::of(&disk)?;
+    let mut metadata = Inspection::of(disk)?;
     progress.at("comparing the index", 0, 0);
-    metadata.compare_index(folder)?;
+    compare(&mut metadata)?;
     report.totals.transactions = metadata.transactions;
     report.findings.extend(metadata.faults.drain(..).map(Into::into));
     report.notes.extend(metadata.notes.drain(..).map(Into::into));
 
-    let blobs = BlobStore::as_it_is(disk);
-    let content = Content::list(&blobs, progress, &mut report)?;
-    let mut rows = Rows::new(metadata.view(), &blobs, &content, &mut report);
-    rows.check(progress)?;
-    content.check_unlinked(metadata.view(), &mut report)?;
+    let blobs = BlobStore::as_it_is(Arc::clone(disk));
+    let content = Content::list(&blobs, progress, report)?;
+    Rows::new(metadata.view(), &blobs, &content, report)?.check(progress)?;
+    content.check_unlinked(metadata.view(), report)?;
+    Ok(content)
+}
+
+/// The rows of a running server's index.
+pub trait LiveRows {
+    /// Copies all of them.
+    fn copy(&mut self) -> Result<RowsCopy, OpenError>;
+}
+
+/// Checks the store in a data directory that a server uses. What is read changes meanwhile, so what seems
+/// wrong is looked at again, and only what still is counts.
+pub fn check_live(
+    folder: &Path,
+    deep: bool,
+    rows: &mut dyn LiveRows,
+    progress: &mut dyn Progress,
+) -> Result<CheckReport, OpenError> {
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(folder)?);
+    let layout = examine(&disk)?;
+    let mut before: Option<CheckReport> = None;
+    let mut looks = 1;
+    let (mut report, content) = loop {
+        let mut report = CheckReport::default();
+        check_layout(&layout, &mut report);
+        let looked =
+            check_all(&disk, &mut report, progress, |metadata| Ok(metadata.compare_rows(&rows.copy()?)?));
+        let content = match looked {
+            Ok(content) => content,
+            // A file went while it was looked for.
+            Err(_) if looks < LOOKS_MAX => {
+                looks += 1;
+                std::thread::sleep(LOOK_PAUSE);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        // The end of a journal that is being written is always a line that is not whole yet.
+        report.notes.retain(|note| note.kind != Kind::Journal);
+        if let Some(before) = &before {
+            report.keep_common(before);
+        }
+        if report.findings.is_empty() || looks >= LOOKS_MAX {
+            break (report, content);
+        }
+        looks += 1;
+        before = Some(report);
+        std::thread::sleep(LOOK_PAUSE);
+    };
     if deep {
-        content.check_bytes(&blobs, progress, &mut report)?;
+        content.check_bytes(&BlobStore::as_it_is(disk), progress, &mut report)?;
     }
     Ok(report)
 }

@@ -24,6 +24,8 @@ pub enum Kind {
     ContentDigest,
     /// A link or a manifest whose content is not known.
     ContentUnknown,
+    /// A link or a manifest whose content was found damaged and set aside.
+    Quarantined,
     /// A manifest that references something its repository does not have.
     Reference,
     /// A manifest that cannot be read as one.
@@ -54,6 +56,7 @@ impl fmt::Display for Kind {
             Self::ContentLength => "content-length",
             Self::ContentDigest => "content-digest",
             Self::ContentUnknown => "content-unknown",
+            Self::Quarantined => "quarantined",
             Self::Reference => "reference",
             Self::Manifest => "manifest",
             Self::Tag => "tag",
@@ -132,6 +135,15 @@ pub struct CheckReport {
 }
 
 impl CheckReport {
+    /// Keeps only what another look at the same store found, too.
+    pub(super) fn keep_common(&mut self, other: &Self) {
+        let is_in = |list: &[Finding], one: &Finding| {
+            list.iter().any(|other| (other.kind, &other.place) == (one.kind, &one.place))
+        };
+        self.findings.retain(|finding| is_in(&other.findings, finding));
+        self.notes.retain(|note| is_in(&other.notes, note));
+    }
+
     pub(super) fn find(&mut self, kind: Kind, place: impl fmt::Display, what: impl Into<String>) {
         self.findings.push(Finding { kind, place: place.to_string(), what: what.into() });
     }

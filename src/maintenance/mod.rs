@@ -10,7 +10,7 @@ mod rebuild;
 mod rows;
 mod scrub;
 
-pub use check::check;
+pub use check::{LiveRows, check, check_live};
 pub use collector::{
     CollectError, CollectOptions, CollectReport, Collector, CollectorOptions, CollectorStatus, Count,
     NOTES_MAX, Tally, Thing, Verdict,

@@ -16,6 +16,7 @@ pub(super) struct Rows<'a> {
     blobs: &'a BlobStore,
     content: &'a Content,
     report: &'a mut CheckReport,
+    quarantined: BTreeSet<ContentDigest>,
 }
 
 impl<'a> Rows<'a> {
@@ -24,8 +25,9 @@ impl<'a> Rows<'a> {
         blobs: &'a BlobStore,
         content: &'a Content,
         report: &'a mut CheckReport,
-    ) -> Self {
-        Self { view, blobs, content, report }
+    ) -> Result<Self, OpenError> {
+        let quarantined = blobs.quarantined()?.into_iter().map(|file| file.digest).collect();
+        Ok(Self { view, blobs, content, report, quarantined })
     }
 
     /// Checks everything.
@@ -123,6 +125,10 @@ impl<'a> Rows<'a> {
         size: u64,
     ) -> Result<(), OpenError> {
         match self.view.blob(&digest)? {
+            None if self.quarantined.contains(&digest) => {
+                let what = "is damaged, and was set aside in quarantine/; a push of it heals it";
+                self.report.find(Kind::Quarantined, place, what);
+            }
             None => self.report.find(Kind::ContentUnknown, place, "is not known as content of the store"),
             Some(row) if row.size != size => {
                 let what = format!("should have {size} bytes, the store says {}", row.size);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::disk::Disk;
 use crate::meta::error::OpenError;
-use crate::meta::index::{Index, IndexError};
+use crate::meta::index::{Change, Index, IndexError};
 use crate::meta::index_copy::IndexCopy;
 use crate::meta::map_index::MapIndex;
 use crate::meta::recovery;
@@ -103,12 +103,21 @@ impl Inspection {
         Ok(())
     }
 
+    /// Holds a copy of the rows of a running server's index against what journal and checkpoints add up to.
+    pub fn compare_rows(&mut self, rows: &RowsCopy) -> Result<(), IndexError> {
+        self.compare_trees(&rows.0)
+    }
+
     fn compare(&mut self, other: &dyn Index) -> Result<(), IndexError> {
         let applied = other.applied()?;
         if applied != self.transactions {
             let what = format!("is at transaction {applied}, the journal at {}", self.transactions);
             self.fault(FaultKind::Index, "index", what);
         }
+        self.compare_trees(other)
+    }
+
+    fn compare_trees(&mut self, other: &dyn Index) -> Result<(), IndexError> {
         for tree in Tree::ALL {
             let mut wrong = Wrong::default();
             self.index.scan(tree, &[], None, &mut |key, value| match other.get(tree, key) {
@@ -136,6 +145,26 @@ impl Inspection {
             self.fault(FaultKind::Index, format!("index, {}", tree.name()).as_str(), what);
         }
         wrong.failed.map_or(Ok(()), Err)
+    }
+}
+
+/// A copy of the rows of an index that another process has.
+#[derive(Debug)]
+pub struct RowsCopy(MapIndex);
+
+impl RowsCopy {
+    /// Makes one without rows.
+    pub fn new() -> Self {
+        Self(MapIndex::new())
+    }
+
+    /// Adds rows of a tree: keys and values.
+    pub fn add(&self, tree: Tree, rows: Vec<(String, String)>) -> Result<(), IndexError> {
+        let changes: Vec<Change> = rows
+            .into_iter()
+            .map(|(key, value)| Change { tree, key: key.into_bytes(), value: Some(value.into_bytes()) })
+            .collect();
+        self.0.load(&changes)
     }
 }
 

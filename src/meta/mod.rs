@@ -62,7 +62,7 @@ pub use fact::Fact;
 pub(crate) use falsify::falsify;
 pub use index::IndexError;
 pub use index_kind::IndexKind;
-pub use inspection::{Fault, FaultKind, Inspection};
+pub use inspection::{Fault, FaultKind, Inspection, RowsCopy};
 pub use policy::{Policies, Policy, Untagged};
 pub use progress::RecoveryProgress;
 pub use row::{BlobRow, TagRow, UploadRow};

@@ -64,6 +64,9 @@ pub enum OpenError {
     /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
+    /// The server that uses the data directory did not do its part.
+    #[error("the server does not answer as it should: {0}")]
+    Server(String),
 }
 
 impl Registry {

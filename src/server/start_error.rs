@@ -96,6 +96,7 @@ impl StartError {
             | OpenError::Format(_)
             | OpenError::Disk(_)
             | OpenError::Blobs(_)
+            | OpenError::Server(_)
             | OpenError::Meta(_)
             | OpenError::Index(_)) => Self::Store { folder, source },
         }

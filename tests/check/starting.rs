@@ -226,7 +226,7 @@ fn more_unnamed_content_than_a_crash_can_leave_is_kept() {
     let store = Store::with_two_images();
     let old = fs::read(store.journal()).unwrap();
     store.run(|registry| {
-        for number in 0..65 {
+        for number in 0..200 {
             push_blob(registry, "app", format!("blob {number}").as_bytes());
             push_blob(registry, "other", format!("other blob {number}").as_bytes());
         }

@@ -3,7 +3,9 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod collecting;
 mod looking;
 mod removing;
+mod scrubbing;
 mod socket;
 mod support;

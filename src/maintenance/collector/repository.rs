@@ -231,8 +231,8 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Returns since when no tag has led to a manifest: as its row says now, for it may have lost its last tag
-    /// only by this pass.
+    /// Returns since when no tag has led to a manifest: as its row says now, for it may have lost its last
+    /// tag only by this pass.
     fn untagged_since(
         &self,
         marked: &Marked<'_>,

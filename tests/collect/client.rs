@@ -20,7 +20,10 @@ pub fn digest(bytes: &[u8]) -> String {
 impl Image {
     /// Makes an image of layers that others may have, too, and of a config that nobody else has.
     pub fn new(config: String, layers: Vec<Vec<u8>>) -> Self {
-        let described = |media_type: &str, bytes: &[u8]| json!({"mediaType": media_type, "digest": digest(bytes), "size": bytes.len()});
+        let described = |media_type: &str, bytes: &[u8]| {
+            let digest = digest(bytes);
+            json!({"mediaType": media_type, "digest": digest, "size": bytes.len()})
+        };
         let config = config.into_bytes();
         let layer = "application/vnd.oci.image.layer.v1.tar";
         let manifest = json!({
@@ -65,7 +68,8 @@ impl Client {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let length = body.len();
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n",
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
+             Content-Length: {length}\r\n{headers}\r\n",
             self.address
         );
         stream.write_all(head.as_bytes()).unwrap();

@@ -86,7 +86,8 @@ fn any_command() -> impl Strategy<Value = Command> {
                 Command::Sweep(Sweep::Tags { repo: repo(name), tags: vec![(tag(named), row)] })
             }
         ),
-        1 => any_content().prop_map(|content| Command::Sweep(Sweep::Content { content: vec![digest(content)] })),
+        1 => any_content()
+            .prop_map(|content| Command::Sweep(Sweep::Content { content: vec![digest(content)] })),
     ]
 }
 
@@ -147,7 +148,8 @@ proptest! {
         let mut rules = Rules::default();
         for command in &commands {
             let decided = rules.decide(command).map_err(|error| error.to_string());
-            let other = decide(View::new(&sled), NOW, Laws::default().law(), command).map_err(|error| error.to_string());
+            let other = decide(View::new(&sled), NOW, Laws::default().law(), command);
+            let other = other.map_err(|error| error.to_string());
             prop_assert_eq!(&decided, &other);
             let Ok(Decision { facts, .. }) = decided else { continue };
             rules.apply(&facts);

@@ -25,10 +25,11 @@ pub fn measure() {
     table::heading(
         "Collecting",
         &format!(
-            "A store of {} manifests, each with a tag, in {} repositories, and {} links, opened after a clean \
-             stop; one pass without pauses, on one thread. *processor*: what the whole process used \
-             meanwhile. *memory*: by how much the most that was resident during the pass exceeds what was before it. \
-             *content left*, *index*: what `blobs/` and `index/` hold afterwards; the journal has {}.",
+            "A store of {} manifests, each with a tag, in {} repositories, and {} links, opened after a \
+             clean stop; one pass without pauses, on one thread. *processor*: what the whole process used \
+             meanwhile. *memory*: by how much the most that was resident during the pass exceeds \
+             what was before it. *content left*, *index*: what `blobs/` and `index/` hold \
+             afterwards; the journal has {}.",
             SCALE.manifests,
             SCALE.repositories,
             SCALE.links(),

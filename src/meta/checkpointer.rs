@@ -109,8 +109,8 @@ pub(super) enum CheckpointerError {
     Thread(#[from] io::Error),
 }
 
-/// Returns where the journal's newest file begins, unless a checkpoint was taken for it. It is missing where the
-/// stop came too soon after the rotation, or the disk was full.
+/// Returns where the journal's newest file begins, unless a checkpoint was taken for it. It is missing where
+/// the stop came too soon after the rotation, or the disk was full.
 pub(super) fn without_checkpoint(disk: &dyn Disk) -> Result<Option<Begin>, DiskError> {
     let Some(number) = journal::list(disk)?.finished.last().copied() else { return Ok(None) };
     let Some(header) = journal::header_of(disk, number)? else { return Ok(None) };

@@ -7,7 +7,8 @@ use crate::meta::index::{Change, Index};
 use crate::meta::sled_index::SledIndex;
 use crate::meta::tree::Tree;
 
-/// Takes the manifests, tags and links out of an index that nobody uses. It says as before how far it has come.
+/// Takes the manifests, tags and links out of an index that nobody uses. It says as before how far it has
+/// come.
 pub(crate) fn falsify(folder: &Path) {
     let index = SledIndex::open(folder).unwrap();
     let mut changes = Vec::new();

@@ -139,8 +139,8 @@ fn has_content(disk: &Arc<dyn Disk>) -> Result<bool, OpenError> {
     }
 }
 
-/// Writes the file. Its bytes are durable; its name is once the metadata is opened, which syncs the root before
-/// anything is acknowledged.
+/// Writes the file. Its bytes are durable; its name is once the metadata is opened, which syncs the root
+/// before anything is acknowledged.
 fn write(disk: &dyn Disk) -> Result<(), OpenError> {
     let format = Format { format: FORMAT_VERSION, instance: Uuid::new_v4() };
     let mut text = serde_json::to_string(&format).map_err(|error| OpenError::Format(error.to_string()))?;

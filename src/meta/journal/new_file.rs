@@ -85,8 +85,8 @@ impl<'a> NewFile<'a> {
         Ok(Journal::at_end(self.file, self.number, self.length, (self.seq, self.sum)))
     }
 
-    /// A folder that could not even be opened for want of a descriptor is tried again: no sync has failed, and
-    /// descriptors come back, while neither this file nor the one before it can be written to until then.
+    /// A folder that could not even be opened for want of a descriptor is tried again: no sync has failed,
+    /// and descriptors come back, while neither this file nor the one before it can be written to until then.
     fn sync_name(&self) -> Result<(), DiskError> {
         let mut tries = 1;
         loop {

@@ -96,8 +96,8 @@ fn bytes_to_read(disk: &dyn Disk, base: &Base, segments: &[Segment]) -> Result<u
     Ok(total)
 }
 
-/// Takes the files away that the new one replaces; damaged ones are kept under another name, durably. One that
-/// was removed and that a crash brings back is replaced still.
+/// Takes the files away that the new one replaces; damaged ones are kept under another name, durably. One
+/// that was removed and that a crash brings back is replaced still.
 fn retire(
     disk: &dyn Disk,
     files: &Files,
@@ -127,8 +127,8 @@ fn retire(
 }
 
 /// A file that had been replaced already is still here because a crash came before its recovery was done with
-/// it, or because it is history. What cannot be read of it is worth a look, and so it is kept. Returns whether
-/// it got another name for that.
+/// it, or because it is history. What cannot be read of it is worth a look, and so it is kept. Returns
+/// whether it got another name for that.
 fn retire_replaced(disk: &dyn Disk, number: u64, begin: u64) -> Result<bool, OpenError> {
     let path = journal_path(number);
     let header = header_of(disk, number).ok().flatten();

@@ -119,8 +119,8 @@ async fn check_running(run: &Run, fault: Option<Fault>) {
         pushed = probe(registry).await;
     }
     let health = registry.health();
-    // Space that was missing is there again. Only a sync that failed is never forgiven, or a disk on which not
-    // even half a line could be cut off.
+    // Space that was missing is there again. Only a sync that failed is never forgiven, or a disk on which
+    // not even half a line could be cut off.
     let was_full = fault.is_some_and(|fault| match fault.kind {
         FaultKind::Io => false,
         FaultKind::NoSpace | FaultKind::ShortWrite => !fault.sticky,

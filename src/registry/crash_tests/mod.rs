@@ -5,8 +5,9 @@
 //! registry is opened on that, and what it has is held against a plain model. Some of those registries die in
 //! turn while they recover.
 //!
-//! `PULK_CRASH_STATES` says how many such states are tried; then each sync in the code is left out in turn, too,
-//! and something must miss it. With `CARGO_PROFILE_TEST_OPT_LEVEL=1` there are nine times as many a second.
+//! `PULK_CRASH_STATES` says how many such states are tried; then each sync in the code is left out in turn,
+//! too, and something must miss it. With `CARGO_PROFILE_TEST_OPT_LEVEL=1` there are nine times as many a
+//! second.
 
 mod client;
 mod content;

@@ -1,5 +1,5 @@
-//! A disk that loses power, but for the index: sled writes its files by itself, so these are in a real folder,
-//! and what is watched is whether they were made durable.
+//! A disk that loses power, but for the index: sled writes its files by itself, so these are in a real
+//! folder, and what is watched is whether they were made durable.
 
 use std::fs;
 use std::os::fd::BorrowedFd;

@@ -1,9 +1,9 @@
 //! Histories with sled as the index, and what is left of its files when the power is cut.
 //!
 //! sled's files are not written through the disk that loses power, so nothing is known of what a power cut
-//! makes of them: they may be gone, of another time, damaged, or, worst of all, in order and wrong. Only after
-//! a clean stop, from the moment that the marker may be there until the next start has taken it away, they
-//! are what they were, provided that all of them had been synced.
+//! makes of them: they may be gone, of another time, damaged, or, worst of all, in order and wrong. Only
+//! after a clean stop, from the moment that the marker may be there until the next start has taken it away,
+//! they are what they were, provided that all of them had been synced.
 
 use std::collections::BTreeSet;
 use std::fs;

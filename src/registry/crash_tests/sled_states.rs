@@ -1,5 +1,5 @@
-//! With sled as the index: whatever a power cut leaves of its files, nothing of it is trusted but what a clean
-//! stop made durable.
+//! With sled as the index: whatever a power cut leaves of its files, nothing of it is trusted but what a
+//! clean stop made durable.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;

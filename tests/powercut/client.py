@@ -122,6 +122,11 @@ class Client:
         found = [one for one in self.round.manifests[-40:] if repo in (None, one[0])]
         return self.chance.choice(found) if found else None
 
+    def note(self, repo, pushed):
+        """Notes a manifest that was not refused, as it may be only beside a collector."""
+        if pushed:
+            self.round.manifests.append((repo, pushed[0]))
+
     def push_image(self):
         repo, seed = self.repo(), self.new_seed()
         blobs = [self.push_blob(repo, f"{seed}/{part}") for part in range(self.chance.randrange(1, 4))]
@@ -131,7 +136,7 @@ class Client:
         else:
             tags = [self.tag() for _ in range(self.chance.randrange(3))]
             pushed = self.registry.push_manifest(repo, text, tags=tags)
-        self.round.manifests.append((repo, pushed[0]))
+        self.note(repo, pushed)
 
     def move_tag(self):
         repo, digest = self.known() or (None, None)
@@ -150,8 +155,7 @@ class Client:
             subject = digest_of(seed.encode())
         blob = self.push_blob(repo, f"{seed}/signature")
         text = image(blob, [], seed, subject=(subject, 1000))
-        pushed = self.registry.push_manifest(repo, text)
-        self.round.manifests.append((repo, pushed[0]))
+        self.note(repo, self.registry.push_manifest(repo, text))
 
     def push_index(self):
         repo = self.repo()
@@ -173,8 +177,7 @@ class Client:
         repo = f"mounted/{self.chance.randrange(4)}"
         blobs = [one for one in known["blobs"] if self.registry.mount_blob(repo, source, one)]
         if known["blobs"] and blobs == known["blobs"]:
-            self.registry.push_manifest(repo, known["text"], known["type"], tag=self.tag())
-            self.round.manifests.append((repo, digest))
+            self.note(repo, self.registry.push_manifest(repo, known["text"], known["type"], tag=self.tag()))
 
     def delete_tag(self):
         self.registry.delete_tag(self.repo(), self.tag())

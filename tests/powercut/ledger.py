@@ -6,9 +6,13 @@ it. A write that was acknowledged leaves out all that was settled before it bega
 """
 
 import json
+import os
 import sys
 import threading
 import time
+
+# Whether a collector runs that knows no mercy: then a blob is sure to be there only while a manifest needs it.
+COLLECTS = os.environ.get("PULK_COLLECTS") == "yes"
 
 HERE = "here"
 ABSENT = None
@@ -92,7 +96,17 @@ class Ledger:
             return {one.value for one in self.keys.get(key, [Candidate(ABSENT)])}
 
     def surely_here(self, key):
-        return ABSENT not in self.values(key)
+        if ABSENT in self.values(key):
+            return False
+        return not COLLECTS or not key.startswith("blob ") or self._is_needed(*key.split(" ")[1:])
+
+    def _is_needed(self, repo, blob):
+        """Tells whether a manifest that is surely there references a blob."""
+        with self.lock:
+            return any(
+                blob in known.get("blobs", ()) and self.surely_here(manifest_key(repo, digest))
+                for digest, known in list(self.contents.items())
+            )
 
     def history(self, key):
         """For a finding: the candidates of a key, with when each was asked for and acknowledged, in

@@ -5,7 +5,7 @@ import json
 import time
 
 from content import MANIFEST, blob_bytes, digest_of
-from ledger import ABSENT, HERE, blob_key, manifest_key, tag_key
+from ledger import ABSENT, COLLECTS, HERE, blob_key, manifest_key, tag_key
 
 ANSWER_MAX_SECONDS = 30
 OCTETS = {"Content-Type": "application/octet-stream"}
@@ -133,7 +133,8 @@ class Registry:
         if tags and not tag:
             path += "?" + "&".join(f"tag={one}" for one in tags)
         request = ("PUT", path, data, {"Content-Type": media_type})
-        answer = self.write(self.ledger.begin(changes), request, (201,), may_refuse)
+        # What came before it may be collected by then, when that took longer than a lease.
+        answer = self.write(self.ledger.begin(changes), request, (201,), may_refuse or COLLECTS)
         return (digest, len(data)) if answer else None
 
     def delete_manifest(self, repo, digest):

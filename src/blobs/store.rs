@@ -177,6 +177,6 @@ impl BlobStore {
 
 /// A folder that could not even be opened was not synced, and no failure of the medium was reported in vain:
 /// the next sync of it will tell. Nothing refers to the name until then.
-pub(super) fn folder_not_synced(error: DiskError) -> BlobError {
+fn folder_not_synced(error: DiskError) -> BlobError {
     if error.is_without_descriptors() { error.into() } else { BlobError::Folder(error) }
 }

@@ -4,6 +4,8 @@
 mod check;
 mod collector;
 mod content;
+#[cfg(test)]
+mod crash_tests;
 mod finding;
 mod progress;
 mod rebuild;

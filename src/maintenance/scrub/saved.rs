@@ -47,8 +47,8 @@ impl Saved {
         }
     }
 
-    /// Saves it durably: a power cut leaves this or what was saved before. That it could not be saved costs a
-    /// part of a pass, at a restart.
+    /// Saves it: a power cut leaves this, whole, or something that was saved before. That it could not be saved
+    /// costs a part of a pass, at a restart.
     pub(super) fn save(&mut self, disk: &dyn Disk) {
         self.format = FORMAT;
         if let Err(error) = self.write(disk) {
@@ -66,9 +66,10 @@ impl Saved {
         }
         let file = disk.create(unfinished)?;
         file.write_at(&bytes, 0)?;
+        // Or a power cut might leave the name and not the bytes, and a pass of days would begin anew.
         file.sync()?;
-        disk.rename(unfinished, Path::new(FILE))?;
-        disk.sync_folder(Path::new(""))
+        // The name need not be durable: with the old one a part of the pass is done again, no more.
+        disk.rename(unfinished, Path::new(FILE))
     }
 }
 

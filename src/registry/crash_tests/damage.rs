@@ -2,7 +2,6 @@
 //! moment.
 
 use std::collections::BTreeSet;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use super::client::Op;
@@ -10,11 +9,17 @@ use super::content::blob;
 use super::history::{Recording, Run, open, prepared};
 use super::model::Found;
 use super::observe::{check_probe, observe, probe};
-use super::states::{each_power_cut, moments};
-use super::teeth::{may_differ, places, telling_picks};
+use super::states::each_power_cut;
+use super::teeth::missed;
 use crate::disk::simulated::{Medium, Place, SimulatedDisk};
 use crate::disk::{Disk, DiskFile};
 use crate::registry::Registry;
+
+/// How many lines the newest file of the journal has, so that one amid them can be damaged.
+const LINES_MIN: usize = 4;
+
+/// How often such a store is tried to make.
+const STORES_MADE_MAX: usize = 50;
 
 /// A store that is damaged.
 pub(crate) struct DamagedStore {
@@ -64,6 +69,17 @@ pub(crate) fn damaged_stores() -> Vec<DamagedStore> {
 
 /// Returns a store with something of everything, as a clean stop leaves it.
 pub(crate) fn whole_store() -> Medium {
+    // Where the journal went on in a new file just before the stop, there is too little in that one.
+    let lines = |medium: &Medium| {
+        let disk = SimulatedDisk::new(medium.clone());
+        let journal = bytes_of(disk.open(&newest(&disk, "journal", ".log")).unwrap().as_ref());
+        journal.iter().filter(|byte| **byte == b'\n').count()
+    };
+    let mut stores = (0..STORES_MADE_MAX).map(|_| stopped_store());
+    stores.find(|medium| lines(medium) >= LINES_MIN).expect("the journal always went on in a new file")
+}
+
+fn stopped_store() -> Medium {
     let push = |repo, blob| Op::Push { repo, blob };
     let put = |repo, manifest, tags| Op::Put { repo, manifest, tags, by_digest: true };
     let mut run = Run::start(SimulatedDisk::new(prepared()));
@@ -80,7 +96,7 @@ pub(crate) fn whole_store() -> Medium {
         let journal = bytes_of(run.disk.open(&newest(&run.disk, "journal", ".log")).unwrap().as_ref());
         let lines = journal.iter().filter(|byte| **byte == b'\n').count();
         // A longer one may be about to be followed by another.
-        if checkpoints >= 2 && lines >= 4 && (journal.len() as u64) < super::JOURNAL_MIN_BYTES {
+        if checkpoints >= 2 && lines >= LINES_MIN && (journal.len() as u64) < super::JOURNAL_MIN_BYTES {
             break;
         }
         smol::block_on(run.carry_out(&put("a", number % 2, &["v1"]))).unwrap();
@@ -174,25 +190,8 @@ impl Repair {
 
     /// Returns the first state that fails when the syncs of a place do nothing, and why it does.
     pub(super) fn missed(&self, place: Place) -> Option<String> {
-        if !places(&self.recording.steps).contains(&place) {
-            return None;
-        }
-        let mut failure = None;
-        let (mut otherwise, mut done) = (self.recording.base.clone(), 0);
-        moments(&self.recording, Some(place), |moment| {
-            self.recording.steps[done..moment.at].iter().for_each(|step| otherwise.replay(step));
-            done = moment.at;
-            if may_differ(moment.medium, &otherwise) {
-                let choices = moment.medium.choices();
-                failure = telling_picks(&choices).iter().find_map(|picked| {
-                    let left = moment.medium.after_power_cut(&choices, picked);
-                    let why = self.check(moment.at, left).err()?;
-                    Some(format!("`{}`, step {}: {why:.100}", self.recording.name, moment.at))
-                });
-            }
-            if failure.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
-        failure
+        let Recording { name, base, steps, .. } = &self.recording;
+        missed(name, (base, steps), place, |at, left| self.check(at, left))
     }
 
     /// Tries states at one moment in `one_in`. Returns how many there were and what failed.

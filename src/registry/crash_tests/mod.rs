@@ -18,7 +18,6 @@ mod model;
 mod observe;
 mod picks;
 mod random;
-mod sites;
 mod sled_disk;
 mod sled_runs;
 mod sled_states;
@@ -33,6 +32,7 @@ use history::{histories, prepared, record};
 pub(crate) use model::Found;
 pub(crate) use states::each_power_cut;
 use states::{Budget, Trial};
+pub(crate) use teeth::{Evidence, missed, places};
 
 use crate::registry::Registry;
 

@@ -3,32 +3,39 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use super::damage::Repair;
-use super::history::Recording;
-use super::sled_runs::SledRun;
+use super::damage::{Repair, repairs};
+use super::history::{Recording, histories, prepared, record};
+use super::sled_runs::{SledRun, sled_runs};
 use super::states::{How, Moment, Trial, moments};
 use crate::disk::simulated::{Choice, Medium, Pick, Place, Step};
 
 /// At so many moments of a recording a recovery dies in turn, when nothing else misses a place.
 const RECOVERIES_PER_RECORDING: usize = 4;
 
-/// Everything that was recorded.
-pub(super) struct Evidence {
-    pub(super) histories: Vec<Recording>,
-    pub(super) sled: Vec<SledRun>,
-    pub(super) repairs: Vec<Repair>,
+/// Everything that a registry was recorded doing.
+pub(crate) struct Evidence {
+    histories: Vec<Recording>,
+    sled: Vec<SledRun>,
+    repairs: Vec<Repair>,
 }
 
 impl Evidence {
+    /// Records all of it.
+    pub(crate) fn record() -> Self {
+        let prepared = prepared();
+        let histories = histories().iter().map(|history| record(history, &prepared)).collect();
+        Self { histories, sled: sled_runs(&prepared), repairs: repairs() }
+    }
+
     /// Returns all places that made something durable.
-    pub(super) fn places(&self) -> BTreeSet<Place> {
+    pub(crate) fn places(&self) -> BTreeSet<Place> {
         let sled = self.sled.iter().flat_map(SledRun::places);
         let recordings = self.histories.iter().chain(self.repairs.iter().map(|repair| &repair.recording));
         recordings.flat_map(|recording| places(&recording.steps)).chain(sled).collect()
     }
 
     /// Returns the first state that fails when the syncs of a place do nothing, and why it does.
-    pub(super) fn against(&self, place: Place) -> Option<String> {
+    pub(crate) fn against(&self, place: Place) -> Option<String> {
         let concerned =
             || self.histories.iter().filter(|recording| places(&recording.steps).contains(&place));
         let dying_once = concerned().find_map(|recording| missed_by(recording, place));
@@ -40,7 +47,7 @@ impl Evidence {
 }
 
 /// Returns the places that made something durable.
-pub(super) fn places(steps: &[Step]) -> BTreeSet<Place> {
+pub(crate) fn places(steps: &[Step]) -> BTreeSet<Place> {
     let place = |step: &Step| match step {
         Step::Sync { place, .. } | Step::SyncFolder { place, .. } => Some(*place),
         _ => None,
@@ -52,6 +59,35 @@ pub(super) fn places(steps: &[Step]) -> BTreeSet<Place> {
 pub(super) fn may_differ(ignoring: &Medium, otherwise: &Medium) -> bool {
     let outcomes = |medium: &Medium| medium.choices().iter().map(Choice::outcomes).collect::<Vec<_>>();
     outcomes(ignoring) != outcomes(otherwise)
+}
+
+/// Returns the first state that fails `check` when the syncs of a place do nothing, and why it does. `check` is
+/// told how many steps had been done, and what the power cut left.
+pub(crate) fn missed(
+    name: &str,
+    (base, steps): (&Medium, &[Step]),
+    place: Place,
+    check: impl Fn(usize, Medium) -> Result<(), String>,
+) -> Option<String> {
+    if !places(steps).contains(&place) {
+        return None;
+    }
+    let (mut ignoring, mut otherwise) = (base.clone().ignoring(Some(place)), base.clone());
+    for (at, step) in (1..).zip(steps) {
+        ignoring.replay(step);
+        otherwise.replay(step);
+        if !may_differ(&ignoring, &otherwise) {
+            continue;
+        }
+        let choices = ignoring.choices();
+        let failure = telling_picks(&choices)
+            .iter()
+            .find_map(|picked| check(at, ignoring.after_power_cut(&choices, picked)).err());
+        if let Some(why) = failure {
+            return Some(format!("`{name}`, step {at}: {why:.100}"));
+        }
+    }
+    None
 }
 
 fn missed_by(recording: &Recording, place: Place) -> Option<String> {

@@ -6,20 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::damage::repairs;
-use super::history::{histories, prepared, record};
-use super::sled_runs::sled_runs;
-use super::teeth::Evidence;
+use super::jobs::{Job, jobs};
+use crate::registry::crash_tests::{Evidence, is_soak};
 
 /// Places that no recording can miss: the file, a part of the line's text, and why.
-const EXCEPTIONS: [(&str, &str, &str); 2] = [
-    ("src/disk/real.rs", "parent.sync_folder(", "makes the data directory itself, before there is a disk"),
-    (
-        "src/blobs/store.rs",
-        "sync_folder(&folder)",
-        "some files that come back unnamed are removed by a start",
-    ),
-];
+const EXCEPTIONS: [(&str, &str, &str); 1] =
+    [("src/disk/real.rs", "parent.sync_folder(", "makes the data directory itself, before there is a disk")];
 
 /// A line of the code that makes something durable.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,24 +65,26 @@ fn syncs(line: &str) -> bool {
 }
 
 /// Says what catches a line, or what is wrong.
-fn verdict(line: &Line, evidence: &Evidence) -> Result<String, &'static str> {
+fn verdict(line: &Line, evidence: &Evidence, jobs: &[Job]) -> Result<String, &'static str> {
     let at = format!("{}:{}", line.file, line.number);
-    let place = evidence.places().into_iter().find(|place| place.to_string() == at);
+    let places = evidence.places().into_iter().chain(jobs.iter().flat_map(Job::places));
+    let place = places.into_iter().find(|place| place.to_string() == at);
     match (line.exception(), place) {
         (Some(why), None) => Ok(format!("left out: {why}")),
         (Some(_), Some(_)) => Err("it is an exception, and a history comes there"),
         (None, None) => Err("no history comes there"),
         // Leaving each out in turn takes a while.
-        (None, Some(_)) if !super::is_soak() => Ok("a history comes there".to_owned()),
-        (None, Some(place)) => evidence.against(place).ok_or("nothing fails without it"),
+        (None, Some(_)) if !is_soak() => Ok("a history comes there".to_owned()),
+        (None, Some(place)) => evidence
+            .against(place)
+            .or_else(|| jobs.iter().find_map(|job| job.missed(place)))
+            .ok_or("nothing fails without it"),
     }
 }
 
 #[test]
 fn every_sync_is_missed_by_some_history() {
-    let prepared = prepared();
-    let histories = histories().iter().map(|history| record(history, &prepared)).collect();
-    let evidence = Evidence { histories, sled: sled_runs(&prepared), repairs: repairs() };
+    let (evidence, jobs) = (Evidence::record(), jobs());
     let lines = lines_that_sync();
     assert!(lines.len() > 15, "the code was not found: {lines:?}");
     let next = AtomicUsize::new(0);
@@ -100,7 +94,7 @@ fn every_sync_is_missed_by_some_history() {
         for _ in 0..threads {
             scope.spawn(|| {
                 while let Some(line) = lines.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    told.lock().unwrap().push((line, verdict(line, &evidence)));
+                    told.lock().unwrap().push((line, verdict(line, &evidence, &jobs)));
                 }
             });
         }

@@ -31,9 +31,10 @@ impl BlobStore {
         self.disk().rename(&blob_path(digest), &path)?;
         // 2. What is left of it is kept.
         self.disk().sync_folder(Path::new(QUARANTINE_FOLDER))?;
-        // The folder that it came from needs no sync: a rename whose new name is durable has taken the old one.
-        // And where a filesystem breaks that, content is back that a row names, which the next scrub finds, or
-        // content that none does, which is not served, and which the next start or collection removes.
+        // The folder that it came from needs no sync: a rename whose new name is durable has taken the old
+        // one. And where a filesystem breaks that, content is back that a row names, which the next scrub
+        // finds, or content that none does, which is not served, and which the next start or collection
+        // removes.
         Ok(path)
     }
 

@@ -32,6 +32,9 @@ const REQUEST_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long a client may take to make room for the next line.
 const WRITE_TIME_MAX: Duration = Duration::from_secs(60);
 
+/// How much longer a client has for either once the server stops.
+const STOPPING_TIME_MAX: Duration = Duration::from_secs(1);
+
 /// How many parts of an answer may wait for a slow client.
 const EVENTS_WAITING_MAX: usize = 64;
 
@@ -48,6 +51,8 @@ pub(crate) struct ControlServer {
     accepting: Task<()>,
     file: SocketFile,
     shared: Arc<Shared>,
+    /// Dropped when the server stops: then nobody waits for clients any more.
+    closer: Sender<()>,
 }
 
 #[derive(Debug)]
@@ -56,6 +61,8 @@ struct Shared {
     /// A permit is held by each request until its work has ended.
     requests: Arc<Semaphore>,
     stopping: AtomicBool,
+    /// Ends when the server stops.
+    closing: Receiver<()>,
 }
 
 impl ControlServer {
@@ -63,21 +70,24 @@ impl ControlServer {
     pub(crate) fn start(data: &Path, store: Store, executor: &Arc<Executor<'static>>) -> io::Result<Self> {
         let (file, listener) = SocketFile::listen(data)?;
         let listener = Async::new(listener)?;
+        let (closer, closing) = bounded(1);
         let shared = Arc::new(Shared {
             store,
             requests: Arc::new(Semaphore::new(REQUESTS_AT_ONCE_MAX)),
             stopping: AtomicBool::new(false),
+            closing,
         });
         let accepting = executor.spawn(accept(listener, Arc::clone(&shared), Arc::clone(executor)));
-        Ok(Self { accepting, file, shared })
+        Ok(Self { accepting, file, shared, closer })
     }
 
     /// Takes the socket away, ends the work of requests at their next step, and waits for that.
     pub(crate) async fn stop(self) {
-        let Self { accepting, file, shared } = self;
+        let Self { accepting, file, shared, closer } = self;
         accepting.cancel().await;
         drop(file);
         shared.stopping.store(true, Ordering::SeqCst);
+        drop(closer);
         let mut ended = Vec::with_capacity(REQUESTS_AT_ONCE_MAX);
         for _ in 0..REQUESTS_AT_ONCE_MAX {
             ended.push(shared.requests.acquire().await);
@@ -113,10 +123,11 @@ async fn serve<P: Send + Sync + 'static>(
     shared: Arc<Shared>,
     permit: Arc<P>,
 ) -> io::Result<()> {
-    let line = in_time(REQUEST_TIME_MAX, read_line(&mut stream)).await?;
+    let closing = shared.closing.clone();
+    let line = in_time(REQUEST_TIME_MAX, &closing, read_line(&mut stream)).await?;
     let request = match decode_request(&line) {
         Ok(request) => request,
-        Err(failure) => return send(&mut stream, &Event::Failure(failure)).await,
+        Err(failure) => return send(&mut stream, &Event::Failure(failure), &closing).await,
     };
     let (sender, events) = bounded(EVENTS_WAITING_MAX);
     let work = smol::unblock(move || {
@@ -130,23 +141,27 @@ async fn serve<P: Send + Sync + 'static>(
         drop(permit);
     });
     // Without its receiver, work for a client that is lost ends by itself.
-    let ((), sent) = zip(work, forward(stream, events)).await;
+    let ((), sent) = zip(work, forward(stream, events, &closing)).await;
     sent
 }
 
-async fn forward(mut stream: Async<UnixStream>, events: Receiver<Event>) -> io::Result<()> {
+async fn forward(
+    mut stream: Async<UnixStream>,
+    events: Receiver<Event>,
+    closing: &Receiver<()>,
+) -> io::Result<()> {
     while let Ok(event) = events.recv().await {
-        send(&mut stream, &event).await?;
+        send(&mut stream, &event, closing).await?;
     }
     Ok(())
 }
 
-async fn send(stream: &mut Async<UnixStream>, event: &Event) -> io::Result<()> {
+async fn send(stream: &mut Async<UnixStream>, event: &Event, closing: &Receiver<()>) -> io::Result<()> {
     let mut line = encode_event(event)?;
     if line.len() > EVENT_SIZE_MAX_BYTES {
         line = encode_event(&Event::Failure(Failure::failed("the answer is too long")))?;
     }
-    in_time(WRITE_TIME_MAX, stream.write_all(&line)).await
+    in_time(WRITE_TIME_MAX, closing, stream.write_all(&line)).await
 }
 
 /// Reads up to a line feed, and no more than a request may have.
@@ -170,9 +185,21 @@ async fn read_line(stream: &mut Async<UnixStream>) -> io::Result<Vec<u8>> {
     }
 }
 
-async fn in_time<T>(time: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+async fn in_time<T>(
+    time: Duration,
+    closing: &Receiver<()>,
+    work: impl Future<Output = io::Result<T>>,
+) -> io::Result<T> {
+    let closed = async {
+        // Nothing is ever sent: it ends.
+        let _ends = closing.recv().await;
+        Timer::after(STOPPING_TIME_MAX).await;
+    };
     let late = async {
-        Timer::after(time).await;
+        let timer = async {
+            Timer::after(time).await;
+        };
+        or(timer, closed).await;
         Err(io::ErrorKind::TimedOut.into())
     };
     or(work, late).await

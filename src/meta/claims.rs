@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use crate::meta::command::{Command, Sweep};
+use crate::spec::{ContentDigest, RepoName};
 
 /// Knows what somebody counts on. The writer asks it, and tells it everything, on its own thread.
 pub trait Claims: Debug + Send + Sync {
@@ -10,7 +11,12 @@ pub trait Claims: Debug + Send + Sync {
     /// is told any more that it is there, until [`Self::swept`].
     fn release(&self, sweep: &Sweep) -> Sweep;
 
-    /// Ends what the last [`Self::release`] began: what went is gone from the index, and the rest is there.
+    /// Tells whether a manifest that nothing seemed to need may go: nobody came to count on it since somebody
+    /// began to look. If so, it counts as going until [`Self::swept`].
+    fn let_go(&self, repo: &RepoName, digest: &ContentDigest) -> bool;
+
+    /// Ends what the last [`Self::release`] or [`Self::let_go`] began: what went is gone from the index, and
+    /// the rest is there.
     fn swept(&self);
 
     /// Notes what a command needs that was just carried out: it is in the index by now.
@@ -34,6 +40,10 @@ impl Claims for Unclaimed {
             Sweep::Repository { repo } => Sweep::Repository { repo: repo.clone() },
             Sweep::Content { .. } => Sweep::Content { content: Vec::new() },
         }
+    }
+
+    fn let_go(&self, _: &RepoName, _: &ContentDigest) -> bool {
+        false
     }
 
     fn swept(&self) {}

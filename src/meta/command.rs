@@ -156,6 +156,8 @@ pub struct PutManifestCommand {
     pub blobs: Arc<[Digest]>,
     /// The manifests or blobs that the repository must have, for an index.
     pub children: Arc<[Digest]>,
+    /// All that it references, whether or not the repository must have it: what it has is kept from now on.
+    pub references: Arc<[Digest]>,
     /// The tags to set.
     pub tags: Vec<Tag>,
     /// What must hold of each of the tags, or of the digest when there are none.

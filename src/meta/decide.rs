@@ -154,7 +154,8 @@ fn put_manifest(
         }
     }
     for (at, tag) in put.tags.iter().enumerate() {
-        let was = view.tag(&put.repo, tag)?.map(|row| row.digest);
+        let known = view.tag(&put.repo, tag)?;
+        let was = known.as_ref().map(|row| row.digest);
         let named_before = put.tags.iter().take(at).any(|earlier| earlier == tag);
         if was != Some(digest) && !named_before {
             if was.is_some() {
@@ -162,6 +163,10 @@ fn put_manifest(
             }
             let row = Some(TagRow { digest, at: Some(now) });
             facts.push(Fact::Tag { repo: put.repo.clone(), tag: tag.clone(), row, was });
+        } else if !named_before && known.is_some_and(|row| is_old(now, row.at)) {
+            // Pushed again as it is: it counts as young again. It loses nothing that it named.
+            let row = Some(TagRow { digest, at: Some(now) });
+            facts.push(Fact::Tag { repo: put.repo.clone(), tag: tag.clone(), row, was: None });
         }
     }
     law.may_have(view, &put.repo, &facts)?;
@@ -182,8 +187,11 @@ fn needs_row(
     if !known.says_the_same(&put.row) {
         return Ok(true);
     }
-    let is_old = known.since.is_none_or(|since| now.saturating_sub(since) >= PUSHED_AGAIN_MIN_MS);
-    Ok(is_old && put.tags.is_empty() && view.tags_of(&put.repo, digest, 1)?.is_empty())
+    Ok(is_old(now, known.since) && put.tags.is_empty() && view.tags_of(&put.repo, digest, 1)?.is_empty())
+}
+
+fn is_old(now: u64, since: Option<u64>) -> bool {
+    since.is_none_or(|since| now.saturating_sub(since) >= PUSHED_AGAIN_MIN_MS)
 }
 
 /// Returns the rows of manifests that lose their last tag by these facts: no tag has named them since `now`.

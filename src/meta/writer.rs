@@ -210,14 +210,19 @@ impl Writer {
 
     /// Decides a command and writes down what comes of it. Returns whether there is more of it to do.
     fn step(&mut self, command: &Command) -> Result<bool, MetaError> {
-        let Command::Sweep(sweep) = command else {
-            let more = self.decided(command)?;
-            self.claims.note(command);
-            return Ok(more);
-        };
         // INVARIANT: nobody can come to count on what is let go of here until it is gone or is kept.
-        let released = Command::Sweep(self.claims.release(sweep));
-        let done = self.decided(&released);
+        let done = match command {
+            Command::Sweep(sweep) => self.decided(&Command::Sweep(self.claims.release(sweep))),
+            Command::DeleteUntagged { repo, digest } if self.claims.let_go(repo, digest) => {
+                self.decided(command)
+            }
+            Command::DeleteUntagged { .. } => Ok(false),
+            _ => {
+                let more = self.decided(command)?;
+                self.claims.note(command);
+                return Ok(more);
+            }
+        };
         self.claims.swept();
         done
     }

@@ -8,9 +8,9 @@
 //! What is remembered are keyed hashes of 64 bits. Two that are equal by chance keep something longer than
 //! need be; they never let go of anything.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::meta::{Claims, Command, Sweep};
@@ -44,8 +44,32 @@ struct State {
     /// What is younger than the grace time.
     young: Generations,
     marking: Option<Marking>,
+    /// What is told of or referenced while somebody looks through a repository; by the number of who looks.
+    watched: HashMap<u64, Watched>,
     /// What the writer is removing at this moment.
     going: HashSet<u64>,
+}
+
+/// What somebody came to count on in a repository since another one began to look through it.
+#[derive(Debug)]
+struct Watched {
+    repo: RepoName,
+    touched: HashSet<u64>,
+    /// Whether it was too much to be remembered: then it may be anything.
+    anything: bool,
+}
+
+/// Somebody who looks through a repository, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    leases: Arc<Leases>,
+    number: u64,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.leases.state().watched.remove(&self.number);
+    }
 }
 
 /// What happened since the collector began to mark something.
@@ -79,6 +103,7 @@ impl Leases {
             told: Generations::new(lease, now),
             young: Generations::new(grace, now),
             marking: None,
+            watched: HashMap::new(),
             going: HashSet::new(),
         };
         Self { keys: RandomState::new(), state: Mutex::new(state) }
@@ -103,12 +128,23 @@ impl Leases {
             return false;
         }
         state.told.insert(key, Instant::now());
+        state.watch(repo, key);
         if let Some(marking) = state.marking.as_mut()
             && matches!(&marking.scope, Scope::Repository(marked) if marked == repo)
         {
             marking.touch(key);
         }
         true
+    }
+
+    /// Begins to look through a repository: until what is returned is dropped, nothing that somebody comes to
+    /// count on in it is let go of by [`Claims::let_go`].
+    pub(super) fn watch(self: &Arc<Self>, repo: &RepoName) -> Watch {
+        let mut state = self.state();
+        let number = state.watched.keys().max().map_or(0, |last| last + 1);
+        let watched = Watched { repo: repo.clone(), touched: HashSet::new(), anything: false };
+        state.watched.insert(number, watched);
+        Watch { leases: Arc::clone(self), number }
     }
 
     /// Begins to mark something: from now on all that happens to it is remembered.
@@ -171,6 +207,16 @@ impl Leases {
 }
 
 impl State {
+    fn watch(&mut self, repo: &RepoName, key: u64) {
+        for watched in self.watched.values_mut().filter(|watched| watched.repo == *repo) {
+            if watched.touched.len() < TOUCHED_MAX {
+                watched.touched.insert(key);
+            } else {
+                watched.anything = true;
+            }
+        }
+    }
+
     fn holds(&mut self, key: u64, now: Instant) -> bool {
         if self.marking.as_ref().is_some_and(|marking| marking.alone) {
             return false;
@@ -238,6 +284,18 @@ impl Claims for Leases {
         }
     }
 
+    fn let_go(&self, repo: &RepoName, digest: &ContentDigest) -> bool {
+        let key = self.key(repo, digest);
+        let mut state = self.state();
+        let counted_on = |watched: &Watched| watched.anything || watched.touched.contains(&key);
+        if state.watched.values().filter(|watched| watched.repo == *repo).any(counted_on) {
+            return false;
+        }
+        state.going.clear();
+        state.going.insert(key);
+        true
+    }
+
     fn swept(&self) {
         self.state().going.clear();
     }
@@ -247,8 +305,7 @@ impl Claims for Leases {
             Command::Link { repo, blob, .. } => (repo, vec![blob.digest()]),
             Command::Mount { repo, digest, .. } => (repo, vec![*digest]),
             Command::PutManifest(put) => {
-                let named = put.blobs.iter().chain(put.children.iter());
-                let known = named.filter_map(crate::spec::Digest::content);
+                let known = put.references.iter().filter_map(crate::spec::Digest::content);
                 (&put.repo, known.chain([put.blob.digest()]).collect())
             }
             Command::DeleteManifest { .. }
@@ -264,6 +321,7 @@ impl Claims for Leases {
         let (now, scope) = (Instant::now(), Scope::Repository(repo.clone()));
         let mut state = self.state();
         for digest in digests {
+            state.watch(repo, self.key(repo, &digest));
             state.note(&scope, self.key(repo, &digest), now);
             state.note(&Scope::Content, self.content_key(&digest), now);
         }

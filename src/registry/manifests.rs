@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::blobs::DurableBlob;
 use crate::meta::{Command, PutManifestCommand, check_references};
 use crate::registry::error::RegistryError;
+use crate::registry::leases::Watch;
 use crate::registry::types::{
     ManifestContent, ManifestInfo, PutManifest, PutManifestOutcome, PutTarget, UploadId,
 };
@@ -137,13 +138,7 @@ impl Registry {
         let (digest, tags, outcome_tags) = named_by(put.target, &put.bytes)?;
         let manifest = Manifest::parse(&put.bytes, put.content_type.as_ref())?;
         let references = References::of(&manifest, self.inner.options.sparse_indexes);
-        for reference in references.blobs.iter().chain(references.children.iter()) {
-            if let Some(content) = reference.content()
-                && !self.inner.leases.take(repo, &content)
-            {
-                return Err(RegistryError::ManifestBlobUnknown(reference.clone()));
-            }
-        }
+        self.lease(repo, &references)?;
         // A manifest that will be refused shall not be written first; the writer asks again, and that counts.
         check_references(self.inner.meta.view(), repo, &references.blobs, &references.children)?;
 
@@ -159,13 +154,41 @@ impl Registry {
         let set = tags.clone();
         self.store_then_command(digest, move || {
             let blob = inner.store_manifest(digest, &bytes)?;
-            let References { blobs, children } = references;
+            let References { blobs, children, all: references } = references;
             let tags = set;
-            Ok(Command::PutManifest(PutManifestCommand { repo, blob, row, blobs, children, tags, condition }))
+            Ok(Command::PutManifest(PutManifestCommand {
+                repo,
+                blob,
+                row,
+                blobs,
+                children,
+                references,
+                tags,
+                condition,
+            }))
         })
         .await?;
         self.inner.cache.keep(digest, &put.bytes);
         Ok(PutManifestOutcome { digest, subject, tags: outcome_tags })
+    }
+
+    /// Leases to a manifest that is being pushed what the repository has of its references. What it must have
+    /// and has not, or what is going, is told at once.
+    fn lease(&self, repo: &RepoName, references: &References) -> Result<(), RegistryError> {
+        let view = self.inner.meta.view();
+        // Only what is there: who invents digests shall not fill the leases.
+        check_references(view, repo, &references.blobs, &references.children)?;
+        for reference in references.all.iter() {
+            let Some(content) = reference.content() else { continue };
+            if view.link(repo, &content)?.is_none() && view.manifest(repo, &content)?.is_none() {
+                continue;
+            }
+            let needed = || references.blobs.contains(reference) || references.children.contains(reference);
+            if !self.inner.leases.take(repo, &content) && needed() {
+                return Err(RegistryError::ManifestBlobUnknown(reference.clone()));
+            }
+        }
+        Ok(())
     }
 
     /// Deletes a manifest and all tags that name it.
@@ -174,6 +197,12 @@ impl Registry {
             return Err(self.unknown(repo, RegistryError::ManifestUnknown(digest.clone())));
         };
         self.command(Command::DeleteManifest { repo: repo.clone(), digest: content }).await
+    }
+
+    /// Begins to look through a repository for what nothing needs: what somebody comes to count on meanwhile
+    /// is not deleted by [`Self::delete_untagged`].
+    pub(crate) fn watch(&self, repo: &RepoName) -> Watch {
+        self.inner.leases.watch(repo)
     }
 
     /// Deletes a manifest unless a tag names it, and tells whether it is gone.
@@ -237,6 +266,8 @@ fn named_by(target: PutTarget, bytes: &[u8]) -> Result<Named, RegistryError> {
 struct References {
     blobs: Arc<[Digest]>,
     children: Arc<[Digest]>,
+    /// Also what may be absent.
+    all: Arc<[Digest]>,
 }
 
 impl References {
@@ -246,6 +277,8 @@ impl References {
         } else {
             manifest.children().map(|child| child.digest.clone()).collect()
         };
-        Self { blobs: manifest.blobs().map(|blob| blob.digest.clone()).collect(), children }
+        let all = manifest.all_blobs().chain(manifest.all_children());
+        let all = all.map(|descriptor| descriptor.digest.clone()).collect();
+        Self { blobs: manifest.blobs().map(|blob| blob.digest.clone()).collect(), children, all }
     }
 }

@@ -140,13 +140,12 @@ impl Upkeep {
 
     /// Removes the files of content that no row names any more, durably, and says what became of each.
     pub(crate) fn remove_files(&self, content: &[ContentDigest]) -> Result<Vec<Removal>, RegistryError> {
-        let removals = content
-            .iter()
-            .map(|digest| self.inner.remove_file(digest, Rows::Durable))
-            .collect::<Result<_, _>>()?;
+        // Each is tried: what is left of a batch has no name, and no later sweep comes to it.
+        let removals: Vec<_> =
+            content.iter().map(|digest| self.inner.remove_file(digest, Rows::Durable)).collect();
         // A power cut brings back no more than the next start removes by itself.
         self.inner.blobs.sync_names(content).map_err(|error| self.inner.not_stored(error))?;
-        Ok(removals)
+        removals.into_iter().collect()
     }
 
     /// Tells why nothing at all may be removed, if that is so: metadata may be missing, and what the content

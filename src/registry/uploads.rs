@@ -92,15 +92,20 @@ impl Registry {
 
         let (inner, repo) = (Arc::clone(&self.inner), repo.clone());
         // Written and committed at one go: most blobs are small, and each way to another thread costs.
-        self.store_then_command(content, move || {
-            if let Some(last) = last {
-                inner.write_last(turn.session(), &last)?;
-            }
-            let blob = inner.commit(turn.session(), content)?;
-            Ok(Command::Link { repo, blob, upload: id })
-        })
-        .await?;
-        Ok(content)
+        let stored = self
+            .store_then_command(content, move || {
+                if let Some(last) = last {
+                    inner.write_last(turn.session(), &last)?;
+                }
+                let blob = inner.commit(turn.session(), content)?;
+                Ok(Command::Link { repo, blob, upload: id })
+            })
+            .await;
+        if stored.is_err() && !self.inner.sessions.has(&id.to_string()) {
+            // Its bytes are gone, or were refused: nobody can go on with it.
+            drop(self.command(Command::EndUpload { id }).await);
+        }
+        stored.map(|()| content)
     }
 
     /// Ends an upload that shall bring nothing.

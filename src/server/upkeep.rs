@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use smol::Executor;
+use smol::future::zip;
 
 use crate::control::{ControlServer, Serving, Store};
 use crate::maintenance::{Collector, CollectorOptions, Scrub, ScrubOptions};
@@ -73,13 +74,17 @@ impl Upkeep {
     /// Ends all of it at the next step, and waits for that.
     pub(super) async fn stop(self) {
         let Self { control, collector, scrub } = self;
-        if let Some(control) = control {
-            control.stop().await;
-        }
-        smol::unblock(move || {
+        // At once, for they wait for each other: a command may have a pass run, which only the collector
+        // ends.
+        let commands = async {
+            if let Some(control) = control {
+                control.stop().await;
+            }
+        };
+        let work = smol::unblock(move || {
             collector.stop();
             scrub.stop();
-        })
-        .await;
+        });
+        zip(commands, work).await;
     }
 }

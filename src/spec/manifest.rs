@@ -133,6 +133,17 @@ impl Manifest {
         self.blobs.iter().filter(|descriptor| !descriptor.is_foreign())
     }
 
+    /// Returns all blobs that the manifest references, also those that may come from elsewhere: a repository
+    /// that has them keeps them for it.
+    pub fn all_blobs(&self) -> impl Iterator<Item = &Descriptor> {
+        self.blobs.iter()
+    }
+
+    /// Returns all that an index lists, also what may come from elsewhere.
+    pub fn all_children(&self) -> impl Iterator<Item = &Descriptor> {
+        self.manifests.iter()
+    }
+
     /// Returns what an index lists and must exist (W8), without what comes from elsewhere.
     ///
     /// These need not be manifests: build caches are indexes that list layers.

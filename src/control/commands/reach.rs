@@ -64,12 +64,12 @@ impl<'a> Reach<'a> {
                 self.unreadable += 1;
                 continue;
             };
-            for blob in manifest.blobs().filter_map(|blob| blob.digest.content()) {
+            for blob in manifest.all_blobs().filter_map(|blob| blob.digest.content()) {
                 if let Some(row) = view.link(self.repo, &blob)? {
                     visit(Reached { digest: blob, size: row.size, is_manifest: false });
                 }
             }
-            waiting.extend(manifest.children().filter_map(|child| child.digest.content()));
+            waiting.extend(manifest.all_children().filter_map(|child| child.digest.content()));
         }
         Ok(())
     }

@@ -24,7 +24,9 @@ pub(super) fn remove(
     what: &Removal,
     sink: &mut dyn Sink,
 ) -> Result<Removed, Failure> {
-    let mut removing = Removing { registry, repo, removed: Removed::default() };
+    // INVARIANT: from before it is read what needs what until the last of it is removed.
+    let _watch = registry.watch(repo);
+    let mut removing = Removing { registry, repo, unreadable: None, removed: Removed::default() };
     match what {
         Removal::Tag(tag) => removing.tag(tag, sink)?,
         Removal::Manifest(digest) => removing.manifest(digest, sink)?,
@@ -36,6 +38,8 @@ pub(super) fn remove(
 struct Removing<'a> {
     registry: &'a Registry,
     repo: &'a RepoName,
+    /// An index that cannot be read: it may need anything.
+    unreadable: Option<ContentDigest>,
     removed: Removed,
 }
 
@@ -171,7 +175,8 @@ impl Removing<'_> {
         row: &crate::spec::ManifestSummary,
     ) -> Result<Vec<(ContentDigest, String)>, Failure> {
         let children = read(self.registry, digest, row).into_iter().flat_map(|manifest| {
-            let children: Vec<_> = manifest.children().filter_map(|child| child.digest.content()).collect();
+            let children: Vec<_> =
+                manifest.all_children().filter_map(|child| child.digest.content()).collect();
             children
         });
         let children = children.map(|child| (child, format!("only {digest} listed it")));
@@ -186,6 +191,9 @@ impl Removing<'_> {
         if let Some(tag) = view.tags_of(self.repo, &digest, 1)?.first() {
             return Ok(Some(format!("tag {tag} names it, too")));
         }
+        if let Some(index) = self.unreadable {
+            return Ok(Some(format!("{index} cannot be read, and may list it")));
+        }
         for index in listing(indexes, digest) {
             if view.manifest(self.repo, &index)?.is_some() {
                 return Ok(Some(format!("{index} lists it")));
@@ -195,22 +203,27 @@ impl Removing<'_> {
     }
 
     /// Reads which manifests the indexes of the repository list.
-    fn indexes(&self, sink: &mut dyn Sink) -> Result<Vec<Listed>, Failure> {
+    fn indexes(&mut self, sink: &mut dyn Sink) -> Result<Vec<Listed>, Failure> {
         let view = self.registry.view();
-        let mut indexes = Vec::new();
+        let (mut indexes, mut unreadable) = (Vec::new(), None);
         pages(
             |last| view.manifests(self.repo, last.as_ref(), ROWS_PER_STEP_MAX),
             |(digest, row)| {
-                if row.media_type.kind() != ManifestKind::Image
-                    && let Some(manifest) = read(self.registry, digest, &row)
-                {
-                    let children = manifest.children().filter_map(|child| child.digest.content()).collect();
-                    indexes.push(Listed { index: digest, children });
+                if row.media_type.kind() != ManifestKind::Image {
+                    match read(self.registry, digest, &row) {
+                        Some(manifest) => {
+                            let listed = manifest.all_children();
+                            let children = listed.filter_map(|child| child.digest.content()).collect();
+                            indexes.push(Listed { index: digest, children });
+                        }
+                        None => unreadable = Some(digest),
+                    }
                 }
                 digest
             },
             sink,
         )?;
+        self.unreadable = unreadable;
         Ok(indexes)
     }
 

@@ -61,7 +61,10 @@ impl Pass<'_> {
 
     fn sweep_content(&mut self, content: Vec<(ContentDigest, u64)>) -> Result<(), CollectError> {
         let digests: Vec<ContentDigest> = content.iter().map(|(digest, _)| *digest).collect();
-        self.sweep(Sweep::Content { content: digests.clone() })?;
+        if !self.options.dry_run {
+            // Without a rest behind it, in which a stop would leave the files without a name.
+            self.upkeep.sweep(Sweep::Content { content: digests })?;
+        }
         let mut gone = Vec::new();
         for (digest, size) in content {
             let there = self.upkeep.view().blob(&digest).map_err(RegistryError::from)?.is_some();

@@ -70,9 +70,9 @@ impl Graph {
         let number = Number::try_from(self.nodes.len()).unwrap_or(Number::MAX);
         let key_of = |digest: &Digest| digest.content().map(|content| key(&content));
         let edges_begin = self.edges.len();
-        self.edges.extend(manifest.children().filter_map(|child| key_of(&child.digest)));
+        self.edges.extend(manifest.all_children().filter_map(|child| key_of(&child.digest)));
         let children = u32::try_from(self.edges.len() - edges_begin).unwrap_or(u32::MAX);
-        self.edges.extend(manifest.blobs().filter_map(|blob| key_of(&blob.digest)));
+        self.edges.extend(manifest.all_blobs().filter_map(|blob| key_of(&blob.digest)));
         let subject = row.subject.as_ref().and_then(Digest::content).map(|subject| (subject, key(&subject)));
         if let Some((_, subject)) = subject {
             self.referrers.push((subject, number));

@@ -108,15 +108,24 @@ impl<'a> Pass<'a> {
         };
         match found {
             Look::Intact => Ok(()),
-            Look::Damaged(_) => self.look_again(digest, size),
-            Look::Missing => self.condemn(digest, None, "is missing"),
-            Look::Unreadable(_, error) => {
-                log::warn!("{digest} cannot be read, and is tried again later: {error}");
-                if self.reached.unread.len() < RETRIED_MAX {
-                    self.reached.unread.insert(digest);
-                }
+            Look::Damaged(_) => self.look_again(digest, size).map(drop),
+            // A folder may be away for a moment, as while somebody puts a copy back.
+            Look::Missing => {
+                log::warn!("{digest} is missing, and is looked for again later");
+                self.put_off(digest);
                 Ok(())
             }
+            Look::Unreadable(_, error) => {
+                log::warn!("{digest} cannot be read, and is tried again later: {error}");
+                self.put_off(digest);
+                Ok(())
+            }
+        }
+    }
+
+    fn put_off(&mut self, digest: ContentDigest) {
+        if self.reached.unread.len() < RETRIED_MAX {
+            self.reached.unread.insert(digest);
         }
     }
 
@@ -134,37 +143,45 @@ impl<'a> Pass<'a> {
     }
 
     /// A wrong byte may have come from a cable or from memory, and the file may have been replaced while it
-    /// was read: only what is wrong twice is.
-    fn look_again(&mut self, digest: ContentDigest, size: u64) -> Result<(), ScrubError> {
+    /// was read: only what is wrong twice is. Returns whether that is settled.
+    fn look_again(&mut self, digest: ContentDigest, size: u64) -> Result<bool, ScrubError> {
         match self.look(&digest, size)? {
             Look::Damaged(file) => self.condemn(digest, Some(file.as_ref()), "is not what its name says"),
             Look::Intact => {
                 log::warn!("{digest} was read wrongly once, and rightly the second time");
-                Ok(())
+                Ok(true)
             }
-            Look::Missing => Ok(()),
+            Look::Missing => {
+                self.put_off(digest);
+                Ok(false)
+            }
             Look::Unreadable(file, _) => {
                 self.condemn(digest, Some(file.as_ref()), "is not what its name says")
             }
         }
     }
 
+    /// Takes content out of use. Returns whether that is settled.
     fn condemn(
         &mut self,
         digest: ContentDigest,
         file: Option<&dyn DiskFile>,
         what: &str,
-    ) -> Result<(), ScrubError> {
+    ) -> Result<bool, ScrubError> {
         match self.registry.condemn(digest, file)? {
             Condemned::Yes => {
                 self.reached.report.damaged += 1;
                 let aside = if file.is_some() { ", and was set aside in quarantine/" } else { "" };
                 self.reached.report.find(format!("{digest} {what}{aside}: push it again to heal it"));
+                Ok(true)
             }
-            // It is being pushed: then its bytes are new. Should that fail, the next pass comes to it.
-            Condemned::Later | Condemned::No => {}
+            Condemned::No => Ok(true),
+            // Somebody stores it, or something that shares its lock.
+            Condemned::Later => {
+                self.put_off(digest);
+                Ok(false)
+            }
         }
-        Ok(())
     }
 
     /// Tries again what could not be read.
@@ -175,21 +192,33 @@ impl<'a> Pass<'a> {
             }
             self.drive.rest(self.retry_pause)?;
             for digest in self.reached.unread.clone() {
-                let Some(BlobRow { size }) = self.registry.view().blob(&digest)? else { continue };
+                let Some(BlobRow { size }) = self.registry.view().blob(&digest)? else {
+                    self.reached.unread.remove(&digest);
+                    continue;
+                };
                 // Each of them failed before: that they all do so again says nothing new.
                 self.failing = 0;
-                match self.look(&digest, size)? {
-                    Look::Intact | Look::Missing => {}
+                let last = number == TRIES_MAX;
+                let settled = match self.look(&digest, size)? {
+                    Look::Intact => true,
                     Look::Damaged(_) => self.look_again(digest, size)?,
-                    Look::Unreadable(file, error) if number == TRIES_MAX => {
+                    Look::Missing if last => self.condemn(digest, None, "is missing")?,
+                    Look::Unreadable(file, error) if last => {
                         let what = format!("cannot be read ({error})");
                         self.reached.report.unreadable += 1;
-                        self.condemn(digest, Some(file.as_ref()), &what)?;
+                        self.condemn(digest, Some(file.as_ref()), &what)?
                     }
-                    Look::Unreadable(..) => continue,
+                    Look::Missing | Look::Unreadable(..) => false,
+                };
+                if settled {
+                    self.reached.unread.remove(&digest);
                 }
-                self.reached.unread.remove(&digest);
             }
+        }
+        for digest in std::mem::take(&mut self.reached.unread) {
+            let what = "could not be taken out of use, since it was being pushed all the time";
+            self.reached.report.unreadable += 1;
+            self.reached.report.find(format!("{digest} is damaged, and {what}"));
         }
         Ok(())
     }

@@ -47,8 +47,8 @@ impl Saved {
         }
     }
 
-    /// Saves it: a power cut leaves this, whole, or something that was saved before. That it could not be saved
-    /// costs a part of a pass, at a restart.
+    /// Saves it: a power cut leaves this, whole, or something that was saved before. That it could not be
+    /// saved costs a part of a pass, at a restart.
     pub(super) fn save(&mut self, disk: &dyn Disk) {
         self.format = FORMAT;
         if let Err(error) = self.write(disk) {

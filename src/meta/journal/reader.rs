@@ -43,6 +43,12 @@ impl<'a> LineReader<'a> {
     pub(in crate::meta) fn next(&mut self) -> Result<Option<RawLine>, DiskError> {
         loop {
             let rest = self.pending.get(self.taken..).unwrap_or_default();
+            // Zeroes that a line follows are in the place of another: that one must not be lost with it.
+            if rest.first() == Some(&0)
+                && let Some(length) = rest.iter().position(|byte| *byte != 0)
+            {
+                return Ok(Some(self.take(length, false)));
+            }
             if let Some(length) = rest.iter().position(|byte| *byte == b'\n') {
                 return Ok(Some(self.take(length, true)));
             }

@@ -61,8 +61,8 @@ pub(super) fn may_differ(ignoring: &Medium, otherwise: &Medium) -> bool {
     outcomes(ignoring) != outcomes(otherwise)
 }
 
-/// Returns the first state that fails `check` when the syncs of a place do nothing, and why it does. `check` is
-/// told how many steps had been done, and what the power cut left.
+/// Returns the first state that fails `check` when the syncs of a place do nothing, and why it does. `check`
+/// is told how many steps had been done, and what the power cut left.
 pub(crate) fn missed(
     name: &str,
     (base, steps): (&Medium, &[Step]),

@@ -27,7 +27,7 @@ const PULLED: &str = "team/pulled";
 const PULLED_IMAGES: u64 = 100;
 const PUSHED: &str = "team/pushed";
 
-const ROUNDS: u64 = 5;
+const ROUNDS: u64 = 4;
 const ROUND: Duration = Duration::from_secs(2);
 
 /// How long each client rests between two requests: the machine is to be busy, but not overloaded.
@@ -45,6 +45,8 @@ repositories = ["team/pushed"]
 keep_last = 1
 untagged = "remove after 0s"
 "#;
+
+const NO_COLLECTOR: &str = "[collector]\nenabled = false\n";
 
 /// What removes half of the store.
 const REMOVE_HALF: &str = r#"
@@ -98,12 +100,12 @@ pub fn measure() {
         "longest, ms",
         "without",
     ]);
-    let without = Store::new("[collector]\nenabled = false\n");
+    let without = Store::new(NO_COLLECTOR);
     let paced = |percent: u8| CONFIG.replace("[collector]\n", &format!("[collector]\npace = {percent}\n"));
     let mut number = 0;
     for (name, config) in [
         // Twice the same says what such a ratio is worth.
-        ("none here either", "[collector]\nenabled = false\n".to_owned()),
+        ("none here either", NO_COLLECTOR.to_owned()),
         ("pace 10", paced(10)),
         ("pace 10, half goes", paced(10) + REMOVE_HALF),
         ("pace 100", paced(100)),
@@ -162,14 +164,20 @@ impl Store {
         let folder = place::folder();
         let data = folder.path().join("data");
         write_store(&data, SCALE, Bytes::OfManifests);
-        // The index is made without a collector, so that the next start is one as usual.
-        Self::serve(folder.path(), "[collector]\nenabled = false\n").stop();
-        let serving = Self::serve(folder.path(), config);
-        let mut client = serving.client();
-        for number in 0..PULLED_IMAGES {
+        // What is pulled comes before there is a collector, and so does a manifest without a tag: a first
+        // pass that only looks comes to its end when it is told of.
+        let filling = Self::serve(folder.path(), NO_COLLECTOR);
+        let mut client = filling.client();
+        for number in 0..=PULLED_IMAGES {
             let blobs = small_image(number);
             blobs.iter().for_each(|blob| push_blob(&mut client, PULLED, Way::Put, blob));
             push_manifest(&mut client, PULLED, &blobs, number);
+        }
+        client.send("DELETE", &format!("/v2/{PULLED}/manifests/v{PULLED_IMAGES}")).expect(202);
+        filling.stop();
+        let serving = Self::serve(folder.path(), config);
+        if config != NO_COLLECTOR {
+            serving.wait_for("untagged and kept");
         }
         serving.signal(Signal::STOP);
         Self { serving, _folder: folder }
@@ -217,7 +225,7 @@ impl Store {
             let pushes = scope.spawn(|| {
                 ask(address, |client, _| {
                     *number += 1;
-                    let number = PULLED_IMAGES + *number;
+                    let number = PULLED_IMAGES + 1 + *number;
                     let blobs = small_image(number);
                     timed(|| {
                         blobs.iter().for_each(|blob| push_blob(client, PUSHED, Way::Put, blob));

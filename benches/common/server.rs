@@ -48,8 +48,20 @@ impl Serving {
         Self::spawn(trace.command(calls, BINARY), data, WITHOUT_ACCESS_LOG)
     }
 
+    /// Starts a server with a configuration file, which logs no requests.
+    pub fn start_configured(data: &Path, config: &Path) -> Self {
+        let mut command = Command::new(BINARY);
+        command.arg("serve").arg("--config").arg(config);
+        Self::listen(command, data, WITHOUT_ACCESS_LOG)
+    }
+
     fn spawn(mut command: Command, data: &Path, log: &str) -> Self {
-        command.arg("serve").arg("--data").arg(data).args(["--listen", "127.0.0.1:0", "--log", log]);
+        command.arg("serve");
+        Self::listen(command, data, log)
+    }
+
+    fn listen(mut command: Command, data: &Path, log: &str) -> Self {
+        command.arg("--data").arg(data).args(["--listen", "127.0.0.1:0", "--log", log]);
         command.env_remove("PULK_CONFIG").env_remove("PULK_EPHEMERAL");
         let begun = Instant::now();
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
@@ -100,9 +112,14 @@ impl Serving {
         self.metric("pulk_disk_syncs_total")
     }
 
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
     /// Stops it cleanly.
     pub fn stop(mut self) {
-        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+        self.signal(Signal::TERM);
         assert!(self.child.wait().unwrap().success(), "the stop was not clean");
     }
 

@@ -1,6 +1,7 @@
 //! What a pass of the collector over a large store costs, and what is left when all of it may go.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,9 +13,12 @@ use pulk::{
 use crate::common::journal::{Bytes, Scale, write_store};
 use crate::common::place;
 use crate::common::process;
-use crate::common::table::{self, mib};
+use crate::common::table::{self, kib, mib};
 
 const SCALE: Scale = Scale { repositories: 100, manifests: 100_000 };
+
+/// What stat(2) counts blocks in.
+const BLOCK_SIZE_BYTES: u64 = 512;
 
 /// Prints what a full mark costs, and then what it costs to remove everything.
 pub fn measure() {
@@ -45,6 +49,42 @@ pub fn measure() {
         ..Policy::default()
     };
     pass("everything is removed", &data, Policies::new(vec![none]));
+    left(&data, &folder.path().join("empty"));
+}
+
+/// Prints what is on the disk now that everything is removed, beside a store that never had anything.
+fn left(data: &Path, empty: &Path) {
+    println!(
+        "\nWhat that leaves on the disk, in blocks of files and folders, beside a store that was made, and \
+         closed, empty. *opened again*: after another start and a clean stop.\n"
+    );
+    table::columns(&["store", "blobs", "uploads", "index", "journal"]);
+    smol::block_on(open(empty, Policies::default()).close()).unwrap();
+    row_of("new and empty", empty);
+    row_of("everything removed", data);
+    smol::block_on(open(data, Policies::default()).close()).unwrap();
+    row_of("everything removed, opened again", data);
+}
+
+fn row_of(name: &str, data: &Path) {
+    let folders = ["blobs", "uploads", "index", "journal"];
+    let used = folders.map(|folder| kib(blocks_in(&data.join(folder)) as f64));
+    table::row(&[&[name.to_owned()], used.as_slice()].concat());
+}
+
+/// Returns what a folder and all that is below it take on the disk, in bytes.
+fn blocks_in(folder: &Path) -> u64 {
+    let own = fs::metadata(folder).unwrap().blocks() * BLOCK_SIZE_BYTES;
+    let below = fs::read_dir(folder).unwrap().map(|entry| {
+        let entry = entry.unwrap();
+        let is_folder = entry.file_type().unwrap().is_dir();
+        if is_folder {
+            blocks_in(&entry.path())
+        } else {
+            entry.metadata().unwrap().blocks() * BLOCK_SIZE_BYTES
+        }
+    });
+    own + below.sum::<u64>()
 }
 
 fn open(data: &Path, policies: Policies) -> Registry {

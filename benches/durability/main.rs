@@ -11,18 +11,20 @@ mod collector;
 #[path = "../common/mod.rs"]
 mod common;
 mod idle;
+mod noticed;
 mod start;
 mod syncs;
 mod throughput;
 mod written;
 
 /// The figures: their names on the command line, and what measures them.
-const FIGURES: [(&str, fn()); 6] = [
+const FIGURES: [(&str, fn()); 7] = [
     ("syncs", syncs::measure),
     ("written", written::measure),
     ("start", start::measure),
     ("idle", idle::measure),
     ("collector", collector::measure),
+    ("noticed", noticed::measure),
     ("throughput", throughput::measure),
 ];
 

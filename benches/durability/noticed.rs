@@ -1,0 +1,260 @@
+//! Whether anybody notices the collector: how long requests take while it works, and while it does not.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::common::client::Client;
+use crate::common::content::Content;
+use crate::common::image::{Way, push_blob, push_manifest, small_image};
+use crate::common::journal::{Bytes, Scale, write_store};
+use crate::common::place;
+use crate::common::server::Serving;
+use crate::common::table;
+
+/// Four blobs for each manifest, itself included.
+const SCALE: Scale = Scale { repositories: 100, manifests: 25_000 };
+const BLOBS_A_MANIFEST: u64 = 4;
+
+/// How many repositories stay where a policy removes half of them: the last ones.
+const KEPT_REPOSITORIES: u64 = 50;
+const IN_REPOSITORY: u64 = SCALE.manifests / SCALE.repositories;
+
+const PULLED: &str = "team/pulled";
+const PULLED_IMAGES: u64 = 100;
+const PUSHED: &str = "team/pushed";
+
+const ROUNDS: u64 = 4;
+const ROUND: Duration = Duration::from_secs(2);
+
+/// How long each client rests between two requests: the machine is to be busy, but not overloaded.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// What goes everywhere: all but the last tag of what the clients push. A lease is longer than a push.
+const CONFIG: &str = r#"
+[collector]
+interval = "0s"
+lease = "1s"
+grace = "0s"
+
+[[policy]]
+repositories = ["team/pushed"]
+keep_last = 1
+untagged = "remove after 0s"
+"#;
+
+const NO_COLLECTOR: &str = "[collector]\nenabled = false\n";
+
+/// What removes half of the store.
+const REMOVE_HALF: &str = r#"
+[[policy]]
+repositories = ["team/app000*", "team/app001*", "team/app002*", "team/app003*", "team/app004*"]
+keep_last = 0
+untagged = "remove after 0s"
+"#;
+
+/// The requests that are measured.
+const KINDS: [&str; 3] = ["GET of a manifest", "pull of a blob of 64 KiB", "push of an image"];
+
+/// The times of each kind in a round, in order.
+type Times = [Vec<Duration>; KINDS.len()];
+
+/// A server with a store of its own, which runs only while it is measured.
+struct Store {
+    serving: Serving,
+    _folder: TempDir,
+}
+
+/// Prints how long requests take beside the collector and without it.
+pub fn measure() {
+    table::heading(
+        "Requests while the collector works",
+        &format!(
+            "Two servers, each with a store of {} blobs: {} manifests, each with a tag, in {} repositories. One \
+             has a collector that makes one pass after the other without rest (a lease of 1 s, no grace), \
+             the other none; the one that is not measured is stopped (SIGSTOP). Each pass marks everything \
+             and sweeps what the clients pushed: only the last tag of that stays. *half goes*: a policy \
+             removes half of the repositories, too, at the time of the measurement. One client for each \
+             kind of request, all three at once, each with a pause of {} ms after every answer; an image \
+             has a config (1 KiB), a layer (64 KiB), and a manifest with a new tag. {ROUNDS} rounds of {} s \
+             of each server in turns, after one that is not counted; medians of the rounds' 99th \
+             percentiles. Aim: at most 1.3 ×.",
+            SCALE.manifests * BLOBS_A_MANIFEST,
+            SCALE.manifests,
+            SCALE.repositories,
+            PAUSE.as_millis(),
+            ROUND.as_secs(),
+        ),
+    );
+    table::columns(&[
+        "collector",
+        "request",
+        "median, ms",
+        "without",
+        "99 %, ms",
+        "without",
+        "ratio",
+        "longest, ms",
+        "without",
+    ]);
+    let without = Store::new(NO_COLLECTOR);
+    let paced = |percent: u8| CONFIG.replace("[collector]\n", &format!("[collector]\npace = {percent}\n"));
+    let mut number = 0;
+    for (name, config) in [
+        // Twice the same says what such a ratio is worth.
+        ("none here either", NO_COLLECTOR.to_owned()),
+        ("pace 10", paced(10)),
+        ("pace 10, half goes", paced(10) + REMOVE_HALF),
+        ("pace 100", paced(100)),
+        ("pace 100, half goes", paced(100) + REMOVE_HALF),
+    ] {
+        compare(name, &Store::new(&config), &without, &mut number);
+    }
+}
+
+fn compare(name: &str, with: &Store, without: &Store, number: &mut u64) {
+    let [mut with_times, mut without_times]: [Vec<Times>; 2] = Default::default();
+    let before = with.removed();
+    for round in 0..=ROUNDS {
+        for (store, times) in [(with, &mut with_times), (without, &mut without_times)] {
+            let measured = store.round(number);
+            if round > 0 {
+                times.push(measured);
+            }
+        }
+    }
+    let (passes, removed) = with.removed();
+    let did = format!("{} passes, {} MB removed", passes - before.0, (removed - before.1) / 1_000_000);
+    for (kind, request) in KINDS.iter().enumerate() {
+        let at = |times: &[Times], part: f64| {
+            let rounds = times.iter().filter_map(|round| percentile(round.get(kind)?, part));
+            let mut rounds: Vec<Duration> = rounds.collect();
+            rounds.sort_unstable();
+            let middle = if part < 1.0 { percentile(&rounds, 0.5) } else { rounds.last().copied() };
+            middle.unwrap_or_default().as_secs_f64() * 1e3
+        };
+        let cells = |part: f64| [&with_times, &without_times].map(|times| at(times, part));
+        let [[median, median_without], [most, most_without], [longest, longest_without]] =
+            [0.5, 0.99, 1.0].map(cells);
+        table::row(&[
+            if kind == 0 { format!("{name}: {did}") } else { String::new() },
+            (*request).to_owned(),
+            format!("{median:.2}"),
+            format!("{median_without:.2}"),
+            format!("{most:.2}"),
+            format!("{most_without:.2}"),
+            format!("**{:.2}**", most / most_without),
+            format!("{longest:.1}"),
+            format!("{longest_without:.1}"),
+        ]);
+    }
+}
+
+/// Returns the time that this part of some sorted ones does not exceed.
+fn percentile(sorted: &[Duration], part: f64) -> Option<Duration> {
+    sorted.get((sorted.len().saturating_sub(1) as f64 * part) as usize).copied()
+}
+
+impl Store {
+    /// Starts a server with a full store, and stops it until it is measured.
+    fn new(config: &str) -> Self {
+        let folder = place::folder();
+        let data = folder.path().join("data");
+        write_store(&data, SCALE, Bytes::OfManifests);
+        // What is pulled comes before there is a collector, and so does a manifest without a tag: a first
+        // pass that only looks comes to its end when it is told of.
+        let filling = Self::serve(folder.path(), NO_COLLECTOR);
+        let mut client = filling.client();
+        for number in 0..=PULLED_IMAGES {
+            let blobs = small_image(number);
+            blobs.iter().for_each(|blob| push_blob(&mut client, PULLED, Way::Put, blob));
+            push_manifest(&mut client, PULLED, &blobs, number);
+        }
+        client.send("DELETE", &format!("/v2/{PULLED}/manifests/v{PULLED_IMAGES}")).expect(202);
+        filling.stop();
+        let serving = Self::serve(folder.path(), config);
+        if config != NO_COLLECTOR {
+            serving.wait_for("untagged and kept");
+        }
+        serving.signal(Signal::STOP);
+        Self { serving, _folder: folder }
+    }
+
+    fn serve(folder: &Path, config: &str) -> Serving {
+        let file = folder.join("pulk.toml");
+        fs::write(&file, format!("{config}\n[scrub]\nenabled = false\n")).unwrap();
+        Serving::start_configured(&folder.join("data"), &file)
+    }
+
+    /// Returns how many passes there were, and how many bytes went.
+    fn removed(&self) -> (u64, u64) {
+        self.serving.signal(Signal::CONT);
+        let metrics = ["pulk_collector_passes_total", "pulk_collector_removed_bytes_total"];
+        let [passes, bytes] = metrics.map(|name| self.serving.metric(name));
+        self.serving.signal(Signal::STOP);
+        (passes, bytes)
+    }
+
+    /// Has clients of all kinds ask for some time.
+    fn round(&self, number: &mut u64) -> Times {
+        self.serving.signal(Signal::CONT);
+        let layers: Vec<Content> = (0..PULLED_IMAGES).map(|number| small_image(number)[1].clone()).collect();
+        let address = self.serving.address.as_str();
+        let times = std::thread::scope(|scope| {
+            let manifests = scope.spawn(|| {
+                ask(address, |client, turn| {
+                    // Through all of the repositories that stay; a tag has its manifest's number.
+                    let kept = KEPT_REPOSITORIES + turn / IN_REPOSITORY % KEPT_REPOSITORIES;
+                    let number = turn % IN_REPOSITORY * SCALE.repositories + kept;
+                    let repository = number % SCALE.repositories;
+                    let target = format!("/v2/team/app{repository:04}/manifests/v{number}");
+                    timed(|| drop(client.send("GET", &target).expect(200)))
+                })
+            });
+            let blobs = scope.spawn(|| {
+                ask(address, |client, turn| {
+                    let at = usize::try_from(turn % PULLED_IMAGES).unwrap();
+                    let layer = layers.get(at).unwrap();
+                    let target = format!("/v2/{PULLED}/blobs/{}", layer.digest);
+                    timed(|| assert_eq!(client.download(&target), layer.size))
+                })
+            });
+            let pushes = scope.spawn(|| {
+                ask(address, |client, _| {
+                    *number += 1;
+                    let number = PULLED_IMAGES + 1 + *number;
+                    let blobs = small_image(number);
+                    timed(|| {
+                        blobs.iter().for_each(|blob| push_blob(client, PUSHED, Way::Put, blob));
+                        push_manifest(client, PUSHED, &blobs, number);
+                    })
+                })
+            });
+            [manifests, blobs, pushes].map(|client| client.join().unwrap())
+        });
+        self.serving.signal(Signal::STOP);
+        times
+    }
+}
+
+/// Asks again and again over one connection; returns the times in order.
+fn ask(address: &str, mut once: impl FnMut(&mut Client, u64) -> Duration) -> Vec<Duration> {
+    let mut client = Client::connect(address);
+    let begun = Instant::now();
+    let mut times = Vec::new();
+    while begun.elapsed() < ROUND {
+        times.push(once(&mut client, times.len() as u64));
+        std::thread::sleep(PAUSE);
+    }
+    times.sort_unstable();
+    times
+}
+
+fn timed(work: impl FnOnce()) -> Duration {
+    let begun = Instant::now();
+    work();
+    begun.elapsed()
+}

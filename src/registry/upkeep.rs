@@ -28,9 +28,6 @@ pub struct Collected {
     pub untagged_bytes: u64,
 }
 
-/// How many files are looked at before somebody who goes through all of them may pause.
-const OCCUPANTS_PER_STEP: usize = 64;
-
 /// What became of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Removal {
@@ -162,18 +159,10 @@ impl Upkeep {
     }
 
     /// Lists the content that no row names, or says that there is more of it than anything that is known of
-    /// leaves behind. There may be much to look at: `pause` is called every now and then.
-    pub(crate) fn unnamed(
-        &self,
-        pause: &mut dyn FnMut(),
-    ) -> Result<Option<Vec<(ContentDigest, u64)>>, RegistryError> {
+    /// leaves behind.
+    pub(crate) fn unnamed(&self) -> Result<Option<Vec<(ContentDigest, u64)>>, RegistryError> {
         let mut unnamed = Vec::new();
-        let mut seen: usize = 0;
         self.inner.blobs.each_occupant(|occupant| {
-            seen += 1;
-            if seen.is_multiple_of(OCCUPANTS_PER_STEP) {
-                pause();
-            }
             if let Occupant::Content(digest, length) = occupant
                 && unnamed.len() <= UNNAMED_MAX
                 && self.view().blob(&digest)?.is_none()

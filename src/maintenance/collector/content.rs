@@ -93,9 +93,7 @@ impl Pass<'_> {
             self.upkeep.expire_uploads();
             self.report.files.removed.count += self.upkeep.remove_ended_uploads()?;
         }
-        // A stop is heeded by the next step: without pauses the rest of the files takes no time.
-        let unnamed = self.upkeep.unnamed(&mut || drop(self.pace.step()))?;
-        let Some(unnamed) = unnamed else {
+        let Some(unnamed) = self.upkeep.unnamed()? else {
             self.note(
                 "more files of content have no name than a crash can leave: all of them are kept".to_owned(),
             );

@@ -222,7 +222,7 @@ fn content_that_is_stored_for_what_is_refused_is_not_left_behind() {
     let put = crate::registry::PutManifest { target, content_type: None, bytes, condition };
     let refused = block_on(registry.put_manifest(&repo("a"), put));
     assert!(matches!(refused, Err(RegistryError::ConditionFailed(_))));
-    assert_eq!(registry.upkeep().unnamed(&mut || {}).unwrap(), Some(Vec::new()));
+    assert_eq!(registry.upkeep().unnamed().unwrap(), Some(Vec::new()));
 }
 
 #[test]

@@ -178,7 +178,7 @@ impl Model {
         if rows != content {
             return Err(format!("there are rows of {rows:?}, and {content:?} is needed"));
         }
-        let unnamed = upkeep.unnamed(&mut || {}).unwrap();
+        let unnamed = upkeep.unnamed().unwrap();
         if unnamed.as_ref().is_none_or(|unnamed| !unnamed.is_empty()) {
             return Err(format!("there are files without a name: {unnamed:?}"));
         }

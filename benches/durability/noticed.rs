@@ -73,15 +73,15 @@ pub fn measure() {
     table::heading(
         "Requests while the collector works",
         &format!(
-            "Two servers, each with a store of {} blobs: {} manifests, each with a tag, in {} repositories. One \
-             has a collector that makes one pass after the other without rest (a lease of 1 s, no grace), \
-             the other none; the one that is not measured is stopped (SIGSTOP). Each pass marks everything \
-             and sweeps what the clients pushed: only the last tag of that stays. *half goes*: a policy \
-             removes half of the repositories, too, at the time of the measurement. One client for each \
-             kind of request, all three at once, each with a pause of {} ms after every answer; an image \
-             has a config (1 KiB), a layer (64 KiB), and a manifest with a new tag. {ROUNDS} rounds of {} s \
-             of each server in turns, after one that is not counted; medians of the rounds' 99th \
-             percentiles. Aim: at most 1.3 ×.",
+            "Two servers, each with a store of {} blobs: {} manifests, each with a tag, in {} \
+             repositories. One has a collector that makes one pass after the other without rest (a \
+             lease of 1 s, no grace), the other none; the one that is not measured is stopped \
+             (SIGSTOP). Each pass marks everything and sweeps what the clients pushed: only the last \
+             tag of that stays. *half goes*: a policy removes half of the repositories, too, at the \
+             time of the measurement. One client for each kind of request, all three at once, each with \
+             a pause of {} ms after every answer; an image has a config (1 KiB), a layer (64 KiB), and \
+             a manifest with a new tag. {ROUNDS} rounds of {} s of each server in turns, after one that \
+             is not counted; medians of the rounds' 99th percentiles. Aim: at most 1.3 ×.",
             SCALE.manifests * BLOBS_A_MANIFEST,
             SCALE.manifests,
             SCALE.repositories,

@@ -13,7 +13,11 @@ use crate::registry::crash_tests::{Evidence, is_soak};
 const EXCEPTIONS: [(&str, &str, &str); 2] = [
     ("src/disk/real.rs", "parent.sync_folder(", "makes the data directory itself, before there is a disk"),
     // The marker is gone durably before the index is opened, though a start syncs the root once more by then.
-    ("src/meta/clean.rs", r#"Path::new(""))?;"#, "a start syncs the root once more before it opens the index"),
+    (
+        "src/meta/clean.rs",
+        r#"Path::new(""))?;"#,
+        "a start syncs the root once more before it opens the index",
+    ),
 ];
 
 /// A line of the code that makes something durable.

@@ -25,19 +25,18 @@ pub(super) struct Clean {
     pub(super) totals: Totals,
 }
 
-/// Takes the marker away: what it said counts for this start only. Durable when it returns.
+/// Takes the marker away: what it said counts for this start only. Durable with the next sync of the root.
+///
+/// INVARIANT: that sync comes before the index is changed. A start makes it with the folders' names; a
+/// rebuild from lines or content changes no index, and its journal ends where no marker of before says.
 pub(super) fn take(disk: &dyn Disk) -> Result<Option<Clean>, DiskError> {
     let read = read(disk)?;
-    let mut removed = false;
     for name in [MARKER, UNFINISHED_MARKER] {
         match disk.remove(Path::new(name)) {
-            Ok(()) => removed = true,
+            Ok(()) => {}
             Err(error) if error.is_not_found() => {}
             Err(error) => return Err(error),
         }
-    }
-    if removed {
-        disk.sync_folder(Path::new(""))?;
     }
     Ok(read)
 }

@@ -103,6 +103,7 @@ impl Meta {
     pub fn open(disk: Arc<dyn Disk>, options: MetaOptions) -> Result<Self, OpenError> {
         // First of all: whatever happens from here on, the next start is not after a clean stop of before.
         let marker = clean::take(disk.as_ref())?;
+        // With this, the marker is gone durably.
         make_folders(disk.as_ref())?;
 
         let MetaOptions {

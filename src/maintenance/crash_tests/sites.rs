@@ -10,15 +10,8 @@ use super::jobs::{Job, jobs};
 use crate::registry::crash_tests::{Evidence, is_soak};
 
 /// Places that no recording can miss: the file, a part of the line's text, and why.
-const EXCEPTIONS: [(&str, &str, &str); 2] = [
-    ("src/disk/real.rs", "parent.sync_folder(", "makes the data directory itself, before there is a disk"),
-    // The marker is gone durably before the index is opened, though a start syncs the root once more by then.
-    (
-        "src/meta/clean.rs",
-        r#"Path::new(""))?;"#,
-        "a start syncs the root once more before it opens the index",
-    ),
-];
+const EXCEPTIONS: [(&str, &str, &str); 1] =
+    [("src/disk/real.rs", "parent.sync_folder(", "makes the data directory itself, before there is a disk")];
 
 /// A line of the code that makes something durable.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

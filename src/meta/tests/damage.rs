@@ -63,6 +63,14 @@ fn a_line_feed_that_is_gone_costs_the_two_lines_it_stood_between() {
 }
 
 #[test]
+fn a_line_that_became_zeroes_does_not_hide_the_one_behind_it() {
+    let mut lines = journal();
+    // With its line feed; what comes behind it says that it was durable.
+    lines[4].fill(0);
+    assert_eq!(salvaged(&lines.concat()), ["a", "b", "c", "e"]);
+}
+
+#[test]
 fn a_lost_line_is_noticed_and_the_others_stay() {
     let mut lines = journal();
     lines.remove(2);

@@ -35,6 +35,23 @@ fn the_same_push_again_makes_no_facts() {
 }
 
 #[test]
+fn a_tag_that_is_pushed_again_after_a_while_counts_as_set_anew() {
+    let mut rules = Rules::default();
+    rules.carry_out(&put_manifest("app", "one", &["latest"]));
+    let later = |minutes: u64| {
+        let now = NOW + minutes * 60 * 1000;
+        let again = put_manifest("app", "one", &["latest"]);
+        (now, decide(rules.view(), now, Laws::default().law(), &again).unwrap().facts)
+    };
+    assert_eq!(later(59).1, []);
+    let (now, facts) = later(60);
+    let row = Some(TagRow { digest: digest("one"), at: Some(now) });
+    assert_eq!(facts, [Fact::Tag { repo: repo("app"), tag: tag("latest"), row, was: None }]);
+    rules.apply(&facts);
+    assert_eq!(rules.view().tags_of(&repo("app"), &digest("one"), 9).unwrap(), [tag("latest")]);
+}
+
+#[test]
 fn another_media_type_for_the_same_bytes_replaces_the_row() {
     let mut rules = Rules::default();
     rules.carry_out(&put_manifest("app", "one", &[]));

@@ -6,6 +6,7 @@ mod clients;
 mod content;
 mod crashes;
 mod model;
+mod optional;
 mod policies;
 mod random;
 mod side_by_side;

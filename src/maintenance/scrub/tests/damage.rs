@@ -68,6 +68,31 @@ fn a_missing_blob_is_unknown_until_it_is_pushed_again() {
 }
 
 #[test]
+fn a_blob_that_is_missing_for_a_moment_stays_in_use() {
+    struct PutsBack<'a>(&'a dyn Disk, usize);
+    impl Drive for PutsBack<'_> {
+        fn took(&mut self, _: u64) -> Result<(), ScrubError> {
+            Ok(())
+        }
+
+        fn reached(&mut self, _: &Reached) {}
+
+        fn rest(&mut self, _: Duration) -> Result<(), ScrubError> {
+            self.1 += 1;
+            self.0.rename(Path::new("uploads/away"), &file_of(b"layer")).unwrap();
+            Ok(())
+        }
+    }
+    let (registry, disk) = in_memory();
+    push(&registry, "app", b"layer");
+    disk.rename(&file_of(b"layer"), Path::new("uploads/away")).unwrap();
+    let mut drive = PutsBack(disk.as_ref(), 0);
+    let report = Pass::new(&registry, &mut drive, Reached::default(), Duration::ZERO).run().unwrap();
+    assert_eq!((report.damaged, drive.1), (0, 1));
+    assert!(has_blob(&registry, "app", b"layer"));
+}
+
+#[test]
 fn what_is_out_of_use_can_be_neither_mounted_nor_referenced() {
     let (registry, disk) = in_memory();
     push(&registry, "app", b"layer");

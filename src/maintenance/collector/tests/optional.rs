@@ -8,12 +8,10 @@ use smol::block_on;
 use super::clients::{push_blob, put, repo, tag};
 use super::content::{blob_digest, manifest};
 use super::model::blobs_of;
-use super::random::removing_untagged;
-use super::{collect, in_memory, pass};
+use super::{collect, in_memory};
 use crate::maintenance::collector::options::CollectOptions;
-use crate::meta::{IndexKind, MetaOptions, Policies};
-use crate::registry::{Condition, Opened, PutManifest, PutTarget, Registry, RegistryOptions, Storage};
-use crate::spec::{MediaType, Reference};
+use crate::registry::{Condition, PutManifest, PutTarget, Registry};
+use crate::spec::MediaType;
 
 fn put_body(registry: &Registry, named: &str, body: &Value) {
     let bytes: Arc<[u8]> = body.to_string().into_bytes().into();
@@ -50,39 +48,6 @@ fn a_layer_that_may_come_from_elsewhere_stays_where_it_was_pushed() {
     put_body(&registry, "v1", &image);
     collect(&registry, &CollectOptions::default());
     assert_eq!(blobs_of(&registry, "a"), [0, 1]);
-}
-
-#[test]
-fn what_a_sparse_index_lists_is_kept_also_when_the_index_comes_amid_a_pass() {
-    let mut options = RegistryOptions::new(Storage::Memory);
-    (options.lease, options.grace) = (std::time::Duration::ZERO, std::time::Duration::ZERO);
-    options.sparse_indexes = true;
-    options.policies = Policies::new(vec![removing_untagged()]);
-    let disk = Arc::new(crate::disk::MemoryDisk::new());
-    let opened = Opened { disk, lock: None, meta: MetaOptions::new(IndexKind::Map) };
-    let registry = Registry::open_on(options, opened).unwrap();
-    // However far the pass has come when the index is pushed: at each step once.
-    for at in 0..12 {
-        for blob in &manifest(0).blobs {
-            block_on(push_blob(&registry, "a", *blob)).unwrap();
-        }
-        block_on(put(&registry, "a", 0, None)).unwrap();
-        let (mut step, mut there) = (0, false);
-        let mut between = || {
-            if step == at {
-                let child = Reference::Digest(manifest(0).digest.into());
-                there = block_on(registry.manifest(&repo("a"), &child)).is_ok();
-                put_body(&registry, "all", &index_of(&[0]));
-            }
-            step += 1;
-        };
-        pass(&registry, &CollectOptions::default(), &mut between, &mut |_| {});
-        let child = Reference::Digest(manifest(0).digest.into());
-        let kept = block_on(registry.manifest(&repo("a"), &child)).is_ok();
-        assert!(kept || !there, "the index came at step {at} of {step}");
-        block_on(registry.delete_tag(&repo("a"), &tag("all"))).ok();
-        collect(&registry, &CollectOptions::default());
-    }
 }
 
 #[test]

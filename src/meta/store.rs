@@ -10,6 +10,7 @@ use crate::disk::Disk;
 use crate::meta::checkpointer::{Checkpointer, Keep, without_checkpoint};
 use crate::meta::claims::{Claims, Unclaimed};
 use crate::meta::clean::{self, Clean};
+use crate::meta::clock::Clock;
 use crate::meta::command::Command;
 use crate::meta::error::{MetaError, OpenError};
 use crate::meta::index::{Index, IndexError};
@@ -55,6 +56,8 @@ pub struct MetaOptions {
     pub policies: Policies,
     /// Knows what may not be swept.
     pub claims: Arc<dyn Claims>,
+    /// Tells the time.
+    pub clock: Arc<Clock>,
 }
 
 impl MetaOptions {
@@ -70,6 +73,7 @@ impl MetaOptions {
             distrust_index: false,
             policies: Policies::default(),
             claims: Arc::new(Unclaimed),
+            clock: Arc::default(),
         }
     }
 }
@@ -86,6 +90,7 @@ pub struct Meta {
     checkpointer: Checkpointer,
     shared: Arc<Shared>,
     policies: Policies,
+    clock: Arc<Clock>,
     start: Start,
     keeps_damaged: bool,
 }
@@ -116,12 +121,14 @@ impl Meta {
             distrust_index,
             policies,
             claims,
+            clock,
         } = options;
         let durable = marker.as_ref().map_or(0, |marker| marker.seq);
         let trusted = marker.filter(|_| !distrust_index);
         let found = opening::Found { durable, content: content.as_ref(), progress: &progress };
         let Opened { index, can_stay, journal, totals, start } =
             opening::open(disk.as_ref(), &kind, trusted.as_ref(), &found)?;
+        clock.learn(totals.latest_ms);
         let keeps_damaged = start == Start::Salvaged || keeps_damaged(disk.as_ref())?;
         let (sender, messages) = channel();
         let index = Arc::new(LiveIndex::new(index, can_stay, sender.clone()));
@@ -151,6 +158,7 @@ impl Meta {
             laws,
             policies: policies.clone(),
             claims,
+            clock: Arc::clone(&clock),
             disk: Arc::clone(&disk),
             index: Arc::clone(&index),
             kind: kind.clone(),
@@ -175,6 +183,7 @@ impl Meta {
             checkpointer,
             shared,
             policies,
+            clock,
             start,
             keeps_damaged,
         })
@@ -189,6 +198,11 @@ impl Meta {
     /// something may be missing from the metadata that the content still has.
     pub fn keeps_damaged(&self) -> bool {
         self.keeps_damaged
+    }
+
+    /// Returns the clock that ages are told by.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// Reads the index.
@@ -288,6 +302,7 @@ impl Meta {
         sync_tree(&self.disk, Path::new(INDEX_FOLDER))?;
         // 3. And the folder that holds it. 4. Only now may the marker say so.
         self.disk.sync_folder(Path::new(""))?;
+        let totals = Totals { latest_ms: self.clock.latest_ms(), ..totals };
         let clean = Clean { seq: journal.head(), line: journal.sum().clone(), totals };
         clean::write(self.disk.as_ref(), &clean)?;
         Ok(())
@@ -307,6 +322,7 @@ struct Work {
     laws: Laws,
     policies: Policies,
     claims: Arc<dyn Claims>,
+    clock: Arc<Clock>,
     disk: Arc<dyn Disk>,
     index: Arc<LiveIndex>,
     kind: IndexKind,
@@ -324,6 +340,7 @@ impl Work {
             mut laws,
             policies,
             claims,
+            clock,
             disk,
             index,
             kind,
@@ -358,6 +375,7 @@ impl Work {
             totals,
             laws,
             claims,
+            clock,
             shared,
             disk,
             progress,

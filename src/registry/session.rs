@@ -1,5 +1,6 @@
 //! Upload sessions in memory: whose turn it is, how far they have come, how long they have been idle.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,6 +25,9 @@ const UNUSED_KEPT_MIN: Duration = Duration::from_secs(60);
 /// idle otherwise, since all pushes are refused until somebody gives way.
 const USED_KEPT_MIN: Duration = Duration::from_secs(60 * 60);
 
+/// How long at least an upload of an earlier run is kept after a start, so that its client can come back.
+const TAKEN_UP_KEPT_MIN: Duration = Duration::from_secs(15 * 60);
+
 /// An upload session. One request at a time goes on with it; a later one takes it over, since a client whose
 /// connection broke comes back before the server has noticed.
 #[derive(Debug)]
@@ -34,10 +38,25 @@ pub(super) struct Session {
     progress: Mutex<Progress>,
     /// How many bytes have come, to be read without waiting for anybody.
     offset: AtomicU64,
-    used: Mutex<Instant>,
+    used: Mutex<Used>,
     turn: Arc<TurnMutex<()>>,
     claims: AtomicU64,
     claimed: Event,
+}
+
+/// When somebody went on with a session last.
+#[derive(Debug, Clone, Copy)]
+struct Used {
+    /// The beginning of what this process knows of it.
+    since: Instant,
+    /// How long nobody had gone on with it by then.
+    before: Duration,
+}
+
+impl Used {
+    fn now() -> Self {
+        Self { since: Instant::now(), before: Duration::ZERO }
+    }
 }
 
 #[derive(Debug)]
@@ -100,7 +119,7 @@ impl Session {
             algorithm: row.algorithm,
             progress: Mutex::new(progress),
             offset: AtomicU64::new(row.offset),
-            used: Mutex::new(Instant::now()),
+            used: Mutex::new(Used::now()),
             turn: Arc::default(),
             claims: AtomicU64::new(0),
             claimed: Event::new(),
@@ -112,9 +131,14 @@ impl Session {
         Self::new(id, row, Progress::Live(Box::new(Upload::begin(row.algorithm))))
     }
 
-    /// Makes a session of an earlier run.
-    pub(super) fn saved(id: UploadId, row: UploadRow) -> Self {
-        Self::new(id, &row.clone(), Progress::Saved(row))
+    /// Makes a session of an earlier run that nobody has gone on with for so long, where uploads may be idle
+    /// for `idle_max`.
+    pub(super) fn saved(id: UploadId, row: UploadRow, idle: Duration, idle_max: Duration) -> Self {
+        let session = Self::new(id, &row.clone(), Progress::Saved(row));
+        // The clock that says so may be wrong.
+        let before = idle.min(session.idle_max(idle_max).saturating_sub(TAKEN_UP_KEPT_MIN));
+        *session.used() = Used { before, ..Used::now() };
+        session
     }
 
     pub(super) fn id(&self) -> UploadId {
@@ -146,30 +170,40 @@ impl Session {
 
     /// Notes that somebody is there.
     pub(super) fn touch(&self) {
-        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *self.used() = Used::now();
     }
 
-    /// Tells whether nobody has gone on with it for so long, on the monotonic clock.
+    /// Tells whether nobody has gone on with it for so long.
     pub(super) fn is_idle(&self, idle_max: Duration) -> bool {
-        self.turn.try_lock().is_some() && self.used().elapsed() >= idle_max
+        self.turn.try_lock().is_some() && self.idle() >= idle_max
     }
 
-    /// Tells whether nobody has gone on with it for longer than it may be idle. One that never got a byte is
-    /// given up sooner: clients leave one behind each time they ask for a mount and then change their mind.
+    /// Tells whether nobody has gone on with it for longer than it may be idle.
     pub(super) fn has_timed_out(&self, idle_max: Duration) -> bool {
-        let unused = self.offset() == 0;
-        self.is_idle(if unused { idle_max.min(UNUSED_IDLE_MAX) } else { idle_max })
+        self.is_idle(self.idle_max(idle_max))
     }
 
-    fn used(&self) -> Instant {
-        *self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns for how long it may be idle. One that never got a byte is given up sooner: clients leave one
+    /// behind each time they ask for a mount and then change their mind.
+    fn idle_max(&self, idle_max: Duration) -> Duration {
+        if self.offset() == 0 { idle_max.min(UNUSED_IDLE_MAX) } else { idle_max }
+    }
+
+    /// Returns for how long nobody has gone on with it: on the monotonic clock, but for what was before the
+    /// start.
+    fn idle(&self) -> Duration {
+        let used = *self.used();
+        used.since.elapsed().saturating_add(used.before)
+    }
+
+    fn used(&self) -> MutexGuard<'_, Used> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes it look as if nobody had gone on with it for that much longer.
     #[cfg(test)]
     pub(super) fn grow_older(&self, time: Duration) {
-        let used = self.used().checked_sub(time).expect("the machine runs for longer than that");
-        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = used;
+        self.used().before += time;
     }
 
     /// Does something that may block with the upload, and opens it first when it is of an earlier run.
@@ -201,7 +235,8 @@ impl Session {
     /// Returns the row that says how far the upload has come.
     pub(super) fn row(&self, upload: &Upload) -> UploadRow {
         let state = upload.hash_state().map(|state| to_hex(&state));
-        UploadRow { repo: self.repo.clone(), algorithm: self.algorithm, offset: upload.offset(), state }
+        let (repo, algorithm, offset) = (self.repo.clone(), self.algorithm, upload.offset());
+        UploadRow { repo, algorithm, offset, state, at: None }
     }
 
     /// Ends the session; whoever comes later finds nothing.
@@ -264,7 +299,7 @@ impl Sessions {
             let can_go = |one: &&Arc<Session>| {
                 one.is_idle(if one.offset() == 0 { UNUSED_KEPT_MIN } else { USED_KEPT_MIN })
             };
-            let first = |one: &&Arc<Session>| (one.offset() != 0, one.used());
+            let first = |one: &&Arc<Session>| (one.offset() != 0, Reverse(one.idle()));
             let Some(oldest) = open.values().filter(can_go).min_by_key(first).cloned() else {
                 return Err(RegistryError::TooMany("too many uploads have begun and not ended"));
             };

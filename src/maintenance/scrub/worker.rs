@@ -24,6 +24,9 @@ const FAILED_PAUSE: Duration = Duration::from_secs(60 * 60);
 /// The longest time between two looks at the clock, which may be set meanwhile.
 const LOOK_PAUSE_MAX: Duration = Duration::from_secs(60 * 60);
 
+/// How far the clock may have been set back, since a pass ended, for its end to be believed.
+const AHEAD_MAX_MS: u64 = 60 * 60 * 1000;
+
 /// How far a pass has come is saved so often.
 const SAVE_PAUSE: Duration = Duration::from_secs(60 * 60);
 
@@ -134,7 +137,7 @@ impl Scrub {
         let begun = state.saved.pass.as_ref().map(|pass| pass.report.clone());
         let pass = state.asked_pass.clone().or(begun);
         let next_ms = (shared.options.enabled && pass.is_none())
-            .then(|| state.saved.last.as_ref().map(|last| last.ended_ms + millis(shared.options.interval)));
+            .then(|| state.saved.last.as_ref().map(|last| shared.due_ms(last.ended_ms, now_ms())));
         Ok(ScrubStatus {
             enabled: shared.options.enabled,
             rate_bytes: shared.options.rate_bytes,
@@ -269,6 +272,15 @@ impl Shared {
         }
     }
 
+    /// Returns when a pass is due after one that ended then.
+    fn due_ms(&self, ended_ms: u64, now_ms: u64) -> u64 {
+        // One that ended in the future ended nobody knows when: a clock was wrong, or is.
+        if ended_ms.saturating_sub(now_ms) > AHEAD_MAX_MS {
+            return now_ms;
+        }
+        ended_ms.saturating_add(millis(self.options.interval))
+    }
+
     fn is_due(&self) -> bool {
         self.pause().is_zero()
     }
@@ -280,8 +292,8 @@ impl Shared {
             state.not_before.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()));
         let due = match (&state.saved.pass, &state.saved.last) {
             (None, Some(last)) => {
-                let next = last.ended_ms.saturating_add(millis(self.options.interval));
-                Duration::from_millis(next.saturating_sub(now_ms()))
+                let now = now_ms();
+                Duration::from_millis(self.due_ms(last.ended_ms, now).saturating_sub(now))
             }
             _ => Duration::ZERO,
         };

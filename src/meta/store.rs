@@ -287,8 +287,8 @@ impl Meta {
         if let Some(why) = journal.poisoned() {
             return Err(OpenError::Poisoned(why.to_owned()));
         }
-        // The next start goes on where the file ends.
-        journal.give_back()?;
+        // The next start goes on where the file ends, and else makes the index anew.
+        journal.end()?;
         self.mark_clean(&journal, totals)
     }
 

@@ -28,6 +28,15 @@ const USED_KEPT_MIN: Duration = Duration::from_secs(60 * 60);
 /// How long at least an upload of an earlier run is kept after a start, so that its client can come back.
 const TAKEN_UP_KEPT_MIN: Duration = Duration::from_secs(15 * 60);
 
+/// A repository that has this part of all uploads that there may be crowds the others out, unless that is a few.
+const CROWD: usize = 4;
+
+/// So many are a few.
+const CROWD_MIN: usize = 16;
+
+/// How long after its beginning an upload counts as a slow one.
+const SLOW_MIN: Duration = Duration::from_secs(10);
+
 /// An upload session. One request at a time goes on with it; a later one takes it over, since a client whose
 /// connection broke comes back before the server has noticed.
 #[derive(Debug)]
@@ -38,25 +47,21 @@ pub(super) struct Session {
     progress: Mutex<Progress>,
     /// How many bytes have come, to be read without waiting for anybody.
     offset: AtomicU64,
-    used: Mutex<Used>,
+    times: Mutex<Times>,
     turn: Arc<TurnMutex<()>>,
     claims: AtomicU64,
     claimed: Event,
 }
 
-/// When somebody went on with a session last.
+/// On the monotonic clock, but for what was before the start.
 #[derive(Debug, Clone, Copy)]
-struct Used {
-    /// The beginning of what this process knows of it.
-    since: Instant,
-    /// How long nobody had gone on with it by then.
-    before: Duration,
-}
-
-impl Used {
-    fn now() -> Self {
-        Self { since: Instant::now(), before: Duration::ZERO }
-    }
+struct Times {
+    /// When the upload began; unknown for one of an earlier run.
+    began: Option<Instant>,
+    /// When somebody was there last, as far as this process knows.
+    used: Instant,
+    /// For how long nobody had been there by then.
+    idle_before: Duration,
 }
 
 #[derive(Debug)]
@@ -112,14 +117,14 @@ impl Turn {
 }
 
 impl Session {
-    fn new(id: UploadId, row: &UploadRow, progress: Progress) -> Self {
+    fn new(id: UploadId, row: &UploadRow, progress: Progress, began: Option<Instant>) -> Self {
         Self {
             id,
             repo: row.repo.clone(),
             algorithm: row.algorithm,
             progress: Mutex::new(progress),
             offset: AtomicU64::new(row.offset),
-            used: Mutex::new(Used::now()),
+            times: Mutex::new(Times { began, used: Instant::now(), idle_before: Duration::ZERO }),
             turn: Arc::default(),
             claims: AtomicU64::new(0),
             claimed: Event::new(),
@@ -128,16 +133,17 @@ impl Session {
 
     /// Makes a session that has just begun.
     pub(super) fn begun(id: UploadId, row: &UploadRow) -> Self {
-        Self::new(id, row, Progress::Live(Box::new(Upload::begin(row.algorithm))))
+        let upload = Box::new(Upload::begin(row.algorithm));
+        Self::new(id, row, Progress::Live(upload), Some(Instant::now()))
     }
 
     /// Makes a session of an earlier run that nobody has gone on with for so long, where uploads may be idle
     /// for `idle_max`.
     pub(super) fn saved(id: UploadId, row: UploadRow, idle: Duration, idle_max: Duration) -> Self {
-        let session = Self::new(id, &row.clone(), Progress::Saved(row));
+        let session = Self::new(id, &row.clone(), Progress::Saved(row), None);
         // The clock that says so may be wrong.
-        let before = idle.min(session.idle_max(idle_max).saturating_sub(TAKEN_UP_KEPT_MIN));
-        *session.used() = Used { before, ..Used::now() };
+        let most = session.idle_max(idle_max).saturating_sub(TAKEN_UP_KEPT_MIN);
+        session.times().idle_before = idle.min(most);
         session
     }
 
@@ -170,7 +176,13 @@ impl Session {
 
     /// Notes that somebody is there.
     pub(super) fn touch(&self) {
-        *self.used() = Used::now();
+        let mut times = self.times();
+        (times.used, times.idle_before) = (Instant::now(), Duration::ZERO);
+    }
+
+    /// Tells whether the push that it belongs to may take longer than a lease.
+    pub(super) fn is_slow(&self) -> bool {
+        self.times().began.is_none_or(|began| began.elapsed() >= SLOW_MIN)
     }
 
     /// Tells whether nobody has gone on with it for so long.
@@ -189,21 +201,22 @@ impl Session {
         if self.offset() == 0 { idle_max.min(UNUSED_IDLE_MAX) } else { idle_max }
     }
 
-    /// Returns for how long nobody has gone on with it: on the monotonic clock, but for what was before the
-    /// start.
+    /// Returns for how long nobody has gone on with it.
     fn idle(&self) -> Duration {
-        let used = *self.used();
-        used.since.elapsed().saturating_add(used.before)
+        let times = *self.times();
+        times.used.elapsed().saturating_add(times.idle_before)
     }
 
-    fn used(&self) -> MutexGuard<'_, Used> {
-        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    fn times(&self) -> MutexGuard<'_, Times> {
+        self.times.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes it look as if nobody had gone on with it for that much longer.
+    /// Makes it look as if it had begun that much earlier, and nobody had gone on with it since.
     #[cfg(test)]
     pub(super) fn grow_older(&self, time: Duration) {
-        self.used().before += time;
+        let mut times = self.times();
+        times.began = times.began.and_then(|began| began.checked_sub(time));
+        times.idle_before += time;
     }
 
     /// Does something that may block with the upload, and opens it first when it is of an earlier run.
@@ -291,15 +304,24 @@ pub(super) struct Sessions {
 impl Sessions {
     /// Adds a session, unless there are `max` already. Then the one that has waited longest for its first
     /// byte gives way, if it has waited for a while, or else the one that has been idle longest, if that is
-    /// long: it is returned, to be given up.
+    /// long: it is returned, to be given up. Where a repository has a quarter of them or more, it is one of
+    /// that one's, and need not have been idle for long: no repository shall keep others from pushing.
     pub(super) fn add(&self, session: Session, max: usize) -> Result<Option<Arc<Session>>, RegistryError> {
         let mut open = self.open();
         let mut gives_way = None;
         if open.len() >= max {
+            let mut counts: HashMap<&RepoName, usize> = HashMap::new();
+            for one in open.values() {
+                *counts.entry(&one.repo).or_default() += 1;
+            }
+            let most = counts.values().copied().max().unwrap_or_default();
+            let too_many = most >= CROWD_MIN && most.saturating_mul(CROWD) >= max;
+            let crowds = |one: &Session| too_many && counts.get(&one.repo) == Some(&most);
             let can_go = |one: &&Arc<Session>| {
-                one.is_idle(if one.offset() == 0 { UNUSED_KEPT_MIN } else { USED_KEPT_MIN })
+                let soon = one.offset() == 0 || crowds(one);
+                one.is_idle(if soon { UNUSED_KEPT_MIN } else { USED_KEPT_MIN })
             };
-            let first = |one: &&Arc<Session>| (one.offset() != 0, Reverse(one.idle()));
+            let first = |one: &&Arc<Session>| (!crowds(one), one.offset() != 0, Reverse(one.idle()));
             let Some(oldest) = open.values().filter(can_go).min_by_key(first).cloned() else {
                 return Err(RegistryError::TooMany("too many uploads have begun and not ended"));
             };

@@ -58,6 +58,19 @@ impl DigestLocks {
 }
 
 #[cfg(test)]
+impl crate::registry::Registry {
+    /// Holds back whoever stores this content, until what is returned is dropped.
+    pub(crate) fn hold_storing(&self, digest: &ContentDigest) -> impl Sized + use<> {
+        self.inner.locks.try_remove(digest).expect("nobody stores it")
+    }
+
+    /// Stores this content for as long as what is returned is there, or other content that shares its lock.
+    pub(crate) fn seem_to_store(&self, digest: &ContentDigest) -> impl Sized + use<> {
+        smol::block_on(self.inner.locks.store(digest))
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use smol::block_on;
     use smol::future::poll_once;

@@ -78,6 +78,18 @@ impl Collector {
         self.handle.stop();
     }
 
+    /// Tells whether it was told to stop.
+    #[cfg(test)]
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.handle.shared.bell.is_stopped()
+    }
+
+    /// Tells whether somebody waits for the pass that runs.
+    #[cfg(test)]
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.handle.shared.bell.is_hurried()
+    }
+
     /// Runs one pass on this thread, which blocks, and tells `visit` of each thing that goes; in a dry run,
     /// also of each that stays. A pass that runs in the background comes to its end first, without pauses.
     pub fn run(

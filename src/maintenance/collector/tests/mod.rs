@@ -9,12 +9,14 @@ mod model;
 mod optional;
 mod policies;
 mod random;
+mod removal;
 mod side_by_side;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::disk::{Disk, MemoryDisk};
+use crate::maintenance::collector::error::CollectError;
 use crate::maintenance::collector::options::CollectOptions;
 use crate::maintenance::collector::orphans::Orphans;
 use crate::maintenance::collector::pace::{Bell, Pace};
@@ -46,6 +48,18 @@ fn pass(
     between: &mut dyn FnMut(),
     visit: &mut dyn FnMut(&Verdict),
 ) -> CollectReport {
+    let (report, done) = try_pass(registry, options, between, visit);
+    done.unwrap();
+    report
+}
+
+/// The same, for a pass that may fail.
+fn try_pass(
+    registry: &Registry,
+    options: &CollectOptions,
+    between: &mut dyn FnMut(),
+    visit: &mut dyn FnMut(&Verdict),
+) -> (CollectReport, Result<(), CollectError>) {
     let (bell, upkeep, mut orphans) = (Bell::default(), registry.upkeep(), Orphans::default());
     let mut pass = Pass {
         upkeep: &upkeep,
@@ -56,8 +70,8 @@ fn pass(
         report: CollectReport::default(),
         doing: &|_| {},
     };
-    pass.run().unwrap();
-    pass.report
+    let done = pass.run();
+    (pass.report, done)
 }
 
 /// Runs a pass while nothing else happens.

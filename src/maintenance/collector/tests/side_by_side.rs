@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::clients::{Clients, Habits};
 use super::model::Model;
-use super::random::{Chance, removing_untagged};
+use super::random::removing_untagged;
 use super::{collect, open_on};
+use crate::chance::Chance;
 use crate::disk::MemoryDisk;
 use crate::maintenance::collector::options::CollectOptions;
 

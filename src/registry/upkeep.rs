@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crate::blobs::{BlobError, BlobStore, Occupant};
-use crate::meta::{Command, Sweep, View};
+use crate::meta::{Command, Compacted, Pacing, Sweep, View};
 use crate::registry::cleaning::UNNAMED_MAX;
 use crate::registry::error::RegistryError;
 use crate::registry::leases::Scope;
@@ -146,6 +146,18 @@ impl Upkeep {
         // A power cut brings back no more than the next start removes by itself.
         self.inner.blobs.sync_names(content).map_err(|error| self.inner.not_stored(error))?;
         removals.into_iter().collect()
+    }
+
+    /// Makes the index's files anew if they are far too large for what is left in it. `pause` is called
+    /// between steps and tells whether to go on.
+    pub(crate) fn compact_index(&self, pause: &mut dyn FnMut() -> bool) -> Result<Compacted, RegistryError> {
+        let space = &self.inner.space;
+        let mut pacing = Pacing {
+            pause,
+            has_room: &|bytes| space.has_room(bytes),
+            worthwhile_bytes: self.inner.options.index_worthwhile_bytes,
+        };
+        Ok(self.inner.meta.compact_index(&mut pacing)?)
     }
 
     /// Tells why nothing at all may be removed, if that is so: metadata may be missing, and what the content

@@ -89,13 +89,11 @@ impl SledIndex {
             }
             (recent.applied(), recent.changes())
         };
-        {
-            // INVARIANT: no step of a copy between the two: it would bring back what was there before.
-            let mut copying = self.copying();
-            open.apply(seq, &changes)?;
-            if let Some(copy) = copying.as_mut() {
-                copy.follow(seq, &changes);
-            }
+        open.apply(seq, &changes)?;
+        // INVARIANT: only now: a step of the copy that read what was there before has ended when this has the
+        // lock, and its rows are behind.
+        if let Some(copy) = self.copying().as_mut() {
+            copy.follow(seq, &changes);
         }
         // INVARIANT: sled has them before they are forgotten, so that no reader misses them.
         self.change_recent(|recent| recent.written(seq));
@@ -124,7 +122,7 @@ impl SledIndex {
     }
 
     /// Copies everything, and puts the copy in the place of the old.
-    fn copy(&self, before: Excess, pacing: &mut Pacing<'_>) -> Result<Compacted, IndexError> {
+    fn copy(&self, before: &Excess, pacing: &mut Pacing<'_>) -> Result<Compacted, IndexError> {
         if !(pacing.has_room)(before.needed.saturating_add(ROOM_MIN_BYTES)) {
             return Ok(Compacted::NoSpace);
         }
@@ -304,7 +302,7 @@ impl Index for SledIndex {
     }
 
     fn size_bytes(&self) -> Result<u64, IndexError> {
-        self.with(|open| open.size_bytes())
+        self.with(SledTrees::size_bytes)
     }
 
     fn generation(&self) -> u64 {
@@ -316,7 +314,7 @@ impl Index for SledIndex {
             ControlFlow::Continue(excess) => excess,
             ControlFlow::Break(compacted) => return Ok(compacted),
         };
-        let done = self.copy(excess, pacing);
+        let done = self.copy(&excess, pacing);
         if !matches!(done, Ok(Compacted::Done { .. })) {
             self.give_up()?;
         }

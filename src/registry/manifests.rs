@@ -142,9 +142,7 @@ impl Registry {
         // A manifest that will be refused shall not be written first; the writer asks again, and that counts.
         check_references(self.inner.meta.view(), repo, &references.blobs, &references.children)?;
 
-        if self.inner.meta.view().manifest(repo, &digest)?.is_none() {
-            self.check_quota(repo, put.bytes.len() as u64)?;
-        }
+        self.check_quota(repo, put.bytes.len() as u64, Some(&digest))?;
         self.check_room(put.bytes.len() as u64)?;
         self.inner.door.check_writes()?;
         let bytes = Arc::clone(&put.bytes);

@@ -13,7 +13,7 @@ use crate::meta::tree::Tree;
 /// An index is not made smaller below this: there is little to be had.
 pub const WORTHWHILE_MIN_BYTES: u64 = 64 * 1024 * 1024;
 
-/// How many bytes a new database takes at most for one byte of a row's key and value; 2.7 were measured.
+/// How many bytes a new database takes for one byte of a row's key and value: sled takes 1.8 to 2.6.
 const FILE_FOR_ROW_BYTE: u64 = 3;
 
 /// How many times what its rows need an index may take before it is copied.

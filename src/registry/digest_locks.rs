@@ -2,8 +2,8 @@
 //!
 //! Whoever stores content holds its lock from before the file gets its name until the row is in the index
 //! that names it. Many can hold one at once, and the one who removes files only tries: nobody who stores
-//! waits for longer than it takes to remove one file. The writer takes none of these locks. Who has to wait for
-//! something before removing a file does that first, and is told afterwards whether anybody stored meanwhile.
+//! waits for longer than it takes to remove one file. The writer takes none of these locks. Who has to wait
+//! for something before removing a file does that first, and is told then whether anybody stored meanwhile.
 
 use std::array;
 use std::hash::{BuildHasher, RandomState};

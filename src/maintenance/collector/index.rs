@@ -5,8 +5,8 @@ use crate::maintenance::collector::pace::Pace;
 use crate::meta::Compacted;
 use crate::registry::Upkeep;
 
-/// Makes the index's files smaller if they are far too large. What that fails with is no reason to end a pass:
-/// the index goes on in its old files.
+/// Makes the index's files smaller if they are far too large. What that fails with is no reason to end a
+/// pass: the index goes on in its old files.
 pub(super) fn compact(upkeep: &Upkeep, pace: &mut Pace<'_>) -> Result<(), CollectError> {
     let mut rung = Ok(());
     let mut pause = || {

@@ -135,6 +135,7 @@ impl Registry {
             blobs: stored.blobs,
             blob_bytes: stored.blob_bytes,
             uploads: stored.uploads,
+            index_bytes: self.inner.meta.index_bytes(),
             syncs: done.file_syncs + done.folder_syncs,
             sync_nanoseconds: done.file_sync_nanoseconds + done.folder_sync_nanoseconds,
             free_bytes: self.inner.space.free_bytes(),

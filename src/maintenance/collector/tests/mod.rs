@@ -5,6 +5,7 @@ mod behaviours;
 mod clients;
 mod content;
 mod crashes;
+mod index;
 mod model;
 mod optional;
 mod policies;

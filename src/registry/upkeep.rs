@@ -130,6 +130,21 @@ impl Upkeep {
         self.inner.leases.know_all();
     }
 
+    /// Returns how much is leased.
+    #[cfg(test)]
+    pub(crate) fn leased(&self) -> usize {
+        self.inner.leases.count()
+    }
+
+    /// Makes leases, and the uploads that have begun, look that much older.
+    #[cfg(test)]
+    pub(crate) fn grow_older(&self, time: Duration) {
+        self.inner.leases.grow_older(time);
+        for session in self.inner.sessions.all(|_| true) {
+            session.grow_older(time);
+        }
+    }
+
     /// Returns the key of something by its digest alone, the same one until the registry is closed.
     pub(crate) fn key(&self, digest: &ContentDigest) -> u64 {
         self.inner.leases.content_key(digest)
@@ -162,7 +177,7 @@ impl Upkeep {
     }
 
     /// Lists the content that no row names, or says that there is more of it than anything that is known of
-    /// leaves behind. There may be much to look at: `step` is called now and then, and may pause, or end this.
+    /// leaves behind. There may be much to look at: `step` is called now and then, to pause, or to end this.
     pub(crate) fn unnamed<E: From<RegistryError>>(
         &self,
         mut step: impl FnMut() -> Result<(), E>,

@@ -199,8 +199,8 @@ impl Shared {
     fn work(&self, woken: &Receiver<Option<ContentDigest>>) {
         lock(&self.state).not_before = Some(Instant::now() + self.start_pause);
         let mut suspects = VecDeque::new();
-        // How long the last suspect took, if the full pass had no turn since: they take turns, so that neither
-        // keeps the other waiting for ever.
+        // How long the last suspect took, if the full pass had no turn since: neither shall keep the other
+        // waiting for ever.
         let mut owed: Option<Duration> = None;
         loop {
             let waits = owed.is_some() && self.is_due();

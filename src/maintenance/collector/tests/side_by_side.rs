@@ -14,7 +14,7 @@ use crate::maintenance::collector::options::CollectOptions;
 
 const STEPS: usize = 1500;
 
-/// After so many steps clients wait until another pass has ended: the passes come between them on any machine.
+/// After so many steps clients wait until another pass has ended: passes come between them on any machine.
 const STEPS_PER_PASS_MAX: usize = 100;
 
 /// With one client at a time for the model's sake, and sweeps at any instant.
@@ -37,7 +37,7 @@ fn run(seed: u64, lease: Duration, habits: Habits) {
         });
         let _ended = EndsIt(done);
         for step in 1..=STEPS {
-            // What may go at any time is forgotten before each step: between any two of them it may have gone.
+            // What may go at any time may have gone between any two steps.
             model.forget();
             clients.step(registry, &mut model, &mut chance);
             if chance.below(40) == 0 {

@@ -73,6 +73,14 @@ impl Members {
         }
     }
 
+    #[cfg(test)]
+    fn count(&self) -> usize {
+        match self {
+            Self::Exact(keys) => keys.len(),
+            Self::Coarse { count, .. } => *count,
+        }
+    }
+
     fn make_coarse(&mut self) {
         let Self::Exact(keys) = self else { return };
         let words = usize::try_from(COARSE_BITS / u64::from(u64::BITS)).unwrap_or(0);
@@ -118,7 +126,7 @@ impl Generations {
     /// Returns how many members it has.
     #[cfg(test)]
     pub(super) fn count(&self) -> usize {
-        self.younger.union(&self.elder).count()
+        self.younger.count() + self.elder.count()
     }
 
     /// Makes all that was ever put in look that much older.

@@ -49,6 +49,8 @@ use pool::Pool;
 use session::Sessions;
 
 pub use crate::meta::RecoveryProgress;
+#[cfg(test)]
+pub(crate) use cleaning::UNNAMED_MAX;
 pub(crate) use damage::Condemned;
 pub(crate) use damage::ScrubCounters;
 pub use error::RegistryError;
@@ -65,6 +67,8 @@ pub use types::{
     PutTarget, Referrers, ReferrersPage, ScrubTotals, Totals, UploadId,
 };
 pub use upkeep::Collected;
+#[cfg(test)]
+pub(crate) use upkeep::OCCUPANTS_PER_STEP;
 pub(crate) use upkeep::{Removal, Upkeep};
 
 /// A registry: a handle that can be cloned freely. The store is closed with [`Registry::close`], or when the

@@ -29,6 +29,9 @@ pub struct Collected {
     pub untagged_bytes: u64,
 }
 
+/// How many files are looked at before somebody who goes through all of them may pause.
+pub(crate) const OCCUPANTS_PER_STEP: usize = 64;
+
 /// What became of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Removal {
@@ -184,18 +187,31 @@ impl Upkeep {
     }
 
     /// Lists the content that no row names, or says that there is more of it than anything that is known of
-    /// leaves behind.
-    pub(crate) fn unnamed(&self) -> Result<Option<Vec<(ContentDigest, u64)>>, RegistryError> {
+    /// leaves behind. There may be much to look at: `step` is called now and then, to pause, or to end this.
+    pub(crate) fn unnamed<E: From<RegistryError>>(
+        &self,
+        mut step: impl FnMut() -> Result<(), E>,
+    ) -> Result<Option<Vec<(ContentDigest, u64)>>, E> {
         let mut unnamed = Vec::new();
-        self.inner.blobs.each_occupant(|occupant| {
+        let (mut seen, mut ended) = (0_usize, Ok(()));
+        let looked = self.inner.blobs.each_occupant(|occupant| {
+            seen += 1;
+            if seen.is_multiple_of(OCCUPANTS_PER_STEP) {
+                ended = step();
+                if ended.is_err() {
+                    return Err(RegistryError::Unavailable("the search was ended".to_owned()));
+                }
+            }
             if let Occupant::Content(digest, length) = occupant
                 && unnamed.len() <= UNNAMED_MAX
                 && self.view().blob(&digest)?.is_none()
             {
                 unnamed.push((digest, length));
             }
-            Ok::<_, RegistryError>(())
-        })?;
+            Ok(())
+        });
+        ended?;
+        looked?;
         Ok((unnamed.len() <= UNNAMED_MAX).then_some(unnamed))
     }
 

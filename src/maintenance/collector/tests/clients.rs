@@ -162,7 +162,7 @@ impl Clients {
         }
     }
 
-    /// Has all of them end what they have begun.
+    /// Has all of them end what they have begun. No pass runs meanwhile: the model forgets nothing here.
     pub(super) fn end(&mut self, registry: &Registry, model: &mut Model) {
         for at in 0..self.plans.len() {
             while let Some(step) = self.plans[at].pop_front() {

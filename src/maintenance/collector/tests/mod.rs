@@ -24,7 +24,7 @@ use crate::maintenance::collector::pace::{Bell, Pace};
 use crate::maintenance::collector::pass::Pass;
 use crate::maintenance::collector::report::{CollectReport, Verdict};
 use crate::meta::{IndexKind, MetaOptions, Policies, Policy};
-use crate::registry::{Opened, Registry, RegistryOptions, Storage};
+use crate::registry::{Opened, Registry, RegistryError, RegistryOptions, Storage};
 
 /// Opens a registry with these times.
 fn open_on(disk: Arc<dyn Disk>, lease: Duration, policy: Option<Policy>) -> Registry {
@@ -73,6 +73,11 @@ fn try_pass(
     };
     let done = pass.run();
     (pass.report, done)
+}
+
+/// For a search that makes no pauses.
+fn no_step() -> Result<(), RegistryError> {
+    Ok(())
 }
 
 /// Runs a pass while nothing else happens.

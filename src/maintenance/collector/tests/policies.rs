@@ -7,7 +7,7 @@ use smol::io::Cursor;
 
 use super::clients::{push_all, push_blob, put, repo, tag};
 use super::content::{blob, manifest};
-use super::{collect, in_memory};
+use super::{collect, in_memory, no_step};
 use crate::maintenance::collector::options::CollectOptions;
 use crate::meta::{Policy, Untagged};
 use crate::registry::{Chunk, Registry, RegistryError};
@@ -97,7 +97,7 @@ fn a_quota_refuses_what_is_too_much_and_keeps_what_is_there() {
     push(&registry, "b", 2, Some("v1"));
     let digest = super::content::blob_digest(5).into();
     assert!(is_denied(&block_on(registry.mount(&repo("a"), &digest, Some(&repo("b"))))));
-    assert_eq!(registry.upkeep().unnamed().unwrap(), Some(Vec::new()), "nothing of it is left behind");
+    assert_eq!(registry.upkeep().unnamed(no_step).unwrap(), Some(Vec::new()), "nothing of it is left behind");
 
     block_on(registry.delete_manifest(&repo("a"), &manifest(0).digest.into())).unwrap();
     collect(&registry, &CollectOptions::default());

@@ -12,12 +12,14 @@ mod clean;
 mod clock;
 mod closed;
 mod command;
+mod compaction;
 mod decide;
 mod decide_sweep;
 mod error;
 mod fact;
 #[cfg(test)]
 mod falsify;
+mod generation;
 mod history;
 mod index;
 mod index_copy;
@@ -40,6 +42,7 @@ mod salvage;
 #[cfg(test)]
 mod set_clock;
 mod sled_index;
+mod sled_trees;
 mod start;
 mod store;
 #[cfg(test)]
@@ -59,6 +62,7 @@ pub use claims::Claims;
 pub use clock::Clock;
 pub use closed::verify_closed;
 pub use command::{Command, Condition, PutManifestCommand, Redate, SWEEP_CANDIDATES_MAX, Sweep};
+pub use compaction::{Compacted, Pacing, WORTHWHILE_MIN_BYTES};
 pub use decide::{DecideError, Refusal, check_references};
 pub use error::{MetaError, OpenError};
 pub use fact::Fact;

@@ -12,6 +12,7 @@ use crate::meta::claims::{Claims, Unclaimed};
 use crate::meta::clean::{self, Clean};
 use crate::meta::clock::Clock;
 use crate::meta::command::Command;
+use crate::meta::compaction::{Compacted, Pacing};
 use crate::meta::error::{MetaError, OpenError};
 use crate::meta::index::{Index, IndexError};
 use crate::meta::index_kind::{INDEX_FOLDER, IndexKind};
@@ -265,6 +266,16 @@ impl Meta {
         self.shared.usage.lock().unwrap_or_else(PoisonError::into_inner).quota(&self.policies, repo)
     }
 
+    /// Makes the index's files anew if they are far too large for its rows. Blocks, and nobody else waits.
+    pub fn compact_index(&self, pacing: &mut Pacing<'_>) -> Result<Compacted, IndexError> {
+        self.index.compact(pacing)
+    }
+
+    /// Returns how many bytes the index's files take; none while it is in memory or being made anew.
+    pub fn index_bytes(&self) -> u64 {
+        self.index.size_bytes().unwrap_or(0)
+    }
+
     /// Returns how much is stored.
     pub fn totals(&self) -> Totals {
         *self.shared.totals.lock().unwrap_or_else(PoisonError::into_inner)
@@ -303,7 +314,8 @@ impl Meta {
         // 3. And the folder that holds it. 4. Only now may the marker say so.
         self.disk.sync_folder(Path::new(""))?;
         let totals = Totals { latest_ms: self.clock.latest_ms(), ..totals };
-        let clean = Clean { seq: journal.head(), line: journal.sum().clone(), totals };
+        let generation = self.index.generation();
+        let clean = Clean { seq: journal.head(), line: journal.sum().clone(), totals, generation };
         clean::write(self.disk.as_ref(), &clean)?;
         Ok(())
     }

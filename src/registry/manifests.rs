@@ -162,9 +162,7 @@ impl Registry {
         };
         let Examined { named: (digest, tags, outcome_tags), manifest, references } = examined?;
 
-        if self.inner.meta.view().manifest(repo, &digest)?.is_none() {
-            self.check_quota(repo, put.bytes.len() as u64)?;
-        }
+        self.check_quota(repo, put.bytes.len() as u64, Some(&digest))?;
         self.check_room(put.bytes.len() as u64)?;
         self.inner.door.check_writes()?;
         let bytes = Arc::clone(&put.bytes);
@@ -271,8 +269,8 @@ struct Examined {
 }
 
 impl Inner {
-    /// Looks at a manifest that somebody wants to push: whether it is one, and whether its repository has what
-    /// it needs, all of which is leased.
+    /// Looks at a manifest that somebody wants to push: whether it is one, and whether its repository has
+    /// what it needs, all of which is leased.
     fn examine(
         &self,
         repo: &RepoName,

@@ -28,7 +28,8 @@ const USED_KEPT_MIN: Duration = Duration::from_secs(60 * 60);
 /// How long at least an upload of an earlier run is kept after a start, so that its client can come back.
 const TAKEN_UP_KEPT_MIN: Duration = Duration::from_secs(15 * 60);
 
-/// A repository that has this part of all uploads that there may be crowds the others out, unless that is a few.
+/// A repository that has this part of all uploads that there may be crowds the others out, unless that is a
+/// few.
 const CROWD: usize = 4;
 
 /// So many are a few.

@@ -17,6 +17,7 @@ mod content;
 mod dates;
 mod error;
 mod graph;
+mod index;
 mod options;
 mod orphans;
 mod pace;

@@ -1,11 +1,13 @@
 //! The handle of a scrub, and its thread.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
+use crate::maintenance::scrub::due::{due_ms, now_ms};
 use crate::maintenance::scrub::error::ScrubError;
 use crate::maintenance::scrub::options::ScrubOptions;
 use crate::maintenance::scrub::pace::Pace;
@@ -24,9 +26,6 @@ const FAILED_PAUSE: Duration = Duration::from_secs(60 * 60);
 /// The longest time between two looks at the clock, which may be set meanwhile.
 const LOOK_PAUSE_MAX: Duration = Duration::from_secs(60 * 60);
 
-/// How far the clock may have been set back, since a pass ended, for its end to be believed.
-const AHEAD_MAX_MS: u64 = 60 * 60 * 1000;
-
 /// How far a pass has come is saved so often.
 const SAVE_PAUSE: Duration = Duration::from_secs(60 * 60);
 
@@ -35,6 +34,9 @@ const RETRY_PAUSE: Duration = Duration::from_secs(60);
 
 /// The same, while somebody waits.
 const RETRY_PAUSE_ASKED: Duration = Duration::from_secs(1);
+
+/// How many suspects are kept for their turn; the full pass comes to the others by itself.
+const SUSPECTS_KEPT_MAX: usize = 256;
 
 /// Is told how far a scrub has come that somebody asked for.
 pub trait ScrubWatch {
@@ -136,8 +138,9 @@ impl Scrub {
         let state = lock(&shared.state);
         let begun = state.saved.pass.as_ref().map(|pass| pass.report.clone());
         let pass = state.asked_pass.clone().or(begun);
-        let next_ms = (shared.options.enabled && pass.is_none())
-            .then(|| state.saved.last.as_ref().map(|last| shared.due_ms(last.ended_ms, now_ms())));
+        let next_ms = (shared.options.enabled && pass.is_none()).then(|| {
+            state.saved.last.as_ref().map(|last| due_ms(last.ended_ms, shared.options.interval, now_ms()))
+        });
         Ok(ScrubStatus {
             enabled: shared.options.enabled,
             rate_bytes: shared.options.rate_bytes,
@@ -197,15 +200,22 @@ impl Shared {
     /// Works until it is told to stop.
     fn work(&self, woken: &Receiver<Option<ContentDigest>>) {
         lock(&self.state).not_before = Some(Instant::now() + self.start_pause);
-        let mut suspects = Vec::new();
+        let mut suspects = VecDeque::new();
+        // How long the last suspect took, if the full pass had no turn since: neither shall keep the other
+        // waiting for ever.
+        let mut owed: Option<Duration> = None;
         loop {
-            if let Some(digest) = suspects.pop() {
+            let waits = owed.is_some() && self.is_due();
+            let suspect = if waits { None } else { suspects.pop_front() };
+            if let Some(digest) = suspect {
+                let began = Instant::now();
                 self.background(woken, &mut suspects, |pass| pass.suspect(digest));
+                owed = Some(began.elapsed());
             } else if self.is_due() {
-                self.go_on(woken, &mut suspects);
+                self.go_on(woken, &mut suspects, Turn::of(owed.take()));
             } else {
                 match woken.recv_timeout(self.pause()) {
-                    Ok(suspect) => suspects.extend(suspect),
+                    Ok(suspect) => suspect.into_iter().for_each(|suspect| keep(&mut suspects, suspect)),
                     Err(RecvTimeoutError::Timeout) => {}
                     Err(RecvTimeoutError::Disconnected) => return,
                 }
@@ -224,10 +234,15 @@ impl Shared {
     }
 
     /// Goes on with the pass that was begun, or begins one.
-    fn go_on(&self, woken: &Receiver<Option<ContentDigest>>, suspects: &mut Vec<ContentDigest>) {
+    fn go_on(
+        &self,
+        woken: &Receiver<Option<ContentDigest>>,
+        suspects: &mut VecDeque<ContentDigest>,
+        turn: Turn,
+    ) {
         let reached = lock(&self.state).saved.pass.clone().unwrap_or_else(begin);
         let mut ended = None;
-        self.background_from(reached, woken, suspects, |pass| {
+        self.background_from((reached, turn), woken, suspects, |pass| {
             ended = Some(pass.run()?);
             Ok(())
         });
@@ -245,22 +260,24 @@ impl Shared {
     fn background(
         &self,
         woken: &Receiver<Option<ContentDigest>>,
-        suspects: &mut Vec<ContentDigest>,
+        suspects: &mut VecDeque<ContentDigest>,
         work: impl FnOnce(Pass<'_>) -> Result<(), ScrubError>,
     ) {
-        self.background_from(Reached::default(), woken, suspects, work);
+        // One suspect is looked at before the next.
+        let turn = Turn { whole: true, ..Turn::of(None) };
+        self.background_from((Reached::default(), turn), woken, suspects, work);
     }
 
     fn background_from(
         &self,
-        reached: Reached,
+        (reached, turn): (Reached, Turn),
         woken: &Receiver<Option<ContentDigest>>,
-        suspects: &mut Vec<ContentDigest>,
+        suspects: &mut VecDeque<ContentDigest>,
         work: impl FnOnce(Pass<'_>) -> Result<(), ScrubError>,
     ) {
         let _working = lock(&self.working);
         let pace = Pace::new(self.options.rate_bytes, Instant::now());
-        let mut drive = Background { shared: self, woken, suspects, pace, saved: Instant::now() };
+        let mut drive = Background { shared: self, woken, suspects, turn, pace, saved: Instant::now() };
         match work(Pass::new(&self.registry, &mut drive, reached, RETRY_PAUSE)) {
             Ok(()) | Err(ScrubError::Stopped) => {}
             Err(error) => {
@@ -270,15 +287,6 @@ impl Shared {
                 state.not_before = Some(Instant::now() + FAILED_PAUSE);
             }
         }
-    }
-
-    /// Returns when a pass is due after one that ended then.
-    fn due_ms(&self, ended_ms: u64, now_ms: u64) -> u64 {
-        // One that ended in the future ended nobody knows when: a clock was wrong, or is.
-        if ended_ms.saturating_sub(now_ms) > AHEAD_MAX_MS {
-            return now_ms;
-        }
-        ended_ms.saturating_add(millis(self.options.interval))
     }
 
     fn is_due(&self) -> bool {
@@ -293,7 +301,8 @@ impl Shared {
         let due = match (&state.saved.pass, &state.saved.last) {
             (None, Some(last)) => {
                 let now = now_ms();
-                Duration::from_millis(self.due_ms(last.ended_ms, now).saturating_sub(now))
+                let due = due_ms(last.ended_ms, self.options.interval, now);
+                Duration::from_millis(due.saturating_sub(now))
             }
             _ => Duration::ZERO,
         };
@@ -318,9 +327,36 @@ impl Drop for Asked<'_> {
 struct Background<'a> {
     shared: &'a Shared,
     woken: &'a Receiver<Option<ContentDigest>>,
-    suspects: &'a mut Vec<ContentDigest>,
+    suspects: &'a mut VecDeque<ContentDigest>,
+    turn: Turn,
     pace: Pace,
     saved: Instant,
+}
+
+/// How long the scrub goes on although suspects wait.
+#[derive(Debug)]
+struct Turn {
+    until: Instant,
+    /// Whether a piece of content is to be read to its end in any case.
+    whole: bool,
+}
+
+impl Turn {
+    /// The turn of a full pass after suspects that took so long; none waited when that is none.
+    fn of(owed: Option<Duration>) -> Self {
+        Self { until: Instant::now() + owed.unwrap_or_default(), whole: owed.is_some() }
+    }
+
+    fn is_over(&self) -> bool {
+        !self.whole && Instant::now() >= self.until
+    }
+}
+
+/// Keeps a suspect for its turn.
+fn keep(suspects: &mut VecDeque<ContentDigest>, suspect: ContentDigest) {
+    if suspects.len() < SUSPECTS_KEPT_MAX && !suspects.contains(&suspect) {
+        suspects.push_back(suspect);
+    }
 }
 
 impl Drive for Background<'_> {
@@ -330,6 +366,7 @@ impl Drive for Background<'_> {
     }
 
     fn reached(&mut self, reached: &Reached) {
+        self.turn.whole = false;
         let mut state = lock(&self.shared.state);
         state.saved.pass = Some(reached.clone());
         if self.saved.elapsed() >= SAVE_PAUSE {
@@ -346,15 +383,20 @@ impl Drive for Background<'_> {
                 return Err(ScrubError::Stopped);
             }
             drop(state);
-            match self.woken.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                // What somebody stumbled over comes first.
-                Ok(Some(suspect)) => {
-                    self.suspects.push(suspect);
-                    return Err(ScrubError::Stopped);
-                }
+            // What somebody stumbled over comes first, unless it had its turn before.
+            if !self.suspects.is_empty() && self.turn.is_over() {
+                return Err(ScrubError::Stopped);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            match self.woken.recv_timeout(left) {
+                Ok(Some(suspect)) => keep(self.suspects, suspect),
                 Ok(None) => {}
                 Err(RecvTimeoutError::Timeout) => return Ok(()),
                 Err(RecvTimeoutError::Disconnected) => return Err(ScrubError::Stopped),
+            }
+            // There may always be another one.
+            if left.is_zero() {
+                return Ok(());
             }
         }
     }
@@ -396,12 +438,4 @@ fn begin() -> Reached {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn now_ms() -> u64 {
-    millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

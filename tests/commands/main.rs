@@ -5,6 +5,7 @@
 
 mod collecting;
 mod looking;
+mod owner;
 mod removing;
 mod scrubbing;
 mod socket;

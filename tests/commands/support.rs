@@ -20,6 +20,8 @@ pub(crate) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 /// A data directory.
 pub(crate) struct Store {
     pub(crate) folder: TempDir,
+    /// For what is not part of it.
+    beside: TempDir,
 }
 
 pub(crate) fn repo(name: &str) -> RepoName {
@@ -77,11 +79,18 @@ pub(crate) fn index_of(images: &[&Image]) -> Vec<u8> {
 
 impl Store {
     pub(crate) fn new() -> Self {
-        Self { folder: TempDir::new().unwrap() }
+        Self { folder: TempDir::new().unwrap(), beside: TempDir::new().unwrap() }
     }
 
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Writes a file beside the store, and returns its path.
+    pub(crate) fn file(&self, name: &str, text: &str) -> String {
+        let path = self.beside.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
     }
 
     /// Opens the store, works with it, and stops it cleanly.

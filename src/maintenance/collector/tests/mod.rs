@@ -54,6 +54,7 @@ fn pass(
         visit,
         orphans: &mut orphans,
         report: CollectReport::default(),
+        left_out: false,
         doing: &|_| {},
     };
     pass.run().unwrap();

@@ -116,10 +116,8 @@ impl BlobStore {
         if actual != digest {
             return Err(BlobError::Mismatch { said: digest.into(), actual: actual.into() });
         }
-        // Space that was reserved behind the end is given back.
-        if upload.reserved() > upload.offset() {
-            file.truncate(upload.offset())?;
-        }
+        // INVARIANT: what is published is what was hashed, to its last byte and no further.
+        upload.cut(file.as_ref())?;
         let published = self.publish(file.as_ref(), &upload_path(name), digest, upload.offset());
         if published.is_err() {
             upload.lose();

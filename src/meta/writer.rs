@@ -219,7 +219,7 @@ impl Writer {
             Command::DeleteUntagged { .. } => Ok(false),
             _ => {
                 let more = self.decided(command)?;
-                self.claims.note(command);
+                self.claims.note(command, View::new(self.index.as_ref()));
                 return Ok(more);
             }
         };

@@ -31,6 +31,20 @@ impl Generations {
         self.unknown_until = Some(self.began);
     }
 
+    /// Returns how many members it has.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.younger.union(&self.elder).count()
+    }
+
+    /// Makes all that was ever put in look that much older.
+    #[cfg(test)]
+    pub(super) fn grow_older(&mut self, time: Duration) {
+        self.turn(self.began);
+        self.began = self.began.checked_sub(time).expect("the machine runs for longer than that");
+        self.unknown_until = self.unknown_until.and_then(|until| until.checked_sub(time));
+    }
+
     /// Puts a member in, or puts it in anew.
     pub(super) fn insert(&mut self, key: u64, now: Instant) {
         if self.time.is_zero() {

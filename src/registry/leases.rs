@@ -2,7 +2,8 @@
 //!
 //! A lease keeps a blob or a manifest in its repository from being swept for a while after a client was told
 //! that it is there, or made it so; for a client that asks before it pushes, pushes only what was missing,
-//! and then sends the manifest. Beside it stands the write barrier: while the collector marks a repository,
+//! and then sends the manifest. That may take hours on a slow line: while an upload to a repository takes its
+//! time, and for a lease behind it, all of the repository's links and manifests are leased. Beside it stands the write barrier: while the collector marks a repository,
 //! all that anybody links, references, tags or is told of in it is remembered.
 //!
 //! What is remembered are keyed hashes of 64 bits. Two that are equal by chance keep something longer than
@@ -13,7 +14,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::meta::{Claims, Command, Sweep};
+use crate::meta::{Claims, Command, Sweep, View};
 use crate::registry::generations::Generations;
 use crate::spec::{ContentDigest, RepoName};
 
@@ -123,6 +124,11 @@ impl Leases {
         self.keys.hash_one((repo.as_str(), digest))
     }
 
+    /// Returns the key that stands for everything of a repository.
+    fn all_key(&self, repo: &RepoName) -> u64 {
+        self.keys.hash_one(repo.as_str())
+    }
+
     /// Returns the key of something by its digest alone.
     pub(super) fn content_key(&self, digest: &ContentDigest) -> u64 {
         self.keys.hash_one(digest)
@@ -145,6 +151,15 @@ impl Leases {
             marking.touch(key);
         }
         true
+    }
+
+    /// Leases everything of a repository: somebody pushes to it so slowly that what was pushed, or told of,
+    /// first would not be held any more when the manifest comes.
+    pub(super) fn take_all(&self, repo: &RepoName) {
+        let (key, now) = (self.all_key(repo), Instant::now());
+        let mut state = self.state();
+        state.told.insert(key, now);
+        state.young.insert(key, now);
     }
 
     /// Begins to look through a repository: until what is returned is dropped, nothing that somebody comes to
@@ -184,8 +199,9 @@ impl Leases {
 
     /// Tells whether somebody counts on a blob or a manifest of a repository, or it is young.
     pub(super) fn holds(&self, repo: &RepoName, digest: &ContentDigest) -> bool {
-        let key = self.key(repo, digest);
-        self.state().holds(key, Instant::now())
+        let keys = [self.all_key(repo), self.key(repo, digest)];
+        let (mut state, now) = (self.state(), Instant::now());
+        keys.into_iter().any(|key| state.holds(key, now))
     }
 
     /// Tells whether content is young.
@@ -207,6 +223,20 @@ impl Leases {
         let mut state = self.state();
         state.told.know_all();
         state.young.know_all();
+    }
+
+    /// Returns how much is told of that is not forgotten yet.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.state().told.count()
+    }
+
+    /// Makes everything in here look that much older.
+    #[cfg(test)]
+    pub(super) fn grow_older(&self, time: Duration) {
+        let mut state = self.state();
+        state.told.grow_older(time);
+        state.young.grow_older(time);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -277,7 +307,8 @@ impl Claims for Leases {
         let mut state = self.state();
         state.going.clear();
         let mut left = |repo: &RepoName, all: &[ContentDigest]| -> Vec<ContentDigest> {
-            if !state.may_sweep(&Scope::Repository(repo.clone()), now) {
+            let held = state.holds(self.all_key(repo), now);
+            if held || !state.may_sweep(&Scope::Repository(repo.clone()), now) {
                 return Vec::new();
             }
             all.iter().filter(|digest| state.release(self.key(repo, digest), now)).copied().collect()
@@ -316,12 +347,19 @@ impl Claims for Leases {
         self.state().going.clear();
     }
 
-    fn note(&self, command: &Command) {
+    fn note(&self, command: &Command, view: View<'_>) {
         let (repo, digests) = match command {
             Command::Link { repo, blob, .. } => (repo, vec![blob.digest()]),
             Command::Mount { repo, digest, .. } => (repo, vec![*digest]),
             Command::PutManifest(put) => {
-                let known = put.references.iter().filter_map(crate::spec::Digest::content);
+                // What is not there is noted when it comes: who invents digests shall not fill the leases.
+                let is_there = |digest: &ContentDigest| {
+                    let linked = view.link(&put.repo, digest).map(|row| row.is_some());
+                    // INVARIANT: what the index cannot tell of is noted.
+                    linked.unwrap_or(true)
+                        || view.manifest(&put.repo, digest).map_or(true, |row| row.is_some())
+                };
+                let known = put.references.iter().filter_map(crate::spec::Digest::content).filter(is_there);
                 (&put.repo, known.chain([put.blob.digest()]).collect())
             }
             Command::DeleteManifest { .. }

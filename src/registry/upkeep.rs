@@ -142,6 +142,21 @@ impl Upkeep {
         self.inner.leases.know_all();
     }
 
+    /// Returns how much is leased.
+    #[cfg(test)]
+    pub(crate) fn leased(&self) -> usize {
+        self.inner.leases.count()
+    }
+
+    /// Makes leases, and the uploads that have begun, look that much older.
+    #[cfg(test)]
+    pub(crate) fn grow_older(&self, time: Duration) {
+        self.inner.leases.grow_older(time);
+        for session in self.inner.sessions.all(|_| true) {
+            session.grow_older(time);
+        }
+    }
+
     /// Returns the key of something by its digest alone, the same one until the registry is closed.
     pub(crate) fn key(&self, digest: &ContentDigest) -> u64 {
         self.inner.leases.content_key(digest)

@@ -54,6 +54,7 @@ impl Registry {
     pub async fn upload_offset(&self, repo: &RepoName, id: UploadId) -> Result<u64, RegistryError> {
         let session = self.inner.sessions.find(repo, id)?;
         session.touch();
+        self.inner.lease_to(&session);
         Ok(session.offset())
     }
 
@@ -76,7 +77,8 @@ impl Registry {
     }
 
     /// Ends an upload, after a last chunk that may be empty: its content is then a blob of the repository,
-    /// and durable. With another digest than `digest`, or when it cannot be made durable, the upload is over
+    /// and durable. Where all of it was to come by this, without a range, and breaks off, nothing of it is
+    /// kept, for who tries again sends all of it again. With another digest than `digest`, or when it cannot be made durable, the upload is over
     /// and nothing of it is kept.
     pub async fn finish_upload<B: AsyncBufRead + Unpin + Send>(
         &self,
@@ -88,7 +90,13 @@ impl Registry {
         let content = supported(digest)?;
         let session = self.inner.sessions.find(repo, id)?;
         let turn = session.claim().await;
-        let last = self.receive(&turn, chunk).await?;
+        let is_whole = chunk.range.is_none() && session.offset() == 0;
+        let received = self.receive(&turn, chunk).await;
+        if is_whole && received.as_ref().is_err_and(breaks_off) {
+            let (inner, turn) = (Arc::clone(&self.inner), turn.clone());
+            self.inner.door.write(move || inner.start_over(turn.session())).await;
+        }
+        let last = received?;
 
         let (inner, repo) = (Arc::clone(&self.inner), repo.clone());
         // Written and committed at one go: most blobs are small, and each way to another thread costs.
@@ -195,7 +203,15 @@ impl Inner {
         if session.has_ended() {
             self.discard(session);
         }
+        self.lease_to(session);
         written
+    }
+
+    /// Leases what the repository has to a push that takes its time.
+    fn lease_to(&self, session: &Session) {
+        if session.is_slow() {
+            self.leases.take_all(session.repo());
+        }
     }
 
     fn write_last(&self, session: &Session, last: &Last) -> Result<(), RegistryError> {
@@ -217,6 +233,19 @@ impl Inner {
         error.into()
     }
 
+    /// Forgets what came of an upload.
+    fn start_over(&self, session: &Session) {
+        let started_over = session.with_upload(&self.blobs, |upload| {
+            upload.start_over(&self.blobs, &session.name());
+            let (id, row) = (session.id(), session.row(upload));
+            self.meta.submit(Command::AdvanceUpload { id, row }, Box::new(drop));
+            Ok(())
+        });
+        if let Err(error) = started_over {
+            log::debug!("upload {} has ended already: {error}", session.id());
+        }
+    }
+
     fn give_back(&self, session: &Session) {
         let given_back =
             session.with_upload(&self.blobs, |upload| Ok(upload.give_back(&self.blobs, &session.name())?));
@@ -228,6 +257,7 @@ impl Inner {
     /// Makes the content of what an upload brought, and ends the session, unless it failed in a way that
     /// leaves the upload as it was.
     fn commit(&self, session: &Session, digest: ContentDigest) -> Result<DurableBlob, RegistryError> {
+        self.lease_to(session);
         let store = &self.blobs;
         let stored = session.with_upload(store, |upload| Ok(store.commit(&session.name(), upload, digest)));
         let stored = stored.and_then(|stored| stored.map_err(|error| self.not_stored(error)));
@@ -242,6 +272,12 @@ impl Inner {
         }
         stored
     }
+}
+
+/// Tells whether an error says that not all of a body came, or more than was said.
+fn breaks_off(error: &RegistryError) -> bool {
+    use RegistryError::{BodyBroken, SizeInvalid, UploadTakenOver};
+    matches!(error, BodyBroken(_) | SizeInvalid { .. } | UploadTakenOver)
 }
 
 /// Reads from a body until another request takes the session over.

@@ -194,9 +194,14 @@ impl Pass<'_> {
         let mut fates: HashMap<usize, Fate> = HashMap::new();
         for number in loose {
             let Some((digest, ..)) = marked.graph.manifest(number) else { continue };
+            let held = self.holds(repo, &digest);
             let fate = match marked.graph.subject_is_there(number) {
-                // It stays as long as its subject does, and that is seen to by what leads to that.
-                Some(true) if marked.policy.remove_orphan_referrers => continue,
+                // It stays as long as its subject does, and that is seen to by what leads to that. Where
+                // somebody counts on it, so do they on what it leads to.
+                Some(true) if marked.policy.remove_orphan_referrers && !held => continue,
+                Some(true) if marked.policy.remove_orphan_referrers => {
+                    Fate::Goes("no tag leads to its subject".to_owned())
+                }
                 Some(false) if marked.policy.remove_orphan_referrers => {
                     Fate::Goes("its subject is gone".to_owned())
                 }
@@ -205,7 +210,7 @@ impl Pass<'_> {
                     evaluate_untagged(&marked.policy, now(), since, self.options.untagged_older_than)
                 }
             };
-            if !fate.goes() || self.holds(repo, &digest) {
+            if !fate.goes() || held {
                 marked.graph.reached(number, Reach::Untagged);
             }
             fates.insert(number, fate);

@@ -68,6 +68,7 @@ mod tests {
             asked < 3
         };
         assert!(turns.take(&mut thrice).is_none());
+        assert_eq!(asked, 3);
         std::thread::scope(|scope| {
             let (sender, waits) = std::sync::mpsc::channel();
             let turns = &turns;

@@ -193,7 +193,7 @@ impl Claims for NobodyCounts {
 
     fn swept(&self) {}
 
-    fn note(&self, _: &Command) {}
+    fn note(&self, _: &Command, _: View<'_>) {}
 }
 
 fn open_sweeping(disk: &Arc<dyn Disk>) -> Meta {

@@ -23,6 +23,8 @@
 //! ```
 
 mod blobs;
+#[cfg(test)]
+mod chance;
 #[doc(hidden)]
 pub mod cli;
 mod config;

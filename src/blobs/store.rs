@@ -170,6 +170,16 @@ impl BlobStore {
         }
     }
 
+    /// Tells whether an unfinished upload's file has another name, too: a power cut can leave both names of a
+    /// rename, and then it is content, which never changes.
+    pub fn is_content_too(&self, name: &str) -> Result<bool, BlobError> {
+        match self.disk.open(&upload_path(name)) {
+            Ok(file) => Ok(file.has_other_names()?),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Lists the names of the unfinished uploads' files.
     pub fn unfinished(&self) -> Result<Vec<String>, BlobError> {
         let entries = match self.disk.list(Path::new(UPLOADS_FOLDER)) {

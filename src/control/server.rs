@@ -1,5 +1,8 @@
 //! The server's end of the control socket.
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -39,6 +42,17 @@ const WRITE_TIME_MAX: Duration = Duration::from_secs(60);
 /// How much longer a client has for either once the server stops.
 const STOPPING_TIME_MAX: Duration = Duration::from_secs(1);
 
+/// For how long a client is waited for.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    request: Duration,
+    write: Duration,
+    stopping: Duration,
+}
+
+const PATIENCE: Patience =
+    Patience { request: REQUEST_TIME_MAX, write: WRITE_TIME_MAX, stopping: STOPPING_TIME_MAX };
+
 /// How many parts of an answer may wait for a slow client.
 const EVENTS_WAITING_MAX: usize = 64;
 
@@ -70,6 +84,7 @@ struct Shared {
     /// A permit is held by each collection among them.
     collections: Arc<Semaphore>,
     stopping: AtomicBool,
+    patience: Patience,
     /// Ends when the server stops.
     closing: Receiver<()>,
 }
@@ -77,6 +92,15 @@ struct Shared {
 impl ControlServer {
     /// Makes the socket in a data directory whose lock is held, and answers on an executor.
     pub(crate) fn start(data: &Path, store: Store, executor: &Arc<Executor<'static>>) -> io::Result<Self> {
+        Self::with(PATIENCE, data, store, executor)
+    }
+
+    fn with(
+        patience: Patience,
+        data: &Path,
+        store: Store,
+        executor: &Arc<Executor<'static>>,
+    ) -> io::Result<Self> {
         let (file, listener) = SocketFile::listen(data)?;
         let listener = Async::new(listener)?;
         let (closer, closing) = bounded(1);
@@ -85,6 +109,7 @@ impl ControlServer {
             requests: Arc::new(Semaphore::new(REQUESTS_AT_ONCE_MAX)),
             collections: Arc::new(Semaphore::new(COLLECTIONS_AT_ONCE_MAX)),
             stopping: AtomicBool::new(false),
+            patience,
             closing,
         });
         let accepting = executor.spawn(accept(listener, Arc::clone(&shared), Arc::clone(executor)));
@@ -133,16 +158,16 @@ async fn serve<P: Send + Sync + 'static>(
     shared: Arc<Shared>,
     permit: Arc<P>,
 ) -> io::Result<()> {
-    let closing = shared.closing.clone();
-    let line = in_time(REQUEST_TIME_MAX, &closing, read_line(&mut stream)).await?;
+    let waits = Arc::clone(&shared);
+    let line = waits.in_time(waits.patience.request, read_line(&mut stream)).await?;
     let request = match decode_request(&line) {
         Ok(request) => request,
-        Err(failure) => return send(&mut stream, &Event::Failure(failure), &closing).await,
+        Err(failure) => return waits.send(&mut stream, &Event::Failure(failure)).await,
     };
     let collection = match &request {
         Request::Gc { .. } => match shared.collections.try_acquire_arc() {
             Some(collection) => Some(collection),
-            None => return send(&mut stream, &Event::Failure(too_many_collections()), &closing).await,
+            None => return waits.send(&mut stream, &Event::Failure(too_many_collections())).await,
         },
         _ => None,
     };
@@ -159,7 +184,7 @@ async fn serve<P: Send + Sync + 'static>(
         drop(permit);
     });
     // Without its receiver, work for a client that is lost ends by itself.
-    let ((), sent) = zip(work, forward(stream, events, &closing)).await;
+    let ((), sent) = zip(work, waits.forward(stream, events)).await;
     sent
 }
 
@@ -169,23 +194,38 @@ fn too_many_collections() -> Failure {
     Failure::new(FailureKind::Busy, why)
 }
 
-async fn forward(
-    mut stream: Async<UnixStream>,
-    events: Receiver<Event>,
-    closing: &Receiver<()>,
-) -> io::Result<()> {
-    while let Ok(event) = events.recv().await {
-        send(&mut stream, &event, closing).await?;
+impl Shared {
+    async fn forward(&self, mut stream: Async<UnixStream>, events: Receiver<Event>) -> io::Result<()> {
+        while let Ok(event) = events.recv().await {
+            self.send(&mut stream, &event).await?;
+        }
+        Ok(())
     }
-    Ok(())
-}
 
-async fn send(stream: &mut Async<UnixStream>, event: &Event, closing: &Receiver<()>) -> io::Result<()> {
-    let mut line = encode_event(event)?;
-    if line.len() > EVENT_SIZE_MAX_BYTES {
-        line = encode_event(&Event::Failure(Failure::failed("the answer is too long")))?;
+    async fn send(&self, stream: &mut Async<UnixStream>, event: &Event) -> io::Result<()> {
+        let mut line = encode_event(event)?;
+        if line.len() > EVENT_SIZE_MAX_BYTES {
+            line = encode_event(&Event::Failure(Failure::failed("the answer is too long")))?;
+        }
+        self.in_time(self.patience.write, stream.write_all(&line)).await
     }
-    in_time(WRITE_TIME_MAX, closing, stream.write_all(&line)).await
+
+    /// Waits for a client no longer than this, and not much longer once the server stops.
+    async fn in_time<T>(&self, time: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+        let closed = async {
+            // Nothing is ever sent: it ends.
+            let _ends = self.closing.recv().await;
+            Timer::after(self.patience.stopping).await;
+        };
+        let late = async {
+            let timer = async {
+                Timer::after(time).await;
+            };
+            or(timer, closed).await;
+            Err(io::ErrorKind::TimedOut.into())
+        };
+        or(work, late).await
+    }
 }
 
 /// Reads up to a line feed, and no more than a request may have.
@@ -207,26 +247,6 @@ async fn read_line(stream: &mut Async<UnixStream>) -> io::Result<Vec<u8>> {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the request is too long"));
         }
     }
-}
-
-async fn in_time<T>(
-    time: Duration,
-    closing: &Receiver<()>,
-    work: impl Future<Output = io::Result<T>>,
-) -> io::Result<T> {
-    let closed = async {
-        // Nothing is ever sent: it ends.
-        let _ends = closing.recv().await;
-        Timer::after(STOPPING_TIME_MAX).await;
-    };
-    let late = async {
-        let timer = async {
-            Timer::after(time).await;
-        };
-        or(timer, closed).await;
-        Err(io::ErrorKind::TimedOut.into())
-    };
-    or(work, late).await
 }
 
 /// Hands the parts of an answer from a thread that blocks to the task that writes them.

@@ -198,6 +198,10 @@ impl DiskFile for MeteredFile {
         self.file.identity()
     }
 
+    fn has_other_names(&self) -> Result<bool, DiskError> {
+        self.file.has_other_names()
+    }
+
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.file.descriptor()
     }

@@ -130,6 +130,9 @@ pub trait DiskFile: Send + Sync + std::fmt::Debug + 'static {
     /// Returns what tells this file from any other that is open on the same disk, whatever its name.
     fn identity(&self) -> Result<u64, DiskError>;
 
+    /// Tells whether the file has more than one name: a power cut can leave both names of a rename.
+    fn has_other_names(&self) -> Result<bool, DiskError>;
+
     /// Returns the descriptor for `sendfile`, where there is one.
     fn descriptor(&self) -> Option<BorrowedFd<'_>>;
 }

@@ -100,6 +100,11 @@ impl DiskFile for RealFile {
         Ok(status.st_ino)
     }
 
+    fn has_other_names(&self) -> Result<bool, DiskError> {
+        let status = rustix::fs::fstat(&self.file).map_err(|errno| self.failed("look at", errno))?;
+        Ok(status.st_nlink > 1)
+    }
+
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         Some(self.file.as_fd())
     }

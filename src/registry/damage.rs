@@ -72,6 +72,12 @@ impl Registry {
         self.inner.suspects.receiver.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
+    /// Tells the scrub of content as a reader would that found it damaged.
+    #[cfg(test)]
+    pub(crate) fn suspect(&self, digest: &ContentDigest) {
+        let _ = self.inner.suspects.sender.try_send(Some(*digest));
+    }
+
     /// Wakes the scrub.
     pub(crate) fn wake_scrub(&self) {
         // Where too many wait, it is awake.

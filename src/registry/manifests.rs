@@ -153,9 +153,7 @@ impl Registry {
         };
         let Examined { named: (digest, tags, outcome_tags), manifest, references } = examined?;
 
-        if self.inner.meta.view().manifest(repo, &digest)?.is_none() {
-            self.check_quota(repo, put.bytes.len() as u64)?;
-        }
+        self.check_quota(repo, put.bytes.len() as u64, Some(&digest))?;
         self.check_room(put.bytes.len() as u64)?;
         self.inner.door.check_writes()?;
         let bytes = Arc::clone(&put.bytes);

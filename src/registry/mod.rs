@@ -49,6 +49,8 @@ use pool::Pool;
 use session::Sessions;
 
 pub use crate::meta::RecoveryProgress;
+#[cfg(test)]
+pub(crate) use cleaning::UNNAMED_MAX;
 pub(crate) use damage::Condemned;
 pub(crate) use damage::ScrubCounters;
 pub use error::RegistryError;
@@ -65,6 +67,8 @@ pub use types::{
     PutTarget, Referrers, ReferrersPage, ScrubTotals, Totals, UploadId,
 };
 pub use upkeep::Collected;
+#[cfg(test)]
+pub(crate) use upkeep::OCCUPANTS_PER_STEP;
 pub(crate) use upkeep::{Removal, Upkeep};
 
 /// A registry: a handle that can be cloned freely. The store is closed with [`Registry::close`], or when the
@@ -135,6 +139,7 @@ impl Registry {
             blobs: stored.blobs,
             blob_bytes: stored.blob_bytes,
             uploads: stored.uploads,
+            index_bytes: self.inner.meta.index_bytes(),
             syncs: done.file_syncs + done.folder_syncs,
             sync_nanoseconds: done.file_sync_nanoseconds + done.folder_sync_nanoseconds,
             free_bytes: self.inner.space.free_bytes(),

@@ -204,14 +204,20 @@ fn open_folder(folder: &Path) -> Result<Opened, OpenError> {
 fn take_up_sessions(meta: &Meta, blobs: &BlobStore) -> Result<Sessions, OpenError> {
     let mut files: BTreeSet<String> = blobs.unfinished()?.into_iter().collect();
     let sessions = Sessions::default();
-    let mut lost = Vec::new();
-    meta.view().uploads(|id, row| {
-        if files.remove(&id.to_string()) || row.offset == 0 {
+    let (mut lost, mut saved) = (Vec::new(), Vec::new());
+    meta.view().uploads(|id, row| saved.push((id, row)))?;
+    for (id, row) in saved {
+        let name = id.to_string();
+        // INVARIANT: nobody goes on with a file that is content already.
+        if files.contains(&name) && blobs.is_content_too(&name)? {
+            log::info!("upload {id} is given up: a crash came when its file had become content");
+            meta.submit(Command::EndUpload { id }, Box::new(drop));
+        } else if files.remove(&name) || row.offset == 0 {
             sessions.take_up(Session::saved(id, row));
         } else {
             lost.push(id);
         }
-    })?;
+    }
     for name in &files {
         log::info!("removing the file of upload {name}, which nothing knows of any more");
         blobs.forget(name);

@@ -16,10 +16,13 @@ use crate::registry::types::{Chunk, UploadId};
 use crate::registry::{Inner, Registry};
 use crate::spec::{Algorithm, ContentDigest, Digest, DigestError, RepoName};
 
-/// The last piece of a chunk, not yet written, and how many bytes come with it.
-struct Last {
+/// A piece of a chunk that is not written yet.
+struct Arrived {
     piece: Piece,
+    /// How many bytes come, with it and behind it.
     coming: u64,
+    /// What the upload is to be, where that is known already.
+    content: Option<ContentDigest>,
 }
 
 impl Registry {
@@ -69,7 +72,7 @@ impl Registry {
     ) -> Result<u64, RegistryError> {
         let session = self.inner.sessions.find(repo, id)?;
         let turn = session.claim().await;
-        if let Some(last) = self.receive(&turn, chunk).await? {
+        if let Some(last) = self.receive(&turn, chunk, None).await? {
             let inner = Arc::clone(&self.inner);
             self.inner.door.write(move || inner.write_last(turn.session(), &last)).await?;
         }
@@ -91,7 +94,7 @@ impl Registry {
         let session = self.inner.sessions.find(repo, id)?;
         let turn = session.claim().await;
         let is_whole = chunk.range.is_none() && session.offset() == 0;
-        let received = self.receive(&turn, chunk).await;
+        let received = self.receive(&turn, chunk, Some(content)).await;
         if is_whole && received.as_ref().is_err_and(breaks_off) {
             let (inner, turn) = (Arc::clone(&self.inner), turn.clone());
             self.inner.door.write(move || inner.start_over(turn.session())).await;
@@ -133,8 +136,9 @@ impl Registry {
         &self,
         turn: &Turn,
         chunk: Chunk<B>,
-    ) -> Result<Option<Last>, RegistryError> {
-        let received = self.take_in(turn, chunk).await;
+        content: Option<ContentDigest>,
+    ) -> Result<Option<Arrived>, RegistryError> {
+        let received = self.take_in(turn, chunk, content).await;
         if received.is_err() && turn.session().is_live() {
             let (inner, turn) = (Arc::clone(&self.inner), turn.clone());
             self.inner.door.write(move || inner.give_back(turn.session())).await;
@@ -146,24 +150,26 @@ impl Registry {
         &self,
         turn: &Turn,
         chunk: Chunk<B>,
-    ) -> Result<Option<Last>, RegistryError> {
+        content: Option<ContentDigest>,
+    ) -> Result<Option<Arrived>, RegistryError> {
         let session = turn.session();
         let begins = session.offset();
         let said = expected_length(&chunk, begins)?;
         // What will not fit is refused before it is read.
         self.check_room(said.unwrap_or(0))?;
         self.inner.door.check_writes()?;
-        self.check_quota(session.repo(), begins.saturating_add(said.unwrap_or(0)))?;
+        self.check_quota(session.repo(), begins.saturating_add(said.unwrap_or(0)), content.as_ref())?;
         let mut source = Source::new(chunk.body, said.unwrap_or(u64::MAX));
         let mut next = unless_lost(turn, source.next(&self.inner.pool)).await?;
         while let Some(piece) = next {
             let coming = said.map_or(0, |said| begins.saturating_add(said).saturating_sub(session.offset()));
             // Only where nothing has to be waited for: nobody holds a buffer while waiting for a client.
             if piece.bytes().len() as u64 == coming && source.has_ended_now().await {
-                return Ok(Some(Last { piece, coming }));
+                return Ok(Some(Arrived { piece, coming, content }));
             }
             let following = unless_lost(turn, source.next(&self.inner.pool));
-            let (written, following) = zip(self.write(turn, piece, coming), following).await;
+            let (written, following) =
+                zip(self.write(turn, Arrived { piece, coming, content }), following).await;
             written?;
             next = following?;
         }
@@ -176,17 +182,19 @@ impl Registry {
         }
     }
 
-    async fn write(&self, turn: &Turn, piece: Piece, coming: u64) -> Result<(), RegistryError> {
+    async fn write(&self, turn: &Turn, arrived: Arrived) -> Result<(), RegistryError> {
         let (inner, turn) = (Arc::clone(&self.inner), turn.clone());
-        self.inner.door.write(move || inner.write(turn.session(), piece.bytes(), coming)).await
+        self.inner.door.write(move || inner.write(turn.session(), &arrived)).await
     }
 }
 
 impl Inner {
-    fn write(&self, session: &Session, bytes: &[u8], coming: u64) -> Result<(), RegistryError> {
+    fn write(&self, session: &Session, arrived: &Arrived) -> Result<(), RegistryError> {
+        let (bytes, coming) = (arrived.piece.bytes(), arrived.coming);
         let written = session.with_upload(&self.blobs, |upload| {
             // Held until the bytes are written.
-            self.check_quota(session.repo(), upload.offset().saturating_add(bytes.len() as u64))?;
+            let length = upload.offset().saturating_add(bytes.len() as u64);
+            self.check_quota(session.repo(), length, arrived.content.as_ref())?;
             let claim = self.space.claim(upload.space_for(bytes.len() as u64, coming));
             let _claim = claim.ok_or(RegistryError::NoSpace)?;
             let file = upload.file(&self.blobs, &session.name())?;
@@ -214,8 +222,8 @@ impl Inner {
         }
     }
 
-    fn write_last(&self, session: &Session, last: &Last) -> Result<(), RegistryError> {
-        let written = self.write(session, last.piece.bytes(), last.coming);
+    fn write_last(&self, session: &Session, last: &Arrived) -> Result<(), RegistryError> {
+        let written = self.write(session, last);
         if written.is_err() && session.is_live() {
             self.give_back(session);
         }

@@ -71,6 +71,35 @@ fn with_an_index_go_its_images_and_signatures_but_not_what_another_index_or_tag_
 }
 
 #[test]
+fn what_an_index_may_list_that_cannot_be_read_stays() {
+    let store = Store::new();
+    let [listed, only] = ["listed", "only"].map(|name| Image::new(name, &[b"layer"]));
+    let unreadable = index_of(&[&listed]);
+    let readable = index_of(&[&listed, &only]);
+    store.run(|registry| {
+        push(registry, "app", &listed, None);
+        push(registry, "app", &only, None);
+        push_manifest(registry, "app", &unreadable, Some("v1"));
+        push_manifest(registry, "app", &readable, Some("v2"));
+    });
+    let damaged = pulk::ContentDigest::sha256_of(&unreadable);
+    let encoded = damaged.encoded();
+    let file = store.path().join("blobs/sha256").join(&encoded[..2]).join(&encoded);
+    std::fs::write(file, vec![b'x'; unreadable.len()]).unwrap();
+
+    let removed = store.json(&["rm", "app:v2"]);
+    assert_eq!((removed["tags"].clone(), digests(&removed).len()), (json!(["v2"]), 0), "{removed}");
+    let kept = removed["kept"].as_str().unwrap();
+    assert!(kept.contains(&format!("{damaged} cannot be read")), "{kept}");
+    // Named, it goes itself, and nothing that the other one may list goes with it.
+    let readable = pulk::ContentDigest::sha256_of(&readable).to_string();
+    let removed = store.json(&["rm", &format!("app@{readable}")]);
+    assert_eq!(digests(&removed), [readable.as_str()]);
+    let left = store.json(&["status"]);
+    assert_eq!(left["repositories"]["manifests"], json!(3), "both images, and what cannot be read: {left}");
+}
+
+#[test]
 fn a_digest_removes_the_manifest_with_its_tags_and_tells_which_index_lacks_it_now() {
     let store = Store::new();
     let image = Image::new("one", &[b"layer"]);

@@ -92,7 +92,8 @@ impl Pass<'_> {
             self.upkeep.expire_uploads();
             self.report.files.removed.count += self.upkeep.remove_ended_uploads()?;
         }
-        let Some(unnamed) = self.upkeep.unnamed()? else {
+        let upkeep = self.upkeep;
+        let Some(unnamed) = upkeep.unnamed(|| self.step())? else {
             self.note(
                 "more files of content have no name than a crash can leave: all of them are kept".to_owned(),
             );

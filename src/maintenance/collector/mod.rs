@@ -16,6 +16,7 @@
 mod content;
 mod error;
 mod graph;
+mod index;
 mod options;
 mod orphans;
 mod pace;

@@ -43,7 +43,7 @@ impl Bell {
         Hurry(self)
     }
 
-    fn is_hurried(&self) -> bool {
+    pub(super) fn is_hurried(&self) -> bool {
         self.waiting.load(Ordering::SeqCst) > 0
     }
 

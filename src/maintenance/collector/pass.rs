@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::maintenance::collector::error::CollectError;
+use crate::maintenance::collector::index::compact;
 use crate::maintenance::collector::options::CollectOptions;
 use crate::maintenance::collector::orphans::Orphans;
 use crate::maintenance::collector::pace::Pace;
@@ -60,6 +61,7 @@ impl Pass<'_> {
         self.report.began_ms = now();
         let done = self.everything();
         self.upkeep.end_marking();
+        let done = done.and_then(|()| if self.has_removed() { self.index() } else { Ok(()) });
         let kept = !self.options.dry_run && self.upkeep.keeps_everything().is_some();
         self.report.complete = done.is_ok() && !kept && !self.left_out;
         self.report.duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -95,6 +97,17 @@ impl Pass<'_> {
         self.content()?;
         (self.doing)("looking for files that nothing names".to_owned());
         self.files()
+    }
+
+    /// Tells whether anything went from the index.
+    fn has_removed(&self) -> bool {
+        let CollectReport { tags, manifests, links, content, .. } = &self.report;
+        !self.options.dry_run && [tags, manifests, links, content].iter().any(|count| count.removed.count > 0)
+    }
+
+    fn index(&mut self) -> Result<(), CollectError> {
+        (self.doing)("looking at the size of the index".to_owned());
+        compact(self.upkeep, &mut self.pace)
     }
 
     /// Ends a step. Fails where the registry takes no writes: then the pass waits for better days.

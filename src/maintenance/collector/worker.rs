@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::maintenance::collector::error::CollectError;
+use crate::maintenance::collector::index::compact;
 use crate::maintenance::collector::options::{CollectOptions, CollectWatch, CollectorOptions};
 use crate::maintenance::collector::pace::{Bell, Pace};
 use crate::maintenance::collector::pass::Pass;
@@ -77,6 +78,18 @@ impl Collector {
     /// Ends the pass that runs, within a step, and the work in the background. Nothing runs afterwards.
     pub fn stop(&self) {
         self.handle.stop();
+    }
+
+    /// Tells whether it was told to stop.
+    #[cfg(test)]
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.handle.shared.bell.is_stopped()
+    }
+
+    /// Tells whether somebody waits for the pass that runs.
+    #[cfg(test)]
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.handle.shared.bell.is_hurried()
     }
 
     /// Runs one pass on this thread, which blocks, and tells `visit` of each thing that goes; in a dry run,
@@ -168,6 +181,10 @@ impl Shared {
         lower_priority();
         if let Some(why) = self.upkeep.keeps_everything() {
             log::warn!("the collector removes nothing: {why}");
+        }
+        // An earlier run may have had no time for it.
+        if compact(&self.upkeep, &mut Pace::new(&self.bell, self.options.pace_percent)).is_err() {
+            return;
         }
         // What is untagged is told soon after the start, though nothing may be removed yet.
         let dry = CollectOptions { dry_run: true, ..CollectOptions::default() };

@@ -3,6 +3,7 @@
 mod ahead;
 mod checkpoints;
 mod clean;
+mod compaction;
 mod damage;
 mod decide_deletes;
 mod decide_manifests;

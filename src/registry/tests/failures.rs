@@ -211,12 +211,16 @@ fn what_a_failed_write_left_in_the_file_is_no_part_of_the_content() {
 #[test]
 fn an_upload_that_brought_its_content_in_vain_is_not_counted_for_ever() {
     block_on(async {
-        let (registry, faults, _) = on_faulty();
+        let (registry, faults, disk) = on_faulty();
         let id = begin(&registry, "app").await;
+        assert_eq!(registry.totals().uploads, 1);
         faults.fail(Operation::Write, "journal", Errno::NOSPC);
         let failed = registry.finish_upload(&repo("app"), id, &sha256(b"x"), whole(b"x")).await;
         assert!(matches!(failed, Err(RegistryError::NoSpace)), "{failed:?}");
-        assert_eq!(registry.inner.sessions.all(|_| true).len(), 0);
+        for registry in [&registry, &open_on(crashed(disk.as_ref()), |_| {})] {
+            assert_eq!(registry.inner.sessions.all(|_| true).len(), 0);
+            assert_eq!(registry.totals().uploads, 0);
+        }
         push_blob(&registry, "app", b"x").await;
     });
 }

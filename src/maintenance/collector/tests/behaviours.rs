@@ -10,12 +10,14 @@ use super::clients::{push_all, push_blob, repo, tag};
 use super::content::{blob, blob_digest, manifest};
 use super::model::{Model, blobs_of};
 use super::random::removing_untagged;
-use super::{collect, in_memory, open_on, pass};
+use super::{collect, in_memory, no_step, open_on, pass};
 use crate::disk::{Disk, MemoryDisk};
 use crate::maintenance::collector::options::{CollectOptions, CollectorOptions};
 use crate::maintenance::collector::report::{Thing, Verdict};
 use crate::maintenance::collector::{CollectError, Collector};
-use crate::registry::{Chunk, Condition, PutManifest, PutTarget, Registry, RegistryError};
+use crate::registry::{
+    Chunk, Condition, OCCUPANTS_PER_STEP, PutManifest, PutTarget, Registry, RegistryError,
+};
 use crate::spec::{ContentDigest, Digest, MediaType, Reference};
 
 fn options() -> CollectOptions {
@@ -300,6 +302,27 @@ fn files_that_nothing_names_go() {
 }
 
 #[test]
+fn a_search_for_files_without_a_name_makes_pauses_and_ends_when_it_is_to() {
+    let registry = in_memory(None);
+    for number in 0..3 * OCCUPANTS_PER_STEP {
+        let bytes = format!("layer {number}").into_bytes();
+        let (digest, length) = (ContentDigest::sha256_of(&bytes), Some(bytes.len() as u64));
+        let id = block_on(registry.begin_upload(&repo("a"), None)).unwrap();
+        let chunk = Chunk { body: &bytes[..], length, range: None };
+        block_on(registry.finish_upload(&repo("a"), id, &digest.into(), chunk)).unwrap();
+    }
+    let mut steps = 0;
+    let mut step = |stop_at: usize| {
+        steps += 1;
+        if steps == stop_at { Err(CollectError::Stopped) } else { Ok(()) }
+    };
+    assert_eq!(registry.upkeep().unnamed(|| step(4)).unwrap(), Some(Vec::new()));
+    let stopped = registry.upkeep().unnamed(|| step(5));
+    assert!(matches!(stopped, Err(CollectError::Stopped)), "{stopped:?}");
+    assert_eq!(steps, 5);
+}
+
+#[test]
 fn content_that_is_stored_for_what_is_refused_is_not_left_behind() {
     let registry = in_memory(None);
     push(&registry, "a", 0, Some("v1"));
@@ -309,7 +332,7 @@ fn content_that_is_stored_for_what_is_refused_is_not_left_behind() {
     let put = PutManifest { target, content_type: None, bytes, condition };
     let refused = block_on(registry.put_manifest(&repo("a"), put));
     assert!(matches!(refused, Err(RegistryError::ConditionFailed(_))));
-    assert_eq!(registry.upkeep().unnamed().unwrap(), Some(Vec::new()));
+    assert_eq!(registry.upkeep().unnamed(no_step).unwrap(), Some(Vec::new()));
 }
 
 #[test]

@@ -3,8 +3,9 @@
 //! A lease keeps a blob or a manifest in its repository from being swept for a while after a client was told
 //! that it is there, or made it so; for a client that asks before it pushes, pushes only what was missing,
 //! and then sends the manifest. That may take hours on a slow line: while an upload to a repository takes its
-//! time, and for a lease behind it, all of the repository's links and manifests are leased. Beside it stands the write barrier: while the collector marks a repository,
-//! all that anybody links, references, tags or is told of in it is remembered.
+//! time, and for a lease behind it, all of the repository's links and manifests are leased. Beside it stands
+//! the write barrier: while the collector marks a repository, all that anybody links, references, tags or is
+//! told of in it is remembered.
 //!
 //! What is remembered are keyed hashes of 64 bits. Two that are equal by chance keep something longer than
 //! need be; they never let go of anything.

@@ -260,8 +260,8 @@ struct Examined {
 }
 
 impl Inner {
-    /// Looks at a manifest that somebody wants to push: whether it is one, and whether its repository has what
-    /// it needs, all of which is leased.
+    /// Looks at a manifest that somebody wants to push: whether it is one, and whether its repository has
+    /// what it needs, all of which is leased.
     fn examine(
         &self,
         repo: &RepoName,

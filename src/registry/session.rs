@@ -24,7 +24,8 @@ const UNUSED_KEPT_MIN: Duration = Duration::from_secs(60);
 /// idle otherwise, since all pushes are refused until somebody gives way.
 const USED_KEPT_MIN: Duration = Duration::from_secs(60 * 60);
 
-/// A repository that has this part of all uploads that there may be crowds the others out, unless that is a few.
+/// A repository that has this part of all uploads that there may be crowds the others out, unless that is a
+/// few.
 const CROWD: usize = 4;
 
 /// So many are a few.

@@ -81,8 +81,8 @@ impl Registry {
 
     /// Ends an upload, after a last chunk that may be empty: its content is then a blob of the repository,
     /// and durable. Where all of it was to come by this, without a range, and breaks off, nothing of it is
-    /// kept, for who tries again sends all of it again. With another digest than `digest`, or when it cannot be made durable, the upload is over
-    /// and nothing of it is kept.
+    /// kept, for who tries again sends all of it again. With another digest than `digest`, or when it cannot
+    /// be made durable, the upload is over and nothing of it is kept.
     pub async fn finish_upload<B: AsyncBufRead + Unpin + Send>(
         &self,
         repo: &RepoName,

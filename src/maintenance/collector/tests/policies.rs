@@ -138,5 +138,5 @@ fn an_image_that_is_there_can_be_pushed_again_when_the_quota_is_used_up() {
     let body = Cursor::new(vec![0; usize::try_from(most).unwrap() + 1]);
     let long = block_on(registry.append(&repo("a"), id, Chunk { body, length: None, range: None }));
     assert!(is_denied(&long));
-    assert_eq!(registry.upkeep().unnamed().unwrap(), Some(Vec::new()), "nothing of it is left behind");
+    assert_eq!(registry.upkeep().unnamed(no_step).unwrap(), Some(Vec::new()), "nothing of it is left behind");
 }

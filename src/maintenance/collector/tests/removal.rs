@@ -9,7 +9,7 @@ use smol::block_on;
 
 use super::clients::push_blob;
 use super::content::{BLOBS, blob_digest};
-use super::{collect, in_memory, open_on, pass, try_pass};
+use super::{collect, in_memory, no_step, open_on, pass, try_pass};
 use crate::disk::faulty::{FaultyDisk, Operation};
 use crate::disk::{Disk, MemoryDisk};
 use crate::maintenance::collector::options::CollectOptions;
@@ -42,7 +42,7 @@ fn between_two_steps_of_a_pass_no_file_is_without_a_name() {
     let mut steps = 0;
     let mut between = || {
         steps += 1;
-        assert_eq!(registry.upkeep().unnamed().unwrap(), Some(Vec::new()), "a stop at step {steps}");
+        assert_eq!(registry.upkeep().unnamed(no_step).unwrap(), Some(Vec::new()), "a stop at step {steps}");
     };
     let report = pass(&registry, &options(), &mut between, &mut |_| {});
     assert_eq!((report.content.removed.count, report.files.examined.count), (BLOBS as u64, 0));

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::blobs::error::BlobError;
 use crate::blobs::layout::{UPLOADS_FOLDER, blob_path, create_folders, fanout_folder, upload_path};
@@ -64,6 +65,12 @@ impl BlobStore {
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Returns when content was stored, by the system's clock; `None` where there is none, or the disk does
+    /// not know.
+    pub fn stored_at(&self, digest: &ContentDigest) -> Result<Option<SystemTime>, BlobError> {
+        Ok(self.read(digest)?.and_then(|file| file.written_at()))
     }
 
     /// Reads small content whole, or returns `None` where there is none.

@@ -15,12 +15,12 @@ use smol::channel::{Receiver, Sender, TrySendError, bounded};
 use smol::future::{or, zip};
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::lock::Semaphore;
-use smol::{Async, Executor, Task, Timer};
+use smol::{Async, Executor, Task, Timer, block_on};
 
 use crate::control::commands::perform;
 use crate::control::failure::{Failure, FailureKind};
 use crate::control::message::{
-    EVENT_SIZE_MAX_BYTES, Event, REQUEST_SIZE_MAX_BYTES, decode_request, encode_event,
+    EVENT_SIZE_MAX_BYTES, Event, REQUEST_SIZE_MAX_BYTES, Request, decode_request, encode_event,
 };
 use crate::control::sink::Sink;
 use crate::control::socket::SocketFile;
@@ -28,6 +28,10 @@ use crate::control::store::Store;
 
 /// How many requests may be carried out at once. Those that come behind wait to be accepted.
 const REQUESTS_AT_ONCE_MAX: usize = 8;
+
+/// How many of them may be collections, of which one runs and the others wait for it. The rest of the places
+/// stays for what waits for nothing, such as `pulk status`.
+const COLLECTIONS_AT_ONCE_MAX: usize = 4;
 
 /// How long a request may take to arrive.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(10);
@@ -52,6 +56,9 @@ const PATIENCE: Patience =
 /// How many parts of an answer may wait for a slow client.
 const EVENTS_WAITING_MAX: usize = 64;
 
+/// How long work waits for a client that leaves no room for more of the answer.
+const ROOM_TIME_MAX: Duration = Duration::from_secs(10);
+
 /// The least time between two words about how far it has come.
 const PROGRESS_PAUSE: Duration = Duration::from_millis(100);
 
@@ -74,6 +81,8 @@ struct Shared {
     store: Store,
     /// A permit is held by each request until its work has ended.
     requests: Arc<Semaphore>,
+    /// A permit is held by each collection among them.
+    collections: Arc<Semaphore>,
     stopping: AtomicBool,
     patience: Patience,
     /// Ends when the server stops.
@@ -98,6 +107,7 @@ impl ControlServer {
         let shared = Arc::new(Shared {
             store,
             requests: Arc::new(Semaphore::new(REQUESTS_AT_ONCE_MAX)),
+            collections: Arc::new(Semaphore::new(COLLECTIONS_AT_ONCE_MAX)),
             stopping: AtomicBool::new(false),
             patience,
             closing,
@@ -154,6 +164,13 @@ async fn serve<P: Send + Sync + 'static>(
         Ok(request) => request,
         Err(failure) => return waits.send(&mut stream, &Event::Failure(failure)).await,
     };
+    let collection = match &request {
+        Request::Gc { .. } => match shared.collections.try_acquire_arc() {
+            Some(collection) => Some(collection),
+            None => return waits.send(&mut stream, &Event::Failure(too_many_collections())).await,
+        },
+        _ => None,
+    };
     let (sender, events) = bounded(EVENTS_WAITING_MAX);
     let work = smol::unblock(move || {
         let mut sink = ClientSink { events: sender.clone(), shared: Arc::clone(&shared), told: None };
@@ -161,6 +178,7 @@ async fn serve<P: Send + Sync + 'static>(
             Ok(result) => Event::Result(result),
             Err(failure) => Event::Failure(failure),
         };
+        drop(collection);
         // Whoever asked may be gone.
         drop(sender.send_blocking(last));
         drop(permit);
@@ -168,6 +186,12 @@ async fn serve<P: Send + Sync + 'static>(
     // Without its receiver, work for a client that is lost ends by itself.
     let ((), sent) = zip(work, waits.forward(stream, events)).await;
     sent
+}
+
+fn too_many_collections() -> Failure {
+    let why =
+        format!("{COLLECTIONS_AT_ONCE_MAX} collections run or wait already: try again when one has ended");
+    Failure::new(FailureKind::Busy, why)
 }
 
 impl Shared {
@@ -247,7 +271,12 @@ impl Sink for ClientSink {
 
     fn item(&mut self, item: Value) -> Result<(), Failure> {
         self.check_wanted()?;
-        self.events.send_blocking(Event::Item(item)).map_err(|_| Failure::gone())
+        let sent = async { self.events.send(Event::Item(item)).await.map_err(|_| Failure::gone()) };
+        let stalled = async {
+            Timer::after(ROOM_TIME_MAX).await;
+            Err(Failure::failed("the client does not read what it asked for"))
+        };
+        block_on(or(sent, stalled))
     }
 
     fn check_wanted(&self) -> Result<(), Failure> {

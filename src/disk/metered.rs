@@ -4,7 +4,7 @@ use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use super::{Disk, DiskError, DiskFile, Entry, SyncSite};
 
@@ -188,6 +188,10 @@ impl DiskFile for MeteredFile {
 
     fn drop_cached(&self, offset: u64, length: u64) {
         self.file.drop_cached(offset, length);
+    }
+
+    fn written_at(&self) -> Option<SystemTime> {
+        self.file.written_at()
     }
 
     fn identity(&self) -> Result<u64, DiskError> {

@@ -6,6 +6,7 @@ use std::num::NonZeroU64;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use rustix::fs::{Advice, FallocateFlags};
 use rustix::io::{Errno, retry_on_intr};
@@ -88,6 +89,10 @@ impl DiskFile for RealFile {
         if let Some(length) = NonZeroU64::new(length) {
             let _ = rustix::fs::fadvise(&self.file, offset, Some(length), Advice::DontNeed);
         }
+    }
+
+    fn written_at(&self) -> Option<SystemTime> {
+        self.file.metadata().and_then(|metadata| metadata.modified()).ok()
     }
 
     fn identity(&self) -> Result<u64, DiskError> {

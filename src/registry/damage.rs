@@ -136,9 +136,14 @@ impl Inner {
     /// Reports content that the index has and the disk has not, or not as it was.
     pub(super) fn damaged(&self, digest: &ContentDigest, what: &str) -> RegistryError {
         log::error!("{digest} {what}");
+        self.suspect(digest);
+        RegistryError::Internal(format!("{digest} {what}"))
+    }
+
+    /// Has a scrub look at content.
+    pub(super) fn suspect(&self, digest: &ContentDigest) {
         // Where too many wait, the scrub comes to this one, too.
         let _ = self.suspects.sender.try_send(Some(*digest));
-        RegistryError::Internal(format!("{digest} {what}"))
     }
 }
 

@@ -32,6 +32,17 @@ pub(crate) enum Scope {
     Content,
 }
 
+/// What is kept although nothing needs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keeps {
+    /// What somebody was told of, and what is young.
+    Young,
+    /// What somebody was told of.
+    Leased,
+    /// Nothing, since nobody else uses the registry.
+    Nothing,
+}
+
 /// Who counts on what.
 #[derive(Debug)]
 pub(super) struct Leases {
@@ -78,8 +89,7 @@ impl Drop for Watch {
 #[derive(Debug)]
 struct Marking {
     scope: Scope,
-    /// Whether leases and grace do not count: nobody else uses the registry.
-    alone: bool,
+    keeps: Keeps,
     touched: HashSet<u64>,
     /// The manifests of the repository that are to go, and the subjects of those: what one of them needs, or
     /// what refers to it, may go with it.
@@ -180,8 +190,9 @@ impl Leases {
     }
 
     /// Begins to mark something: from now on all that happens to it is remembered.
-    pub(super) fn begin_marking(&self, scope: Scope, alone: bool) {
+    pub(super) fn begin_marking(&self, scope: Scope, keeps: Keeps) {
         let (touched, doomed) = (HashSet::new(), HashSet::new());
+<<<<<<< HEAD
         let (disturbed, tags_went) = (false, false);
         self.state().marking = Some(Marking { scope, alone, touched, doomed, disturbed, tags_went });
     }
@@ -196,6 +207,9 @@ impl Leases {
     /// Tells whether somebody removed tags of it since.
     pub(super) fn tags_went(&self) -> bool {
         self.state().marking.as_ref().is_some_and(|marking| marking.tags_went)
+=======
+        self.state().marking = Some(Marking { scope, keeps, touched, doomed, disturbed: false });
+>>>>>>> main
     }
 
     /// Ends it: nothing can be swept until marking begins again.
@@ -232,10 +246,8 @@ impl Leases {
 
     /// Returns for how long nothing may be swept yet: until one lease, and the grace time, have passed since
     /// the start, or since one was forgotten because there were too many.
-    pub(super) fn wait(&self) -> Option<Duration> {
-        let now = Instant::now();
-        let mut state = self.state();
-        let waits = state.told.wait(now).max(state.young.wait(now));
+    pub(super) fn wait(&self, keeps: Keeps) -> Option<Duration> {
+        let waits = self.state().wait(keeps, Instant::now());
         (!waits.is_zero()).then_some(waits)
     }
 
@@ -278,10 +290,19 @@ impl State {
     }
 
     fn holds(&mut self, key: u64, now: Instant) -> bool {
-        if self.marking.as_ref().is_some_and(|marking| marking.alone) {
-            return false;
+        match self.marking.as_ref().map_or(Keeps::Young, |marking| marking.keeps) {
+            Keeps::Young => self.told.contains(key, now) || self.young.contains(key, now),
+            Keeps::Leased => self.told.contains(key, now),
+            Keeps::Nothing => false,
         }
-        self.told.contains(key, now) || self.young.contains(key, now)
+    }
+
+    fn wait(&mut self, keeps: Keeps, now: Instant) -> Duration {
+        match keeps {
+            Keeps::Young => self.told.wait(now).max(self.young.wait(now)),
+            Keeps::Leased => self.told.wait(now),
+            Keeps::Nothing => Duration::ZERO,
+        }
     }
 
     /// Lets go of a key unless somebody counts on it.
@@ -301,10 +322,9 @@ impl State {
 
     /// Tells whether something of this may be swept at all.
     fn may_sweep(&mut self, scope: &Scope, now: Instant) -> bool {
-        let waits = !self.told.wait(now).max(self.young.wait(now)).is_zero();
-        self.marking
-            .as_ref()
-            .is_some_and(|marking| marking.scope == *scope && !marking.disturbed && (marking.alone || !waits))
+        let Some(keeps) = self.marking.as_ref().map(|marking| marking.keeps) else { return false };
+        let waits = !self.wait(keeps, now).is_zero();
+        self.marking.as_ref().is_some_and(|marking| marking.scope == *scope && !marking.disturbed && !waits)
     }
 
     fn note_tags_went(&mut self, repo: &RepoName) {

@@ -55,7 +55,7 @@ pub(crate) use damage::Condemned;
 pub(crate) use damage::ScrubCounters;
 pub use error::RegistryError;
 pub(crate) use format::{Layout, examine, examine_content, settle};
-pub(crate) use leases::Scope;
+pub(crate) use leases::{Keeps, Scope};
 pub use manifests::TAGS_PER_PUT_MAX;
 pub use open::OpenError;
 #[cfg(test)]

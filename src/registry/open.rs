@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use crate::blobs::{BLOBS_FOLDER, BlobError, BlobStore, UPLOADS_FOLDER};
 use crate::disk::{
-    DirectoryLock, Disk, DiskError, FreeSpace, LockError, MemoryDisk, MeteredDisk, RealDisk, same_filesystem,
+    DirectoryLock, Disk, DiskError, ForeignOwner, FreeSpace, LockError, MemoryDisk, MeteredDisk, RealDisk,
+    same_filesystem,
 };
 use crate::meta::{
     Claims, Command, IndexError, IndexKind, Meta, MetaOptions, OpenError as MetaOpenError, UploadRow,
@@ -43,6 +44,14 @@ pub enum OpenError {
     /// There is no store, and this is not to make one.
     #[error("there is no store in it: neither pulk.json nor a journal nor content")]
     NoStore,
+    /// The data directory belongs to another user, whom files of this one would lock out of it.
+    #[error("it belongs to uid {owner}, and what uid {user} makes in it would lock that one out")]
+    Foreign {
+        /// The user that it belongs to.
+        owner: u32,
+        /// The user that this process runs as.
+        user: u32,
+    },
     /// There is content, and nothing that says what it is.
     #[error("journal and checkpoints are missing in the data directory, but there is content in it")]
     MetadataLost,
@@ -70,6 +79,13 @@ pub enum OpenError {
     /// The server that uses the data directory did not do its part.
     #[error("the server does not answer as it should: {0}")]
     Server(String),
+}
+
+impl OpenError {
+    /// Makes the error of a data directory that belongs to another user.
+    pub(crate) fn foreign(found: ForeignOwner) -> Self {
+        Self::Foreign { owner: found.owner, user: rustix::process::geteuid().as_raw() }
+    }
 }
 
 impl Registry {

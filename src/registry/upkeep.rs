@@ -8,11 +8,15 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crate::blobs::{BlobError, BlobStore, Occupant};
+<<<<<<< HEAD
 use crate::meta::{Clock, Command, Compacted, Pacing, Redate, Sweep, View};
+=======
+use crate::meta::{Command, Compacted, Pacing, Policy, Sweep, View};
+>>>>>>> main
 use crate::registry::cleaning::UNNAMED_MAX;
 use crate::registry::digest_locks::Removing;
 use crate::registry::error::RegistryError;
-use crate::registry::leases::Scope;
+use crate::registry::leases::{Keeps, Scope};
 use crate::registry::{Inner, Names, Registry};
 use crate::spec::{ContentDigest, RepoName};
 
@@ -51,6 +55,11 @@ impl Registry {
     /// Returns what the collector works with.
     pub(crate) fn upkeep(&self) -> Upkeep {
         Upkeep { inner: Arc::clone(&self.inner) }
+    }
+
+    /// Returns the policy that counts for a repository.
+    pub(crate) fn policy(&self, repo: &RepoName) -> &Policy {
+        self.inner.options.policies.of(repo)
     }
 
     /// Refuses content that would put a repository's policy over its quota.
@@ -99,8 +108,8 @@ impl Upkeep {
     }
 
     /// Begins to mark something: what happens to it from now on is not swept by [`Self::sweep`].
-    pub(crate) fn begin_marking(&self, scope: Scope, alone: bool) {
-        self.inner.leases.begin_marking(scope, alone);
+    pub(crate) fn begin_marking(&self, scope: Scope, keeps: Keeps) {
+        self.inner.leases.begin_marking(scope, keeps);
     }
 
     /// Ends marking.
@@ -140,7 +149,17 @@ impl Upkeep {
 
     /// Returns for how long nothing may be swept yet.
     pub(crate) fn lease_wait(&self) -> Option<Duration> {
-        self.inner.leases.wait()
+        self.wait(Keeps::Young)
+    }
+
+    /// Returns for how long nothing may be swept yet by a pass that keeps no more than this.
+    pub(crate) fn wait(&self, keeps: Keeps) -> Option<Duration> {
+        self.inner.leases.wait(keeps)
+    }
+
+    /// Has a scrub look at content that could not be read.
+    pub(crate) fn suspect(&self, digest: &ContentDigest) {
+        self.inner.suspect(digest);
     }
 
     /// Makes the start look as if it were long ago.

@@ -7,6 +7,7 @@ mod collecting;
 #[path = "../common/mod.rs"]
 mod common;
 mod looking;
+mod owner;
 mod removing;
 mod scrubbing;
 mod socket;

@@ -136,3 +136,69 @@ fn a_whole_repository_goes_only_with_all() {
     assert_eq!(repos["repositories"].as_array().unwrap().len(), 1);
     assert_eq!(store.pulk(&["rm", "app", "--all"]).code, 1, "it is not known any more");
 }
+
+const IMMUTABLE: &str = "[[policy]]\nrepositories = [\"*\"]\nimmutable = [\"v*\"]\n";
+
+#[test]
+fn a_repository_with_an_immutable_tag_does_not_go_even_in_part() {
+    let store = Store::new();
+    store.run(|registry| {
+        for number in 0..5 {
+            let image = Image::new(&format!("image {number}"), &[b"layer"]);
+            push(
+                registry,
+                "app",
+                &image,
+                Some(&if number == 3 { "v3".to_owned() } else { format!("t{number}") }),
+            );
+        }
+    });
+    let file = store.file("pulk.toml", IMMUTABLE);
+    let ran = store.pulk(&["rm", "app", "--all", "--config", &file]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("tag v3 is immutable in app: nothing was removed"), "{}", ran.err);
+    assert_eq!(tags(&store, "app").len(), 5);
+    assert_eq!(store.json(&["status"])["repositories"]["manifests"], json!(5));
+}
+
+#[test]
+fn a_signature_stays_with_the_image_that_it_signs_when_an_index_that_lists_it_goes() {
+    let store = Store::new();
+    let image = Image::new("signed", &[b"layer"]);
+    let signed = json!({"subject": descriptor(OCI_MANIFEST, &image.manifest)});
+    let signature = Image::with("signature", &[b"signed"], &signed);
+    let listing = index_of(&[&signature]);
+    store.run(|registry| {
+        push(registry, "app", &image, Some("v1"));
+        push(registry, "app", &signature, None);
+        push_manifest(registry, "app", &listing, Some("sigs"));
+    });
+    let removed = store.json(&["rm", "app:sigs"]);
+    assert_eq!(digests(&removed), [pulk::ContentDigest::sha256_of(&listing).to_string()]);
+    // With the image it goes.
+    let removed = store.json(&["rm", "app:v1"]);
+    assert_eq!(digests(&removed), [image.digest().to_string(), signature.digest().to_string()]);
+}
+
+#[test]
+fn where_no_policy_is_known_that_is_said_by_what_would_remove_something() {
+    let store = Store::new();
+    let image = Image::new("one", &[b"layer"]);
+    store.run(|registry| {
+        for tag in ["v1", "t1", "t2", "t3"] {
+            push(registry, "app", &image, Some(tag));
+        }
+    });
+    let says = |arguments: &[&str]| {
+        let ran = store.pulk(arguments);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        ran.err.lines().filter(|line| line.contains("no policies are known")).count()
+    };
+    assert_eq!((says(&["gc"]), says(&["rm", "app:t1"]), says(&["status"])), (1, 1, 0));
+    let file = store.file("pulk.toml", IMMUTABLE);
+    assert_eq!((says(&["gc", "--config", &file]), says(&["rm", "app:t2", "--config", &file])), (0, 0));
+    assert_eq!(store.pulk(&["rm", "app:v1", "--config", &file]).code, 1, "it is immutable");
+    let serving = store.serve();
+    assert_eq!((says(&["gc"]), says(&["rm", "app:t3"])), (0, 0), "a server knows its own");
+    assert_eq!(serving.stop(), 0);
+}

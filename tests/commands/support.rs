@@ -18,6 +18,8 @@ use crate::common::{config_of, manifest_of};
 /// A data directory.
 pub(crate) struct Store {
     pub(crate) folder: TempDir,
+    /// For what is not part of it.
+    beside: TempDir,
 }
 
 /// An image of a config and layers.
@@ -55,11 +57,18 @@ pub(crate) fn index_of(images: &[&Image]) -> Vec<u8> {
 
 impl Store {
     pub(crate) fn new() -> Self {
-        Self { folder: TempDir::new().unwrap() }
+        Self { folder: TempDir::new().unwrap(), beside: TempDir::new().unwrap() }
     }
 
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Writes a file beside the store, and returns its path.
+    pub(crate) fn file(&self, name: &str, text: &str) -> String {
+        let path = self.beside.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
     }
 
     /// Opens the store, works with it, and stops it cleanly.

@@ -28,9 +28,10 @@ mod repository;
 mod tags;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod worker;
 
 pub use error::CollectError;
-pub use options::{CollectOptions, CollectorOptions};
+pub use options::{CollectOptions, CollectWatch, CollectorOptions};
 pub use report::{CollectReport, CollectorStatus, Count, NOTES_MAX, Tally, Thing, Verdict};
 pub use worker::Collector;

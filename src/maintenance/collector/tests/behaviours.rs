@@ -387,3 +387,23 @@ fn a_referrer_stays_whose_subject_comes_while_it_is_to_go() {
         assert!(steps < step || step == 0 || has_manifest(&registry, "a", 5), "at step {step}");
     }
 }
+
+#[test]
+fn a_manifest_that_cannot_be_read_keeps_its_repository_is_told_of_and_is_looked_at_by_the_scrub() {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let registry = open_on(Arc::clone(&disk), Duration::ZERO, None);
+    for name in ["a", "b"] {
+        push(&registry, name, 0, Some("v1"));
+        block_on(push_blob(&registry, name, 3)).unwrap();
+    }
+    push(&registry, "a", 2, None);
+    let damaged = manifest(2).digest;
+    let hex = damaged.to_string().split_off("sha256:".len());
+    let file = disk.open_writable(Path::new(&format!("blobs/sha256/{}/{hex}", &hex[..2]))).unwrap();
+    file.write_at(b"damaged", 0).unwrap();
+    let suspects = registry.scrub_waker().unwrap();
+    let report = collect(&registry, &options());
+    assert!(!report.complete && report.unreadable[0].contains(&damaged.to_string()), "{report:?}");
+    assert_eq!(suspects.try_recv().unwrap(), Some(damaged));
+    assert_eq!((blobs_of(&registry, "a").contains(&3), blobs_of(&registry, "b").contains(&3)), (true, false));
+}

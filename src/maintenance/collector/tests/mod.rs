@@ -70,6 +70,7 @@ fn try_pass(
         visit,
         orphans: &mut orphans,
         report: CollectReport::default(),
+        left_out: false,
         doing: &|_| {},
     };
     let done = pass.run();

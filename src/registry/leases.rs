@@ -192,9 +192,8 @@ impl Leases {
     /// Begins to mark something: from now on all that happens to it is remembered.
     pub(super) fn begin_marking(&self, scope: Scope, keeps: Keeps) {
         let (touched, doomed) = (HashSet::new(), HashSet::new());
-<<<<<<< HEAD
         let (disturbed, tags_went) = (false, false);
-        self.state().marking = Some(Marking { scope, alone, touched, doomed, disturbed, tags_went });
+        self.state().marking = Some(Marking { scope, keeps, touched, doomed, disturbed, tags_went });
     }
 
     /// Says that the tags of the marked repository are about to be read.
@@ -207,9 +206,6 @@ impl Leases {
     /// Tells whether somebody removed tags of it since.
     pub(super) fn tags_went(&self) -> bool {
         self.state().marking.as_ref().is_some_and(|marking| marking.tags_went)
-=======
-        self.state().marking = Some(Marking { scope, keeps, touched, doomed, disturbed: false });
->>>>>>> main
     }
 
     /// Ends it: nothing can be swept until marking begins again.
@@ -370,7 +366,8 @@ impl Claims for Leases {
             }
             Sweep::Tags { repo, tags } => {
                 let went = state.marking.as_ref().is_none_or(|marking| marking.tags_went);
-                let may = !went && state.may_sweep(&Scope::Repository(repo.clone()), now);
+                let held = went || state.holds(self.all_key(repo), now);
+                let may = !held && state.may_sweep(&Scope::Repository(repo.clone()), now);
                 // A client was told of a tag together with the manifest that it names.
                 let goes = |(tag, row): &&(Tag, TagRow)| {
                     may && state.release_for(self.tag_key(repo, tag), self.key(repo, &row.digest), now)

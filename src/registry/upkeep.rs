@@ -8,11 +8,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crate::blobs::{BlobError, BlobStore, Occupant};
-<<<<<<< HEAD
-use crate::meta::{Clock, Command, Compacted, Pacing, Redate, Sweep, View};
-=======
-use crate::meta::{Command, Compacted, Pacing, Policy, Sweep, View};
->>>>>>> main
+use crate::meta::{Clock, Command, Compacted, Pacing, Policy, Redate, Sweep, View};
 use crate::registry::cleaning::UNNAMED_MAX;
 use crate::registry::digest_locks::Removing;
 use crate::registry::error::RegistryError;

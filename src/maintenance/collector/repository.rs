@@ -48,13 +48,7 @@ impl Pass<'_> {
     fn mark_and_sweep(&mut self, repo: &RepoName) -> Result<bool, CollectError> {
         let policy = self.upkeep.options().policies.of(repo).clone();
         // INVARIANT: the barrier stands before anything is read.
-<<<<<<< HEAD
-        self.upkeep.begin_marking(Scope::Repository(repo.clone()), self.options.alone);
-=======
         self.upkeep.begin_marking(Scope::Repository(repo.clone()), self.keeps());
-        let row = self.upkeep.view().repository(repo).map_err(RegistryError::from)?;
-        let since = row.map_or(0, |row| row.since);
->>>>>>> main
         let Some(graph) = self.load(repo)? else { return Ok(true) };
         let mut marked = Marked { repo, policy, graph, gone_tags: HashSet::new() };
         self.tags(&mut marked)?;
@@ -116,13 +110,8 @@ impl Pass<'_> {
     }
 
     /// Tells whether nothing may go yet.
-<<<<<<< HEAD
     pub(super) fn waits(&self) -> bool {
-        !self.options.alone && self.upkeep.lease_wait().is_some()
-=======
-    fn waits(&self) -> bool {
         self.wait().is_some()
->>>>>>> main
     }
 
     fn manifests(&mut self, marked: &mut Marked<'_>) -> Result<(), CollectError> {

@@ -59,7 +59,7 @@ impl Pass<'_> {
             if !fate.goes() {
                 self.verdict(&about, End::Needed, |_| format!("kept: {}", fate.why()));
                 dates.tag(one);
-            } else if self.upkeep.holds(marked.repo, &one.1.digest) {
+            } else if self.holds(marked.repo, &one.1.digest) {
                 self.verdict(&about, End::Held, |_| "kept for now: leased or young".to_owned());
             } else if let Some(full) = batch.add(one.clone()) {
                 self.sweep_tags(marked, &full)?;

@@ -27,11 +27,13 @@ mod query;
 mod referrers;
 mod render;
 mod route;
+mod sources;
 mod starting;
 mod uploads;
 
 pub use incoming::RawTarget;
 pub use outgoing::{FileBody, OnSent, Sent};
+pub use sources::{OfSource, Source, Sources};
 pub use starting::respond_while_starting;
 
 use std::panic::AssertUnwindSafe;

@@ -5,9 +5,10 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use smol::{Async, Timer};
+use smol::Async;
 
 use super::patience::Patience;
+use crate::http::Pace;
 
 /// How many times a socket that takes no more is tried within the time that a client may stand still.
 const TRIES: u32 = 4;
@@ -15,6 +16,8 @@ const TRIES: u32 = 4;
 /// Writes to a socket, and gives up when the client takes nothing for too long.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Output<'a> {
+    /// Is told what goes out, where others wait for the memory that it lies in.
+    pub(super) pace: Option<&'a Pace>,
     /// The socket, which does not block.
     pub(super) socket: &'a Arc<Async<TcpStream>>,
     /// How long a write may go without progress.
@@ -76,6 +79,9 @@ impl Output<'_> {
                 Ok(count) => {
                     progress.made();
                     *written += count as u64;
+                    if let Some(pace) = self.pace {
+                        pace.moved(count as u64);
+                    }
                     left = left.get(count..).unwrap_or_default();
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -110,29 +116,4 @@ pub(super) fn abort(socket: &Async<TcpStream>) {
     let _ = rustix::net::sockopt::set_socket_linger(socket.get_ref(), Some(Duration::ZERO));
     // The application may still hold the request's body, and the socket with it: reading ends there too.
     let _ = socket.get_ref().shutdown(Shutdown::Read);
-}
-
-/// Ends a connection whose client may still be sending: says that nothing more comes, then reads what does.
-///
-/// Closing at once would make the system reset the connection, and the client would lose the answer.
-pub(super) async fn linger(socket: &Async<TcpStream>, size_max_bytes: u64, time_max: Duration) {
-    if socket.get_ref().shutdown(Shutdown::Write).is_err() {
-        return;
-    }
-    let drained = async {
-        let mut scratch = vec![0; 16 * 1024];
-        let mut left = size_max_bytes;
-        while left > 0 {
-            match socket.read_with(|mut socket| io::Read::read(&mut socket, &mut scratch)).await {
-                Ok(0) | Err(_) => return,
-                Ok(count) => left = left.saturating_sub(count as u64),
-            }
-            // A fast client must not keep the thread from other connections.
-            smol::future::yield_now().await;
-        }
-    };
-    smol::future::or(drained, async {
-        Timer::after(time_max).await;
-    })
-    .await;
 }

@@ -23,6 +23,8 @@
 //! ```
 
 mod blobs;
+#[cfg(test)]
+mod chance;
 #[doc(hidden)]
 pub mod cli;
 mod config;
@@ -41,8 +43,8 @@ mod wire;
 
 pub use http::HttpOptions;
 pub use maintenance::{
-    CollectError, CollectOptions, CollectReport, Collector, CollectorOptions, CollectorStatus, Count,
-    NOTES_MAX, ScrubOptions, Tally, Thing, Verdict,
+    CollectError, CollectOptions, CollectReport, CollectWatch, Collector, CollectorOptions, CollectorStatus,
+    Count, NOTES_MAX, ScrubOptions, Tally, Thing, Verdict,
 };
 pub use meta::{Policies, Policy, Untagged};
 pub use registry::{

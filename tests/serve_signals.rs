@@ -7,6 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 
+use pulk::{Registry, RegistryOptions, Storage};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -243,4 +244,44 @@ fn while_the_registry_is_being_opened_it_is_alive_not_ready_and_tells_clients_to
     let (code, said) = serving.end();
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("pulk.json"), "{said}");
+}
+
+/// A store that another process than the server has open: this one.
+fn held(folder: &Path) -> Registry {
+    Registry::open(RegistryOptions::new(Storage::Folder(folder.to_owned()))).unwrap()
+}
+
+#[test]
+fn a_start_waits_until_a_command_is_done_with_the_store_and_says_so_meanwhile() {
+    let folder = TempDir::new().unwrap();
+    let registry = held(folder.path());
+    let mut serving = Serving::spawn(serve(folder.path(), "127.0.0.1:0"));
+    let waits = format!("waiting until another pulk (pid {})", std::process::id());
+    assert!(serving.first_line.contains(&waits), "{}", serving.first_line);
+    // The next line names the address, and is logged when a start takes its time.
+    serving.first_line.clear();
+    serving.log.read_line(&mut serving.first_line).unwrap();
+    let address = serving.address().split_once(' ').unwrap().0.to_owned();
+    let ready = get(&address, "/readyz");
+    assert!(ready.starts_with("HTTP/1.1 503") && ready.contains(&waits), "{ready}");
+
+    smol::block_on(registry.close()).unwrap();
+    drop(registry);
+    serving.wait_until_listening();
+    assert!(get(&address, "/readyz").starts_with("HTTP/1.1 200"));
+    serving.signal(Signal::TERM);
+    let (code, log) = serving.end();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(!log.contains("waiting until"), "it is said once: {log}");
+}
+
+#[test]
+fn a_signal_ends_a_start_that_waits_for_the_store() {
+    let folder = TempDir::new().unwrap();
+    let _registry = held(folder.path());
+    let serving = Serving::spawn(serve(folder.path(), "127.0.0.1:0"));
+    assert!(serving.first_line.contains("waiting until another pulk"), "{}", serving.first_line);
+    serving.signal(Signal::TERM);
+    let (code, log) = serving.end();
+    assert_eq!(code, Some(143), "{log}");
 }

@@ -6,7 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms of `src/`, each with its layer. A room imports from itself and from lower layers only.
-const LAYERS: [(&str, u8); 13] = [
+const LAYERS: [(&str, u8); 14] = [
+    ("chance", 0),
     ("spec", 0),
     ("disk", 1),
     ("blobs", 2),

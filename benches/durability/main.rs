@@ -18,13 +18,14 @@ mod throughput;
 mod written;
 
 /// The figures: their names on the command line, and what measures them.
-const FIGURES: [(&str, fn()); 7] = [
+const FIGURES: [(&str, fn()); 8] = [
     ("syncs", syncs::measure),
     ("written", written::measure),
     ("start", start::measure),
     ("idle", idle::measure),
     ("collector", collector::measure),
     ("noticed", noticed::measure),
+    ("hurried", noticed::measure_hurried),
     ("throughput", throughput::measure),
 ];
 

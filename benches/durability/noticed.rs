@@ -23,12 +23,21 @@ const BLOBS_A_MANIFEST: u64 = 4;
 const KEPT_REPOSITORIES: u64 = 50;
 const IN_REPOSITORY: u64 = SCALE.manifests / SCALE.repositories;
 
+/// How many manifests are asked for, whatever the length of a round: more of them would be in no cache.
+const ASKED_FOR: u64 = 1000;
+
 const PULLED: &str = "team/pulled";
 const PULLED_IMAGES: u64 = 100;
 const PUSHED: &str = "team/pushed";
 
 const ROUNDS: u64 = 4;
-const ROUND: Duration = Duration::from_secs(2);
+
+/// How long a round is, of a server without a collector, or with one that makes no pauses.
+const SHORT_ROUND: Duration = Duration::from_secs(3);
+
+/// How long a round is of a server with a collector at its default pace: all of them together shall have time
+/// for a whole pass.
+const LONG_ROUND: Duration = Duration::from_secs(25);
 
 /// How long each client rests between two requests: the machine is to be busy, but not overloaded.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -47,6 +56,14 @@ untagged = "remove after 0s"
 "#;
 
 const NO_COLLECTOR: &str = "[collector]\nenabled = false\n";
+
+/// What removes a tenth of the store.
+const REMOVE_TENTH: &str = r#"
+[[policy]]
+repositories = ["team/app000*"]
+keep_last = 0
+untagged = "remove after 0s"
+"#;
 
 /// What removes half of the store.
 const REMOVE_HALF: &str = r#"
@@ -68,25 +85,53 @@ struct Store {
     _folder: TempDir,
 }
 
-/// Prints how long requests take beside the collector and without it.
+/// Prints how long requests take beside the collector at its default pace and without it.
 pub fn measure() {
+    heading("Requests while the collector works");
+    let without = Store::new(NO_COLLECTOR);
+    let removing = Store::new(&(paced(10) + REMOVE_TENTH));
+    compare("pace 10, a tenth goes", (&removing, LONG_ROUND), &without, &mut 0);
+}
+
+/// Prints how long requests take beside a collector that makes no pauses.
+pub fn measure_hurried() {
+    heading("Requests while the collector works without pauses");
+    let without = Store::new(NO_COLLECTOR);
+    let mut number = 0;
+    for (name, config) in [
+        // Twice the same says what such a ratio is worth.
+        ("none here either", NO_COLLECTOR.to_owned()),
+        ("pace 100", paced(100)),
+        ("pace 100, half goes", paced(100) + REMOVE_HALF),
+    ] {
+        compare(name, (&Store::new(&config), SHORT_ROUND), &without, &mut number);
+    }
+}
+
+fn paced(percent: u8) -> String {
+    CONFIG.replace("[collector]\n", &format!("[collector]\npace = {percent}\n"))
+}
+
+fn heading(title: &str) {
     table::heading(
-        "Requests while the collector works",
+        title,
         &format!(
             "Two servers, each with a store of {} blobs: {} manifests, each with a tag, in {} \
              repositories. One has a collector that makes one pass after the other without rest (a \
              lease of 1 s, no grace), the other none; the one that is not measured is stopped \
              (SIGSTOP). Each pass marks everything and sweeps what the clients pushed: only the last \
-             tag of that stays. *half goes*: a policy removes half of the repositories, too, at the \
-             time of the measurement. One client for each kind of request, all three at once, each with \
-             a pause of {} ms after every answer; an image has a config (1 KiB), a layer (64 KiB), and \
-             a manifest with a new tag. {ROUNDS} rounds of {} s of each server in turns, after one that \
-             is not counted; medians of the rounds' 99th percentiles. Aim: at most 1.3 ×.",
+             tag of that stays. *a tenth goes*, *half goes*: a policy removes that part of the \
+             repositories, too, at the time of the measurement. One client for each kind of request, \
+             all three at once, each with a pause of {} ms after every answer; an image has a config \
+             (1 KiB), a layer (64 KiB), and a manifest with a new tag. {ROUNDS} rounds of each server \
+             in turns, after one that is not counted, of {} s, and of {} s beside a collector with \
+             pauses; medians of the rounds' 99th percentiles. Aim: at most 1.3 ×.",
             SCALE.manifests * BLOBS_A_MANIFEST,
             SCALE.manifests,
             SCALE.repositories,
             PAUSE.as_millis(),
-            ROUND.as_secs(),
+            SHORT_ROUND.as_secs(),
+            LONG_ROUND.as_secs(),
         ),
     );
     table::columns(&[
@@ -100,28 +145,17 @@ pub fn measure() {
         "longest, ms",
         "without",
     ]);
-    let without = Store::new(NO_COLLECTOR);
-    let paced = |percent: u8| CONFIG.replace("[collector]\n", &format!("[collector]\npace = {percent}\n"));
-    let mut number = 0;
-    for (name, config) in [
-        // Twice the same says what such a ratio is worth.
-        ("none here either", NO_COLLECTOR.to_owned()),
-        ("pace 10", paced(10)),
-        ("pace 10, half goes", paced(10) + REMOVE_HALF),
-        ("pace 100", paced(100)),
-        ("pace 100, half goes", paced(100) + REMOVE_HALF),
-    ] {
-        compare(name, &Store::new(&config), &without, &mut number);
-    }
 }
 
-fn compare(name: &str, with: &Store, without: &Store, number: &mut u64) {
+fn compare(name: &str, (with, round): (&Store, Duration), without: &Store, number: &mut u64) {
     let [mut with_times, mut without_times]: [Vec<Times>; 2] = Default::default();
     let before = with.removed();
-    for round in 0..=ROUNDS {
-        for (store, times) in [(with, &mut with_times), (without, &mut without_times)] {
-            let measured = store.round(number);
-            if round > 0 {
+    for at in 0..=ROUNDS {
+        for (store, length, times) in
+            [(with, round, &mut with_times), (without, SHORT_ROUND, &mut without_times)]
+        {
+            let measured = store.round(length, number);
+            if at > 0 {
                 times.push(measured);
             }
         }
@@ -199,14 +233,15 @@ impl Store {
     }
 
     /// Has clients of all kinds ask for some time.
-    fn round(&self, number: &mut u64) -> Times {
+    fn round(&self, length: Duration, number: &mut u64) -> Times {
         self.serving.signal(Signal::CONT);
         let layers: Vec<Content> = (0..PULLED_IMAGES).map(|number| small_image(number)[1].clone()).collect();
         let address = self.serving.address.as_str();
         let times = std::thread::scope(|scope| {
             let manifests = scope.spawn(|| {
-                ask(address, |client, turn| {
-                    // Through all of the repositories that stay; a tag has its manifest's number.
+                ask(address, length, |client, turn| {
+                    // Of the repositories that stay; a tag has its manifest's number.
+                    let turn = turn % ASKED_FOR;
                     let kept = KEPT_REPOSITORIES + turn / IN_REPOSITORY % KEPT_REPOSITORIES;
                     let number = turn % IN_REPOSITORY * SCALE.repositories + kept;
                     let repository = number % SCALE.repositories;
@@ -215,7 +250,7 @@ impl Store {
                 })
             });
             let blobs = scope.spawn(|| {
-                ask(address, |client, turn| {
+                ask(address, length, |client, turn| {
                     let at = usize::try_from(turn % PULLED_IMAGES).unwrap();
                     let layer = layers.get(at).unwrap();
                     let target = format!("/v2/{PULLED}/blobs/{}", layer.digest);
@@ -223,7 +258,7 @@ impl Store {
                 })
             });
             let pushes = scope.spawn(|| {
-                ask(address, |client, _| {
+                ask(address, length, |client, _| {
                     *number += 1;
                     let number = PULLED_IMAGES + 1 + *number;
                     let blobs = small_image(number);
@@ -241,11 +276,11 @@ impl Store {
 }
 
 /// Asks again and again over one connection; returns the times in order.
-fn ask(address: &str, mut once: impl FnMut(&mut Client, u64) -> Duration) -> Vec<Duration> {
+fn ask(address: &str, length: Duration, mut once: impl FnMut(&mut Client, u64) -> Duration) -> Vec<Duration> {
     let mut client = Client::connect(address);
     let begun = Instant::now();
     let mut times = Vec::new();
-    while begun.elapsed() < ROUND {
+    while begun.elapsed() < length {
         times.push(once(&mut client, times.len() as u64));
         std::thread::sleep(PAUSE);
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::blobs::error::BlobError;
 use crate::blobs::layout::{UPLOADS_FOLDER, blob_path, create_folders, fanout_folder, upload_path};
@@ -66,6 +67,12 @@ impl BlobStore {
         }
     }
 
+    /// Returns when content was stored, by the system's clock; `None` where there is none, or the disk does
+    /// not know.
+    pub fn stored_at(&self, digest: &ContentDigest) -> Result<Option<SystemTime>, BlobError> {
+        Ok(self.read(digest)?.and_then(|file| file.written_at()))
+    }
+
     /// Reads small content whole, or returns `None` where there is none.
     pub fn read_whole(&self, digest: &ContentDigest) -> Result<Option<Vec<u8>>, BlobError> {
         let Some(file) = self.read(digest)? else { return Ok(None) };
@@ -109,10 +116,8 @@ impl BlobStore {
         if actual != digest {
             return Err(BlobError::Mismatch { said: digest.into(), actual: actual.into() });
         }
-        // Space that was reserved behind the end is given back.
-        if upload.reserved() > upload.offset() {
-            file.truncate(upload.offset())?;
-        }
+        // INVARIANT: what is published is what was hashed, to its last byte and no further.
+        upload.cut(file.as_ref())?;
         let published = self.publish(file.as_ref(), &upload_path(name), digest, upload.offset());
         if published.is_err() {
             upload.lose();
@@ -161,6 +166,16 @@ impl BlobStore {
         match self.disk.open(&upload_path(name)) {
             Ok(file) => Ok(Some(file.length()?)),
             Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Tells whether an unfinished upload's file has another name, too: a power cut can leave both names of a
+    /// rename, and then it is content, which never changes.
+    pub fn is_content_too(&self, name: &str) -> Result<bool, BlobError> {
+        match self.disk.open(&upload_path(name)) {
+            Ok(file) => Ok(file.has_other_names()?),
+            Err(error) if error.is_not_found() => Ok(false),
             Err(error) => Err(error.into()),
         }
     }

@@ -16,8 +16,12 @@ pub const DURABLE_STEP_BYTES: u64 = 16 * 1024 * 1024;
 /// for.
 const WRITE_BACK_STEP_BYTES: u64 = 2 * 1024 * 1024;
 
-/// Space is reserved ahead by no more than this: a client's word for a length is no reason to fill the disk.
-const RESERVE_STEP_BYTES: u64 = 64 * 1024 * 1024;
+/// Space is reserved ahead by no more than this, nor by more than has come, beside a first step: a client's
+/// word for a length is no reason to fill the disk.
+const RESERVE_STEP_MAX_BYTES: u64 = 64 * 1024 * 1024;
+
+/// So much is reserved at first.
+const RESERVE_FIRST_BYTES: u64 = 1024 * 1024;
 
 /// What is shorter is written at once, and its space needs no reserving.
 const RESERVED_MIN_BYTES: u64 = 256 * 1024;
@@ -35,6 +39,7 @@ pub struct Upload {
     offset: u64,
     durable: u64,
     writing_back: u64,
+    /// How far the file may reach: space was reserved up to there, or a write that failed got so far.
     reserved: u64,
     /// Whether the file exists.
     created: bool,
@@ -106,10 +111,6 @@ impl Upload {
         self.lost = true;
     }
 
-    pub(super) fn reserved(&self) -> u64 {
-        self.reserved
-    }
-
     /// Returns the upload's file, which is opened unless it is open, and made when there is none.
     pub fn file(&mut self, store: &BlobStore, name: &str) -> Result<Arc<dyn DiskFile>, BlobError> {
         if let Some(file) = &self.file {
@@ -133,10 +134,15 @@ impl Upload {
         if self.offset < self.reserved {
             return (self.offset + bytes).saturating_sub(self.reserved);
         }
-        bytes.max(coming.min(RESERVE_STEP_BYTES))
+        bytes.max(self.reserve_step(coming))
     }
 
-    /// Gives back space that was reserved for what did not come.
+    /// Returns how much to reserve at once of what is to come.
+    fn reserve_step(&self, coming: u64) -> u64 {
+        coming.min(self.offset.clamp(RESERVE_FIRST_BYTES, RESERVE_STEP_MAX_BYTES))
+    }
+
+    /// Gives back space that was reserved for what did not come, or that a failed write took.
     pub fn give_back(&mut self, store: &BlobStore, name: &str) -> Result<(), BlobError> {
         if self.reserved > self.offset {
             self.file(store, name)?.truncate(self.offset)?;
@@ -147,7 +153,7 @@ impl Upload {
 
     /// Reserves space for what is known to come, a step at a time. Fails when the disk is full.
     pub fn reserve(&mut self, file: &dyn DiskFile, coming: u64) -> Result<(), BlobError> {
-        let end = self.offset.saturating_add(coming.min(RESERVE_STEP_BYTES));
+        let end = self.offset.saturating_add(self.reserve_step(coming));
         if self.offset < self.reserved || end <= self.reserved || coming < RESERVED_MIN_BYTES {
             return Ok(());
         }
@@ -159,14 +165,38 @@ impl Upload {
     /// Appends bytes. After an error the upload stands where it stood.
     pub fn append(&mut self, file: &dyn DiskFile, bytes: &[u8]) -> Result<(), BlobError> {
         self.catch_up(file)?;
-        file.write_at(bytes, self.offset)?;
+        let end = self.offset + bytes.len() as u64;
+        if let Err(error) = file.write_at(bytes, self.offset) {
+            // Some of it may be in the file.
+            self.reserved = self.reserved.max(end);
+            return Err(error.into());
+        }
         if let Some(hasher) = &mut self.hasher {
             hasher.update(bytes);
         }
-        self.offset += bytes.len() as u64;
+        self.offset = end;
         if self.offset - self.writing_back >= WRITE_BACK_STEP_BYTES {
             file.start_write_back(self.writing_back, self.offset - self.writing_back);
             self.writing_back = self.offset;
+        }
+        Ok(())
+    }
+
+    /// Forgets all that has come, as if nothing had.
+    pub fn start_over(&mut self, store: &BlobStore, name: &str) {
+        store.forget(name);
+        *self = Self::begin(self.algorithm);
+    }
+
+    /// Cuts off what lies behind the last byte that came.
+    pub(super) fn cut(&self, file: &dyn DiskFile) -> Result<(), BlobError> {
+        let length = file.length()?;
+        if length < self.offset {
+            return Err(BlobError::UploadDamaged { length, offset: self.offset });
+        }
+        // Reserved space need not count in the length.
+        if length > self.offset || self.reserved > self.offset {
+            file.truncate(self.offset)?;
         }
         Ok(())
     }
@@ -236,4 +266,30 @@ fn hash(file: &dyn DiskFile, algorithm: Algorithm, length: u64) -> Result<Hasher
         offset += read as u64;
     }
     Ok(hasher)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::MemoryDisk;
+
+    #[test]
+    fn space_is_reserved_no_faster_than_bytes_come() {
+        const MIB: u64 = 1024 * 1024;
+        let store = BlobStore::open(Arc::new(MemoryDisk::new())).unwrap();
+        let mut upload = Upload::begin(Algorithm::Sha256);
+        let file = upload.file(&store, "one").unwrap();
+        let (mut come, all) = (0, 100 * MIB);
+        let mut steps = Vec::new();
+        while come < all {
+            let step = upload.space_for(MIB, all - come);
+            upload.reserve(file.as_ref(), all - come).unwrap();
+            upload.append(file.as_ref(), &vec![0; MIB as usize]).unwrap();
+            come += MIB;
+            if step > 0 {
+                steps.push(step / MIB);
+            }
+        }
+        assert_eq!(steps, [1, 1, 2, 4, 8, 16, 32, 36]);
+    }
 }

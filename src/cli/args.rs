@@ -52,7 +52,8 @@ Examples:
   pulk du                                who uses the space, and what is used by nobody else
   pulk du team/app                       the same for the tags of a repository
 
-A running server is asked through control.sock in the data directory; where none runs, the store is opened.
+A running server is asked through control.sock in the data directory; where none runs, the store is opened,
+which only the user may do that it belongs to (sudo -u '#UID' pulk …).
 Sizes are in powers of 1024; with --json they are exact bytes.
 
 Exit codes:
@@ -66,7 +67,8 @@ Examples:
   pulk rm team/app@sha256:…              the manifest, and all tags that name it
   pulk rm team/app --all                 everything in the repository
 
-It does not ask. The space comes back with the next collection.
+It does not ask. The space comes back with the next collection. On a stopped store, name the configuration
+file: without it, immutable tags are not known.
 
 Exit codes:
   0  removed
@@ -78,10 +80,14 @@ Examples:
   pulk gc                                take away what nobody needs
   pulk gc --dry-run                      why each thing stays or would go
   pulk gc --untagged-older-than 7d       untagged manifests as well, when they are a week old
+  pulk gc --now                          young things as well
+
+On a stopped store, young is what was written less than `collector.grace` ago (1h), by the times of its files;
+name the configuration file, or no policy is known.
 
 Exit codes:
   0  done
-  1  it could not be done, or not to the end
+  1  it could not be done, not to the end, or something could not be read
   2  the command line is wrong";
 
 const SCRUB_EXAMPLES: &str = "\
@@ -190,7 +196,8 @@ pub(in crate::cli) enum Command {
     /// Remove a tag, a manifest, or everything in a repository.
     ///
     /// With a tag goes the manifest that it named, unless another tag names it or an index lists it; and with
-    /// a manifest go its children and what refers to it, such as signatures, likewise.
+    /// a manifest go its children and what refers to it, such as signatures, likewise. What refers to
+    /// something that stays, stays with it.
     #[command(after_help = RM_EXAMPLES)]
     Rm {
         /// What to remove: REPO:TAG, REPO@DIGEST, or REPO with --all
@@ -212,7 +219,8 @@ pub(in crate::cli) enum Command {
     /// Take away what nobody needs, now.
     ///
     /// A running server does so by itself. Manifests that no tag leads to stay unless a policy or
-    /// --untagged-older-than says otherwise; what a client pushed or was told of a moment ago stays, too.
+    /// --untagged-older-than says otherwise; what a client pushed or was told of a moment ago stays, too, and
+    /// so does what is young.
     #[command(after_help = GC_EXAMPLES)]
     Gc {
         /// Take nothing away: say of each thing why it stays or would go
@@ -222,6 +230,11 @@ pub(in crate::cli) enum Command {
         /// Manifests that no tag leads to go, too, when they are older than this: 0s, 12h, 30d
         #[arg(long, value_name = "AGE", value_parser = values::period)]
         untagged_older_than: Option<Duration>,
+
+        /// What is younger than `collector.grace` goes, too, when nothing needs it and no client of a running
+        /// server was told of it within `collector.lease`
+        #[arg(long)]
+        now: bool,
 
         #[command(flatten)]
         settings: StoreSettings,

@@ -20,6 +20,10 @@ const TRIES_MAX: u32 = 20;
 /// How long to wait before that.
 const TRY_PAUSE: Duration = Duration::from_millis(100);
 
+/// What is told where a store is worked on, or would be, by policies that nobody named.
+const NO_POLICIES: &str = "pulk: no configuration file is named (--config, PULK_CONFIG), so that no policies \
+     are known: immutable tags are not protected";
+
 /// What came of a request: its result, and what was sent before that.
 pub(in crate::cli) struct Answer {
     /// The result.
@@ -53,7 +57,12 @@ pub(in crate::cli) fn ask_into(
             return server.ask(request, sink).map_err(|failure| failure.to_string());
         }
         match Store::open(folder, server_options(config).registry) {
-            Ok(store) => return ask_store(store, folder, request, sink),
+            Ok(store) => {
+                if config.file.is_none() && matches!(request, Request::Rm { .. } | Request::Gc { .. }) {
+                    eprintln!("{NO_POLICIES}");
+                }
+                return ask_store(store, folder, request, sink);
+            }
             Err(OpenError::Lock(LockError::Held { .. })) if tries < TRIES_MAX => {
                 tries += 1;
                 std::thread::sleep(TRY_PAUSE);

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::cli::progress::Terminal;
 use crate::cli::{printed as printed_all, refused};
 use crate::config::Config;
-use crate::control::{Failure, Request, Sink, connect};
+use crate::control::{Failure, Request, Sink, check_owner, connect};
 use crate::maintenance::{CheckReport, LiveRows, check as check_store, check_live};
 use crate::meta::{RowsCopy, Tree};
 use crate::registry::OpenError;
@@ -21,8 +21,8 @@ pub(in crate::cli) fn check(config: &Config, deep: bool, json: bool) -> ExitCode
     let folder = config.data.as_path();
     let checked = match connect(folder) {
         Ok(Some(_)) => check_live(folder, deep, &mut Server { folder }, &mut progress),
-        // Whoever uses the directory then is told of by its lock.
-        Ok(None) | Err(_) => check_store(folder, deep, &mut progress),
+        // Whoever uses the directory then is told of by its lock, which is made where there is none.
+        Ok(None) | Err(_) => check_owner(folder).and_then(|()| check_store(folder, deep, &mut progress)),
     };
     progress.clear();
     let report = match checked {

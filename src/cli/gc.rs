@@ -1,8 +1,10 @@
 //! `pulk gc`: takes away what nobody needs, or says what that would be.
 
-use std::io::{self, BufWriter, StdoutLock, Write};
+use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use serde_json::Value;
 
@@ -14,88 +16,115 @@ use crate::config::Config;
 use crate::control::{Failure, Request, Sink};
 use crate::maintenance::{CollectReport, Count, Progress, Thing, Verdict};
 
+/// How many lines may wait to be printed, so that a pager that shows one page at a time holds up nobody.
+const LINES_WAITING_MAX: usize = 100_000;
+
+/// How the JSON object begins.
+const VERDICTS: &str = "{\"verdicts\":[";
+
 /// Has the collector make a pass, and prints what it says as it comes: there may be much of it.
-pub(in crate::cli) fn gc(
-    config: &Config,
-    dry_run: bool,
-    untagged_older_than: Option<Duration>,
-    json: bool,
-) -> ExitCode {
-    let untagged_older_than = untagged_older_than.map(|age| age.as_secs());
-    let request = Request::Gc { dry_run, untagged_older_than };
-    let out = BufWriter::new(io::stdout().lock());
-    let mut printer = Printer { out, terminal: Terminal::new(), json, items: 0, lost: None };
-    let asked = ask_into(config, &request, &mut printer);
-    printer.terminal.clear();
-    if let Some(error) = printer.lost.take() {
-        return printed(Err(error));
-    }
-    let ended = asked.map_err(|why| failed(&why)).and_then(|result| {
-        let complete = typed::<CollectReport>(result.clone()).map(|report| report.complete);
-        match complete.and_then(|complete| printer.end(result).map(|()| complete)) {
-            Ok(true) => Ok(ExitCode::SUCCESS),
-            Ok(false) => Ok(ExitCode::FAILURE),
-            Err(error) => Err(printed(Err(error))),
-        }
+pub(in crate::cli) fn gc(config: &Config, request: &Request, json: bool) -> ExitCode {
+    let terminal = Mutex::new(Terminal::new());
+    let (lines, waiting) = sync_channel(LINES_WAITING_MAX);
+    let (asked, printing) = thread::scope(|scope| {
+        let printing = scope.spawn(|| print_lines(waiting, &terminal, json));
+        let asked = ask_into(config, request, &mut Sender { lines, terminal: &terminal, json });
+        (asked, printing.join())
     });
-    ended.unwrap_or_else(|code| code)
+    lock(&terminal).clear();
+    let count = match printing {
+        Ok(Ok(count)) => count,
+        Ok(Err(error)) => return printed(Err(error)),
+        Err(_) => return ExitCode::FAILURE,
+    };
+    let mut out = io::stdout().lock();
+    match asked {
+        Ok(result) => end(&mut out, &result, count, json).unwrap_or_else(|error| printed(Err(error))),
+        Err(why) => {
+            let code = failed(&why);
+            if json && let Err(error) = end_json(&mut out, &Value::Null, count) {
+                return printed(Err(error));
+            }
+            code
+        }
+    }
 }
 
-/// Prints verdicts as they come.
-struct Printer {
-    out: BufWriter<StdoutLock<'static>>,
-    terminal: Terminal,
+fn lock(terminal: &Mutex<Terminal>) -> MutexGuard<'_, Terminal> {
+    terminal.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Hands over what is to be printed.
+struct Sender<'a> {
+    lines: SyncSender<String>,
+    terminal: &'a Mutex<Terminal>,
     json: bool,
-    items: u64,
-    /// Why nothing more can be printed.
-    lost: Option<io::Error>,
 }
 
-impl Printer {
-    fn verdict(&mut self, item: Value) -> io::Result<()> {
-        self.terminal.clear();
-        self.items += 1;
-        if self.json {
-            let before = if self.items == 1 { "{\"verdicts\":[" } else { "," };
-            return write!(self.out, "{before}{item}");
-        }
-        let verdict: Verdict = typed(item)?;
-        if verdict.stays && verdict.what == Thing::Content {
-            // What repositories have was told of already.
-            return Ok(());
-        }
-        let size = if verdict.bytes > 0 { format!(" ({})", size(verdict.bytes)) } else { String::new() };
-        writeln!(self.out, "{}{size}: {}", name(&verdict), verdict.why)
-    }
-
-    fn end(&mut self, result: Value) -> io::Result<()> {
-        if self.json {
-            let before = if self.items == 0 { "{\"verdicts\":[" } else { "" };
-            writeln!(self.out, "{before}],\"report\":{result}}}")?;
-            return self.out.flush();
-        }
-        let report: CollectReport = typed(result)?;
-        summary(&mut self.out, &report)?;
-        self.out.flush()
-    }
-}
-
-impl Sink for Printer {
+impl Sink for Sender<'_> {
     fn progress(&mut self, what: &str, done: u64, total: u64) {
-        self.terminal.at(what, done, total);
+        lock(self.terminal).at(what, done, total);
     }
 
     fn item(&mut self, item: Value) -> Result<(), Failure> {
-        self.verdict(item).map_err(|error| {
-            let failure = Failure::failed(&error);
-            self.lost = Some(error);
-            failure
-        })
+        let line = if self.json { Some(item.to_string()) } else { line(item).map_err(Failure::failed)? };
+        match line {
+            // Where nothing can be printed any more, the printer says why.
+            Some(line) => self.lines.send(line).map_err(|_| Failure::failed("nothing can be printed")),
+            None => Ok(()),
+        }
     }
 
     fn check_wanted(&self) -> Result<(), Failure> {
         Ok(())
     }
+}
+
+/// Renders a verdict, unless nobody wants to read it.
+fn line(item: Value) -> io::Result<Option<String>> {
+    let verdict: Verdict = typed(item)?;
+    if verdict.stays && verdict.what == Thing::Content {
+        // What repositories have was told of already.
+        return Ok(None);
+    }
+    let size = if verdict.bytes > 0 { format!(" ({})", size(verdict.bytes)) } else { String::new() };
+    Ok(Some(format!("{}{size}: {}", name(&verdict), verdict.why)))
+}
+
+/// Prints verdicts as they come, and returns how many there were.
+fn print_lines(lines: Receiver<String>, terminal: &Mutex<Terminal>, json: bool) -> io::Result<u64> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut count = 0;
+    for line in lines {
+        lock(terminal).clear();
+        match (json, count) {
+            (false, _) => writeln!(out, "{line}")?,
+            (true, 0) => write!(out, "{VERDICTS}{line}")?,
+            (true, _) => write!(out, ",{line}")?,
+        }
+        count += 1;
+    }
+    out.flush()?;
+    Ok(count)
+}
+
+/// Prints what the pass came to behind its verdicts.
+fn end(out: &mut impl Write, result: &Value, count: u64, json: bool) -> io::Result<ExitCode> {
+    let report: CollectReport = typed(result.clone())?;
+    if json {
+        end_json(out, result, count)?;
+    } else {
+        summary(out, &report)?;
+        out.flush()?;
+    }
+    Ok(if report.complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Ends the object, also where there is no report, so that programs can read what came.
+fn end_json(out: &mut impl Write, report: &Value, count: u64) -> io::Result<()> {
+    let before = if count == 0 { VERDICTS } else { "" };
+    writeln!(out, "{before}],\"report\":{report}}}")?;
+    out.flush()
 }
 
 /// Names what a verdict is about: `manifest app@sha256:…`, `tag app:v1`, `content sha256:…`.
@@ -142,7 +171,13 @@ fn summary(out: &mut impl Write, report: &CollectReport) -> io::Result<()> {
             writeln!(out, "this line of pulk.toml would free them: {advice}")?;
         }
     }
-    if !report.complete {
+    if !report.unreadable.is_empty() {
+        writeln!(
+            out,
+            "nothing was removed from repositories with a manifest that cannot be read; `pulk scrub` sets \
+             aside what is damaged"
+        )?;
+    } else if !report.complete {
         writeln!(out, "the pass did not come to its end")?;
     }
     Ok(())

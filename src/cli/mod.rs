@@ -28,6 +28,7 @@ use serde_json::Value;
 
 use crate::cli::args::{Cli, Command, Settings, StoreSettings};
 use crate::config::{Config, ConfigError};
+use crate::control::Request;
 use crate::registry::OpenError;
 use crate::server::StartError;
 
@@ -54,8 +55,10 @@ pub fn main() -> ExitCode {
         Command::Rm { target, all, settings, json } => {
             on_store(&settings, |config| rm::rm(config, target, all, json))
         }
-        Command::Gc { dry_run, untagged_older_than, settings, json } => {
-            on_store(&settings, |config| gc::gc(config, dry_run, untagged_older_than, json))
+        Command::Gc { dry_run, untagged_older_than, now, settings, json } => {
+            let untagged_older_than = untagged_older_than.map(|age| age.as_secs());
+            let request = Request::Gc { dry_run, untagged_older_than, now };
+            on_store(&settings, |config| gc::gc(config, &request, json))
         }
         Command::Scrub { settings, json } => on_store(&settings, |config| scrub::scrub(config, json)),
         Command::Check { settings, deep, json } => {

@@ -6,13 +6,15 @@ use std::process::ExitCode;
 use crate::cli::progress::Terminal;
 use crate::cli::{failed, refused};
 use crate::config::Config;
+use crate::control::check_owner;
 use crate::maintenance::{RECOVERED_REPOSITORY, Rebuilt, rebuild as rebuild_store};
 use crate::meta::{Salvage, Start};
 
 /// Rebuilds the store and prints what came of it.
 pub(in crate::cli) fn rebuild(config: &Config, from_content: bool) -> ExitCode {
     let mut progress = Terminal::new();
-    let rebuilt = rebuild_store(&config.data, from_content, &mut progress);
+    let rebuilt =
+        check_owner(&config.data).and_then(|()| rebuild_store(&config.data, from_content, &mut progress));
     progress.clear();
     match rebuilt {
         Ok(rebuilt) => match print(&mut io::stdout().lock(), &rebuilt) {

@@ -57,6 +57,7 @@ fn print(out: &mut impl Write, config: &Config, report: &StatusReport) -> io::Re
     );
     line("shared", saved)?;
     line("unlinked", format!("{} that no repository has", size(report.unlinked_bytes)))?;
+    line("index", format!("{} on the disk", size(report.index_bytes)))?;
     line("uploads", format!("{} unfinished", report.uploads))?;
     print_collector(&mut line, &report.collector)?;
     print_scrub(&mut line, &report.scrub)?;

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::wire::civil;
+
 const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 
 const SECONDS_PER_DAY: u64 = 86_400;
-const DAYS_PER_ERA: u64 = 146_097;
 
 /// Writes a size with one decimal, in powers of 1024: `0 B`, `1.5 MiB`.
 pub(in crate::cli) fn size(bytes: u64) -> String {
@@ -32,6 +33,8 @@ pub(in crate::cli) fn time(milliseconds: u64) -> String {
     let seconds = milliseconds / 1000;
     let (year, month, day) = civil(seconds / SECONDS_PER_DAY);
     let (hour, minute) = (seconds / 3600 % 24, seconds / 60 % 60);
+    // The calendar's first month is 0 there.
+    let month = month + 1;
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
 }
 
@@ -51,23 +54,6 @@ pub(in crate::cli) fn duration(duration: Duration) -> String {
 pub(in crate::cli) fn since(milliseconds: u64) -> Duration {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     now.saturating_sub(Duration::from_millis(milliseconds))
-}
-
-/// Turns days since 1970 into year, month and day of the month.
-///
-/// Years are counted from 1 March, so that the leap day is the last of its year, in eras of 400 years.
-fn civil(days_since_1970: u64) -> (u64, u64, u64) {
-    // 1 March of the year 0 lies 719 468 days before 1970.
-    let days = days_since_1970 + 719_468;
-    let (era, day_of_era) = (days / DAYS_PER_ERA, days % DAYS_PER_ERA);
-    let leap_days_before = day_of_era / 1_460 - day_of_era / 36_524 + day_of_era / (DAYS_PER_ERA - 1);
-    let year_of_era = (day_of_era - leap_days_before) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    // From March on the months have 31, 30, 31, 30, 31 days, over and over: 153 days in each five of them.
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = (month_from_march + 2) % 12 + 1;
-    (era * 400 + year_of_era + u64::from(month < 3), month, day)
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ impl Config {
             Some(path) => Self::from_document(&Document::read(path)?)?,
             None => Self::default(),
         };
-        Ok(config.overridden(overrides))
+        Ok(Self { file: file.map(Path::to_owned), ..config.overridden(overrides) })
     }
 
     fn from_document(document: &Document) -> Result<Self, ConfigError> {
@@ -67,6 +67,7 @@ impl Config {
             document.parse()?;
         let default = Self::default();
         Ok(Self {
+            file: None,
             data: data.unwrap_or(default.data),
             listen: listen.unwrap_or(default.listen),
             ephemeral: ephemeral.unwrap_or(default.ephemeral),

@@ -83,6 +83,7 @@ fn an_empty_file_changes_nothing() {
 #[test]
 fn every_key_of_the_file_wins_over_its_default() {
     let expected = Config {
+        file: None,
         data: PathBuf::from("/var/lib/pulk"),
         listen: "[::]:5001".parse().unwrap(),
         ephemeral: true,

@@ -27,6 +27,8 @@ use crate::meta::Policy;
 /// Everything that can be configured, settled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Config {
+    /// The file that it was read from, if one was.
+    pub(crate) file: Option<PathBuf>,
     /// The data directory.
     pub(crate) data: PathBuf,
     /// The address to listen on; port 0 lets the system pick a free one.
@@ -92,6 +94,7 @@ pub(crate) struct Limits {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            file: None,
             data: PathBuf::from("data"),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 5000)),
             ephemeral: false,

@@ -42,6 +42,9 @@ pub(crate) enum Request {
         dry_run: bool,
         /// Untagged manifests that are older than so many seconds go, too.
         untagged_older_than: Option<u64>,
+        /// Whether what is younger than the grace time goes, too.
+        #[serde(default)]
+        now: bool,
     },
     /// All rows of a tree of the index, for a check.
     Rows {

@@ -24,4 +24,4 @@ pub(crate) use report::{
 };
 pub(crate) use server::ControlServer;
 pub(crate) use sink::Sink;
-pub(crate) use store::{Serving, Store};
+pub(crate) use store::{Serving, Store, check_owner};

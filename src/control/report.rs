@@ -26,6 +26,9 @@ pub(crate) struct StatusReport {
     pub(crate) saved_bytes: u64,
     /// Bytes of content that no repository has.
     pub(crate) unlinked_bytes: u64,
+    /// Bytes of the index's files.
+    #[serde(default)]
+    pub(crate) index_bytes: u64,
     /// How the collector stands.
     pub(crate) collector: CollectorStatus,
     /// How the scrub stands.

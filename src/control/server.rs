@@ -1,5 +1,8 @@
 //! The server's end of the control socket.
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -12,12 +15,12 @@ use smol::channel::{Receiver, Sender, TrySendError, bounded};
 use smol::future::{or, zip};
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::lock::Semaphore;
-use smol::{Async, Executor, Task, Timer};
+use smol::{Async, Executor, Task, Timer, block_on};
 
 use crate::control::commands::perform;
 use crate::control::failure::{Failure, FailureKind};
 use crate::control::message::{
-    EVENT_SIZE_MAX_BYTES, Event, REQUEST_SIZE_MAX_BYTES, decode_request, encode_event,
+    EVENT_SIZE_MAX_BYTES, Event, REQUEST_SIZE_MAX_BYTES, Request, decode_request, encode_event,
 };
 use crate::control::sink::Sink;
 use crate::control::socket::SocketFile;
@@ -25,6 +28,10 @@ use crate::control::store::Store;
 
 /// How many requests may be carried out at once. Those that come behind wait to be accepted.
 const REQUESTS_AT_ONCE_MAX: usize = 8;
+
+/// How many of them may be collections, of which one runs and the others wait for it. The rest of the places
+/// stays for what waits for nothing, such as `pulk status`.
+const COLLECTIONS_AT_ONCE_MAX: usize = 4;
 
 /// How long a request may take to arrive.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(10);
@@ -35,8 +42,22 @@ const WRITE_TIME_MAX: Duration = Duration::from_secs(60);
 /// How much longer a client has for either once the server stops.
 const STOPPING_TIME_MAX: Duration = Duration::from_secs(1);
 
+/// For how long a client is waited for.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    request: Duration,
+    write: Duration,
+    stopping: Duration,
+}
+
+const PATIENCE: Patience =
+    Patience { request: REQUEST_TIME_MAX, write: WRITE_TIME_MAX, stopping: STOPPING_TIME_MAX };
+
 /// How many parts of an answer may wait for a slow client.
 const EVENTS_WAITING_MAX: usize = 64;
+
+/// How long work waits for a client that leaves no room for more of the answer.
+const ROOM_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// The least time between two words about how far it has come.
 const PROGRESS_PAUSE: Duration = Duration::from_millis(100);
@@ -60,7 +81,10 @@ struct Shared {
     store: Store,
     /// A permit is held by each request until its work has ended.
     requests: Arc<Semaphore>,
+    /// A permit is held by each collection among them.
+    collections: Arc<Semaphore>,
     stopping: AtomicBool,
+    patience: Patience,
     /// Ends when the server stops.
     closing: Receiver<()>,
 }
@@ -68,13 +92,24 @@ struct Shared {
 impl ControlServer {
     /// Makes the socket in a data directory whose lock is held, and answers on an executor.
     pub(crate) fn start(data: &Path, store: Store, executor: &Arc<Executor<'static>>) -> io::Result<Self> {
+        Self::with(PATIENCE, data, store, executor)
+    }
+
+    fn with(
+        patience: Patience,
+        data: &Path,
+        store: Store,
+        executor: &Arc<Executor<'static>>,
+    ) -> io::Result<Self> {
         let (file, listener) = SocketFile::listen(data)?;
         let listener = Async::new(listener)?;
         let (closer, closing) = bounded(1);
         let shared = Arc::new(Shared {
             store,
             requests: Arc::new(Semaphore::new(REQUESTS_AT_ONCE_MAX)),
+            collections: Arc::new(Semaphore::new(COLLECTIONS_AT_ONCE_MAX)),
             stopping: AtomicBool::new(false),
+            patience,
             closing,
         });
         let accepting = executor.spawn(accept(listener, Arc::clone(&shared), Arc::clone(executor)));
@@ -123,11 +158,18 @@ async fn serve<P: Send + Sync + 'static>(
     shared: Arc<Shared>,
     permit: Arc<P>,
 ) -> io::Result<()> {
-    let closing = shared.closing.clone();
-    let line = in_time(REQUEST_TIME_MAX, &closing, read_line(&mut stream)).await?;
+    let waits = Arc::clone(&shared);
+    let line = waits.in_time(waits.patience.request, read_line(&mut stream)).await?;
     let request = match decode_request(&line) {
         Ok(request) => request,
-        Err(failure) => return send(&mut stream, &Event::Failure(failure), &closing).await,
+        Err(failure) => return waits.send(&mut stream, &Event::Failure(failure)).await,
+    };
+    let collection = match &request {
+        Request::Gc { .. } => match shared.collections.try_acquire_arc() {
+            Some(collection) => Some(collection),
+            None => return waits.send(&mut stream, &Event::Failure(too_many_collections())).await,
+        },
+        _ => None,
     };
     let (sender, events) = bounded(EVENTS_WAITING_MAX);
     let work = smol::unblock(move || {
@@ -136,32 +178,54 @@ async fn serve<P: Send + Sync + 'static>(
             Ok(result) => Event::Result(result),
             Err(failure) => Event::Failure(failure),
         };
+        drop(collection);
         // Whoever asked may be gone.
         drop(sender.send_blocking(last));
         drop(permit);
     });
     // Without its receiver, work for a client that is lost ends by itself.
-    let ((), sent) = zip(work, forward(stream, events, &closing)).await;
+    let ((), sent) = zip(work, waits.forward(stream, events)).await;
     sent
 }
 
-async fn forward(
-    mut stream: Async<UnixStream>,
-    events: Receiver<Event>,
-    closing: &Receiver<()>,
-) -> io::Result<()> {
-    while let Ok(event) = events.recv().await {
-        send(&mut stream, &event, closing).await?;
-    }
-    Ok(())
+fn too_many_collections() -> Failure {
+    let why =
+        format!("{COLLECTIONS_AT_ONCE_MAX} collections run or wait already: try again when one has ended");
+    Failure::new(FailureKind::Busy, why)
 }
 
-async fn send(stream: &mut Async<UnixStream>, event: &Event, closing: &Receiver<()>) -> io::Result<()> {
-    let mut line = encode_event(event)?;
-    if line.len() > EVENT_SIZE_MAX_BYTES {
-        line = encode_event(&Event::Failure(Failure::failed("the answer is too long")))?;
+impl Shared {
+    async fn forward(&self, mut stream: Async<UnixStream>, events: Receiver<Event>) -> io::Result<()> {
+        while let Ok(event) = events.recv().await {
+            self.send(&mut stream, &event).await?;
+        }
+        Ok(())
     }
-    in_time(WRITE_TIME_MAX, closing, stream.write_all(&line)).await
+
+    async fn send(&self, stream: &mut Async<UnixStream>, event: &Event) -> io::Result<()> {
+        let mut line = encode_event(event)?;
+        if line.len() > EVENT_SIZE_MAX_BYTES {
+            line = encode_event(&Event::Failure(Failure::failed("the answer is too long")))?;
+        }
+        self.in_time(self.patience.write, stream.write_all(&line)).await
+    }
+
+    /// Waits for a client no longer than this, and not much longer once the server stops.
+    async fn in_time<T>(&self, time: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+        let closed = async {
+            // Nothing is ever sent: it ends.
+            let _ends = self.closing.recv().await;
+            Timer::after(self.patience.stopping).await;
+        };
+        let late = async {
+            let timer = async {
+                Timer::after(time).await;
+            };
+            or(timer, closed).await;
+            Err(io::ErrorKind::TimedOut.into())
+        };
+        or(work, late).await
+    }
 }
 
 /// Reads up to a line feed, and no more than a request may have.
@@ -183,26 +247,6 @@ async fn read_line(stream: &mut Async<UnixStream>) -> io::Result<Vec<u8>> {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the request is too long"));
         }
     }
-}
-
-async fn in_time<T>(
-    time: Duration,
-    closing: &Receiver<()>,
-    work: impl Future<Output = io::Result<T>>,
-) -> io::Result<T> {
-    let closed = async {
-        // Nothing is ever sent: it ends.
-        let _ends = closing.recv().await;
-        Timer::after(STOPPING_TIME_MAX).await;
-    };
-    let late = async {
-        let timer = async {
-            Timer::after(time).await;
-        };
-        or(timer, closed).await;
-        Err(io::ErrorKind::TimedOut.into())
-    };
-    or(work, late).await
 }
 
 /// Hands the parts of an answer from a thread that blocks to the task that writes them.
@@ -227,7 +271,12 @@ impl Sink for ClientSink {
 
     fn item(&mut self, item: Value) -> Result<(), Failure> {
         self.check_wanted()?;
-        self.events.send_blocking(Event::Item(item)).map_err(|_| Failure::gone())
+        let sent = async { self.events.send(Event::Item(item)).await.map_err(|_| Failure::gone()) };
+        let stalled = async {
+            Timer::after(ROOM_TIME_MAX).await;
+            Err(Failure::failed("the client does not read what it asked for"))
+        };
+        block_on(or(sent, stalled))
     }
 
     fn check_wanted(&self) -> Result<(), Failure> {

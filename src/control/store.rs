@@ -7,9 +7,14 @@ use std::time::SystemTime;
 
 use smol::block_on;
 
-use crate::disk::{Disk, RealDisk};
+use crate::disk::{Disk, ForeignOwner, RealDisk};
 use crate::maintenance::{Collector, CollectorOptions, Scrub, ScrubOptions};
 use crate::registry::{Layout, OpenError, Registry, RegistryOptions, examine};
+
+/// Refuses a data directory whose user would be locked out of it by what this one makes in it.
+pub(crate) fn check_owner(folder: &Path) -> Result<(), OpenError> {
+    ForeignOwner::of(folder).map_or(Ok(()), |found| Err(OpenError::foreign(found)))
+}
 
 /// A server that runs.
 #[derive(Debug, Clone, Copy)]
@@ -34,9 +39,11 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Opens the store in a data directory, as a start would. Fails where there is none, or where another
-    /// process uses it.
+    /// Opens the store in a data directory, as a start would. Fails where there is none, where it is another
+    /// user's, or where another process uses it.
     pub(crate) fn open(folder: &Path, options: RegistryOptions) -> Result<Self, OpenError> {
+        // INVARIANT: before anything is made: what root makes, the server of another user can't open.
+        check_owner(folder)?;
         let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(folder)?);
         if examine(&disk)? == Layout::New {
             return Err(OpenError::NoStore);

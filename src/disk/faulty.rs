@@ -302,6 +302,10 @@ impl DiskFile for FaultyFile {
         self.file.identity()
     }
 
+    fn has_other_names(&self) -> Result<bool, DiskError> {
+        self.file.has_other_names()
+    }
+
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.file.descriptor()
     }

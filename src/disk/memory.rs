@@ -180,6 +180,11 @@ impl DiskFile for MemoryFile {
         Ok(Arc::as_ptr(&self.inode).addr() as u64)
     }
 
+    fn has_other_names(&self) -> Result<bool, DiskError> {
+        // It never loses power.
+        Ok(false)
+    }
+
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         None
     }

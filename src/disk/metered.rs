@@ -4,7 +4,7 @@ use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use super::{Disk, DiskError, DiskFile, Entry, SyncSite};
 
@@ -190,8 +190,16 @@ impl DiskFile for MeteredFile {
         self.file.drop_cached(offset, length);
     }
 
+    fn written_at(&self) -> Option<SystemTime> {
+        self.file.written_at()
+    }
+
     fn identity(&self) -> Result<u64, DiskError> {
         self.file.identity()
+    }
+
+    fn has_other_names(&self) -> Result<bool, DiskError> {
+        self.file.has_other_names()
     }
 
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {

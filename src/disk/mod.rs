@@ -15,6 +15,7 @@ mod lock;
 mod memory;
 mod metered;
 mod names;
+mod owner;
 mod pages;
 mod path;
 mod real;
@@ -30,6 +31,7 @@ pub use filesystem::same_filesystem;
 pub use lock::{DirectoryLock, LockError};
 pub use memory::MemoryDisk;
 pub use metered::{DiskCounters, MeteredDisk};
+pub use owner::ForeignOwner;
 pub use real::RealDisk;
 pub use space::FreeSpace;
 
@@ -37,6 +39,7 @@ use std::os::fd::BorrowedFd;
 use std::panic::Location;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// Where in the code something is made durable, so that the crash tests can tell each place from the others
 /// and leave it out.
@@ -119,8 +122,16 @@ pub trait DiskFile: Send + Sync + std::fmt::Debug + 'static {
     /// medium; promises nothing.
     fn drop_cached(&self, _offset: u64, _length: u64) {}
 
+    /// Returns when its bytes were last written, by the system's clock, where the disk knows.
+    fn written_at(&self) -> Option<SystemTime> {
+        None
+    }
+
     /// Returns what tells this file from any other that is open on the same disk, whatever its name.
     fn identity(&self) -> Result<u64, DiskError>;
+
+    /// Tells whether the file has more than one name: a power cut can leave both names of a rename.
+    fn has_other_names(&self) -> Result<bool, DiskError>;
 
     /// Returns the descriptor for `sendfile`, where there is one.
     fn descriptor(&self) -> Option<BorrowedFd<'_>>;

@@ -6,6 +6,7 @@ use std::num::NonZeroU64;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use rustix::fs::{Advice, FallocateFlags};
 use rustix::io::{Errno, retry_on_intr};
@@ -90,9 +91,18 @@ impl DiskFile for RealFile {
         }
     }
 
+    fn written_at(&self) -> Option<SystemTime> {
+        self.file.metadata().and_then(|metadata| metadata.modified()).ok()
+    }
+
     fn identity(&self) -> Result<u64, DiskError> {
         let status = rustix::fs::fstat(&self.file).map_err(|errno| self.failed("look at", errno))?;
         Ok(status.st_ino)
+    }
+
+    fn has_other_names(&self) -> Result<bool, DiskError> {
+        let status = rustix::fs::fstat(&self.file).map_err(|errno| self.failed("look at", errno))?;
+        Ok(status.st_nlink > 1)
     }
 
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {

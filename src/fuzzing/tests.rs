@@ -6,7 +6,8 @@ use std::panic::catch_unwind;
 use std::path::Path;
 
 use super::TARGETS;
-use super::mutate::{Chance, input};
+use super::mutate::input;
+use crate::chance::Chance;
 
 /// How many inputs a target gets where nothing else is asked for.
 const CASES: u64 = 4_000;

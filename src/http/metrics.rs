@@ -176,13 +176,15 @@ fn encode_collected(collected: &CollectorTotals, encoder: &mut DescriptorEncoder
 }
 
 fn encode_totals(totals: &Totals, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-    let Totals { blobs, blob_bytes, uploads, syncs, sync_nanoseconds, free_bytes, scrub } = *totals;
+    let Totals { blobs, blob_bytes, uploads, index_bytes, syncs, sync_nanoseconds, free_bytes, scrub } =
+        *totals;
     let free = free_bytes.map(|free| {
         ("disk_free", "Bytes that are free on the disk, the reserve among them.", Some(&Unit::Bytes), free)
     });
     let gauges = [
         ("blobs", "Blobs that are stored, manifests among them.", None, blobs),
         ("blobs_stored", "Bytes of the blobs that are stored.", Some(&Unit::Bytes), blob_bytes),
+        ("index", "Bytes of the index's files.", Some(&Unit::Bytes), index_bytes),
         ("uploads_in_flight", "Upload sessions that have begun and not ended.", None, uploads),
     ];
     for (name, help, unit, value) in gauges.into_iter().chain(free) {
@@ -240,6 +242,7 @@ mod tests {
             blobs: 3,
             blob_bytes: 1024,
             uploads: 2,
+            index_bytes: 4096,
             syncs: 7,
             sync_nanoseconds: 1_500_000_000,
             free_bytes: Some(9),
@@ -252,6 +255,7 @@ mod tests {
             "pulk_blobs 3",
             "pulk_blobs_stored_bytes 1024",
             "pulk_uploads_in_flight 2",
+            "pulk_index_bytes 4096",
             "pulk_disk_free_bytes 9",
             "pulk_scrub_read_bytes_total 5",
             "pulk_scrub_damaged_total 1",

@@ -14,8 +14,8 @@ mod scrub;
 
 pub use check::{LiveRows, check, check_live};
 pub use collector::{
-    CollectError, CollectOptions, CollectReport, Collector, CollectorOptions, CollectorStatus, Count,
-    NOTES_MAX, Tally, Thing, Verdict,
+    CollectError, CollectOptions, CollectReport, CollectWatch, Collector, CollectorOptions, CollectorStatus,
+    Count, NOTES_MAX, Tally, Thing, Verdict,
 };
 pub use finding::CheckReport;
 pub use progress::Progress;

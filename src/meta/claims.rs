@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use crate::meta::command::{Command, Sweep};
+use crate::meta::view::View;
 use crate::spec::{ContentDigest, RepoName};
 
 /// Knows what somebody counts on. The writer asks it, and tells it everything, on its own thread.
@@ -19,11 +20,11 @@ pub trait Claims: Debug + Send + Sync {
     /// the rest is there.
     fn swept(&self);
 
-    /// Notes what a command needs that was just carried out: it is in the index by now.
+    /// Notes what a command needs that was just carried out: it is in the index, which `view` shows, by now.
     ///
     /// INVARIANT: no command is decided between another one and its note, so a sweep that is decided later
     /// knows of it.
-    fn note(&self, command: &Command);
+    fn note(&self, command: &Command, view: View<'_>);
 }
 
 /// Nobody counts on anything, for metadata whose store nobody sweeps.
@@ -48,5 +49,5 @@ impl Claims for Unclaimed {
 
     fn swept(&self) {}
 
-    fn note(&self, _: &Command) {}
+    fn note(&self, _: &Command, _: View<'_>) {}
 }

@@ -23,6 +23,14 @@ pub(super) struct Clean {
     pub(super) line: Sum,
     /// What the index adds up to.
     pub(super) totals: Totals,
+    /// Which of the databases in the folder of the index counts.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub(super) generation: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_first(generation: &u64) -> bool {
+    *generation == 0
 }
 
 /// Takes the marker away: what it said counts for this start only. Durable with the next sync of the root.

@@ -103,8 +103,8 @@ pub enum Command {
     },
 }
 
-/// The most candidates that one sweep may have.
-pub const SWEEP_CANDIDATES_MAX: usize = 256;
+/// The most candidates that one sweep may have: few, since pushes wait while the writer looks at them.
+pub const SWEEP_CANDIDATES_MAX: usize = 64;
 
 /// What is to be removed if it is still as it was found, and nobody counts on it: at most
 /// [`SWEEP_CANDIDATES_MAX`] of a kind.

@@ -1,7 +1,9 @@
 //! The index: what the journal adds up to, for quick reads. It is never the only copy of anything.
 
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::meta::compaction::{Compacted, Pacing};
 use crate::meta::tree::Tree;
 
 /// What becomes of one row.
@@ -73,4 +75,26 @@ pub trait Index: Send + Sync + 'static {
 
     /// Closes the index; its files are then complete, though not yet synced. Everything fails afterwards.
     fn close(&self) -> Result<(), IndexError>;
+
+    /// Returns how many bytes its files take; none for one that has none.
+    fn size_bytes(&self) -> Result<u64, IndexError> {
+        Ok(0)
+    }
+
+    /// Returns which of the databases in its folder it is in: it goes up by one with each compaction.
+    fn generation(&self) -> u64 {
+        0
+    }
+
+    /// Makes its files anew from its rows if they are far too large for them, while it is in use. Only one
+    /// thread at a time does that.
+    fn compact(&self, _pacing: &mut Pacing<'_>) -> Result<Compacted, IndexError> {
+        Ok(Compacted::NotNeeded)
+    }
+}
+
+/// Takes a panic for a failure: sled ends some errors of its storage so.
+pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, IndexError>) -> Result<T, IndexError> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(IndexError::Storage("it panicked".to_owned())))
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::meta::generation;
 use crate::meta::index_kind::INDEX_FOLDER;
 use crate::meta::upload_id::UploadId;
 
@@ -14,11 +15,11 @@ pub(super) struct IndexCopy {
 }
 
 impl IndexCopy {
-    /// Copies the index of the data directory `root`.
-    pub(super) fn of(root: &Path) -> io::Result<Self> {
+    /// Copies the index of the data directory `root`, the database that counts.
+    pub(super) fn of(root: &Path, generation: u64) -> io::Result<Self> {
         let folder = std::env::temp_dir().join(format!("pulk-index-{}", UploadId::random()));
         let copy = Self { folder };
-        copy_folder(&root.join(INDEX_FOLDER), &copy.folder)?;
+        copy_folder(&generation::folder(&root.join(INDEX_FOLDER), generation), &copy.folder)?;
         Ok(copy)
     }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::disk::Disk;
+use crate::meta::clean::Clean;
 use crate::meta::error::OpenError;
 use crate::meta::index::{Change, Index, IndexError};
 use crate::meta::index_copy::IndexCopy;
@@ -45,8 +46,8 @@ pub struct Fault {
 #[derive(Debug)]
 pub struct Inspection {
     pub(super) index: MapIndex,
-    /// Whether the last stop was a clean one, so that the index on the disk counts.
-    pub clean: bool,
+    /// What the last stop left to say that it was a clean one, so that the index on the disk counts.
+    pub(super) clean: Option<Clean>,
     /// How many transactions there are.
     pub transactions: u64,
     /// What is wrong.
@@ -60,7 +61,7 @@ impl Inspection {
     pub fn of(disk: &Arc<dyn Disk>) -> Result<Self, OpenError> {
         let mut found = Self {
             index: MapIndex::new(),
-            clean: false,
+            clean: None,
             transactions: 0,
             faults: Vec::new(),
             notes: Vec::new(),
@@ -86,12 +87,12 @@ impl Inspection {
     ///
     /// sled writes when it opens a database, so a copy is opened, among the system's temporary files.
     pub fn compare_index(&mut self, root: &Path) -> Result<(), OpenError> {
-        if !self.clean {
+        let Some(marker) = &self.clean else {
             let what = "does not count, since the last stop was not clean; the next start makes it anew";
             self.note(FaultKind::Index, "index", what);
             return Ok(());
-        }
-        let copied = IndexCopy::of(root);
+        };
+        let copied = IndexCopy::of(root, marker.generation);
         let opened = copied
             .as_ref()
             .map_err(ToString::to_string)

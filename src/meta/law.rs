@@ -13,9 +13,16 @@ use crate::spec::{ContentDigest, RepoName, Tag};
 pub struct Law<'a> {
     pub(super) policies: &'a Policies,
     pub(super) usage: &'a Usage,
+    /// Whether this is a further step of a command that was allowed already. Nothing else was decided since.
+    pub(super) goes_on: bool,
 }
 
 impl Law<'_> {
+    /// The same for a further step of a command.
+    pub(super) fn going_on(self) -> Self {
+        Self { goes_on: true, ..self }
+    }
+
     /// Refuses to move or delete a tag that is there, where it is immutable.
     pub(super) fn may_change(&self, repo: &RepoName, tag: &Tag) -> Result<(), Refusal> {
         if self.policies.of(repo).is_immutable(tag) {
@@ -31,7 +38,8 @@ impl Law<'_> {
         repo: &RepoName,
         digest: &ContentDigest,
     ) -> Result<(), DecideError> {
-        if self.policies.of(repo).immutable.is_empty() {
+        // All tags are looked at before the first one goes, and only then.
+        if self.goes_on || self.policies.of(repo).immutable.is_empty() {
             return Ok(());
         }
         for tag in view.tags_of(repo, digest, usize::MAX)? {
@@ -81,7 +89,7 @@ impl Laws {
     }
 
     pub(super) fn law(&self) -> Law<'_> {
-        Law { policies: &self.policies, usage: &self.usage }
+        Law { policies: &self.policies, usage: &self.usage, goes_on: false }
     }
 
     /// Counts what `facts` are about to change, and returns what is used then.

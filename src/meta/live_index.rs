@@ -4,11 +4,11 @@
 //! there is space again. The writer is told, closes it, and puts another one in its place, filled from the
 //! newest checkpoint and the journal. Meanwhile everybody else is told to come again.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::meta::index::{Change, Index, IndexError, Visit};
+use crate::meta::compaction::{Compacted, Pacing};
+use crate::meta::index::{Change, Index, IndexError, Visit, guarded};
 use crate::meta::tree::Tree;
 use crate::meta::writer::Message;
 
@@ -86,12 +86,6 @@ impl LiveIndex {
     }
 }
 
-/// Takes a panic for a failure: sled ends some errors of its storage so.
-fn guarded<T>(work: impl FnOnce() -> Result<T, IndexError>) -> Result<T, IndexError> {
-    catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|_| Err(IndexError::Storage("it panicked".to_owned())))
-}
-
 impl Index for LiveIndex {
     fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
         self.with(|index| index.get(tree, key))
@@ -127,5 +121,17 @@ impl Index for LiveIndex {
         let open = self.read().open.clone();
         // One that failed was closed then.
         open.map_or(Ok(()), |index| guarded(|| index.close()))
+    }
+
+    fn size_bytes(&self) -> Result<u64, IndexError> {
+        self.with(Index::size_bytes)
+    }
+
+    fn generation(&self) -> u64 {
+        self.read().open.as_ref().map_or(0, |index| index.generation())
+    }
+
+    fn compact(&self, pacing: &mut Pacing<'_>) -> Result<Compacted, IndexError> {
+        self.with(|index| index.compact(pacing))
     }
 }

@@ -5,12 +5,15 @@ use std::ops::Bound;
 
 use sled::IVec;
 
+use crate::meta::index::IndexError;
 use crate::meta::recent::NextRow;
+use crate::meta::sled_trees::storage;
 
 /// Rows from one key on. It is no snapshot, but a row that is there all the time is never missed, also when
-/// it goes from memory to sled meanwhile.
-pub(super) struct Merged<'a, F> {
-    tree: &'a sled::Tree,
+/// it goes from memory to sled meanwhile, or when another database takes the place of the one that is read.
+pub(super) struct Merged<T, F> {
+    /// Asks for the tree that counts now.
+    tree: T,
     /// Asks for the next recent row from a bound on.
     next_recent: F,
     /// Where the next row is looked for.
@@ -20,20 +23,24 @@ pub(super) struct Merged<'a, F> {
     recent: NextRow,
 }
 
-impl<'a, F: Fn(&Bound<IVec>) -> NextRow> Merged<'a, F> {
+impl<T, F> Merged<T, F>
+where
+    T: Fn() -> Result<sled::Tree, IndexError>,
+    F: Fn(&Bound<IVec>) -> NextRow,
+{
     /// Begins at a bound.
-    pub(super) fn new(tree: &'a sled::Tree, from: Bound<IVec>, next_recent: F) -> Self {
+    pub(super) fn new(tree: T, from: Bound<IVec>, next_recent: F) -> Result<Self, IndexError> {
         let recent = next_recent(&from);
-        // Only after that: what was written out before is seen.
-        let stored = tree.range((from.clone(), Bound::Unbounded));
-        Self { tree, next_recent, from, stored, stored_next: None, recent }
+        // Only after that: what was written out before is seen, in whichever database it went to.
+        let stored = tree()?.range((from.clone(), Bound::Unbounded));
+        Ok(Self { tree, next_recent, from, stored, stored_next: None, recent })
     }
 
     /// Returns the next row.
-    pub(super) fn next(&mut self) -> Result<Option<(IVec, IVec)>, sled::Error> {
+    pub(super) fn next(&mut self) -> Result<Option<(IVec, IVec)>, IndexError> {
         loop {
             if self.stored_next.is_none() {
-                self.stored_next = self.stored.next().transpose()?;
+                self.stored_next = self.stored.next().transpose().map_err(storage)?;
             }
             let order = match (&self.stored_next, &self.recent.row) {
                 (None, None) => return Ok(None),
@@ -54,7 +61,7 @@ impl<'a, F: Fn(&Bound<IVec>) -> NextRow> Merged<'a, F> {
             }
             let Some((key, value)) = self.recent.row.take() else { continue };
             self.from = Bound::Excluded(key.clone());
-            self.look_at_recent();
+            self.look_at_recent()?;
             if let Some(value) = value {
                 return Ok(Some((key, IVec::from(value))));
             }
@@ -63,12 +70,13 @@ impl<'a, F: Fn(&Bound<IVec>) -> NextRow> Merged<'a, F> {
 
     /// Looks for the next recent row. Where the recent rows went to sled since the last look, sled is read
     /// anew: what it had read ahead does not have them.
-    fn look_at_recent(&mut self) {
+    fn look_at_recent(&mut self) -> Result<(), IndexError> {
         let before = self.recent.generation;
         self.recent = (self.next_recent)(&self.from);
         if self.recent.generation != before {
-            self.stored = self.tree.range((self.from.clone(), Bound::Unbounded));
+            self.stored = (self.tree)()?.range((self.from.clone(), Bound::Unbounded));
             self.stored_next = None;
         }
+        Ok(())
     }
 }

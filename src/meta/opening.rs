@@ -68,7 +68,7 @@ fn left_clean(
         log::warn!("the journal does not end where the last stop left it");
         return Ok(None);
     };
-    let index = match SledIndex::open(&root.join(INDEX_FOLDER)) {
+    let index = match SledIndex::open_generation(&root.join(INDEX_FOLDER), marker.generation) {
         Ok(index) => index,
         Err(error) => {
             log::warn!("{error}; it is made anew");

@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicBool;
 use crate::blobs::{BlobStore, Found};
 use crate::disk::Disk;
 use crate::meta::checkpoint::{self, WalkError};
-use crate::meta::clean;
+use crate::meta::clean::{self, Clean};
 use crate::meta::error::OpenError;
 use crate::meta::fact::{Fact, changes_of};
 use crate::meta::index::Index;
@@ -64,7 +64,7 @@ pub fn rebuild_from_content(
     let mut salvage = Salvage { lines: lines.good, bad_lines: lines.bad, ..Salvage::default() };
     if let Some(marker) = marker {
         if lines.good == 0 {
-            salvage.from_index = lines.take_index(root, marker.seq)?;
+            salvage.from_index = lines.take_index(root, &marker)?;
         }
         lines.highest = lines.highest.max(marker.seq);
     }
@@ -86,7 +86,7 @@ pub fn rebuild_from_content(
 pub fn rebuild_from_index(disk: &dyn Disk, root: &Path) -> Result<bool, OpenError> {
     let Some(marker) = clean::read(disk)? else { return Ok(false) };
     let mut lines = Lines::default();
-    if !lines.take_index(root, marker.seq)? {
+    if !lines.take_index(root, &marker)? {
         return Ok(false);
     }
     // The state gets a number that no line has, whatever the damaged ones say.
@@ -175,10 +175,10 @@ impl Lines {
     }
 
     /// Takes the index of a clean stop where there is nothing else. Returns whether it could be used.
-    fn take_index(&mut self, root: &Path, seq: u64) -> Result<bool, OpenError> {
-        let Ok(copy) = IndexCopy::of(root) else { return Ok(false) };
+    fn take_index(&mut self, root: &Path, marker: &Clean) -> Result<bool, OpenError> {
+        let Ok(copy) = IndexCopy::of(root, marker.generation) else { return Ok(false) };
         let Ok(index) = SledIndex::open(copy.folder()) else { return Ok(false) };
-        if index.applied()? != seq {
+        if index.applied()? != marker.seq {
             return Ok(false);
         }
         for tree in Tree::ALL {

@@ -4,44 +4,35 @@
 use std::io;
 use std::ops::{Bound, ControlFlow};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
-use sled::transaction::{ConflictableTransactionError, TransactionError, TransactionalTree};
-use sled::{IVec, Transactional};
+use sled::IVec;
 
 use crate::meta::bulk_load::{BulkLoad, RUN_SIZE_MAX_BYTES};
-use crate::meta::index::{Change, Index, IndexError, Visit};
+use crate::meta::compaction::{Compacted, Copying, Pacing, ROOM_MIN_BYTES, Walk, is_too_large, needed_bytes};
+use crate::meta::generation;
+use crate::meta::index::{Change, Index, IndexError, Visit, guarded};
 use crate::meta::merged::Merged;
 use crate::meta::recent::Recent;
+use crate::meta::sled_trees::{SledTrees, storage};
 use crate::meta::tree::Tree;
-
-/// sled takes a multiple of this; its default is 1 GiB.
-const CACHE_CAPACITY_BYTES: u64 = 8 * 1024 * 1024;
-
-/// sled lets go of its file lock a moment after the last handle is dropped.
-const OPEN_TRIES_MAX: u32 = 50;
-const OPEN_RETRY_PAUSE: Duration = Duration::from_millis(20);
-
-const APPLIED_TREE: &str = "applied";
-const APPLIED_KEY: &[u8] = b"seq";
 
 /// An index kept in a sled database, but for what changed lately.
 pub struct SledIndex {
     folder: PathBuf,
     /// Gone once the index is closed.
-    open: RwLock<Option<Open>>,
+    open: RwLock<Option<SledTrees>>,
     /// What counts before what sled has. Never locked while `open` is being locked, nor while sled is asked.
     recent: RwLock<Recent>,
     /// What is being loaded, until that ends.
     loading: Mutex<Option<BulkLoad>>,
-}
-
-struct Open {
-    trees: Vec<sled::Tree>,
-    applied: sled::Tree,
-    /// Dropped last: the trees refer to it.
-    _database: sled::Db,
+    /// Which of the databases in the folder is open. Changes only while `open` is locked.
+    generation: AtomicU64,
+    /// The copy that is to take the place of what is open. Locked only by who has locked `open`.
+    copying: Mutex<Option<Copying>>,
+    /// The generation of the last copy: sled may still use the names of one that was given up.
+    last_generation: AtomicU64,
 }
 
 impl std::fmt::Debug for SledIndex {
@@ -51,22 +42,28 @@ impl std::fmt::Debug for SledIndex {
 }
 
 impl SledIndex {
-    /// Opens the database in `folder`, and makes it when there is none.
+    /// Opens the first database in `folder`, and makes it when there is none.
     pub fn open(folder: &Path) -> Result<Self, IndexError> {
-        let database = open_database(folder)?;
-        let trees = Tree::ALL
-            .iter()
-            .map(|tree| database.open_tree(tree.name()))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(storage)?;
-        let applied = database.open_tree(APPLIED_TREE).map_err(storage)?;
-        let open = Open { trees, applied, _database: database };
-        let recent = RwLock::new(Recent::at(open.applied()?));
-        let (folder, open) = (folder.to_owned(), RwLock::new(Some(open)));
-        Ok(Self { folder, open, recent, loading: Mutex::new(None) })
+        Self::open_generation(folder, 0)
     }
 
-    fn with<T>(&self, work: impl FnOnce(&Open) -> Result<T, IndexError>) -> Result<T, IndexError> {
+    /// Opens one of the databases in `folder`, and removes the others, which were left by a compaction.
+    pub(super) fn open_generation(folder: &Path, generation: u64) -> Result<Self, IndexError> {
+        let trees = SledTrees::open(&generation::folder(folder, generation))?;
+        generation::forget_others(folder, generation);
+        let recent = RwLock::new(Recent::at(trees.applied()?));
+        Ok(Self {
+            folder: folder.to_owned(),
+            open: RwLock::new(Some(trees)),
+            recent,
+            loading: Mutex::new(None),
+            generation: AtomicU64::new(generation),
+            copying: Mutex::new(None),
+            last_generation: AtomicU64::new(generation),
+        })
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&SledTrees) -> Result<T, IndexError>) -> Result<T, IndexError> {
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
         work(open.as_ref().ok_or(IndexError::Closed)?)
     }
@@ -79,8 +76,12 @@ impl SledIndex {
         change(&mut self.recent.write().unwrap_or_else(PoisonError::into_inner))
     }
 
+    fn copying(&self) -> MutexGuard<'_, Option<Copying>> {
+        self.copying.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Writes what changed lately to sled, in one transaction. Only one thread at a time changes an index.
-    fn write_out(&self, open: &Open) -> Result<(), IndexError> {
+    fn write_out(&self, open: &SledTrees) -> Result<(), IndexError> {
         let (seq, changes) = {
             let recent = self.recent();
             if recent.is_written() {
@@ -89,49 +90,139 @@ impl SledIndex {
             (recent.applied(), recent.changes())
         };
         open.apply(seq, &changes)?;
+        // INVARIANT: only now: a step of the copy that read what was there before has ended when this has the
+        // lock, and its rows are behind.
+        if let Some(copy) = self.copying().as_mut() {
+            copy.follow(seq, &changes);
+        }
         // INVARIANT: sled has them before they are forgotten, so that no reader misses them.
         self.change_recent(|recent| recent.written(seq));
         Ok(())
     }
-}
 
-fn open_database(folder: &Path) -> Result<sled::Db, IndexError> {
-    // No flusher: nothing here has to be durable before the clean stop, which flushes.
-    let config = sled::Config::new().path(folder).cache_capacity(CACHE_CAPACITY_BYTES).flush_every_ms(None);
-    let mut tries = 1;
-    loop {
-        match config.open() {
-            Ok(database) => return Ok(database),
-            Err(error) if tries < OPEN_TRIES_MAX && error.to_string().contains("lock") => {
-                tries += 1;
-                std::thread::sleep(OPEN_RETRY_PAUSE);
+    /// Tells how large the files are, if that is too much for the rows that there are.
+    fn excess(&self, pacing: &mut Pacing<'_>) -> Result<ControlFlow<Compacted, Excess>, IndexError> {
+        let size = self.size_bytes()?;
+        let least = pacing.worthwhile_bytes;
+        let is_wanted = |needed| least == 0 || (size >= least && is_too_large(size, needed));
+        let (mut walk, mut needed, mut row_bytes) = (Walk::new(), needed_bytes(0), 0_u64);
+        while is_wanted(needed) {
+            if walk.is_at_end() {
+                return Ok(ControlFlow::Continue(Excess { size, needed }));
             }
-            Err(error) => return Err(storage(error)),
+            for row in self.with(|open| walk.step(open))? {
+                row_bytes += (row.key.len() + row.value.map_or(0, |value| value.len())) as u64;
+            }
+            needed = needed_bytes(row_bytes);
+            if !(pacing.pause)() {
+                return Ok(ControlFlow::Break(Compacted::Stopped));
+            }
         }
+        Ok(ControlFlow::Break(Compacted::NotNeeded))
+    }
+
+    /// Copies everything, and puts the copy in the place of the old.
+    fn copy(&self, before: &Excess, pacing: &mut Pacing<'_>) -> Result<Compacted, IndexError> {
+        if !(pacing.has_room)(before.needed.saturating_add(ROOM_MIN_BYTES)) {
+            return Ok(Compacted::NoSpace);
+        }
+        let next = 1 + self.last_generation.fetch_add(1, Ordering::SeqCst);
+        let begun = self.with(|open| {
+            self.forget_others();
+            // What is not written yet is followed when it is.
+            Ok(Copying::begin(open, &generation::folder(&self.folder, next)).map(|copy| {
+                *self.copying() = Some(copy);
+            }))
+        })?;
+        if let Err(error) = begun {
+            return Ok(failed(&error));
+        }
+        loop {
+            let state = self.with(|open| {
+                let mut copying = self.copying();
+                let Some(copy) = copying.as_mut() else { return Err(IndexError::Closed) };
+                copy.step(open)?;
+                Ok((copy.is_complete(), copy.failed().map(failed)))
+            })?;
+            match state {
+                (true, _) => break,
+                (false, Some(failed)) => return Ok(failed),
+                (false, None) => {}
+            }
+            if !(pacing.pause)() {
+                return Ok(Compacted::Stopped);
+            }
+            if !(pacing.has_room)(ROOM_MIN_BYTES) {
+                return Ok(Compacted::NoSpace);
+            }
+        }
+        self.swap(before.size, next)
+    }
+
+    /// Puts a complete copy in the place of the old one. Whoever reads the old one goes on with it.
+    fn swap(&self, before_bytes: u64, generation: u64) -> Result<Compacted, IndexError> {
+        let old = {
+            let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+            // INVARIANT: nothing is written out while this is locked, so both have the same rows.
+            let Some(open) = open.as_mut() else { return Err(IndexError::Closed) };
+            let Some(copy) = self.copying().take() else { return Err(IndexError::Closed) };
+            if let Some(error) = copy.failed() {
+                return Ok(failed(error));
+            }
+            self.generation.store(generation, Ordering::SeqCst);
+            std::mem::replace(open, copy.into_trees())
+        };
+        // What sled still has to do with these files comes before they go.
+        let_go(old);
+        self.with(|open| {
+            self.forget_others();
+            Ok(Compacted::Done { before_bytes, after_bytes: open.size_bytes()? })
+        })
+    }
+
+    fn forget_others(&self) {
+        generation::forget_others(&self.folder, self.generation.load(Ordering::SeqCst));
+    }
+
+    /// Has the copy that is being made fail, as its storage would.
+    #[cfg(test)]
+    pub(super) fn fail_copy(&self) {
+        self.copying().as_mut().unwrap().fail();
+    }
+
+    /// Lets go of a copy that is not complete.
+    fn give_up(&self) -> Result<(), IndexError> {
+        self.with(|_| {
+            let copy = self.copying().take();
+            let_go(copy);
+            self.forget_others();
+            Ok(())
+        })
     }
 }
 
-impl Open {
-    fn tree(&self, tree: Tree) -> Result<&sled::Tree, IndexError> {
-        self.trees.get(tree as usize).ok_or(IndexError::Closed)
-    }
+/// Files that are too large.
+struct Excess {
+    /// What they take, in bytes.
+    size: u64,
+    /// What new ones take.
+    needed: u64,
+}
 
-    /// Returns the number of the last transaction that sled has.
-    fn applied(&self) -> Result<u64, IndexError> {
-        let value = self.applied.get(APPLIED_KEY).map_err(storage)?;
-        let bytes = value.as_deref().and_then(|value| value.try_into().ok());
-        Ok(bytes.map_or(0, u64::from_be_bytes))
+/// Drops a database that does not count any more, whatever its end fails with.
+fn let_go<T>(database: T) {
+    if let Err(error) = guarded(|| {
+        drop(database);
+        Ok(())
+    }) {
+        log::debug!("an old index was not closed: {error}");
     }
+}
 
-    fn apply(&self, seq: u64, changes: &[Change]) -> Result<(), IndexError> {
-        let mut touched: Vec<Tree> = changes.iter().map(|change| change.tree).collect();
-        touched.sort_unstable();
-        touched.dedup();
-        let mut trees = vec![self.applied.clone()];
-        for tree in &touched {
-            trees.push(self.tree(*tree)?.clone());
-        }
-        trees.as_slice().transaction(|views| write(views, &touched, seq, changes)).map_err(transaction_failed)
+fn failed(error: &IndexError) -> Compacted {
+    match error {
+        IndexError::NoSpace => Compacted::NoSpace,
+        other => Compacted::Failed(other.to_string()),
     }
 }
 
@@ -153,15 +244,15 @@ impl Index for SledIndex {
         after: Option<&[u8]>,
         visit: &mut Visit<'_>,
     ) -> Result<(), IndexError> {
-        // The tree's handle is taken out of the lock, so that `visit` may read the index itself.
-        let rows = self.with(|open| open.tree(tree).cloned())?;
         let from = match after {
             Some(after) if after >= prefix => Bound::Excluded(IVec::from(after)),
             _ => Bound::Included(IVec::from(prefix)),
         };
         let next_recent = |from: &Bound<IVec>| self.recent().next(tree, from);
-        let mut merged = Merged::new(&rows, from, next_recent);
-        while let Some((key, value)) = merged.next().map_err(storage)? {
+        // The tree's handle is taken out of the lock, so that `visit` may read the index itself.
+        let stored = || self.with(|open| open.tree(tree).cloned());
+        let mut merged = Merged::new(stored, from, next_recent)?;
+        while let Some((key, value)) = merged.next()? {
             if !key.starts_with(prefix) || visit(&key, &value) == ControlFlow::Break(()) {
                 break;
             }
@@ -190,17 +281,7 @@ impl Index for SledIndex {
         let Some(loading) = loading else { return Ok(()) };
         self.with(|open| {
             self.write_out(open)?;
-            let merged = loading.merge(|Change { tree, key, value }| {
-                let rows =
-                    open.tree(tree).map_err(|_| sled::Error::Unsupported("a closed index".to_owned()))?;
-                // One row at a time: sled lets go of nothing that it replaces while it works on a batch.
-                match value {
-                    Some(value) => rows.insert(key, value).map(drop),
-                    None if rows.contains_key(&key)? => rows.remove(key).map(drop),
-                    None => Ok(()),
-                }
-            });
-            merged.map_err(storage)
+            loading.merge(|change| open.set(change).map_err(Loaded)).map_err(|Loaded(error)| error)
         })
     }
 
@@ -211,47 +292,41 @@ impl Index for SledIndex {
     fn close(&self) -> Result<(), IndexError> {
         let taken = self.open.write().unwrap_or_else(PoisonError::into_inner).take();
         let Some(open) = taken else { return Ok(()) };
+        let copy = self.copying().take();
+        if copy.is_some() {
+            let_go(copy);
+            self.forget_others();
+        }
         self.write_out(&open)?;
-        open._database.flush().map(drop).map_err(storage)
+        open.flush()
     }
-}
 
-/// The body of the transaction; sled may run it again, so it only writes what it was given.
-fn write(
-    views: &[TransactionalTree],
-    touched: &[Tree],
-    seq: u64,
-    changes: &[Change],
-) -> Result<(), ConflictableTransactionError<IndexError>> {
-    let (applied, trees) =
-        views.split_first().ok_or(ConflictableTransactionError::Abort(IndexError::Closed))?;
-    for change in changes {
-        let view = touched.binary_search(&change.tree).ok().and_then(|at| trees.get(at));
-        let view = view.ok_or(ConflictableTransactionError::Abort(IndexError::Closed))?;
-        match &change.value {
-            Some(value) => view.insert(change.key.as_slice(), value.as_slice())?,
-            None => view.remove(change.key.as_slice())?,
+    fn size_bytes(&self) -> Result<u64, IndexError> {
+        self.with(SledTrees::size_bytes)
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation.load(Ordering::SeqCst)
+    }
+
+    fn compact(&self, pacing: &mut Pacing<'_>) -> Result<Compacted, IndexError> {
+        let excess = match self.excess(pacing)? {
+            ControlFlow::Continue(excess) => excess,
+            ControlFlow::Break(compacted) => return Ok(compacted),
         };
-    }
-    applied.insert(APPLIED_KEY, &seq.to_be_bytes())?;
-    Ok(())
-}
-
-fn transaction_failed(error: TransactionError<IndexError>) -> IndexError {
-    match error {
-        TransactionError::Abort(error) => error,
-        TransactionError::Storage(error) => storage(error),
+        let done = self.copy(&excess, pacing);
+        if !matches!(done, Ok(Compacted::Done { .. })) {
+            self.give_up()?;
+        }
+        done
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is called by map_err")]
-fn storage(error: sled::Error) -> IndexError {
-    match &error {
-        sled::Error::Io(cause) if is_full(cause.kind()) => IndexError::NoSpace,
-        _ => IndexError::Storage(error.to_string()),
-    }
-}
+/// What loading fails with, by reading runs or by writing rows.
+struct Loaded(IndexError);
 
-fn is_full(kind: io::ErrorKind) -> bool {
-    matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+impl From<io::Error> for Loaded {
+    fn from(error: io::Error) -> Self {
+        Self(storage(error.into()))
+    }
 }

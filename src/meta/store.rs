@@ -11,6 +11,7 @@ use crate::meta::checkpointer::{Checkpointer, Keep, without_checkpoint};
 use crate::meta::claims::{Claims, Unclaimed};
 use crate::meta::clean::{self, Clean};
 use crate::meta::command::Command;
+use crate::meta::compaction::{Compacted, Pacing};
 use crate::meta::error::{MetaError, OpenError};
 use crate::meta::index::{Index, IndexError};
 use crate::meta::index_kind::{INDEX_FOLDER, IndexKind};
@@ -251,6 +252,16 @@ impl Meta {
         self.shared.usage.lock().unwrap_or_else(PoisonError::into_inner).quota(&self.policies, repo)
     }
 
+    /// Makes the index's files anew if they are far too large for its rows. Blocks, and nobody else waits.
+    pub fn compact_index(&self, pacing: &mut Pacing<'_>) -> Result<Compacted, IndexError> {
+        self.index.compact(pacing)
+    }
+
+    /// Returns how many bytes the index's files take; none while it is in memory or being made anew.
+    pub fn index_bytes(&self) -> u64 {
+        self.index.size_bytes().unwrap_or(0)
+    }
+
     /// Returns how much is stored.
     pub fn totals(&self) -> Totals {
         *self.shared.totals.lock().unwrap_or_else(PoisonError::into_inner)
@@ -288,7 +299,8 @@ impl Meta {
         sync_tree(&self.disk, Path::new(INDEX_FOLDER))?;
         // 3. And the folder that holds it. 4. Only now may the marker say so.
         self.disk.sync_folder(Path::new(""))?;
-        let clean = Clean { seq: journal.head(), line: journal.sum().clone(), totals };
+        let generation = self.index.generation();
+        let clean = Clean { seq: journal.head(), line: journal.sum().clone(), totals, generation };
         clean::write(self.disk.as_ref(), &clean)?;
         Ok(())
     }

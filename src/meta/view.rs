@@ -110,28 +110,15 @@ impl<'a> View<'a> {
         behind: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<RawRow>, IndexError> {
-        let mut found = Vec::new();
-        self.index.scan(tree, &[], behind, &mut |key, value| {
-            found.push((key.to_vec(), value.to_vec()));
-            if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        })?;
-        Ok(found)
+        self.found(tree, &[], behind, limit, |key, value| Ok(Some((key.to_vec(), value.to_vec()))))
     }
 
     /// Visits what the rows of a tree say. There is nothing to visit where all follows from other trees.
     pub fn each_fact(&self, tree: Tree, mut visit: impl FnMut(Fact)) -> Result<(), IndexError> {
-        let mut failed = None;
-        self.index.scan(tree, &[], None, &mut |key, value| match fact_of(tree, key, value) {
-            Ok(fact) => {
-                fact.into_iter().for_each(&mut visit);
-                ControlFlow::Continue(())
-            }
-            Err(error) => {
-                failed = Some(error);
-                ControlFlow::Break(())
-            }
-        })?;
-        failed.map_or(Ok(()), Err)
+        self.visit(tree, |key, value| {
+            fact_of(tree, key, value)?.into_iter().for_each(&mut visit);
+            Ok(())
+        })
     }
 
     /// Tells whether a repository would have anything left without this manifest or link.
@@ -204,23 +191,7 @@ impl<'a> View<'a> {
         after: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<(Vec<u8>, ContentDigest)>, IndexError> {
-        let mut found = Vec::new();
-        let mut failed = None;
-        if limit == 0 {
-            return Ok(found);
-        }
-        self.index.scan(tree, &[], after, &mut |key, _| {
-            match text_of(tree, last_part(key)) {
-                Ok(digest) => found.push((key.to_vec(), digest)),
-                Err(error) => failed = Some(error),
-            }
-            if failed.is_some() || found.len() >= limit {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        })?;
-        failed.map_or(Ok(found), Err)
+        self.found(tree, &[], after, limit, |key, _| Ok(Some((key.to_vec(), text_of(tree, last_part(key))?))))
     }
 
     fn rows<K, R>(
@@ -250,23 +221,9 @@ impl<'a> View<'a> {
         K: std::str::FromStr<Err: std::fmt::Display>,
         R: DeserializeOwned,
     {
-        let mut found = Vec::new();
-        let mut failed = None;
-        if limit == 0 {
-            return Ok(found);
-        }
-        self.index.scan(tree, prefix, after, &mut |key, value| {
-            match text_of(tree, last_part(key)).and_then(|name| Ok((name, parse(tree, value)?))) {
-                Ok(row) => found.push(row),
-                Err(error) => failed = Some(error),
-            }
-            if failed.is_some() || found.len() >= limit {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        })?;
-        failed.map_or(Ok(found), Err)
+        self.found(tree, prefix, after, limit, |key, value| {
+            Ok(Some((text_of(tree, last_part(key))?, parse(tree, value)?)))
+        })
     }
 
     /// Tells whether a repository would have anything left without these manifests and links.
@@ -308,26 +265,10 @@ impl<'a> View<'a> {
         limit: usize,
         mut wanted: impl FnMut(&RepoName) -> Result<bool, IndexError>,
     ) -> Result<Vec<RepoName>, IndexError> {
-        let mut found = Vec::new();
-        let mut failed = None;
-        let after = last.map(str::as_bytes);
-        if limit == 0 {
-            return Ok(found);
-        }
-        self.index.scan(Tree::Repositories, &[], after, &mut |key, _| {
-            match text_of::<RepoName>(Tree::Repositories, key)
-                .and_then(|repo| Ok(wanted(&repo)?.then_some(repo)))
-            {
-                Ok(repo) => found.extend(repo),
-                Err(error) => failed = Some(error),
-            }
-            if failed.is_some() || found.len() >= limit {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        })?;
-        failed.map_or(Ok(found), Err)
+        self.found(Tree::Repositories, &[], last.map(str::as_bytes), limit, |key, _| {
+            let repo = text_of::<RepoName>(Tree::Repositories, key)?;
+            Ok(wanted(&repo)?.then_some(repo))
+        })
     }
 
     /// Returns up to `limit` referrers of a subject behind `last`, in the order of their digests.
@@ -358,15 +299,48 @@ impl<'a> View<'a> {
         K: std::str::FromStr<Err: std::fmt::Display>,
         R: DeserializeOwned,
     {
+        self.visit(tree, |key, value| {
+            visit(text_of(tree, key)?, parse(tree, value)?);
+            Ok(())
+        })
+    }
+
+    /// Visits all rows of a tree, up to the first that fails.
+    fn visit(
+        &self,
+        tree: Tree,
+        mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), IndexError>,
+    ) -> Result<(), IndexError> {
+        let visited = self.found(tree, &[], None, usize::MAX, |key, value| visit(key, value).map(|()| None));
+        visited.map(|_: Vec<()>| ())
+    }
+
+    /// Returns up to `limit` of what `read` makes of the rows behind `after` whose keys begin with `prefix`.
+    fn found<T>(
+        &self,
+        tree: Tree,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+        mut read: impl FnMut(&[u8], &[u8]) -> Result<Option<T>, IndexError>,
+    ) -> Result<Vec<T>, IndexError> {
+        let mut found = Vec::new();
         let mut failed = None;
-        self.index.scan(tree, &[], None, &mut |key, value| {
-            match text_of::<K>(tree, key).and_then(|key| Ok((key, parse(tree, value)?))) {
-                Ok((key, row)) => visit(key, row),
+        if limit == 0 {
+            return Ok(found);
+        }
+        self.index.scan(tree, prefix, after, &mut |key, value| {
+            match read(key, value) {
+                Ok(row) => found.extend(row),
                 Err(error) => failed = Some(error),
             }
-            if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if failed.is_some() || found.len() >= limit {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         })?;
-        failed.map_or(Ok(()), Err)
+        failed.map_or(Ok(found), Err)
     }
 
     fn row<R: DeserializeOwned>(&self, tree: Tree, parts: &[&str]) -> Result<Option<R>, IndexError> {
@@ -392,23 +366,7 @@ impl<'a> View<'a> {
     ) -> Result<Vec<N>, IndexError> {
         let prefix = prefix(parts);
         let after = last.map(|last| [prefix.as_slice(), last.as_bytes()].concat());
-        let mut found = Vec::new();
-        let mut failed = None;
-        if limit == 0 {
-            return Ok(found);
-        }
-        self.index.scan(tree, &prefix, after.as_deref(), &mut |key, _| {
-            match text_of(tree, last_part(key)) {
-                Ok(name) => found.push(name),
-                Err(error) => failed = Some(error),
-            }
-            if failed.is_some() || found.len() >= limit {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        })?;
-        failed.map_or(Ok(found), Err)
+        self.found(tree, &prefix, after.as_deref(), limit, |key, _| Ok(Some(text_of(tree, last_part(key))?)))
     }
 }
 

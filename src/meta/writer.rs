@@ -193,10 +193,10 @@ impl Writer {
     }
 
     fn carry_out(&mut self, command: &Command) -> Result<(), MetaError> {
-        let mut repaired = false;
+        let (mut repaired, mut goes_on) = (false, false);
         loop {
-            match self.step(command) {
-                Ok(true) => {}
+            match self.step(command, goes_on) {
+                Ok(true) => goes_on = true,
                 Ok(false) => return Ok(()),
                 // Nothing of this step was written down: it is decided once more, on an index that works.
                 Err(MetaError::Index(IndexError::Rebuilding)) if !repaired => {
@@ -209,17 +209,17 @@ impl Writer {
     }
 
     /// Decides a command and writes down what comes of it. Returns whether there is more of it to do.
-    fn step(&mut self, command: &Command) -> Result<bool, MetaError> {
+    fn step(&mut self, command: &Command, goes_on: bool) -> Result<bool, MetaError> {
         // INVARIANT: nobody can come to count on what is let go of here until it is gone or is kept.
         let done = match command {
-            Command::Sweep(sweep) => self.decided(&Command::Sweep(self.claims.release(sweep))),
+            Command::Sweep(sweep) => self.decided(&Command::Sweep(self.claims.release(sweep)), goes_on),
             Command::DeleteUntagged { repo, digest } if self.claims.let_go(repo, digest) => {
-                self.decided(command)
+                self.decided(command, goes_on)
             }
             Command::DeleteUntagged { .. } => Ok(false),
             _ => {
-                let more = self.decided(command)?;
-                self.claims.note(command);
+                let more = self.decided(command, goes_on)?;
+                self.claims.note(command, View::new(self.index.as_ref()));
                 return Ok(more);
             }
         };
@@ -227,9 +227,10 @@ impl Writer {
         done
     }
 
-    fn decided(&mut self, command: &Command) -> Result<bool, MetaError> {
+    fn decided(&mut self, command: &Command, goes_on: bool) -> Result<bool, MetaError> {
         let now = milliseconds_since_1970();
-        let decision = decide(View::new(self.index.as_ref()), now, self.laws.law(), command);
+        let law = if goes_on { self.laws.law().going_on() } else { self.laws.law() };
+        let decision = decide(View::new(self.index.as_ref()), now, law, command);
         let Decision { facts, again } = decision.map_err(|error| match error {
             DecideError::Refused(refusal) => MetaError::Refused(refusal),
             DecideError::Index(error) => MetaError::Index(error),

@@ -6,9 +6,9 @@ use crate::registry::open::OpenError;
 use crate::spec::ContentDigest;
 
 /// How much content a crash may have left without a name: as much as was being pushed at that moment, and as
-/// much as the collector had swept and not yet removed. Where there is more, something else happened, such as
-/// a journal that was put back from an old copy.
-pub(super) const UNNAMED_MAX: usize = 128 + SWEEP_CANDIDATES_MAX;
+/// much as the collector had swept and not yet removed, several times over. Where there is more, something
+/// else happened, such as a journal that was put back from an old copy.
+pub(crate) const UNNAMED_MAX: usize = 128 + 4 * SWEEP_CANDIDATES_MAX;
 
 /// What became of content that no row names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

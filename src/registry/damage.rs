@@ -72,6 +72,12 @@ impl Registry {
         self.inner.suspects.receiver.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
+    /// Tells the scrub of content as a reader would that found it damaged.
+    #[cfg(test)]
+    pub(crate) fn suspect(&self, digest: &ContentDigest) {
+        let _ = self.inner.suspects.sender.try_send(Some(*digest));
+    }
+
     /// Wakes the scrub.
     pub(crate) fn wake_scrub(&self) {
         // Where too many wait, it is awake.
@@ -130,9 +136,14 @@ impl Inner {
     /// Reports content that the index has and the disk has not, or not as it was.
     pub(super) fn damaged(&self, digest: &ContentDigest, what: &str) -> RegistryError {
         log::error!("{digest} {what}");
+        self.suspect(digest);
+        RegistryError::Internal(format!("{digest} {what}"))
+    }
+
+    /// Has a scrub look at content.
+    pub(super) fn suspect(&self, digest: &ContentDigest) {
         // Where too many wait, the scrub comes to this one, too.
         let _ = self.suspects.sender.try_send(Some(*digest));
-        RegistryError::Internal(format!("{digest} {what}"))
     }
 }
 

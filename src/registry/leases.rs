@@ -2,8 +2,10 @@
 //!
 //! A lease keeps a blob or a manifest in its repository from being swept for a while after a client was told
 //! that it is there, or made it so; for a client that asks before it pushes, pushes only what was missing,
-//! and then sends the manifest. Beside it stands the write barrier: while the collector marks a repository,
-//! all that anybody links, references, tags or is told of in it is remembered.
+//! and then sends the manifest. That may take hours on a slow line: while an upload to a repository takes its
+//! time, and for a lease behind it, all of the repository's links and manifests are leased. Beside it stands
+//! the write barrier: while the collector marks a repository, all that anybody links, references, tags or is
+//! told of in it is remembered.
 //!
 //! What is remembered are keyed hashes of 64 bits. Two that are equal by chance keep something longer than
 //! need be; they never let go of anything.
@@ -13,7 +15,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::meta::{Claims, Command, Sweep};
+use crate::meta::{Claims, Command, Sweep, View};
 use crate::registry::generations::Generations;
 use crate::spec::{ContentDigest, RepoName};
 
@@ -28,6 +30,17 @@ pub(crate) enum Scope {
     Repository(RepoName),
     /// Content, whatever repositories have it.
     Content,
+}
+
+/// What is kept although nothing needs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keeps {
+    /// What somebody was told of, and what is young.
+    Young,
+    /// What somebody was told of.
+    Leased,
+    /// Nothing, since nobody else uses the registry.
+    Nothing,
 }
 
 /// Who counts on what.
@@ -76,8 +89,7 @@ impl Drop for Watch {
 #[derive(Debug)]
 struct Marking {
     scope: Scope,
-    /// Whether leases and grace do not count: nobody else uses the registry.
-    alone: bool,
+    keeps: Keeps,
     touched: HashSet<u64>,
     /// The manifests of the repository that are to go, and the subjects of those: what one of them needs, or
     /// what refers to it, may go with it.
@@ -113,6 +125,11 @@ impl Leases {
         self.keys.hash_one((repo.as_str(), digest))
     }
 
+    /// Returns the key that stands for everything of a repository.
+    fn all_key(&self, repo: &RepoName) -> u64 {
+        self.keys.hash_one(repo.as_str())
+    }
+
     /// Returns the key of something by its digest alone.
     pub(super) fn content_key(&self, digest: &ContentDigest) -> u64 {
         self.keys.hash_one(digest)
@@ -137,6 +154,15 @@ impl Leases {
         true
     }
 
+    /// Leases everything of a repository: somebody pushes to it so slowly that what was pushed, or told of,
+    /// first would not be held any more when the manifest comes.
+    pub(super) fn take_all(&self, repo: &RepoName) {
+        let (key, now) = (self.all_key(repo), Instant::now());
+        let mut state = self.state();
+        state.told.insert(key, now);
+        state.young.insert(key, now);
+    }
+
     /// Begins to look through a repository: until what is returned is dropped, nothing that somebody comes to
     /// count on in it is let go of by [`Claims::let_go`].
     pub(super) fn watch(self: &Arc<Self>, repo: &RepoName) -> Watch {
@@ -148,9 +174,9 @@ impl Leases {
     }
 
     /// Begins to mark something: from now on all that happens to it is remembered.
-    pub(super) fn begin_marking(&self, scope: Scope, alone: bool) {
+    pub(super) fn begin_marking(&self, scope: Scope, keeps: Keeps) {
         let (touched, doomed) = (HashSet::new(), HashSet::new());
-        self.state().marking = Some(Marking { scope, alone, touched, doomed, disturbed: false });
+        self.state().marking = Some(Marking { scope, keeps, touched, doomed, disturbed: false });
     }
 
     /// Ends it: nothing can be swept until marking begins again.
@@ -174,8 +200,9 @@ impl Leases {
 
     /// Tells whether somebody counts on a blob or a manifest of a repository, or it is young.
     pub(super) fn holds(&self, repo: &RepoName, digest: &ContentDigest) -> bool {
-        let key = self.key(repo, digest);
-        self.state().holds(key, Instant::now())
+        let keys = [self.all_key(repo), self.key(repo, digest)];
+        let (mut state, now) = (self.state(), Instant::now());
+        keys.into_iter().any(|key| state.holds(key, now))
     }
 
     /// Tells whether content is young.
@@ -186,10 +213,8 @@ impl Leases {
 
     /// Returns for how long nothing may be swept yet: until one lease, and the grace time, have passed since
     /// the start, or since one was forgotten because there were too many.
-    pub(super) fn wait(&self) -> Option<Duration> {
-        let now = Instant::now();
-        let mut state = self.state();
-        let waits = state.told.wait(now).max(state.young.wait(now));
+    pub(super) fn wait(&self, keeps: Keeps) -> Option<Duration> {
+        let waits = self.state().wait(keeps, Instant::now());
         (!waits.is_zero()).then_some(waits)
     }
 
@@ -199,6 +224,20 @@ impl Leases {
         let mut state = self.state();
         state.told.know_all();
         state.young.know_all();
+    }
+
+    /// Returns how much is told of that is not forgotten yet.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.state().told.count()
+    }
+
+    /// Makes everything in here look that much older.
+    #[cfg(test)]
+    pub(super) fn grow_older(&self, time: Duration) {
+        let mut state = self.state();
+        state.told.grow_older(time);
+        state.young.grow_older(time);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -218,10 +257,19 @@ impl State {
     }
 
     fn holds(&mut self, key: u64, now: Instant) -> bool {
-        if self.marking.as_ref().is_some_and(|marking| marking.alone) {
-            return false;
+        match self.marking.as_ref().map_or(Keeps::Young, |marking| marking.keeps) {
+            Keeps::Young => self.told.contains(key, now) || self.young.contains(key, now),
+            Keeps::Leased => self.told.contains(key, now),
+            Keeps::Nothing => false,
         }
-        self.told.contains(key, now) || self.young.contains(key, now)
+    }
+
+    fn wait(&mut self, keeps: Keeps, now: Instant) -> Duration {
+        match keeps {
+            Keeps::Young => self.told.wait(now).max(self.young.wait(now)),
+            Keeps::Leased => self.told.wait(now),
+            Keeps::Nothing => Duration::ZERO,
+        }
     }
 
     /// Lets go of a key unless somebody counts on it.
@@ -236,10 +284,9 @@ impl State {
 
     /// Tells whether something of this may be swept at all.
     fn may_sweep(&mut self, scope: &Scope, now: Instant) -> bool {
-        let waits = !self.told.wait(now).max(self.young.wait(now)).is_zero();
-        self.marking
-            .as_ref()
-            .is_some_and(|marking| marking.scope == *scope && !marking.disturbed && (marking.alone || !waits))
+        let Some(keeps) = self.marking.as_ref().map(|marking| marking.keeps) else { return false };
+        let waits = !self.wait(keeps, now).is_zero();
+        self.marking.as_ref().is_some_and(|marking| marking.scope == *scope && !marking.disturbed && !waits)
     }
 
     fn note(&mut self, scope: &Scope, key: u64, now: Instant) {
@@ -261,7 +308,8 @@ impl Claims for Leases {
         let mut state = self.state();
         state.going.clear();
         let mut left = |repo: &RepoName, all: &[ContentDigest]| -> Vec<ContentDigest> {
-            if !state.may_sweep(&Scope::Repository(repo.clone()), now) {
+            let held = state.holds(self.all_key(repo), now);
+            if held || !state.may_sweep(&Scope::Repository(repo.clone()), now) {
                 return Vec::new();
             }
             all.iter().filter(|digest| state.release(self.key(repo, digest), now)).copied().collect()
@@ -300,12 +348,19 @@ impl Claims for Leases {
         self.state().going.clear();
     }
 
-    fn note(&self, command: &Command) {
+    fn note(&self, command: &Command, view: View<'_>) {
         let (repo, digests) = match command {
             Command::Link { repo, blob, .. } => (repo, vec![blob.digest()]),
             Command::Mount { repo, digest, .. } => (repo, vec![*digest]),
             Command::PutManifest(put) => {
-                let known = put.references.iter().filter_map(crate::spec::Digest::content);
+                // What is not there is noted when it comes: who invents digests shall not fill the leases.
+                let is_there = |digest: &ContentDigest| {
+                    let linked = view.link(&put.repo, digest).map(|row| row.is_some());
+                    // INVARIANT: what the index cannot tell of is noted.
+                    linked.unwrap_or(true)
+                        || view.manifest(&put.repo, digest).map_or(true, |row| row.is_some())
+                };
+                let known = put.references.iter().filter_map(crate::spec::Digest::content).filter(is_there);
                 (&put.repo, known.chain([put.blob.digest()]).collect())
             }
             Command::DeleteManifest { .. }

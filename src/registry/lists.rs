@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::registry::error::RegistryError;
 use crate::registry::types::{Listing, Page, Referrers, ReferrersPage};
 use crate::registry::{Inner, Registry};
-use crate::spec::{ContentDigest, Digest, Manifest, Referrer, RepoName, Tag};
+use crate::spec::{ContentDigest, Digest, Manifest, ManifestSummary, Referrer, RepoName, Tag};
 
 /// A list of referrers ends before it gets longer than this: it is a manifest to clients, and some of them
 /// take no longer ones, while others never ask for a second part.
@@ -13,6 +13,9 @@ const REFERRERS_SIZE_MAX_BYTES: usize = 4 * 1024 * 1024 - 64 * 1024;
 
 /// How many referrers are read before others get their turn.
 const REFERRERS_STEP_MAX: usize = 256;
+
+/// After so many bytes of manifests were read for it, a list of referrers goes on in the next page.
+const REFERRERS_READ_MAX_BYTES: u64 = 16 * 1024 * 1024;
 
 /// How many names are listed on the spot: longer lists would make other requests wait for a thread.
 const LISTED_INLINE_MAX: usize = 256;
@@ -56,17 +59,28 @@ impl Registry {
         size_max_bytes: usize,
     ) -> Result<Referrers, RegistryError> {
         let mut items: Vec<Referrer> = Vec::new();
-        let mut size = 0;
+        let (mut size, mut read) = (0, 0);
         let mut last = page.last;
         loop {
             let step = self.inner.meta.view().referrers(repo, subject, last.as_ref(), REFERRERS_STEP_MAX)?;
             let at_end = step.len() < REFERRERS_STEP_MAX;
             for digest in step {
                 last = Some(digest);
-                let Some(referrer) = self.referrer(repo, digest).await? else { continue };
-                if !page.wants(&referrer) {
+                let Some(row) = self.inner.meta.view().manifest(repo, &digest)? else { continue };
+                if !page.wants(row.artifact_type.as_deref()) {
                     continue;
                 }
+                let referrer = match row.referrer(digest) {
+                    Some(referrer) => referrer,
+                    None if read > REFERRERS_READ_MAX_BYTES => {
+                        let next = items.last().map(|item| item.digest);
+                        return Ok(Referrers { items, next });
+                    }
+                    None => {
+                        read += row.size;
+                        self.read_referrer(digest, row).await?
+                    }
+                };
                 size += json_length(&referrer)?;
                 if size > size_max_bytes && !items.is_empty() {
                     let next = items.last().map(|item| item.digest);
@@ -81,18 +95,16 @@ impl Registry {
         }
     }
 
-    /// Returns a referrer's descriptor, or `None` when it was deleted meanwhile.
-    async fn referrer(
+    /// Returns a referrer's descriptor where its row is too short for that.
+    async fn read_referrer(
         &self,
-        repo: &RepoName,
         digest: ContentDigest,
-    ) -> Result<Option<Referrer>, RegistryError> {
-        let Some(row) = self.inner.meta.view().manifest(repo, &digest)? else { return Ok(None) };
-        if let Some(referrer) = row.referrer(digest) {
-            return Ok(Some(referrer));
-        }
+        row: ManifestSummary,
+    ) -> Result<Referrer, RegistryError> {
         let bytes = self.manifest_bytes(digest).await?;
-        Ok(Some(Manifest::parse(&bytes, Some(&row.media_type))?.referrer(digest)))
+        // Not on a thread that others wait for: it may be a large one.
+        let parse = move || Ok(Manifest::parse(&bytes, Some(&row.media_type))?.referrer(digest));
+        self.inner.door.read(parse).await
     }
 }
 
@@ -120,11 +132,9 @@ fn json_length(referrer: &Referrer) -> Result<usize, RegistryError> {
 }
 
 impl ReferrersPage {
-    fn wants(&self, referrer: &Referrer) -> bool {
-        self.artifact_types.as_ref().is_none_or(|wanted| {
-            let actual = referrer.artifact_type.as_deref().unwrap_or_default();
-            wanted.iter().any(|wanted| wanted == actual)
-        })
+    fn wants(&self, artifact_type: Option<&str>) -> bool {
+        let actual = artifact_type.unwrap_or_default();
+        self.artifact_types.as_ref().is_none_or(|wanted| wanted.iter().any(|wanted| wanted == actual))
     }
 }
 

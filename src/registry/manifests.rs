@@ -1,5 +1,6 @@
 //! Pulling, pushing and deleting manifests and tags.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::blobs::DurableBlob;
@@ -11,10 +12,16 @@ use crate::registry::types::{
 };
 use crate::registry::uploads::supported;
 use crate::registry::{Inner, Registry};
-use crate::spec::{Algorithm, ContentDigest, Digest, Manifest, ManifestSummary, Reference, RepoName, Tag};
+use crate::spec::{
+    Algorithm, ContentDigest, Descriptor, Digest, Manifest, ManifestSummary, MediaType, Reference, RepoName,
+    Tag,
+};
 
 /// How many tags one push by digest may set (the specification asks for at least 10).
 pub const TAGS_PER_PUT_MAX: usize = 100;
+
+/// A manifest that is longer is looked at where others do not wait for it.
+const EXAMINED_INLINE_MAX_BYTES: usize = 16 * 1024;
 
 impl Registry {
     /// Returns a manifest (the specification's "Pulling manifests").
@@ -135,16 +142,18 @@ impl Registry {
         if put.bytes.len() as u64 > max {
             return Err(RegistryError::ManifestTooLarge { max });
         }
-        let (digest, tags, outcome_tags) = named_by(put.target, &put.bytes)?;
-        let manifest = Manifest::parse(&put.bytes, put.content_type.as_ref())?;
-        let references = References::of(&manifest, self.inner.options.sparse_indexes);
-        self.lease(repo, &references)?;
-        // A manifest that will be refused shall not be written first; the writer asks again, and that counts.
-        check_references(self.inner.meta.view(), repo, &references.blobs, &references.children)?;
+        let (inner, for_repo, content_type) = (Arc::clone(&self.inner), repo.clone(), put.content_type);
+        let (bytes, target) = (Arc::clone(&put.bytes), put.target);
+        let examine = move || inner.examine(&for_repo, &bytes, target, content_type.as_ref());
+        let examined = if put.bytes.len() <= EXAMINED_INLINE_MAX_BYTES {
+            examine()
+        } else {
+            self.inner.door.check_writes()?;
+            self.inner.door.write(examine).await
+        };
+        let Examined { named: (digest, tags, outcome_tags), manifest, references } = examined?;
 
-        if self.inner.meta.view().manifest(repo, &digest)?.is_none() {
-            self.check_quota(repo, put.bytes.len() as u64)?;
-        }
+        self.check_quota(repo, put.bytes.len() as u64, Some(&digest))?;
         self.check_room(put.bytes.len() as u64)?;
         self.inner.door.check_writes()?;
         let bytes = Arc::clone(&put.bytes);
@@ -170,25 +179,6 @@ impl Registry {
         .await?;
         self.inner.cache.keep(digest, &put.bytes);
         Ok(PutManifestOutcome { digest, subject, tags: outcome_tags })
-    }
-
-    /// Leases to a manifest that is being pushed what the repository has of its references. What it must have
-    /// and has not, or what is going, is told at once.
-    fn lease(&self, repo: &RepoName, references: &References) -> Result<(), RegistryError> {
-        let view = self.inner.meta.view();
-        // Only what is there: who invents digests shall not fill the leases.
-        check_references(view, repo, &references.blobs, &references.children)?;
-        for reference in references.all.iter() {
-            let Some(content) = reference.content() else { continue };
-            if view.link(repo, &content)?.is_none() && view.manifest(repo, &content)?.is_none() {
-                continue;
-            }
-            let needed = || references.blobs.contains(reference) || references.children.contains(reference);
-            if !self.inner.leases.take(repo, &content) && needed() {
-                return Err(RegistryError::ManifestBlobUnknown(reference.clone()));
-            }
-        }
-        Ok(())
     }
 
     /// Deletes a manifest and all tags that name it.
@@ -262,7 +252,52 @@ fn named_by(target: PutTarget, bytes: &[u8]) -> Result<Named, RegistryError> {
     }
 }
 
-/// What a repository must have before it takes a manifest.
+/// A manifest that somebody wants to push, and that the repository could take.
+struct Examined {
+    named: Named,
+    manifest: Manifest,
+    references: References,
+}
+
+impl Inner {
+    /// Looks at a manifest that somebody wants to push: whether it is one, and whether its repository has
+    /// what it needs, all of which is leased.
+    fn examine(
+        &self,
+        repo: &RepoName,
+        bytes: &[u8],
+        target: PutTarget,
+        content_type: Option<&MediaType>,
+    ) -> Result<Examined, RegistryError> {
+        let named = named_by(target, bytes)?;
+        let manifest = Manifest::parse(bytes, content_type)?;
+        let references = References::of(&manifest, self.options.sparse_indexes);
+        self.lease(repo, &references)?;
+        // A manifest that will be refused shall not be written first; the writer asks again, and that counts.
+        check_references(self.meta.view(), repo, &references.blobs, &references.children)?;
+        Ok(Examined { named, manifest, references })
+    }
+
+    /// Leases to a manifest that is being pushed what the repository has of its references. What it must have
+    /// and is going is told at once.
+    fn lease(&self, repo: &RepoName, references: &References) -> Result<(), RegistryError> {
+        let view = self.meta.view();
+        for reference in references.all.iter() {
+            // Only what is there: who invents digests shall not fill the leases.
+            let Some(content) = reference.content() else { continue };
+            if view.link(repo, &content)?.is_none() && view.manifest(repo, &content)?.is_none() {
+                continue;
+            }
+            let needed = || references.blobs.contains(reference) || references.children.contains(reference);
+            if !self.leases.take(repo, &content) && needed() {
+                return Err(RegistryError::ManifestBlobUnknown(reference.clone()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a repository must have before it takes a manifest, each once.
 struct References {
     blobs: Arc<[Digest]>,
     children: Arc<[Digest]>,
@@ -272,13 +307,16 @@ struct References {
 
 impl References {
     fn of(manifest: &Manifest, sparse_indexes: bool) -> Self {
-        let children = if sparse_indexes {
-            Arc::default()
-        } else {
-            manifest.children().map(|child| child.digest.clone()).collect()
-        };
-        let all = manifest.all_blobs().chain(manifest.all_children());
-        let all = all.map(|descriptor| descriptor.digest.clone()).collect();
-        Self { blobs: manifest.blobs().map(|blob| blob.digest.clone()).collect(), children, all }
+        let children = manifest.children().filter(|_| !sparse_indexes);
+        Self {
+            blobs: each_once(manifest.blobs()),
+            children: each_once(children),
+            all: each_once(manifest.all_blobs().chain(manifest.all_children())),
+        }
     }
+}
+
+fn each_once<'a>(all: impl Iterator<Item = &'a Descriptor>) -> Arc<[Digest]> {
+    let mut seen = HashSet::new();
+    all.map(|descriptor| &descriptor.digest).filter(|digest| seen.insert(*digest)).cloned().collect()
 }

@@ -50,11 +50,13 @@ use pool::Pool;
 use session::Sessions;
 
 pub use crate::meta::RecoveryProgress;
+#[cfg(test)]
+pub(crate) use cleaning::UNNAMED_MAX;
 pub(crate) use damage::Condemned;
 pub(crate) use damage::ScrubCounters;
 pub use error::RegistryError;
 pub(crate) use format::{Layout, examine, examine_content, settle};
-pub(crate) use leases::Scope;
+pub(crate) use leases::{Keeps, Scope};
 pub use manifest_body::ManifestBody;
 pub use manifests::TAGS_PER_PUT_MAX;
 pub use open::OpenError;
@@ -67,6 +69,8 @@ pub use types::{
     PutTarget, Referrers, ReferrersPage, ScrubTotals, Totals, UploadId,
 };
 pub use upkeep::Collected;
+#[cfg(test)]
+pub(crate) use upkeep::OCCUPANTS_PER_STEP;
 pub(crate) use upkeep::{Removal, Upkeep};
 
 /// A registry: a handle that can be cloned freely. The store is closed with [`Registry::close`], or when the
@@ -137,6 +141,7 @@ impl Registry {
             blobs: stored.blobs,
             blob_bytes: stored.blob_bytes,
             uploads: stored.uploads,
+            index_bytes: self.inner.meta.index_bytes(),
             syncs: done.file_syncs + done.folder_syncs,
             sync_nanoseconds: done.file_sync_nanoseconds + done.folder_sync_nanoseconds,
             free_bytes: self.inner.space.free_bytes(),

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use crate::blobs::{BLOBS_FOLDER, BlobError, BlobStore, UPLOADS_FOLDER};
 use crate::disk::{
-    DirectoryLock, Disk, DiskError, FreeSpace, LockError, MemoryDisk, MeteredDisk, RealDisk, same_filesystem,
+    DirectoryLock, Disk, DiskError, ForeignOwner, FreeSpace, LockError, MemoryDisk, MeteredDisk, RealDisk,
+    same_filesystem,
 };
 use crate::meta::{Claims, Command, IndexError, IndexKind, Meta, MetaOptions, OpenError as MetaOpenError};
 use crate::registry::cleaning::{self, Unnamed};
@@ -40,6 +41,14 @@ pub enum OpenError {
     /// There is no store, and this is not to make one.
     #[error("there is no store in it: neither pulk.json nor a journal nor content")]
     NoStore,
+    /// The data directory belongs to another user, whom files of this one would lock out of it.
+    #[error("it belongs to uid {owner}, and what uid {user} makes in it would lock that one out")]
+    Foreign {
+        /// The user that it belongs to.
+        owner: u32,
+        /// The user that this process runs as.
+        user: u32,
+    },
     /// There is content, and nothing that says what it is.
     #[error("journal and checkpoints are missing in the data directory, but there is content in it")]
     MetadataLost,
@@ -67,6 +76,13 @@ pub enum OpenError {
     /// The server that uses the data directory did not do its part.
     #[error("the server does not answer as it should: {0}")]
     Server(String),
+}
+
+impl OpenError {
+    /// Makes the error of a data directory that belongs to another user.
+    pub(crate) fn foreign(found: ForeignOwner) -> Self {
+        Self::Foreign { owner: found.owner, user: rustix::process::geteuid().as_raw() }
+    }
 }
 
 impl Registry {
@@ -188,14 +204,20 @@ fn open_folder(folder: &Path) -> Result<Opened, OpenError> {
 fn take_up_sessions(meta: &Meta, blobs: &BlobStore) -> Result<Sessions, OpenError> {
     let mut files: BTreeSet<String> = blobs.unfinished()?.into_iter().collect();
     let sessions = Sessions::default();
-    let mut lost = Vec::new();
-    meta.view().uploads(|id, row| {
-        if files.remove(&id.to_string()) || row.offset == 0 {
+    let (mut lost, mut saved) = (Vec::new(), Vec::new());
+    meta.view().uploads(|id, row| saved.push((id, row)))?;
+    for (id, row) in saved {
+        let name = id.to_string();
+        // INVARIANT: nobody goes on with a file that is content already.
+        if files.contains(&name) && blobs.is_content_too(&name)? {
+            log::info!("upload {id} is given up: a crash came when its file had become content");
+            meta.submit(Command::EndUpload { id }, Box::new(drop));
+        } else if files.remove(&name) || row.offset == 0 {
             sessions.take_up(Session::saved(id, row));
         } else {
             lost.push(id);
         }
-    })?;
+    }
     for name in &files {
         log::info!("removing the file of upload {name}, which nothing knows of any more");
         blobs.forget(name);

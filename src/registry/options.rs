@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::blobs::DURABLE_STEP_BYTES;
-use crate::meta::{Policies, RecoveryProgress};
+use crate::meta::{Policies, RecoveryProgress, WORTHWHILE_MIN_BYTES};
 use crate::spec::MANIFEST_SIZE_MAX_BYTES;
 
 /// Where a registry keeps what it has.
@@ -52,6 +52,8 @@ pub struct RegistryOptions {
     pub waiting_max: usize,
     /// After so many bytes an upload is made durable as far as it has come.
     pub(crate) upload_durable_step_bytes: u64,
+    /// The least size of the index's files at which they are looked at, in bytes.
+    pub(crate) index_worthwhile_bytes: u64,
     /// Whether what may block does so at once, on the caller's own thread.
     #[cfg(test)]
     pub(crate) door_at_once: bool,
@@ -79,6 +81,7 @@ impl RegistryOptions {
             upload_sessions_max: UPLOAD_SESSIONS_MAX,
             waiting_max: WAITING_MAX,
             upload_durable_step_bytes: DURABLE_STEP_BYTES,
+            index_worthwhile_bytes: WORTHWHILE_MIN_BYTES,
             #[cfg(test)]
             door_at_once: false,
             reserve_bytes: RESERVE_BYTES,

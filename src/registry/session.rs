@@ -24,6 +24,16 @@ const UNUSED_KEPT_MIN: Duration = Duration::from_secs(60);
 /// idle otherwise, since all pushes are refused until somebody gives way.
 const USED_KEPT_MIN: Duration = Duration::from_secs(60 * 60);
 
+/// A repository that has this part of all uploads that there may be crowds the others out, unless that is a
+/// few.
+const CROWD: usize = 4;
+
+/// So many are a few.
+const CROWD_MIN: usize = 16;
+
+/// How long after its beginning an upload counts as a slow one.
+const SLOW_MIN: Duration = Duration::from_secs(10);
+
 /// An upload session. One request at a time goes on with it; a later one takes it over, since a client whose
 /// connection broke comes back before the server has noticed.
 #[derive(Debug)]
@@ -34,10 +44,19 @@ pub(super) struct Session {
     progress: Mutex<Progress>,
     /// How many bytes have come, to be read without waiting for anybody.
     offset: AtomicU64,
-    used: Mutex<Instant>,
+    times: Mutex<Times>,
     turn: Arc<TurnMutex<()>>,
     claims: AtomicU64,
     claimed: Event,
+}
+
+/// On the monotonic clock.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    /// When the upload began; unknown for one of an earlier run.
+    began: Option<Instant>,
+    /// When somebody was there last.
+    used: Instant,
 }
 
 #[derive(Debug)]
@@ -93,14 +112,14 @@ impl Turn {
 }
 
 impl Session {
-    fn new(id: UploadId, row: &UploadRow, progress: Progress) -> Self {
+    fn new(id: UploadId, row: &UploadRow, progress: Progress, began: Option<Instant>) -> Self {
         Self {
             id,
             repo: row.repo.clone(),
             algorithm: row.algorithm,
             progress: Mutex::new(progress),
             offset: AtomicU64::new(row.offset),
-            used: Mutex::new(Instant::now()),
+            times: Mutex::new(Times { began, used: Instant::now() }),
             turn: Arc::default(),
             claims: AtomicU64::new(0),
             claimed: Event::new(),
@@ -109,12 +128,13 @@ impl Session {
 
     /// Makes a session that has just begun.
     pub(super) fn begun(id: UploadId, row: &UploadRow) -> Self {
-        Self::new(id, row, Progress::Live(Box::new(Upload::begin(row.algorithm))))
+        let upload = Box::new(Upload::begin(row.algorithm));
+        Self::new(id, row, Progress::Live(upload), Some(Instant::now()))
     }
 
     /// Makes a session of an earlier run.
     pub(super) fn saved(id: UploadId, row: UploadRow) -> Self {
-        Self::new(id, &row.clone(), Progress::Saved(row))
+        Self::new(id, &row.clone(), Progress::Saved(row), None)
     }
 
     pub(super) fn id(&self) -> UploadId {
@@ -146,7 +166,12 @@ impl Session {
 
     /// Notes that somebody is there.
     pub(super) fn touch(&self) {
-        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        self.times().used = Instant::now();
+    }
+
+    /// Tells whether the push that it belongs to may take longer than a lease.
+    pub(super) fn is_slow(&self) -> bool {
+        self.times().began.is_none_or(|began| began.elapsed() >= SLOW_MIN)
     }
 
     /// Tells whether nobody has gone on with it for so long, on the monotonic clock.
@@ -162,14 +187,19 @@ impl Session {
     }
 
     fn used(&self) -> Instant {
-        *self.used.lock().unwrap_or_else(PoisonError::into_inner)
+        self.times().used
     }
 
-    /// Makes it look as if nobody had gone on with it for that much longer.
+    fn times(&self) -> MutexGuard<'_, Times> {
+        self.times.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes it look as if it had begun that much earlier, and nobody had gone on with it since.
     #[cfg(test)]
     pub(super) fn grow_older(&self, time: Duration) {
-        let used = self.used().checked_sub(time).expect("the machine runs for longer than that");
-        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = used;
+        let earlier = |at: Instant| at.checked_sub(time).expect("the machine runs for longer than that");
+        let mut times = self.times();
+        *times = Times { began: times.began.map(earlier), used: earlier(times.used) };
     }
 
     /// Does something that may block with the upload, and opens it first when it is of an earlier run.
@@ -256,15 +286,24 @@ pub(super) struct Sessions {
 impl Sessions {
     /// Adds a session, unless there are `max` already. Then the one that has waited longest for its first
     /// byte gives way, if it has waited for a while, or else the one that has been idle longest, if that is
-    /// long: it is returned, to be given up.
+    /// long: it is returned, to be given up. Where a repository has a quarter of them or more, it is one of
+    /// that one's, and need not have been idle for long: no repository shall keep others from pushing.
     pub(super) fn add(&self, session: Session, max: usize) -> Result<Option<Arc<Session>>, RegistryError> {
         let mut open = self.open();
         let mut gives_way = None;
         if open.len() >= max {
+            let mut counts: HashMap<&RepoName, usize> = HashMap::new();
+            for one in open.values() {
+                *counts.entry(&one.repo).or_default() += 1;
+            }
+            let most = counts.values().copied().max().unwrap_or_default();
+            let too_many = most >= CROWD_MIN && most.saturating_mul(CROWD) >= max;
+            let crowds = |one: &Session| too_many && counts.get(&one.repo) == Some(&most);
             let can_go = |one: &&Arc<Session>| {
-                one.is_idle(if one.offset() == 0 { UNUSED_KEPT_MIN } else { USED_KEPT_MIN })
+                let soon = one.offset() == 0 || crowds(one);
+                one.is_idle(if soon { UNUSED_KEPT_MIN } else { USED_KEPT_MIN })
             };
-            let first = |one: &&Arc<Session>| (one.offset() != 0, one.used());
+            let first = |one: &&Arc<Session>| (!crowds(one), one.offset() != 0, one.used());
             let Some(oldest) = open.values().filter(can_go).min_by_key(first).cloned() else {
                 return Err(RegistryError::TooMany("too many uploads have begun and not ended"));
             };

@@ -130,6 +130,8 @@ pub struct Totals {
     pub blob_bytes: u64,
     /// Upload sessions that have begun and not ended.
     pub uploads: u64,
+    /// Bytes of the index's files.
+    pub index_bytes: u64,
     /// Files and folders synced since the start.
     pub syncs: u64,
     /// How long those took together, in nanoseconds.

@@ -8,10 +8,11 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crate::blobs::{BlobError, BlobStore, Occupant};
-use crate::meta::{Command, Sweep, View};
+use crate::meta::{Command, Compacted, Pacing, Policy, Sweep, View};
 use crate::registry::cleaning::UNNAMED_MAX;
+use crate::registry::digest_locks::Removing;
 use crate::registry::error::RegistryError;
-use crate::registry::leases::Scope;
+use crate::registry::leases::{Keeps, Scope};
 use crate::registry::{Inner, Names, Registry};
 use crate::spec::{ContentDigest, RepoName};
 
@@ -28,6 +29,9 @@ pub struct Collected {
     pub untagged_bytes: u64,
 }
 
+/// How many files are looked at before somebody who goes through all of them may pause.
+pub(crate) const OCCUPANTS_PER_STEP: usize = 64;
+
 /// What became of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Removal {
@@ -35,13 +39,6 @@ pub(crate) enum Removal {
     Removed,
     /// It is needed again, or being stored again at this moment.
     Kept,
-}
-
-/// Whether what the index says of content that has no row is known to be durable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Rows {
-    Durable,
-    OnTheirWay,
 }
 
 /// A registry as the collector sees it.
@@ -56,9 +53,19 @@ impl Registry {
         Upkeep { inner: Arc::clone(&self.inner) }
     }
 
-    /// Refuses what would put a repository's policy over its quota.
-    pub(super) fn check_quota(&self, repo: &RepoName, bytes: u64) -> Result<(), RegistryError> {
-        self.inner.check_quota(repo, bytes)
+    /// Returns the policy that counts for a repository.
+    pub(crate) fn policy(&self, repo: &RepoName) -> &Policy {
+        self.inner.options.policies.of(repo)
+    }
+
+    /// Refuses content that would put a repository's policy over its quota.
+    pub(super) fn check_quota(
+        &self,
+        repo: &RepoName,
+        bytes: u64,
+        content: Option<&ContentDigest>,
+    ) -> Result<(), RegistryError> {
+        self.inner.check_quota(repo, bytes, content)
     }
 }
 
@@ -87,8 +94,8 @@ impl Upkeep {
     }
 
     /// Begins to mark something: what happens to it from now on is not swept by [`Self::sweep`].
-    pub(crate) fn begin_marking(&self, scope: Scope, alone: bool) {
-        self.inner.leases.begin_marking(scope, alone);
+    pub(crate) fn begin_marking(&self, scope: Scope, keeps: Keeps) {
+        self.inner.leases.begin_marking(scope, keeps);
     }
 
     /// Ends marking.
@@ -118,13 +125,38 @@ impl Upkeep {
 
     /// Returns for how long nothing may be swept yet.
     pub(crate) fn lease_wait(&self) -> Option<Duration> {
-        self.inner.leases.wait()
+        self.wait(Keeps::Young)
+    }
+
+    /// Returns for how long nothing may be swept yet by a pass that keeps no more than this.
+    pub(crate) fn wait(&self, keeps: Keeps) -> Option<Duration> {
+        self.inner.leases.wait(keeps)
+    }
+
+    /// Has a scrub look at content that could not be read.
+    pub(crate) fn suspect(&self, digest: &ContentDigest) {
+        self.inner.suspect(digest);
     }
 
     /// Makes the start look as if it were long ago.
     #[cfg(test)]
     pub(crate) fn know_all(&self) {
         self.inner.leases.know_all();
+    }
+
+    /// Returns how much is leased.
+    #[cfg(test)]
+    pub(crate) fn leased(&self) -> usize {
+        self.inner.leases.count()
+    }
+
+    /// Makes leases, and the uploads that have begun, look that much older.
+    #[cfg(test)]
+    pub(crate) fn grow_older(&self, time: Duration) {
+        self.inner.leases.grow_older(time);
+        for session in self.inner.sessions.all(|_| true) {
+            session.grow_older(time);
+        }
     }
 
     /// Returns the key of something by its digest alone, the same one until the registry is closed.
@@ -141,11 +173,22 @@ impl Upkeep {
     /// Removes the files of content that no row names any more, durably, and says what became of each.
     pub(crate) fn remove_files(&self, content: &[ContentDigest]) -> Result<Vec<Removal>, RegistryError> {
         // Each is tried: what is left of a batch has no name, and no later sweep comes to it.
-        let removals: Vec<_> =
-            content.iter().map(|digest| self.inner.remove_file(digest, Rows::Durable)).collect();
+        let removals: Vec<_> = content.iter().map(|digest| self.inner.remove_file(digest)).collect();
         // A power cut brings back no more than the next start removes by itself.
         self.inner.blobs.sync_names(content).map_err(|error| self.inner.not_stored(error))?;
         removals.into_iter().collect()
+    }
+
+    /// Makes the index's files anew if they are far too large for what is left in it. `pause` is called
+    /// between steps and tells whether to go on.
+    pub(crate) fn compact_index(&self, pause: &mut dyn FnMut() -> bool) -> Result<Compacted, RegistryError> {
+        let space = &self.inner.space;
+        let mut pacing = Pacing {
+            pause,
+            has_room: &|bytes| space.has_room(bytes),
+            worthwhile_bytes: self.inner.options.index_worthwhile_bytes,
+        };
+        Ok(self.inner.meta.compact_index(&mut pacing)?)
     }
 
     /// Tells why nothing at all may be removed, if that is so: metadata may be missing, and what the content
@@ -159,18 +202,31 @@ impl Upkeep {
     }
 
     /// Lists the content that no row names, or says that there is more of it than anything that is known of
-    /// leaves behind.
-    pub(crate) fn unnamed(&self) -> Result<Option<Vec<(ContentDigest, u64)>>, RegistryError> {
+    /// leaves behind. There may be much to look at: `step` is called now and then, to pause, or to end this.
+    pub(crate) fn unnamed<E: From<RegistryError>>(
+        &self,
+        mut step: impl FnMut() -> Result<(), E>,
+    ) -> Result<Option<Vec<(ContentDigest, u64)>>, E> {
         let mut unnamed = Vec::new();
-        self.inner.blobs.each_occupant(|occupant| {
+        let (mut seen, mut ended) = (0_usize, Ok(()));
+        let looked = self.inner.blobs.each_occupant(|occupant| {
+            seen += 1;
+            if seen.is_multiple_of(OCCUPANTS_PER_STEP) {
+                ended = step();
+                if ended.is_err() {
+                    return Err(RegistryError::Unavailable("the search was ended".to_owned()));
+                }
+            }
             if let Occupant::Content(digest, length) = occupant
                 && unnamed.len() <= UNNAMED_MAX
                 && self.view().blob(&digest)?.is_none()
             {
                 unnamed.push((digest, length));
             }
-            Ok::<_, RegistryError>(())
-        })?;
+            Ok(())
+        });
+        ended?;
+        looked?;
         Ok((unnamed.len() <= UNNAMED_MAX).then_some(unnamed))
     }
 
@@ -199,26 +255,44 @@ impl Upkeep {
 }
 
 impl Inner {
-    pub(super) fn check_quota(&self, repo: &RepoName, bytes: u64) -> Result<(), RegistryError> {
-        match self.meta.quota(repo) {
-            Some((used, most)) if used.saturating_add(bytes) > most => Err(RegistryError::Denied(format!(
-                "the quota of repository {repo} is {most} bytes, and {used} of them are used"
-            ))),
-            _ => Ok(()),
+    /// Refuses content of so many bytes, or of more, that would put a repository's policy over its quota.
+    /// What the repository has already costs nothing, and content whose digest is not known yet may be that,
+    /// unless it is more than all that is there; what it is in the end is for the writer to count.
+    pub(super) fn check_quota(
+        &self,
+        repo: &RepoName,
+        bytes: u64,
+        content: Option<&ContentDigest>,
+    ) -> Result<(), RegistryError> {
+        let Some((used, most)) = self.meta.quota(repo) else { return Ok(()) };
+        if used.saturating_add(bytes) <= most {
+            return Ok(());
         }
+        let may_be_there = match content {
+            Some(digest) => {
+                let view = self.meta.view();
+                view.link(repo, digest)?.is_some() || view.manifest(repo, digest)?.is_some()
+            }
+            None => bytes <= used,
+        };
+        if may_be_there {
+            return Ok(());
+        }
+        let why = format!("the quota of repository {repo} is {most} bytes, and {used} of them are used");
+        Err(RegistryError::Denied(why))
     }
 
-    /// Removes the file of content if no row names it and nobody is storing it.
-    fn remove_file(&self, digest: &ContentDigest, rows: Rows) -> Result<Removal, RegistryError> {
-        let Some(_removing) = self.locks.try_remove(digest) else { return Ok(Removal::Kept) };
+    /// Removes the file of content if no row names it, durably, and nobody is storing it.
+    fn remove_file(&self, digest: &ContentDigest) -> Result<Removal, RegistryError> {
+        let Some(removing) = self.locks.try_remove(digest) else { return Ok(Removal::Kept) };
+        self.remove_locked(digest, &removing)
+    }
+
+    fn remove_locked(&self, digest: &ContentDigest, _: &Removing) -> Result<Removal, RegistryError> {
         // INVARIANT: whoever stored it since its row went has had the row written by now; nobody begins to
         // before the lock is free.
         if self.meta.view().blob(digest)?.is_some() {
             return Ok(Removal::Kept);
-        }
-        if rows == Rows::OnTheirWay {
-            // A sweep may just have taken the row away: its answer is that of any command behind it.
-            self.sweep(Sweep::Content { content: Vec::new() })?;
         }
         match self.blobs.discard(digest) {
             Ok(()) => Ok(Removal::Removed),
@@ -233,8 +307,27 @@ impl Inner {
             // Nobody knows whether the row is durable.
             return;
         }
-        if let Err(error) = self.remove_file(digest, Rows::OnTheirWay) {
-            log::debug!("the file of {digest} stays until the collector comes: {error}");
+        match self.remove_when_durable(digest) {
+            Ok(Removal::Removed) => {}
+            Ok(Removal::Kept) => log::debug!("the file of {digest} is needed, or left to the collector"),
+            Err(error) => log::debug!("the file of {digest} stays until the collector comes: {error}"),
+        }
+    }
+
+    /// Removes the file of content although a sweep may just have taken its row away. Nobody who stores it
+    /// waits while that becomes durable.
+    fn remove_when_durable(&self, digest: &ContentDigest) -> Result<Removal, RegistryError> {
+        let Some(since) = self.locks.now(digest) else { return Ok(Removal::Kept) };
+        if self.meta.view().blob(digest)?.is_some() {
+            return Ok(Removal::Kept);
+        }
+        // The answer to this is that of any command behind a sweep.
+        self.sweep(Sweep::Content { content: Vec::new() })?;
+        // INVARIANT: only who stores content can have had a row written for it since, which may have gone
+        // again, and not durably.
+        match self.locks.try_remove_since(digest, since) {
+            Some(removing) => self.remove_locked(digest, &removing),
+            None => Ok(Removal::Kept),
         }
     }
 

@@ -16,10 +16,13 @@ use crate::registry::types::{Chunk, UploadId};
 use crate::registry::{Inner, Registry};
 use crate::spec::{Algorithm, ContentDigest, Digest, DigestError, RepoName};
 
-/// The last piece of a chunk, not yet written, and how many bytes come with it.
-struct Last {
+/// A piece of a chunk that is not written yet.
+struct Arrived {
     piece: Piece,
+    /// How many bytes come, with it and behind it.
     coming: u64,
+    /// What the upload is to be, where that is known already.
+    content: Option<ContentDigest>,
 }
 
 impl Registry {
@@ -54,6 +57,7 @@ impl Registry {
     pub async fn upload_offset(&self, repo: &RepoName, id: UploadId) -> Result<u64, RegistryError> {
         let session = self.inner.sessions.find(repo, id)?;
         session.touch();
+        self.inner.lease_to(&session);
         Ok(session.offset())
     }
 
@@ -68,7 +72,7 @@ impl Registry {
     ) -> Result<u64, RegistryError> {
         let session = self.inner.sessions.find(repo, id)?;
         let turn = session.claim().await;
-        if let Some(last) = self.receive(&turn, chunk).await? {
+        if let Some(last) = self.receive(&turn, chunk, None).await? {
             let inner = Arc::clone(&self.inner);
             self.inner.door.write(move || inner.write_last(turn.session(), &last)).await?;
         }
@@ -76,8 +80,9 @@ impl Registry {
     }
 
     /// Ends an upload, after a last chunk that may be empty: its content is then a blob of the repository,
-    /// and durable. With another digest than `digest`, or when it cannot be made durable, the upload is over
-    /// and nothing of it is kept.
+    /// and durable. Where all of it was to come by this, without a range, and breaks off, nothing of it is
+    /// kept, for who tries again sends all of it again. With another digest than `digest`, or when it cannot
+    /// be made durable, the upload is over and nothing of it is kept.
     pub async fn finish_upload<B: AsyncBufRead + Unpin + Send>(
         &self,
         repo: &RepoName,
@@ -88,7 +93,13 @@ impl Registry {
         let content = supported(digest)?;
         let session = self.inner.sessions.find(repo, id)?;
         let turn = session.claim().await;
-        let last = self.receive(&turn, chunk).await?;
+        let is_whole = chunk.range.is_none() && session.offset() == 0;
+        let received = self.receive(&turn, chunk, Some(content)).await;
+        if is_whole && received.as_ref().is_err_and(breaks_off) {
+            let (inner, turn) = (Arc::clone(&self.inner), turn.clone());
+            self.inner.door.write(move || inner.start_over(turn.session())).await;
+        }
+        let last = received?;
 
         let (inner, repo) = (Arc::clone(&self.inner), repo.clone());
         // Written and committed at one go: most blobs are small, and each way to another thread costs.
@@ -125,8 +136,9 @@ impl Registry {
         &self,
         turn: &Turn,
         chunk: Chunk<B>,
-    ) -> Result<Option<Last>, RegistryError> {
-        let received = self.take_in(turn, chunk).await;
+        content: Option<ContentDigest>,
+    ) -> Result<Option<Arrived>, RegistryError> {
+        let received = self.take_in(turn, chunk, content).await;
         if received.is_err() && turn.session().is_live() {
             let (inner, turn) = (Arc::clone(&self.inner), turn.clone());
             self.inner.door.write(move || inner.give_back(turn.session())).await;
@@ -138,24 +150,26 @@ impl Registry {
         &self,
         turn: &Turn,
         chunk: Chunk<B>,
-    ) -> Result<Option<Last>, RegistryError> {
+        content: Option<ContentDigest>,
+    ) -> Result<Option<Arrived>, RegistryError> {
         let session = turn.session();
         let begins = session.offset();
         let said = expected_length(&chunk, begins)?;
         // What will not fit is refused before it is read.
         self.check_room(said.unwrap_or(0))?;
         self.inner.door.check_writes()?;
-        self.check_quota(session.repo(), begins.saturating_add(said.unwrap_or(0)))?;
+        self.check_quota(session.repo(), begins.saturating_add(said.unwrap_or(0)), content.as_ref())?;
         let mut source = Source::new(chunk.body, said.unwrap_or(u64::MAX));
         let mut next = unless_lost(turn, source.next(&self.inner.pool)).await?;
         while let Some(piece) = next {
             let coming = said.map_or(0, |said| begins.saturating_add(said).saturating_sub(session.offset()));
             // Only where nothing has to be waited for: nobody holds a buffer while waiting for a client.
             if piece.bytes().len() as u64 == coming && source.has_ended_now().await {
-                return Ok(Some(Last { piece, coming }));
+                return Ok(Some(Arrived { piece, coming, content }));
             }
             let following = unless_lost(turn, source.next(&self.inner.pool));
-            let (written, following) = zip(self.write(turn, piece, coming), following).await;
+            let (written, following) =
+                zip(self.write(turn, Arrived { piece, coming, content }), following).await;
             written?;
             next = following?;
         }
@@ -168,17 +182,19 @@ impl Registry {
         }
     }
 
-    async fn write(&self, turn: &Turn, piece: Piece, coming: u64) -> Result<(), RegistryError> {
+    async fn write(&self, turn: &Turn, arrived: Arrived) -> Result<(), RegistryError> {
         let (inner, turn) = (Arc::clone(&self.inner), turn.clone());
-        self.inner.door.write(move || inner.write(turn.session(), piece.bytes(), coming)).await
+        self.inner.door.write(move || inner.write(turn.session(), &arrived)).await
     }
 }
 
 impl Inner {
-    fn write(&self, session: &Session, bytes: &[u8], coming: u64) -> Result<(), RegistryError> {
+    fn write(&self, session: &Session, arrived: &Arrived) -> Result<(), RegistryError> {
+        let (bytes, coming) = (arrived.piece.bytes(), arrived.coming);
         let written = session.with_upload(&self.blobs, |upload| {
             // Held until the bytes are written.
-            self.check_quota(session.repo(), upload.offset().saturating_add(bytes.len() as u64))?;
+            let length = upload.offset().saturating_add(bytes.len() as u64);
+            self.check_quota(session.repo(), length, arrived.content.as_ref())?;
             let claim = self.space.claim(upload.space_for(bytes.len() as u64, coming));
             let _claim = claim.ok_or(RegistryError::NoSpace)?;
             let file = upload.file(&self.blobs, &session.name())?;
@@ -195,11 +211,19 @@ impl Inner {
         if session.has_ended() {
             self.discard(session);
         }
+        self.lease_to(session);
         written
     }
 
-    fn write_last(&self, session: &Session, last: &Last) -> Result<(), RegistryError> {
-        let written = self.write(session, last.piece.bytes(), last.coming);
+    /// Leases what the repository has to a push that takes its time.
+    fn lease_to(&self, session: &Session) {
+        if session.is_slow() {
+            self.leases.take_all(session.repo());
+        }
+    }
+
+    fn write_last(&self, session: &Session, last: &Arrived) -> Result<(), RegistryError> {
+        let written = self.write(session, last);
         if written.is_err() && session.is_live() {
             self.give_back(session);
         }
@@ -217,6 +241,19 @@ impl Inner {
         error.into()
     }
 
+    /// Forgets what came of an upload.
+    fn start_over(&self, session: &Session) {
+        let started_over = session.with_upload(&self.blobs, |upload| {
+            upload.start_over(&self.blobs, &session.name());
+            let (id, row) = (session.id(), session.row(upload));
+            self.meta.submit(Command::AdvanceUpload { id, row }, Box::new(drop));
+            Ok(())
+        });
+        if let Err(error) = started_over {
+            log::debug!("upload {} has ended already: {error}", session.id());
+        }
+    }
+
     fn give_back(&self, session: &Session) {
         let given_back =
             session.with_upload(&self.blobs, |upload| Ok(upload.give_back(&self.blobs, &session.name())?));
@@ -228,6 +265,7 @@ impl Inner {
     /// Makes the content of what an upload brought, and ends the session, unless it failed in a way that
     /// leaves the upload as it was.
     fn commit(&self, session: &Session, digest: ContentDigest) -> Result<DurableBlob, RegistryError> {
+        self.lease_to(session);
         let store = &self.blobs;
         let stored = session.with_upload(store, |upload| Ok(store.commit(&session.name(), upload, digest)));
         let stored = stored.and_then(|stored| stored.map_err(|error| self.not_stored(error)));
@@ -242,6 +280,12 @@ impl Inner {
         }
         stored
     }
+}
+
+/// Tells whether an error says that not all of a body came, or more than was said.
+fn breaks_off(error: &RegistryError) -> bool {
+    use RegistryError::{BodyBroken, SizeInvalid, UploadTakenOver};
+    matches!(error, BodyBroken(_) | SizeInvalid { .. } | UploadTakenOver)
 }
 
 /// Reads from a body until another request takes the session over.

@@ -1,6 +1,6 @@
 //! The gate in front of the registry: shut until it is open.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tide::http::{Request, Response};
 
@@ -15,12 +15,14 @@ const STARTING: &str = "the registry is starting";
 pub(super) struct Gate {
     app: OnceLock<App>,
     progress: RecoveryProgress,
+    /// Who has the data directory, while that is waited for.
+    held: Mutex<Option<String>>,
 }
 
 impl Gate {
     /// Makes one that is shut, and tells how far the opening has come.
     pub(super) fn shut(progress: RecoveryProgress) -> Arc<Self> {
-        Arc::new(Self { app: OnceLock::new(), progress })
+        Arc::new(Self { app: OnceLock::new(), progress, held: Mutex::default() })
     }
 
     /// Opens it.
@@ -31,7 +33,19 @@ impl Gate {
 
     /// Returns a line that tells how far the opening has come.
     pub(super) fn state(&self) -> String {
-        self.progress.line().unwrap_or_else(|| STARTING.to_owned())
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        held.or_else(|| self.progress.line()).unwrap_or_else(|| STARTING.to_owned())
+    }
+
+    /// Says that another process has the data directory, until what is returned is dropped.
+    pub(super) fn wait_for(&self, pid: Option<u32>) -> Waiting<'_> {
+        let who = pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+        self.tell(Some(format!("waiting until another pulk{who} is done with the data directory")));
+        Waiting(self)
+    }
+
+    fn tell(&self, held: Option<String>) {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = held;
     }
 
     /// Answers a request.
@@ -40,6 +54,15 @@ impl Gate {
             Some(app) => app.respond(request).await,
             None => respond_while_starting(&request, &self.state()),
         }
+    }
+}
+
+/// A wait for another process.
+pub(super) struct Waiting<'a>(&'a Gate);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.tell(None);
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod descriptors;
 mod gate;
+mod open;
 mod options;
 mod start_error;
 mod threads;
@@ -13,7 +14,6 @@ pub use options::ServerOptions;
 pub use start_error::StartError;
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -87,7 +87,7 @@ impl Server {
             log::info!("{}: until then http://{local_addr} answers 503", gate.state());
             future::pending().await
         };
-        let opened = match future::or(open(registry), told).await {
+        let opened = match future::or(open::open(registry, &gate), told).await {
             Ok(registry) => {
                 Upkeep::start(&registry, collector, scrub, data.is_some()).map(|upkeep| (registry, upkeep))
             }
@@ -134,15 +134,6 @@ impl Server {
         smol::unblock(move || self.threads.stop()).await;
         closed
     }
-}
-
-async fn open(options: crate::registry::RegistryOptions) -> Result<Registry, StartError> {
-    let folder = match &options.storage {
-        Storage::Folder(folder) => folder.clone(),
-        Storage::Memory => Path::new("").to_owned(),
-    };
-    let opened = smol::unblock(move || Registry::open(options)).await;
-    opened.map_err(|error| StartError::from_open(&folder, error))
 }
 
 #[cfg(test)]

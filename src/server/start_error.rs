@@ -39,6 +39,17 @@ pub enum StartError {
         source: DiskError,
     },
 
+    /// The data directory belongs to another user, whom files of this one would lock out of it.
+    #[error("the data directory {} belongs to uid {owner}, and this is uid {user}", folder.display())]
+    Foreign {
+        /// The data directory.
+        folder: PathBuf,
+        /// The user that it belongs to.
+        owner: u32,
+        /// The user that this process runs as.
+        user: u32,
+    },
+
     /// An upload could not become a blob by a rename.
     #[error("uploads/ and blobs/ in {} lie on different filesystems", folder.display())]
     SplitFilesystems {
@@ -85,6 +96,7 @@ impl StartError {
         match error {
             OpenError::Lock(LockError::Held { pid, .. }) => Self::DataInUse { folder, pid },
             OpenError::Newer { found, known } => Self::NewerFormat { folder, found, known },
+            OpenError::Foreign { owner, user } => Self::Foreign { folder, owner, user },
             OpenError::MetadataLost => Self::MetadataLost { folder },
             OpenError::Filesystems => Self::SplitFilesystems { folder },
             OpenError::Lock(LockError::Disk(source)) => Self::NotWritable { folder, source },
@@ -113,6 +125,10 @@ impl StartError {
                 "Stop the other pulk first, or give this one its own directory with --data.".to_owned()
             }
             Self::NotWritable { source, .. } => write_advice(source.kind()),
+            Self::Foreign { owner, .. } => format!(
+                "Files of another user would lock that one out: run this as that user (sudo -u '#{owner}' \
+                 pulk …), or give it the directory with all that is in it (chown -R). Nothing was changed."
+            ),
             Self::SplitFilesystems { .. } => {
                 "An upload becomes a blob by a rename, which can't cross filesystems: mount one for the \
                  whole data directory, not for a part of it."

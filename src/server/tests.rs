@@ -1,4 +1,4 @@
-//! Panics in handlers, over sockets.
+//! Panics in handlers, over sockets; and a stop while somebody waits for a collection.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -76,4 +76,52 @@ fn a_panic_in_a_handler_is_answered_500_with_the_requests_id_and_harms_no_other_
     let metrics = pushing.answer();
     assert!(metrics.contains("\npulk_http_panics_total 600\n"), "{metrics}");
     smol::block_on(server.stop()).unwrap();
+}
+
+/// Longer than a stop takes: one that waits for what only it would end fails instead.
+const STOP_WAIT_MAX: Duration = Duration::from_secs(60);
+
+#[test]
+fn a_stop_ends_the_pass_that_a_command_waits_for() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let server = smol::block_on(Server::start(ServerOptions::new(folder.path()))).unwrap();
+    let app = "app".parse().unwrap();
+    smol::block_on(async {
+        let digest = crate::spec::ContentDigest::sha256_of(b"layer").into();
+        let id = server.registry().begin_upload(&app, None).await.unwrap();
+        let chunk = crate::registry::Chunk { body: &b"layer"[..], length: Some(5), range: None };
+        server.registry().finish_upload(&app, id, &digest, chunk).await.unwrap();
+    });
+    let collector = server.collector().clone();
+    let (begun, has_begun) = std::sync::mpsc::channel();
+    let endless = std::thread::spawn(move || {
+        let dry = crate::maintenance::CollectOptions { dry_run: true, ..Default::default() };
+        // A pass that comes to its end only when the collector is told to stop.
+        let passed = collector.run(&dry, &mut |_| {
+            begun.send(()).unwrap();
+            while !collector.is_stopped() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        passed.is_err()
+    });
+    has_begun.recv().unwrap();
+    let mut waiting = std::os::unix::net::UnixStream::connect(folder.path().join("control.sock")).unwrap();
+    waiting.write_all(b"{\"pulk\":1,\"command\":\"gc\",\"dry_run\":true}\n").unwrap();
+    for _ in 0..10_000 {
+        if server.collector().is_awaited() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(server.collector().is_awaited(), "the command never came so far");
+    let stopped = smol::block_on(future::or(async { Some(server.stop().await) }, async {
+        Timer::after(STOP_WAIT_MAX).await;
+        None
+    }));
+    stopped.expect("the stop waits for the pass").unwrap();
+    assert!(endless.join().unwrap(), "the pass was ended");
+    let mut said = String::new();
+    waiting.read_to_string(&mut said).unwrap();
+    assert!(said.contains("failure"), "{said}");
 }

@@ -23,7 +23,7 @@ pub(super) fn http_date(time: SystemTime) -> String {
 /// Turns days since 1970 into year, month (0 to 11) and day of the month.
 ///
 /// Years are counted from 1 March, so that the leap day is the last of its year, in eras of 400 years.
-fn civil(days_since_1970: u64) -> (u64, usize, u64) {
+pub(crate) fn civil(days_since_1970: u64) -> (u64, usize, u64) {
     // 1 March of the year 0 lies 719 468 days before 1970.
     let days = days_since_1970 + 719_468;
     let (era, day_of_era) = (days / DAYS_PER_ERA, days % DAYS_PER_ERA);

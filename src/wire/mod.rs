@@ -39,6 +39,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use date::civil;
 pub use limits::WireLimits;
 pub use listener::{BindError, Listener, serve};
 pub use stop::Stop;

@@ -8,8 +8,11 @@ const BLOB_SIZE_BYTES: usize = 24 * 1024 * 1024;
 /// How often each stage is gone through in a round.
 const TIMES: usize = 40;
 
-/// How far memory may differ between two rounds that do the same: allocators keep some.
-const MEMORY_SLACK_KIB: u64 = 6 * 1024;
+/// How many rounds may need more memory than the one before: allocators keep some, but not each time.
+const ROUNDS_MAX: usize = 6;
+
+/// How far memory may differ between two rounds that do the same: a bit more than 1 KiB for each client.
+const MEMORY_SLACK_KIB: u64 = 1024;
 
 /// Where a client goes away.
 const STAGES: [&str; 10] = [
@@ -89,13 +92,19 @@ fn clients_that_go_away_at_any_stage_leave_nothing_behind() {
         round(&victim, stage, &blob);
         victim.comes_back_to(before);
     }
-    let memory = victim.memory_kib();
-    for stage in STAGES {
-        round(&victim, stage, &blob);
+    let mut memory = vec![victim.memory_kib()];
+    let grew = |memory: &[u64]| match memory {
+        [.., before, after] => *after >= before + MEMORY_SLACK_KIB,
+        _ => true,
+    };
+    while grew(&memory) {
+        assert!(memory.len() <= ROUNDS_MAX, "it takes more each time, in KiB: {memory:?}");
+        for stage in STAGES {
+            round(&victim, stage, &blob);
+        }
+        victim.comes_back_to(before);
+        memory.push(victim.memory_kib());
     }
-    victim.comes_back_to(before);
-    let after = victim.memory_kib();
-    assert!(after < memory + MEMORY_SLACK_KIB, "{memory} KiB before the second time, {after} KiB after it");
     victim.serves();
 }
 

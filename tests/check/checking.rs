@@ -167,7 +167,7 @@ fn what_is_worth_knowing_is_no_finding() {
     let absent = Image::new("absent");
     let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX,
                        "manifests": [descriptor(OCI_MANIFEST, &absent.manifest)]});
-    store.run(|registry| push_manifest(registry, "app", index.to_string().as_bytes(), "sparse"));
+    store.run(|registry| push_manifest(registry, "app", index.to_string().as_bytes(), Some("sparse")));
     let unlinked = store.blob(b"unlinked");
     fs::create_dir_all(unlinked.parent().unwrap()).unwrap();
     fs::write(unlinked, b"unlinked").unwrap();
@@ -214,7 +214,7 @@ fn where_no_store_is_none_is_made() {
         assert_eq!(code, 1);
         assert!(err.contains("there is no store in it") && err.contains("--data"), "{err}");
         assert!(store.snapshot().is_empty());
-        let (code, _, err) = pulk(&[command], &store.path("nowhere"));
+        let Ran { code, err, .. } = pulk(&[command], &store.path("nowhere"));
         assert_eq!(code, 1);
         assert!(err.contains("nowhere"), "{err}");
         let (code, _, _) = store.pulk(&[command, "--quickly"]);

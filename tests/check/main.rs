@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
 mod checking;
+#[path = "../common/mod.rs"]
+mod common;
 mod rebuilding;
 mod starting;
 mod store;

@@ -53,7 +53,7 @@ fn indexes_come_back_with_their_children_and_referrers_with_their_subjects() {
     store.run(|registry| {
         push(registry, "app", &image, "v1");
         push(registry, "app", &signature, "signature");
-        push_manifest(registry, "app", index.to_string().as_bytes(), "all");
+        push_manifest(registry, "app", index.to_string().as_bytes(), Some("all"));
     });
     for folder in ["journal", "checkpoint", "index"] {
         store.remove_folder(folder);

@@ -33,7 +33,7 @@ fn children_lost_with_the_journal_are_restored_from_their_index() {
                        "manifests": [descriptor(OCI_MANIFEST, &image.manifest)]});
     store.run(|registry| {
         push(registry, "app", &image, "child");
-        push_manifest(registry, "app", index.to_string().as_bytes(), "all");
+        push_manifest(registry, "app", index.to_string().as_bytes(), Some("all"));
     });
     assert_eq!(store.lose_lines("\"child\""), 1);
     store.run(|registry| {
@@ -48,8 +48,8 @@ fn tags_that_name_nothing_any_more_go_and_those_that_can_be_restored_stay() {
     let store = Store::with_two_images();
     let (one, two) = (Image::new("one"), Image::new("two"));
     store.run(|registry| {
-        push_manifest(registry, "app", &one.manifest, "one-again");
-        push_manifest(registry, "app", &two.manifest, "two-again");
+        push_manifest(registry, "app", &one.manifest, Some("one-again"));
+        push_manifest(registry, "app", &two.manifest, Some("two-again"));
     });
     // The lines that brought the manifests are lost; those that only set tags are left.
     assert_eq!(store.lose_lines("\"v1\"") + store.lose_lines("\"v2\""), 2);

@@ -3,31 +3,20 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::Arc;
 
-use pulk::{
-    Chunk, Condition, ContentDigest, Digest, PutManifest, PutTarget, Registry, RegistryOptions, RepoName,
-    Storage,
-};
+use pulk::{Digest, Registry, RegistryOptions, Storage};
 use serde_json::{Value, json};
 use smol::block_on;
 use tempfile::TempDir;
 
-pub(crate) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-pub(crate) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+pub(crate) use crate::common::{
+    OCI_INDEX, OCI_MANIFEST, Ran, descriptor, pulk, push_blob, push_manifest, repo, sha256,
+};
+use crate::common::{config_of, manifest_of};
 
 /// A data directory.
 pub(crate) struct Store {
     pub(crate) folder: TempDir,
-}
-
-pub(crate) fn repo(name: &str) -> RepoName {
-    name.parse().unwrap()
-}
-
-pub(crate) fn sha256(content: &[u8]) -> Digest {
-    ContentDigest::sha256_of(content).into()
 }
 
 /// An image of two blobs, which tells itself from others by `name`.
@@ -43,25 +32,14 @@ impl Image {
     }
 
     pub(crate) fn with(name: &str, more: &Value) -> Self {
-        let config = format!("{{\"config of\":\"{name}\"}}").into_bytes();
-        let layer = format!("layer of {name}").into_bytes();
-        let mut manifest = json!({
-            "schemaVersion": 2,
-            "mediaType": OCI_MANIFEST,
-            "config": descriptor("application/vnd.oci.image.config.v1+json", &config),
-            "layers": [descriptor("application/vnd.oci.image.layer.v1.tar", &layer)],
-        });
-        manifest.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        Self { config, layer, manifest: manifest.to_string().into_bytes() }
+        let (config, layer) = (config_of(name), format!("layer of {name}").into_bytes());
+        let manifest = manifest_of(&config, &[&layer], more);
+        Self { config, layer, manifest }
     }
 
     pub(crate) fn digest(&self) -> Digest {
         sha256(&self.manifest)
     }
-}
-
-pub(crate) fn descriptor(media_type: &str, content: &[u8]) -> Value {
-    json!({"mediaType": media_type, "digest": sha256(content), "size": content.len()})
 }
 
 impl Store {
@@ -156,7 +134,8 @@ impl Store {
 
     /// Runs the program on the store; returns exit code, output and errors.
     pub(crate) fn pulk(&self, arguments: &[&str]) -> (i32, String, String) {
-        pulk(arguments, self.folder.path())
+        let Ran { code, out, err } = pulk(arguments, self.folder.path());
+        (code, out, err)
     }
 
     /// Checks the store and returns the kinds of what is wrong.
@@ -179,16 +158,6 @@ pub(crate) fn kinds(findings: &Value) -> Vec<String> {
     findings.iter().map(|finding| finding["kind"].as_str().unwrap().to_owned()).collect()
 }
 
-pub(crate) fn pulk(arguments: &[&str], data: &Path) -> (i32, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pulk"));
-    for name in ["DATA", "LISTEN", "CONFIG", "EPHEMERAL", "LOG"] {
-        command.env_remove(format!("PULK_{name}"));
-    }
-    let output = command.args(arguments).arg("--data").arg(data).output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
-}
-
 fn add_files(folder: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -209,25 +178,10 @@ pub(crate) fn flip(path: &Path) {
     fs::write(path, bytes).unwrap();
 }
 
-pub(crate) fn push_blob(registry: &Registry, name: &str, content: &[u8]) {
-    block_on(async {
-        let id = registry.begin_upload(&repo(name), None).await.unwrap();
-        let chunk = Chunk { body: content, length: Some(content.len() as u64), range: None };
-        registry.finish_upload(&repo(name), id, &sha256(content), chunk).await.unwrap();
-    });
-}
-
-pub(crate) fn push_manifest(registry: &Registry, name: &str, manifest: &[u8], tag: &str) {
-    let target = PutTarget::Tag(tag.parse().unwrap());
-    let bytes: Arc<[u8]> = manifest.into();
-    let put = PutManifest { target, content_type: None, bytes, condition: Condition::Always };
-    block_on(registry.put_manifest(&repo(name), put)).unwrap();
-}
-
 pub(crate) fn push(registry: &Registry, name: &str, image: &Image, tag: &str) {
     push_blob(registry, name, &image.config);
     push_blob(registry, name, &image.layer);
-    push_manifest(registry, name, &image.manifest, tag);
+    push_manifest(registry, name, &image.manifest, Some(tag));
 }
 
 /// Tells whether a repository has an image, whole.

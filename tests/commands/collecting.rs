@@ -1,11 +1,14 @@
 //! `pulk gc`.
 
+use std::fs::{self, File};
 use std::io::Read;
+use std::path::Path;
 use std::process::Stdio;
+use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 
-use crate::support::{Image, Store, command, push};
+use crate::support::{Image, Store, command, push, push_blob};
 
 /// `app:v1`, and an untagged image.
 fn store() -> (Store, [Image; 2]) {
@@ -21,7 +24,7 @@ fn store() -> (Store, [Image; 2]) {
 #[test]
 fn a_dry_run_says_of_each_thing_why_it_stays_and_removes_nothing() {
     let (store, [one, untagged]) = store();
-    let ran = store.pulk(&["gc", "--dry-run", "--untagged-older-than", "0s"]);
+    let ran = store.pulk(&["gc", "--dry-run", "--now", "--untagged-older-than", "0s"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
     let line = |what: &str| ran.out.lines().find(|line| line.contains(what)).unwrap().to_owned();
     let kept = line(&pulk::ContentDigest::sha256_of(b"a layer").to_string());
@@ -40,11 +43,11 @@ fn a_dry_run_says_of_each_thing_why_it_stays_and_removes_nothing() {
 #[test]
 fn what_was_removed_comes_back_as_space() {
     let (store, [one, untagged]) = store();
-    let report = store.json(&["gc", "--untagged-older-than", "0s"]);
+    let report = store.json(&["gc", "--now", "--untagged-older-than", "0s"]);
     assert_eq!(report["report"]["complete"], json!(true));
     assert_eq!(report["report"]["content"]["removed"]["bytes"], json!(untagged.bytes()));
     assert_eq!(store.pulk(&["rm", "app:v1"]).code, 0);
-    let ran = store.pulk(&["gc"]);
+    let ran = store.pulk(&["gc", "--now"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(ran.out.contains("which freed"), "{}", ran.out);
     let status = store.json(&["status"]);
@@ -67,7 +70,8 @@ fn a_running_server_collects_when_it_is_told_to_and_spares_what_was_just_asked_f
 #[test]
 fn who_reads_no_further_ends_a_dry_run_without_an_error() {
     let (store, _) = store();
-    let mut child = command(&["gc", "--dry-run"], store.path())
+    let file = store.file("pulk.toml", "");
+    let mut child = command(&["gc", "--dry-run", "--config", &file], store.path())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -84,4 +88,87 @@ fn an_age_without_a_unit_is_refused() {
     let ran = store.pulk(&["gc", "--untagged-older-than", "7"]);
     assert_eq!(ran.code, 2);
     assert!(ran.err.contains("\"7d\""), "{}", ran.err);
+}
+
+/// Visits the files below a folder.
+fn each_file(folder: &Path, visit: &mut dyn FnMut(&Path)) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { each_file(&path, visit) } else { visit(&path) }
+    }
+}
+
+fn written_at(store: &Store, time: SystemTime) {
+    each_file(&store.path().join("blobs"), &mut |path| {
+        File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+    });
+}
+
+#[test]
+fn what_was_pushed_a_moment_before_the_server_stopped_stays_unless_now_is_said() {
+    let (store, _) = store();
+    store.run(|registry| push_blob(registry, "app", b"of an image that is being pushed"));
+    let untagged_too = ["gc", "--untagged-older-than", "0s"];
+    let removed = |report: &serde_json::Value, what: &str| report["report"][what]["removed"]["count"].clone();
+
+    let dry = store.pulk(&["gc", "--dry-run", "--untagged-older-than", "0s"]);
+    assert!(
+        dry.out.contains("young") && dry.out.contains("would remove 0 tags, 0 manifests, 0 blobs"),
+        "{dry:?}"
+    );
+    // A clock that was set back makes all of it young.
+    for time in [SystemTime::now(), SystemTime::now() + Duration::from_secs(7200)] {
+        written_at(&store, time);
+        let report = store.json(&untagged_too);
+        for what in ["manifests", "links", "content"] {
+            assert_eq!(removed(&report, what), json!(0), "{what}: {report}");
+        }
+    }
+    // The manifest keeps what it references, also when only the manifest is young.
+    written_at(&store, SystemTime::now() - Duration::from_secs(7200));
+    let report = store.json(&untagged_too);
+    assert_eq!((removed(&report, "manifests"), removed(&report, "links")), (json!(1), json!(3)), "{report}");
+}
+
+#[test]
+fn now_takes_what_is_young_as_well() {
+    let (store, _) = store();
+    store.run(|registry| push_blob(registry, "app", b"of an image that is being pushed"));
+    let report = store.json(&["gc", "--now"]);
+    assert_eq!(report["report"]["links"]["removed"]["count"], json!(1), "{report}");
+    let serving = store.serve();
+    let report = store.json(&["gc", "--now"]);
+    assert_eq!(report["report"]["complete"], json!(true), "a server keeps what is leased: {report}");
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn a_manifest_that_cannot_be_read_is_named_and_the_exit_code_is_1() {
+    let (store, [_, untagged]) = store();
+    let digest = untagged.digest().to_string();
+    let hex = digest.split_once(':').unwrap().1;
+    each_file(&store.path().join("blobs"), &mut |path| {
+        if path.to_string_lossy().ends_with(hex) {
+            fs::write(path, "damaged").unwrap();
+        }
+    });
+    let ran = store.pulk(&["gc", "--now", "--untagged-older-than", "0s"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    for said in
+        [&format!("manifest app@{digest} cannot be read"), "pulk scrub", "removed 0 tags, 0 manifests"]
+    {
+        assert!(ran.out.contains(said), "{said}: {}", ran.out);
+    }
+    // With a server, the scrub hears of it, and takes it out of use by itself.
+    let serving = store.serve();
+    assert_eq!(store.pulk(&["gc"]).code, 1);
+    let quarantine = store.path().join("quarantine");
+    for _ in 0..600 {
+        if fs::read_dir(&quarantine).is_ok_and(|mut found| found.next().is_some()) {
+            assert_eq!(serving.stop(), 0);
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("nobody looked at it");
 }

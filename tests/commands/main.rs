@@ -4,7 +4,10 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod collecting;
+#[path = "../common/mod.rs"]
+mod common;
 mod looking;
+mod owner;
 mod removing;
 mod scrubbing;
 mod socket;

@@ -71,6 +71,35 @@ fn with_an_index_go_its_images_and_signatures_but_not_what_another_index_or_tag_
 }
 
 #[test]
+fn what_an_index_may_list_that_cannot_be_read_stays() {
+    let store = Store::new();
+    let [listed, only] = ["listed", "only"].map(|name| Image::new(name, &[b"layer"]));
+    let unreadable = index_of(&[&listed]);
+    let readable = index_of(&[&listed, &only]);
+    store.run(|registry| {
+        push(registry, "app", &listed, None);
+        push(registry, "app", &only, None);
+        push_manifest(registry, "app", &unreadable, Some("v1"));
+        push_manifest(registry, "app", &readable, Some("v2"));
+    });
+    let damaged = pulk::ContentDigest::sha256_of(&unreadable);
+    let encoded = damaged.encoded();
+    let file = store.path().join("blobs/sha256").join(&encoded[..2]).join(&encoded);
+    std::fs::write(file, vec![b'x'; unreadable.len()]).unwrap();
+
+    let removed = store.json(&["rm", "app:v2"]);
+    assert_eq!((removed["tags"].clone(), digests(&removed).len()), (json!(["v2"]), 0), "{removed}");
+    let kept = removed["kept"].as_str().unwrap();
+    assert!(kept.contains(&format!("{damaged} cannot be read")), "{kept}");
+    // Named, it goes itself, and nothing that the other one may list goes with it.
+    let readable = pulk::ContentDigest::sha256_of(&readable).to_string();
+    let removed = store.json(&["rm", &format!("app@{readable}")]);
+    assert_eq!(digests(&removed), [readable.as_str()]);
+    let left = store.json(&["status"]);
+    assert_eq!(left["repositories"]["manifests"], json!(3), "both images, and what cannot be read: {left}");
+}
+
+#[test]
 fn a_digest_removes_the_manifest_with_its_tags_and_tells_which_index_lacks_it_now() {
     let store = Store::new();
     let image = Image::new("one", &[b"layer"]);
@@ -106,4 +135,70 @@ fn a_whole_repository_goes_only_with_all() {
     let repos = store.json(&["repos"]);
     assert_eq!(repos["repositories"].as_array().unwrap().len(), 1);
     assert_eq!(store.pulk(&["rm", "app", "--all"]).code, 1, "it is not known any more");
+}
+
+const IMMUTABLE: &str = "[[policy]]\nrepositories = [\"*\"]\nimmutable = [\"v*\"]\n";
+
+#[test]
+fn a_repository_with_an_immutable_tag_does_not_go_even_in_part() {
+    let store = Store::new();
+    store.run(|registry| {
+        for number in 0..5 {
+            let image = Image::new(&format!("image {number}"), &[b"layer"]);
+            push(
+                registry,
+                "app",
+                &image,
+                Some(&if number == 3 { "v3".to_owned() } else { format!("t{number}") }),
+            );
+        }
+    });
+    let file = store.file("pulk.toml", IMMUTABLE);
+    let ran = store.pulk(&["rm", "app", "--all", "--config", &file]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("tag v3 is immutable in app: nothing was removed"), "{}", ran.err);
+    assert_eq!(tags(&store, "app").len(), 5);
+    assert_eq!(store.json(&["status"])["repositories"]["manifests"], json!(5));
+}
+
+#[test]
+fn a_signature_stays_with_the_image_that_it_signs_when_an_index_that_lists_it_goes() {
+    let store = Store::new();
+    let image = Image::new("signed", &[b"layer"]);
+    let signed = json!({"subject": descriptor(OCI_MANIFEST, &image.manifest)});
+    let signature = Image::with("signature", &[b"signed"], &signed);
+    let listing = index_of(&[&signature]);
+    store.run(|registry| {
+        push(registry, "app", &image, Some("v1"));
+        push(registry, "app", &signature, None);
+        push_manifest(registry, "app", &listing, Some("sigs"));
+    });
+    let removed = store.json(&["rm", "app:sigs"]);
+    assert_eq!(digests(&removed), [pulk::ContentDigest::sha256_of(&listing).to_string()]);
+    // With the image it goes.
+    let removed = store.json(&["rm", "app:v1"]);
+    assert_eq!(digests(&removed), [image.digest().to_string(), signature.digest().to_string()]);
+}
+
+#[test]
+fn where_no_policy_is_known_that_is_said_by_what_would_remove_something() {
+    let store = Store::new();
+    let image = Image::new("one", &[b"layer"]);
+    store.run(|registry| {
+        for tag in ["v1", "t1", "t2", "t3"] {
+            push(registry, "app", &image, Some(tag));
+        }
+    });
+    let says = |arguments: &[&str]| {
+        let ran = store.pulk(arguments);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        ran.err.lines().filter(|line| line.contains("no policies are known")).count()
+    };
+    assert_eq!((says(&["gc"]), says(&["rm", "app:t1"]), says(&["status"])), (1, 1, 0));
+    let file = store.file("pulk.toml", IMMUTABLE);
+    assert_eq!((says(&["gc", "--config", &file]), says(&["rm", "app:t2", "--config", &file])), (0, 0));
+    assert_eq!(store.pulk(&["rm", "app:v1", "--config", &file]).code, 1, "it is immutable");
+    let serving = store.serve();
+    assert_eq!((says(&["gc"]), says(&["rm", "app:t3"])), (0, 0), "a server knows its own");
+    assert_eq!(serving.stop(), 0);
 }

@@ -5,11 +5,14 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
+use pulk::{Condition, PutManifest, PutTarget};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Image, Serving, Store, pulk, push};
+use crate::common::repo;
+use crate::support::{Image, Serving, Store, pulk, push, sha256};
 
 fn connect(data: &Path) -> UnixStream {
     UnixStream::connect(data.join("control.sock")).unwrap()
@@ -111,4 +114,75 @@ fn a_server_without_a_socket_is_told_apart_from_none() {
     assert!(ran.err.contains(&format!("(pid {})", serving.pid())), "{}", ran.err);
     assert!(ran.err.contains("control.sock"), "{}", ran.err);
     assert_eq!(serving.stop(), 0, "a socket that is gone already is no matter at the stop");
+}
+
+const DRY_RUN: &[u8] = b"{\"pulk\":1,\"command\":\"gc\",\"dry_run\":true}\n";
+
+/// A store of which a dry run has more to say than fits between server and client.
+fn much_to_say() -> Store {
+    let store = Store::new();
+    let image = Image::new("one", &[b"layer"]);
+    store.run(|registry| {
+        push(registry, "app", &image, Some("v"));
+        for hundred in 0..60 {
+            let tags = (0..TAGS_AT_ONCE).map(|one| format!("v{hundred}-{one}").parse().unwrap()).collect();
+            let target = PutTarget::Digest { digest: sha256(&image.manifest), tags };
+            let bytes = image.manifest.clone().into();
+            let put = PutManifest { target, content_type: None, bytes, condition: Condition::Always };
+            smol::block_on(registry.put_manifest(&repo("app"), put)).unwrap();
+        }
+    });
+    store
+}
+
+/// How many tags are set by one push.
+const TAGS_AT_ONCE: usize = 100;
+
+fn ask(data: &Path, request: &[u8]) -> UnixStream {
+    let mut stream = connect(data);
+    stream.write_all(request).unwrap();
+    stream
+}
+
+fn last_line(stream: UnixStream) -> Value {
+    serde_json::from_str(&BufReader::new(stream).lines().last().unwrap().unwrap()).unwrap()
+}
+
+#[test]
+fn a_dry_run_for_a_client_that_does_not_read_ends_and_the_next_pass_gets_its_turn() {
+    let store = much_to_say();
+    let serving = store.serve();
+    let stalled = ask(store.path(), DRY_RUN);
+    let report = store.json(&["gc", "--dry-run"]);
+    assert!(report["verdicts"].as_array().unwrap().len() > 6000);
+    let why = last_line(stalled);
+    assert!(why["failure"]["message"].as_str().unwrap().contains("does not read"), "{why}");
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn passes_that_wait_for_each_other_leave_room_for_others_and_are_given_up_with_their_clients() {
+    let store = much_to_say();
+    let serving = store.serve();
+    let mut asking: Vec<_> = (0..4).map(|_| ask(store.path(), DRY_RUN)).collect();
+    // One of the five is too many, whichever comes last.
+    asking.push(ask(store.path(), DRY_RUN));
+    assert_eq!(store.json(&["status"])["server"]["pid"], json!(serving.pid()));
+    let is_refused = |mut stream: &UnixStream| {
+        let mut line = [0; 4096];
+        stream.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
+        let read = stream.read(&mut line).unwrap_or(0);
+        String::from_utf8_lossy(&line[..read]).contains("\"busy\"")
+    };
+    let busy = (0..1000).find_map(|_| asking.iter().position(is_refused)).unwrap();
+    drop(asking.remove(busy));
+    // Their clients are gone: who waits, waits no more, and who runs, runs no further.
+    drop(asking);
+    let ended = (0..300).find_map(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        let ran = store.pulk(&["gc", "--dry-run"]);
+        (!ran.err.contains("collections run or wait already")).then_some(ran.code)
+    });
+    assert_eq!(ended, Some(0));
+    assert_eq!(serving.stop(), 0);
 }

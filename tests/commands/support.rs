@@ -2,32 +2,24 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, ChildStderr, Command, Stdio};
-use std::sync::Arc;
+use std::process::{Child, ChildStderr, Stdio};
 
-use pulk::{
-    Chunk, Condition, ContentDigest, Digest, PutManifest, PutTarget, Registry, RegistryOptions, RepoName,
-    Storage,
-};
+use pulk::{Digest, Registry, RegistryOptions, Storage};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use smol::block_on;
 use tempfile::TempDir;
 
-pub(crate) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-pub(crate) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+pub(crate) use crate::common::{
+    OCI_INDEX, OCI_MANIFEST, Ran, command, descriptor, pulk, push_blob, push_manifest, sha256,
+};
+use crate::common::{config_of, manifest_of};
 
 /// A data directory.
 pub(crate) struct Store {
     pub(crate) folder: TempDir,
-}
-
-pub(crate) fn repo(name: &str) -> RepoName {
-    name.parse().unwrap()
-}
-
-pub(crate) fn sha256(content: &[u8]) -> Digest {
-    ContentDigest::sha256_of(content).into()
+    /// For what is not part of it.
+    beside: TempDir,
 }
 
 /// An image of a config and layers.
@@ -43,18 +35,10 @@ impl Image {
     }
 
     pub(crate) fn with(name: &str, layers: &[&[u8]], more: &Value) -> Self {
-        let config = format!("{{\"config of\":\"{name}\"}}").into_bytes();
-        let described: Vec<Value> =
-            layers.iter().map(|layer| descriptor("application/vnd.oci.image.layer.v1.tar", layer)).collect();
-        let mut manifest = json!({
-            "schemaVersion": 2,
-            "mediaType": OCI_MANIFEST,
-            "config": descriptor("application/vnd.oci.image.config.v1+json", &config),
-            "layers": described,
-        });
-        manifest.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let config = config_of(name);
+        let manifest = manifest_of(&config, layers, more);
         let blobs = std::iter::once(config).chain(layers.iter().map(|layer| layer.to_vec())).collect();
-        Self { blobs, manifest: manifest.to_string().into_bytes() }
+        Self { blobs, manifest }
     }
 
     pub(crate) fn digest(&self) -> Digest {
@@ -66,10 +50,6 @@ impl Image {
     }
 }
 
-pub(crate) fn descriptor(media_type: &str, content: &[u8]) -> Value {
-    json!({"mediaType": media_type, "digest": sha256(content), "size": content.len()})
-}
-
 pub(crate) fn index_of(images: &[&Image]) -> Vec<u8> {
     let children: Vec<Value> = images.iter().map(|image| descriptor(OCI_MANIFEST, &image.manifest)).collect();
     json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": children}).to_string().into_bytes()
@@ -77,11 +57,18 @@ pub(crate) fn index_of(images: &[&Image]) -> Vec<u8> {
 
 impl Store {
     pub(crate) fn new() -> Self {
-        Self { folder: TempDir::new().unwrap() }
+        Self { folder: TempDir::new().unwrap(), beside: TempDir::new().unwrap() }
     }
 
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Writes a file beside the store, and returns its path.
+    pub(crate) fn file(&self, name: &str, text: &str) -> String {
+        let path = self.beside.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
     }
 
     /// Opens the store, works with it, and stops it cleanly.
@@ -108,30 +95,6 @@ impl Store {
     pub(crate) fn serve(&self) -> Serving {
         Serving::start(self.path())
     }
-}
-
-/// How the program ended.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Ran {
-    pub(crate) code: i32,
-    pub(crate) out: String,
-    pub(crate) err: String,
-}
-
-/// The program, without the variables that would be its settings.
-pub(crate) fn command(arguments: &[&str], data: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pulk"));
-    for name in ["DATA", "LISTEN", "CONFIG", "EPHEMERAL", "LOG"] {
-        command.env_remove(format!("PULK_{name}"));
-    }
-    command.args(arguments).arg("--data").arg(data);
-    command
-}
-
-pub(crate) fn pulk(arguments: &[&str], data: &Path) -> Ran {
-    let output = command(arguments, data).output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
 }
 
 /// A running `pulk serve`, killed when a test ends early.
@@ -177,24 +140,6 @@ impl Drop for Serving {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-pub(crate) fn push_blob(registry: &Registry, name: &str, content: &[u8]) {
-    block_on(async {
-        let id = registry.begin_upload(&repo(name), None).await.unwrap();
-        let chunk = Chunk { body: content, length: Some(content.len() as u64), range: None };
-        registry.finish_upload(&repo(name), id, &sha256(content), chunk).await.unwrap();
-    });
-}
-
-pub(crate) fn push_manifest(registry: &Registry, name: &str, manifest: &[u8], tag: Option<&str>) {
-    let target = match tag {
-        Some(tag) => PutTarget::Tag(tag.parse().unwrap()),
-        None => PutTarget::Digest { digest: sha256(manifest), tags: Vec::new() },
-    };
-    let bytes: Arc<[u8]> = manifest.into();
-    let put = PutManifest { target, content_type: None, bytes, condition: Condition::Always };
-    block_on(registry.put_manifest(&repo(name), put)).unwrap();
 }
 
 pub(crate) fn push(registry: &Registry, name: &str, image: &Image, tag: Option<&str>) {

@@ -1,6 +1,8 @@
 //! Removing tags, manifests and whole repositories.
 
-use smol::block_on;
+use std::collections::HashMap;
+
+use smol::{LocalExecutor, block_on};
 
 use crate::control::commands::reach::{read, referrers};
 use crate::control::commands::usage::{ROWS_PER_STEP_MAX, count_tags, pages};
@@ -9,10 +11,13 @@ use crate::control::message::Removal;
 use crate::control::report::{Removed, RemovedManifest};
 use crate::control::sink::Sink;
 use crate::registry::{Registry, RegistryError};
-use crate::spec::{ContentDigest, Digest, ManifestKind, RepoName, Tag};
+use crate::spec::{ContentDigest, Digest, Manifest, ManifestKind, ManifestSummary, RepoName, Tag};
 
 /// The most tags that are told by name.
 const TAGS_TOLD_MAX: usize = 1000;
+
+/// How many deletions the writer is asked for at once, so that they share a sync of the journal.
+const DELETIONS_AT_ONCE_MAX: usize = 64;
 
 /// How often a repository is gone through again because something was pushed to it meanwhile.
 const ROUNDS_MAX: usize = 3;
@@ -53,9 +58,9 @@ impl Removing<'_> {
         self.removed.tags.push(tag.clone());
         self.removed.tag_count += 1;
         let indexes = self.indexes(sink)?;
-        match self.still_needed(named.digest, &indexes)? {
+        match self.led_to(named.digest, &indexes)? {
             Some(why) => self.removed.kept = Some(format!("{} stays: {why}", named.digest)),
-            None => self.remove_with_dependents(named.digest, "no tag names it any more", &indexes)?,
+            None => self.remove_with_dependents(named.digest, "no tag names it any more", &indexes, sink)?,
         }
         Ok(())
     }
@@ -69,11 +74,11 @@ impl Removing<'_> {
         self.removed.tags = view.tags_of(self.repo, &content, TAGS_TOLD_MAX)?;
         self.removed.tag_count = self.removed.tags.len() as u64;
         let indexes = self.indexes(sink)?;
-        self.removed.lacking = listing(&indexes, content).collect();
+        self.removed.lacking = indexes.listing(content).to_vec();
         let dependents = self.dependents(content, &row)?;
         block_on(self.registry.delete_manifest(self.repo, digest))?;
         self.told(content, "it was named");
-        self.remove_unneeded(dependents, &indexes)
+        self.remove_unneeded(dependents, &indexes, sink)
     }
 
     /// Removes everything that a repository has.
@@ -81,6 +86,7 @@ impl Removing<'_> {
         let view = self.registry.view();
         view.repository(self.repo)?.ok_or_else(|| RegistryError::NameUnknown(self.repo.clone()))?;
         for _ in 0..ROUNDS_MAX {
+            self.check_immutable(sink)?;
             let tags = count_tags(view, self.repo)?;
             self.all_manifests(sink)?;
             self.removed.tag_count += tags;
@@ -92,6 +98,30 @@ impl Removing<'_> {
         Err(Failure::new(FailureKind::Failed, format!("something is pushed to {} all the time", self.repo)))
     }
 
+    /// Refuses to begin with what could not be brought to its end.
+    fn check_immutable(&self, sink: &dyn Sink) -> Result<(), Failure> {
+        let policy = self.registry.policy(self.repo);
+        if policy.immutable.is_empty() {
+            return Ok(());
+        }
+        let view = self.registry.view();
+        let mut immutable = None;
+        pages(
+            |last: Option<Tag>| view.tag_rows(self.repo, last.as_ref(), ROWS_PER_STEP_MAX),
+            |(tag, _)| {
+                if immutable.is_none() && policy.is_immutable(&tag) {
+                    immutable = Some(tag.clone());
+                }
+                tag
+            },
+            sink,
+        )?;
+        immutable.map_or(Ok(()), |tag| {
+            let why = format!("tag {tag} is immutable in {}: nothing was removed", self.repo);
+            Err(Failure::new(FailureKind::Refused, why))
+        })
+    }
+
     fn all_manifests(&mut self, sink: &mut dyn Sink) -> Result<(), Failure> {
         let mut last = None;
         loop {
@@ -99,12 +129,15 @@ impl Removing<'_> {
             let page = self.registry.view().manifests(self.repo, last.as_ref(), ROWS_PER_STEP_MAX)?;
             let Some((behind, _)) = page.last() else { return Ok(()) };
             last = Some(*behind);
-            for (digest, _) in page {
-                match block_on(self.registry.delete_manifest(self.repo, &digest.into())) {
-                    Ok(()) => self.removed.manifest_count += 1,
-                    // Somebody else was faster.
-                    Err(RegistryError::ManifestUnknown(_) | RegistryError::NameUnknown(_)) => {}
-                    Err(error) => return Err(error.into()),
+            for some in page.chunks(DELETIONS_AT_ONCE_MAX) {
+                sink.check_wanted()?;
+                for deleted in at_once(some.iter().map(|(digest, _)| self.delete_manifest(*digest))) {
+                    match deleted {
+                        Ok(()) => self.removed.manifest_count += 1,
+                        // Somebody else was faster.
+                        Err(RegistryError::ManifestUnknown(_) | RegistryError::NameUnknown(_)) => {}
+                        Err(error) => return Err(error.into()),
+                    }
                 }
                 sink.progress("removing manifests", self.removed.manifest_count, 0);
             }
@@ -118,11 +151,14 @@ impl Removing<'_> {
             let page = self.registry.view().links(self.repo, last.as_ref(), ROWS_PER_STEP_MAX)?;
             let Some((behind, _)) = page.last() else { return Ok(()) };
             last = Some(*behind);
-            for (digest, _) in page {
-                match block_on(self.registry.delete_blob(self.repo, &digest.into())) {
-                    Ok(()) => self.removed.link_count += 1,
-                    Err(RegistryError::BlobUnknown(_) | RegistryError::NameUnknown(_)) => {}
-                    Err(error) => return Err(error.into()),
+            for some in page.chunks(DELETIONS_AT_ONCE_MAX) {
+                sink.check_wanted()?;
+                for deleted in at_once(some.iter().map(|(digest, _)| self.delete_blob(*digest))) {
+                    match deleted {
+                        Ok(()) => self.removed.link_count += 1,
+                        Err(RegistryError::BlobUnknown(_) | RegistryError::NameUnknown(_)) => {}
+                        Err(error) => return Err(error.into()),
+                    }
                 }
                 sink.progress("removing blobs", self.removed.link_count, 0);
             }
@@ -134,13 +170,14 @@ impl Removing<'_> {
         &mut self,
         digest: ContentDigest,
         why: &str,
-        indexes: &[Listed],
+        indexes: &Indexes,
+        sink: &mut dyn Sink,
     ) -> Result<(), Failure> {
         let Some(row) = self.registry.view().manifest(self.repo, &digest)? else { return Ok(()) };
         let dependents = self.dependents(digest, &row)?;
         if block_on(self.registry.delete_untagged(self.repo, digest))? {
             self.told(digest, why);
-            self.remove_unneeded(dependents, indexes)
+            self.remove_unneeded(dependents, indexes, sink)
         } else {
             self.removed.kept = Some(format!("{digest} stays: it got another tag"));
             Ok(())
@@ -151,29 +188,44 @@ impl Removing<'_> {
     fn remove_unneeded(
         &mut self,
         mut dependents: Vec<(ContentDigest, String)>,
-        indexes: &[Listed],
+        indexes: &Indexes,
+        sink: &mut dyn Sink,
     ) -> Result<(), Failure> {
-        while let Some((digest, why)) = dependents.pop() {
-            let Some(row) = self.registry.view().manifest(self.repo, &digest)? else { continue };
-            if self.still_needed(digest, indexes)?.is_some() {
-                continue;
+        while !dependents.is_empty() {
+            sink.check_wanted()?;
+            let some = dependents.split_off(dependents.len().saturating_sub(DELETIONS_AT_ONCE_MAX));
+            let mut unneeded: HashMap<ContentDigest, (String, Dependents)> = HashMap::new();
+            for (digest, why) in some {
+                let Some(row) = self.registry.view().manifest(self.repo, &digest)? else { continue };
+                if !unneeded.contains_key(&digest) && self.still_needed(digest, &row, indexes)?.is_none() {
+                    unneeded.insert(digest, (why, self.dependents(digest, &row)?));
+                }
             }
-            let own = self.dependents(digest, &row)?;
-            if block_on(self.registry.delete_untagged(self.repo, digest))? {
-                self.told(digest, &why);
-                dependents.extend(own);
+            let (digests, more): (Vec<_>, Vec<_>) = unneeded.into_iter().unzip();
+            let deleted =
+                at_once(digests.iter().map(|digest| self.registry.delete_untagged(self.repo, *digest)));
+            for ((digest, (why, own)), deleted) in digests.into_iter().zip(more).zip(deleted) {
+                if deleted? {
+                    self.told(digest, &why);
+                    dependents.extend(own);
+                }
             }
+            sink.progress("removing manifests", self.removed.manifest_count, 0);
         }
         Ok(())
     }
 
+    async fn delete_manifest(&self, digest: ContentDigest) -> Result<(), RegistryError> {
+        self.registry.delete_manifest(self.repo, &digest.into()).await
+    }
+
+    async fn delete_blob(&self, digest: ContentDigest) -> Result<(), RegistryError> {
+        self.registry.delete_blob(self.repo, &digest.into()).await
+    }
+
     /// Returns what is in the repository perhaps only for a manifest: the children of an index, and what
     /// refers to it.
-    fn dependents(
-        &self,
-        digest: ContentDigest,
-        row: &crate::spec::ManifestSummary,
-    ) -> Result<Vec<(ContentDigest, String)>, Failure> {
+    fn dependents(&self, digest: ContentDigest, row: &ManifestSummary) -> Result<Dependents, Failure> {
         let children = read(self.registry, digest, row).into_iter().flat_map(|manifest| {
             let children: Vec<_> =
                 manifest.all_children().filter_map(|child| child.digest.content()).collect();
@@ -185,8 +237,30 @@ impl Removing<'_> {
         Ok(children.chain(referring).collect())
     }
 
-    /// Says what needs a manifest of the repository, if anything does.
-    fn still_needed(&self, digest: ContentDigest, indexes: &[Listed]) -> Result<Option<String>, Failure> {
+    /// Says what needs a manifest that was there for something else, if anything does.
+    fn still_needed(
+        &self,
+        digest: ContentDigest,
+        row: &ManifestSummary,
+        indexes: &Indexes,
+    ) -> Result<Option<String>, Failure> {
+        if let Some(why) = self.led_to(digest, indexes)? {
+            return Ok(Some(why));
+        }
+        // What is to go goes before what refers to it, which is then come to once more.
+        let manifest = read(self.registry, digest, row);
+        let subject =
+            manifest.as_ref().and_then(Manifest::subject).and_then(|subject| subject.digest.content());
+        match subject {
+            Some(subject) if self.registry.view().manifest(self.repo, &subject)?.is_some() => {
+                Ok(Some(format!("it refers to {subject}")))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Says what leads to a manifest of the repository, if anything does.
+    fn led_to(&self, digest: ContentDigest, indexes: &Indexes) -> Result<Option<String>, Failure> {
         let view = self.registry.view();
         if let Some(tag) = view.tags_of(self.repo, &digest, 1)?.first() {
             return Ok(Some(format!("tag {tag} names it, too")));
@@ -194,8 +268,8 @@ impl Removing<'_> {
         if let Some(index) = self.unreadable {
             return Ok(Some(format!("{index} cannot be read, and may list it")));
         }
-        for index in listing(indexes, digest) {
-            if view.manifest(self.repo, &index)?.is_some() {
+        for index in indexes.listing(digest) {
+            if view.manifest(self.repo, index)?.is_some() {
                 return Ok(Some(format!("{index} lists it")));
             }
         }
@@ -203,18 +277,19 @@ impl Removing<'_> {
     }
 
     /// Reads which manifests the indexes of the repository list.
-    fn indexes(&mut self, sink: &mut dyn Sink) -> Result<Vec<Listed>, Failure> {
+    fn indexes(&mut self, sink: &mut dyn Sink) -> Result<Indexes, Failure> {
         let view = self.registry.view();
-        let (mut indexes, mut unreadable) = (Vec::new(), None);
+        let (mut indexes, mut unreadable) = (Indexes::default(), None);
         pages(
             |last| view.manifests(self.repo, last.as_ref(), ROWS_PER_STEP_MAX),
             |(digest, row)| {
                 if row.media_type.kind() != ManifestKind::Image {
                     match read(self.registry, digest, &row) {
                         Some(manifest) => {
-                            let listed = manifest.all_children();
-                            let children = listed.filter_map(|child| child.digest.content()).collect();
-                            indexes.push(Listed { index: digest, children });
+                            let children = manifest.all_children();
+                            for child in children.filter_map(|child| child.digest.content()) {
+                                indexes.listed.entry(child).or_default().push(digest);
+                            }
                         }
                         None => unreadable = Some(digest),
                     }
@@ -233,13 +308,32 @@ impl Removing<'_> {
     }
 }
 
-/// What an index lists.
-struct Listed {
-    index: ContentDigest,
-    children: Vec<ContentDigest>,
+/// What may go with something that is removed, each with why it would.
+type Dependents = Vec<(ContentDigest, String)>;
+
+/// What the indexes of a repository list.
+#[derive(Default)]
+struct Indexes {
+    /// By what is listed, the indexes that do.
+    listed: HashMap<ContentDigest, Vec<ContentDigest>>,
 }
 
-/// Returns the indexes that list a manifest.
-fn listing(indexes: &[Listed], digest: ContentDigest) -> impl Iterator<Item = ContentDigest> {
-    indexes.iter().filter(move |listed| listed.children.contains(&digest)).map(|listed| listed.index)
+impl Indexes {
+    /// Returns the indexes that list a manifest.
+    fn listing(&self, digest: ContentDigest) -> &[ContentDigest] {
+        self.listed.get(&digest).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Waits for several things at once, and returns what came of them, in their order.
+fn at_once<T, F: Future<Output = T>>(works: impl Iterator<Item = F>) -> Vec<T> {
+    let executor = LocalExecutor::new();
+    let tasks: Vec<_> = works.map(|work| executor.spawn(work)).collect();
+    block_on(executor.run(async {
+        let mut done = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            done.push(task.await);
+        }
+        done
+    }))
 }

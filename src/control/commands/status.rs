@@ -24,6 +24,7 @@ pub(super) fn status(store: &Store, sink: &mut dyn Sink) -> Result<StatusReport,
         saved_bytes: repositories.bytes - repositories.distinct_bytes,
         // Pushes go on while it is counted.
         unlinked_bytes: totals.blob_bytes.saturating_sub(repositories.distinct_bytes),
+        index_bytes: totals.index_bytes,
         collector: store.collector.status(),
         scrub: store.scrub.status()?,
         uploads: totals.uploads,

@@ -114,13 +114,6 @@ impl Medium {
                 left.names.set(*folder, name, value);
             }
         }
-        for (new, old) in &self.renames {
-            let there = left.names.value(new.0, &new.1);
-            if there.is_some() && same(there.as_ref(), left.names.value(old.0, &old.1).as_ref()) {
-                left.names.set(old.0, &old.1, None);
-            }
-        }
-        left.renames.clear();
         left.durable = left.names.clone();
         for file in left.files.values_mut() {
             file.visible = file.durable.clone();

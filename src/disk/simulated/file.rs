@@ -106,6 +106,11 @@ impl DiskFile for SimulatedFile {
         Ok(self.id.number())
     }
 
+    fn has_other_names(&self) -> Result<bool, DiskError> {
+        let files = self.disk.state().medium.names().files();
+        Ok(files.into_iter().filter(|id| *id == self.id).count() > 1)
+    }
+
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         None
     }

@@ -125,11 +125,6 @@ pub(crate) struct Medium {
     pub(super) names: Names<FileId>,
     pub(super) durable: Names<FileId>,
     pub(super) pending: PendingNames,
-    /// The names that were given by renames which are not durable, and the old ones.
-    ///
-    /// Either half of a rename may be lost, even both names, but where the new name is durable the old one is
-    /// gone: a filesystem that left both would have a file twice that nothing can tell apart from two.
-    pub(super) renames: BTreeMap<(FolderId, String), (FolderId, String)>,
     pub(super) files: BTreeMap<FileId, File>,
     next: u64,
     steps: u64,
@@ -144,7 +139,6 @@ impl Medium {
             names: Names::new(),
             durable: Names::new(),
             pending: BTreeMap::new(),
-            renames: BTreeMap::new(),
             files: BTreeMap::new(),
             next: 0,
             steps: 0,
@@ -164,7 +158,6 @@ impl Medium {
         Self {
             durable: self.names.clone(),
             pending: BTreeMap::new(),
-            renames: BTreeMap::new(),
             files: self.files.iter().map(|(id, file)| (*id, settle(file))).collect(),
             ..self.clone()
         }
@@ -247,14 +240,16 @@ impl Medium {
 
     fn rename(&mut self, from: &Path, to: &Path) -> Result<(), RenameError> {
         let old = self.place(from)?;
+        if self.names.file(to).ok().is_some_and(|there| self.names.file(from).ok() == Some(there)) {
+            // POSIX: two names of one file both stay.
+            return Ok(());
+        }
         self.names.rename(from, to)?;
         let (folder, name) = self.names.place(to).map_err(RenameError::To)?;
         let new = (folder, name.to_owned());
-        if old != new {
-            self.renames.insert(new.clone(), old.clone());
-            self.named(new.0, new.1);
-            self.named(old.0, old.1);
-        }
+        // Either half may be lost by itself: then the file has both names, or none.
+        self.named(new.0, new.1);
+        self.named(old.0, old.1);
         Ok(())
     }
 
@@ -303,12 +298,6 @@ impl Medium {
         }
         for key in done {
             self.pending.remove(&key);
-            if let Some(old) = self.renames.remove(&key)
-                && self.pending.remove(&old).is_some()
-            {
-                let value = self.names.value(old.0, &old.1);
-                self.durable.set(old.0, &old.1, value);
-            }
         }
     }
 

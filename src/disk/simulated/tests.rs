@@ -48,7 +48,7 @@ fn what_was_synced_stays() {
 }
 
 #[test]
-fn a_rename_is_lost_or_done_or_loses_the_file() {
+fn a_rename_is_lost_or_done_or_half_done_with_both_names_or_none() {
     let disk = disk();
     create(&disk, "a", b"bytes").sync().unwrap();
     sync_root(&disk);
@@ -61,7 +61,8 @@ fn a_rename_is_lost_or_done_or_loses_the_file() {
     };
     let mut all = [left([0, 0]), left([0, 1]), left([1, 0]), left([1, 1])];
     all.sort();
-    assert_eq!(all, [vec![], vec!["a".to_owned()], vec!["b".to_owned()], vec!["b".to_owned()]]);
+    let [a, b] = ["a", "b"].map(str::to_owned);
+    assert_eq!(all, [vec![], vec![a.clone()], vec![a, b.clone()], vec![b]]);
 }
 
 #[test]
@@ -168,13 +169,22 @@ fn a_name_that_came_and_went_is_lost_or_comes_back() {
 }
 
 #[test]
-fn a_rename_whose_new_name_is_durable_is_done() {
+fn a_rename_whose_new_name_is_durable_may_leave_the_old_one_to_the_same_file() {
     let disk = disk();
     disk.create_folder(Path::new("f")).unwrap();
     create(&disk, "a", b"bytes").sync().unwrap();
     sync_root(&disk);
     disk.rename(Path::new("a"), Path::new("f/a")).unwrap();
     (&disk as &dyn Disk).sync_folder(Path::new("f")).unwrap();
-    assert_eq!(list(&cut(&disk, false), ""), [("f".to_owned(), true, 0)]);
-    assert_eq!(read(&cut(&disk, false), "f/a"), b"bytes");
+    let left = cut(&disk, false);
+    assert_eq!(list(&left, ""), [("a".to_owned(), false, 5), ("f".to_owned(), true, 0)]);
+    let [old, new] = ["a", "f/a"].map(|name| left.open_writable(Path::new(name)).unwrap());
+    assert!(old.has_other_names().unwrap() && new.has_other_names().unwrap());
+    old.write_at(b"B", 0).unwrap();
+    assert_eq!(read(&left, "f/a"), b"Bytes");
+    left.rename(Path::new("a"), Path::new("f/a")).unwrap();
+    assert!(old.has_other_names().unwrap(), "both are the same: nothing happens");
+    left.remove(Path::new("a")).unwrap();
+    assert!(!new.has_other_names().unwrap());
+    assert_eq!(list(&cut(&disk, true), ""), [("f".to_owned(), true, 0)]);
 }

@@ -13,7 +13,7 @@ impl Pass<'_> {
     /// Marks what any repository has, and removes the rest: first its rows, durably, then its files.
     pub(super) fn content(&mut self) -> Result<(), CollectError> {
         // INVARIANT: the barrier stands before anything is read.
-        self.upkeep.begin_marking(Scope::Content, self.options.alone);
+        self.upkeep.begin_marking(Scope::Content, self.keeps());
         let mut had = HashSet::new();
         for tree in [Tree::Links, Tree::Manifests] {
             let mut last: Option<Vec<u8>> = None;
@@ -44,7 +44,7 @@ impl Pass<'_> {
                 let about = about(Thing::Content, &digest, row.size);
                 if had.contains(&self.upkeep.key(&digest)) {
                     self.verdict(&about, End::Needed, |_| "kept: some repository has it".to_owned());
-                } else if !self.options.alone && self.upkeep.holds_content(&digest) {
+                } else if self.upkeep.holds_content(&digest) || self.is_young(&digest) {
                     self.verdict(&about, End::Held, |_| "kept for now: young".to_owned());
                 } else if let Some(full) = batch.add((digest, row.size)) {
                     self.sweep_content(full)?;
@@ -68,8 +68,7 @@ impl Pass<'_> {
         let mut gone = Vec::new();
         for (digest, size) in content {
             let there = self.upkeep.view().blob(&digest).map_err(RegistryError::from)?.is_some();
-            let waits = !self.options.alone && self.upkeep.lease_wait().is_some();
-            let held = if self.options.dry_run { waits } else { there };
+            let held = if self.options.dry_run { self.wait().is_some() } else { there };
             let end = if held { End::Held } else { End::Gone };
             self.verdict(&about(Thing::Content, &digest, size), end, |_| match end {
                 End::Gone => "removed: no repository has it".to_owned(),
@@ -93,7 +92,8 @@ impl Pass<'_> {
             self.upkeep.expire_uploads();
             self.report.files.removed.count += self.upkeep.remove_ended_uploads()?;
         }
-        let Some(unnamed) = self.upkeep.unnamed()? else {
+        let upkeep = self.upkeep;
+        let Some(unnamed) = upkeep.unnamed(|| self.step())? else {
             self.note(
                 "more files of content have no name than a crash can leave: all of them are kept".to_owned(),
             );
@@ -104,7 +104,7 @@ impl Pass<'_> {
         let old = self.orphans.old(unnamed.iter().map(|(digest, _)| *digest), grace);
         for (digest, length) in unnamed {
             let about = about(Thing::File, &digest, length);
-            let goes = old.contains(&digest);
+            let goes = old.contains(&digest) && !self.is_young(&digest);
             let removed = goes
                 && (self.options.dry_run || self.upkeep.remove_files(&[digest])?.contains(&Removal::Removed));
             let end = if removed { End::Gone } else { End::Held };

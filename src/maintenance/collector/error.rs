@@ -8,6 +8,9 @@ pub enum CollectError {
     /// The collector is told to stop.
     #[error("the collector was told to stop")]
     Stopped,
+    /// Nobody waits for the pass any more.
+    #[error("nobody waits for the pass any more")]
+    Unwanted,
     /// The registry cannot be read, or takes no writes, at the moment.
     #[error("the pass was given up: {0}")]
     Registry(#[from] RegistryError),

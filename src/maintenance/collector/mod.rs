@@ -16,6 +16,7 @@
 mod content;
 mod error;
 mod graph;
+mod index;
 mod options;
 mod orphans;
 mod pace;
@@ -25,9 +26,10 @@ mod report;
 mod repository;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod worker;
 
 pub use error::CollectError;
-pub use options::{CollectOptions, CollectorOptions};
+pub use options::{CollectOptions, CollectWatch, CollectorOptions};
 pub use report::{CollectReport, CollectorStatus, Count, NOTES_MAX, Tally, Thing, Verdict};
 pub use worker::Collector;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::maintenance::collector::report::Verdict;
+
 /// How long the collector rests between two passes.
 pub const INTERVAL: Duration = Duration::from_secs(60 * 60);
 
@@ -26,6 +28,16 @@ impl Default for CollectorOptions {
     }
 }
 
+/// Hears what a pass says, and is asked whether it is wanted.
+pub trait CollectWatch {
+    /// Is told of one thing that goes; in a dry run, also of each that stays.
+    fn verdict(&mut self, verdict: &Verdict);
+
+    /// Tells whether the pass is still wanted. Asked while it waits for another one to end, and then between
+    /// any two steps, when it has begun.
+    fn is_wanted(&mut self, has_begun: bool) -> bool;
+}
+
 /// What one pass is told.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CollectOptions {
@@ -33,8 +45,11 @@ pub struct CollectOptions {
     pub dry_run: bool,
     /// Untagged manifests that are older than this go, too, whatever the policies say.
     pub untagged_older_than: Option<Duration>,
-    /// Nobody else uses the registry, and nobody was told anything that a removal would belie: neither lease
-    /// nor grace keep anything. For a store that was opened for this pass and whose server does not run.
+    /// What is younger than the grace time goes, too, unless a lease holds it.
+    pub now: bool,
+    /// Nobody else uses the registry: what a server remembered of leases is gone, and only what was stored
+    /// less than the grace time ago, by the times of the files, is kept. For a store that was opened for this
+    /// pass and whose server does not run.
     pub alone: bool,
     /// No pauses between the steps, as for somebody who waits for the end.
     pub unpaced: bool,

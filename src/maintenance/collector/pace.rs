@@ -6,8 +6,11 @@ use std::time::{Duration, Instant};
 
 use crate::maintenance::collector::error::CollectError;
 
-/// A pause is no longer than this, so that a step that was slow by chance doesn't hold up the rest.
+/// A pause is no longer than this; a longer step is followed by several, with a question in between.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// No more than this is owed, so that a step that stood still by chance doesn't hold up the rest.
+const OWED_MAX: Duration = Duration::from_secs(60);
 
 /// Pauses shorter than this are saved up: sleeping has a price, too.
 const PAUSE_MIN: Duration = Duration::from_millis(2);
@@ -40,7 +43,7 @@ impl Bell {
         Hurry(self)
     }
 
-    fn is_hurried(&self) -> bool {
+    pub(super) fn is_hurried(&self) -> bool {
         self.waiting.load(Ordering::SeqCst) > 0
     }
 
@@ -71,13 +74,41 @@ impl Drop for Hurry<'_> {
     }
 }
 
+/// How long the pauses must be that have not been made yet.
+#[derive(Debug)]
+struct Debt {
+    percent: u32,
+    owed: Duration,
+}
+
+impl Debt {
+    fn new(percent: u8) -> Self {
+        Self { percent: u32::from(percent.clamp(1, 100)), owed: Duration::ZERO }
+    }
+
+    /// Adds what is due for work that took so long.
+    fn add(&mut self, worked: Duration) {
+        let due = worked.saturating_mul(100 - self.percent) / self.percent;
+        self.owed = self.owed.saturating_add(due).min(OWED_MAX);
+    }
+
+    /// Returns the next pause, if one is due.
+    fn pause(&self) -> Option<Duration> {
+        (self.owed >= PAUSE_MIN).then(|| self.owed.min(PAUSE_MAX))
+    }
+
+    fn paid(&mut self, time: Duration) {
+        self.owed = self.owed.saturating_sub(time);
+    }
+}
+
 /// The pauses of one pass.
 pub(super) struct Pace<'a> {
     bell: &'a Bell,
-    /// How many times longer than its steps the pauses are; 0 makes none.
-    factor: u32,
+    debt: Debt,
     step_began: Instant,
-    owed: Duration,
+    /// Tells whether somebody still wants the pass.
+    wanted: Option<&'a dyn Fn() -> bool>,
     /// What a test does between two steps.
     #[cfg(test)]
     between: Option<&'a mut dyn FnMut()>,
@@ -86,15 +117,20 @@ pub(super) struct Pace<'a> {
 impl<'a> Pace<'a> {
     /// Works for at most `percent` of the time.
     pub(super) fn new(bell: &'a Bell, percent: u8) -> Self {
-        let percent = u32::from(percent.clamp(1, 100));
         Self {
             bell,
-            factor: (100 - percent) / percent,
+            debt: Debt::new(percent),
             step_began: Instant::now(),
-            owed: Duration::ZERO,
+            wanted: None,
             #[cfg(test)]
             between: None,
         }
+    }
+
+    /// Ends at the first step at which nobody wants it any more.
+    pub(super) fn while_wanted(mut self, wanted: &'a dyn Fn() -> bool) -> Self {
+        self.wanted = Some(wanted);
+        self
     }
 
     /// Does something between any two steps.
@@ -104,20 +140,29 @@ impl<'a> Pace<'a> {
         self
     }
 
-    /// Ends a step, and makes the pause that is due. Fails when it is told to stop.
+    /// Ends a step, and makes the pauses that are due. Fails when it is told to stop.
     pub(super) fn step(&mut self) -> Result<(), CollectError> {
-        self.owed += self.step_began.elapsed() * self.factor;
-        if self.owed >= PAUSE_MIN {
-            let pause = self.owed.min(PAUSE_MAX);
+        self.debt.add(self.step_began.elapsed());
+        while let Some(pause) = self.debt.pause() {
+            let began = Instant::now();
             self.bell.wait(pause, || self.bell.is_stopped() || self.bell.is_hurried());
-            self.owed = Duration::ZERO;
+            self.debt.paid(began.elapsed());
+            if self.bell.is_stopped() || self.bell.is_hurried() {
+                self.debt.owed = Duration::ZERO;
+            }
         }
         #[cfg(test)]
         if let Some(between) = self.between.as_mut() {
             between();
         }
         self.step_began = Instant::now();
-        if self.bell.is_stopped() { Err(CollectError::Stopped) } else { Ok(()) }
+        if self.bell.is_stopped() {
+            return Err(CollectError::Stopped);
+        }
+        match self.wanted {
+            Some(wanted) if !wanted() => Err(CollectError::Unwanted),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -137,9 +182,48 @@ mod tests {
 
     #[test]
     fn the_pauses_are_as_long_as_the_pace_says() {
-        let bell = Bell::default();
-        for (percent, factor) in [(0, 99), (1, 99), (10, 9), (50, 1), (100, 0), (255, 0)] {
-            assert_eq!(Pace::new(&bell, percent).factor, factor, "{percent}");
+        let second = Duration::from_secs(1);
+        for (percent, owed_us) in [
+            (0, 60_000_000),
+            (1, 60_000_000),
+            (10, 9_000_000),
+            (15, 5_666_666),
+            (50, 1_000_000),
+            (51, 960_784),
+            (99, 10_101),
+            (100, 0),
+            (255, 0),
+        ] {
+            let mut debt = Debt::new(percent);
+            debt.add(second);
+            assert_eq!(debt.owed.as_micros(), owed_us, "{percent}");
         }
+    }
+
+    #[test]
+    fn a_long_step_is_paid_for_in_full_over_several_pauses() {
+        let mut debt = Debt::new(10);
+        debt.add(Duration::from_secs(1));
+        let mut pauses = Vec::new();
+        while let Some(pause) = debt.pause() {
+            pauses.push(pause.as_secs());
+            debt.paid(pause);
+        }
+        assert_eq!(pauses, [2, 2, 2, 2, 1]);
+        // Short steps save up until a pause is worth it.
+        debt.add(PAUSE_MIN / 18);
+        assert_eq!(debt.pause(), None);
+        debt.add(PAUSE_MIN / 9);
+        assert!(debt.pause().is_some());
+    }
+
+    #[test]
+    fn a_pass_that_nobody_wants_ends_at_the_next_step() {
+        let (bell, wanted) = (Bell::default(), std::cell::Cell::new(true));
+        let is_wanted = || wanted.get();
+        let mut pace = Pace::new(&bell, 100).while_wanted(&is_wanted);
+        assert!(pace.step().is_ok());
+        wanted.set(false);
+        assert!(matches!(pace.step(), Err(CollectError::Unwanted)));
     }
 }

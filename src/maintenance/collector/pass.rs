@@ -1,14 +1,15 @@
 //! One pass: every repository, then content, then files.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::maintenance::collector::error::CollectError;
+use crate::maintenance::collector::index::compact;
 use crate::maintenance::collector::options::CollectOptions;
 use crate::maintenance::collector::orphans::Orphans;
 use crate::maintenance::collector::pace::Pace;
 use crate::maintenance::collector::report::{CollectReport, Count, NOTES_MAX, Thing, Verdict};
 use crate::meta::{SWEEP_CANDIDATES_MAX, Sweep};
-use crate::registry::{RegistryError, Upkeep};
+use crate::registry::{Keeps, RegistryError, Upkeep};
 use crate::spec::{ContentDigest, RepoName};
 
 /// How many rows are read in one step.
@@ -26,6 +27,8 @@ pub(super) struct Pass<'a> {
     pub(super) visit: &'a mut dyn FnMut(&Verdict),
     pub(super) orphans: &'a mut Orphans,
     pub(super) report: CollectReport,
+    /// Whether something was left out that would have been looked at.
+    pub(super) left_out: bool,
     /// Told what the pass is about to do.
     pub(super) doing: &'a dyn Fn(String),
 }
@@ -58,8 +61,9 @@ impl Pass<'_> {
         self.report.began_ms = now();
         let done = self.everything();
         self.upkeep.end_marking();
+        let done = done.and_then(|()| if self.has_removed() { self.index() } else { Ok(()) });
         let kept = !self.options.dry_run && self.upkeep.keeps_everything().is_some();
-        self.report.complete = done.is_ok() && !kept;
+        self.report.complete = done.is_ok() && !kept && !self.left_out;
         self.report.duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         if self.report.untagged.count > 0 {
             self.report.untagged_advice = Some(UNTAGGED_ADVICE.to_owned());
@@ -68,9 +72,7 @@ impl Pass<'_> {
     }
 
     fn everything(&mut self) -> Result<(), CollectError> {
-        if let Some(wait) = self.upkeep.lease_wait()
-            && !self.options.alone
-        {
+        if let Some(wait) = self.wait() {
             let seconds = wait.as_secs().saturating_add(1);
             self.note(format!("nothing goes for another {seconds} s: what is leased or young is not known"));
         }
@@ -97,6 +99,17 @@ impl Pass<'_> {
         self.files()
     }
 
+    /// Tells whether anything went from the index.
+    fn has_removed(&self) -> bool {
+        let CollectReport { tags, manifests, links, content, .. } = &self.report;
+        !self.options.dry_run && [tags, manifests, links, content].iter().any(|count| count.removed.count > 0)
+    }
+
+    fn index(&mut self) -> Result<(), CollectError> {
+        (self.doing)("looking at the size of the index".to_owned());
+        compact(self.upkeep, &mut self.pace)
+    }
+
     /// Ends a step. Fails where the registry takes no writes: then the pass waits for better days.
     pub(super) fn step(&mut self) -> Result<(), CollectError> {
         self.pace.step()?;
@@ -112,6 +125,38 @@ impl Pass<'_> {
             self.upkeep.sweep(sweep)?;
         }
         self.step()
+    }
+
+    /// Returns what is kept though nothing needs it.
+    pub(super) fn keeps(&self) -> Keeps {
+        match self.options {
+            CollectOptions { alone: true, .. } => Keeps::Nothing,
+            CollectOptions { now: true, .. } => Keeps::Leased,
+            _ => Keeps::Young,
+        }
+    }
+
+    /// Returns for how long nothing may go yet.
+    pub(super) fn wait(&self) -> Option<Duration> {
+        self.upkeep.wait(self.keeps())
+    }
+
+    /// Tells whether a blob or a manifest of a repository stays for now though nothing needs it.
+    pub(super) fn holds(&self, repo: &RepoName, digest: &ContentDigest) -> bool {
+        self.upkeep.holds(repo, digest) || self.is_young(digest)
+    }
+
+    /// Tells of a store whose server is gone, with all that it remembered, whether content is younger than
+    /// the grace time: by its file, so that a clock that is behind makes everything young.
+    pub(super) fn is_young(&self, digest: &ContentDigest) -> bool {
+        if !self.options.alone || self.options.now {
+            return false;
+        }
+        match self.upkeep.blobs().stored_at(digest) {
+            Ok(Some(at)) => at.elapsed().map_or(true, |age| age < self.upkeep.options().grace),
+            Ok(None) => false,
+            Err(_) => true,
+        }
     }
 
     /// Counts one thing and says what became of it.
@@ -161,6 +206,7 @@ impl Pass<'_> {
 
     /// Notes something that could not be read.
     pub(super) fn unreadable(&mut self, what: String) {
+        self.left_out = true;
         log::warn!("the collector leaves a repository as it is: {what}");
         if self.report.unreadable.len() < NOTES_MAX {
             self.report.unreadable.push(what);

@@ -50,6 +50,7 @@ impl Pass<'_> {
             self.report.untagged = untagged;
         }
         self.note(format!("repository {repo} changes too fast: the rest of it waits for the next pass"));
+        self.left_out = true;
         Ok(())
     }
 
@@ -57,7 +58,7 @@ impl Pass<'_> {
     fn mark_and_sweep(&mut self, repo: &RepoName) -> Result<bool, CollectError> {
         let policy = self.upkeep.options().policies.of(repo).clone();
         // INVARIANT: the barrier stands before anything is read.
-        self.upkeep.begin_marking(Scope::Repository(repo.clone()), self.options.alone);
+        self.upkeep.begin_marking(Scope::Repository(repo.clone()), self.keeps());
         let row = self.upkeep.view().repository(repo).map_err(RegistryError::from)?;
         let since = row.map_or(0, |row| row.since);
         let Some(graph) = self.load(repo)? else { return Ok(true) };
@@ -85,10 +86,12 @@ impl Pass<'_> {
             let at_end = rows.len() < ROWS_PER_STEP;
             last = rows.last().map(|(digest, _)| *digest);
             for (at, (digest, row)) in rows.into_iter().enumerate() {
-                if let Some(manifest) = self.read(&digest, &row)? {
+                if let Some(manifest) = self.read(&digest, &row) {
                     let upkeep = self.upkeep;
                     graph.add(digest, &row, &manifest, |digest| upkeep.key(digest));
                 } else if self.upkeep.view().manifest(repo, &digest).map_err(RegistryError::from)?.is_some() {
+                    // The scrub finds out what is wrong with it, and takes it out of use if it is damaged.
+                    self.upkeep.suspect(&digest);
                     self.unreadable(format!("manifest {repo}@{digest} cannot be read"));
                     return Ok(None);
                 }
@@ -109,13 +112,13 @@ impl Pass<'_> {
         }
     }
 
-    fn read(&self, digest: &ContentDigest, row: &ManifestSummary) -> Result<Option<Manifest>, CollectError> {
+    fn read(&self, digest: &ContentDigest, row: &ManifestSummary) -> Option<Manifest> {
         let read = self.upkeep.blobs().read_whole(digest);
-        let Some(bytes) = read.map_err(RegistryError::from)? else { return Ok(None) };
+        let bytes = read.map_err(|error| log::warn!("cannot read {digest}: {error}")).ok()??;
         if ContentDigest::of(digest.algorithm(), &bytes) != *digest {
-            return Ok(None);
+            return None;
         }
-        Ok(Manifest::parse(&bytes, Some(&row.media_type)).ok())
+        Manifest::parse(&bytes, Some(&row.media_type)).ok()
     }
 
     fn tags(&mut self, marked: &mut Marked<'_>) -> Result<(), CollectError> {
@@ -172,7 +175,7 @@ impl Pass<'_> {
 
     /// Tells whether nothing may go yet.
     fn waits(&self) -> bool {
-        !self.options.alone && self.upkeep.lease_wait().is_some()
+        self.wait().is_some()
     }
 
     fn manifests(&mut self, marked: &mut Marked<'_>) -> Result<(), CollectError> {
@@ -191,9 +194,14 @@ impl Pass<'_> {
         let mut fates: HashMap<usize, Fate> = HashMap::new();
         for number in loose {
             let Some((digest, ..)) = marked.graph.manifest(number) else { continue };
+            let held = self.holds(repo, &digest);
             let fate = match marked.graph.subject_is_there(number) {
-                // It stays as long as its subject does, and that is seen to by what leads to that.
-                Some(true) if marked.policy.remove_orphan_referrers => continue,
+                // It stays as long as its subject does, and that is seen to by what leads to that. Where
+                // somebody counts on it, so do they on what it leads to.
+                Some(true) if marked.policy.remove_orphan_referrers && !held => continue,
+                Some(true) if marked.policy.remove_orphan_referrers => {
+                    Fate::Goes("no tag leads to its subject".to_owned())
+                }
                 Some(false) if marked.policy.remove_orphan_referrers => {
                     Fate::Goes("its subject is gone".to_owned())
                 }
@@ -202,7 +210,7 @@ impl Pass<'_> {
                     evaluate_untagged(&marked.policy, now(), since, self.options.untagged_older_than)
                 }
             };
-            if !fate.goes() || self.upkeep.holds(repo, &digest) {
+            if !fate.goes() || held {
                 marked.graph.reached(number, Reach::Untagged);
             }
             fates.insert(number, fate);
@@ -315,7 +323,7 @@ impl Pass<'_> {
                         self.report.untagged.bytes += row.size;
                     }
                     self.verdict(&about, End::Needed, |this| this.needed_by(marked, number, key));
-                } else if self.upkeep.holds(repo, &digest) {
+                } else if self.holds(repo, &digest) {
                     self.verdict(&about, End::Held, |_| "kept for now: leased or young".to_owned());
                 } else if let Some(full) = batch.add((digest, row.size)) {
                     self.sweep_links(repo, full)?;

@@ -1,15 +1,17 @@
 //! The collector's handle, and its thread.
 
+use std::cell::RefCell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::maintenance::collector::error::CollectError;
-use crate::maintenance::collector::options::{CollectOptions, CollectorOptions};
-use crate::maintenance::collector::orphans::Orphans;
+use crate::maintenance::collector::index::compact;
+use crate::maintenance::collector::options::{CollectOptions, CollectWatch, CollectorOptions};
 use crate::maintenance::collector::pace::{Bell, Pace};
 use crate::maintenance::collector::pass::Pass;
 use crate::maintenance::collector::report::{CollectReport, CollectorStatus, Verdict};
+use crate::maintenance::collector::turn::{Turn, Turns};
 use crate::registry::{Registry, Upkeep};
 
 /// How long the collector rests after a pass that was given up, unless the interval is shorter.
@@ -36,8 +38,8 @@ struct Shared {
     upkeep: Upkeep,
     options: CollectorOptions,
     bell: Bell,
-    /// Held by the pass that runs; there is one at a time.
-    running: Mutex<Orphans>,
+    /// There is one pass at a time.
+    turns: Turns,
     status: Mutex<CollectorStatus>,
     /// When the next pass begins by itself.
     next: Mutex<Option<Instant>>,
@@ -51,7 +53,7 @@ impl Collector {
             upkeep: registry.upkeep(),
             options,
             bell: Bell::default(),
-            running: Mutex::default(),
+            turns: Turns::default(),
             status: Mutex::new(status),
             next: Mutex::default(),
         });
@@ -78,6 +80,18 @@ impl Collector {
         self.handle.stop();
     }
 
+    /// Tells whether it was told to stop.
+    #[cfg(test)]
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.handle.shared.bell.is_stopped()
+    }
+
+    /// Tells whether somebody waits for the pass that runs.
+    #[cfg(test)]
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.handle.shared.bell.is_hurried()
+    }
+
     /// Runs one pass on this thread, which blocks, and tells `visit` of each thing that goes; in a dry run,
     /// also of each that stays. A pass that runs in the background comes to its end first, without pauses.
     pub fn run(
@@ -85,11 +99,37 @@ impl Collector {
         options: &CollectOptions,
         visit: &mut dyn FnMut(&Verdict),
     ) -> Result<CollectReport, CollectError> {
+        /// Somebody who waits for it to the end.
+        struct Visit<'a>(&'a mut dyn FnMut(&Verdict));
+        impl CollectWatch for Visit<'_> {
+            fn verdict(&mut self, verdict: &Verdict) {
+                (self.0)(verdict);
+            }
+            fn is_wanted(&mut self, _: bool) -> bool {
+                true
+            }
+        }
+        self.run_for(options, &mut Visit(visit))
+    }
+
+    /// Does the same for somebody who may give it up.
+    pub fn run_for(
+        &self,
+        options: &CollectOptions,
+        watch: &mut dyn CollectWatch,
+    ) -> Result<CollectReport, CollectError> {
         let shared = &self.handle.shared;
         let hurry = shared.bell.hurry();
-        let orphans = lock(&shared.running);
+        let turn = shared.turns.take(&mut || !shared.bell.is_stopped() && watch.is_wanted(false));
         drop(hurry);
-        let (report, done) = shared.pass(orphans, options, visit);
+        let Some(turn) = turn else {
+            return Err(if shared.bell.is_stopped() {
+                CollectError::Stopped
+            } else {
+                CollectError::Unwanted
+            });
+        };
+        let (report, done) = shared.pass(turn, options, watch);
         done.map(|()| report)
     }
 
@@ -115,7 +155,7 @@ impl Handle {
             log::error!("the collector's thread ended in a panic");
         }
         // A pass that somebody asked for has ended, too, before the registry is closed.
-        drop(lock(&self.shared.running));
+        drop(self.shared.turns.take(&mut || true));
     }
 }
 
@@ -125,11 +165,26 @@ impl Drop for Handle {
     }
 }
 
+/// The watch of a pass in the background.
+struct Nobody;
+
+impl CollectWatch for Nobody {
+    fn verdict(&mut self, _: &Verdict) {}
+
+    fn is_wanted(&mut self, _: bool) -> bool {
+        true
+    }
+}
+
 impl Shared {
     fn work(&self) {
         lower_priority();
         if let Some(why) = self.upkeep.keeps_everything() {
             log::warn!("the collector removes nothing: {why}");
+        }
+        // An earlier run may have had no time for it.
+        if compact(&self.upkeep, &mut Pace::new(&self.bell, self.options.pace_percent)).is_err() {
+            return;
         }
         // What is untagged is told soon after the start, though nothing may be removed yet.
         let dry = CollectOptions { dry_run: true, ..CollectOptions::default() };
@@ -158,30 +213,39 @@ impl Shared {
 
     /// Returns whether the pass came to its end.
     fn in_background(&self, options: &CollectOptions) -> bool {
-        let (report, done) = self.pass(lock(&self.running), options, &mut |_| {});
-        match done {
+        let Some(turn) = self.turns.take(&mut || !self.bell.is_stopped()) else { return false };
+        let (report, done) = self.pass(turn, options, &mut Nobody);
+        match &done {
             Ok(()) => tell(&report),
-            Err(CollectError::Stopped) => {}
+            Err(CollectError::Stopped | CollectError::Unwanted) => {}
             Err(error) => log::info!("collector: {error}"),
         }
-        report.complete
+        self.has_ended(options, &done)
+    }
+
+    /// Tells whether a pass came to its end, though it may have left out what cannot be read.
+    fn has_ended(&self, options: &CollectOptions, done: &Result<(), CollectError>) -> bool {
+        done.is_ok() && (options.dry_run || self.upkeep.keeps_everything().is_none())
     }
 
     fn pass(
         &self,
-        mut orphans: MutexGuard<'_, Orphans>,
+        mut turn: Turn<'_>,
         options: &CollectOptions,
-        visit: &mut dyn FnMut(&Verdict),
+        watch: &mut dyn CollectWatch,
     ) -> (CollectReport, Result<(), CollectError>) {
         let percent = if options.unpaced { 100 } else { self.options.pace_percent };
+        let watch = RefCell::new(watch);
+        let wanted = || watch.borrow_mut().is_wanted(true);
         let doing = |what: String| lock(&self.status).doing = Some(what);
         let mut pass = Pass {
             upkeep: &self.upkeep,
             options,
-            pace: Pace::new(&self.bell, percent),
-            visit,
-            orphans: &mut orphans,
+            pace: Pace::new(&self.bell, percent).while_wanted(&wanted),
+            visit: &mut |verdict| watch.borrow_mut().verdict(verdict),
+            orphans: &mut turn.orphans,
             report: CollectReport::default(),
+            left_out: false,
             doing: &doing,
         };
         let done = pass.run();
@@ -194,7 +258,7 @@ impl Shared {
             status.last = Some(report.clone());
         }
         self.upkeep.note(|collected| {
-            if report.complete {
+            if self.has_ended(options, &done) {
                 collected.untagged_bytes = report.untagged.bytes;
             }
             if !options.dry_run {

@@ -12,13 +12,13 @@ use crate::disk::simulated::{Medium, Place, SimulatedDisk, Step};
 use crate::maintenance::{CollectOptions, Collector, CollectorOptions, Scrub, ScrubOptions, ScrubWatch};
 use crate::meta::{IndexKind, MetaOptions, SWEEP_CANDIDATES_MAX};
 use crate::registry::crash_tests::{each_power_cut, is_soak, missed, places};
-use crate::registry::{Chunk, Opened, Registry, RegistryError, RegistryOptions, Storage};
+use crate::registry::{Chunk, Opened, Registry, RegistryError, RegistryOptions, Storage, UNNAMED_MAX};
 use crate::spec::ContentDigest;
 
 const DAMAGED: &[u8] = b"damaged layer";
 
-/// More content without a name than a start takes for what a crash left, if none of two sweeps were durable.
-const COLLECTED: usize = 2 * SWEEP_CANDIDATES_MAX;
+/// More content without a name than a start takes for what a crash left, if no sweep's removals were durable.
+const COLLECTED: usize = UNNAMED_MAX + SWEEP_CANDIDATES_MAX;
 
 /// Tells what is wrong with what a power cut left after so many steps.
 type Check = Box<dyn Fn(usize, Medium) -> Result<(), String> + Send + Sync>;

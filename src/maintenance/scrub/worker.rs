@@ -1,5 +1,6 @@
 //! The handle of a scrub, and its thread.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -32,6 +33,9 @@ const RETRY_PAUSE: Duration = Duration::from_secs(60);
 
 /// The same, while somebody waits.
 const RETRY_PAUSE_ASKED: Duration = Duration::from_secs(1);
+
+/// How many suspects are kept for their turn; the full pass comes to the others by itself.
+const SUSPECTS_KEPT_MAX: usize = 256;
 
 /// Is told how far a scrub has come that somebody asked for.
 pub trait ScrubWatch {
@@ -194,15 +198,22 @@ impl Shared {
     /// Works until it is told to stop.
     fn work(&self, woken: &Receiver<Option<ContentDigest>>) {
         lock(&self.state).not_before = Some(Instant::now() + self.start_pause);
-        let mut suspects = Vec::new();
+        let mut suspects = VecDeque::new();
+        // How long the last suspect took, if the full pass had no turn since: neither shall keep the other
+        // waiting for ever.
+        let mut owed: Option<Duration> = None;
         loop {
-            if let Some(digest) = suspects.pop() {
+            let waits = owed.is_some() && self.is_due();
+            let suspect = if waits { None } else { suspects.pop_front() };
+            if let Some(digest) = suspect {
+                let began = Instant::now();
                 self.background(woken, &mut suspects, |pass| pass.suspect(digest));
+                owed = Some(began.elapsed());
             } else if self.is_due() {
-                self.go_on(woken, &mut suspects);
+                self.go_on(woken, &mut suspects, Turn::of(owed.take()));
             } else {
                 match woken.recv_timeout(self.pause()) {
-                    Ok(suspect) => suspects.extend(suspect),
+                    Ok(suspect) => suspect.into_iter().for_each(|suspect| keep(&mut suspects, suspect)),
                     Err(RecvTimeoutError::Timeout) => {}
                     Err(RecvTimeoutError::Disconnected) => return,
                 }
@@ -221,10 +232,15 @@ impl Shared {
     }
 
     /// Goes on with the pass that was begun, or begins one.
-    fn go_on(&self, woken: &Receiver<Option<ContentDigest>>, suspects: &mut Vec<ContentDigest>) {
+    fn go_on(
+        &self,
+        woken: &Receiver<Option<ContentDigest>>,
+        suspects: &mut VecDeque<ContentDigest>,
+        turn: Turn,
+    ) {
         let reached = lock(&self.state).saved.pass.clone().unwrap_or_else(begin);
         let mut ended = None;
-        self.background_from(reached, woken, suspects, |pass| {
+        self.background_from((reached, turn), woken, suspects, |pass| {
             ended = Some(pass.run()?);
             Ok(())
         });
@@ -242,22 +258,24 @@ impl Shared {
     fn background(
         &self,
         woken: &Receiver<Option<ContentDigest>>,
-        suspects: &mut Vec<ContentDigest>,
+        suspects: &mut VecDeque<ContentDigest>,
         work: impl FnOnce(Pass<'_>) -> Result<(), ScrubError>,
     ) {
-        self.background_from(Reached::default(), woken, suspects, work);
+        // One suspect is looked at before the next.
+        let turn = Turn { whole: true, ..Turn::of(None) };
+        self.background_from((Reached::default(), turn), woken, suspects, work);
     }
 
     fn background_from(
         &self,
-        reached: Reached,
+        (reached, turn): (Reached, Turn),
         woken: &Receiver<Option<ContentDigest>>,
-        suspects: &mut Vec<ContentDigest>,
+        suspects: &mut VecDeque<ContentDigest>,
         work: impl FnOnce(Pass<'_>) -> Result<(), ScrubError>,
     ) {
         let _working = lock(&self.working);
         let pace = Pace::new(self.options.rate_bytes, Instant::now());
-        let mut drive = Background { shared: self, woken, suspects, pace, saved: Instant::now() };
+        let mut drive = Background { shared: self, woken, suspects, turn, pace, saved: Instant::now() };
         match work(Pass::new(&self.registry, &mut drive, reached, RETRY_PAUSE)) {
             Ok(()) | Err(ScrubError::Stopped) => {}
             Err(error) => {
@@ -306,9 +324,36 @@ impl Drop for Asked<'_> {
 struct Background<'a> {
     shared: &'a Shared,
     woken: &'a Receiver<Option<ContentDigest>>,
-    suspects: &'a mut Vec<ContentDigest>,
+    suspects: &'a mut VecDeque<ContentDigest>,
+    turn: Turn,
     pace: Pace,
     saved: Instant,
+}
+
+/// How long the scrub goes on although suspects wait.
+#[derive(Debug)]
+struct Turn {
+    until: Instant,
+    /// Whether a piece of content is to be read to its end in any case.
+    whole: bool,
+}
+
+impl Turn {
+    /// The turn of a full pass after suspects that took so long; none waited when that is none.
+    fn of(owed: Option<Duration>) -> Self {
+        Self { until: Instant::now() + owed.unwrap_or_default(), whole: owed.is_some() }
+    }
+
+    fn is_over(&self) -> bool {
+        !self.whole && Instant::now() >= self.until
+    }
+}
+
+/// Keeps a suspect for its turn.
+fn keep(suspects: &mut VecDeque<ContentDigest>, suspect: ContentDigest) {
+    if suspects.len() < SUSPECTS_KEPT_MAX && !suspects.contains(&suspect) {
+        suspects.push_back(suspect);
+    }
 }
 
 impl Drive for Background<'_> {
@@ -318,6 +363,7 @@ impl Drive for Background<'_> {
     }
 
     fn reached(&mut self, reached: &Reached) {
+        self.turn.whole = false;
         let mut state = lock(&self.shared.state);
         state.saved.pass = Some(reached.clone());
         if self.saved.elapsed() >= SAVE_PAUSE {
@@ -334,15 +380,20 @@ impl Drive for Background<'_> {
                 return Err(ScrubError::Stopped);
             }
             drop(state);
-            match self.woken.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                // What somebody stumbled over comes first.
-                Ok(Some(suspect)) => {
-                    self.suspects.push(suspect);
-                    return Err(ScrubError::Stopped);
-                }
+            // What somebody stumbled over comes first, unless it had its turn before.
+            if !self.suspects.is_empty() && self.turn.is_over() {
+                return Err(ScrubError::Stopped);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            match self.woken.recv_timeout(left) {
+                Ok(Some(suspect)) => keep(self.suspects, suspect),
                 Ok(None) => {}
                 Err(RecvTimeoutError::Timeout) => return Ok(()),
                 Err(RecvTimeoutError::Disconnected) => return Err(ScrubError::Stopped),
+            }
+            // There may always be another one.
+            if left.is_zero() {
+                return Ok(());
             }
         }
     }

@@ -44,7 +44,7 @@ pub(in crate::meta) fn inspect(disk: &dyn Disk, found: &mut Inspection) -> Resul
 
     found.transactions = base.begin - 1 + survey.valid;
     let sound = survey.first_bad.is_none() && !survey.damaged;
-    found.clean = sound && marker.is_some_and(|marker| marker.seq == found.transactions);
+    found.clean = marker.filter(|marker| sound && marker.seq == found.transactions);
     Ok(())
 }
 

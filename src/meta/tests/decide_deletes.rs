@@ -1,7 +1,12 @@
 //! The rules for deleting, and when a repository comes and goes.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::*;
 use crate::meta::fact::FACTS_MAX;
+use crate::meta::index::{IndexError, Visit};
+use crate::meta::index_kind::Made;
+use crate::meta::{Policies, Policy};
 
 fn delete_manifest(content: &str) -> Command {
     Command::DeleteManifest { repo: repo("app"), digest: digest(content) }
@@ -165,4 +170,91 @@ fn deleting_from_an_unknown_repository_says_so() {
     for command in [delete_manifest("one"), delete_tag("latest"), unlink("one")] {
         assert_eq!(rules.refusal(&command), unknown);
     }
+}
+
+/// An index that counts the rows that are read.
+struct Counting {
+    rows: MapIndex,
+    read: Arc<AtomicUsize>,
+}
+
+impl Index for Counting {
+    fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
+        self.read.fetch_add(1, Ordering::SeqCst);
+        self.rows.get(tree, key)
+    }
+
+    fn scan(
+        &self,
+        tree: Tree,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), IndexError> {
+        self.rows.scan(tree, prefix, after, &mut |key, value| {
+            self.read.fetch_add(1, Ordering::SeqCst);
+            visit(key, value)
+        })
+    }
+
+    fn apply(&self, seq: u64, changes: &[Change]) -> Result<(), IndexError> {
+        self.rows.apply(seq, changes)
+    }
+
+    fn load(&self, changes: &[Change]) -> Result<(), IndexError> {
+        self.rows.load(changes)
+    }
+
+    fn finish_load(&self) -> Result<(), IndexError> {
+        self.rows.finish_load()
+    }
+
+    fn applied(&self) -> Result<u64, IndexError> {
+        self.rows.applied()
+    }
+
+    fn close(&self) -> Result<(), IndexError> {
+        self.rows.close()
+    }
+}
+
+#[test]
+fn deleting_a_manifest_reads_each_of_its_tags_about_twice_however_many_there_are() {
+    const TAGS: usize = 12_000;
+    let read = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&read);
+    let make = move |_| -> Result<Arc<dyn Index>, crate::meta::error::OpenError> {
+        Ok(Arc::new(Counting { rows: MapIndex::new(), read: Arc::clone(&counter) }))
+    };
+    let immutable = Policy {
+        repositories: vec!["*".parse().unwrap()],
+        immutable: vec!["v*".parse().unwrap()],
+        ..Policy::default()
+    };
+    let options = MetaOptions {
+        policies: Policies::new(vec![immutable]),
+        ..MetaOptions::new(IndexKind::Made(Made(Arc::new(make))))
+    };
+    let meta = Meta::open(Arc::new(MemoryDisk::new()), options).unwrap();
+    let names: Vec<String> = (0..TAGS).map(|number| format!("t{number}")).collect();
+    for some in names.chunks(1000) {
+        let some: Vec<&str> = some.iter().map(String::as_str).collect();
+        run(&meta, put_manifest("app", "one", &some)).unwrap();
+    }
+    // One that is immutable keeps all of them, also those that would go in steps before it.
+    run(&meta, put_manifest("app", "one", &["v1"])).unwrap();
+    let refused = run(&meta, delete_manifest("one"));
+    assert!(matches!(refused, Err(MetaError::Refused(Refusal::Immutable(_)))), "{refused:?}");
+    assert_eq!(tags(&meta, "app").len(), TAGS + 1);
+
+    let other = "other";
+    for some in names.chunks(1000) {
+        let some: Vec<&str> = some.iter().map(String::as_str).collect();
+        run(&meta, put_manifest("app", other, &some)).unwrap();
+    }
+    read.store(0, Ordering::SeqCst);
+    run(&meta, delete_manifest(other)).unwrap();
+    let read = read.load(Ordering::SeqCst);
+    assert_eq!(tags(&meta, "app"), ["v1"]);
+    assert!(read < 4 * TAGS, "{read}");
 }

@@ -3,6 +3,7 @@
 mod ahead;
 mod checkpoints;
 mod clean;
+mod compaction;
 mod damage;
 mod decide_deletes;
 mod decide_manifests;
@@ -193,7 +194,7 @@ impl Claims for NobodyCounts {
 
     fn swept(&self) {}
 
-    fn note(&self, _: &Command) {}
+    fn note(&self, _: &Command, _: View<'_>) {}
 }
 
 fn open_sweeping(disk: &Arc<dyn Disk>) -> Meta {

@@ -2,45 +2,19 @@
 
 use std::collections::BTreeSet;
 
+use crate::chance::Chance;
 use crate::disk::simulated::{Choice, Pick};
 
 /// The latest choices are tried in all combinations, up to so many.
 const COMBINATIONS_MAX: u64 = 32;
 
-/// A small generator of numbers that look random (splitmix64): the same seed gives the same ones.
-#[derive(Debug, Clone)]
-pub(super) struct Chance(u64);
-
-impl Chance {
-    pub(super) fn of(seed: u64) -> Self {
-        Self(seed)
+fn outcome(choice: &Choice, chance: &mut Chance) -> Pick {
+    let outcome = chance.below(u64::from(choice.outcomes()));
+    if choice.tears() && chance.below(3) == 0 {
+        // Anywhere in the bytes.
+        return Pick::try_from(8 + chance.below(100_000)).unwrap();
     }
-
-    pub(super) fn number(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    pub(super) fn below(&mut self, limit: u64) -> u64 {
-        self.number() % limit.max(1)
-    }
-
-    /// Returns one of these.
-    pub(super) fn one_of<'a, T>(&mut self, all: &'a [T]) -> &'a T {
-        &all[self.below(all.len() as u64) as usize]
-    }
-
-    fn outcome(&mut self, choice: &Choice) -> Pick {
-        let outcome = self.below(u64::from(choice.outcomes()));
-        if choice.tears() && self.below(3) == 0 {
-            // Anywhere in the bytes.
-            return Pick::try_from(8 + self.below(100_000)).unwrap();
-        }
-        Pick::try_from(outcome).unwrap()
-    }
+    Pick::try_from(outcome).unwrap()
 }
 
 /// Returns how many states there are, as far as anybody counts.
@@ -75,7 +49,7 @@ pub(super) fn picks(choices: &[Choice], wanted: u64, chance: &mut Chance) -> Vec
         let mut rest = (first + number) % combinations;
         let combined = choices.iter().enumerate().map(|(at, choice)| {
             if at >= latest {
-                return chance.outcome(choice);
+                return outcome(choice, chance);
             }
             let outcomes = u64::from(choice.outcomes());
             let pick = rest % outcomes;
@@ -88,7 +62,7 @@ pub(super) fn picks(choices: &[Choice], wanted: u64, chance: &mut Chance) -> Vec
     }
     // Where there are few states, most tries find a known one.
     for _ in 0..wanted * 4 {
-        let picked = choices.iter().map(|choice| chance.outcome(choice)).collect();
+        let picked = choices.iter().map(|choice| outcome(choice, chance)).collect();
         if add(picked) {
             break;
         }

@@ -4,8 +4,8 @@ use super::client::{Key, Op};
 use super::content::manifest;
 use super::history::{Event, History};
 use super::model::Found;
-use super::picks::Chance;
 use super::{REPOS, TAGS};
+use crate::chance::Chance;
 
 const EVENTS: usize = 24;
 
@@ -43,10 +43,10 @@ fn history(seed: u64) -> History {
 
 /// Returns something that a registry which has this will not refuse.
 fn operation(chance: &mut Chance, there: &Found) -> Option<Op> {
-    let repo = *chance.one_of(&REPOS);
+    let repo = chance.one_of(&REPOS);
     let blob = chance.below(BLOBS) as usize;
     let number = chance.below(MANIFESTS) as usize;
-    let tag = *chance.one_of(&TAGS);
+    let tag = chance.one_of(&TAGS);
     let has = |key: Key| there.get(&key).copied().flatten().is_some();
     let has_blob = |repo, number| has(Key::Blob(repo, super::content::blob(number).digest));
     match chance.below(10) {
@@ -67,7 +67,7 @@ fn operation(chance: &mut Chance, there: &Found) -> Option<Op> {
             ))
         }
         6 => {
-            let from = *chance.one_of(&REPOS);
+            let from = chance.one_of(&REPOS);
             has_blob(from, blob).then_some(Op::Mount { repo, from, blob })
         }
         7 => has(Key::Tag(repo, tag)).then_some(Op::DeleteTag { repo, tag }),

@@ -251,6 +251,10 @@ impl DiskFile for WatchedFile {
         self.file.identity()
     }
 
+    fn has_other_names(&self) -> Result<bool, DiskError> {
+        self.file.has_other_names()
+    }
+
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         None
     }

@@ -17,10 +17,10 @@ use super::client::Op;
 use super::history::{Recording, Run, open_on};
 use super::model::Model;
 use super::observe::{check_references, observe, probe};
-use super::picks::Chance;
 use super::sled_disk::{Stop, WatchedDisk, copy_folder};
 use super::states::{Moment, moments};
 use super::teeth::{may_differ, places, telling_picks};
+use crate::chance::Chance;
 use crate::disk::simulated::{Medium, Place, SimulatedDisk, Step};
 use crate::meta::{IndexKind, Start, falsify};
 

@@ -6,9 +6,10 @@ use std::ops::ControlFlow;
 use std::sync::Mutex;
 
 use super::history::prepared;
-use super::picks::{Chance, picks};
+use super::picks::picks;
 use super::sled_runs::{Left, SledRun, sled_runs};
 use super::states::moments;
+use crate::chance::Chance;
 use crate::meta::Start;
 
 /// One state in so many is tried with sled, which takes much longer.

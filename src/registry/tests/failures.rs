@@ -186,14 +186,41 @@ fn an_upload_that_found_no_space_goes_on_when_there_is_some() {
 }
 
 #[test]
+fn what_a_failed_write_left_in_the_file_is_no_part_of_the_content() {
+    block_on(async {
+        for truncate_fails in [false, true] {
+            let (registry, faults, disk) = on_faulty();
+            let digest = push_blob(&registry, "other", b"abc").await;
+            let id = begin(&registry, "app").await;
+            registry.append(&repo("app"), id, streamed(&b"abc"[..])).await.unwrap();
+            faults.cut_write_short("uploads", 4, Errno::NOSPC);
+            if truncate_fails {
+                faults.fail(Operation::Truncate, "uploads", Errno::IO);
+            }
+            registry.append(&repo("app"), id, streamed(&b"dddddd"[..])).await.unwrap_err();
+            assert_eq!(registry.upload_offset(&repo("app"), id).await.unwrap(), 3);
+            let length = |path: String| disk.open(Path::new(&path)).unwrap().length().unwrap();
+            assert_eq!(length(uploads_file(id)), if truncate_fails { 7 } else { 3 });
+            registry.finish_upload(&repo("app"), id, &digest, nothing()).await.unwrap();
+            let encoded = digest.encoded();
+            assert_eq!(length(format!("blobs/sha256/{}/{encoded}", &encoded[..2])), 3);
+        }
+    });
+}
+
+#[test]
 fn an_upload_that_brought_its_content_in_vain_is_not_counted_for_ever() {
     block_on(async {
-        let (registry, faults, _) = on_faulty();
+        let (registry, faults, disk) = on_faulty();
         let id = begin(&registry, "app").await;
+        assert_eq!(registry.totals().uploads, 1);
         faults.fail(Operation::Write, "journal", Errno::NOSPC);
         let failed = registry.finish_upload(&repo("app"), id, &sha256(b"x"), whole(b"x")).await;
         assert!(matches!(failed, Err(RegistryError::NoSpace)), "{failed:?}");
-        assert_eq!(registry.inner.sessions.all(|_| true).len(), 0);
+        for registry in [&registry, &open_on(crashed(disk.as_ref()), |_| {})] {
+            assert_eq!(registry.inner.sessions.all(|_| true).len(), 0);
+            assert_eq!(registry.totals().uploads, 0);
+        }
         push_blob(&registry, "app", b"x").await;
     });
 }

@@ -92,6 +92,29 @@ fn sessions_that_were_left_unfinished_give_way_last_when_there_are_too_many() {
 }
 
 #[test]
+fn a_repository_with_many_uploads_keeps_no_other_from_pushing() {
+    block_on(async {
+        let registry = open_on(Arc::new(MemoryDisk::new()), |options| options.upload_sessions_max = 40);
+        for (name, count) in [("app", 16), ("other", 24)] {
+            for _ in 0..count {
+                let id = begin(&registry, name).await;
+                registry.append(&repo(name), id, whole(b"a")).await.unwrap();
+            }
+        }
+        let count = |name: &str| registry.inner.sessions.all(|one| *one.repo() == repo(name)).len();
+        let refused = registry.begin_upload(&repo("third"), None).await;
+        assert!(matches!(refused, Err(RegistryError::TooMany(_))), "{refused:?}");
+        for session in registry.inner.sessions.all(|_| true) {
+            session.grow_older(if *session.repo() == repo("app") { 30 * MINUTE } else { 2 * MINUTE });
+        }
+        for _ in 0..5 {
+            begin(&registry, "third").await;
+        }
+        assert_eq!((count("app"), count("other"), count("third")), (16, 19, 5));
+    });
+}
+
+#[test]
 fn nothing_is_written_while_nobody_asks_for_anything() {
     block_on(async {
         let (registry, faults, _) = on_faulty();

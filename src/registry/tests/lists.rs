@@ -138,3 +138,40 @@ fn annotations_of_any_length_are_listed_and_long_lists_come_in_parts() {
         assert_eq!(parts, 2);
     });
 }
+
+#[test]
+fn a_list_reads_no_manifest_whose_type_nobody_asked_for() {
+    block_on(async {
+        let (registry, _, disk) = on_faulty();
+        push_blob(&registry, "app", b"{}").await;
+        attach(&registry, &referring("a/sbom", &"long".repeat(5000))).await;
+        // After another start no cache has it.
+        let disk = FaultyDisk::new(crashed(disk.as_ref()));
+        let faults = disk.faults();
+        let registry = open_on(Arc::new(disk), |_| {});
+        faults.fail_reads("blobs", 1, rustix::io::Errno::IO);
+        for (wanted, found) in [("a/signature", Some(0)), ("a/sbom", None)] {
+            let page = ReferrersPage { artifact_types: Some(vec![wanted.to_owned()]), last: None };
+            let list = registry.referrers(&repo("app"), &sha256(b"subject"), &page).await;
+            assert_eq!(list.ok().map(|list| list.items.len()), found, "{wanted}");
+        }
+    });
+}
+
+#[test]
+fn a_list_goes_on_in_the_next_page_after_it_read_a_lot() {
+    block_on(async {
+        let registry = in_memory();
+        push_blob(&registry, "app", b"{}").await;
+        for number in 0..6 {
+            let bytes = referring("a/b", &format!("{number}").repeat(10_000));
+            let mut manifest: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+            manifest["padding"] = "x".repeat(3_900_000).into();
+            attach(&registry, &manifest.to_string().into_bytes().into()).await;
+        }
+        let first = referrers(&registry, &ReferrersPage::default()).await;
+        assert_eq!(first.items.len(), 5);
+        let rest = referrers(&registry, &ReferrersPage { last: first.next, ..Default::default() }).await;
+        assert_eq!((rest.items.len(), rest.next), (1, None));
+    });
+}

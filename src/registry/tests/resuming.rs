@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use smol::block_on;
 
 use super::*;
+use crate::disk::simulated::{Medium, SimulatedDisk, Step};
 
 fn bytes_read(registry: &Registry) -> u64 {
     registry.inner.counters.snapshot().bytes_read
@@ -196,5 +197,42 @@ fn a_request_that_is_given_up_holds_its_turn_until_its_last_write_is_done() {
         assert!(claimed.load(Ordering::SeqCst));
         let rest = ranged(&content[step..], step as u64, step as u64 + 9);
         registry.finish_upload(&name, id, &sha256(&content), rest).await.unwrap();
+    });
+}
+
+#[test]
+fn an_upload_whose_file_is_content_already_is_given_up_and_the_content_stays_as_it_is() {
+    block_on(async {
+        let small_steps = |options: &mut RegistryOptions| options.upload_durable_step_bytes = 1000;
+        let disk = SimulatedDisk::new(Medium::new());
+        let registry = open_on(Arc::new(disk.clone()), small_steps);
+        let content = vec![7; 3000];
+        let digest = push_blob(&registry, "app", &content).await;
+        let id = begin(&registry, "other").await;
+        registry.append(&repo("other"), id, whole(&content[..2000])).await.unwrap();
+        // What was said of the upload becomes durable with this.
+        push_blob(&registry, "app", b"something else").await;
+        registry.finish_upload(&repo("other"), id, &digest, whole(&content[2000..])).await.unwrap();
+
+        // The power goes when the new name is durable, and no line says that the upload has ended.
+        let (mut medium, mut renamed) = (Medium::new(), false);
+        for step in disk.steps() {
+            medium.replay(&step);
+            renamed |= matches!(&step, Step::Rename(from, _) if from == Path::new(&format!("uploads/{id}")));
+            if renamed && matches!(step, Step::SyncFolder { .. }) {
+                break;
+            }
+        }
+        let choices = medium.choices();
+        let left = medium.after_power_cut(&choices, &vec![0; choices.len()]);
+        assert!(left.has_file(&format!("uploads/{id}")));
+
+        let registry = open_on(Arc::new(SimulatedDisk::new(left)), small_steps);
+        let went_on = registry.append(&repo("other"), id, whole(b"what another client brings")).await;
+        assert!(matches!(went_on, Err(RegistryError::UploadUnknown)), "{went_on:?}");
+        assert_eq!(read_blob(&registry, "app", &digest).await.unwrap(), content);
+        // It is pushed from the beginning; by then the writer has ended the other one, too.
+        push_blob(&registry, "other", &content).await;
+        assert_eq!((unfinished(&registry).len(), registry.totals().uploads), (0, 0));
     });
 }

@@ -1,5 +1,6 @@
 //! Operations that run at the same time: each as if it were alone, and nothing acknowledged is lost.
 
+use smol::future::poll_once;
 use smol::{Executor, block_on};
 
 use super::*;
@@ -205,4 +206,36 @@ fn many_small_pushes_at_once_take_fewer_syncs_than_one_after_the_other() {
     let syncs = registry.totals().syncs - before;
     // Two for each blob, and a few for the journal instead of one for each.
     assert!(syncs < 3 * CLIENTS as u64, "{syncs}");
+}
+
+#[test]
+fn nobody_who_stores_content_waits_for_the_sync_before_the_file_of_a_refused_push_goes() {
+    let (registry, faults, _) = on_faulty();
+    let content = ContentDigest::sha256_of(b"refused");
+    let inner = &registry.inner;
+    let is_there = || inner.blobs.read(&content).unwrap().is_some();
+    for stores_meanwhile in [false, true] {
+        inner.blobs.put("refused", content, b"refused").unwrap();
+        faults.hold_syncs("journal");
+        std::thread::scope(|scope| {
+            let name = if stores_meanwhile { "b" } else { "a" };
+            scope.spawn(|| block_on(push_blob(&registry, name, b"other")));
+            faults.wait_until_held();
+            let remover = scope.spawn(|| inner.remove_if_unnamed(&content));
+            let mut waits = false;
+            for _ in 0..100 {
+                std::thread::sleep(Duration::from_millis(1));
+                let removing = inner.locks.try_remove(&content);
+                waits |= removing.is_none();
+                drop(removing);
+            }
+            let stopped = remover.is_finished();
+            let storing = stores_meanwhile.then(|| block_on(poll_once(inner.locks.store(&content))));
+            faults.let_go();
+            assert!(!waits && !stopped, "it holds the lock while it waits, or did not wait");
+            assert!(storing.is_none_or(|storing| storing.is_some()));
+            remover.join().unwrap();
+        });
+        assert_eq!(is_there(), stores_meanwhile, "what was stored meanwhile is left to the collector");
+    }
 }

@@ -319,3 +319,24 @@ fn a_chunk_that_says_the_greatest_length_is_short_and_nothing_else() {
         assert_eq!(registry.upload_offset(&repo("app"), id).await.unwrap(), 5);
     });
 }
+
+#[test]
+fn an_upload_in_one_request_that_broke_off_is_sent_again_from_its_beginning() {
+    block_on(async {
+        let registry = in_memory();
+        let (id, digest) = (begin(&registry, "app").await, sha256(b"abcdefghij"));
+        let short = Chunk { body: &b"abcd"[..], length: Some(10), range: None };
+        let failed = registry.finish_upload(&repo("app"), id, &digest, short).await;
+        assert!(matches!(failed, Err(RegistryError::SizeInvalid { said: 10, got: 4 })), "{failed:?}");
+        assert_eq!(registry.upload_offset(&repo("app"), id).await.unwrap(), 0);
+        registry.finish_upload(&repo("app"), id, &digest, whole(b"abcdefghij")).await.unwrap();
+        assert_eq!(read_blob(&registry, "app", &digest).await.unwrap(), b"abcdefghij");
+        // What a chunk brought before stays, and so does what says where it belongs.
+        let id = begin(&registry, "app").await;
+        registry.append(&repo("app"), id, whole(b"abcd")).await.unwrap();
+        let short = Chunk { body: &b"ef"[..], length: Some(6), range: None };
+        registry.finish_upload(&repo("app"), id, &digest, short).await.unwrap_err();
+        assert_eq!(registry.upload_offset(&repo("app"), id).await.unwrap(), 6);
+        registry.finish_upload(&repo("app"), id, &digest, whole(b"ghij")).await.unwrap();
+    });
+}

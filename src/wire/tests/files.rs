@@ -60,6 +60,10 @@ impl DiskFile for ReadOnly {
         unreachable!("sending compares no files")
     }
 
+    fn has_other_names(&self) -> Result<bool, DiskError> {
+        unreachable!("sending compares no files")
+    }
+
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.shows_descriptor.then(|| self.file.as_fd())
     }

@@ -10,13 +10,15 @@ use super::clients::{push_all, push_blob, repo, tag};
 use super::content::{blob, blob_digest, manifest};
 use super::model::{Model, blobs_of};
 use super::random::removing_untagged;
-use super::{collect, in_memory, open_on, pass};
+use super::{collect, in_memory, no_step, open_on, pass};
 use crate::disk::{Disk, MemoryDisk};
 use crate::maintenance::collector::options::{CollectOptions, CollectorOptions};
 use crate::maintenance::collector::report::{Thing, Verdict};
 use crate::maintenance::collector::{CollectError, Collector};
-use crate::registry::{Registry, RegistryError};
-use crate::spec::{ContentDigest, Digest, Reference};
+use crate::registry::{
+    Chunk, Condition, OCCUPANTS_PER_STEP, PutManifest, PutTarget, Registry, RegistryError,
+};
+use crate::spec::{ContentDigest, Digest, MediaType, Reference};
 
 fn options() -> CollectOptions {
     CollectOptions::default()
@@ -99,6 +101,93 @@ fn referrers_without_a_subject_go_only_by_policy() {
         collect(&registry, &options());
         assert!(has_manifest(&registry, "a", 5), "a tag leads to it");
     }
+}
+
+#[test]
+fn what_a_referrer_lists_stays_while_somebody_counts_on_the_referrer() {
+    let lease = Duration::from_secs(20);
+    let registry = open_on(Arc::new(MemoryDisk::new()), lease, Some(removing_untagged()));
+    registry.upkeep().know_all();
+    push(&registry, "a", 0, None);
+    push(&registry, "a", 2, None);
+    let described =
+        |number: usize| serde_json::json!({"mediaType": "a/b", "digest": manifest(number).digest, "size": 1});
+    // It lists one image, and refers to another one.
+    let index = serde_json::json!({
+        "schemaVersion": 2,
+        "mediaType": MediaType::OCI_INDEX,
+        "manifests": [described(2)],
+        "subject": described(0),
+    });
+    let bytes: Arc<[u8]> = index.to_string().into_bytes().into();
+    let digest = ContentDigest::sha256_of(&bytes);
+    let target = PutTarget::Digest { digest: digest.into(), tags: Vec::new() };
+    let put = PutManifest { target, content_type: None, bytes, condition: Condition::Always };
+    block_on(registry.put_manifest(&repo("a"), put)).unwrap();
+    registry.upkeep().grow_older(3 * lease);
+    let index_is_there =
+        || block_on(registry.manifest(&repo("a"), &Reference::Digest(digest.into()))).is_ok();
+    assert!(index_is_there(), "and whoever was told so counts on it");
+    let report = collect(&registry, &options());
+    assert_eq!(report.manifests.removed.count, 1);
+    assert_eq!([0, 2].map(|number| has_manifest(&registry, "a", number)), [false, true]);
+    assert!(index_is_there());
+    registry.upkeep().grow_older(3 * lease);
+    assert_eq!(collect(&registry, &options()).manifests.removed.count, 2);
+}
+
+#[test]
+fn a_push_that_takes_longer_than_a_lease_keeps_what_it_began_with() {
+    let lease = Duration::from_secs(20);
+    let registry = open_on(Arc::new(MemoryDisk::new()), lease, Some(removing_untagged()));
+    registry.upkeep().know_all();
+    // A child of an index that is still to come, and a layer; elsewhere, a layer that nobody goes on with.
+    push(&registry, "a", 0, None);
+    block_on(push_blob(&registry, "a", 3)).unwrap();
+    block_on(push_blob(&registry, "b", 4)).unwrap();
+    let id = block_on(registry.begin_upload(&repo("a"), None)).unwrap();
+    let last = blob(5);
+    let (begin, rest) = last.split_at(3);
+    for (number, stays) in [(0, true), (1, true), (2, false)] {
+        registry.upkeep().grow_older(3 * lease);
+        if stays {
+            let chunk = Chunk { body: &begin[number..=number], length: Some(1), range: None };
+            block_on(registry.append(&repo("a"), id, chunk)).unwrap();
+        }
+        collect(&registry, &options());
+        assert_eq!(has_manifest(&registry, "a", 0), stays, "{number}");
+        assert_eq!(blobs_of(&registry, "a").contains(&3), stays, "{number}");
+        assert_eq!(blobs_of(&registry, "b"), [0; 0]);
+    }
+    let rest = Chunk { body: &last[2..], length: Some(rest.len() as u64 + 1), range: None };
+    block_on(registry.finish_upload(&repo("a"), id, &blob_digest(5).into(), rest)).unwrap();
+}
+
+#[test]
+fn who_invents_layers_does_not_fill_the_leases() {
+    let registry = open_on(Arc::new(MemoryDisk::new()), Duration::from_secs(3600), None);
+    block_on(push_blob(&registry, "a", 0)).unwrap();
+    let described =
+        |digest: ContentDigest| serde_json::json!({"mediaType": "a/b", "digest": digest, "size": 1});
+    let layers: Vec<_> = (0..100)
+        .map(|number| {
+            let mut layer = described(ContentDigest::sha256_of(format!("layer {number}").as_bytes()));
+            layer["mediaType"] = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip".into();
+            layer
+        })
+        .collect();
+    let image = serde_json::json!({
+        "schemaVersion": 2,
+        "mediaType": MediaType::OCI_MANIFEST,
+        "config": described(blob_digest(0)),
+        "layers": layers,
+    });
+    let bytes: Arc<[u8]> = image.to_string().into_bytes().into();
+    let (target, condition) = (PutTarget::Tag(tag("v1")), Condition::Always);
+    let put = PutManifest { target, content_type: None, bytes, condition };
+    let before = registry.upkeep().leased();
+    block_on(registry.put_manifest(&repo("a"), put)).unwrap();
+    assert_eq!(registry.upkeep().leased(), before + 1, "the manifest itself");
 }
 
 #[test]
@@ -204,7 +293,7 @@ fn files_that_nothing_names_go() {
     disk.create(&path).unwrap().write_at(&blob(0), 0).unwrap();
     disk.create(Path::new("uploads/00000000-0000-4000-8000-000000000001")).unwrap();
     let live = block_on(registry.begin_upload(&repo("a"), None)).unwrap();
-    let body = crate::registry::Chunk { body: &b"abc"[..], length: Some(3), range: None };
+    let body = Chunk { body: &b"abc"[..], length: Some(3), range: None };
     block_on(registry.append(&repo("a"), live, body)).unwrap();
     let report = collect(&registry, &options());
     assert_eq!(report.files.removed.count, 2);
@@ -213,16 +302,37 @@ fn files_that_nothing_names_go() {
 }
 
 #[test]
+fn a_search_for_files_without_a_name_makes_pauses_and_ends_when_it_is_to() {
+    let registry = in_memory(None);
+    for number in 0..3 * OCCUPANTS_PER_STEP {
+        let bytes = format!("layer {number}").into_bytes();
+        let (digest, length) = (ContentDigest::sha256_of(&bytes), Some(bytes.len() as u64));
+        let id = block_on(registry.begin_upload(&repo("a"), None)).unwrap();
+        let chunk = Chunk { body: &bytes[..], length, range: None };
+        block_on(registry.finish_upload(&repo("a"), id, &digest.into(), chunk)).unwrap();
+    }
+    let mut steps = 0;
+    let mut step = |stop_at: usize| {
+        steps += 1;
+        if steps == stop_at { Err(CollectError::Stopped) } else { Ok(()) }
+    };
+    assert_eq!(registry.upkeep().unnamed(|| step(4)).unwrap(), Some(Vec::new()));
+    let stopped = registry.upkeep().unnamed(|| step(5));
+    assert!(matches!(stopped, Err(CollectError::Stopped)), "{stopped:?}");
+    assert_eq!(steps, 5);
+}
+
+#[test]
 fn content_that_is_stored_for_what_is_refused_is_not_left_behind() {
     let registry = in_memory(None);
     push(&registry, "a", 0, Some("v1"));
-    let condition = crate::registry::Condition::Absent;
-    let (bytes, target) = (manifest(5).bytes.clone(), crate::registry::PutTarget::Tag(tag("v1")));
+    let condition = Condition::Absent;
+    let (bytes, target) = (manifest(5).bytes.clone(), PutTarget::Tag(tag("v1")));
     block_on(push_blob(&registry, "a", 4)).unwrap();
-    let put = crate::registry::PutManifest { target, content_type: None, bytes, condition };
+    let put = PutManifest { target, content_type: None, bytes, condition };
     let refused = block_on(registry.put_manifest(&repo("a"), put));
     assert!(matches!(refused, Err(RegistryError::ConditionFailed(_))));
-    assert_eq!(registry.upkeep().unnamed().unwrap(), Some(Vec::new()));
+    assert_eq!(registry.upkeep().unnamed(no_step).unwrap(), Some(Vec::new()));
 }
 
 #[test]
@@ -276,4 +386,24 @@ fn a_referrer_stays_whose_subject_comes_while_it_is_to_go() {
         pass(&registry, &options(), &mut between, &mut |_| {});
         assert!(steps < step || step == 0 || has_manifest(&registry, "a", 5), "at step {step}");
     }
+}
+
+#[test]
+fn a_manifest_that_cannot_be_read_keeps_its_repository_is_told_of_and_is_looked_at_by_the_scrub() {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let registry = open_on(Arc::clone(&disk), Duration::ZERO, None);
+    for name in ["a", "b"] {
+        push(&registry, name, 0, Some("v1"));
+        block_on(push_blob(&registry, name, 3)).unwrap();
+    }
+    push(&registry, "a", 2, None);
+    let damaged = manifest(2).digest;
+    let hex = damaged.to_string().split_off("sha256:".len());
+    let file = disk.open_writable(Path::new(&format!("blobs/sha256/{}/{hex}", &hex[..2]))).unwrap();
+    file.write_at(b"damaged", 0).unwrap();
+    let suspects = registry.scrub_waker().unwrap();
+    let report = collect(&registry, &options());
+    assert!(!report.complete && report.unreadable[0].contains(&damaged.to_string()), "{report:?}");
+    assert_eq!(suspects.try_recv().unwrap(), Some(damaged));
+    assert_eq!((blobs_of(&registry, "a").contains(&3), blobs_of(&registry, "b").contains(&3)), (true, false));
 }

@@ -7,7 +7,7 @@ use smol::io::Cursor;
 
 use super::content::{MANIFESTS, REPOS, TAGS, blob, blob_digest, manifest};
 use super::model::Model;
-use super::random::Chance;
+use crate::chance::Chance;
 use crate::registry::{Chunk, Condition, PutManifest, PutTarget, Registry, RegistryError};
 use crate::spec::{Digest, Reference, RepoName, Tag};
 
@@ -162,7 +162,7 @@ impl Clients {
         }
     }
 
-    /// Has all of them end what they have begun.
+    /// Has all of them end what they have begun. No pass runs meanwhile: the model forgets nothing here.
     pub(super) fn end(&mut self, registry: &Registry, model: &mut Model) {
         for at in 0..self.plans.len() {
             while let Some(step) = self.plans[at].pop_front() {
@@ -251,9 +251,9 @@ fn push_steps(name: &'static str, number: usize, named: Option<&'static str>, mo
 }
 
 fn plan(chance: &mut Chance, habits: Habits, model: &Model) -> VecDeque<Step> {
-    let name = *chance.one_of(&REPOS);
+    let name = chance.one_of(&REPOS);
     let number = chance.below(MANIFESTS.len() as u64) as usize;
-    let named = *chance.one_of(&TAGS);
+    let named = chance.one_of(&TAGS);
     let has = &model.repos[name];
     let steps = match chance.below(20) {
         0..=3 if !has.tags.is_empty() => vec![Step::DeleteTag { name, named }],

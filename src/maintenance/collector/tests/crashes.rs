@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use super::clients::{Clients, Habits, push_all};
 use super::model::Model;
-use super::random::{Chance, removing_untagged};
+use super::random::removing_untagged;
 use super::{collect, open_on, pass};
+use crate::chance::Chance;
 use crate::disk::simulated::{Choice, Medium, Pick, SimulatedDisk, Step};
 use crate::maintenance::collector::options::CollectOptions;
 use crate::meta::Policy;

@@ -5,23 +5,26 @@ mod behaviours;
 mod clients;
 mod content;
 mod crashes;
+mod index;
 mod model;
 mod optional;
 mod policies;
 mod random;
+mod removal;
 mod side_by_side;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::disk::{Disk, MemoryDisk};
+use crate::maintenance::collector::error::CollectError;
 use crate::maintenance::collector::options::CollectOptions;
 use crate::maintenance::collector::orphans::Orphans;
 use crate::maintenance::collector::pace::{Bell, Pace};
 use crate::maintenance::collector::pass::Pass;
 use crate::maintenance::collector::report::{CollectReport, Verdict};
 use crate::meta::{IndexKind, MetaOptions, Policies, Policy};
-use crate::registry::{Opened, Registry, RegistryOptions, Storage};
+use crate::registry::{Opened, Registry, RegistryError, RegistryOptions, Storage};
 
 /// Opens a registry with these times.
 fn open_on(disk: Arc<dyn Disk>, lease: Duration, policy: Option<Policy>) -> Registry {
@@ -46,6 +49,18 @@ fn pass(
     between: &mut dyn FnMut(),
     visit: &mut dyn FnMut(&Verdict),
 ) -> CollectReport {
+    let (report, done) = try_pass(registry, options, between, visit);
+    done.unwrap();
+    report
+}
+
+/// The same, for a pass that may fail.
+fn try_pass(
+    registry: &Registry,
+    options: &CollectOptions,
+    between: &mut dyn FnMut(),
+    visit: &mut dyn FnMut(&Verdict),
+) -> (CollectReport, Result<(), CollectError>) {
     let (bell, upkeep, mut orphans) = (Bell::default(), registry.upkeep(), Orphans::default());
     let mut pass = Pass {
         upkeep: &upkeep,
@@ -54,10 +69,16 @@ fn pass(
         visit,
         orphans: &mut orphans,
         report: CollectReport::default(),
+        left_out: false,
         doing: &|_| {},
     };
-    pass.run().unwrap();
-    pass.report
+    let done = pass.run();
+    (pass.report, done)
+}
+
+/// For a search that makes no pauses.
+fn no_step() -> Result<(), RegistryError> {
+    Ok(())
 }
 
 /// Runs a pass while nothing else happens.

@@ -6,6 +6,7 @@ use smol::block_on;
 
 use super::clients::{read_blob, repo, tag};
 use super::content::{BLOBS, MANIFESTS, REPOS, TAGS, blob_digest, manifest};
+use super::no_step;
 use crate::registry::{Registry, RegistryError};
 use crate::spec::{Digest, Reference};
 
@@ -178,7 +179,7 @@ impl Model {
         if rows != content {
             return Err(format!("there are rows of {rows:?}, and {content:?} is needed"));
         }
-        let unnamed = upkeep.unnamed().unwrap();
+        let unnamed = upkeep.unnamed(no_step).unwrap();
         if unnamed.as_ref().is_none_or(|unnamed| !unnamed.is_empty()) {
             return Err(format!("there are files without a name: {unnamed:?}"));
         }

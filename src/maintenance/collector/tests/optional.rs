@@ -1,23 +1,32 @@
 //! What a manifest references and a repository need not have: what it has of that is kept all the same.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use smol::block_on;
+use smol::future::poll_once;
 
 use super::clients::{push_blob, put, repo, tag};
 use super::content::{blob_digest, manifest};
 use super::model::blobs_of;
-use super::{collect, in_memory};
+use super::random::removing_untagged;
+use super::{collect, in_memory, pass};
+use crate::disk::{Disk, MemoryDisk};
 use crate::maintenance::collector::options::CollectOptions;
-use crate::registry::{Condition, PutManifest, PutTarget, Registry};
-use crate::spec::MediaType;
+use crate::meta::{IndexKind, MetaOptions, Policies};
+use crate::registry::{Condition, Opened, PutManifest, PutTarget, Registry, RegistryOptions, Storage};
+use crate::spec::{ContentDigest, MediaType};
+
+fn put_of(named: &str, body: &Value) -> (ContentDigest, PutManifest) {
+    let bytes: Arc<[u8]> = body.to_string().into_bytes().into();
+    let (digest, target) = (ContentDigest::sha256_of(&bytes), PutTarget::Tag(tag(named)));
+    (digest, PutManifest { target, content_type: None, bytes, condition: Condition::Always })
+}
 
 fn put_body(registry: &Registry, named: &str, body: &Value) {
-    let bytes: Arc<[u8]> = body.to_string().into_bytes().into();
-    let target = PutTarget::Tag(tag(named));
-    let put = PutManifest { target, content_type: None, bytes, condition: Condition::Always };
-    block_on(registry.put_manifest(&repo("a"), put)).unwrap();
+    block_on(registry.put_manifest(&repo("a"), put_of(named, body).1)).unwrap();
 }
 
 fn index_of(children: &[usize]) -> Value {
@@ -26,26 +35,140 @@ fn index_of(children: &[usize]) -> Value {
     json!({"schemaVersion": 2, "mediaType": MediaType::OCI_INDEX, "manifests": children})
 }
 
-#[test]
-fn a_layer_that_may_come_from_elsewhere_stays_where_it_was_pushed() {
-    let registry = in_memory(None);
-    for number in [0, 1] {
-        block_on(push_blob(&registry, "a", number)).unwrap();
-    }
+/// An image whose layer, blob 1, may come from elsewhere.
+fn with_a_foreign_layer() -> Value {
     let foreign = json!({
         "mediaType": "application/vnd.oci.image.layer.nondistributable.v1.tar",
         "digest": blob_digest(1),
         "size": 1,
         "urls": ["https://example.com/layer"],
     });
-    let config = json!({"mediaType": "a/b", "digest": blob_digest(0), "size": 1});
-    let image = json!({
+    json!({
         "schemaVersion": 2,
         "mediaType": MediaType::OCI_MANIFEST,
-        "config": config,
+        "config": {"mediaType": "a/b", "digest": blob_digest(0), "size": 1},
         "layers": [foreign],
-    });
-    put_body(&registry, "v1", &image);
+    })
+}
+
+/// What a manifest references that its repository need not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Optional {
+    /// Image 0, which a sparse index lists.
+    Child,
+    /// Blob 1, a layer that may come from elsewhere.
+    Layer,
+}
+
+impl Optional {
+    fn body(self) -> Value {
+        match self {
+            Self::Child => index_of(&[0]),
+            Self::Layer => with_a_foreign_layer(),
+        }
+    }
+
+    fn is_there(self, registry: &Registry) -> bool {
+        match self {
+            Self::Child => registry.view().manifest(&repo("a"), &manifest(0).digest).unwrap().is_some(),
+            Self::Layer => registry.view().link(&repo("a"), &blob_digest(1)).unwrap().is_some(),
+        }
+    }
+
+    fn push(self, registry: &Registry) {
+        for blob in &manifest(0).blobs {
+            block_on(push_blob(registry, "a", *blob)).unwrap();
+        }
+        if self == Self::Child {
+            block_on(put(registry, "a", 0, None)).unwrap();
+        } else {
+            // The config must be there when the image comes, whatever is swept before.
+            put_body(registry, "config", &image_of_config());
+        }
+    }
+}
+
+fn image_of_config() -> Value {
+    let config = json!({"mediaType": "a/b", "digest": blob_digest(0), "size": 1});
+    json!({"schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST, "config": config, "layers": []})
+}
+
+/// Opens a registry whose indexes may be sparse, and where manifests go that no tag leads to.
+fn sparse(disk: Arc<dyn Disk>, lease: Duration) -> Registry {
+    let mut options = RegistryOptions::new(Storage::Memory);
+    (options.lease, options.grace) = (lease, Duration::ZERO);
+    options.sparse_indexes = true;
+    options.policies = Policies::new(vec![removing_untagged()]);
+    Registry::open_on(options, Opened { disk, lock: None, meta: MetaOptions::new(IndexKind::Map) }).unwrap()
+}
+
+/// A push that was checked before a pass, whose barrier knows nothing of that, and ends at a step of it.
+/// Returns whether what is optional was there when it ended, if the pass has so many steps, and is there
+/// after the pass.
+fn push_amid_a_pass(optional: Optional, end: usize) -> (Option<bool>, bool) {
+    let registry = sparse(Arc::new(MemoryDisk::new()), Duration::ZERO);
+    optional.push(&registry);
+    let (digest, put) = put_of("v1", &optional.body());
+    let mut held = Some(registry.hold_storing(&digest));
+    let name = repo("a");
+    let mut pushing = pin!(registry.put_manifest(&name, put));
+    assert!(block_on(poll_once(pushing.as_mut())).is_none(), "it is held");
+    let (mut steps, mut there) = (0, None);
+    let mut between = || {
+        steps += 1;
+        if steps == end {
+            drop(held.take());
+            block_on(pushing.as_mut()).unwrap();
+            there = Some(optional.is_there(&registry));
+        }
+    };
+    pass(&registry, &CollectOptions::default(), &mut between, &mut |_| {});
+    (there, optional.is_there(&registry))
+}
+
+#[test]
+fn what_is_optional_and_there_when_a_push_ends_amid_a_pass_stays() {
+    for optional in [Optional::Child, Optional::Layer] {
+        let (mut end, mut kept, mut gone) = (1, 0, 0);
+        while let (Some(there), stays) = push_amid_a_pass(optional, end) {
+            assert!(stays || !there, "{optional:?}: the push ended at step {end}");
+            (kept, gone) = (kept + usize::from(there), gone + usize::from(!there));
+            end += 1;
+        }
+        assert!(kept > 0 && gone > 0, "{optional:?}: there {kept} times, and {gone} times not");
+    }
+}
+
+#[test]
+fn what_is_optional_and_there_when_a_push_begins_is_leased_to_it() {
+    for optional in [Optional::Child, Optional::Layer] {
+        let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+        let registry = sparse(Arc::clone(&disk), Duration::ZERO);
+        optional.push(&registry);
+        block_on(registry.close()).unwrap();
+        drop(registry);
+        // Nothing is leased any more to who pushed it.
+        let registry = sparse(disk, Duration::from_secs(3600));
+        registry.upkeep().know_all();
+        let (digest, put) = put_of("v1", &optional.body());
+        let held = registry.hold_storing(&digest);
+        let name = repo("a");
+        let mut pushing = pin!(registry.put_manifest(&name, put));
+        assert!(block_on(poll_once(pushing.as_mut())).is_none(), "it is held");
+        collect(&registry, &CollectOptions::default());
+        drop(held);
+        block_on(pushing).unwrap();
+        assert!(optional.is_there(&registry), "{optional:?}");
+    }
+}
+
+#[test]
+fn a_layer_that_may_come_from_elsewhere_stays_where_it_was_pushed() {
+    let registry = in_memory(None);
+    for number in [0, 1] {
+        block_on(push_blob(&registry, "a", number)).unwrap();
+    }
+    put_body(&registry, "v1", &with_a_foreign_layer());
     collect(&registry, &CollectOptions::default());
     assert_eq!(blobs_of(&registry, "a"), [0, 1]);
 }

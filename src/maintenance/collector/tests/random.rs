@@ -6,35 +6,10 @@ use std::time::Duration;
 use super::clients::{Clients, Habits};
 use super::model::Model;
 use super::{collect, in_memory, open_on, pass};
+use crate::chance::Chance;
 use crate::disk::MemoryDisk;
 use crate::maintenance::collector::options::CollectOptions;
 use crate::meta::{Policy, Untagged};
-
-/// A small generator of numbers that look random (splitmix64): the same seed gives the same ones.
-#[derive(Debug, Clone)]
-pub(super) struct Chance(u64);
-
-impl Chance {
-    pub(super) fn of(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub(super) fn number(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    pub(super) fn below(&mut self, limit: u64) -> u64 {
-        self.number() % limit.max(1)
-    }
-
-    pub(super) fn one_of<'a, T>(&mut self, all: &'a [T]) -> &'a T {
-        &all[self.below(all.len() as u64) as usize]
-    }
-}
 
 /// The policy under which manifests go that no tag leads to.
 pub(super) fn removing_untagged() -> Policy {

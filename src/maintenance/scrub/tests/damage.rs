@@ -92,6 +92,63 @@ fn a_blob_that_is_missing_for_a_moment_stays_in_use() {
     assert!(has_blob(&registry, "app", b"layer"));
 }
 
+/// Ends a push of something that shares the lock of some content, when the scrub has rested so often.
+struct LetsGo<T> {
+    lock: Option<T>,
+    after_rests: u32,
+    rests: u32,
+}
+
+impl<T> Drive for LetsGo<T> {
+    fn took(&mut self, _: u64) -> Result<(), ScrubError> {
+        Ok(())
+    }
+
+    fn reached(&mut self, _: &Reached) {}
+
+    fn rest(&mut self, _: Duration) -> Result<(), ScrubError> {
+        self.rests += 1;
+        if self.rests == self.after_rests {
+            self.lock = None;
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn damage_that_an_unrelated_push_keeps_in_use_is_put_off_and_not_forgotten() {
+    for missing in [false, true] {
+        for after_rests in [1, 2] {
+            let (registry, disk) = in_memory();
+            push(&registry, "app", b"layer");
+            damage(disk.as_ref(), b"layer");
+            if missing {
+                disk.remove(&file_of(b"layer")).unwrap();
+            }
+            let lock = Some(registry.seem_to_store(&digest(b"layer")));
+            let mut drive = LetsGo { lock, after_rests, rests: 0 };
+            let pass = Pass::new(&registry, &mut drive, Reached::default(), Duration::ZERO);
+            let report = pass.run().unwrap();
+            assert_eq!((report.damaged, report.unreadable), (1, 0), "{report:?}");
+            assert!(!has_blob(&registry, "app", b"layer"));
+        }
+    }
+}
+
+#[test]
+fn damage_that_is_kept_in_use_to_the_end_of_a_pass_is_told_and_taken_by_the_next() {
+    let (registry, disk) = in_memory();
+    push(&registry, "app", b"layer");
+    damage(disk.as_ref(), b"layer");
+    let lock = registry.seem_to_store(&digest(b"layer"));
+    let report = scrub(&registry);
+    assert_eq!((report.damaged, report.unreadable), (0, 1), "{report:?}");
+    assert!(report.findings[0].contains("being pushed"), "{:?}", report.findings);
+    drop(lock);
+    assert_eq!(scrub(&registry).damaged, 1);
+    assert!(!has_blob(&registry, "app", b"layer"));
+}
+
 #[test]
 fn what_is_out_of_use_can_be_neither_mounted_nor_referenced() {
     let (registry, disk) = in_memory();

@@ -1,5 +1,7 @@
 //! A scrub goes on where it stopped, and stops when it is told to.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::*;
 use crate::disk::MemoryDisk;
 use crate::maintenance::scrub::options::ScrubOptions;
@@ -126,4 +128,36 @@ fn a_stop_ends_the_background_within_a_step_and_saves_how_far_it_came() {
     scrub.stop();
     let reached = Saved::load(disk.as_ref()).pass.unwrap();
     assert!(reached.behind.is_some() && reached.report.blobs < CONTENT as u64, "{reached:?}");
+}
+
+#[test]
+fn suspects_that_never_end_do_not_keep_a_full_pass_from_its_end() {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let registry = filled(&disk);
+    let scrub = Scrub::starting_after(&registry, ScrubOptions::default(), Duration::ZERO);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // More of them than are looked at: there is always one that waits.
+        for number in 0..4 {
+            let (registry, done) = (&registry, &done);
+            scope.spawn(move || {
+                let suspect = digest(format!("layer {number}").as_bytes());
+                while !done.load(Ordering::SeqCst) {
+                    registry.suspect(&suspect);
+                    std::thread::yield_now();
+                }
+            });
+        }
+        scrub.start().unwrap();
+        for _ in 0..10_000 {
+            if scrub.status().unwrap().last.is_some() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        done.store(true, Ordering::SeqCst);
+    });
+    scrub.stop();
+    let last = scrub.status().unwrap().last.expect("a full pass");
+    assert_eq!(last.blobs, CONTENT as u64);
 }

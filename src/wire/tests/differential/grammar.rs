@@ -1,7 +1,7 @@
 //! Streams of requests: by the grammar, then bent in places that readers of HTTP are known to differ on.
 
 use super::Stream;
-use super::chance::Chance;
+use crate::chance::Chance;
 
 const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -139,11 +139,11 @@ const TOKENS: [&str; 22] = [
 /// Makes a stream and cuts it.
 pub(super) fn stream(chance: &mut Chance) -> Stream {
     let mut bytes = Vec::new();
-    for _ in 0..=chance.below(4) {
+    for _ in 0..=chance.place(4) {
         bytes.extend(request(chance));
     }
     if chance.once_in(2) {
-        for _ in 0..=chance.below(3) {
+        for _ in 0..=chance.place(3) {
             bend(chance, &mut bytes);
         }
     }
@@ -168,10 +168,10 @@ fn request(chance: &mut Chance) -> Vec<u8> {
         head += "\r\n";
     }
     let content = content(chance);
-    match chance.below(3) {
+    match chance.place(3) {
         0 => (head + "\r\n").into_bytes(),
         1 => {
-            let length = match chance.below(12) {
+            let length = match chance.place(12) {
                 0 => content.len() + 1,
                 1 => content.len().saturating_sub(1),
                 _ => content.len(),
@@ -188,12 +188,12 @@ fn request(chance: &mut Chance) -> Vec<u8> {
 }
 
 fn content(chance: &mut Chance) -> Vec<u8> {
-    match chance.below(5) {
+    match chance.place(5) {
         0 => Vec::new(),
         1 => SMUGGLED.as_bytes().to_vec(),
         2 => b"0\r\n\r\n".to_vec(),
-        3 => vec![b'x'; chance.below(70_000)],
-        _ => vec![b'x'; 1 + chance.below(20)],
+        3 => vec![b'x'; chance.place(70_000)],
+        _ => vec![b'x'; 1 + chance.place(20)],
     }
 }
 
@@ -201,7 +201,7 @@ fn chunked(chance: &mut Chance, content: &[u8]) -> Vec<u8> {
     let mut wire = Vec::new();
     let mut left = content;
     while !left.is_empty() {
-        let (chunk, rest) = left.split_at(1 + chance.below(left.len()));
+        let (chunk, rest) = left.split_at(1 + chance.place(left.len()));
         left = rest;
         let line = if chance.once_in(8) { chance.one_of(&SIZE_LINES) } else { "N" };
         wire.extend(line.replace('N', &format!("{:x}", chunk.len())).bytes());
@@ -220,19 +220,19 @@ fn bend(chance: &mut Chance, bytes: &mut Vec<u8>) {
     let near: Vec<usize> =
         (0..bytes.len()).filter(|at| matches!(bytes[*at], b'\r' | b'\n' | b':' | b' ')).take(200).collect();
     let at = if near.is_empty() || chance.once_in(4) {
-        chance.below(bytes.len() + 1)
+        chance.place(bytes.len() + 1)
     } else {
-        (near[chance.below(near.len())] + chance.below(3)).saturating_sub(1).min(bytes.len())
+        (near[chance.place(near.len())] + chance.place(3)).saturating_sub(1).min(bytes.len())
     };
-    let end = (at + 1 + chance.below(3)).min(bytes.len());
-    match chance.below(5) {
+    let end = (at + 1 + chance.place(3)).min(bytes.len());
+    match chance.place(5) {
         0 => drop(bytes.drain(at..end)),
         1 => bytes.truncate(at),
         2 => {
             let again = bytes[at..end].to_vec();
             bytes.splice(at..at, again);
         }
-        3 if at < bytes.len() => bytes[at] = chance.below(256) as u8,
+        3 if at < bytes.len() => bytes[at] = chance.place(256) as u8,
         _ => drop(bytes.splice(at..at, chance.one_of(&TOKENS).bytes())),
     }
 }
@@ -243,8 +243,8 @@ fn cut(chance: &mut Chance, bytes: Vec<u8>) -> Stream {
     }
     let mut packets = Vec::new();
     let mut left = bytes;
-    for _ in 0..chance.below(6) {
-        let rest = left.split_off(chance.below(left.len() + 1));
+    for _ in 0..chance.place(6) {
+        let rest = left.split_off(chance.place(left.len() + 1));
         packets.push(left);
         left = rest;
     }

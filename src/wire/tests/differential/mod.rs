@@ -6,7 +6,6 @@
 //! tried; a stream's seed, which a failure names, makes it again.
 
 mod attacks;
-mod chance;
 mod compare;
 mod grammar;
 mod hyper_side;
@@ -15,7 +14,7 @@ mod pulk_side;
 
 use std::collections::BTreeMap;
 
-use chance::Chance;
+use crate::chance::Chance;
 use compare::Difference;
 
 /// How many streams are tried where nothing else is asked for.

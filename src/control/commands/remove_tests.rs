@@ -1,0 +1,89 @@
+//! A removal that ends before its end.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use smol::block_on;
+
+use crate::control::commands::remove::remove;
+use crate::control::failure::{Failure, FailureKind};
+use crate::control::message::Removal;
+use crate::control::sink::Sink;
+use crate::registry::{Condition, PutManifest, PutTarget, Registry, RegistryOptions, Storage};
+use crate::spec::{ContentDigest, RepoName};
+
+const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
+/// Somebody who is gone after having been asked so often.
+struct GoneAfter(Cell<u32>);
+
+impl Sink for GoneAfter {
+    fn progress(&mut self, _: &str, _: u64, _: u64) {}
+
+    fn item(&mut self, _: Value) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn check_wanted(&self) -> Result<(), Failure> {
+        let left = self.0.get();
+        self.0.set(left.saturating_sub(1));
+        if left == 0 { Err(Failure::gone()) } else { Ok(()) }
+    }
+}
+
+fn put(registry: &Registry, manifest: &Value, target: PutTarget) {
+    let bytes: Arc<[u8]> = manifest.to_string().into_bytes().into();
+    let put = PutManifest { target, content_type: None, bytes, condition: Condition::Always };
+    block_on(registry.put_manifest(&app(), put)).unwrap();
+}
+
+fn app() -> RepoName {
+    "app".parse().unwrap()
+}
+
+/// An index of nothing with this tag, and so many that refer to it.
+fn with_referrers(count: usize) -> Registry {
+    let registry = Registry::open(RegistryOptions::new(Storage::Memory)).unwrap();
+    let root = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []});
+    put(&registry, &root, PutTarget::Tag("v1".parse().unwrap()));
+    let bytes = root.to_string();
+    let subject = json!({
+        "mediaType": OCI_INDEX,
+        "digest": ContentDigest::sha256_of(bytes.as_bytes()),
+        "size": bytes.len(),
+    });
+    for number in 0..count {
+        let referrer = json!({
+            "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [], "subject": subject,
+            "artifactType": "application/example", "annotations": {"number": number.to_string()},
+        });
+        let digest = ContentDigest::sha256_of(referrer.to_string().as_bytes()).into();
+        put(&registry, &referrer, PutTarget::Digest { digest, tags: Vec::new() });
+    }
+    registry
+}
+
+fn left(registry: &Registry) -> usize {
+    registry.view().manifests(&app(), None, usize::MAX).unwrap().len()
+}
+
+#[test]
+fn all_that_refers_to_what_is_removed_goes_with_it() {
+    let registry = with_referrers(300);
+    let tag = Removal::Tag("v1".parse().unwrap());
+    let removed = remove(&registry, &app(), &tag, &mut GoneAfter(Cell::new(u32::MAX))).unwrap();
+    assert_eq!((removed.manifest_count, removed.manifests.len(), left(&registry)), (301, 301, 0));
+}
+
+#[test]
+fn a_removal_ends_soon_after_nobody_waits_for_it_any_more() {
+    for what in [Removal::Tag("v1".parse().unwrap()), Removal::All] {
+        let registry = with_referrers(300);
+        // Enough to see the indexes there are, and to begin.
+        let failure = remove(&registry, &app(), &what, &mut GoneAfter(Cell::new(4))).unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Gone);
+        let left = left(&registry);
+        assert!(0 < left && left < 301, "{left} are left of {what:?}");
+    }
+}

@@ -1,0 +1,124 @@
+//! A stop waits for no client, however slow.
+
+use std::thread;
+
+use smol::block_on;
+use tempfile::TempDir;
+
+use super::*;
+use crate::maintenance::{Collector, CollectorOptions, Scrub, ScrubOptions};
+use crate::registry::{Chunk, Registry, RegistryOptions, Storage};
+use crate::spec::ContentDigest;
+
+/// Longer than any test takes: a stop that waits for a client fails instead.
+const STOP_WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// For ever, but once the server stops.
+const ENDLESS: Patience = Patience {
+    request: Duration::from_secs(86_400),
+    write: Duration::from_secs(86_400),
+    stopping: Duration::from_millis(1),
+};
+
+/// So much content that to say what becomes of it fills every buffer on the way to a client.
+const CONTENT: usize = 3000;
+
+/// A control server of a registry in memory, and what drives it.
+struct Serving {
+    folder: TempDir,
+    server: ControlServer,
+    driver: thread::JoinHandle<()>,
+    _ends: Sender<()>,
+}
+
+impl Serving {
+    fn start(registry: Registry) -> Self {
+        let folder = TempDir::new().unwrap();
+        let executor = Arc::new(Executor::new());
+        let (ends, ended) = bounded::<()>(1);
+        let driven = Arc::clone(&executor);
+        let driver = thread::spawn(move || assert!(block_on(driven.run(ended.recv())).is_err()));
+        let collector = Collector::new(&registry, CollectorOptions::default());
+        let scrub = Scrub::new(&registry, ScrubOptions::default());
+        let store = Store { registry, collector, scrub, serving: None };
+        let server = ControlServer::with(ENDLESS, folder.path(), store, &executor).unwrap();
+        Self { folder, server, driver, _ends: ends }
+    }
+
+    fn connect(&self) -> UnixStream {
+        UnixStream::connect(self.folder.path().join("control.sock")).unwrap()
+    }
+
+    /// Waits until this returns true.
+    fn wait_until(mut is_so: impl FnMut() -> bool) {
+        for _ in 0..10_000 {
+            if is_so() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        panic!("it never came to be so");
+    }
+
+    /// Returns how many clients are being served, or none could be.
+    fn served(&self) -> usize {
+        let requests = &self.server.shared.requests;
+        let free: Vec<_> = std::iter::from_fn(|| requests.try_acquire()).collect();
+        // The one that is held by whoever accepts is nobody's yet.
+        (REQUESTS_AT_ONCE_MAX - free.len()).saturating_sub(1)
+    }
+
+    fn stop(self) {
+        let Self { server, driver, _ends: ends, .. } = self;
+        let stopped = async {
+            server.stop().await;
+            true
+        };
+        let late = async {
+            Timer::after(STOP_WAIT_MAX).await;
+            false
+        };
+        assert!(block_on(or(stopped, late)), "the stop waits for a client");
+        drop(ends);
+        driver.join().unwrap();
+    }
+}
+
+fn in_memory() -> Registry {
+    Registry::open(RegistryOptions::new(Storage::Memory)).unwrap()
+}
+
+#[test]
+fn a_stop_waits_for_no_client_that_says_nothing() {
+    let serving = Serving::start(in_memory());
+    let silent: Vec<UnixStream> = (0..3).map(|_| serving.connect()).collect();
+    Serving::wait_until(|| serving.served() == silent.len());
+    serving.stop();
+}
+
+#[test]
+fn a_stop_waits_for_no_client_that_reads_nothing() {
+    let registry = in_memory();
+    let name = "app".parse().unwrap();
+    for number in 0..CONTENT {
+        let content = number.to_string().into_bytes();
+        let chunk = Chunk { body: &content[..], length: Some(content.len() as u64), range: None };
+        let digest = ContentDigest::sha256_of(&content).into();
+        let id = block_on(registry.begin_upload(&name, None)).unwrap();
+        block_on(registry.finish_upload(&name, id, &digest, chunk)).unwrap();
+    }
+    let serving = Serving::start(registry);
+    let mut client = serving.connect();
+    let request = b"{\"pulk\":1,\"command\":\"gc\",\"dry_run\":true}\n";
+    io::Write::write_all(&mut client, request).unwrap();
+    // What has come stays as much when nothing more finds room.
+    let (mut before, mut unchanged) = (0, 0);
+    Serving::wait_until(|| {
+        let now = rustix::io::ioctl_fionread(&client).unwrap();
+        unchanged = if now == before { unchanged + 1 } else { 0 };
+        before = now;
+        now > 0 && unchanged >= 200
+    });
+    assert_eq!(serving.served(), 1, "the answer is longer than all buffers");
+    serving.stop();
+}

@@ -1,0 +1,69 @@
+//! Whose a data directory is, for one who could use it and must not: root, above all.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+/// The folder that tells whose a store is: no other name in a data directory is written more often.
+const JOURNAL_FOLDER: &str = "journal";
+
+/// A data directory that belongs to another user than the one that pulk runs as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ForeignOwner {
+    /// The number of the user that it belongs to.
+    pub owner: u32,
+    /// Whether a store lies in it, by its journal, that this user has been writing.
+    pub has_journal: bool,
+}
+
+impl ForeignOwner {
+    /// Looks whose a data directory is, and tells of an owner whom files that are made by this process would
+    /// lock out. Where it can't be looked at, nobody is told of: using it fails anyway.
+    pub fn of(folder: &Path) -> Option<Self> {
+        let owner = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.uid());
+        let (owner, has_journal) = match owner(&folder.join(JOURNAL_FOLDER)) {
+            Ok(owner) => (owner, true),
+            Err(_) => (owner(folder).ok()?, false),
+        };
+        let own = rustix::process::geteuid().as_raw();
+        is_foreign(owner, own, || owner_of_new_file(folder)).then_some(Self { owner, has_journal })
+    }
+}
+
+/// Tells whether what a user makes would be another's than the owner's. Most filesystems give a file to who
+/// makes it; some (FAT, shares of a network) have one owner for all, and then root does no harm.
+fn is_foreign(owner: u32, own: u32, owner_of_new_file: impl FnOnce() -> Option<u32>) -> bool {
+    owner != own && owner_of_new_file() != Some(owner)
+}
+
+/// Makes a file, looks whose it is, and removes it.
+fn owner_of_new_file(folder: &Path) -> Option<u32> {
+    let path = folder.join(format!("owner-{}.probe", std::process::id()));
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).ok()?;
+    let owner = file.metadata().map(|metadata| metadata.uid());
+    std::fs::remove_file(&path).ok()?;
+    owner.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_foreign_when_what_is_made_in_it_would_not_be_its_owners() {
+        let never = || -> Option<u32> { panic!("nothing is made in one's own directory") };
+        assert!(!is_foreign(1000, 1000, never));
+        assert!(is_foreign(1000, 0, || Some(0)));
+        assert!(is_foreign(1000, 1001, || None), "nothing can be made");
+        assert!(!is_foreign(1000, 0, || Some(1000)), "everything there has one owner");
+    }
+
+    #[test]
+    fn nothing_is_left_in_a_directory_that_was_looked_at() {
+        let folder = tempfile::TempDir::new().unwrap();
+        assert_eq!(ForeignOwner::of(folder.path()), None);
+        assert_eq!(owner_of_new_file(folder.path()), Some(rustix::process::geteuid().as_raw()));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        assert_eq!(ForeignOwner::of(&folder.path().join("missing")), None);
+    }
+}

@@ -1,0 +1,83 @@
+//! What becomes of the index's files when what it was about has gone.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use smol::block_on;
+
+use super::clients::{push_all, push_blob, put, repo};
+use super::content::manifest;
+use super::{collect, pass};
+use crate::disk::{Disk, RealDisk};
+use crate::maintenance::collector::options::{CollectOptions, CollectorOptions};
+use crate::maintenance::collector::worker::Collector;
+use crate::meta::{IndexKind, MetaOptions};
+use crate::registry::{Opened, Registry, RegistryOptions, Storage};
+
+/// Opens a registry whose index is in sled, below a folder, and far too large as soon as it takes anything.
+fn with_sled(folder: &Path) -> Registry {
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(folder).unwrap());
+    let mut options = RegistryOptions::new(Storage::Memory);
+    (options.lease, options.grace) = (Duration::ZERO, Duration::ZERO);
+    options.index_worthwhile_bytes = 0;
+    let meta = MetaOptions::new(IndexKind::Sled(folder.to_owned()));
+    Registry::open_on(options, Opened { disk, lock: None, meta }).unwrap()
+}
+
+fn generation(folder: &Path) -> Option<String> {
+    let entries = std::fs::read_dir(folder.join("index")).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.into_iter().find(|name| name.starts_with("generation"))
+}
+
+#[test]
+fn a_pass_that_removed_something_looks_at_the_index_and_one_that_did_not_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = with_sled(folder.path());
+    block_on(push_all(&registry, "a", 0, Some("v1"))).unwrap();
+    assert!(collect(&registry, &CollectOptions::default()).complete);
+    assert_eq!(generation(folder.path()), None);
+    block_on(push_blob(&registry, "a", 5)).unwrap();
+    let dry = CollectOptions { dry_run: true, ..CollectOptions::default() };
+    assert_eq!(collect(&registry, &dry).links.removed.count, 1);
+    assert_eq!(generation(folder.path()), None);
+
+    let mut pushed = 0;
+    let mut push_meanwhile = || {
+        pushed += 1;
+        let name = format!("b{pushed}");
+        block_on(push_all(&registry, &name, 1, Some("v1"))).unwrap();
+    };
+    let report = pass(&registry, &CollectOptions::default(), &mut push_meanwhile, &mut |_| {});
+    assert!(report.complete && report.links.removed.count == 1, "{report:?}");
+    assert_eq!(generation(folder.path()).as_deref(), Some("generation-1"));
+    block_on(put(&registry, "a", 0, Some("v2"))).unwrap();
+    for number in 1..=pushed {
+        let digest = manifest(1).digest;
+        let row = registry.view().manifest(&repo(&format!("b{number}")), &digest).unwrap();
+        assert!(row.is_some(), "{number}");
+    }
+    assert!(collect(&registry, &CollectOptions::default()).complete);
+    assert_eq!(generation(folder.path()).as_deref(), Some("generation-1"));
+    block_on(registry.close()).unwrap();
+}
+
+#[test]
+fn a_collector_that_starts_looks_at_the_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = with_sled(folder.path());
+    block_on(push_all(&registry, "a", 0, Some("v1"))).unwrap();
+    let collector = Collector::new(&registry, CollectorOptions::default());
+    collector.start().unwrap();
+    for _ in 0..10_000 {
+        if generation(folder.path()).is_some() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(generation(folder.path()).as_deref(), Some("generation-1"));
+    collector.stop();
+    block_on(put(&registry, "a", 0, Some("v2"))).unwrap();
+    block_on(registry.close()).unwrap();
+}

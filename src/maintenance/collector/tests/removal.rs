@@ -1,0 +1,74 @@
+//! Files of content that was swept: none is left behind, by a stop between two steps or by a disk that fails.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use smol::block_on;
+
+use super::clients::push_blob;
+use super::content::{BLOBS, blob_digest};
+use super::{collect, in_memory, no_step, open_on, pass, try_pass};
+use crate::disk::faulty::{FaultyDisk, Operation};
+use crate::disk::{Disk, MemoryDisk};
+use crate::maintenance::collector::options::CollectOptions;
+use crate::registry::Registry;
+
+fn options() -> CollectOptions {
+    CollectOptions::default()
+}
+
+/// Pushes all blobs to a repository without any manifest, so that they go with the next pass.
+fn push_all_blobs(registry: &Registry) {
+    for number in 0..BLOBS {
+        block_on(push_blob(registry, "a", number)).unwrap();
+    }
+}
+
+/// Tells which files of blobs are there.
+fn files(disk: &dyn Disk) -> Vec<usize> {
+    let path = |number: usize| {
+        let encoded = blob_digest(number).encoded();
+        PathBuf::from(format!("blobs/sha256/{}/{encoded}", &encoded[..2]))
+    };
+    (0..BLOBS).filter(|number| disk.open(&path(*number)).is_ok()).collect()
+}
+
+#[test]
+fn between_two_steps_of_a_pass_no_file_is_without_a_name() {
+    let registry = in_memory(None);
+    push_all_blobs(&registry);
+    let mut steps = 0;
+    let mut between = || {
+        steps += 1;
+        assert_eq!(registry.upkeep().unnamed(no_step).unwrap(), Some(Vec::new()), "a stop at step {steps}");
+    };
+    let report = pass(&registry, &options(), &mut between, &mut |_| {});
+    assert_eq!((report.content.removed.count, report.files.examined.count), (BLOBS as u64, 0));
+    assert!(steps > 0);
+}
+
+#[test]
+fn a_file_that_cannot_be_removed_keeps_no_other_and_goes_with_the_next_pass_or_start() {
+    for crash in [false, true] {
+        let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+        let faulty = FaultyDisk::new(Arc::clone(&disk));
+        let faults = faulty.faults();
+        let registry = open_on(Arc::new(faulty), Duration::ZERO, None);
+        push_all_blobs(&registry);
+        faults.fail(Operation::Remove, "blobs", Errno::IO);
+        let (report, done) = try_pass(&registry, &options(), &mut || {}, &mut |_| {});
+        assert!(done.is_err() && !report.complete, "it is told");
+        assert_eq!(files(disk.as_ref()).len(), 1, "the first failed, and the others are gone");
+        if crash {
+            // Without the marker, a stop is a crash.
+            drop(registry);
+            let _ = disk.remove(Path::new("clean"));
+            drop(open_on(Arc::clone(&disk), Duration::ZERO, None));
+        } else {
+            assert_eq!(collect(&registry, &options()).files.removed.count, 1);
+        }
+        assert!(files(disk.as_ref()).is_empty(), "after a crash: {crash}");
+    }
+}

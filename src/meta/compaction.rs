@@ -1,0 +1,177 @@
+//! Copying an index whose files are far too large for its rows into new files, while it is in use.
+//!
+//! sled gives nothing of its file back. So its rows are copied to another database in small steps. What is
+//! changed meanwhile is changed in both, where the copy has been already; where it has yet to come to, it
+//! finds the change. When it has been everywhere it is the same as the old one, and takes its place.
+
+use std::path::Path;
+
+use crate::meta::index::{Change, IndexError, guarded};
+use crate::meta::sled_trees::SledTrees;
+use crate::meta::tree::Tree;
+
+/// An index is not made smaller below this: there is little to be had.
+pub const WORTHWHILE_MIN_BYTES: u64 = 64 * 1024 * 1024;
+
+/// How many bytes a new database takes for one byte of a row's key and value: sled takes 1.8 to 2.6.
+const FILE_FOR_ROW_BYTE: u64 = 3;
+
+/// How many times what its rows need an index may take before it is copied.
+const EXCESS_MAX: u64 = 4;
+
+/// What a database without rows takes, roughly.
+const FILE_MIN_BYTES: u64 = 1024 * 1024;
+
+/// How much room a step leaves, also where nothing is kept free: the old files, and everybody else, need
+/// some.
+pub(super) const ROOM_MIN_BYTES: u64 = 4 * 1024 * 1024;
+
+/// How many rows one step takes. Whoever wants to change the index waits for a step.
+const STEP_ROWS_MAX: usize = 64;
+
+/// What became of an index that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Compacted {
+    /// It is not too large, or has no files.
+    NotNeeded,
+    /// It has new files.
+    Done {
+        /// What the old ones took.
+        before_bytes: u64,
+        /// What the new ones take.
+        after_bytes: u64,
+    },
+    /// The caller wanted no more, or the index was closed.
+    Stopped,
+    /// There is not enough space for the new files beside the old.
+    NoSpace,
+    /// The new files could not be written; the old ones stay in use.
+    Failed(String),
+}
+
+/// What a compaction asks while it works.
+pub struct Pacing<'a> {
+    /// Called between any two steps. Makes the pause that is due, and tells whether to go on.
+    pub pause: &'a mut dyn FnMut() -> bool,
+    /// Tells whether the disk has room for so many bytes more.
+    pub has_room: &'a dyn Fn(u64) -> bool,
+    /// The least size of the files that is worth it, in bytes; 0 has them made anew whatever they take.
+    pub worthwhile_bytes: u64,
+}
+
+/// Returns how many bytes new files take for rows of so many bytes of keys and values.
+pub(super) fn needed_bytes(row_bytes: u64) -> u64 {
+    FILE_MIN_BYTES.saturating_add(row_bytes.saturating_mul(FILE_FOR_ROW_BYTE))
+}
+
+/// Tells whether files of `size` bytes are too large for rows that need so many.
+pub(super) fn is_too_large(size: u64, needed: u64) -> bool {
+    size > needed.saturating_mul(EXCESS_MAX)
+}
+
+/// How far somebody who visits all rows of an index has come.
+#[derive(Debug, Clone)]
+pub(super) struct Walk {
+    /// The last row; `None` at the end.
+    at: Option<(Tree, Vec<u8>)>,
+}
+
+impl Walk {
+    /// Begins before the first row.
+    pub(super) fn new() -> Self {
+        Self { at: Tree::ALL.first().map(|tree| (*tree, Vec::new())) }
+    }
+
+    pub(super) fn is_at_end(&self) -> bool {
+        self.at.is_none()
+    }
+
+    /// Tells whether a row is behind, so that the walk does not come to it any more.
+    fn has_passed(&self, tree: Tree, key: &[u8]) -> bool {
+        self.at.as_ref().is_none_or(|(at, last)| (tree, key) <= (*at, last.as_slice()))
+    }
+
+    /// Reads the next rows.
+    pub(super) fn step(&mut self, trees: &SledTrees) -> Result<Vec<Change>, IndexError> {
+        let Some((tree, last)) = &mut self.at else { return Ok(Vec::new()) };
+        let tree = *tree;
+        let rows = trees.rows(tree, (!last.is_empty()).then_some(last.as_slice()), STEP_ROWS_MAX)?;
+        match rows.last() {
+            Some((key, _)) if rows.len() == STEP_ROWS_MAX => *last = key.to_vec(),
+            _ => self.at = Tree::ALL.get(tree as usize + 1).map(|next| (*next, Vec::new())),
+        }
+        let change = |(key, value): (sled::IVec, sled::IVec)| Change {
+            tree,
+            key: key.to_vec(),
+            value: Some(value.to_vec()),
+        };
+        Ok(rows.into_iter().map(change).collect())
+    }
+}
+
+/// A copy that is being made.
+pub(super) struct Copying {
+    trees: SledTrees,
+    walk: Walk,
+    /// What it failed with; nothing is written to it since then.
+    failed: Option<IndexError>,
+}
+
+impl Copying {
+    /// Begins a copy of a database in an empty folder.
+    pub(super) fn begin(of: &SledTrees, folder: &Path) -> Result<Self, IndexError> {
+        let seq = of.applied()?;
+        guarded(|| {
+            if folder.exists() {
+                return Err(IndexError::Storage(format!("{} is in the way", folder.display())));
+            }
+            let trees = SledTrees::open(folder)?;
+            trees.set_applied(seq)?;
+            Ok(Self { trees, walk: Walk::new(), failed: None })
+        })
+    }
+
+    /// Copies the next rows. Fails only where the old database does.
+    pub(super) fn step(&mut self, of: &SledTrees) -> Result<(), IndexError> {
+        let rows = self.walk.step(of)?;
+        self.write(rows, None);
+        Ok(())
+    }
+
+    /// Makes the changes of the old database, up to a transaction, that the walk does not come to any more.
+    pub(super) fn follow(&mut self, seq: u64, changes: &[Change]) {
+        let passed = changes.iter().filter(|change| self.walk.has_passed(change.tree, &change.key));
+        let passed = passed.cloned().collect();
+        self.write(passed, Some(seq));
+    }
+
+    fn write(&mut self, changes: Vec<Change>, seq: Option<u64>) {
+        if self.failed.is_some() {
+            return;
+        }
+        let trees = &self.trees;
+        let written = guarded(|| {
+            changes.into_iter().try_for_each(|change| trees.set(change))?;
+            seq.map_or(Ok(()), |seq| trees.set_applied(seq))
+        });
+        self.failed = written.err();
+    }
+
+    #[cfg(test)]
+    pub(super) fn fail(&mut self) {
+        self.failed = Some(IndexError::NoSpace);
+    }
+
+    pub(super) fn failed(&self) -> Option<&IndexError> {
+        self.failed.as_ref()
+    }
+
+    /// Tells whether it has everything that the old one has.
+    pub(super) fn is_complete(&self) -> bool {
+        self.walk.is_at_end() && self.failed.is_none()
+    }
+
+    pub(super) fn into_trees(self) -> SledTrees {
+        self.trees
+    }
+}

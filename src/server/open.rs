@@ -1,0 +1,53 @@
+//! Opening the registry of a server, also where a command has the store open at that moment.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use smol::Timer;
+
+use crate::disk::{ForeignOwner, LockError};
+use crate::registry::{OpenError, Registry, RegistryOptions, Storage};
+use crate::server::StartError;
+use crate::server::gate::Gate;
+
+/// How long a start waits for a data directory that another process uses: a command is soon done with it, and
+/// so is a server that is stopping.
+const LOCK_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// How long it waits before it tries again.
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
+
+/// Opens the registry. Whoever asks the gate meanwhile is told what the start waits for.
+pub(super) async fn open(options: RegistryOptions, gate: &Gate) -> Result<Registry, StartError> {
+    let folder = match &options.storage {
+        Storage::Folder(folder) => folder.clone(),
+        Storage::Memory => return opened(Path::new(""), Registry::open(options)),
+    };
+    let (began, mut told) = (Instant::now(), false);
+    loop {
+        let (tried, at) = (options.clone(), folder.clone());
+        match smol::unblock(move || open_folder(&at, tried)).await {
+            Err(OpenError::Lock(LockError::Held { pid, .. })) if began.elapsed() < LOCK_WAIT_MAX => {
+                let waiting = gate.wait_for(pid);
+                if !std::mem::replace(&mut told, true) {
+                    log::warn!("{}, for {} s at most", gate.state(), LOCK_WAIT_MAX.as_secs());
+                }
+                Timer::after(LOCK_PAUSE).await;
+                drop(waiting);
+            }
+            done => return opened(&folder, done),
+        }
+    }
+}
+
+fn open_folder(folder: &Path, options: RegistryOptions) -> Result<Registry, OpenError> {
+    // A directory without a store becomes that of whoever serves it, as a new volume does.
+    match ForeignOwner::of(folder).filter(|found| found.has_journal) {
+        Some(found) => Err(OpenError::foreign(found)),
+        None => Registry::open(options),
+    }
+}
+
+fn opened(folder: &Path, opened: Result<Registry, OpenError>) -> Result<Registry, StartError> {
+    opened.map_err(|error| StartError::from_open(folder, error))
+}

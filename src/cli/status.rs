@@ -82,6 +82,9 @@ fn print_collector(
         (None, None, None) => "works only while a server runs".to_owned(),
     };
     line("collector", doing)?;
+    if let Some(why) = &collector.ages {
+        line("", format!("nothing counts as old: {why}"))?;
+    }
     if let Some(last) = &collector.last {
         line("", format!("last pass {}: {} removed", time(last.began_ms), size(last.content.removed.bytes)))?;
         if last.untagged.count > 0 {

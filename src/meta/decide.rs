@@ -3,7 +3,7 @@
 //! Everything here is a pure function of the index and the command. There is no clock, no chance and no other
 //! input, so the same commands on the same index always make the same facts.
 
-use crate::meta::command::{Command, Condition, PutManifestCommand};
+use crate::meta::command::{Command, Condition, PutManifestCommand, Redate};
 use crate::meta::decide_sweep::sweep;
 use crate::meta::fact::Fact;
 use crate::meta::index::IndexError;
@@ -17,8 +17,17 @@ use crate::spec::{ContentDigest, Digest, RepoName, Tag};
 /// The most tags that one step of a manifest's removal takes away.
 const TAGS_PER_STEP_MAX: usize = 1000;
 
-/// How much older than now a manifest that no tag leads to must count as for a push of it to change that.
+/// How far from now what is known of a tag or a manifest must be for a push of it as it is to change that.
 const PUSHED_AGAIN_MIN_MS: u64 = 60 * 60 * 1000;
+
+/// When a command is decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// The time in milliseconds since 1970, unless the clock is known to be wrong.
+    pub at: Option<u64>,
+    /// The order of a tag that is set now.
+    pub order: u64,
+}
 
 /// What is to be done about a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,8 +94,8 @@ pub enum DecideError {
     Index(#[from] IndexError),
 }
 
-/// Decides a command that came at `now`, in milliseconds since 1970.
-pub fn decide(view: View<'_>, now: u64, law: Law<'_>, command: &Command) -> Result<Decision, DecideError> {
+/// Decides a command that came at this moment.
+pub fn decide(view: View<'_>, now: Moment, law: Law<'_>, command: &Command) -> Result<Decision, DecideError> {
     match command {
         Command::PutManifest(put) => put_manifest(view, now, law, put),
         Command::DeleteManifest { repo, digest } => delete_manifest(view, law, repo, digest),
@@ -116,11 +125,12 @@ pub fn decide(view: View<'_>, now: u64, law: Law<'_>, command: &Command) -> Resu
         }
         Command::Unlink { repo, digest } => unlink(view, repo, digest),
         Command::Sweep(candidates) => sweep(view, now, law, candidates),
-        Command::BeginUpload { id, row } => Ok(vec![upload_fact(*id, row)].into()),
+        Command::Redate(redate) => redated(view, redate),
+        Command::BeginUpload { id, row } => Ok(vec![upload_fact(now, *id, row)].into()),
         Command::AdvanceUpload { id, row } => {
             let known = view.upload(*id)?.ok_or(Refusal::UploadUnknown)?;
-            let changed = known != *row;
-            Ok(changed.then(|| upload_fact(*id, row)).into_iter().collect::<Vec<_>>().into())
+            let changed = UploadRow { at: row.at, ..known } != *row;
+            Ok(changed.then(|| upload_fact(now, *id, row)).into_iter().collect::<Vec<_>>().into())
         }
         Command::EndUpload { id } => {
             view.upload(*id)?.ok_or(Refusal::UploadUnknown)?;
@@ -129,13 +139,13 @@ pub fn decide(view: View<'_>, now: u64, law: Law<'_>, command: &Command) -> Resu
     }
 }
 
-fn upload_fact(id: UploadId, row: &UploadRow) -> Fact {
-    Fact::Upload { id, row: Some(row.clone()) }
+fn upload_fact(now: Moment, id: UploadId, row: &UploadRow) -> Fact {
+    Fact::Upload { id, row: Some(UploadRow { at: now.at, ..row.clone() }) }
 }
 
 fn put_manifest(
     view: View<'_>,
-    now: u64,
+    now: Moment,
     law: Law<'_>,
     put: &PutManifestCommand,
 ) -> Result<Decision, DecideError> {
@@ -146,7 +156,7 @@ fn put_manifest(
     let mut facts = content_facts(view, digest, put.blob.size())?;
     facts.extend(repository_fact(view, now, &put.repo)?);
     if needs_row(view, now, put, &digest)? {
-        let row = Some(put.row.clone().since(now));
+        let row = Some(put.row.clone().since(now.at));
         facts.push(Fact::Manifest { repo: put.repo.clone(), digest, row });
         if let Some(subject) = &put.row.subject {
             let (repo, subject) = (put.repo.clone(), subject.clone());
@@ -161,11 +171,11 @@ fn put_manifest(
             if was.is_some() {
                 law.may_change(&put.repo, tag)?;
             }
-            let row = Some(TagRow { digest, at: Some(now) });
+            let row = Some(TagRow { digest, at: now.at, order: Some(now.order) });
             facts.push(Fact::Tag { repo: put.repo.clone(), tag: tag.clone(), row, was });
-        } else if !named_before && known.is_some_and(|row| is_old(now, row.at)) {
-            // Pushed again as it is: it counts as young again. It loses nothing that it named.
-            let row = Some(TagRow { digest, at: Some(now) });
+        } else if !named_before && known.is_some_and(|row| counts_anew(now, law, &put.repo, &row)) {
+            // Pushed again as it is: it counts as set now. It loses nothing that it named.
+            let row = Some(TagRow { digest, at: now.at, order: Some(now.order) });
             facts.push(Fact::Tag { repo: put.repo.clone(), tag: tag.clone(), row, was: None });
         }
     }
@@ -179,7 +189,7 @@ fn put_manifest(
 /// no tag leads to and that count as older than they are now.
 fn needs_row(
     view: View<'_>,
-    now: u64,
+    now: Moment,
     put: &PutManifestCommand,
     digest: &ContentDigest,
 ) -> Result<bool, IndexError> {
@@ -190,14 +200,45 @@ fn needs_row(
     Ok(is_old(now, known.since) && put.tags.is_empty() && view.tags_of(&put.repo, digest, 1)?.is_empty())
 }
 
-fn is_old(now: u64, since: Option<u64>) -> bool {
-    since.is_none_or(|since| now.saturating_sub(since) >= PUSHED_AGAIN_MIN_MS)
+/// Tells whether a tag that is pushed again as it is gets another row. The last tags may stay for having been
+/// set last: then it does unless it was set by the very last push of tags.
+fn counts_anew(now: Moment, law: Law<'_>, repo: &RepoName, row: &TagRow) -> bool {
+    let is_last = row.order.is_some_and(|order| order + 1 == now.order);
+    is_old(now, row.at) || law.keeps_last(repo) && !is_last
+}
+
+/// Tells whether what is known of a time is to be replaced by what it is now: it is far from that, to
+/// whatever side, for it may have been noted by a clock that was wrong; or only one of the two is known.
+fn is_old(now: Moment, since: Option<u64>) -> bool {
+    match (now.at, since) {
+        (Some(now), Some(since)) => now.abs_diff(since) >= PUSHED_AGAIN_MIN_MS,
+        (now, since) => now != since,
+    }
+}
+
+/// Gives another time to what is still as it was found.
+fn redated(view: View<'_>, redate: &Redate) -> Result<Decision, DecideError> {
+    let Redate { repo, tags, manifests } = redate;
+    let mut facts = Vec::new();
+    for (tag, found, at) in tags {
+        if view.tag(repo, tag)?.as_ref() == Some(found) {
+            let row = Some(TagRow { at: Some(*at), ..found.clone() });
+            facts.push(Fact::Tag { repo: repo.clone(), tag: tag.clone(), row, was: None });
+        }
+    }
+    for (digest, found, since) in manifests {
+        if let Some(row) = view.manifest(repo, digest)?.filter(|row| row.since == *found) {
+            let row = Some(row.since(Some(*since)));
+            facts.push(Fact::Manifest { repo: repo.clone(), digest: *digest, row });
+        }
+    }
+    Ok(facts.into())
 }
 
 /// Returns the rows of manifests that lose their last tag by these facts: no tag has named them since `now`.
 pub(super) fn untagged_facts(
     view: View<'_>,
-    now: u64,
+    now: Moment,
     repo: &RepoName,
     facts: &[Fact],
 ) -> Result<Vec<Fact>, IndexError> {
@@ -220,7 +261,7 @@ pub(super) fn untagged_facts(
             continue;
         }
         if let Some(row) = view.manifest(repo, &digest)? {
-            untagged.push(Fact::Manifest { repo: repo.clone(), digest, row: Some(row.since(now)) });
+            untagged.push(Fact::Manifest { repo: repo.clone(), digest, row: Some(row.since(now.at)) });
         }
     }
     Ok(untagged)
@@ -321,7 +362,7 @@ fn delete_manifest(
 
 fn delete_tag(
     view: View<'_>,
-    now: u64,
+    now: Moment,
     law: Law<'_>,
     repo: &RepoName,
     tag: &Tag,
@@ -351,9 +392,12 @@ fn known(view: View<'_>, repo: &RepoName) -> Result<(), DecideError> {
     Ok(())
 }
 
-fn repository_fact(view: View<'_>, now: u64, repo: &RepoName) -> Result<Option<Fact>, IndexError> {
+fn repository_fact(view: View<'_>, now: Moment, repo: &RepoName) -> Result<Option<Fact>, IndexError> {
     let absent = view.repository(repo)?.is_none();
-    Ok(absent.then(|| Fact::Repository { repo: repo.clone(), row: Some(RepositoryRow { since: now }) }))
+    Ok(absent.then(|| Fact::Repository {
+        repo: repo.clone(),
+        row: Some(RepositoryRow { since: now.at.unwrap_or(0) }),
+    }))
 }
 
 fn content_facts(view: View<'_>, digest: ContentDigest, size: u64) -> Result<Vec<Fact>, IndexError> {
@@ -363,7 +407,7 @@ fn content_facts(view: View<'_>, digest: ContentDigest, size: u64) -> Result<Vec
 
 fn link_facts(
     view: View<'_>,
-    now: u64,
+    now: Moment,
     repo: &RepoName,
     digest: ContentDigest,
     size: u64,

@@ -3,14 +3,19 @@
 //! That nobody counts on a candidate was asked in the same step ([`Claims`](crate::meta::claims::Claims)).
 
 use crate::meta::command::Sweep;
-use crate::meta::decide::{DecideError, Decision, untagged_facts};
+use crate::meta::decide::{DecideError, Decision, Moment, untagged_facts};
 use crate::meta::fact::Fact;
 use crate::meta::law::Law;
 use crate::meta::view::View;
 use crate::spec::{ContentDigest, RepoName};
 
 /// Decides what of a sweep goes. What is gone already, or has changed, is passed over.
-pub(super) fn sweep(view: View<'_>, now: u64, law: Law<'_>, sweep: &Sweep) -> Result<Decision, DecideError> {
+pub(super) fn sweep(
+    view: View<'_>,
+    now: Moment,
+    law: Law<'_>,
+    sweep: &Sweep,
+) -> Result<Decision, DecideError> {
     let facts = match sweep {
         Sweep::Tags { repo, tags } => {
             let mut facts = Vec::new();

@@ -31,6 +31,11 @@ impl Law<'_> {
         Ok(())
     }
 
+    /// Tells whether tags of a repository stay for having been set last.
+    pub(super) fn keeps_last(&self, repo: &RepoName) -> bool {
+        self.policies.of(repo).keep_last.is_some()
+    }
+
     /// Refuses to delete a manifest that an immutable tag names.
     pub(super) fn may_delete(
         &self,

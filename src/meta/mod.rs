@@ -9,6 +9,7 @@ mod checkpoint;
 mod checkpointer;
 mod claims;
 mod clean;
+mod clock;
 mod closed;
 mod command;
 mod compaction;
@@ -38,6 +39,8 @@ mod recovery;
 mod row;
 mod row_fact;
 mod salvage;
+#[cfg(test)]
+mod set_clock;
 mod sled_index;
 mod sled_trees;
 mod start;
@@ -56,8 +59,9 @@ mod writer;
 pub(crate) use journal::fuzz;
 
 pub use claims::Claims;
+pub use clock::Clock;
 pub use closed::verify_closed;
-pub use command::{Command, Condition, PutManifestCommand, SWEEP_CANDIDATES_MAX, Sweep};
+pub use command::{Command, Condition, PutManifestCommand, Redate, SWEEP_CANDIDATES_MAX, Sweep};
 pub use compaction::{Compacted, Pacing, WORTHWHILE_MIN_BYTES};
 pub use decide::{DecideError, Refusal, check_references};
 pub use error::{MetaError, OpenError};
@@ -71,6 +75,8 @@ pub use policy::{Policies, Policy, Untagged};
 pub use progress::RecoveryProgress;
 pub use row::{BlobRow, TagRow, UploadRow};
 pub use salvage::{Salvage, rebuild_from_content, rebuild_from_index};
+#[cfg(test)]
+pub(crate) use set_clock::{DAY_MS, SetClock, TODAY_MS};
 pub use start::{Start, format_on};
 pub use store::{Meta, MetaOptions};
 pub use tree::Tree;

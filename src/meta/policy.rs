@@ -47,6 +47,11 @@ impl Policy {
         self.immutable.iter().any(|pattern| pattern.matches(tag.as_str()))
     }
 
+    /// Tells whether it asks how old something is.
+    pub fn asks_for_ages(&self) -> bool {
+        self.keep_younger_than.is_some() || self.untagged != Untagged::Keep
+    }
+
     /// Tells whether tags may go by themselves.
     pub fn removes_tags(&self) -> bool {
         !self.keep_tags.is_empty() || self.keep_last.is_some() || self.keep_younger_than.is_some()
@@ -75,6 +80,11 @@ impl Policies {
     /// Returns the place of what holds for a repository, if any policy does.
     pub fn position(&self, repo: &RepoName) -> Option<usize> {
         self.all.iter().position(|policy| policy.is_for(repo))
+    }
+
+    /// Tells whether any of them asks how old something is.
+    pub fn ask_for_ages(&self) -> bool {
+        self.all.iter().any(Policy::asks_for_ages)
     }
 
     /// Returns all of them, in their order.

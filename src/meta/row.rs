@@ -7,7 +7,7 @@ use crate::spec::{Algorithm, ContentDigest, RepoName};
 /// A repository that has something in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RepositoryRow {
-    /// When it got its first content, in milliseconds since 1970.
+    /// When it got its first content, in milliseconds since 1970; 0 if that is not known.
     pub since: u64,
 }
 
@@ -16,9 +16,13 @@ pub struct RepositoryRow {
 pub struct TagRow {
     /// The manifest it names.
     pub digest: ContentDigest,
-    /// Since when it does, in milliseconds since 1970; unknown in rows of older versions.
+    /// When it was set last, in milliseconds since 1970; unknown if the clock was known to be wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<u64>,
+    /// Its place among all tags in the order in which they were set last, whatever the clock said: higher
+    /// than that of every tag which was set before. Unknown in rows of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<u64>,
 }
 
 /// A blob's presence in a repository.
@@ -47,4 +51,7 @@ pub struct UploadRow {
     /// The hasher's state at that offset, in hexadecimal, for the algorithms whose state can be saved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
+    /// When this was noted, in milliseconds since 1970, if that is known; the writer says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<u64>,
 }

@@ -10,6 +10,7 @@ use crate::disk::Disk;
 use crate::meta::checkpointer::{Checkpointer, Keep, without_checkpoint};
 use crate::meta::claims::{Claims, Unclaimed};
 use crate::meta::clean::{self, Clean};
+use crate::meta::clock::Clock;
 use crate::meta::command::Command;
 use crate::meta::compaction::{Compacted, Pacing};
 use crate::meta::error::{MetaError, OpenError};
@@ -56,6 +57,8 @@ pub struct MetaOptions {
     pub policies: Policies,
     /// Knows what may not be swept.
     pub claims: Arc<dyn Claims>,
+    /// Tells the time.
+    pub clock: Arc<Clock>,
 }
 
 impl MetaOptions {
@@ -71,6 +74,7 @@ impl MetaOptions {
             distrust_index: false,
             policies: Policies::default(),
             claims: Arc::new(Unclaimed),
+            clock: Arc::default(),
         }
     }
 }
@@ -87,6 +91,7 @@ pub struct Meta {
     checkpointer: Checkpointer,
     shared: Arc<Shared>,
     policies: Policies,
+    clock: Arc<Clock>,
     start: Start,
     keeps_damaged: bool,
 }
@@ -117,12 +122,14 @@ impl Meta {
             distrust_index,
             policies,
             claims,
+            clock,
         } = options;
         let durable = marker.as_ref().map_or(0, |marker| marker.seq);
         let trusted = marker.filter(|_| !distrust_index);
         let found = opening::Found { durable, content: content.as_ref(), progress: &progress };
         let Opened { index, can_stay, journal, totals, start } =
             opening::open(disk.as_ref(), &kind, trusted.as_ref(), &found)?;
+        clock.learn(totals.latest_ms);
         let keeps_damaged = start == Start::Salvaged || keeps_damaged(disk.as_ref())?;
         let (sender, messages) = channel();
         let index = Arc::new(LiveIndex::new(index, can_stay, sender.clone()));
@@ -152,6 +159,7 @@ impl Meta {
             laws,
             policies: policies.clone(),
             claims,
+            clock: Arc::clone(&clock),
             disk: Arc::clone(&disk),
             index: Arc::clone(&index),
             kind: kind.clone(),
@@ -176,6 +184,7 @@ impl Meta {
             checkpointer,
             shared,
             policies,
+            clock,
             start,
             keeps_damaged,
         })
@@ -190,6 +199,11 @@ impl Meta {
     /// something may be missing from the metadata that the content still has.
     pub fn keeps_damaged(&self) -> bool {
         self.keeps_damaged
+    }
+
+    /// Returns the clock that ages are told by.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// Reads the index.
@@ -284,8 +298,8 @@ impl Meta {
         if let Some(why) = journal.poisoned() {
             return Err(OpenError::Poisoned(why.to_owned()));
         }
-        // The next start goes on where the file ends.
-        journal.give_back()?;
+        // The next start goes on where the file ends, and else makes the index anew.
+        journal.end()?;
         self.mark_clean(&journal, totals)
     }
 
@@ -299,6 +313,7 @@ impl Meta {
         sync_tree(&self.disk, Path::new(INDEX_FOLDER))?;
         // 3. And the folder that holds it. 4. Only now may the marker say so.
         self.disk.sync_folder(Path::new(""))?;
+        let totals = Totals { latest_ms: self.clock.latest_ms(), ..totals };
         let generation = self.index.generation();
         let clean = Clean { seq: journal.head(), line: journal.sum().clone(), totals, generation };
         clean::write(self.disk.as_ref(), &clean)?;
@@ -319,6 +334,7 @@ struct Work {
     laws: Laws,
     policies: Policies,
     claims: Arc<dyn Claims>,
+    clock: Arc<Clock>,
     disk: Arc<dyn Disk>,
     index: Arc<LiveIndex>,
     kind: IndexKind,
@@ -336,6 +352,7 @@ impl Work {
             mut laws,
             policies,
             claims,
+            clock,
             disk,
             index,
             kind,
@@ -370,6 +387,7 @@ impl Work {
             totals,
             laws,
             claims,
+            clock,
             shared,
             disk,
             progress,

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::meta::fact::Fact;
 use crate::meta::index::IndexError;
+use crate::meta::tree::Tree;
 use crate::meta::view::View;
 
-/// How much is stored.
+/// How much is stored, and which was the last of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Totals {
     /// Blobs in the store, manifests among them.
@@ -15,6 +16,12 @@ pub struct Totals {
     pub blob_bytes: u64,
     /// Upload sessions that have begun and not ended.
     pub uploads: u64,
+    /// The order of the tag that was set last.
+    #[serde(default)]
+    pub tag_order: u64,
+    /// The latest time that is known of, in milliseconds since 1970: of a tag, or of the last clean stop.
+    #[serde(default)]
+    pub latest_ms: u64,
 }
 
 impl Totals {
@@ -26,6 +33,12 @@ impl Totals {
             totals.blob_bytes += row.size;
         })?;
         view.uploads(|_, _| totals.uploads += 1)?;
+        view.each_fact(Tree::Tags, |fact| {
+            if let Fact::Tag { row: Some(row), .. } = fact {
+                totals.tag_order = totals.tag_order.max(row.order.unwrap_or(0));
+                totals.latest_ms = totals.latest_ms.max(row.at.unwrap_or(0));
+            }
+        })?;
         Ok(totals)
     }
 
@@ -49,9 +62,12 @@ impl Totals {
                     }
                     self.uploads += u64::from(row.is_some());
                 }
+                Fact::Tag { row, .. } => {
+                    let order = row.as_ref().and_then(|row| row.order);
+                    self.tag_order = self.tag_order.max(order.unwrap_or(0));
+                }
                 Fact::Repository { .. }
                 | Fact::Manifest { .. }
-                | Fact::Tag { .. }
                 | Fact::Referrer { .. }
                 | Fact::Link { .. } => {}
             }

@@ -8,8 +8,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::disk::Disk;
 use crate::meta::checkpointer::Begin;
 use crate::meta::claims::Claims;
+use crate::meta::clock::Clock;
 use crate::meta::command::Command;
-use crate::meta::decide::{DecideError, Decision, decide};
+use crate::meta::decide::{DecideError, Decision, Moment, decide};
 use crate::meta::error::MetaError;
 use crate::meta::fact::{Fact, changes_of};
 use crate::meta::index::{Index, IndexError};
@@ -78,6 +79,7 @@ pub(super) struct Writer {
     pub(super) totals: Totals,
     pub(super) laws: Laws,
     pub(super) claims: Arc<dyn Claims>,
+    pub(super) clock: Arc<Clock>,
     pub(super) shared: Arc<Shared>,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) progress: RecoveryProgress,
@@ -228,7 +230,9 @@ impl Writer {
     }
 
     fn decided(&mut self, command: &Command, goes_on: bool) -> Result<bool, MetaError> {
-        let now = milliseconds_since_1970();
+        // INVARIANT: a tag's order is higher than that of every tag that was set before, however often pulk
+        // was started since and whatever the clock said.
+        let now = Moment { at: self.clock.stamp(), order: self.totals.tag_order + 1 };
         let law = if goes_on { self.laws.law().going_on() } else { self.laws.law() };
         let decision = decide(View::new(self.index.as_ref()), now, law, command);
         let Decision { facts, again } = decision.map_err(|error| match error {
@@ -236,7 +240,7 @@ impl Writer {
             DecideError::Index(error) => MetaError::Index(error),
         })?;
         if !facts.is_empty() {
-            self.write(now, facts)?;
+            self.write(milliseconds_since_1970(), facts)?;
         } else if let Some(why) = self.journal.poisoned() {
             return Err(MetaError::Poisoned(why.to_owned()));
         }

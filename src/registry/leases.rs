@@ -15,9 +15,9 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::meta::{Claims, Command, Sweep, View};
+use crate::meta::{Claims, Command, Sweep, TagRow, View};
 use crate::registry::generations::Generations;
-use crate::spec::{ContentDigest, RepoName};
+use crate::spec::{ContentDigest, RepoName, Tag};
 
 /// The most that is remembered while one repository is marked; when it is more, that pass sweeps nothing of
 /// it.
@@ -96,6 +96,8 @@ struct Marking {
     doomed: HashSet<u64>,
     /// Whether something happened that the marks don't know of: then nothing of it is swept.
     disturbed: bool,
+    /// Whether somebody removed tags since they were read: then fewer of the others may go.
+    tags_went: bool,
 }
 
 impl Marking {
@@ -125,6 +127,10 @@ impl Leases {
         self.keys.hash_one((repo.as_str(), digest))
     }
 
+    fn tag_key(&self, repo: &RepoName, tag: &Tag) -> u64 {
+        self.keys.hash_one((repo.as_str(), tag.as_str()))
+    }
+
     /// Returns the key that stands for everything of a repository.
     fn all_key(&self, repo: &RepoName) -> u64 {
         self.keys.hash_one(repo.as_str())
@@ -139,9 +145,19 @@ impl Leases {
     /// whether that may be said: it may not when it is going at this moment. Ask the index after this.
     #[must_use]
     pub(super) fn take(&self, repo: &RepoName, digest: &ContentDigest) -> bool {
+        self.take_by(None, repo, digest)
+    }
+
+    /// The same for what somebody asks for by a tag: the tag must not be going either.
+    #[must_use]
+    pub(super) fn take_tagged(&self, repo: &RepoName, tag: &Tag, digest: &ContentDigest) -> bool {
+        self.take_by(Some(self.tag_key(repo, tag)), repo, digest)
+    }
+
+    fn take_by(&self, tag: Option<u64>, repo: &RepoName, digest: &ContentDigest) -> bool {
         let key = self.key(repo, digest);
         let mut state = self.state();
-        if state.going.contains(&key) {
+        if state.going.contains(&key) || tag.is_some_and(|tag| state.going.contains(&tag)) {
             return false;
         }
         state.told.insert(key, Instant::now());
@@ -176,7 +192,24 @@ impl Leases {
     /// Begins to mark something: from now on all that happens to it is remembered.
     pub(super) fn begin_marking(&self, scope: Scope, keeps: Keeps) {
         let (touched, doomed) = (HashSet::new(), HashSet::new());
+<<<<<<< HEAD
+        let (disturbed, tags_went) = (false, false);
+        self.state().marking = Some(Marking { scope, alone, touched, doomed, disturbed, tags_went });
+    }
+
+    /// Says that the tags of the marked repository are about to be read.
+    pub(super) fn begin_tags(&self) {
+        if let Some(marking) = self.state().marking.as_mut() {
+            marking.tags_went = false;
+        }
+    }
+
+    /// Tells whether somebody removed tags of it since.
+    pub(super) fn tags_went(&self) -> bool {
+        self.state().marking.as_ref().is_some_and(|marking| marking.tags_went)
+=======
         self.state().marking = Some(Marking { scope, keeps, touched, doomed, disturbed: false });
+>>>>>>> main
     }
 
     /// Ends it: nothing can be swept until marking begins again.
@@ -274,10 +307,15 @@ impl State {
 
     /// Lets go of a key unless somebody counts on it.
     fn release(&mut self, key: u64, now: Instant) -> bool {
-        let touched = self.marking.as_ref().is_none_or(|marking| marking.touched.contains(&key));
-        let goes = !touched && !self.holds(key, now);
+        self.release_for(key, key, now)
+    }
+
+    /// Lets go of one key unless somebody counts on another one.
+    fn release_for(&mut self, going: u64, counted_on: u64, now: Instant) -> bool {
+        let touched = self.marking.as_ref().is_none_or(|marking| marking.touched.contains(&counted_on));
+        let goes = !touched && !self.holds(counted_on, now);
         if goes {
-            self.going.insert(key);
+            self.going.insert(going);
         }
         goes
     }
@@ -287,6 +325,12 @@ impl State {
         let Some(keeps) = self.marking.as_ref().map(|marking| marking.keeps) else { return false };
         let waits = !self.wait(keeps, now).is_zero();
         self.marking.as_ref().is_some_and(|marking| marking.scope == *scope && !marking.disturbed && !waits)
+    }
+
+    fn note_tags_went(&mut self, repo: &RepoName) {
+        if let Some(marking) = self.marking.as_mut() {
+            marking.tags_went |= matches!(&marking.scope, Scope::Repository(marked) if marked == repo);
+        }
     }
 
     fn note(&mut self, scope: &Scope, key: u64, now: Instant) {
@@ -325,8 +369,13 @@ impl Claims for Leases {
                 Sweep::Content { content: content.iter().filter(goes).copied().collect() }
             }
             Sweep::Tags { repo, tags } => {
-                let may = state.may_sweep(&Scope::Repository(repo.clone()), now);
-                Sweep::Tags { repo: repo.clone(), tags: if may { tags.clone() } else { Vec::new() } }
+                let went = state.marking.as_ref().is_none_or(|marking| marking.tags_went);
+                let may = !went && state.may_sweep(&Scope::Repository(repo.clone()), now);
+                // A client was told of a tag together with the manifest that it names.
+                let goes = |(tag, row): &&(Tag, TagRow)| {
+                    may && state.release_for(self.tag_key(repo, tag), self.key(repo, &row.digest), now)
+                };
+                Sweep::Tags { repo: repo.clone(), tags: tags.iter().filter(goes).cloned().collect() }
             }
             Sweep::Repository { repo } => Sweep::Repository { repo: repo.clone() },
         }
@@ -363,10 +412,12 @@ impl Claims for Leases {
                 let known = put.references.iter().filter_map(crate::spec::Digest::content).filter(is_there);
                 (&put.repo, known.chain([put.blob.digest()]).collect())
             }
-            Command::DeleteManifest { .. }
-            | Command::DeleteUntagged { .. }
+            Command::DeleteManifest { repo, .. } | Command::DeleteTag { repo, .. } => {
+                return self.state().note_tags_went(repo);
+            }
+            Command::DeleteUntagged { .. }
             | Command::Condemn { .. }
-            | Command::DeleteTag { .. }
+            | Command::Redate(_)
             | Command::Unlink { .. }
             | Command::BeginUpload { .. }
             | Command::AdvanceUpload { .. }

@@ -61,8 +61,17 @@ impl Registry {
         let found = self.look_for_manifest(repo, reference)?;
         // INVARIANT: whoever is told that it is there has a lease on it, and what the index said before that
         // does not count.
-        if !self.inner.leases.take(repo, &found.0) {
-            return Err(self.unknown(repo, RegistryError::ManifestUnknown(found.0.into())));
+        let leases = &self.inner.leases;
+        let (may, unknown) = match reference {
+            Reference::Tag(tag) => {
+                (leases.take_tagged(repo, tag, &found.0), RegistryError::TagUnknown(tag.clone()))
+            }
+            Reference::Digest(digest) => {
+                (leases.take(repo, &found.0), RegistryError::ManifestUnknown(digest.clone()))
+            }
+        };
+        if !may {
+            return Err(self.unknown(repo, unknown));
         }
         self.look_for_manifest(repo, reference)
     }

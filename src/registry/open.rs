@@ -4,13 +4,16 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use crate::blobs::{BLOBS_FOLDER, BlobError, BlobStore, UPLOADS_FOLDER};
 use crate::disk::{
     DirectoryLock, Disk, DiskError, ForeignOwner, FreeSpace, LockError, MemoryDisk, MeteredDisk, RealDisk,
     same_filesystem,
 };
-use crate::meta::{Claims, Command, IndexError, IndexKind, Meta, MetaOptions, OpenError as MetaOpenError};
+use crate::meta::{
+    Claims, Command, IndexError, IndexKind, Meta, MetaOptions, OpenError as MetaOpenError, UploadRow,
+};
 use crate::registry::cleaning::{self, Unnamed};
 use crate::registry::damage::{self, ScrubCounters, Suspects};
 use crate::registry::digest_locks::DigestLocks;
@@ -126,7 +129,7 @@ impl Registry {
         let meta = Meta::open(Arc::clone(&disk), meta_options)?;
         damage::finish_quarantining(&meta, &blobs)?;
         let keeps_unnamed = cleaning::remove_unnamed(&meta, &blobs)? == Unnamed::Kept;
-        let sessions = take_up_sessions(&meta, &blobs)?;
+        let sessions = take_up_sessions(&meta, &blobs, options.upload_idle_max)?;
         let (alive, gone) = channel();
         let door = Door::new(options.waiting_max);
         #[cfg(test)]
@@ -201,7 +204,14 @@ fn open_folder(folder: &Path) -> Result<Opened, OpenError> {
 }
 
 /// Makes a session of each upload of earlier runs that can go on, and removes the files of all others.
-fn take_up_sessions(meta: &Meta, blobs: &BlobStore) -> Result<Sessions, OpenError> {
+fn take_up_sessions(meta: &Meta, blobs: &BlobStore, idle_max: Duration) -> Result<Sessions, OpenError> {
+    let clock = meta.clock();
+    let now = clock.now(Duration::ZERO).ok();
+    // Else none would ever time out where pulk starts every day.
+    let idle = |row: &UploadRow| {
+        let idle = now.zip(clock.corrected(row.at)).map(|(now, at)| now.saturating_sub(at));
+        Duration::from_millis(idle.unwrap_or(0))
+    };
     let mut files: BTreeSet<String> = blobs.unfinished()?.into_iter().collect();
     let sessions = Sessions::default();
     let (mut lost, mut saved) = (Vec::new(), Vec::new());
@@ -213,7 +223,8 @@ fn take_up_sessions(meta: &Meta, blobs: &BlobStore) -> Result<Sessions, OpenErro
             log::info!("upload {id} is given up: a crash came when its file had become content");
             meta.submit(Command::EndUpload { id }, Box::new(drop));
         } else if files.remove(&name) || row.offset == 0 {
-            sessions.take_up(Session::saved(id, row));
+            let idle = idle(&row);
+            sessions.take_up(Session::saved(id, row, idle, idle_max));
         } else {
             lost.push(id);
         }

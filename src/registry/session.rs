@@ -1,5 +1,6 @@
 //! Upload sessions in memory: whose turn it is, how far they have come, how long they have been idle.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,6 +24,9 @@ const UNUSED_KEPT_MIN: Duration = Duration::from_secs(60);
 /// How long an upload that got some bytes keeps its place when there are too many: shorter than it may be
 /// idle otherwise, since all pushes are refused until somebody gives way.
 const USED_KEPT_MIN: Duration = Duration::from_secs(60 * 60);
+
+/// How long at least an upload of an earlier run is kept after a start, so that its client can come back.
+const TAKEN_UP_KEPT_MIN: Duration = Duration::from_secs(15 * 60);
 
 /// A repository that has this part of all uploads that there may be crowds the others out, unless that is a
 /// few.
@@ -50,13 +54,15 @@ pub(super) struct Session {
     claimed: Event,
 }
 
-/// On the monotonic clock.
+/// On the monotonic clock, but for what was before the start.
 #[derive(Debug, Clone, Copy)]
 struct Times {
     /// When the upload began; unknown for one of an earlier run.
     began: Option<Instant>,
-    /// When somebody was there last.
+    /// When somebody was there last, as far as this process knows.
     used: Instant,
+    /// For how long nobody had been there by then.
+    idle_before: Duration,
 }
 
 #[derive(Debug)]
@@ -119,7 +125,7 @@ impl Session {
             algorithm: row.algorithm,
             progress: Mutex::new(progress),
             offset: AtomicU64::new(row.offset),
-            times: Mutex::new(Times { began, used: Instant::now() }),
+            times: Mutex::new(Times { began, used: Instant::now(), idle_before: Duration::ZERO }),
             turn: Arc::default(),
             claims: AtomicU64::new(0),
             claimed: Event::new(),
@@ -132,9 +138,14 @@ impl Session {
         Self::new(id, row, Progress::Live(upload), Some(Instant::now()))
     }
 
-    /// Makes a session of an earlier run.
-    pub(super) fn saved(id: UploadId, row: UploadRow) -> Self {
-        Self::new(id, &row.clone(), Progress::Saved(row), None)
+    /// Makes a session of an earlier run that nobody has gone on with for so long, where uploads may be idle
+    /// for `idle_max`.
+    pub(super) fn saved(id: UploadId, row: UploadRow, idle: Duration, idle_max: Duration) -> Self {
+        let session = Self::new(id, &row.clone(), Progress::Saved(row), None);
+        // The clock that says so may be wrong.
+        let most = session.idle_max(idle_max).saturating_sub(TAKEN_UP_KEPT_MIN);
+        session.times().idle_before = idle.min(most);
+        session
     }
 
     pub(super) fn id(&self) -> UploadId {
@@ -166,7 +177,8 @@ impl Session {
 
     /// Notes that somebody is there.
     pub(super) fn touch(&self) {
-        self.times().used = Instant::now();
+        let mut times = self.times();
+        (times.used, times.idle_before) = (Instant::now(), Duration::ZERO);
     }
 
     /// Tells whether the push that it belongs to may take longer than a lease.
@@ -174,20 +186,26 @@ impl Session {
         self.times().began.is_none_or(|began| began.elapsed() >= SLOW_MIN)
     }
 
-    /// Tells whether nobody has gone on with it for so long, on the monotonic clock.
+    /// Tells whether nobody has gone on with it for so long.
     pub(super) fn is_idle(&self, idle_max: Duration) -> bool {
-        self.turn.try_lock().is_some() && self.used().elapsed() >= idle_max
+        self.turn.try_lock().is_some() && self.idle() >= idle_max
     }
 
-    /// Tells whether nobody has gone on with it for longer than it may be idle. One that never got a byte is
-    /// given up sooner: clients leave one behind each time they ask for a mount and then change their mind.
+    /// Tells whether nobody has gone on with it for longer than it may be idle.
     pub(super) fn has_timed_out(&self, idle_max: Duration) -> bool {
-        let unused = self.offset() == 0;
-        self.is_idle(if unused { idle_max.min(UNUSED_IDLE_MAX) } else { idle_max })
+        self.is_idle(self.idle_max(idle_max))
     }
 
-    fn used(&self) -> Instant {
-        self.times().used
+    /// Returns for how long it may be idle. One that never got a byte is given up sooner: clients leave one
+    /// behind each time they ask for a mount and then change their mind.
+    fn idle_max(&self, idle_max: Duration) -> Duration {
+        if self.offset() == 0 { idle_max.min(UNUSED_IDLE_MAX) } else { idle_max }
+    }
+
+    /// Returns for how long nobody has gone on with it.
+    fn idle(&self) -> Duration {
+        let times = *self.times();
+        times.used.elapsed().saturating_add(times.idle_before)
     }
 
     fn times(&self) -> MutexGuard<'_, Times> {
@@ -197,9 +215,9 @@ impl Session {
     /// Makes it look as if it had begun that much earlier, and nobody had gone on with it since.
     #[cfg(test)]
     pub(super) fn grow_older(&self, time: Duration) {
-        let earlier = |at: Instant| at.checked_sub(time).expect("the machine runs for longer than that");
         let mut times = self.times();
-        *times = Times { began: times.began.map(earlier), used: earlier(times.used) };
+        times.began = times.began.and_then(|began| began.checked_sub(time));
+        times.idle_before += time;
     }
 
     /// Does something that may block with the upload, and opens it first when it is of an earlier run.
@@ -231,7 +249,8 @@ impl Session {
     /// Returns the row that says how far the upload has come.
     pub(super) fn row(&self, upload: &Upload) -> UploadRow {
         let state = upload.hash_state().map(|state| to_hex(&state));
-        UploadRow { repo: self.repo.clone(), algorithm: self.algorithm, offset: upload.offset(), state }
+        let (repo, algorithm, offset) = (self.repo.clone(), self.algorithm, upload.offset());
+        UploadRow { repo, algorithm, offset, state, at: None }
     }
 
     /// Ends the session; whoever comes later finds nothing.
@@ -303,7 +322,7 @@ impl Sessions {
                 let soon = one.offset() == 0 || crowds(one);
                 one.is_idle(if soon { UNUSED_KEPT_MIN } else { USED_KEPT_MIN })
             };
-            let first = |one: &&Arc<Session>| (!crowds(one), one.offset() != 0, one.used());
+            let first = |one: &&Arc<Session>| (!crowds(one), one.offset() != 0, Reverse(one.idle()));
             let Some(oldest) = open.values().filter(can_go).min_by_key(first).cloned() else {
                 return Err(RegistryError::TooMany("too many uploads have begun and not ended"));
             };

@@ -8,7 +8,11 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crate::blobs::{BlobError, BlobStore, Occupant};
+<<<<<<< HEAD
+use crate::meta::{Clock, Command, Compacted, Pacing, Redate, Sweep, View};
+=======
 use crate::meta::{Command, Compacted, Pacing, Policy, Sweep, View};
+>>>>>>> main
 use crate::registry::cleaning::UNNAMED_MAX;
 use crate::registry::digest_locks::Removing;
 use crate::registry::error::RegistryError;
@@ -80,6 +84,16 @@ impl Upkeep {
         &self.inner.options
     }
 
+    /// Returns the clock that ages are told by.
+    pub(crate) fn clock(&self) -> &Clock {
+        self.inner.meta.clock()
+    }
+
+    /// Returns the time by which things are old, in milliseconds since 1970; or why nothing is old now.
+    pub(crate) fn now(&self) -> Result<u64, String> {
+        self.clock().now(self.inner.options.grace)
+    }
+
     /// Returns the content.
     pub(crate) fn blobs(&self) -> &BlobStore {
         &self.inner.blobs
@@ -101,6 +115,16 @@ impl Upkeep {
     /// Ends marking.
     pub(crate) fn end_marking(&self) {
         self.inner.leases.end_marking();
+    }
+
+    /// Says that the tags of the repository that is marked are about to be read.
+    pub(crate) fn begin_tags(&self) {
+        self.inner.leases.begin_tags();
+    }
+
+    /// Tells whether somebody removed tags of it since, so that none is swept until they are read again.
+    pub(crate) fn tags_went(&self) -> bool {
+        self.inner.leases.tags_went()
     }
 
     /// Says which manifests of the repository that is marked are to go, and what those refer to.
@@ -168,6 +192,11 @@ impl Upkeep {
     /// index tells what is gone.
     pub(crate) fn sweep(&self, sweep: Sweep) -> Result<(), RegistryError> {
         self.inner.sweep(sweep)
+    }
+
+    /// Has the writer note other times for what is still as it was found.
+    pub(crate) fn redate(&self, redate: Redate) -> Result<(), RegistryError> {
+        self.inner.ask(Command::Redate(redate))
     }
 
     /// Removes the files of content that no row names any more, durably, and says what became of each.
@@ -332,8 +361,12 @@ impl Inner {
     }
 
     fn sweep(&self, sweep: Sweep) -> Result<(), RegistryError> {
+        self.ask(Command::Sweep(sweep))
+    }
+
+    fn ask(&self, command: Command) -> Result<(), RegistryError> {
         let (sender, receiver) = channel();
-        self.meta.submit(Command::Sweep(sweep), Box::new(move |done| drop(sender.send(done))));
+        self.meta.submit(command, Box::new(move |done| drop(sender.send(done))));
         let stopping = || RegistryError::Unavailable("the registry is stopping".to_owned());
         Ok(receiver.recv().map_err(|_| stopping())??)
     }

@@ -36,7 +36,7 @@ impl Registry {
         self.inner.door.check_writes()?;
         let id = UploadId::random();
         let algorithm = algorithm.unwrap_or(Algorithm::Sha256);
-        let row = UploadRow { repo: repo.clone(), algorithm, offset: 0, state: None };
+        let row = UploadRow { repo: repo.clone(), algorithm, offset: 0, state: None, at: None };
         let session = Session::begun(id, &row);
         if let Some(other) = self.inner.sessions.add(session, self.inner.options.upload_sessions_max)? {
             log::info!(

@@ -30,7 +30,7 @@ pub struct ManifestSummary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annotations: Option<BTreeMap<String, String>>,
     /// When a repository got it, or when it last lost its last tag, in milliseconds since 1970: what whoever
-    /// keeps the row says. Unknown in rows of older versions.
+    /// keeps the row says. Unknown if the clock was known to be wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<u64>,
 }
@@ -53,9 +53,9 @@ impl ManifestSummary {
         Self { since: None, ..self.clone() } == Self { since: None, ..other.clone() }
     }
 
-    /// Returns it with the time since when it holds, in milliseconds since 1970.
-    pub fn since(self, since: u64) -> Self {
-        Self { since: Some(since), ..self }
+    /// Returns it with the time since when it holds, in milliseconds since 1970, if that is known.
+    pub fn since(self, since: Option<u64>) -> Self {
+        Self { since, ..self }
     }
 
     /// Returns the manifest as the referrers of its subject list it (R6), or `None` when the manifest must be

@@ -14,6 +14,7 @@
 //! Why nothing that is needed can go is argued in `ARCHITECTURE.md`.
 
 mod content;
+mod dates;
 mod error;
 mod graph;
 mod index;
@@ -24,6 +25,7 @@ mod pass;
 mod policy;
 mod report;
 mod repository;
+mod tags;
 #[cfg(test)]
 mod tests;
 mod turn;

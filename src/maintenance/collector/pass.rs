@@ -76,6 +76,11 @@ impl Pass<'_> {
             let seconds = wait.as_secs().saturating_add(1);
             self.note(format!("nothing goes for another {seconds} s: what is leased or young is not known"));
         }
+        let ages =
+            self.upkeep.options().policies.ask_for_ages() || self.options.untagged_older_than.is_some();
+        if let Some(why) = self.upkeep.now().err().filter(|_| ages) {
+            self.note(format!("nothing counts as old: {why}"));
+        }
         if let Some(why) = self.upkeep.keeps_everything()
             && !self.options.dry_run
         {

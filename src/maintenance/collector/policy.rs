@@ -25,65 +25,101 @@ impl Fate {
     }
 }
 
-/// A tag, and since when it names what it does, in milliseconds since 1970, if that is known.
-pub(super) type TagSince<'a> = (&'a Tag, Option<u64>);
+/// How old something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Age {
+    /// So many milliseconds.
+    Known(u64),
+    /// Nobody knows when it was noted.
+    Unknown,
+    /// Nothing counts as old now: the clock is known to be wrong, or was set a moment ago.
+    Rests,
+}
 
-/// Says of each of a repository's tags whether it stays at `now`, in milliseconds since 1970.
+impl Age {
+    /// Returns the age of what was noted at one time, at another, both in milliseconds since 1970. What was
+    /// noted in the future is as young as can be.
+    pub(super) fn of(noted: Option<u64>, now: Option<u64>) -> Self {
+        match (noted, now) {
+            (_, None) => Self::Rests,
+            (None, Some(_)) => Self::Unknown,
+            (Some(noted), Some(now)) => Self::Known(now.saturating_sub(noted)),
+        }
+    }
+
+    /// Returns why something is not as old as this, if it isn't.
+    fn younger_than(self, age: Duration) -> Option<&'static str> {
+        match self {
+            Self::Known(known) if known >= milliseconds(age) => None,
+            Self::Known(_) => Some("it is young"),
+            Self::Unknown => Some("since when it is there is not known"),
+            Self::Rests => Some("the clock cannot be relied on now, so that nothing is old"),
+        }
+    }
+}
+
+/// What a policy asks of a tag.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TagFacts<'a> {
+    pub(super) tag: &'a Tag,
+    /// Its place in the order in which tags were set; rows of older versions have none and came before.
+    pub(super) order: Option<u64>,
+    /// When it was set, by whatever clock, in milliseconds since 1970.
+    pub(super) at: Option<u64>,
+    pub(super) age: Age,
+}
+
+impl<'a> TagFacts<'a> {
+    /// Tags in the order in which they were set. What the clock said counts only where there is no order, and
+    /// the names only within one push.
+    fn rank(&self) -> (Option<u64>, Option<u64>, &'a Tag) {
+        let at = self.at.filter(|_| self.order.is_none());
+        (self.order, at, self.tag)
+    }
+}
+
+/// Says of each of a repository's tags whether it stays.
 ///
-/// One that is immutable, matches `keep_tags`, is among the `keep_last` that were set last, or was set less
-/// than `keep_younger_than` ago stays; and all do where the policy says none of the last three. While the
-/// clock is behind what it said earlier, no tag is old.
-pub(super) fn evaluate(policy: &Policy, now: u64, tags: &[TagSince<'_>]) -> Vec<Fate> {
+/// One that is immutable, matches `keep_tags`, is among the `keep_last` that were set last, or is younger
+/// than `keep_younger_than` stays; and all do where the policy says none of the last three.
+pub(super) fn evaluate(policy: &Policy, tags: &[TagFacts<'_>]) -> Vec<Fate> {
     let stays = |why: &str| Fate::Stays(why.to_owned());
     if !policy.removes_tags() {
         return tags.iter().map(|_| stays("no policy removes tags here")).collect();
     }
-    let clock_is_behind = tags.iter().any(|(_, since)| since.is_some_and(|since| since > now));
     let last_begins = nth_newest(tags, policy.keep_last.unwrap_or(0));
     tags.iter()
-        .map(|(tag, since)| {
-            if policy.is_immutable(tag) {
+        .map(|facts| {
+            if policy.is_immutable(facts.tag) {
                 return stays("it is immutable");
             }
-            if policy.keep_tags.iter().any(|pattern| pattern.matches(tag.as_str())) {
+            if policy.keep_tags.iter().any(|pattern| pattern.matches(facts.tag.as_str())) {
                 return stays("keep_tags matches it");
             }
-            if last_begins.as_ref().is_some_and(|first| rank(&(tag, *since)) >= *first) {
+            if last_begins.as_ref().is_some_and(|first| facts.rank() >= *first) {
                 return stays("it is among those that were set last");
             }
-            match (policy.keep_younger_than, since) {
-                (Some(_), _) if clock_is_behind => stays("the clock is behind what it said earlier"),
-                (Some(_), None) => stays("since when it is there is not known"),
-                (Some(young), Some(since)) if now - since < milliseconds(young) => stays("it is young"),
-                _ => Fate::Goes("no line of the repository's policy keeps it".to_owned()),
+            match policy.keep_younger_than.and_then(|young| facts.age.younger_than(young)) {
+                Some(why) => stays(why),
+                None => Fate::Goes("no line of the repository's policy keeps it".to_owned()),
             }
         })
         .collect()
 }
 
-/// Tags in the order in which they were set; those of which that is not known came first.
-fn rank<'a>((tag, since): &TagSince<'a>) -> (Option<u64>, &'a Tag) {
-    (*since, tag)
-}
-
 /// Returns the rank of the `count`-th newest tag; none when nothing is kept for being new.
-fn nth_newest<'a>(tags: &[TagSince<'a>], count: usize) -> Option<(Option<u64>, &'a Tag)> {
+fn nth_newest<'a>(tags: &[TagFacts<'a>], count: usize) -> Option<(Option<u64>, Option<u64>, &'a Tag)> {
     if count == 0 || tags.is_empty() {
         return None;
     }
-    let mut ranks: Vec<_> = tags.iter().map(rank).collect();
+    let mut ranks: Vec<_> = tags.iter().map(TagFacts::rank).collect();
     ranks.sort_unstable();
     ranks.get(ranks.len().saturating_sub(count)).copied()
 }
 
-/// Says whether a manifest that no tag leads to stays at `now`. `since` is when it was pushed or lost
-/// its last tag; `older_than` is what somebody asked for beside the policy.
-pub(super) fn evaluate_untagged(
-    policy: &Policy,
-    now: u64,
-    since: Option<u64>,
-    older_than: Option<Duration>,
-) -> Fate {
+/// Says whether a manifest that no tag leads to stays. `age` is that of its push, or of the loss of its last
+/// tag; `older_than` is what somebody asked for beside the policy.
+pub(super) fn evaluate_untagged(policy: &Policy, age: Age, older_than: Option<Duration>) -> Fate {
     let of_policy = match policy.untagged {
         Untagged::Keep => None,
         Untagged::RemoveAfter(age) => Some(age),
@@ -93,12 +129,9 @@ pub(super) fn evaluate_untagged(
         (Some(age), None) | (None, Some(age)) => age,
         (None, None) => return Fate::Stays("untagged = \"keep\"".to_owned()),
     };
-    match since {
-        None => Fate::Stays("untagged since nobody knows when".to_owned()),
-        Some(since) if now.checked_sub(since).is_some_and(|age| age >= milliseconds(age_max)) => {
-            Fate::Goes("no tag has led to it for long enough".to_owned())
-        }
-        Some(_) => Fate::Stays("untagged, but not for long enough".to_owned()),
+    match age.younger_than(age_max) {
+        Some(why) => Fate::Stays(format!("untagged, but {why}")),
+        None => Fate::Goes("no tag has led to it for long enough".to_owned()),
     }
 }
 

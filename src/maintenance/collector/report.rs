@@ -86,6 +86,16 @@ pub struct Count {
     pub held: Tally,
 }
 
+impl Count {
+    /// Returns this with what went since, where all that is left is looked at, and counted, once more.
+    pub(super) fn and_removed(mut self, since: &Self) -> Self {
+        self.examined.count += since.removed.count - self.removed.count;
+        self.examined.bytes += since.removed.bytes - self.removed.bytes;
+        self.removed = since.removed;
+        self
+    }
+}
+
 /// What a pass found and did; also what `pulk gc --json` prints.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct CollectReport {
@@ -143,6 +153,9 @@ pub struct CollectorStatus {
     /// Why nothing is swept at the moment, such as the lease after a start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits: Option<String>,
+    /// Why nothing counts as old at the moment, where a policy asks for ages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ages: Option<String>,
     /// In how many seconds the next pass begins, where one is due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_seconds: Option<u64>,

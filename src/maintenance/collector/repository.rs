@@ -4,25 +4,23 @@ use std::collections::{HashMap, HashSet};
 
 use crate::maintenance::collector::error::CollectError;
 use crate::maintenance::collector::graph::{Graph, Reach, Role};
-use crate::maintenance::collector::pass::{About, Batch, End, Pass, ROWS_PER_STEP, now};
-use crate::maintenance::collector::policy::{Fate, TagSince, evaluate, evaluate_untagged};
+use crate::maintenance::collector::pass::{About, Batch, End, Pass, ROWS_PER_STEP};
+use crate::maintenance::collector::policy::{Fate, evaluate_untagged};
 use crate::maintenance::collector::report::Thing;
-use crate::meta::{Policy, SWEEP_CANDIDATES_MAX, Sweep, TagRow};
+use crate::meta::{Policy, SWEEP_CANDIDATES_MAX, Sweep};
 use crate::registry::{RegistryError, Scope};
 use crate::spec::{ContentDigest, Manifest, ManifestSummary, RepoName, Tag};
 
 /// How often a repository is marked in one pass, where clients keep changing what was marked.
-const TRIES_MAX: usize = 3;
+pub(super) const TRIES_MAX: usize = 3;
 
 /// What is known of a repository that is being looked at.
-struct Marked<'a> {
-    repo: &'a RepoName,
-    policy: Policy,
-    /// Since when it is there. What says that it is older was written while the clock was behind.
-    since: u64,
+pub(super) struct Marked<'a> {
+    pub(super) repo: &'a RepoName,
+    pub(super) policy: Policy,
     graph: Graph,
     /// In a dry run, the tags that would be gone.
-    gone_tags: HashSet<Tag>,
+    pub(super) gone_tags: HashSet<Tag>,
 }
 
 impl Pass<'_> {
@@ -36,17 +34,9 @@ impl Pass<'_> {
             }
             // What went is gone; the rest is looked at, and counted, once more.
             let (tags, manifests, links, untagged) = counted;
-            let again = |before: crate::maintenance::collector::report::Count,
-                         after: crate::maintenance::collector::report::Count| {
-                let mut count = before;
-                count.examined.count += after.removed.count - before.removed.count;
-                count.examined.bytes += after.removed.bytes - before.removed.bytes;
-                count.removed = after.removed;
-                count
-            };
-            self.report.tags = again(tags, self.report.tags);
-            self.report.manifests = again(manifests, self.report.manifests);
-            self.report.links = again(links, self.report.links);
+            self.report.tags = tags.and_removed(&self.report.tags);
+            self.report.manifests = manifests.and_removed(&self.report.manifests);
+            self.report.links = links.and_removed(&self.report.links);
             self.report.untagged = untagged;
         }
         self.note(format!("repository {repo} changes too fast: the rest of it waits for the next pass"));
@@ -58,11 +48,15 @@ impl Pass<'_> {
     fn mark_and_sweep(&mut self, repo: &RepoName) -> Result<bool, CollectError> {
         let policy = self.upkeep.options().policies.of(repo).clone();
         // INVARIANT: the barrier stands before anything is read.
+<<<<<<< HEAD
+        self.upkeep.begin_marking(Scope::Repository(repo.clone()), self.options.alone);
+=======
         self.upkeep.begin_marking(Scope::Repository(repo.clone()), self.keeps());
         let row = self.upkeep.view().repository(repo).map_err(RegistryError::from)?;
         let since = row.map_or(0, |row| row.since);
+>>>>>>> main
         let Some(graph) = self.load(repo)? else { return Ok(true) };
-        let mut marked = Marked { repo, policy, since, graph, gone_tags: HashSet::new() };
+        let mut marked = Marked { repo, policy, graph, gone_tags: HashSet::new() };
         self.tags(&mut marked)?;
         self.manifests(&mut marked)?;
         if self.upkeep.is_disturbed() {
@@ -121,61 +115,14 @@ impl Pass<'_> {
         Manifest::parse(&bytes, Some(&row.media_type)).ok()
     }
 
-    fn tags(&mut self, marked: &mut Marked<'_>) -> Result<(), CollectError> {
-        if !marked.policy.removes_tags() && !self.options.dry_run {
-            return Ok(());
-        }
-        let mut tags: Vec<(Tag, TagRow)> = Vec::new();
-        loop {
-            let last = tags.last().map(|(tag, _)| tag);
-            let rows = self.upkeep.view().tag_rows(marked.repo, last, ROWS_PER_STEP);
-            let rows = rows.map_err(RegistryError::from)?;
-            let at_end = rows.len() < ROWS_PER_STEP;
-            tags.extend(rows);
-            self.step()?;
-            if at_end {
-                break;
-            }
-        }
-        let since: Vec<TagSince<'_>> =
-            tags.iter().map(|(tag, row)| (tag, row.at.filter(|at| *at >= marked.since))).collect();
-        let fates = evaluate(&marked.policy, now(), &since);
-        let mut batch = Batch::new();
-        let mut all = tags.iter().zip(fates).peekable();
-        while let Some((one, fate)) = all.next() {
-            if !fate.goes() {
-                let about = about_tag(marked.repo, one);
-                self.verdict(&about, End::Needed, |_| format!("kept: {}", fate.why()));
-            }
-            let full = if fate.goes() { batch.add(one.clone()) } else { None };
-            let due = if all.peek().is_none() { Some(full.unwrap_or_else(|| batch.rest())) } else { full };
-            if let Some(due) = due.filter(|due| !due.is_empty()) {
-                self.sweep_tags(marked, &due)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn sweep_tags(&mut self, marked: &mut Marked<'_>, tags: &[(Tag, TagRow)]) -> Result<(), CollectError> {
-        let repo = marked.repo;
-        self.sweep(Sweep::Tags { repo: repo.clone(), tags: tags.to_vec() })?;
-        for one in tags {
-            let there = self.upkeep.view().tag(repo, &one.0).map_err(RegistryError::from)?;
-            let held = if self.options.dry_run { self.waits() } else { there.as_ref() == Some(&one.1) };
-            let end = if held { End::Held } else { End::Gone };
-            self.verdict(&about_tag(repo, one), end, |_| {
-                "removed: no line of its policy keeps it".to_owned()
-            });
-            if self.options.dry_run && !held {
-                marked.gone_tags.insert(one.0.clone());
-            }
-        }
-        Ok(())
-    }
-
     /// Tells whether nothing may go yet.
+<<<<<<< HEAD
+    pub(super) fn waits(&self) -> bool {
+        !self.options.alone && self.upkeep.lease_wait().is_some()
+=======
     fn waits(&self) -> bool {
         self.wait().is_some()
+>>>>>>> main
     }
 
     fn manifests(&mut self, marked: &mut Marked<'_>) -> Result<(), CollectError> {
@@ -192,6 +139,7 @@ impl Pass<'_> {
             }
         }
         let mut fates: HashMap<usize, Fate> = HashMap::new();
+        let mut dates = self.dates();
         for number in loose {
             let Some((digest, ..)) = marked.graph.manifest(number) else { continue };
             let held = self.holds(repo, &digest);
@@ -206,8 +154,8 @@ impl Pass<'_> {
                     Fate::Goes("its subject is gone".to_owned())
                 }
                 _ => {
-                    let since = self.untagged_since(marked, &digest)?;
-                    evaluate_untagged(&marked.policy, now(), since, self.options.untagged_older_than)
+                    let age = self.untagged_age(marked, &mut dates, &digest)?;
+                    evaluate_untagged(&marked.policy, age, self.options.untagged_older_than)
                 }
             };
             if !fate.goes() || held {
@@ -215,6 +163,7 @@ impl Pass<'_> {
             }
             fates.insert(number, fate);
         }
+        self.redate_manifests(marked, &dates)?;
         let doomed = marked.graph.unreached_in_order();
         let digests: Vec<ContentDigest> = doomed
             .iter()
@@ -237,23 +186,6 @@ impl Pass<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Returns since when no tag has led to a manifest: as its row says now, for it may have lost its last
-    /// tag only by this pass.
-    fn untagged_since(
-        &self,
-        marked: &Marked<'_>,
-        digest: &ContentDigest,
-    ) -> Result<Option<u64>, CollectError> {
-        let view = self.upkeep.view();
-        let still_tagged = !view.tags_of(marked.repo, digest, 1).map_err(RegistryError::from)?.is_empty();
-        if still_tagged {
-            // In a dry run, the tags that would go are still there.
-            return Ok(Some(now()));
-        }
-        let row = view.manifest(marked.repo, digest).map_err(RegistryError::from)?;
-        Ok(row.and_then(|row| row.since).filter(|since| *since >= marked.since))
     }
 
     /// Says why a manifest stays, if it does.
@@ -387,10 +319,6 @@ impl Pass<'_> {
 
 /// How many manifests are read in one step.
 const MANIFESTS_PER_STEP: usize = 16;
-
-fn about_tag<'a>(repo: &'a RepoName, (tag, row): &'a (Tag, TagRow)) -> About<'a> {
-    About { what: Thing::Tag, repo: Some(repo), tag: Some(tag.as_str()), digest: Some(&row.digest), bytes: 0 }
-}
 
 fn about_digest<'a>(what: Thing, repo: &'a RepoName, digest: &'a ContentDigest, bytes: u64) -> About<'a> {
     About { what, repo: Some(repo), tag: None, digest: Some(digest), bytes }

@@ -141,6 +141,8 @@ impl Collector {
             let seconds = wait.as_secs().saturating_add(1);
             format!("nothing goes for another {seconds} s: what is leased or young is not known yet")
         });
+        let ages = shared.upkeep.options().policies.ask_for_ages();
+        status.ages = shared.upkeep.now().err().filter(|_| ages);
         let next = *lock(&shared.next);
         status.next_seconds = next.map(|at| at.saturating_duration_since(Instant::now()).as_secs());
         status

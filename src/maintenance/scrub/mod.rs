@@ -11,6 +11,7 @@
 //! Content that is damaged goes to `quarantine/`, and its row goes from the index: nobody has it any more, so
 //! that the next push of it, by whomever, heals all repositories that have it.
 
+mod due;
 mod error;
 mod options;
 mod pace;

@@ -5,8 +5,9 @@ use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
+use crate::maintenance::scrub::due::{due_ms, now_ms};
 use crate::maintenance::scrub::error::ScrubError;
 use crate::maintenance::scrub::options::ScrubOptions;
 use crate::maintenance::scrub::pace::Pace;
@@ -137,8 +138,9 @@ impl Scrub {
         let state = lock(&shared.state);
         let begun = state.saved.pass.as_ref().map(|pass| pass.report.clone());
         let pass = state.asked_pass.clone().or(begun);
-        let next_ms = (shared.options.enabled && pass.is_none())
-            .then(|| state.saved.last.as_ref().map(|last| last.ended_ms + millis(shared.options.interval)));
+        let next_ms = (shared.options.enabled && pass.is_none()).then(|| {
+            state.saved.last.as_ref().map(|last| due_ms(last.ended_ms, shared.options.interval, now_ms()))
+        });
         Ok(ScrubStatus {
             enabled: shared.options.enabled,
             rate_bytes: shared.options.rate_bytes,
@@ -298,8 +300,9 @@ impl Shared {
             state.not_before.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()));
         let due = match (&state.saved.pass, &state.saved.last) {
             (None, Some(last)) => {
-                let next = last.ended_ms.saturating_add(millis(self.options.interval));
-                Duration::from_millis(next.saturating_sub(now_ms()))
+                let now = now_ms();
+                let due = due_ms(last.ended_ms, self.options.interval, now);
+                Duration::from_millis(due.saturating_sub(now))
             }
             _ => Duration::ZERO,
         };
@@ -435,12 +438,4 @@ fn begin() -> Reached {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn now_ms() -> u64 {
-    millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -145,10 +145,19 @@ impl Journal {
     }
 
     /// Cuts off what is behind the last line. It need not be durable: zeroes behind it are no line.
-    pub(in crate::meta) fn give_back(&mut self) -> Result<(), DiskError> {
+    fn give_back(&mut self) -> Result<(), DiskError> {
         self.file.truncate(self.length)?;
         self.ahead = self.length;
         Ok(())
+    }
+
+    /// Cuts it off durably: after a clean stop the last line is looked for at the end of the file.
+    pub(in crate::meta) fn end(&mut self) -> Result<(), DiskError> {
+        if self.ahead == self.length {
+            return Ok(());
+        }
+        self.give_back()?;
+        self.file.sync()
     }
 
     /// Makes everything appended so far durable. After a failure nothing is known about what the medium

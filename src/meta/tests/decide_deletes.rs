@@ -157,7 +157,8 @@ fn a_repository_that_comes_back_is_a_new_one() {
     rules.carry_out(&put_manifest("app", "one", &[]));
     rules.carry_out(&delete_manifest("one"));
     let Decision { facts, .. } =
-        decide(rules.view(), NOW + 5, Laws::default().law(), &put_manifest("app", "one", &[])).unwrap();
+        decide(rules.view(), moment(NOW + 5), Laws::default().law(), &put_manifest("app", "one", &[]))
+            .unwrap();
     rules.apply(&facts);
     assert_eq!(rules.view().repository(&repo("app")).unwrap().unwrap().since, NOW + 5);
 }

@@ -1,10 +1,15 @@
 //! The rules for storing manifests and setting tags.
 
 use super::*;
+use crate::meta::command::Redate;
+use crate::meta::policy::{Policies, Policy};
 use crate::meta::row::{BlobRow, RepositoryRow, TagRow};
 
+/// How far from now a time must be for a push as it is to change it, in milliseconds.
+const PUSHED_AGAIN: u64 = 60 * 60 * 1000;
+
 fn tag_fact(name: &str, was: Option<&str>, now: &str) -> Fact {
-    let row = Some(TagRow { digest: digest(now), at: Some(NOW) });
+    let row = Some(TagRow { digest: digest(now), at: Some(NOW), order: Some(ORDER) });
     Fact::Tag { repo: repo("app"), tag: tag(name), row, was: was.map(digest) }
 }
 
@@ -41,11 +46,11 @@ fn a_tag_that_is_pushed_again_after_a_while_counts_as_set_anew() {
     let later = |minutes: u64| {
         let now = NOW + minutes * 60 * 1000;
         let again = put_manifest("app", "one", &["latest"]);
-        (now, decide(rules.view(), now, Laws::default().law(), &again).unwrap().facts)
+        (now, decide(rules.view(), moment(now), Laws::default().law(), &again).unwrap().facts)
     };
     assert_eq!(later(59).1, []);
     let (now, facts) = later(60);
-    let row = Some(TagRow { digest: digest("one"), at: Some(now) });
+    let row = Some(TagRow { digest: digest("one"), at: Some(now), order: Some(ORDER) });
     assert_eq!(facts, [Fact::Tag { repo: repo("app"), tag: tag("latest"), row, was: None }]);
     rules.apply(&facts);
     assert_eq!(rules.view().tags_of(&repo("app"), &digest("one"), 9).unwrap(), [tag("latest")]);
@@ -57,7 +62,7 @@ fn another_media_type_for_the_same_bytes_replaces_the_row() {
     rules.carry_out(&put_manifest("app", "one", &[]));
     let mut command = put("app", "one", &[]);
     command.row.media_type = MediaType::DOCKER_MANIFEST.parse().unwrap();
-    let row = Some(command.row.clone().since(NOW));
+    let row = Some(command.row.clone().since(Some(NOW)));
     let facts = rules.carry_out(&Command::PutManifest(command));
     assert_eq!(facts, [Fact::Manifest { repo: repo("app"), digest: digest("one"), row }]);
 }
@@ -71,7 +76,7 @@ fn a_tag_that_moves_says_what_it_was_and_leaves_the_old_manifest() {
     let view = rules.view();
     assert_eq!(
         view.tag(&repo("app"), &tag("latest")).unwrap(),
-        Some(TagRow { digest: digest("two"), at: Some(NOW) })
+        Some(TagRow { digest: digest("two"), at: Some(NOW), order: Some(ORDER) })
     );
     assert_eq!(view.tags_of(&repo("app"), &digest("one"), 9).unwrap(), []);
     assert_eq!(view.tags_of(&repo("app"), &digest("two"), 9).unwrap(), [tag("latest")]);
@@ -212,4 +217,74 @@ fn without_tags_a_condition_is_asked_of_the_digest() {
     // In another repository the same manifest counts for nothing.
     let command = PutManifestCommand { condition: Condition::Exists, ..put("other", "one", &[]) };
     assert!(matches!(rules.refusal(&Command::PutManifest(command)), Refusal::ConditionFailed(_)));
+}
+
+/// A push as it is, of `latest`, at a time and as the tag of that order; under a policy, or none.
+fn again(rules: &Rules, at: Option<u64>, order: u64, policy: Option<Policy>) -> Vec<Fact> {
+    let laws = Laws::over(Policies::new(policy.into_iter().collect()), rules.view()).unwrap();
+    let command = put_manifest("app", "one", &["latest"]);
+    decide(rules.view(), Moment { at, order }, laws.law(), &command).unwrap().facts
+}
+
+#[test]
+fn a_push_as_it_is_counts_as_set_last_where_the_last_tags_stay() {
+    let mut rules = Rules::default();
+    rules.carry_out(&put_manifest("app", "one", &["latest"]));
+    let keeps_last = || {
+        let repositories = vec!["app".parse().unwrap()];
+        Some(Policy { repositories, keep_last: Some(2), ..Policy::default() })
+    };
+    assert_eq!(again(&rules, Some(NOW), ORDER + 1, keeps_last()), [], "it was set last");
+    assert_eq!(again(&rules, Some(NOW), ORDER + 2, None), [], "nobody asks for the order");
+    let row = Some(TagRow { digest: digest("one"), at: Some(NOW), order: Some(ORDER + 2) });
+    let facts = again(&rules, Some(NOW), ORDER + 2, keeps_last());
+    assert_eq!(facts, [Fact::Tag { repo: repo("app"), tag: tag("latest"), row, was: None }]);
+}
+
+#[test]
+fn a_push_as_it_is_corrects_a_time_that_is_far_from_now() {
+    let far = PUSHED_AGAIN;
+    for (noted, now, corrects) in [
+        (Some(NOW), Some(NOW + far - 1), false),
+        (Some(NOW), Some(NOW + far), true),
+        (Some(NOW + far - 1), Some(NOW), false),
+        (Some(NOW + far), Some(NOW), true),
+        (Some(NOW), None, true),
+        (None, Some(NOW), true),
+        (None, None, false),
+    ] {
+        let mut rules = Rules::default();
+        rules.carry_out(&put_manifest("app", "one", &["latest"]));
+        let row = Some(TagRow { digest: digest("one"), at: noted, order: Some(ORDER) });
+        rules.apply(&[Fact::Tag { repo: repo("app"), tag: tag("latest"), row, was: None }]);
+        let row = Some(TagRow { digest: digest("one"), at: now, order: Some(ORDER + 9) });
+        let expected = [Fact::Tag { repo: repo("app"), tag: tag("latest"), row, was: None }];
+        let facts = again(&rules, now, ORDER + 9, None);
+        assert_eq!(facts, if corrects { &expected[..] } else { &[] }, "{noted:?} {now:?}");
+    }
+}
+
+#[test]
+fn another_time_is_noted_only_for_what_is_still_as_it_was_found() {
+    let mut rules = Rules::default();
+    rules.carry_out(&put_manifest("app", "one", &["a", "b"]));
+    rules.carry_out(&put_manifest("app", "two", &[]));
+    let found = TagRow { digest: digest("one"), at: Some(NOW), order: Some(ORDER) };
+    let other = TagRow { at: None, ..found.clone() };
+    let command = Command::Redate(Redate {
+        repo: repo("app"),
+        tags: vec![(tag("a"), found.clone(), 5), (tag("b"), other, 5), (tag("c"), found.clone(), 5)],
+        manifests: vec![
+            (digest("two"), Some(NOW), 6),
+            (digest("one"), None, 6),
+            (digest("three"), Some(NOW), 6),
+        ],
+    });
+    let row = Some(summary("two", None).since(Some(6)));
+    let expected = [
+        Fact::Tag { repo: repo("app"), tag: tag("a"), row: Some(TagRow { at: Some(5), ..found }), was: None },
+        Fact::Manifest { repo: repo("app"), digest: digest("two"), row },
+    ];
+    assert_eq!(rules.carry_out(&command), expected);
+    assert_eq!(rules.view().tags_of(&repo("app"), &digest("one"), 9).unwrap(), [tag("a"), tag("b")]);
 }

@@ -5,7 +5,7 @@ use crate::meta::policy::{Policies, Policy};
 use crate::meta::row::TagRow;
 
 fn tags(name: &str, named: &str, content: &str) -> Command {
-    let row = TagRow { digest: digest(content), at: Some(NOW) };
+    let row = TagRow { digest: digest(content), at: Some(NOW), order: Some(ORDER) };
     Command::Sweep(Sweep::Tags { repo: repo(name), tags: vec![(tag(named), row)] })
 }
 
@@ -42,7 +42,7 @@ fn an_immutable_tag_is_not_swept() {
     let pattern = || vec!["*".parse().unwrap()];
     let policy = Policy { repositories: pattern(), immutable: pattern(), ..Policy::default() };
     let laws = Laws::over(Policies::new(vec![policy]), rules.view()).unwrap();
-    let decided = decide(rules.view(), NOW, laws.law(), &tags("app", "a", "one")).unwrap();
+    let decided = decide(rules.view(), moment(NOW), laws.law(), &tags("app", "a", "one")).unwrap();
     assert_eq!(decided.facts, []);
 }
 

@@ -68,6 +68,7 @@ fn an_upload_advances_and_says_nothing_twice() {
     let row = UploadRow { state: Some("00".to_owned()), ..upload_row("app", 5) };
     let command = Command::AdvanceUpload { id: upload_id(1), row: row.clone() };
     let facts = rules.carry_out(&command);
+    let row = UploadRow { at: Some(NOW), ..row };
     assert_eq!(facts, [Fact::Upload { id: upload_id(1), row: Some(row.clone()) }]);
     assert_eq!(rules.carry_out(&command), []);
     assert_eq!(rules.view().upload(upload_id(1)).unwrap(), Some(row));

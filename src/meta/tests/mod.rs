@@ -14,6 +14,7 @@ mod group_commit;
 mod history;
 mod index;
 mod live;
+mod order;
 mod reconcile;
 mod recovery;
 
@@ -24,7 +25,7 @@ use std::sync::{Arc, OnceLock};
 use crate::blobs::{BlobStore, DurableBlob};
 use crate::disk::{Disk, MemoryDisk};
 use crate::meta::command::Sweep;
-use crate::meta::decide::{DecideError, Decision, Refusal, decide};
+use crate::meta::decide::{DecideError, Decision, Moment, Refusal, decide};
 use crate::meta::fact::{Fact, changes_of};
 use crate::meta::index::{Change, Index};
 use crate::meta::law::Laws;
@@ -60,7 +61,7 @@ fn upload_id(number: u8) -> UploadId {
 }
 
 fn upload_row(name: &str, offset: u64) -> UploadRow {
-    UploadRow { repo: repo(name), algorithm: Algorithm::Sha256, offset, state: None }
+    UploadRow { repo: repo(name), algorithm: Algorithm::Sha256, offset, state: None, at: None }
 }
 
 fn summary(content: &str, subject: Option<Digest>) -> ManifestSummary {
@@ -76,7 +77,7 @@ fn summary(content: &str, subject: Option<Digest>) -> ManifestSummary {
 
 /// Says that a manifest is there since now: it was pushed, or lost its last tag.
 fn manifest_fact(content: &str) -> Fact {
-    let row = Some(summary(content, None).since(NOW));
+    let row = Some(summary(content, None).since(Some(NOW)));
     Fact::Manifest { repo: repo("app"), digest: digest(content), row }
 }
 
@@ -116,7 +117,7 @@ impl Rules {
 
     /// Decides without applying, at a time that tells facts of this test from others.
     fn decide(&self, command: &Command) -> Result<Decision, DecideError> {
-        decide(self.view(), NOW, Laws::default().law(), command)
+        decide(self.view(), moment(NOW), Laws::default().law(), command)
     }
 
     /// Decides and applies, step by step, and returns each step's facts.
@@ -154,6 +155,13 @@ impl Rules {
 }
 
 const NOW: u64 = 1_700_000_000_000;
+
+/// The order of tags that are set in these tests.
+const ORDER: u64 = 7;
+
+fn moment(now: u64) -> Moment {
+    Moment { at: Some(now), order: ORDER }
+}
 
 /// Returns every row of every tree.
 fn rows(index: &dyn Index) -> Vec<(Tree, Vec<u8>, Vec<u8>)> {
@@ -210,6 +218,12 @@ fn submit(meta: &Meta, command: Command) -> Receiver<Result<(), MetaError>> {
 
 fn run(meta: &Meta, command: Command) -> Result<(), MetaError> {
     submit(meta, command).recv_timeout(std::time::Duration::from_secs(30)).unwrap()
+}
+
+/// Returns how much is stored. What was last may be gone, so that a count of what is there finds less.
+fn stored(meta: &Meta) -> (u64, u64, u64) {
+    let totals = meta.totals();
+    (totals.blobs, totals.blob_bytes, totals.uploads)
 }
 
 fn tags(meta: &Meta, name: &str) -> Vec<String> {

@@ -3,6 +3,7 @@
 use smol::block_on;
 
 use super::*;
+use crate::meta::{SetClock, TODAY_MS};
 use crate::registry::expiry;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -89,6 +90,45 @@ fn sessions_that_were_left_unfinished_give_way_last_when_there_are_too_many() {
         let refused = registry.begin_upload(&repo("app"), None).await;
         assert!(matches!(refused, Err(RegistryError::TooMany(_))), "{refused:?}");
     });
+}
+
+fn open_by(disk: &Arc<dyn Disk>, clock: &SetClock) -> Registry {
+    let mut options = RegistryOptions::new(Storage::Memory);
+    options.upload_durable_step_bytes = 1;
+    let meta = MetaOptions { clock: clock.clock(), ..MetaOptions::new(IndexKind::Map) };
+    Registry::open_on(options, Opened { disk: Arc::clone(disk), lock: None, meta }).unwrap()
+}
+
+/// Else uploads would never time out where pulk starts every day.
+#[test]
+fn an_upload_of_an_earlier_run_goes_on_growing_older_and_its_client_gets_time_to_come_back() {
+    const HOUR: u64 = 60 * 60 * 1000;
+    for (started_after, kept_minutes) in [
+        (Some(0), 24 * 60),
+        (Some(20 * HOUR), 4 * 60),
+        // However old it is, and wherever the clock has got to.
+        (Some(24 * HOUR), 15),
+        (Some(9000 * 24 * HOUR), 15),
+        // A clock that is wrong tells no age.
+        (None, 24 * 60),
+    ] {
+        let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+        let registry = open_by(&disk, &SetClock::new(TODAY_MS));
+        let id = block_on(async {
+            let id = begin(&registry, "app").await;
+            registry.append(&repo("app"), id, whole(b"abc")).await.unwrap();
+            registry.close().await.unwrap();
+            id
+        });
+        drop(registry);
+        let registry = open_by(&disk, &SetClock::new(started_after.map_or(1000, |after| TODAY_MS + after)));
+        grow_older(&registry, id, (kept_minutes - 1) * MINUTE);
+        give_up_idle(&registry);
+        assert_eq!(registry.totals().uploads, 1, "{started_after:?}");
+        grow_older(&registry, id, MINUTE);
+        give_up_idle(&registry);
+        assert_eq!(registry.inner.sessions.all(|_| true).len(), 0, "{started_after:?}");
+    }
 }
 
 #[test]

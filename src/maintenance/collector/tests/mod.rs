@@ -3,6 +3,7 @@
 
 mod behaviours;
 mod clients;
+mod clocks;
 mod content;
 mod crashes;
 mod index;

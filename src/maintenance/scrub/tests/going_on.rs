@@ -56,6 +56,27 @@ fn a_pass_goes_on_behind_what_was_read_also_after_a_restart() {
     assert_eq!(usize::MAX - rest.left, CONTENT - 30);
 }
 
+/// Else a clock that was wrong once, or that begins in 1970 at each start, would put the next pass off for
+/// years.
+#[test]
+fn a_pass_that_ended_in_the_future_is_no_reason_to_wait() {
+    const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let now = u64::try_from(since.as_millis()).unwrap();
+    for (ended_ms, waits_days) in
+        [(now + 3650 * DAY_MS, 0), (now + DAY_MS, 0), (now + 60_000, 29), (now - DAY_MS, 28)]
+    {
+        let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+        let registry = open_on(Arc::clone(&disk));
+        let last = ScrubReport { ended_ms, ..ScrubReport::default() };
+        Saved { last: Some(last), ..Saved::default() }.save(disk.as_ref());
+        let scrub = Scrub::new(&registry, ScrubOptions { enabled: true, ..ScrubOptions::default() });
+        let next = scrub.status().unwrap().next_ms.unwrap();
+        let waits = next.saturating_sub(now);
+        assert!(waits >= waits_days * DAY_MS && waits < (waits_days + 2) * DAY_MS, "{ended_ms}: {waits}");
+    }
+}
+
 #[test]
 fn a_file_of_its_progress_that_is_damaged_only_means_a_new_pass() {
     let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());

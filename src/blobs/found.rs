@@ -46,17 +46,17 @@ impl BlobStore {
     /// were read each time.
     pub fn verify(&self, digest: &ContentDigest, read: &mut dyn FnMut(u64)) -> Result<Found<u64>, BlobError> {
         let Some(file) = self.read(digest)? else { return Ok(Found::Missing) };
-        let mut hasher = Hasher::new(digest.algorithm());
-        let taken = each_piece(file.as_ref(), |piece| {
-            hasher.update(piece);
-            read(piece.len() as u64);
-            Ok(())
-        });
-        match taken {
-            Ok(length) if hasher.finish() == *digest => Ok(Found::Intact(length)),
-            Ok(_) | Err(Piecewise::Reading) => Ok(Found::Damaged),
-            Err(Piecewise::Taking(error)) => Err(error.into()),
-        }
+        verify(file.as_ref(), digest, read)
+    }
+
+    /// Opens content after all of it was read and found to have its digest.
+    pub fn open_verified(&self, digest: &ContentDigest) -> Result<Found<Arc<dyn DiskFile>>, BlobError> {
+        let Some(file) = self.read(digest)? else { return Ok(Found::Missing) };
+        Ok(match verify(file.as_ref(), digest, &mut |_| {})? {
+            Found::Intact(_) => Found::Intact(file),
+            Found::Damaged => Found::Damaged,
+            Found::Missing => Found::Missing,
+        })
     }
 
     /// Makes content that was found on the disk nameable again: its bytes are read, verified, and published
@@ -139,6 +139,24 @@ impl BlobStore {
     /// brings back is removed again.
     pub fn discard(&self, digest: &ContentDigest) -> Result<(), BlobError> {
         Ok(self.disk().remove(&blob_path(digest))?)
+    }
+}
+
+fn verify(
+    file: &dyn DiskFile,
+    digest: &ContentDigest,
+    read: &mut dyn FnMut(u64),
+) -> Result<Found<u64>, BlobError> {
+    let mut hasher = Hasher::new(digest.algorithm());
+    let taken = each_piece(file, |piece| {
+        hasher.update(piece);
+        read(piece.len() as u64);
+        Ok(())
+    });
+    match taken {
+        Ok(length) if hasher.finish() == *digest => Ok(Found::Intact(length)),
+        Ok(_) | Err(Piecewise::Reading) => Ok(Found::Damaged),
+        Err(Piecewise::Taking(error)) => Err(error.into()),
     }
 }
 

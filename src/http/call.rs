@@ -1,11 +1,12 @@
 //! One request on its way through the handlers.
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use smol::Timer;
 use smol::future::or;
-use smol::io::{AsyncBufRead, AsyncReadExt};
+use smol::io::{AsyncBufRead, AsyncBufReadExt};
 use tide::http::headers::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use tide::http::{Method, Request};
 
@@ -13,17 +14,15 @@ use crate::http::State;
 use crate::http::bringing::Place;
 use crate::http::errors::Failure;
 use crate::http::large::{Room, SMALL_MAX_BYTES};
+use crate::http::pace::Pace;
 use crate::http::query::Query;
+use crate::http::sources::Source;
 use crate::registry::{Chunk, Registry, RegistryError};
 use crate::spec::{ContentRange, ErrorCode, MediaType};
 
 /// What a client library says of a body when it was told nothing. It is no media type of a manifest, so it
 /// counts as none.
 const UNTYPED: &str = "application/octet-stream";
-
-/// How long a large body that lies in memory, a manifest, may take to come in, from the moment that it has
-/// its room: slow clients must not hold all the room for ever. It is no blob, which may take any time.
-const LARGE_TIME_MAX: Duration = Duration::from_secs(10 * 60);
 
 /// The body of a request.
 pub(super) type RequestBody = Box<dyn AsyncBufRead + Unpin + Send + Sync>;
@@ -96,7 +95,7 @@ impl Call {
     /// to be held as long as the chunk is read.
     pub(super) fn take_chunk(&mut self) -> Result<(Chunk<RequestBody>, Place), Failure> {
         let length = self.announced_length()?;
-        let place = self.shared.bringing.take(length)?;
+        let place = self.shared.bringing.take(length, self.source())?;
         let range = match self.header("content-range") {
             Some(text) => Some(
                 text.trim()
@@ -106,6 +105,12 @@ impl Call {
             None => None,
         };
         Ok((Chunk { body: self.take_body(), length, range }, place))
+    }
+
+    /// Returns where the client comes from.
+    fn source(&self) -> Option<Source> {
+        let peer: SocketAddr = self.request.peer_addr()?.parse().ok()?;
+        Source::of(peer.ip(), false)
     }
 
     /// Returns the length that was announced; without a body, and so without a length, it is 0.
@@ -119,24 +124,31 @@ impl Call {
     /// be held as long as the bytes are.
     pub(super) async fn read_body(&mut self, max: u64) -> Result<(Vec<u8>, Option<Room>), Failure> {
         let said = self.content_length()?;
-        let _place = self.shared.bringing.take(said)?;
+        let _place = self.shared.bringing.take(said, self.source())?;
         if said.is_some_and(|said| said > max) {
             return Err(RegistryError::ManifestTooLarge { max }.into());
         }
-        let broken = |cause| RegistryError::BodyBroken(Arc::new(cause));
-        let mut bytes = Vec::new();
+        let time_max = self.shared.options.manifest_time_max;
+        let mut deadline = Timer::after(time_max);
         let most = max.saturating_add(1);
-        let mut body = self.take_body().take(most.min(SMALL_MAX_BYTES));
-        body.read_to_end(&mut bytes).await.map_err(broken)?;
+        let mut bytes = Vec::new();
+        let mut body = self.take_body();
+        in_time(read_on(&mut body, &mut bytes, most.min(SMALL_MAX_BYTES), None), &mut deadline).await?;
         let mut room = None;
         if bytes.len() as u64 == SMALL_MAX_BYTES && most > SMALL_MAX_BYTES {
-            room = Some(self.shared.large.come_in().await?);
-            body.set_limit(most - SMALL_MAX_BYTES);
+            let taken = self.shared.large.come_in().await?;
+            // All of it at once: what grows step by step takes up to twice as much.
+            let expected = usize::try_from(said.unwrap_or(0)).unwrap_or(0);
+            bytes.reserve_exact(expected.saturating_sub(bytes.len()));
+            let pace = taken.pace();
             let too_slow = async {
-                Timer::after(LARGE_TIME_MAX).await;
-                Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "the body takes too long"))
+                or(pace.too_slow(), async {
+                    (&mut deadline).await;
+                })
+                .await;
             };
-            or(body.read_to_end(&mut bytes), too_slow).await.map_err(broken)?;
+            in_time(read_on(&mut body, &mut bytes, most, Some(&pace)), too_slow).await?;
+            room = Some(taken);
         }
         let got = bytes.len() as u64;
         match said {
@@ -145,4 +157,40 @@ impl Call {
             _ => Ok((bytes, room)),
         }
     }
+}
+
+/// Reads on until there are `most` bytes, or the body ends.
+async fn read_on(
+    body: &mut RequestBody,
+    bytes: &mut Vec<u8>,
+    most: u64,
+    pace: Option<&Pace>,
+) -> io::Result<()> {
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    while bytes.len() < most {
+        let piece = body.fill_buf().await?;
+        let piece = piece.get(..most - bytes.len()).unwrap_or(piece);
+        let count = piece.len();
+        if count == 0 {
+            break;
+        }
+        bytes.extend_from_slice(piece);
+        body.consume(count);
+        if let Some(pace) = pace {
+            pace.moved(count as u64);
+        }
+    }
+    Ok(())
+}
+
+/// Reads, unless the client is too slow.
+async fn in_time<T>(
+    read: impl Future<Output = io::Result<()>>,
+    too_slow: impl Future<Output = T>,
+) -> Result<(), Failure> {
+    let too_slow = async {
+        too_slow.await;
+        Err(io::Error::new(io::ErrorKind::TimedOut, "the body takes too long"))
+    };
+    or(read, too_slow).await.map_err(|cause| RegistryError::BodyBroken(Arc::new(cause)).into())
 }

@@ -15,22 +15,25 @@ use crate::http::route::{Path, Resource, Route};
 use crate::http::{State, blobs, health, lists, manifests, referrers, render, uploads};
 use crate::spec::ErrorCode;
 
+const LIVE_PATHS: [&str; 3] = ["/livez", "/live", "/healthz"];
+const READY_PATHS: [&str; 2] = ["/readyz", "/ready"];
+
+/// The paths of health checks, which are answered also over the limit of connections.
+pub const HEALTH_PATHS: [&[&str]; 2] = [&LIVE_PATHS, &READY_PATHS];
+
 /// Mounts the endpoints. The router tells only the rooms apart; paths under `/v2/` are parsed from their
 /// right end, which no router does.
 pub(super) fn mount(server: &mut Server<State>) {
     for path in ["/v2", "/v2/", "/v2/*"] {
         server.at(path).all(distribution);
     }
-    for (path, resource) in [
-        ("/livez", Resource::Live),
-        ("/live", Resource::Live),
-        ("/healthz", Resource::Live),
-        ("/readyz", Resource::Ready),
-        ("/ready", Resource::Ready),
-        ("/metrics", Resource::Metrics),
-    ] {
-        server.at(path).all(move |request| watch(request, resource));
+    for path in LIVE_PATHS {
+        server.at(path).all(|request| watch(request, Resource::Live));
     }
+    for path in READY_PATHS {
+        server.at(path).all(|request| watch(request, Resource::Ready));
+    }
+    server.at("/metrics").all(|request| watch(request, Resource::Metrics));
     #[cfg(test)]
     server.at("/panic").all(panicking);
     for path in ["/", "/*"] {
@@ -73,8 +76,8 @@ async fn panicking(request: tide::Request<State>) -> tide::Result<Response> {
     let mut call = Call::new(Arc::clone(&state), Query::parse(""), request.into());
     let _chunk = call.take_chunk();
     let _coming = state.large.come_in().await;
-    let made = state.large.make(|| async { panic!("as asked") });
-    Ok(made.await.unwrap_or_else(Failure::into_response))
+    let _going = state.large.go_out().await;
+    panic!("as asked")
 }
 
 /// Answers everything that is nowhere.
@@ -87,19 +90,17 @@ async fn answer(mut call: Call, path: Path) -> Result<Response, Failure> {
         return Ok(options);
     }
     let method = call.method();
-    let shared = Arc::clone(&call.shared);
-    let large = &shared.large;
     let call = &mut call;
     // What is left of each resource's methods behind the named ones is GET and HEAD.
     match (path.parse()?, method) {
         (Route::Ping, _) => Ok(render::content(StatusCode::Ok, render::JSON, "{}")),
-        (Route::Catalog, _) => large.make(|| lists::catalog(call)).await,
+        (Route::Catalog, _) => lists::catalog(call).await,
         (Route::Discovery, _) => lists::discovery(),
-        (Route::Tags(repo), _) => large.make(|| lists::tags(call, &repo)).await,
-        (Route::Referrers(repo, subject), _) => large.make(|| referrers::list(call, &repo, &subject)).await,
+        (Route::Tags(repo), _) => lists::tags(call, &repo).await,
+        (Route::Referrers(repo, subject), _) => referrers::list(call, &repo, &subject).await,
         (Route::Manifest(repo, text), Method::Put) => manifests::push(call, &repo, &text).await,
         (Route::Manifest(repo, text), Method::Delete) => manifests::delete(call, &repo, &text).await,
-        (Route::Manifest(repo, text), _) => large.make(|| manifests::pull(call, &repo, &text)).await,
+        (Route::Manifest(repo, text), _) => manifests::pull(call, &repo, &text).await,
         (Route::Blob(repo, digest), Method::Delete) => blobs::delete(call, &repo, &digest).await,
         (Route::Blob(repo, digest), Method::Head) => blobs::head(call, &repo, &digest).await,
         (Route::Blob(repo, digest), _) => blobs::pull(call, &repo, &digest).await,

@@ -54,6 +54,9 @@ impl Envelope {
         let resource = response.ext().get::<Resource>().copied().unwrap_or(Resource::Unknown);
         let status = response.status() as u16;
         let room = response.ext_mut().remove::<Room>();
+        if let Some(room) = &room {
+            response.ext_mut().insert(room.pace());
+        }
         response.ext_mut().insert(OnSent(Box::new(move |sent| {
             let time = started.elapsed();
             state.metrics.count(resource, entry.method, status, time, sent);

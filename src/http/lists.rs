@@ -1,13 +1,19 @@
 //! Lists: tags (end-8), and the extensions `_catalog` and `_oci`.
 
+use std::future::Future;
+
 use serde::Serialize;
 use tide::http::Response;
 
 use crate::http::call::Call;
 use crate::http::errors::Failure;
+use crate::http::large::{self, Room};
 use crate::http::{link, render};
-use crate::registry::{Listing, Page};
+use crate::registry::{Listing, Page, RegistryError};
 use crate::spec::{RepoName, Tag};
+
+/// A list with so many names is a small body, however long they are.
+const SHORT_MAX_NAMES: usize = 250;
 
 #[derive(Serialize)]
 struct Tags<'a> {
@@ -51,18 +57,22 @@ const EXTENSIONS: &[Extension] = &[
 /// Answers `tags/list`.
 pub(super) async fn tags(call: &Call, repo: &RepoName) -> Result<Response, Failure> {
     let page = page(call)?;
-    let listing = call.registry().tags(repo, &page).await?;
+    let (listing, room) =
+        listed(call, &page, |page| async move { call.registry().tags(repo, &page).await }).await?;
     let mut response = render::json(&Tags { name: repo, tags: &listing.items })?;
     link_next(&mut response, &format!("/v2/{repo}/tags/list"), &page, &listing);
+    large::hold(&mut response, room);
     Ok(response)
 }
 
 /// Answers `_catalog`.
 pub(super) async fn catalog(call: &Call) -> Result<Response, Failure> {
     let page = page(call)?;
-    let listing = call.registry().repositories(&page).await?;
+    let (listing, room) =
+        listed(call, &page, |page| async move { call.registry().repositories(&page).await }).await?;
     let mut response = render::json(&Catalog { repositories: &listing.items })?;
     link_next(&mut response, "/v2/_catalog", &page, &listing);
+    large::hold(&mut response, room);
     Ok(response)
 }
 
@@ -77,6 +87,25 @@ fn page(call: &Call) -> Result<Page, Failure> {
     let limit = call.query.limit(call.shared.options.list_max_names)?;
     // An empty `last` is the position before everything, as if it were not there.
     Ok(Page { last: call.query.first("last").map(str::to_owned), limit })
+}
+
+/// Reads a list. Most are short; for one that is not there must be room before it is read.
+async fn listed<T, F>(
+    call: &Call,
+    page: &Page,
+    read: impl Fn(Page) -> F,
+) -> Result<(Listing<T>, Option<Room>), Failure>
+where
+    F: Future<Output = Result<Listing<T>, RegistryError>>,
+{
+    let short = page.limit.min(SHORT_MAX_NAMES);
+    let listing = read(Page { limit: short, ..page.clone() }).await?;
+    if short == page.limit || !listing.more {
+        return Ok((listing, None));
+    }
+    drop(listing);
+    let room = call.shared.large.go_out().await?;
+    Ok((read(page.clone()).await?, Some(room)))
 }
 
 /// L4, L5: links to the next part when there is one. `n=0` has none: it would never get anywhere.

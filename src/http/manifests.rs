@@ -9,31 +9,45 @@ use tide::http::{Body, Response, StatusCode};
 use crate::http::call::Call;
 use crate::http::conditions;
 use crate::http::errors::Failure;
+use crate::http::outgoing::FileBody;
 use crate::http::render;
 use crate::http::route;
-use crate::registry::{Condition, PutManifest, PutTarget, RegistryError, TAGS_PER_PUT_MAX};
+use crate::registry::{
+    Condition, ManifestBody, ManifestInfo, PutManifest, PutTarget, RegistryError, TAGS_PER_PUT_MAX,
+};
 use crate::spec::{ErrorCode, Reference, RepoName, Tag};
 
 /// Answers GET and HEAD. What is stored is served whatever `Accept` says (M8, M10).
 pub(super) async fn pull(call: &Call, repo: &RepoName, reference: &str) -> Result<Response, Failure> {
     let reference = existing(reference)?;
-    let (digest, media_type, size, body) = if call.is_head() {
-        let info = call.registry().manifest_info(repo, &reference).await?;
-        (info.digest, info.media_type, info.size, Body::empty())
-    } else {
-        let content = call.registry().manifest(repo, &reference).await?;
-        let length = content.bytes.len();
-        let body = Body::from_reader(Cursor::new(content.bytes), Some(length));
-        (content.digest, content.media_type, length as u64, body)
-    };
-    if let Some(unmodified) = conditions::unmodified(call, digest)? {
+    let info = call.registry().manifest_info(repo, &reference).await?;
+    if let Some(unmodified) = conditions::unmodified(call, info.digest)? {
         return Ok(unmodified);
     }
-    let mut response = render::content(StatusCode::Ok, media_type.as_str(), body);
-    response.insert_header(CONTENT_LENGTH, size.to_string());
-    conditions::set_entity_tag(&mut response, digest);
-    render::set_digest(&mut response, digest);
-    Ok(response)
+    if call.is_head() {
+        return Ok(described(&info, Body::empty()));
+    }
+    let (info, body) = call.registry().manifest_body(repo, &reference, info).await?;
+    Ok(match body {
+        ManifestBody::Bytes(bytes) => {
+            let length = bytes.len();
+            described(&info, Body::from_reader(Cursor::new(bytes), Some(length)))
+        }
+        // The transport finds it among the answer's extensions.
+        ManifestBody::File(reader) => {
+            let mut response = described(&info, Body::empty());
+            response.ext_mut().insert(FileBody { reader, offset: 0, length: info.size });
+            response
+        }
+    })
+}
+
+fn described(info: &ManifestInfo, body: Body) -> Response {
+    let mut response = render::content(StatusCode::Ok, info.media_type.as_str(), body);
+    response.insert_header(CONTENT_LENGTH, info.size.to_string());
+    conditions::set_entity_tag(&mut response, info.digest);
+    render::set_digest(&mut response, info.digest);
+    response
 }
 
 /// Answers PUT.

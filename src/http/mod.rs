@@ -3,7 +3,7 @@
 //!
 //! What a transport may rely on: every answer that may have a body carries an explicit `Content-Length`; an
 //! answer to HEAD has it, too, and no body; a [`FileBody`] among the extensions is sent instead of the body;
-//! [`OnSent`] is to be called once.
+//! [`OnSent`] is to be called once; who is too slow for a [`Pace`] is to be given up.
 
 mod access;
 mod blobs;
@@ -23,19 +23,25 @@ mod lists;
 mod manifests;
 mod metrics;
 mod outgoing;
+mod pace;
 mod query;
 mod referrers;
 mod render;
 mod route;
+mod sources;
 mod starting;
 mod uploads;
 
+pub use endpoints::HEALTH_PATHS;
 pub use incoming::RawTarget;
 pub use outgoing::{FileBody, OnSent, Sent};
+pub use pace::Pace;
+pub use sources::{OfSource, Source, Sources};
 pub use starting::respond_while_starting;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use smol::future::FutureExt;
 use tide::Server;
@@ -48,6 +54,7 @@ use envelope::Envelope;
 use errors::Failure;
 use large::LargeBodies;
 use metrics::Metrics;
+use pace::PACE_WINDOW;
 
 /// How many names a list has at most where nothing else is configured.
 const LIST_MAX_NAMES: usize = 10_000;
@@ -58,6 +65,9 @@ const UPLOADS_MAX: usize = 512;
 /// How many requests may wait for room for a large body where nothing else is configured.
 const WAITING_MAX: usize = 256;
 
+/// How long a manifest may take to come in where nothing else is configured.
+const MANIFEST_TIME_MAX: Duration = Duration::from_secs(10 * 60);
+
 /// What can be configured of the app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpOptions {
@@ -65,11 +75,17 @@ pub struct HttpOptions {
     pub list_max_names: usize,
     /// Whether clients may delete tags, manifests and blobs.
     pub deletes: bool,
-    /// How many requests may bring blobs, chunks or manifests at once; the next ones are answered 429.
+    /// How many requests may bring blobs, chunks or manifests at once; the next ones are answered 429. One
+    /// address (see [`Source`]) may have a quarter of them.
     pub uploads_max: usize,
-    /// How many requests may wait for the room that large manifests and lists take in memory; the next ones
-    /// are answered 503.
+    /// How many requests may wait for the room that large manifests coming in, and long lists, take in
+    /// memory; the next ones are answered 503.
     pub waiting_max: usize,
+    /// How long a manifest may take to come in, from its first byte on. It is no blob, which may take any
+    /// time: it holds memory, and clients must not make others wait for ever.
+    pub manifest_time_max: Duration,
+    /// How long a slow client may hold the room of a large body while others wait for it.
+    pub pace_window: Duration,
 }
 
 impl Default for HttpOptions {
@@ -79,6 +95,8 @@ impl Default for HttpOptions {
             deletes: true,
             uploads_max: UPLOADS_MAX,
             waiting_max: WAITING_MAX,
+            manifest_time_max: MANIFEST_TIME_MAX,
+            pace_window: PACE_WINDOW,
         }
     }
 }
@@ -105,7 +123,7 @@ impl App {
     /// Makes the app that serves a registry.
     pub fn new(registry: Registry, options: HttpOptions) -> Self {
         let metrics = Metrics::new(registry.clone());
-        let large = LargeBodies::new(options.waiting_max);
+        let large = LargeBodies::new(options.waiting_max, options.pace_window);
         let bringing = Bringing::new(options.uploads_max);
         let mut server = Server::with_state(Arc::new(Shared { registry, options, metrics, large, bringing }));
         endpoints::mount(&mut server);
@@ -136,5 +154,7 @@ fn target_of(url: &Url) -> RawTarget {
     RawTarget(url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path())))
 }
 
+#[cfg(test)]
+mod slow_tests;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@ use tide::http::{Response, StatusCode};
 
 use crate::http::call::Call;
 use crate::http::errors::Failure;
+use crate::http::large::{self, SMALL_MAX_BYTES};
 use crate::http::{link, render};
 use crate::registry::ReferrersPage;
 use crate::spec::{ContentDigest, Digest, ErrorCode, MediaType, RepoName, referrers_index};
@@ -13,9 +14,19 @@ const ARTIFACT_TYPE: &str = "artifactType";
 /// Answers GET: always 200, also for a subject or a repository that is not known (R2).
 pub(super) async fn list(call: &Call, repo: &RepoName, subject: &Digest) -> Result<Response, Failure> {
     let page = page(call)?;
-    let referrers = call.registry().referrers(repo, subject, &page).await?;
-    let mut response =
-        render::content(StatusCode::Ok, MediaType::OCI_INDEX, referrers_index(&referrers.items));
+    let small = SMALL_MAX_BYTES as usize;
+    let mut room = None;
+    let mut referrers = call.registry().referrers_within(repo, subject, &page, small).await?;
+    let mut index = referrers_index(&referrers.items);
+    if referrers.next.is_some() || index.len() > small {
+        // Most lists are short; for one that is not there must be room before it is read.
+        drop((referrers, index));
+        room = Some(call.shared.large.go_out().await?);
+        referrers = call.registry().referrers(repo, subject, &page).await?;
+        index = referrers_index(&referrers.items);
+    }
+    let mut response = render::content(StatusCode::Ok, MediaType::OCI_INDEX, index);
+    large::hold(&mut response, room);
     if page.artifact_types.is_some() {
         response.insert_header("oci-filters-applied", ARTIFACT_TYPE);
     }

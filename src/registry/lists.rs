@@ -47,6 +47,17 @@ impl Registry {
         subject: &Digest,
         page: &ReferrersPage,
     ) -> Result<Referrers, RegistryError> {
+        self.referrers_within(repo, subject, page, REFERRERS_SIZE_MAX_BYTES).await
+    }
+
+    /// Lists what refers to a subject, in a page that ends before it gets longer than this.
+    pub(crate) async fn referrers_within(
+        &self,
+        repo: &RepoName,
+        subject: &Digest,
+        page: &ReferrersPage,
+        size_max_bytes: usize,
+    ) -> Result<Referrers, RegistryError> {
         let mut items: Vec<Referrer> = Vec::new();
         let (mut size, mut read) = (0, 0);
         let mut last = page.last;
@@ -71,7 +82,7 @@ impl Registry {
                     }
                 };
                 size += json_length(&referrer)?;
-                if size > REFERRERS_SIZE_MAX_BYTES && !items.is_empty() {
+                if size > size_max_bytes && !items.is_empty() {
                     let next = items.last().map(|item| item.digest);
                     return Ok(Referrers { items, next });
                 }

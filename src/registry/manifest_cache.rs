@@ -10,8 +10,8 @@ use crate::spec::ContentDigest;
 /// How many bytes of manifests are kept at most.
 const CACHE_SIZE_MAX_BYTES: u64 = 4 * 1024 * 1024;
 
-/// The largest manifest that is kept.
-const CACHED_SIZE_MAX_BYTES: usize = 128 * 1024;
+/// The largest manifest that is kept. Larger ones go out from their files.
+pub(super) const CACHED_SIZE_MAX_BYTES: usize = 64 * 1024;
 
 /// What an entry takes beside its bytes, roughly.
 const ENTRY_OVERHEAD_BYTES: u64 = 256;

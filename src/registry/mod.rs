@@ -16,6 +16,7 @@ mod format;
 mod generations;
 mod leases;
 mod lists;
+mod manifest_body;
 mod manifest_cache;
 mod manifests;
 mod open;
@@ -56,6 +57,7 @@ pub(crate) use damage::ScrubCounters;
 pub use error::RegistryError;
 pub(crate) use format::{Layout, examine, examine_content, settle};
 pub(crate) use leases::{Keeps, Scope};
+pub use manifest_body::ManifestBody;
 pub use manifests::TAGS_PER_PUT_MAX;
 pub use open::OpenError;
 #[cfg(test)]

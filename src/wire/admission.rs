@@ -1,14 +1,14 @@
 //! How many connections there are, in all and from each address, and whether there may be one more.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use event_listener::Event;
 
 use super::limits::WireLimits;
 use super::refusal::Refusal;
+use crate::http::{OfSource, Source, Sources};
 
 /// How many connections over a limit are told so at once; further ones are closed without a word.
 const REFUSALS_AT_ONCE_MAX: usize = 64;
@@ -29,28 +29,14 @@ pub(super) enum Admitted {
 pub(super) struct Admission {
     open: Arc<Count>,
     refused: Arc<Count>,
-    of_source: Arc<Mutex<HashMap<Source, usize>>>,
-}
-
-/// Where a client comes from: an IPv4 address, or the network of 64 bits of an IPv6 address, all of whose
-/// addresses one client can take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Source {
-    V4(u32),
-    V6Network(u64),
+    of_source: Sources,
 }
 
 /// One counted connection, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Counted {
     count: Arc<Count>,
-    of_source: Option<OfSource>,
-}
-
-#[derive(Debug)]
-struct OfSource {
-    source: Source,
-    counts: Arc<Mutex<HashMap<Source, usize>>>,
+    _of_source: Option<OfSource>,
 }
 
 impl Admission {
@@ -59,11 +45,11 @@ impl Admission {
         if self.open.now() >= limits.connections_max {
             return self.refuse(Refusal::TooManyConnections);
         }
-        let source = source(address, limits.loopback_counts);
-        let Some(of_source) = self.of_source(source, limits.connections_per_address_max) else {
+        let source = Source::of(address, limits.loopback_counts);
+        let Some(of_source) = self.of_source.take(source, limits.connections_per_address_max) else {
             return self.refuse(Refusal::TooManyOfAddress);
         };
-        Admitted::Served(Counted::new(&self.open, of_source))
+        Admitted::Served(Counted::new(&self.open, Some(of_source)))
     }
 
     fn refuse(&self, refusal: Refusal) -> Admitted {
@@ -71,19 +57,6 @@ impl Admission {
             return Admitted::Closed;
         }
         Admitted::Refused(Counted::new(&self.refused, None), refusal)
-    }
-
-    /// Counts one more of a source; `None` if there are `max` already, `Some(None)` if it isn't counted.
-    #[expect(clippy::option_option, reason = "refused, counted and not counted are three")]
-    fn of_source(&self, source: Option<Source>, max: usize) -> Option<Option<OfSource>> {
-        let Some(source) = source else { return Some(None) };
-        let mut counts = lock(&self.of_source);
-        let count = counts.entry(source).or_insert(0);
-        if *count >= max {
-            return None;
-        }
-        *count += 1;
-        Some(Some(OfSource { source, counts: Arc::clone(&self.of_source) }))
     }
 
     /// Returns how many connections are served.
@@ -101,22 +74,6 @@ impl Admission {
         self.open.none().await;
         self.refused.none().await;
     }
-}
-
-fn source(address: IpAddr, loopback_counts: bool) -> Option<Source> {
-    // A listener on `[::]` sees IPv4 clients at mapped addresses.
-    let address = address.to_canonical();
-    if address.is_loopback() && !loopback_counts {
-        return None;
-    }
-    Some(match address {
-        IpAddr::V4(address) => Source::V4(address.to_bits()),
-        IpAddr::V6(address) => Source::V6Network((address.to_bits() >> 64) as u64),
-    })
-}
-
-fn lock(counts: &Mutex<HashMap<Source, usize>>) -> MutexGuard<'_, HashMap<Source, usize>> {
-    counts.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[derive(Debug, Default)]
@@ -143,7 +100,7 @@ impl Count {
 impl Counted {
     fn new(count: &Arc<Count>, of_source: Option<OfSource>) -> Self {
         count.now.fetch_add(1, Ordering::SeqCst);
-        Self { count: Arc::clone(count), of_source }
+        Self { count: Arc::clone(count), _of_source: of_source }
     }
 }
 
@@ -151,14 +108,6 @@ impl Drop for Counted {
     fn drop(&mut self) {
         self.count.now.fetch_sub(1, Ordering::SeqCst);
         self.count.less.notify(usize::MAX);
-        if let Some(OfSource { source, counts }) = self.of_source.take() {
-            let mut counts = lock(&counts);
-            // No trace is left of a source without connections: clients must not make the table grow.
-            match counts.get_mut(&source) {
-                Some(count) if *count > 1 => *count -= 1,
-                _ => drop(counts.remove(&source)),
-            }
-        }
     }
 }
 
@@ -226,9 +175,9 @@ mod tests {
         let counted: Vec<Counted> =
             (1..=3).map(|last| served(admission.admit(IpAddr::from([192, 0, 2, last]), &limits))).collect();
         let refused = admission.admit(address("192.0.2.1"), &limits);
-        assert_eq!((lock(&admission.of_source).len(), admission.now()), (3, 3));
+        assert_eq!((admission.of_source.len(), admission.now()), (3, 3));
         drop((counted, refused));
-        assert_eq!((lock(&admission.of_source).len(), admission.now()), (0, 0));
+        assert_eq!((admission.of_source.len(), admission.now()), (0, 0));
         smol::block_on(admission.none());
     }
 

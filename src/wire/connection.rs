@@ -1,6 +1,6 @@
 //! One connection: requests in, answers out, one after the other.
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::panic::AssertUnwindSafe;
@@ -15,21 +15,27 @@ use tide::http::{Body, Method, Request, Response};
 
 use super::body::{BodyReader, BodySource};
 use super::framing::Framing;
+use super::gone::gone;
 use super::head::{BodyFraming, Head};
 use super::head_scanner::HeadScanner;
 use super::input::Input;
 use super::interim::BodySignals;
 use super::limits::WireLimits;
-use super::output::{Output, abort, linger};
+use super::linger::{Drains, linger};
+use super::output::{Output, abort};
 use super::patience::Patience;
 use super::refusal::Refusal;
 use super::reply::send;
 use super::reply_head::{Reply, ReplyTo};
 use super::sent::SentGuard;
 use super::stop::Stop;
+use crate::http::{HEALTH_PATHS, Pace};
 
 /// How much of a head is read at first: most heads are smaller.
 const HEAD_READ_SIZE_BYTES: usize = 4 * 1024;
+
+/// How much of a request is looked at for whether it is a health check.
+const CHECK_START_SIZE_BYTES: usize = 32;
 
 /// How long a connection on which nothing is in flight may still take at a stop: for the rest of a head that
 /// has begun to come, or to let the client read its answer.
@@ -45,6 +51,7 @@ pub(super) struct Connection<A> {
     pub(super) peer: SocketAddr,
     pub(super) app: Arc<A>,
     pub(super) limits: Arc<WireLimits>,
+    pub(super) drains: Arc<Drains>,
     /// Asks the connection to end after the request in flight.
     pub(super) stop: Stop,
 }
@@ -108,12 +115,12 @@ where
     }
 
     fn output(&self) -> Output<'_> {
-        Output { socket: &self.socket, progress_time_max: self.limits.body_progress_time_max }
+        let progress_time_max = self.limits.body_progress_time_max;
+        Output { socket: &self.socket, progress_time_max, pace: None }
     }
 
     async fn linger(&self) {
-        let drained = linger(&self.socket, self.limits.drain_size_max_bytes, self.limits.drain_time_max);
-        drained.or(self.stop_lingers()).await;
+        Box::pin(linger(&self.socket, &self.limits, &self.drains)).or(self.stop_lingers()).await;
     }
 
     /// Returns a while after a stop: clients that keep an idle connection must not hold it up.
@@ -128,6 +135,24 @@ where
         let Ok(reply) = Reply::new(refusal.response(), to) else { return };
         if send(reply, self.output(), &mut SentGuard::new(None, 0)).await.is_ok() {
             self.linger().await;
+        }
+    }
+
+    /// Answers a health check, which must not fail because of others, and refuses any other request unread.
+    pub(super) async fn answer_check_or_refuse(self, refusal: Refusal) {
+        let mut start = [0; CHECK_START_SIZE_BYTES];
+        let count = self.socket.get_ref().peek(&mut start).unwrap_or(0);
+        if !is_health_check(start.get(..count).unwrap_or_default()) {
+            return self.refuse(refusal).await;
+        }
+        let mut input = Input::new(Arc::clone(&self.socket));
+        let mut idle = Patience::new(self.limits.head_time_max);
+        match self.next_head(&mut input, &mut idle, pin!(self.stop.wait())).await {
+            Ok(head) => {
+                self.exchange(input, Head { keep_alive: false, ..head }).await;
+            }
+            Err(NoHead::Over) => {}
+            Err(NoHead::Refused(refusal)) => self.refuse(refusal).await,
         }
     }
 
@@ -205,11 +230,14 @@ where
     async fn exchange(&self, input: Input, head: Head) -> Option<Input> {
         let Head { mut request, framing, is_http_1_1, keep_alive, expects_continue } = head;
         let is_head = request.method() == Method::Head;
+        let is_read = matches!(request.method(), Method::Get | Method::Head);
         request.set_peer_addr(Some(self.peer));
         let half = self.attach_body(&mut request, input, framing, expects_continue);
-        let (mut response, panicked) = self.answer(request).await;
+        let is_watched = is_read && matches!(half, Half::Here(_));
+        let (mut response, panicked) = self.answer(request, is_watched).await?;
         let mut half = half.take_back();
         let mut guard = SentGuard::new(response.ext_mut().remove(), half.bytes_in());
+        let pace: Option<Pace> = response.ext_mut().remove();
         let Ok(reusable) = half.begin_answer(&self.limits) else {
             abort(&self.socket);
             return None;
@@ -224,7 +252,7 @@ where
             }
         };
         let close = reply.close;
-        if let Err(error) = self.send(reply, &mut guard).await {
+        if let Err(error) = self.send(reply, pace.as_ref(), &mut guard).await {
             log::debug!("an answer to {} was cut off: {error}", self.peer);
             abort(&self.socket);
             return None;
@@ -239,18 +267,28 @@ where
         if close { self.end(half, keep_alive).await } else { self.pass_rest(half).await }
     }
 
-    /// Sends an answer. What lies in memory must not lie there for as long as a client likes.
-    async fn send(&self, reply: Reply, guard: &mut SentGuard) -> io::Result<()> {
+    /// Sends an answer. What lies in memory must not lie there for as long as a client likes, nor, where
+    /// others wait for its room, longer than a client of some speed takes.
+    async fn send(&self, reply: Reply, pace: Option<&Pace>, guard: &mut SentGuard) -> io::Result<()> {
         let is_in_memory = reply.payload.is_in_memory();
-        let sent = send(reply, self.output(), guard);
-        if !is_in_memory {
-            return sent.await;
-        }
         let too_slow = async {
-            Timer::after(self.limits.memory_body_time_max).await;
+            if !is_in_memory {
+                pending::<()>().await;
+            }
+            Box::pin(self.too_slow(pace)).await;
             Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes the answer too slowly"))
         };
-        sent.or(too_slow).await
+        send(reply, Output { pace, ..self.output() }, guard).or(too_slow).await
+    }
+
+    async fn too_slow(&self, pace: Option<&Pace>) {
+        let time_max = async {
+            Timer::after(self.limits.memory_body_time_max).await;
+        };
+        match pace {
+            Some(pace) => time_max.or(pace.too_slow()).await,
+            None => time_max.await,
+        }
     }
 
     /// Gives the request its body, which takes the reading half along.
@@ -282,15 +320,25 @@ where
         Half::Lent { back, signals }
     }
 
-    /// Runs the application; a panic becomes an answer, and is told apart by the second value.
-    async fn answer(&self, request: Request) -> (Response, bool) {
+    /// Runs the application; a panic becomes an answer, and is told apart by the second value. What only
+    /// reads is watched: it is not read for nobody, while what changes something goes on to its end.
+    async fn answer(&self, request: Request, is_watched: bool) -> Option<(Response, bool)> {
         let what = format!("{} {}", request.method(), request.url().path());
-        let answer = AssertUnwindSafe(async { (self.app)(request).await });
-        match answer.catch_unwind().await {
-            Ok(response) => (response, false),
+        let is_gone = async {
+            // Boxed, since most answers need no wait, and an idle connection no room for one.
+            if is_watched {
+                Box::pin(gone(&self.socket)).await;
+            } else {
+                pending::<()>().await;
+            }
+            None
+        };
+        // Made where it is given away: there is room for it, and for the request, only once.
+        match AssertUnwindSafe(async { Some((self.app)(request).await) }.or(is_gone)).catch_unwind().await {
+            Ok(response) => Some((response?, false)),
             Err(payload) => {
                 log::error!("a panic while answering {what}: {}", panic_message(payload.as_ref()));
-                (Refusal::Failed.response(), true)
+                Some((Refusal::Failed.response(), true))
             }
         }
     }
@@ -376,6 +424,18 @@ impl Half {
             }
         }
     }
+}
+
+/// Tells whether a request begins as one for a health check does.
+fn is_health_check(start: &[u8]) -> bool {
+    let path = start.strip_prefix(b"GET ").or_else(|| start.strip_prefix(b"HEAD "));
+    path.is_some_and(|path| {
+        HEALTH_PATHS
+            .iter()
+            .copied()
+            .flatten()
+            .any(|own| path.strip_prefix(own.as_bytes()).is_some_and(|rest| rest.first() == Some(&b' ')))
+    })
 }
 
 fn panic_message(payload: &(dyn std::any::Any + Send)) -> &str {

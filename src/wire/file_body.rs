@@ -35,14 +35,17 @@ enum Turn {
 pub(super) async fn send_file(body: &FileBody, output: Output<'_>, sent: &mut u64) -> io::Result<()> {
     let mut offset = body.offset;
     let mut left = body.length;
-    let mut patience = output.patience();
+    let mut progress = output.progress();
     while left > 0 {
         let before = *sent;
         match turn(body, offset, left, output).await? {
             #[cfg(target_os = "linux")]
-            Turn::Sent(count) => *sent += count,
+            Turn::Sent(count) => {
+                progress.made();
+                *sent += count;
+            }
             #[cfg(target_os = "linux")]
-            Turn::Full => output.writable(&mut patience).await?,
+            Turn::Full => output.writable(&mut progress).await?,
             Turn::Read(bytes) => output.write_all(&bytes, false, sent).await?,
             Turn::Ended => {
                 let reason = format!("{} ended at byte {offset}", body.reader.digest());

@@ -9,6 +9,9 @@ use std::task::{Context, Poll};
 use smol::Async;
 use smol::io::AsyncRead;
 
+/// How much may lie in a buffer that keeps its memory while more is waited for.
+const SHRUNK_SIZE_MAX_BYTES: usize = 1024;
+
 /// Bytes that were read from the socket and not yet used.
 #[derive(Debug, Default)]
 pub(super) struct InputBuffer {
@@ -62,6 +65,15 @@ impl InputBuffer {
             *self = Self::default();
         }
     }
+
+    /// Gives back what is not needed for what is in it.
+    fn shrink(&mut self) {
+        self.release();
+        if self.storage.len() > SHRUNK_SIZE_MAX_BYTES && self.unread().len() <= SHRUNK_SIZE_MAX_BYTES {
+            self.storage = self.unread().to_vec();
+            (self.start, self.end) = (0, self.storage.len());
+        }
+    }
 }
 
 /// The reading half of a connection. It lies either with the connection or with the body of its request.
@@ -88,8 +100,11 @@ impl Input {
     ) -> Poll<io::Result<usize>> {
         let mut socket = &*self.socket;
         let read = Pin::new(&mut socket).poll_read(context, self.buffer.room(capacity));
-        if let Poll::Ready(Ok(count)) = read {
-            self.buffer.filled(count);
+        match read {
+            Poll::Ready(Ok(count)) => self.buffer.filled(count),
+            // A client that sends nothing holds no buffer, however much it announced.
+            Poll::Pending => self.buffer.shrink(),
+            Poll::Ready(Err(_)) => {}
         }
         read
     }
@@ -132,6 +147,20 @@ mod tests {
         buffer.consume(100);
         assert!(buffer.is_empty());
         buffer.release();
+        assert_eq!(buffer.storage.capacity(), 0);
+    }
+
+    #[test]
+    fn a_buffer_that_waits_keeps_what_is_in_it_and_little_more() {
+        let mut buffer = InputBuffer::default();
+        put(&mut buffer, b"abcdef", 64 * 1024);
+        buffer.consume(4);
+        buffer.shrink();
+        assert_eq!((buffer.unread(), buffer.storage.capacity()), (&b"ef"[..], 2));
+        put(&mut buffer, b"gh", 64 * 1024);
+        assert_eq!(buffer.unread(), b"efgh");
+        buffer.consume(4);
+        buffer.shrink();
         assert_eq!(buffer.storage.capacity(), 0);
     }
 }

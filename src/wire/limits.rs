@@ -33,10 +33,16 @@ pub(super) const MEMORY_BODY_TIME_MAX: Duration = Duration::from_secs(10 * 60);
 /// How much of an unread request body is read away so that the connection can be kept.
 pub(super) const REST_SIZE_MAX_BYTES: u64 = 64 * 1024;
 
-/// How much is read away after an answer that came before its request had ended, so that it can be read.
+/// How many clients that still send after their answer are read away from for as long as they do.
+pub(super) const DRAINS_MAX: usize = 16;
+
+/// How long that may take at most.
+pub(super) const LONG_DRAIN_TIME_MAX: Duration = Duration::from_secs(5 * 60);
+
+/// How much is read away from each further client, so that it can read its answer.
 pub(super) const DRAIN_SIZE_MAX_BYTES: u64 = 64 * 1024 * 1024;
 
-/// How long reading away may take.
+/// How long reading that away may take, and how long a client may send nothing meanwhile.
 pub(super) const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// What one listener allows its clients. Sizes are in bytes.
@@ -66,9 +72,14 @@ pub struct WireLimits {
     pub memory_body_time_max: Duration,
     /// How much of an unread request body is read away so that the connection can be kept.
     pub rest_size_max_bytes: u64,
-    /// How much is read away after an answer that came before its request had ended.
+    /// How many clients that still send after their answer, since it came before their request had ended, are
+    /// read away from for as long as they do: else they might never see it.
+    pub drains_max: usize,
+    /// How long that may take at most.
+    pub long_drain_time_max: Duration,
+    /// How much is read away from each further client.
     pub drain_size_max_bytes: u64,
-    /// How long reading away may take.
+    /// How long reading that away may take, and how long a client may send nothing meanwhile.
     pub drain_time_max: Duration,
 }
 
@@ -86,6 +97,8 @@ impl Default for WireLimits {
             body_progress_time_max: BODY_PROGRESS_TIME_MAX,
             memory_body_time_max: MEMORY_BODY_TIME_MAX,
             rest_size_max_bytes: REST_SIZE_MAX_BYTES,
+            drains_max: DRAINS_MAX,
+            long_drain_time_max: LONG_DRAIN_TIME_MAX,
             drain_size_max_bytes: DRAIN_SIZE_MAX_BYTES,
             drain_time_max: DRAIN_TIME_MAX,
         }

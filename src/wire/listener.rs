@@ -14,6 +14,7 @@ use tide::http::{Request, Response};
 use super::admission::{Admission, Admitted, Counted};
 use super::connection::Connection;
 use super::limits::WireLimits;
+use super::linger::Drains;
 use super::refusal::Refusal;
 use super::stop::Stop;
 
@@ -103,7 +104,7 @@ impl Listener {
 ///
 /// Then no connection is accepted any more, idle ones are closed, and requests in flight are answered with
 /// `Connection: close`. What has not ended `stop_time_max` later is cut off. A panic in `app` is answered
-/// 500. A client that goes away does not end the work on its request.
+/// 500. A client that goes away does not end the work on its request, unless that was GET or HEAD.
 pub async fn serve<A, F>(
     listener: Listener,
     app: A,
@@ -118,6 +119,7 @@ pub async fn serve<A, F>(
     let server = Server {
         app: Arc::new(app),
         limits: Arc::new(limits),
+        drains: Arc::default(),
         executor,
         stop,
         cut_off: Stop::new(),
@@ -152,6 +154,7 @@ pub async fn serve<A, F>(
 struct Server<A> {
     app: Arc<A>,
     limits: Arc<WireLimits>,
+    drains: Arc<Drains>,
     executor: Arc<Executor<'static>>,
     stop: Stop,
     /// Ends connections at once.
@@ -173,6 +176,7 @@ where
             peer,
             app: Arc::clone(&self.app),
             limits: Arc::clone(&self.limits),
+            drains: Arc::clone(&self.drains),
             stop: self.stop.clone(),
         };
         match self.admission.admit(peer.ip(), &self.limits) {
@@ -217,7 +221,8 @@ where
     }
 }
 
-/// Waits for a request, since an answer to none would confuse clients, and refuses it unread.
+/// Waits for a request, since an answer to none would confuse clients, and refuses it unread unless it is a
+/// health check.
 async fn refuse<A, F>(connection: Connection<A>, refusal: Refusal)
 where
     A: Fn(Request) -> F + Send + Sync + 'static,
@@ -225,7 +230,7 @@ where
 {
     let refused = async {
         if connection.socket.readable().await.is_ok() {
-            connection.refuse(refusal).await;
+            connection.answer_check_or_refuse(refusal).await;
         }
     };
     let too_slow = async {

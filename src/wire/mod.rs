@@ -20,11 +20,13 @@ mod file_body;
 mod framing;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod gone;
 mod head;
 mod head_scanner;
 mod input;
 mod interim;
 mod limits;
+mod linger;
 mod listener;
 mod output;
 mod patience;

@@ -5,29 +5,61 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use smol::{Async, Timer};
+use smol::Async;
 
 use super::patience::Patience;
+use crate::http::Pace;
+
+/// How many times a socket that takes no more is tried within the time that a client may stand still.
+const TRIES: u32 = 4;
 
 /// Writes to a socket, and gives up when the client takes nothing for too long.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Output<'a> {
+    /// Is told what goes out, where others wait for the memory that it lies in.
+    pub(super) pace: Option<&'a Pace>,
     /// The socket, which does not block.
     pub(super) socket: &'a Arc<Async<TcpStream>>,
     /// How long a write may go without progress.
     pub(super) progress_time_max: Duration,
 }
 
+/// Whether the client takes anything of an answer.
+#[derive(Debug)]
+pub(super) struct Progress {
+    patience: Patience,
+    /// How many waits in a row came to nothing.
+    in_vain: u32,
+}
+
+impl Progress {
+    /// Notes that the client took something.
+    pub(super) fn made(&mut self) {
+        self.in_vain = 0;
+    }
+}
+
 impl Output<'_> {
-    /// Returns how long each wait for the client may take.
-    pub(super) fn patience(&self) -> Patience {
-        Patience::new(self.progress_time_max)
+    /// Begins to watch whether the client takes anything.
+    pub(super) fn progress(&self) -> Progress {
+        Progress { patience: Patience::new(self.progress_time_max / TRIES), in_vain: 0 }
     }
 
-    /// Waits until the socket takes more.
-    pub(super) async fn writable(&self, patience: &mut Patience) -> io::Result<()> {
-        let too_long = || io::Error::new(io::ErrorKind::TimedOut, "the client takes no more of the answer");
-        patience.wait(self.socket.writable()).await.ok_or_else(too_long)?
+    /// Waits until the socket may take more: then it is to be tried, and what it took told to `progress`.
+    ///
+    /// The system calls a socket writable only when a third of its buffer is free, which may be some MiB. It
+    /// takes a little long before that, and only so can a slow client be told from one that stands still.
+    pub(super) async fn writable(&self, progress: &mut Progress) -> io::Result<()> {
+        if progress.in_vain >= TRIES {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes no more of the answer"));
+        }
+        match progress.patience.wait(self.socket.writable()).await {
+            Some(writable) => writable,
+            None => {
+                progress.in_vain += 1;
+                Ok(())
+            }
+        }
     }
 
     /// Writes all of `bytes`; `written` counts them one by one, also those before an error.
@@ -40,16 +72,20 @@ impl Output<'_> {
         written: &mut u64,
     ) -> io::Result<()> {
         let mut left = bytes;
-        let mut patience = self.patience();
+        let mut progress = self.progress();
         while !left.is_empty() {
             match self.write(left, more_follows) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => {
+                    progress.made();
                     *written += count as u64;
+                    if let Some(pace) = self.pace {
+                        pace.moved(count as u64);
+                    }
                     left = left.get(count..).unwrap_or_default();
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.writable(&mut patience).await?;
+                    self.writable(&mut progress).await?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -80,29 +116,4 @@ pub(super) fn abort(socket: &Async<TcpStream>) {
     let _ = rustix::net::sockopt::set_socket_linger(socket.get_ref(), Some(Duration::ZERO));
     // The application may still hold the request's body, and the socket with it: reading ends there too.
     let _ = socket.get_ref().shutdown(Shutdown::Read);
-}
-
-/// Ends a connection whose client may still be sending: says that nothing more comes, then reads what does.
-///
-/// Closing at once would make the system reset the connection, and the client would lose the answer.
-pub(super) async fn linger(socket: &Async<TcpStream>, size_max_bytes: u64, time_max: Duration) {
-    if socket.get_ref().shutdown(Shutdown::Write).is_err() {
-        return;
-    }
-    let drained = async {
-        let mut scratch = vec![0; 16 * 1024];
-        let mut left = size_max_bytes;
-        while left > 0 {
-            match socket.read_with(|mut socket| io::Read::read(&mut socket, &mut scratch)).await {
-                Ok(0) | Err(_) => return,
-                Ok(count) => left = left.saturating_sub(count as u64),
-            }
-            // A fast client must not keep the thread from other connections.
-            smol::future::yield_now().await;
-        }
-    };
-    smol::future::or(drained, async {
-        Timer::after(time_max).await;
-    })
-    .await;
 }

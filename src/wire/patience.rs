@@ -32,12 +32,16 @@ impl Patience {
     /// Is ready once the present wait, which begins with the first call, has lasted too long.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let since = *self.waiting_since.get_or_insert_with(Instant::now);
-        let timer = self.timer.get_or_insert_with(|| Timer::after(self.time_max));
         loop {
+            let timer = self.timer.get_or_insert_with(|| Timer::after(self.time_max));
             ready!(Pin::new(&mut *timer).poll(context));
             match self.time_max.checked_sub(since.elapsed()).filter(|left| !left.is_zero()) {
                 Some(left) => timer.set_after(left),
-                None => return Poll::Ready(()),
+                None => {
+                    // One that has fired never fires again.
+                    self.timer = None;
+                    return Poll::Ready(());
+                }
             }
         }
     }
@@ -67,7 +71,9 @@ mod tests {
                 let short = Timer::after(Duration::from_millis(15));
                 assert!(patience.wait(short).await.is_some());
             }
-            assert_eq!(patience.wait(pending::<()>()).await, None);
+            for _ in 0..2 {
+                assert_eq!(patience.wait(pending::<()>()).await, None);
+            }
             assert_eq!(patience.wait(ready(1)).await, Some(1));
         });
     }

@@ -1,9 +1,11 @@
 //! Clients that take their time. The times are set short, and what must come is waited for.
 
+use std::fs;
 use std::io::Read;
+use std::process::Command;
 use std::time::Duration;
 
-use crate::support::{Victim, answers_in};
+use crate::support::{Client, Victim, answers_in};
 
 const SHORT: &str = "head_time = \"1s\"\nkeep_alive = \"1s\"\nbody_progress = \"1s\"";
 
@@ -87,5 +89,79 @@ fn a_client_that_stops_reading_costs_little_and_is_given_up() {
         // A cut answer is told by an error, or by its length.
         let _ = client.socket.read_to_end(&mut all);
         assert!(all.len() < 32 * 1024 * 1024);
+    }
+}
+
+#[test]
+fn clients_that_do_not_read_a_large_manifest_cost_no_more_than_others() {
+    let victim = Victim::start("manifest_bytes = \"4MiB\"");
+    let manifest = victim.push_manifest("large", 4_000_000);
+    // What the first one takes stays.
+    assert_eq!(victim.connect().get("/v2/a/manifests/large").text, manifest);
+    victim.settled();
+    let memory = victim.memory_kib();
+    let mut stalled: Vec<Client> = (0..48)
+        .map(|_| {
+            let mut client = victim.connect();
+            client.send("GET /v2/a/manifests/large HTTP/1.1\r\nHost: a\r\n\r\n".repeat(4));
+            client.head();
+            client
+        })
+        .collect();
+    victim.serves();
+    let more = victim.memory_kib().saturating_sub(memory);
+    assert!(more < 16 * 1024, "{more} KiB for 48 clients");
+    for client in stalled.iter_mut().take(2) {
+        let end = &manifest[manifest.len() - 100..];
+        client.end_sending();
+        assert!(client.rest().ends_with(end));
+    }
+}
+
+#[test]
+fn uploads_that_stall_cost_little() {
+    let victim = Victim::start("body_progress = \"60s\"");
+    victim.settled();
+    let memory = victim.memory_kib();
+    let _stalled: Vec<Client> = (0..300)
+        .map(|_| {
+            let path = victim.begin();
+            let mut client = victim.connect();
+            client.send(format!("PATCH {path} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"));
+            client.send("5\r\nhello\r\n4");
+            client
+        })
+        .collect();
+    victim.waits_until("all of them are there", |victim| victim.requests() == 300);
+    let each = victim.memory_kib().saturating_sub(memory) * 1024 / 300;
+    assert!(each < 48 * 1024, "{each} bytes for each");
+}
+
+/// The disk does not come back with one manifest.
+#[test]
+fn pulls_that_hang_at_the_disk_keep_nobody_from_what_needs_none() {
+    let victim = Victim::start("");
+    victim.push_manifest("hot", 10);
+    victim.push_manifest("cold", 300_000);
+    let digest =
+        victim.connect().get("/v2/a/manifests/cold").header("docker-content-digest").unwrap().to_owned();
+    let file = victim.file_of(&digest);
+    fs::remove_file(&file).unwrap();
+    assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
+    let _hanging: Vec<Client> = (0..12)
+        .map(|_| {
+            let mut client = victim.connect();
+            client.send("GET /v2/a/manifests/cold HTTP/1.1\r\nHost: a\r\n\r\n");
+            client
+        })
+        .collect();
+    victim.waits_until("they hang", |victim| victim.requests() == 12);
+    for path in ["/v2/a/manifests/hot", "/v2/a/tags/list", "/v2/_catalog", "/livez"] {
+        assert_eq!(victim.connect().get(path).status, 200, "{path}");
+    }
+    for path in ["/v2/a/manifests/hot", "/v2/a/manifests/cold"] {
+        let mut client = victim.connect();
+        client.send(format!("HEAD {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        assert!(client.head().starts_with("HTTP/1.1 200 "), "{path}");
     }
 }

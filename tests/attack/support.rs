@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ pub struct Victim {
     /// Kept open: the program must not die of a log that nobody reads.
     _log: BufReader<ChildStderr>,
     pub address: SocketAddr,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// What the program has in its hands.
@@ -55,7 +56,7 @@ impl Victim {
             assert_ne!(log.read_line(&mut line).unwrap(), 0, "it never listened");
         }
         let address = line.trim_end().split_once("http://").unwrap().1.parse().unwrap();
-        Self { child, _log: log, address, _folder: folder }
+        Self { child, _log: log, address, folder }
     }
 
     pub fn connect(&self) -> Client {
@@ -97,6 +98,43 @@ impl Victim {
         client.send(&content);
         assert_eq!(client.answer().status, 201);
         format!("/v2/a/blobs/{digest}")
+    }
+
+    /// Pushes a manifest of about so many bytes and returns its content.
+    pub fn push_manifest(&self, tag: &str, length: usize) -> String {
+        let blob = self.push_blob(2);
+        let digest = blob.rsplit('/').next().unwrap();
+        let media_type = "application/vnd.oci.image.manifest.v1+json";
+        let manifest = format!(
+            "{{\"schemaVersion\":2,\"mediaType\":\"{media_type}\",\"config\":{{\"mediaType\":\"a/b\",\
+             \"digest\":\"{digest}\",\"size\":2}},\"layers\":[],\"annotations\":{{\"{tag}\":\"{}\"}}}}",
+            "x".repeat(length)
+        );
+        let mut client = self.connect();
+        client.send(format!(
+            "PUT /v2/a/manifests/{tag} HTTP/1.1\r\nHost: a\r\nContent-Type: {media_type}\r\n\
+             Content-Length: {}\r\n\r\n{manifest}",
+            manifest.len()
+        ));
+        assert_eq!(client.answer().status, 201);
+        manifest
+    }
+
+    /// Returns the file of content, whose digest is the end of its path or the value of a header.
+    pub fn file_of(&self, digest: &str) -> PathBuf {
+        let hash = digest.rsplit(':').next().unwrap();
+        let name = &hash[hash.len() - 32..];
+        let mut folders = vec![self.folder.path().join("data/blobs")];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+                if entry.file_type().unwrap().is_dir() {
+                    folders.push(entry.path());
+                } else if entry.file_name().to_string_lossy().ends_with(name) {
+                    return entry.path();
+                }
+            }
+        }
+        panic!("no file of {digest}");
     }
 
     /// Begins an upload and returns its path.

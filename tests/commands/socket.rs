@@ -144,18 +144,17 @@ fn ask(data: &Path, request: &[u8]) -> UnixStream {
     stream
 }
 
-fn last_line(stream: UnixStream) -> Value {
-    serde_json::from_str(&BufReader::new(stream).lines().last().unwrap().unwrap()).unwrap()
-}
-
 #[test]
 fn a_dry_run_for_a_client_that_does_not_read_ends_and_the_next_pass_gets_its_turn() {
     let store = much_to_say();
     let serving = store.serve();
-    let stalled = ask(store.path(), DRY_RUN);
+    let mut stalled = BufReader::new(ask(store.path(), DRY_RUN));
+    // It is its turn now.
+    stalled.read_line(&mut String::new()).unwrap();
     let report = store.json(&["gc", "--dry-run"]);
     assert!(report["verdicts"].as_array().unwrap().len() > 6000);
-    let why = last_line(stalled);
+    let last = stalled.lines().last().unwrap().unwrap();
+    let why: Value = serde_json::from_str(&last).unwrap();
     assert!(why["failure"]["message"].as_str().unwrap().contains("does not read"), "{why}");
     assert_eq!(serving.stop(), 0);
 }

@@ -211,6 +211,28 @@ fn a_client_that_takes_nothing_is_given_up() {
     }
 }
 
+/// The system calls a socket writable only when a third of its buffer is free: at this rate that takes longer
+/// than a client may stand still.
+#[test]
+fn a_client_that_reads_slowly_and_steadily_is_not_taken_for_one_that_stands_still() {
+    for shows_descriptor in [true, false] {
+        let limits = WireLimits { body_progress_time_max: Duration::from_secs(2), ..WireLimits::default() };
+        let (server, told) = serve_file(shows_descriptor, limits);
+        let mut client = ask_for_too_much(&server);
+        client.head();
+        let mut read = 0;
+        for _ in 0..16 {
+            std::thread::sleep(Duration::from_millis(250));
+            read += client.bytes(32 * 1024).len();
+        }
+        client.bytes(FILE_SIZE - read);
+        for _ in 1..10 {
+            assert_eq!(client.answer().body.len(), FILE_SIZE);
+        }
+        assert!(told.wait(10).iter().all(|sent| sent.complete));
+    }
+}
+
 /// What lies in memory must not lie there for as long as a client that takes a little now and then likes.
 #[test]
 fn an_answer_from_memory_is_given_up_after_a_while_and_one_from_a_file_is_not() {

@@ -5,6 +5,7 @@ mod differential;
 mod files;
 mod framing;
 mod head;
+mod leaving;
 mod requests;
 mod server;
 mod stopping;

@@ -56,6 +56,7 @@ fn a_client_that_never_pauses_leaves_others_their_turn() {
             counted.fetch_add(1, Ordering::SeqCst);
             answer(request)
         }),
+        drains: Arc::default(),
         limits: Arc::new(WireLimits::default()),
         stop: Stop::new(),
     };

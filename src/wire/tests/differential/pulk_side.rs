@@ -40,6 +40,7 @@ async fn serve(stream: &Stream, outcome: Seens) -> String {
         socket: Arc::new(Async::new(TcpStream::from(theirs)).unwrap()),
         peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
         app: Arc::new(app),
+        drains: Arc::default(),
         limits: Arc::new(WireLimits::default()),
         stop: Stop::new(),
     };

@@ -1,0 +1,173 @@
+//! Clients that go before their answer, or that still send after it; and who is let in over the limit.
+
+use std::future::pending;
+use std::net::Shutdown;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use smol::Timer;
+use tide::http::{Request, Response, StatusCode};
+
+use super::server::{Client, TestServer, Told, answer};
+use crate::http::Pace;
+use crate::wire::WireLimits;
+
+/// How often something is looked at until it has happened.
+const LOOKS_MAX: usize = 3_000;
+
+fn wait_until(done: impl Fn() -> bool) {
+    let is_done = (0..LOOKS_MAX).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        done()
+    });
+    assert!(is_done, "it does not happen");
+}
+
+/// Counts down when it is dropped.
+struct Worked(Arc<AtomicUsize>);
+
+impl Drop for Worked {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn reset(client: &Client) {
+    rustix::net::sockopt::set_socket_linger(&client.socket, Some(Duration::ZERO)).unwrap();
+}
+
+/// A server whose every answer takes for ever, and how many are being worked on.
+fn serve_forever() -> (TestServer, Arc<AtomicUsize>) {
+    let working = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&working);
+    let server = TestServer::with_stop_time(
+        WireLimits::default(),
+        move |_: Request| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let worked = Worked(Arc::clone(&counted));
+            async move {
+                let _worked = worked;
+                pending().await
+            }
+        },
+        Duration::from_millis(100),
+    );
+    (server, working)
+}
+
+#[test]
+fn what_only_reads_is_given_up_when_its_client_is_reset() {
+    let (server, working) = serve_forever();
+    for method in ["GET", "HEAD"] {
+        let mut client = server.connect();
+        client.send(format!("{method} / HTTP/1.1\r\nHost: a\r\n\r\n"));
+        wait_until(|| working.load(Ordering::SeqCst) == 1);
+        reset(&client);
+        drop(client);
+        wait_until(|| working.load(Ordering::SeqCst) == 0);
+    }
+}
+
+#[test]
+fn what_changes_something_goes_on_without_its_client() {
+    let (server, working) = serve_forever();
+    let mut client = server.connect();
+    client.send("DELETE / HTTP/1.1\r\nHost: a\r\n\r\n");
+    wait_until(|| working.load(Ordering::SeqCst) == 1);
+    reset(&client);
+    drop(client);
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(working.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_client_that_has_only_ended_its_own_half_is_answered() {
+    let server = TestServer::with(WireLimits::default(), |request: Request| async {
+        Timer::after(Duration::from_millis(200)).await;
+        answer(request).await
+    });
+    let mut client = server.connect();
+    client.send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.socket.shutdown(Shutdown::Write).unwrap();
+    assert!(client.rest().ends_with("\r\n\r\nhello"));
+}
+
+/// A client of this kind reads its answer only when all of its layer is sent.
+#[test]
+fn what_a_client_sends_after_its_answer_is_read_for_as_long_as_it_does() {
+    let limits = WireLimits { drain_size_max_bytes: 64 * 1024, drains_max: 1, ..WireLimits::default() };
+    let server = TestServer::with(limits, answer);
+    let mut client = server.connect();
+    let length = 32 * 1024 * 1024;
+    client.send(format!("PUT /ignore HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"));
+    for _ in 0..length / (1024 * 1024) {
+        client.send(vec![b'x'; 1024 * 1024]);
+    }
+    let answer = client.answer();
+    assert_eq!((answer.status, answer.text()), (403, "no"));
+    assert!(client.has_ended());
+}
+
+/// Serves an answer of 64 MiB from memory, for whose room `waiting` wait.
+fn serve_large(waiting: usize) -> (TestServer, Told) {
+    let told = Told::default();
+    let telling = told.clone();
+    let waiting = Arc::new(AtomicUsize::new(waiting));
+    let app = move |_: Request| {
+        let on_sent = telling.on_sent();
+        let pace = Pace::new(Arc::clone(&waiting), Duration::from_millis(100), 1024);
+        async move {
+            let mut response = Response::new(StatusCode::Ok);
+            response.ext_mut().insert(on_sent);
+            response.ext_mut().insert(pace);
+            response.set_body(vec![b'x'; 64 * 1024 * 1024]);
+            response
+        }
+    };
+    (TestServer::with(WireLimits::default(), app), told)
+}
+
+#[test]
+fn a_slow_client_keeps_what_others_wait_for_only_while_they_do_not() {
+    let ask = |server: &TestServer| {
+        let mut client = server.connect();
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        client
+    };
+    let (server, told) = serve_large(1);
+    let _client = ask(&server);
+    assert!(!told.wait(1).first().expect("a report").complete);
+
+    let (server, told) = serve_large(0);
+    let mut client = ask(&server);
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(client.answer().body.len(), 64 * 1024 * 1024);
+    assert!(told.wait(1)[0].complete);
+}
+
+#[test]
+fn health_checks_are_answered_over_the_limit_of_connections() {
+    let limits = WireLimits { connections_max: 1, ..WireLimits::default() };
+    let asked = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&asked);
+    let server = TestServer::with(limits, move |_: Request| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        async { Response::new(StatusCode::Ok) }
+    });
+    let mut first = server.connect();
+    assert_eq!(first.get("/v2/").status, 200);
+    for path in ["/livez", "/readyz", "/healthz"] {
+        let all = server.ask(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        assert!(all.starts_with("HTTP/1.1 200 ") && all.contains("Connection: close\r\n"), "{all}");
+    }
+    let before = asked.load(Ordering::SeqCst);
+    for start in ["GET /livezx", "GET /v2/", "PUT /livez", "GET /livez/a"] {
+        let all = server.ask(format!("{start} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"));
+        assert!(all.starts_with("HTTP/1.1 503 "), "{start}: {all}");
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), before);
+    // What is sent behind a check is not let in with it.
+    let all = server.ask("GET /livez HTTP/1.1\r\nHost: a\r\n\r\nGET /v2/ HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(all.matches("HTTP/1.1 ").count(), 1, "{all}");
+}

@@ -76,7 +76,7 @@ pub struct HttpOptions {
     /// Whether clients may delete tags, manifests and blobs.
     pub deletes: bool,
     /// How many requests may bring blobs, chunks or manifests at once; the next ones are answered 429. One
-    /// address (see [`Source`]) may have a quarter of them.
+    /// address (or network of one) may have a quarter of them.
     pub uploads_max: usize,
     /// How many requests may wait for the room that large manifests coming in, and long lists, take in
     /// memory; the next ones are answered 503.

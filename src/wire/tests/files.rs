@@ -212,8 +212,8 @@ fn a_client_that_takes_nothing_is_given_up() {
 }
 
 /// The system calls a socket writable only when a third of its buffer is free: at this rate that takes longer
-/// than a client may stand still. The client's system says that it has room again only when a sixteenth of its
-/// buffer is free, which takes less.
+/// than a client may stand still. The client's system says that it has room again only when a sixteenth of
+/// its buffer is free, which takes less.
 #[test]
 fn a_client_that_reads_slowly_and_steadily_is_not_taken_for_one_that_stands_still() {
     for shows_descriptor in [true, false] {

@@ -162,7 +162,7 @@ impl Registry {
         };
         let Examined { named: (digest, tags, outcome_tags), manifest, references } = examined?;
 
-        self.check_quota(repo, put.bytes.len() as u64, Some(&digest))?;
+        self.inner.check_quota(repo, put.bytes.len() as u64, Some(&digest))?;
         self.check_room(put.bytes.len() as u64)?;
         self.inner.door.check_writes()?;
         let bytes = Arc::clone(&put.bytes);

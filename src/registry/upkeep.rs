@@ -57,16 +57,6 @@ impl Registry {
     pub(crate) fn policy(&self, repo: &RepoName) -> &Policy {
         self.inner.options.policies.of(repo)
     }
-
-    /// Refuses content that would put a repository's policy over its quota.
-    pub(super) fn check_quota(
-        &self,
-        repo: &RepoName,
-        bytes: u64,
-        content: Option<&ContentDigest>,
-    ) -> Result<(), RegistryError> {
-        self.inner.check_quota(repo, bytes, content)
-    }
 }
 
 impl Upkeep {

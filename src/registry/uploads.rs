@@ -158,7 +158,7 @@ impl Registry {
         // What will not fit is refused before it is read.
         self.check_room(said.unwrap_or(0))?;
         self.inner.door.check_writes()?;
-        self.check_quota(session.repo(), begins.saturating_add(said.unwrap_or(0)), content.as_ref())?;
+        self.inner.check_quota(session.repo(), begins.saturating_add(said.unwrap_or(0)), content.as_ref())?;
         let mut source = Source::new(chunk.body, said.unwrap_or(u64::MAX));
         let mut next = unless_lost(turn, source.next(&self.inner.pool)).await?;
         while let Some(piece) = next {

@@ -8,6 +8,7 @@ mod idle;
 mod large_manifests;
 mod lists;
 mod model;
+mod mounts;
 mod open;
 mod resuming;
 mod side_by_side;

@@ -109,7 +109,7 @@ impl Call {
     }
 
     /// Returns where the client comes from.
-    fn source(&self) -> Option<Source> {
+    pub(super) fn source(&self) -> Option<Source> {
         let peer: SocketAddr = self.request.peer_addr()?.parse().ok()?;
         Source::of(peer.ip(), false)
     }
@@ -146,7 +146,7 @@ impl Call {
         in_time(read_on(&mut body, &mut bytes, most.min(SMALL_MAX_BYTES), None), &mut deadline).await?;
         let mut room = None;
         if bytes.len() as u64 == SMALL_MAX_BYTES && most > SMALL_MAX_BYTES {
-            let taken = self.shared.large.come_in().await?;
+            let taken = self.shared.large.come_in(self.source()).await?;
             // All of it at once: what grows step by step takes up to twice as much.
             let expected = usize::try_from(said.unwrap_or(0)).unwrap_or(0);
             bytes.reserve_exact(expected.saturating_sub(bytes.len()));

@@ -143,7 +143,7 @@ impl<B: AsyncBufRead + Unpin> AsyncBufRead for Watched<B> {
         let this = self.get_mut();
         let found = Pin::new(&mut this.body).poll_fill_buf(context);
         match &this.flow {
-            // INVARIANT: what was there once is there until it is consumed, also when the body ends meanwhile.
+            // INVARIANT: what was there once is there until it is consumed, also when it gives way.
             Some(flow) => flow.looked(context, found),
             None => found,
         }

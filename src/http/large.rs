@@ -1,8 +1,8 @@
 //! Bounds what large bodies take in memory, whatever the number of clients and however slow they are.
 //!
 //! Blobs and large manifests on their way out never lie in memory. Manifests on their way in do, and lists:
-//! most of a few KiB, some of a few MiB. Of these only so many are there at once, and a quarter of them of one
-//! address; the next ones wait. Small ones wait for none of them.
+//! most of a few KiB, some of a few MiB. Of these only so many are there at once, and a quarter of them of
+//! one address; the next ones wait. Small ones wait for none of them.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -52,8 +52,8 @@ impl Registry {
         self.unknown(repo, RegistryError::BlobUnknown(digest.clone()))
     }
 
-    /// Makes a blob of one repository present in another. When `from` names none, those next to the target are
-    /// asked. Returns whether it could; if not, the client has to push it (the specification's "Mounting a
+    /// Makes a blob of one repository present in another. When `from` names none, those next to the target
+    /// are asked. Returns whether it could; if not, the client has to push it (the specification's "Mounting a
     /// blob").
     pub async fn mount(
         &self,

@@ -53,8 +53,8 @@ impl Registry {
     }
 
     /// Makes a blob of one repository present in another. When `from` names none, those next to the target
-    /// are asked. Returns whether it could; if not, the client has to push it (the specification's "Mounting a
-    /// blob").
+    /// are asked. Returns whether it could; if not, the client has to push it (the specification's "Mounting
+    /// a blob").
     pub async fn mount(
         &self,
         repo: &RepoName,

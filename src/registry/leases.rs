@@ -179,6 +179,12 @@ impl Leases {
         state.young.insert(key, now);
     }
 
+    /// Notes as young what came before the start.
+    pub(super) fn take_young(&self, repo: &RepoName, digest: &ContentDigest) {
+        let key = self.key(repo, digest);
+        self.state().young.insert(key, Instant::now());
+    }
+
     /// Begins to look through a repository: until what is returned is dropped, nothing that somebody comes to
     /// count on in it is let go of by [`Claims::let_go`].
     pub(super) fn watch(self: &Arc<Self>, repo: &RepoName) -> Watch {

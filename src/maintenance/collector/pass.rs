@@ -72,6 +72,9 @@ impl Pass<'_> {
     }
 
     fn everything(&mut self) -> Result<(), CollectError> {
+        if self.options.alone && !self.options.now {
+            self.upkeep.remember_young(now())?;
+        }
         if let Some(wait) = self.wait() {
             let seconds = wait.as_secs().saturating_add(1);
             self.note(format!("nothing goes for another {seconds} s: what is leased or young is not known"));

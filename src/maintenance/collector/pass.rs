@@ -138,7 +138,8 @@ impl Pass<'_> {
     /// Returns what is kept though nothing needs it.
     pub(super) fn keeps(&self) -> Keeps {
         match self.options {
-            CollectOptions { alone: true, .. } => Keeps::Nothing,
+            CollectOptions { alone: true, now: true, .. } => Keeps::Nothing,
+            CollectOptions { alone: true, .. } => Keeps::Remembered,
             CollectOptions { now: true, .. } => Keeps::Leased,
             _ => Keeps::Young,
         }

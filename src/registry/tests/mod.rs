@@ -6,12 +6,15 @@ mod failures;
 mod full;
 mod idle;
 mod lists;
+mod looks;
 mod model;
 mod open;
 mod resuming;
 mod side_by_side;
 mod syncs;
 mod uploads;
+
+pub(crate) use looks::Hook;
 
 use std::path::Path;
 use std::sync::Arc;

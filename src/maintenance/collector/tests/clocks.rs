@@ -113,6 +113,30 @@ fn what_was_pushed_before_the_clock_was_ever_set_is_as_old_as_that() {
 }
 
 #[test]
+fn a_dry_run_notes_no_time() {
+    let (disk, set) = (disk(), SetClock::new(1000));
+    let registry = start(&disk, set.clock(), &young(30));
+    push(&registry, 0, "v1");
+    block_on(push_all(&registry, "a", 2, None)).unwrap();
+    set.set(TODAY_MS);
+    // Somebody notices that it was set; then it rests for a while.
+    run(&registry);
+    set.pass(2 * HOUR_MS);
+    let noted = || {
+        let view = registry.view();
+        let row = view.tag(&repo("a"), &tag("v1")).unwrap().unwrap();
+        let manifests = view.manifests(&repo("a"), None, 9).unwrap();
+        (row.at, manifests.iter().filter_map(|(_, row)| row.since).count())
+    };
+    assert_eq!(noted(), (None, 0));
+    let dry = CollectOptions { dry_run: true, ..CollectOptions::default() };
+    pass(&registry, &dry, &mut || {}, &mut |_| {});
+    assert_eq!(noted(), (None, 0));
+    run(&registry);
+    assert!(noted().0.is_some() && noted().1 > 0);
+}
+
+#[test]
 fn what_was_pushed_before_the_clock_was_set_forward_is_no_older_for_that() {
     let disk = disk();
     let set = SetClock::new(TODAY_MS - 90 * DAY_MS);

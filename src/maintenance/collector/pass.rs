@@ -59,11 +59,16 @@ impl Pass<'_> {
         let began = Instant::now();
         self.report.dry_run = self.options.dry_run;
         self.report.began_ms = now();
+        let clock = self.upkeep.clock();
+        let (steps, tells_ages) = (clock.steps(), self.upkeep.now().is_ok());
         let done = self.everything();
         self.upkeep.end_marking();
         let done = done.and_then(|()| if self.has_removed() { self.index() } else { Ok(()) });
         let kept = !self.options.dry_run && self.upkeep.keeps_everything().is_some();
         self.report.complete = done.is_ok() && !kept && !self.left_out;
+        if self.report.complete && tells_ages && !self.options.dry_run {
+            clock.noted_rightly(steps);
+        }
         self.report.duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         if self.report.untagged.count > 0 {
             self.report.untagged_advice = Some(UNTAGGED_ADVICE.to_owned());

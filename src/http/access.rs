@@ -9,6 +9,7 @@ use std::time::Duration;
 use log::Level;
 use tide::http::{Method, Request};
 
+use crate::http::incoming::RawTarget;
 use crate::http::outgoing::Sent;
 use crate::http::route::Resource;
 
@@ -59,7 +60,7 @@ fn is_well_formed(id: &str) -> bool {
 pub(super) struct Entry {
     pub(super) id: RequestId,
     pub(super) method: Method,
-    pub(super) target: String,
+    pub(super) target: RawTarget,
     pub(super) peer: Option<String>,
 }
 
@@ -78,14 +79,14 @@ impl Entry {
     /// Tells of a panic while the request was answered, with the id that its client got.
     pub(super) fn panic_line(&self, message: &str) -> String {
         let mut line = format!("a panic while answering {} ", self.method);
-        escape(&mut line, &self.target);
+        escape(&mut line, self.target.as_str());
         line.push_str(&format!(" id={}: {message}", self.id.as_str()));
         line
     }
 
     fn line(&self, status: u16, time: Duration, sent: Sent) -> String {
         let mut line = format!("{} ", self.method);
-        escape(&mut line, &self.target);
+        escape(&mut line, self.target.as_str());
         let milliseconds = time.as_secs_f64() * 1e3;
         // Writing to a String can't fail.
         let _ = write!(
@@ -127,7 +128,7 @@ mod tests {
         let entry = Entry {
             id: RequestId("0123456789abcdef".to_owned()),
             method: Method::Get,
-            target: target.to_owned(),
+            target: RawTarget::new(target),
             peer: Some("127.0.0.1:40000".to_owned()),
         };
         entry.line(200, Duration::from_micros(1250), Sent { bytes_in: 0, bytes_out: 42, complete })
@@ -164,7 +165,7 @@ mod tests {
         let entry = Entry {
             id: RequestId("theirs-1".to_owned()),
             method: Method::Put,
-            target: "/v2/a\n".to_owned(),
+            target: RawTarget::new("/v2/a\n"),
             peer: None,
         };
         let expected = r"a panic while answering PUT /v2/a\n id=theirs-1: as asked";

@@ -91,24 +91,27 @@ async fn answer(mut call: Call, path: Path) -> Result<Response, Failure> {
     }
     let method = call.method();
     let call = &mut call;
-    // What is left of each resource's methods behind the named ones is GET and HEAD.
+    // What is left of each resource's methods behind the named ones is GET and HEAD. The room of a request
+    // is that of its largest handler: those that the most frequent requests don't need are boxed.
     match (path.parse()?, method) {
         (Route::Ping, _) => Ok(render::content(StatusCode::Ok, render::JSON, "{}")),
-        (Route::Catalog, _) => lists::catalog(call).await,
+        (Route::Catalog, _) => Box::pin(lists::catalog(call)).await,
         (Route::Discovery, _) => lists::discovery(),
-        (Route::Tags(repo), _) => lists::tags(call, &repo).await,
-        (Route::Referrers(repo, subject), _) => referrers::list(call, &repo, &subject).await,
-        (Route::Manifest(repo, text), Method::Put) => manifests::push(call, &repo, &text).await,
-        (Route::Manifest(repo, text), Method::Delete) => manifests::delete(call, &repo, &text).await,
+        (Route::Tags(repo), _) => Box::pin(lists::tags(call, &repo)).await,
+        (Route::Referrers(repo, subject), _) => Box::pin(referrers::list(call, &repo, &subject)).await,
+        (Route::Manifest(repo, text), Method::Put) => Box::pin(manifests::push(call, &repo, &text)).await,
+        (Route::Manifest(repo, text), Method::Delete) => {
+            Box::pin(manifests::delete(call, &repo, &text)).await
+        }
         (Route::Manifest(repo, text), _) => manifests::pull(call, &repo, &text).await,
-        (Route::Blob(repo, digest), Method::Delete) => blobs::delete(call, &repo, &digest).await,
+        (Route::Blob(repo, digest), Method::Delete) => Box::pin(blobs::delete(call, &repo, &digest)).await,
         (Route::Blob(repo, digest), Method::Head) => blobs::head(call, &repo, &digest).await,
-        (Route::Blob(repo, digest), _) => blobs::pull(call, &repo, &digest).await,
-        (Route::Uploads(repo), _) => uploads::begin(call, &repo).await,
-        (Route::Upload(repo, id), Method::Patch) => uploads::append(call, &repo, &id).await,
-        (Route::Upload(repo, id), Method::Put) => uploads::finish(call, &repo, &id).await,
-        (Route::Upload(repo, id), Method::Delete) => uploads::cancel(call, &repo, &id).await,
-        (Route::Upload(repo, id), _) => uploads::status(call, &repo, &id).await,
+        (Route::Blob(repo, digest), _) => Box::pin(blobs::pull(call, &repo, &digest)).await,
+        (Route::Uploads(repo), _) => Box::pin(uploads::begin(call, &repo)).await,
+        (Route::Upload(repo, id), Method::Patch) => Box::pin(uploads::append(call, &repo, &id)).await,
+        (Route::Upload(repo, id), Method::Put) => Box::pin(uploads::finish(call, &repo, &id)).await,
+        (Route::Upload(repo, id), Method::Delete) => Box::pin(uploads::cancel(call, &repo, &id)).await,
+        (Route::Upload(repo, id), _) => Box::pin(uploads::status(call, &repo, &id)).await,
     }
 }
 
@@ -118,17 +121,17 @@ fn options(method: Method, resource: Resource, deletes: bool) -> Result<Option<R
     if methods.is_empty() {
         return Err(Failure::unknown_path());
     }
+    if method != Method::Options && methods.contains(&method) {
+        return Ok(None);
+    }
     let allow = methods.iter().map(Method::to_string).collect::<Vec<_>>().join(", ");
     if method == Method::Options {
         let mut response = render::empty(StatusCode::NoContent);
         response.insert_header(ALLOW, allow);
         return Ok(Some(response));
     }
-    if !methods.contains(&method) {
-        let message = format!("{method} is not for this path; {allow} are");
-        return Err(Failure::of(ErrorCode::Unsupported, message).with_header(ALLOW, allow));
-    }
-    Ok(None)
+    let message = format!("{method} is not for this path; {allow} are");
+    Err(Failure::of(ErrorCode::Unsupported, message).with_header(ALLOW, allow))
 }
 
 /// Renders an answer, and tells metrics and the access log which resource it is of.

@@ -9,6 +9,7 @@ use tide::http::{Method, Request, Response, StatusCode};
 use crate::http::State;
 use crate::http::access::{Entry, RequestId};
 use crate::http::errors::{self, Failure};
+use crate::http::incoming::RawTarget;
 use crate::http::large::Room;
 use crate::http::metrics::InFlight;
 use crate::http::outgoing::OnSent;
@@ -25,7 +26,7 @@ pub(super) struct Envelope {
 
 impl Envelope {
     /// Begins a request.
-    pub(super) fn open(state: State, request: &Request, target: String) -> Self {
+    pub(super) fn open(state: State, request: &Request, target: RawTarget) -> Self {
         let in_flight = state.metrics.begin();
         let peer = request.peer_addr().map(str::to_owned);
         let entry = Entry { id: RequestId::of(request), method: request.method(), target, peer };

@@ -9,7 +9,7 @@ const LIST_MAX_NAMES: usize = 100;
 
 /// A path and a query under `/v2/`: what they are taken for is what they say when they are written again.
 pub(crate) fn target(bytes: &[u8]) {
-    let target = RawTarget(String::from_utf8_lossy(bytes).into_owned());
+    let target = RawTarget::new(&String::from_utf8_lossy(bytes));
     let query = Query::parse(target.query().unwrap_or_default());
     if let Ok(limit) = query.limit(LIST_MAX_NAMES) {
         assert!(limit <= LIST_MAX_NAMES);

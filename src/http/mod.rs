@@ -133,13 +133,16 @@ impl App {
     /// Answers a request.
     pub async fn respond(&self, mut request: Request) -> Response {
         // Whoever calls the app without pulk's own transport has nothing but the URL.
-        let target = request.ext().get().cloned().unwrap_or_else(|| target_of(request.url()));
-        let envelope = Envelope::open(Arc::clone(self.server.state()), &request, target.0.clone());
+        let given = request.ext().get::<RawTarget>().cloned();
+        let target = given.clone().unwrap_or_else(|| target_of(request.url()));
+        let envelope = Envelope::open(Arc::clone(self.server.state()), &request, target.clone());
         if target.path().starts_with("/v2/") {
             // tide's router slows down with the length of a path, and the endpoint reads the raw one anyway.
             request.url_mut().set_path("/v2/");
         }
-        request.ext_mut().insert(target);
+        if given.is_none() {
+            request.ext_mut().insert(target);
+        }
         let answered = AssertUnwindSafe(self.server.respond(request)).catch_unwind().await;
         let response = match answered {
             Ok(Ok(response)) => response,
@@ -151,7 +154,10 @@ impl App {
 }
 
 fn target_of(url: &Url) -> RawTarget {
-    RawTarget(url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path())))
+    match url.query() {
+        Some(query) => RawTarget::new(&format!("{}?{query}", url.path())),
+        None => RawTarget::new(url.path()),
+    }
 }
 
 #[cfg(test)]

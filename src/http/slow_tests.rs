@@ -46,7 +46,7 @@ async fn send(app: &App, method: Method, target: &str, body: impl Into<Body>) ->
     }
     request.set_body(body);
     request.insert_header("content-type", MANIFEST);
-    request.ext_mut().insert(RawTarget(target.to_owned()));
+    request.ext_mut().insert(RawTarget::new(target));
     request.set_peer_addr(Some("192.0.2.1:9"));
     app.respond(request).await
 }

@@ -40,7 +40,7 @@ mod tests {
 
     fn ask(method: Method, target: &str, progress: &str) -> (u16, String, Response) {
         let mut request = Request::new(method, format!("http://registry.test{target}").as_str());
-        request.ext_mut().insert(RawTarget(target.to_owned()));
+        request.ext_mut().insert(RawTarget::new(target));
         let mut response = respond_while_starting(&request, progress);
         let text = smol::block_on(response.body_string()).unwrap();
         (response.status() as u16, text, response)

@@ -25,7 +25,7 @@ impl Fixture {
         for (name, value) in headers {
             request.append_header(*name, *value);
         }
-        request.ext_mut().insert(RawTarget(target.to_owned()));
+        request.ext_mut().insert(RawTarget::new(target));
         smol::block_on(self.0.respond(request))
     }
 

@@ -75,10 +75,7 @@ impl Server {
         let threads = Threads::start(&executor, threads).map_err(StartError::Thread)?;
         let stop = Stop::new();
         let respond_gate = Arc::clone(&gate);
-        let respond = move |request| {
-            let gate = Arc::clone(&respond_gate);
-            async move { gate.respond(request).await }
-        };
+        let respond = move |request| Arc::clone(&respond_gate).respond(request);
         let serving = serve(listener, respond, wire, Arc::clone(&executor), stop.clone(), stop_time_max);
         let serving = executor.spawn(serving);
 

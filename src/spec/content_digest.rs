@@ -11,6 +11,9 @@ use crate::spec::text::{excerpt, serde_as_text};
 /// The length of the longest hash.
 const HASH_LENGTH_MAX_BYTES: usize = 64;
 
+/// Room for the longest text: the name of an algorithm, a colon, and two digits for each byte of a hash.
+const TEXT_LENGTH_MAX_BYTES: usize = 8 + 1 + 2 * HASH_LENGTH_MAX_BYTES;
+
 /// The digest of content by an algorithm that pulk can compute (G6 to G8). It orders like its text.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ContentDigest {
@@ -55,8 +58,9 @@ impl ContentDigest {
 
     /// Returns the hash as lower-case hexadecimal digits: what stands behind the colon.
     pub fn encoded(&self) -> String {
-        let digits = self.bytes().iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
-        digits.map(hexadecimal_digit).collect()
+        let mut encoded = String::with_capacity(self.algorithm.encoded_length());
+        encoded.extend(self.bytes().iter().copied().flat_map(hexadecimal_digits).map(char::from));
+        encoded
     }
 }
 
@@ -75,7 +79,18 @@ impl PartialOrd for ContentDigest {
 
 impl fmt::Display for ContentDigest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(&format!("{}:{}", self.algorithm.as_str(), self.encoded()))
+        // On the stack: a request writes several digests, of which most only live in the key of a row.
+        let mut text = [0; TEXT_LENGTH_MAX_BYTES];
+        let name = self.algorithm.as_str();
+        let (head, digits) = text.split_at_mut(name.len() + 1);
+        for (to, from) in head.iter_mut().zip(name.bytes().chain([b':'])) {
+            *to = from;
+        }
+        for (to, byte) in digits.chunks_exact_mut(2).zip(self.bytes()) {
+            to.copy_from_slice(&hexadecimal_digits(*byte));
+        }
+        let text = text.get(..name.len() + 1 + self.algorithm.encoded_length());
+        formatter.pad(text.and_then(|text| std::str::from_utf8(text).ok()).ok_or(fmt::Error)?)
     }
 }
 
@@ -126,9 +141,8 @@ impl PartialEq<ContentDigest> for Digest {
 
 serde_as_text!(ContentDigest);
 
-fn hexadecimal_digit(value: u8) -> char {
-    let digit = if value < 10 { b'0' + value } else { b'a' + (value - 10) };
-    char::from(digit)
+fn hexadecimal_digits(byte: u8) -> [u8; 2] {
+    [byte >> 4, byte & 0xf].map(|value| if value < 10 { b'0' + value } else { b'a' + (value - 10) })
 }
 
 fn byte_of(digits: &[u8]) -> Option<u8> {

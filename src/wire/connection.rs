@@ -2,7 +2,7 @@
 
 use std::future::{Future, pending};
 use std::io;
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -48,7 +48,8 @@ const REQUESTS_IN_A_ROW_MAX: usize = 16;
 /// A connection and what it shares with the others.
 pub(super) struct Connection<A> {
     pub(super) socket: Arc<Async<TcpStream>>,
-    pub(super) peer: SocketAddr,
+    /// The client's address, as text: every request carries it.
+    pub(super) peer: String,
     pub(super) app: Arc<A>,
     pub(super) limits: Arc<WireLimits>,
     pub(super) drains: Arc<Drains>,
@@ -231,7 +232,7 @@ where
         let Head { mut request, framing, is_http_1_1, keep_alive, expects_continue } = head;
         let is_head = request.method() == Method::Head;
         let is_read = matches!(request.method(), Method::Get | Method::Head);
-        request.set_peer_addr(Some(self.peer));
+        request.set_peer_addr(Some(&self.peer));
         let half = self.attach_body(&mut request, input, framing, expects_continue);
         let is_watched = is_read && matches!(half, Half::Here(_));
         let (mut response, panicked) = self.answer(request, is_watched).await?;
@@ -323,7 +324,6 @@ where
     /// Runs the application; a panic becomes an answer, and is told apart by the second value. What only
     /// reads is watched: it is not read for nobody, while what changes something goes on to its end.
     async fn answer(&self, request: Request, is_watched: bool) -> Option<(Response, bool)> {
-        let what = format!("{} {}", request.method(), request.url().path());
         let is_gone = async {
             // Boxed, since most answers need no wait, and an idle connection no room for one.
             if is_watched {
@@ -337,7 +337,7 @@ where
         match AssertUnwindSafe(async { Some((self.app)(request).await) }.or(is_gone)).catch_unwind().await {
             Ok(response) => Some((response?, false)),
             Err(payload) => {
-                log::error!("a panic while answering {what}: {}", panic_message(payload.as_ref()));
+                log::error!("a panic while answering {}: {}", self.peer, panic_message(payload.as_ref()));
                 Some((Refusal::Failed.response(), true))
             }
         }

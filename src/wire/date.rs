@@ -1,5 +1,6 @@
 //! The `Date` header's form of a time (RFC 9110 section 5.6.7).
 
+use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const SECONDS_PER_DAY: u64 = 86_400;
@@ -8,16 +9,20 @@ const WEEKDAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/// Writes a time such as `Sun, 06 Nov 1994 08:49:37 GMT`; one before 1970 counts as 1970.
-pub(super) fn http_date(time: SystemTime) -> String {
-    let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let (days, second_of_day) = (seconds / SECONDS_PER_DAY, seconds % SECONDS_PER_DAY);
-    let (year, month, day) = civil(days);
-    // 1 January 1970 was a Thursday.
-    let weekday = WEEKDAYS.iter().cycle().nth(((days + 4) % 7) as usize).copied().unwrap_or_default();
-    let month_name = MONTHS.get(month).copied().unwrap_or_default();
-    let (hour, minute, second) = (second_of_day / 3600, second_of_day / 60 % 60, second_of_day % 60);
-    format!("{weekday}, {day:02} {month_name} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
+/// A time such as `Sun, 06 Nov 1994 08:49:37 GMT`; one before 1970 counts as 1970.
+pub(super) struct HttpDate(pub(super) SystemTime);
+
+impl fmt::Display for HttpDate {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let (days, second_of_day) = (seconds / SECONDS_PER_DAY, seconds % SECONDS_PER_DAY);
+        let (year, month, day) = civil(days);
+        // 1 January 1970 was a Thursday.
+        let weekday = WEEKDAYS.iter().cycle().nth(((days + 4) % 7) as usize).copied().unwrap_or_default();
+        let month_name = MONTHS.get(month).copied().unwrap_or_default();
+        let (hour, minute, second) = (second_of_day / 3600, second_of_day / 60 % 60, second_of_day % 60);
+        write!(formatter, "{weekday}, {day:02} {month_name} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
+    }
 }
 
 /// Turns days since 1970 into year, month (0 to 11) and day of the month.
@@ -56,7 +61,7 @@ mod tests {
             (4_107_542_400, "Mon, 01 Mar 2100 00:00:00 GMT"),
             (4_107_542_399, "Sun, 28 Feb 2100 23:59:59 GMT"),
         ] {
-            assert_eq!(http_date(UNIX_EPOCH + Duration::from_secs(seconds)), expected);
+            assert_eq!(HttpDate(UNIX_EPOCH + Duration::from_secs(seconds)).to_string(), expected);
         }
     }
 }

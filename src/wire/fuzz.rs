@@ -27,7 +27,7 @@ pub(crate) fn head(bytes: &[u8]) {
         assert!(values.iter().all(|value| value.as_str().bytes().all(is_plain)), "{name}");
     }
     let target = parsed.request.ext().get::<crate::http::RawTarget>();
-    assert!(target.is_some_and(|target| target.0.starts_with('/')));
+    assert!(target.is_some_and(|target| target.as_str().starts_with('/')));
 }
 
 fn scan_in_pieces(bytes: &[u8], limits: &WireLimits) -> Result<Option<usize>, Refusal> {

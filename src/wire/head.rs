@@ -125,7 +125,7 @@ fn request(
     let url = url(target.host.or(understood.host), target.path_and_query)?;
     let mut request = Request::new(method, url);
     request.set_version(Some(if is_http_1_1 { Version::Http1_1 } else { Version::Http1_0 }));
-    request.ext_mut().insert(RawTarget(target.path_and_query.to_owned()));
+    request.ext_mut().insert(RawTarget::new(target.path_and_query));
     for header in parsed.headers.iter().filter(|header| !header.name.is_empty()) {
         request.append_header(header.name, ascii(header.value).as_str());
     }
@@ -138,7 +138,10 @@ fn request(
 
 /// Bytes outside of ASCII may stand in a value but mean nothing; `http_types` has no place for them.
 fn ascii(value: &[u8]) -> String {
-    value.iter().map(|byte| if byte.is_ascii() { char::from(*byte) } else { '?' }).collect()
+    match std::str::from_utf8(value) {
+        Ok(text) if text.is_ascii() => text.to_owned(),
+        _ => value.iter().map(|byte| if byte.is_ascii() { char::from(*byte) } else { '?' }).collect(),
+    }
 }
 
 fn understand<'a>(headers: &'a [httparse::Header<'_>], is_http_1_1: bool) -> Result<Understood<'a>, Refusal> {

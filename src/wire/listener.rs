@@ -173,7 +173,7 @@ where
         }
         let connection = Connection {
             socket: Arc::new(socket),
-            peer,
+            peer: peer.to_string(),
             app: Arc::clone(&self.app),
             limits: Arc::clone(&self.limits),
             drains: Arc::clone(&self.drains),

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use tide::http::{Body, Response, StatusCode};
 
-use super::date::http_date;
+use super::date::HttpDate;
 use crate::http::FileBody;
 
 /// What the request and the state of its connection say about the answer.
@@ -115,9 +115,9 @@ fn head(response: &Response, framed: &Framed) -> Result<Vec<u8>, BadHeader> {
             push_header(&mut head, name.as_str(), value.as_str())?;
         }
     }
-    push_header(&mut head, "Date", &http_date(SystemTime::now()))?;
+    let _ = write!(head, "Date: {}\r\n", HttpDate(SystemTime::now()));
     if let Some(length) = framed.length {
-        push_header(&mut head, "Content-Length", &length.to_string())?;
+        let _ = write!(head, "Content-Length: {length}\r\n");
     }
     if framed.is_chunked {
         push_header(&mut head, "Transfer-Encoding", "chunked")?;
@@ -145,10 +145,14 @@ fn push_header(head: &mut Vec<u8>, name: &str, value: &str) -> Result<(), BadHea
     if name.is_empty() || !name.bytes().all(is_token) || !value.bytes().all(is_text) {
         return Err(BadHeader(name.to_owned()));
     }
+    let name_at = head.len();
+    head.extend_from_slice(name.as_bytes());
     let mut at_start = true;
-    for byte in name.bytes() {
-        head.push(if at_start { byte.to_ascii_uppercase() } else { byte });
-        at_start = byte == b'-';
+    for byte in head.iter_mut().skip(name_at) {
+        if at_start {
+            byte.make_ascii_uppercase();
+        }
+        at_start = *byte == b'-';
     }
     head.extend_from_slice(b": ");
     head.extend_from_slice(value.as_bytes());

@@ -51,7 +51,7 @@ fn a_head_becomes_a_request() {
 fn an_absolute_target_takes_the_place_of_the_host() {
     let head = parse("GET http://b.example:80/v2/?n=1 HTTP/1.1\r\nHost: a.example\r\n\r\n").unwrap();
     assert_eq!(head.request.header("Host").unwrap().as_str(), "b.example:80");
-    assert_eq!(head.request.ext().get::<RawTarget>().unwrap().0, "/v2/?n=1");
+    assert_eq!(head.request.ext().get::<RawTarget>().unwrap().as_str(), "/v2/?n=1");
     assert_eq!(status(parse("GET http://b/ HTTP/1.1\r\n\r\n")), Some(400));
     assert_eq!(status(parse("GET http://b/ HTTP/1.1\r\nHost: a b\r\n\r\n")), Some(400));
     assert_eq!(status(parse("GET http://user@b/ HTTP/1.1\r\nHost: a\r\n\r\n")), Some(400));

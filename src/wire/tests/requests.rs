@@ -51,7 +51,7 @@ fn a_client_that_never_pauses_leaves_others_their_turn() {
     let counted = Arc::clone(&answered);
     let connection = Connection {
         socket: Arc::new(Async::new(TcpStream::from(theirs)).unwrap()),
-        peer: ([127, 0, 0, 1], 1).into(),
+        peer: "127.0.0.1:1".into(),
         app: Arc::new(move |request| {
             counted.fetch_add(1, Ordering::SeqCst);
             answer(request)

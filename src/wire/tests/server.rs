@@ -189,7 +189,7 @@ pub(super) async fn answer(mut request: Request) -> Response {
     let mut response = Response::new(StatusCode::Ok);
     match target.path() {
         "/hello" => response.set_body("hello"),
-        "/target" => response.set_body(target.0),
+        "/target" => response.set_body(target.as_str()),
         "/url" => response.set_body(request.url().as_str()),
         "/peer" => response.set_body(request.peer_addr().unwrap().to_owned()),
         "/content-type" => {

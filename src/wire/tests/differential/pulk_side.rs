@@ -38,7 +38,7 @@ async fn serve(stream: &Stream, outcome: Seens) -> String {
     };
     let connection = Connection {
         socket: Arc::new(Async::new(TcpStream::from(theirs)).unwrap()),
-        peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
+        peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)).to_string(),
         app: Arc::new(app),
         drains: Arc::default(),
         limits: Arc::new(WireLimits::default()),
@@ -67,7 +67,7 @@ async fn serve(stream: &Stream, outcome: Seens) -> String {
 
 /// The application: notes what it is given, and answers 200.
 async fn take(mut request: Request, outcome: &Seens) -> Response {
-    let target = request.ext().get::<RawTarget>().unwrap().0.clone();
+    let target = request.ext().get::<RawTarget>().unwrap().as_str().to_owned();
     let mut headers = BTreeMap::new();
     for (name, values) in request.iter() {
         headers.insert(name.to_string(), values.iter().map(|value| value.as_str().to_owned()).collect());

@@ -42,17 +42,22 @@ impl Debug for Hook {
 const MANIFEST: &str = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",
     "config":{"mediaType":"a/b","digest":"DIGEST","size":2},"layers":[]}"#;
 
+/// Pushes an image with the tag `v1`.
+fn push_image(registry: &Registry) -> ContentDigest {
+    let manifest = MANIFEST.replace("DIGEST", &sha256(b"{}").to_string());
+    block_on(push_blob(registry, "app", b"{}"));
+    let (target, bytes) = (PutTarget::Tag(tag("v1")), manifest.clone().into_bytes().into());
+    let put = PutManifest { target, content_type: None, bytes, condition: Condition::Always };
+    block_on(registry.put_manifest(&repo("app"), put)).unwrap();
+    ContentDigest::sha256_of(manifest.as_bytes())
+}
+
 #[test]
 fn what_goes_between_the_two_looks_for_it_is_not_told_of() {
-    let manifest = MANIFEST.replace("DIGEST", &sha256(b"{}").to_string());
-    let digest = sha256(manifest.as_bytes());
+    let digest: Digest = push_image(&in_memory()).into();
     for asked in [Some(Reference::Tag(tag("v1"))), Some(Reference::Digest(digest.clone())), None] {
         let registry = in_memory();
-        block_on(push_blob(&registry, "app", b"{}"));
-        let target = PutTarget::Tag(tag("v1"));
-        let bytes = manifest.clone().into_bytes().into();
-        let put = PutManifest { target, content_type: None, bytes, condition: Condition::Always };
-        block_on(registry.put_manifest(&repo("app"), put)).unwrap();
+        push_image(&registry);
         let (other, named) = (registry.clone(), digest.clone());
         let is_manifest = asked.is_some();
         let hook = registry.inner.options.between_looks.clone();
@@ -89,4 +94,24 @@ fn a_tag_that_is_going_at_this_instant_is_not_told_of_and_what_it_names_is() {
     leases.swept();
     // It is gone, or it stays: the index tells.
     assert!(leases.take_tagged(&name, &tag("old"), &digest));
+}
+
+#[test]
+fn who_asks_for_a_tag_at_the_instant_at_which_it_goes_is_told_that_it_is_not_there() {
+    let registry = in_memory();
+    let digest = push_image(&registry);
+    let row = TagRow { digest, at: None, order: None };
+    let sweep = Sweep::Tags { repo: repo("app"), tags: vec![(tag("v1"), row)] };
+    let leases = Arc::clone(&registry.inner.leases);
+    registry.inner.options.between_looks.set(move || {
+        leases.begin_marking(Scope::Repository(repo("app")), Keeps::Nothing);
+        leases.begin_tags();
+        assert_eq!(leases.release(&sweep), sweep);
+    });
+    let asked = Reference::Tag(tag("v1"));
+    block_on(registry.manifest_info(&repo("app"), &asked)).unwrap_err();
+    // The manifest stays, and it is not the tag that is asked for.
+    block_on(registry.manifest_info(&repo("app"), &Reference::Digest(digest.into()))).unwrap();
+    registry.inner.leases.swept();
+    block_on(registry.manifest_info(&repo("app"), &asked)).unwrap();
 }

@@ -152,6 +152,8 @@ fn a_request_that_waits_for_room_is_not_carried_out_once_the_server_stops() {
     assert!(shared.stopping.load(Ordering::SeqCst));
     let answer = answered.join().unwrap();
     assert!(answer.contains("stopping"), "{answer}");
+    // Also where there is room again, and who asked has not heard of the stop yet.
+    assert!(block_on(shared.permit()).is_err());
 }
 
 #[test]

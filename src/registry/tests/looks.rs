@@ -11,9 +11,11 @@ use crate::meta::{Claims, Sweep, TagRow};
 use crate::registry::leases::{Keeps, Leases, Scope};
 use crate::spec::Reference;
 
+type Once = Box<dyn FnOnce() + Send>;
+
 /// Something that is done once.
 #[derive(Clone, Default)]
-pub(crate) struct Hook(Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>);
+pub(crate) struct Hook(Arc<Mutex<Option<Once>>>);
 
 impl Hook {
     /// Does it, if it was not done yet.

@@ -27,11 +27,12 @@ pub fn measure() {
     table::heading(
         "Requests while the index is copied",
         &format!(
-            "Two servers as above, one without a collector. The other one has one at its default pace that is \
-             told to copy the index into new files whatever these take (`--copy-index-from 0`, a flag for \
-             tests), which it does at the start. Both are started anew for each round. The same clients; what \
-             they find counts for {} s, at the earliest {} s after the start, and all of it while the copy \
-             is made. {ROUNDS} rounds of each server in turns; medians of the rounds' 99th percentiles.",
+            "Two servers as above, one without a collector. The other one has one at its default pace that \
+             is told to copy the index into new files whatever these take (`--copy-index-from 0`, a flag \
+             for tests), which it does at the start. Both are started anew for each round. The same \
+             clients; what they find counts for {} s, at the earliest {} s after the start, and all of it \
+             while the copy is made. {ROUNDS} rounds of each server in turns; medians of the rounds' 99th \
+             percentiles.",
             COUNTED.as_secs(),
             WARM_UP.as_secs(),
         ),

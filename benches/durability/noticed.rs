@@ -243,8 +243,8 @@ impl Store {
 pub(super) fn filled() -> TempDir {
     let folder = place::folder();
     write_store(&folder.path().join("data"), SCALE, Bytes::OfManifests);
-    // What is pulled comes before there is a collector, and so does a manifest without a tag: a first pass that
-    // only looks comes to its end when it is told of.
+    // What is pulled comes before there is a collector, and so does a manifest without a tag: a first pass
+    // that only looks comes to its end when it is told of.
     let filling = serve(folder.path(), NO_COLLECTOR, &[]);
     let mut client = filling.client();
     for number in 0..=PULLED_IMAGES {

@@ -234,7 +234,8 @@ impl Shared {
             None
         };
         let permit = or(permitted, closed).await;
-        // INVARIANT: the stop takes all permits after it has said that it stops. Who gets one later sees that.
+        // INVARIANT: the stop takes all permits after it has said that it stops. Who gets one later sees
+        // that.
         permit.filter(|_| !self.stopping.load(Ordering::SeqCst)).ok_or_else(stopping)
     }
 

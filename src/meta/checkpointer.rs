@@ -128,8 +128,8 @@ pub(super) fn without_checkpoint(disk: &dyn Disk) -> Result<Option<Begin>, DiskE
     Ok((newest < header.first).then_some((header.first, header.prev)))
 }
 
-/// Has new checkpoints taken in the place of those that are no shorter than is worthwhile, and far longer than
-/// what is expected of one.
+/// Has new checkpoints taken in the place of those that are no shorter than is worthwhile, and far longer
+/// than what is expected of one.
 pub(super) fn renew(
     disk: &dyn Disk,
     writer: &Sender<Message>,

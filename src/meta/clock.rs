@@ -106,8 +106,8 @@ impl Clock {
         state.steps
     }
 
-    /// Takes notice that every time is noted as it really was, unless the clock was set again since `steps` was
-    /// asked for. What is right by now must not be corrected once more.
+    /// Takes notice that every time is noted as it really was, unless the clock was set again since `steps`
+    /// was asked for. What is right by now must not be corrected once more.
     pub fn noted_rightly(&self, steps: u64) {
         self.state().noted_rightly(steps);
     }

@@ -278,8 +278,8 @@ impl Meta {
         renew(self.disk.as_ref(), &self.writer, expected_bytes, worthwhile_bytes)
     }
 
-    /// Visits each link and each manifest of a repository that came since a time, in milliseconds since 1970, as
-    /// far as the journal remembers.
+    /// Visits each link and each manifest of a repository that came since a time, in milliseconds since 1970,
+    /// as far as the journal remembers.
     pub fn named_since(
         &self,
         since_ms: u64,

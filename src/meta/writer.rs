@@ -186,8 +186,8 @@ impl Writer {
 
     /// Goes on in a new file, so that there can be a checkpoint.
     fn checkpoint_for(&mut self, waits: Sender<u64>) {
-        // A line that says nothing: a checkpoint has its name by the first transaction behind it, and the last
-        // one may have that name already.
+        // A line that says nothing: a checkpoint has its name by the first transaction behind it, and the
+        // last one may have that name already.
         match self.write(milliseconds_since_1970(), Vec::new()) {
             Ok(()) => self.rotate(Some(waits)),
             Err(error) => log::info!("no checkpoint is taken: {error}"),

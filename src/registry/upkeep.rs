@@ -137,8 +137,8 @@ impl Upkeep {
     }
 
     /// Holds for the grace time what came within it before the start, by what the journal says: a mount, or a
-    /// manifest that another repository has, brings no file whose age would tell. A clock that is behind makes
-    /// all of it young.
+    /// manifest that another repository has, brings no file whose age would tell. A clock that is behind
+    /// makes all of it young.
     pub(crate) fn remember_young(&self, now_ms: u64) -> Result<(), RegistryError> {
         let grace = u64::try_from(self.inner.options.grace.as_millis()).unwrap_or(u64::MAX);
         let leases = &self.inner.leases;

@@ -90,8 +90,8 @@ impl<'a> Pass<'a> {
         dates: &Dates<'_>,
     ) -> Result<(), CollectError> {
         let asks = marked.policy.untagged != Untagged::Keep || self.options.untagged_older_than.is_some();
-        // Somebody may ask one day, by `untagged_older_than`. Then what was noted must be right; what was not is
-        // noted only then.
+        // Somebody may ask one day, by `untagged_older_than`. Then what was noted must be right; what was not
+        // is noted only then.
         let due: Vec<_> = dates.manifests.iter().filter(|(_, noted, _)| asks || noted.is_some()).collect();
         for manifests in due.chunks(SWEEP_CANDIDATES_MAX) {
             let (repo, manifests) = (marked.repo.clone(), manifests.iter().copied().copied().collect());

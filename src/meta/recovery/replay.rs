@@ -121,8 +121,8 @@ impl Replay<'_> {
         Ok(self.index.finish_load()?)
     }
 
-    /// Adds a line without facts if there are more lines than the header says are durable. The header was written
-    /// before they were: if the last of them is damaged one day, this one tells that it was there.
+    /// Adds a line without facts if there are more lines than the header says are durable. The header was
+    /// written before they were: if the last of them is damaged one day, this one tells that it was there.
     fn close_off(&mut self, said: u64) -> Result<(), OpenError> {
         let (before, prev) = self.new.head();
         if before == said {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime};
 
-use super::{Disk, DiskError, DiskFile, Entry, SyncSite};
+use super::{Disk, DiskError, DiskFile, Entry, FileState, SyncSite};
 
 /// What a [`MeteredDisk`] has counted since it was made. Calls count whether they succeed or not, bytes when
 /// they were moved; what the system sends by `sendfile` passes it by.
@@ -192,6 +192,10 @@ impl DiskFile for MeteredFile {
 
     fn written_at(&self) -> Option<SystemTime> {
         self.file.written_at()
+    }
+
+    fn state(&self) -> Option<FileState> {
+        self.file.state()
     }
 
     fn identity(&self) -> Result<u64, DiskError> {

@@ -10,6 +10,7 @@
 mod error;
 #[cfg(test)]
 pub(crate) mod faulty;
+mod file_state;
 mod filesystem;
 mod lock;
 mod memory;
@@ -27,6 +28,7 @@ mod space;
 mod tests;
 
 pub use error::DiskError;
+pub use file_state::FileState;
 pub use filesystem::same_filesystem;
 pub use lock::{DirectoryLock, LockError};
 pub use memory::MemoryDisk;
@@ -124,6 +126,11 @@ pub trait DiskFile: Send + Sync + std::fmt::Debug + 'static {
 
     /// Returns when its bytes were last written, by the system's clock, where the disk knows.
     fn written_at(&self) -> Option<SystemTime> {
+        None
+    }
+
+    /// Returns which file this is and when it was changed last, where the disk knows.
+    fn state(&self) -> Option<FileState> {
         None
     }
 

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use rustix::fs::{Advice, FallocateFlags};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::{DiskError, DiskFile, SyncSite};
+use super::{DiskError, DiskFile, FileState, SyncSite};
 
 /// An open file of a [`RealDisk`](super::RealDisk), and the path it was opened by.
 #[derive(Debug)]
@@ -93,6 +93,10 @@ impl DiskFile for RealFile {
 
     fn written_at(&self) -> Option<SystemTime> {
         self.file.metadata().and_then(|metadata| metadata.modified()).ok()
+    }
+
+    fn state(&self) -> Option<FileState> {
+        rustix::fs::fstat(&self.file).ok().map(|status| FileState::of(&status))
     }
 
     fn identity(&self) -> Result<u64, DiskError> {

@@ -13,6 +13,7 @@ use tide::http::{Method, Request};
 use crate::http::State;
 use crate::http::bringing::Place;
 use crate::http::errors::Failure;
+use crate::http::flow::Watched;
 use crate::http::large::{Room, SMALL_MAX_BYTES};
 use crate::http::pace::Pace;
 use crate::http::query::Query;
@@ -93,7 +94,7 @@ impl Call {
 
     /// Takes the body out as a part of an upload (C2, C5, C6), and a place among those that bring something,
     /// to be held as long as the chunk is read.
-    pub(super) fn take_chunk(&mut self) -> Result<(Chunk<RequestBody>, Place), Failure> {
+    pub(super) fn take_chunk(&mut self) -> Result<(Chunk<Watched<RequestBody>>, Place), Failure> {
         let length = self.announced_length()?;
         let place = self.shared.bringing.take(length, self.source())?;
         let range = match self.header("content-range") {
@@ -104,11 +105,11 @@ impl Call {
             ),
             None => None,
         };
-        Ok((Chunk { body: self.take_body(), length, range }, place))
+        Ok((Chunk { body: place.watch(self.take_body()), length, range }, place))
     }
 
     /// Returns where the client comes from.
-    fn source(&self) -> Option<Source> {
+    pub(super) fn source(&self) -> Option<Source> {
         let peer: SocketAddr = self.request.peer_addr()?.parse().ok()?;
         Source::of(peer.ip(), false)
     }
@@ -124,19 +125,28 @@ impl Call {
     /// be held as long as the bytes are.
     pub(super) async fn read_body(&mut self, max: u64) -> Result<(Vec<u8>, Option<Room>), Failure> {
         let said = self.content_length()?;
-        let _place = self.shared.bringing.take(said, self.source())?;
+        let place = self.shared.bringing.take(said, self.source())?;
         if said.is_some_and(|said| said > max) {
             return Err(RegistryError::ManifestTooLarge { max }.into());
         }
+        let body = place.watch(self.take_body());
+        self.read_all(body, said, max).await.map_err(|failure| place.told(failure))
+    }
+
+    async fn read_all(
+        &self,
+        mut body: Watched<RequestBody>,
+        said: Option<u64>,
+        max: u64,
+    ) -> Result<(Vec<u8>, Option<Room>), Failure> {
         let time_max = self.shared.options.manifest_time_max;
         let mut deadline = Timer::after(time_max);
         let most = max.saturating_add(1);
         let mut bytes = Vec::new();
-        let mut body = self.take_body();
         in_time(read_on(&mut body, &mut bytes, most.min(SMALL_MAX_BYTES), None), &mut deadline).await?;
         let mut room = None;
         if bytes.len() as u64 == SMALL_MAX_BYTES && most > SMALL_MAX_BYTES {
-            let taken = self.shared.large.come_in().await?;
+            let taken = self.shared.large.come_in(self.source()).await?;
             // All of it at once: what grows step by step takes up to twice as much.
             let expected = usize::try_from(said.unwrap_or(0)).unwrap_or(0);
             bytes.reserve_exact(expected.saturating_sub(bytes.len()));
@@ -161,7 +171,7 @@ impl Call {
 
 /// Reads on until there are `most` bytes, or the body ends.
 async fn read_on(
-    body: &mut RequestBody,
+    body: &mut Watched<RequestBody>,
     bytes: &mut Vec<u8>,
     most: u64,
     pace: Option<&Pace>,

@@ -75,8 +75,8 @@ async fn panicking(request: tide::Request<State>) -> tide::Result<Response> {
     let state = Arc::clone(request.state());
     let mut call = Call::new(Arc::clone(&state), Query::parse(""), request.into());
     let _chunk = call.take_chunk();
-    let _coming = state.large.come_in().await;
-    let _going = state.large.go_out().await;
+    let _coming = state.large.come_in(None).await;
+    let _going = state.large.go_out(None).await;
     panic!("as asked")
 }
 

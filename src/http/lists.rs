@@ -104,7 +104,7 @@ where
         return Ok((listing, None));
     }
     drop(listing);
-    let room = call.shared.large.go_out().await?;
+    let room = call.shared.large.go_out(call.source()).await?;
     Ok((read(page.clone()).await?, Some(room)))
 }
 

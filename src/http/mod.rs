@@ -13,6 +13,7 @@ mod conditions;
 mod endpoints;
 mod envelope;
 mod errors;
+mod flow;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod health;
@@ -52,6 +53,7 @@ use crate::spec::ErrorCode;
 use bringing::Bringing;
 use envelope::Envelope;
 use errors::Failure;
+use flow::SLOW_TIME_MAX;
 use large::LargeBodies;
 use metrics::Metrics;
 use pace::PACE_WINDOW;
@@ -86,6 +88,9 @@ pub struct HttpOptions {
     pub manifest_time_max: Duration,
     /// How long a slow client may hold the room of a large body while others wait for it.
     pub pace_window: Duration,
+    /// How long an upload may be slower than 2 KiB a second, the server's own time not counted, before it
+    /// gives way to another one when all places are taken.
+    pub slow_upload_time_max: Duration,
 }
 
 impl Default for HttpOptions {
@@ -97,6 +102,7 @@ impl Default for HttpOptions {
             waiting_max: WAITING_MAX,
             manifest_time_max: MANIFEST_TIME_MAX,
             pace_window: PACE_WINDOW,
+            slow_upload_time_max: SLOW_TIME_MAX,
         }
     }
 }
@@ -124,7 +130,7 @@ impl App {
     pub fn new(registry: Registry, options: HttpOptions) -> Self {
         let metrics = Metrics::new(registry.clone());
         let large = LargeBodies::new(options.waiting_max, options.pace_window);
-        let bringing = Bringing::new(options.uploads_max);
+        let bringing = Bringing::new(options.uploads_max, options.slow_upload_time_max);
         let mut server = Server::with_state(Arc::new(Shared { registry, options, metrics, large, bringing }));
         endpoints::mount(&mut server);
         Self { server }

@@ -16,15 +16,15 @@ pub(super) const PACE_MIN_BYTES: u64 = 640 * 1024;
 #[derive(Debug, Clone)]
 pub struct Pace {
     moved: Arc<AtomicU64>,
-    /// How many wait for the room.
-    waiting: Arc<AtomicUsize>,
+    /// How many wait for the room, for any reason.
+    waiting: Vec<Arc<AtomicUsize>>,
     window: Duration,
     least_bytes: u64,
 }
 
 impl Pace {
     /// Watches a body for whose room `waiting` wait: it must move `least_bytes` in every `window`.
-    pub(crate) fn new(waiting: Arc<AtomicUsize>, window: Duration, least_bytes: u64) -> Self {
+    pub(crate) fn new(waiting: Vec<Arc<AtomicUsize>>, window: Duration, least_bytes: u64) -> Self {
         Self { moved: Arc::default(), waiting, window, least_bytes }
     }
 
@@ -40,7 +40,8 @@ impl Pace {
             let before = self.moved.load(Ordering::Relaxed);
             Timer::after(self.window).await;
             let moved = self.moved.load(Ordering::Relaxed) - before;
-            if moved < self.least_bytes && self.waiting.load(Ordering::Relaxed) > 0 {
+            let any_wait = || self.waiting.iter().any(|waiting| waiting.load(Ordering::Relaxed) > 0);
+            if moved < self.least_bytes && any_wait() {
                 return;
             }
         }
@@ -79,7 +80,7 @@ mod tests {
     fn a_slow_client_is_too_slow_only_while_others_wait() {
         block_on(async {
             let waiting = Arc::new(AtomicUsize::new(0));
-            let pace = Pace::new(Arc::clone(&waiting), Duration::from_millis(5), 100);
+            let pace = Pace::new(vec![Arc::default(), Arc::clone(&waiting)], Duration::from_millis(5), 100);
             let is_too_slow = async {
                 pace.too_slow().await;
                 true
@@ -93,7 +94,7 @@ mod tests {
     #[test]
     fn one_that_moves_enough_is_never_too_slow() {
         block_on(async {
-            let pace = Pace::new(Arc::new(AtomicUsize::new(1)), Duration::from_millis(20), 100);
+            let pace = Pace::new(vec![Arc::new(AtomicUsize::new(1))], Duration::from_millis(20), 100);
             let mut too_slow = Box::pin(pace.too_slow());
             for _ in 0..20 {
                 pace.moved(100);

@@ -21,7 +21,7 @@ pub(super) async fn list(call: &Call, repo: &RepoName, subject: &Digest) -> Resu
     if referrers.next.is_some() || index.len() > small {
         // Most lists are short; for one that is not there must be room before it is read.
         drop((referrers, index));
-        room = Some(call.shared.large.go_out().await?);
+        room = Some(call.shared.large.go_out(call.source()).await?);
         referrers = call.registry().referrers(repo, subject, &page).await?;
         index = referrers_index(&referrers.items);
     }

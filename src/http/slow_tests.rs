@@ -18,8 +18,14 @@ const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 struct Stalled(Vec<u8>);
 
 impl AsyncRead for Stalled {
-    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut [u8]) -> Poll<std::io::Result<usize>> {
-        unreachable!("it is read through its buffer")
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        target: &mut [u8],
+    ) -> Poll<std::io::Result<usize>> {
+        let count = target.len().min(self.0.len());
+        target.iter_mut().zip(self.0.drain(..count)).for_each(|(to, from)| *to = from);
+        if count == 0 { Poll::Pending } else { Poll::Ready(Ok(count)) }
     }
 }
 
@@ -117,6 +123,36 @@ fn one_address_takes_only_a_quarter_of_the_places_of_uploads() {
         let third = send(&app, Method::Put, "/v2/a/manifests/v1", stalled(10)).await;
         assert_eq!(third.status(), StatusCode::TooManyRequests);
         drop(slow);
+    }));
+}
+
+#[test]
+fn an_upload_that_is_waited_for_gives_its_place_to_the_next_one_and_keeps_what_it_brought() {
+    let slow_upload_time_max = Duration::from_millis(50);
+    let app = app(HttpOptions { uploads_max: 4, slow_upload_time_max, ..HttpOptions::default() });
+    let executor = Executor::new();
+    smol::block_on(executor.run(async {
+        let begun = send(&app, Method::Post, "/v2/a/blobs/uploads/", Body::empty()).await;
+        let location = begun.header("location").unwrap().as_str().to_owned();
+        let slow = executor.spawn({
+            let (app, location) = (app.clone(), location.clone());
+            async move { send(&app, Method::Patch, &location, stalled(10)).await }
+        });
+        let mut pushed = None;
+        for _ in 0..1000 {
+            smol::Timer::after(Duration::from_millis(10)).await;
+            let target = format!("/v2/a/blobs/uploads/?digest={}", ContentDigest::sha256_of(b"{}"));
+            pushed = Some(send(&app, Method::Post, &target, "{}").await.status());
+            if pushed == Some(StatusCode::Created) {
+                break;
+            }
+        }
+        assert_eq!(pushed, Some(StatusCode::Created));
+        let slow = slow.await;
+        assert_eq!(slow.status(), StatusCode::TooManyRequests);
+        assert!(slow.header("retry-after").is_some());
+        let status = send(&app, Method::Get, &location, Body::empty()).await;
+        assert_eq!(status.header("range").unwrap().as_str(), "0-9");
     }));
 }
 

@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::meta::Command;
+use crate::meta::{Command, IndexError, View};
 use crate::registry::Registry;
 use crate::registry::error::RegistryError;
 use crate::registry::reader::BlobReader;
 use crate::spec::{ContentDigest, Digest, RepoName};
+
+/// How many repositories are asked for a blob that is to be mounted from wherever it is. The client of one
+/// that none of them has uploads it, which costs one upload, and no walk through the whole index.
+pub(super) const SOURCES_ASKED_MAX: usize = 256;
 
 impl Registry {
     /// Returns the length in bytes of a blob that the repository has.
@@ -50,9 +54,9 @@ impl Registry {
         self.unknown(repo, RegistryError::BlobUnknown(digest.clone()))
     }
 
-    /// Makes a blob of one repository present in another, or in any case of some repository when `from` names
-    /// none. Returns whether it could; if not, the client has to push it (the specification's "Mounting a
-    /// blob").
+    /// Makes a blob of one repository present in another. When `from` names none, those next to the target
+    /// are asked. Returns whether it could; if not, the client has to push it (the specification's "Mounting
+    /// a blob").
     pub async fn mount(
         &self,
         repo: &RepoName,
@@ -70,7 +74,7 @@ impl Registry {
     }
 
     /// Finds a repository that has the blob: the target itself, the one that was named, or, when none was,
-    /// any.
+    /// one near by.
     async fn mount_source(
         &self,
         repo: &RepoName,
@@ -86,14 +90,10 @@ impl Registry {
         if from.is_some() || view.blob(&digest)?.is_none() {
             return Ok(None);
         }
-        // All of them may have to be asked: not on a thread that others wait for.
+        // Many may have to be asked: not on a thread that others wait for.
         self.inner.door.check_reads()?;
-        let inner = Arc::clone(&self.inner);
-        let having = move || {
-            let view = inner.meta.view();
-            view.repositories(None, 1, |candidate| Ok(view.link(candidate, &digest)?.is_some()))
-        };
-        Ok(self.inner.door.read(having).await?.into_iter().next())
+        let (inner, repo) = (Arc::clone(&self.inner), repo.clone());
+        Ok(self.inner.door.read(move || near_by(inner.meta.view(), &repo, &digest)).await?)
     }
 
     /// Deletes a blob from a repository, also while a manifest of it references the blob.
@@ -101,4 +101,22 @@ impl Registry {
         let Some(content) = digest.content() else { return Err(self.unknown_blob(repo, digest)) };
         self.command(Command::Unlink { repo: repo.clone(), digest: content }).await
     }
+}
+
+/// Finds a repository that has the blob among those that are next in the order of their names, from the first
+/// that shares all but the last part of the target's name on: most blobs are shared within a project. Where
+/// that comes to the end of all repositories, it goes on from their beginning.
+fn near_by(view: View<'_>, repo: &RepoName, digest: &ContentDigest) -> Result<Option<RepoName>, IndexError> {
+    let project = repo.as_str().rfind('/').map(|slash| repo.as_str().split_at(slash + 1).0);
+    let mut left = SOURCES_ASKED_MAX;
+    for begin in [project, None] {
+        let candidates = view.repositories(begin, left, |_| Ok(true))?;
+        left = left.saturating_sub(candidates.len());
+        for candidate in candidates {
+            if view.link(&candidate, digest)?.is_some() {
+                return Ok(Some(candidate));
+            }
+        }
+    }
+    Ok(None)
 }

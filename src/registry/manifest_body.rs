@@ -1,8 +1,10 @@
 //! Manifests on their way out: short ones from memory, long ones from their files.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::blobs::Found;
+use crate::disk::DiskFile;
 use crate::registry::error::RegistryError;
 use crate::registry::manifest_cache::CACHED_SIZE_MAX_BYTES;
 use crate::registry::reader::BlobReader;
@@ -49,11 +51,17 @@ impl Registry {
 }
 
 impl Inner {
-    /// Opens a manifest's file, and serves none but the bytes that its digest names: what lies under a digest
-    /// never changes.
+    /// Opens a manifest's file, and serves none but the bytes that its digest names. They are read for that
+    /// the first time, and again when the file has changed; else it goes out unread.
     fn open_manifest(&self, digest: ContentDigest, size: u64) -> Result<Option<ManifestBody>, RegistryError> {
-        match self.blobs.open_verified(&digest)? {
+        let (began, mut before) = (SystemTime::now(), None);
+        let is_known = |file: &dyn DiskFile| {
+            before = file.state();
+            self.verified.knows(&digest, before)
+        };
+        match self.blobs.open_verified(&digest, is_known)? {
             Found::Intact(file) => {
+                self.verified.remember(digest, before, began);
                 let reader = BlobReader::new(file, digest, size, Arc::clone(&self.door));
                 Ok(Some(ManifestBody::File(reader)))
             }

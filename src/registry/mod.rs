@@ -30,6 +30,7 @@ mod tests;
 mod types;
 mod upkeep;
 mod uploads;
+mod verified;
 
 use std::collections::BTreeSet;
 use std::sync::mpsc::Sender;
@@ -48,6 +49,7 @@ use leases::Leases;
 use manifest_cache::ManifestCache;
 use pool::Pool;
 use session::Sessions;
+use verified::Verified;
 
 pub use crate::meta::RecoveryProgress;
 #[cfg(test)]
@@ -96,6 +98,7 @@ struct Inner {
     door: Arc<Door>,
     pool: Pool,
     cache: ManifestCache,
+    verified: Verified,
     counters: Arc<DiskCounters>,
     space: FreeSpace,
     meta: Meta,

@@ -25,6 +25,7 @@ use crate::registry::manifest_cache::ManifestCache;
 use crate::registry::options::{RegistryOptions, Storage};
 use crate::registry::pool::Pool;
 use crate::registry::session::{Session, Sessions};
+use crate::registry::verified::Verified;
 use crate::registry::{Inner, Names, Registry};
 
 /// Why a registry could not be opened or closed.
@@ -148,6 +149,7 @@ impl Registry {
             door: Arc::new(door),
             pool: Pool::new(),
             cache: ManifestCache::new(),
+            verified: Verified::new(),
             counters,
             space,
             meta,

@@ -11,6 +11,15 @@
 //!   [`OnSent`](crate::http::OnSent) that is told how it went out.
 //!
 //! What could be read in two ways is refused: see `head_scanner`, `head`, `target` and `framing`.
+//!
+//! | what | where |
+//! |---|---|
+//! | listener: who may come in, and the end | `listener`, `admission`, `refusal`, `stop` |
+//! | connection: one request after the other | `connection`, `next_head`, `half`, `gone`, `linger` |
+//! | head of a request | `head_scanner`, `head`, `target` |
+//! | body of a request | `framing`, `body`, `input`, `interim` |
+//! | reply | `reply_head`, `reply`, `file_body`, `output`, `sent`, `date` |
+//! | limits, and how they are waited for | `limits`, `patience` |
 
 mod admission;
 mod body;
@@ -21,6 +30,7 @@ mod framing;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod gone;
+mod half;
 mod head;
 mod head_scanner;
 mod input;
@@ -28,6 +38,7 @@ mod interim;
 mod limits;
 mod linger;
 mod listener;
+mod next_head;
 mod output;
 mod patience;
 mod refusal;

@@ -10,7 +10,7 @@ use crate::support::{Client, Victim, answers_in};
 const CROWD_MAX: u64 = 8_000;
 
 /// What an idle connection may take of the program's memory, as it is built for tests.
-const IDLE_SIZE_MAX_BYTES: u64 = 10 * 1024;
+const IDLE_SIZE_MAX_BYTES: u64 = 4 * 1024;
 
 /// What this program itself needs beside them.
 const DESCRIPTORS_KEPT: u64 = 512;

@@ -131,7 +131,7 @@ fn serve_large(waiting: usize) -> (TestServer, Told) {
     let waiting = Arc::new(AtomicUsize::new(waiting));
     let app = move |_: Request| {
         let on_sent = telling.on_sent();
-        let pace = Pace::new(Arc::clone(&waiting), Duration::from_millis(100), 1024);
+        let pace = Pace::new(vec![Arc::clone(&waiting)], Duration::from_millis(100), 1024);
         async move {
             let mut response = Response::new(StatusCode::Ok);
             response.ext_mut().insert(on_sent);

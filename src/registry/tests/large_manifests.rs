@@ -1,0 +1,79 @@
+//! Manifests that go out from their files: read once to verify them, and again when the file has changed.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use smol::{Timer, block_on};
+
+use super::{by_tag, image, push_blob, repo, tag};
+use crate::registry::{ManifestBody, Registry, RegistryError, RegistryOptions, Storage};
+use crate::spec::{ContentDigest, Reference};
+
+/// More layers than the bytes of a cached manifest name.
+const LAYERS: usize = 1_000;
+
+/// A file is not remembered before it has been left alone for two seconds: no test takes this long.
+const TRIES_MAX: usize = 600;
+
+async fn get(registry: &Registry) -> Result<ManifestBody, RegistryError> {
+    let (repo, reference) = (repo("app"), Reference::Tag(tag("large")));
+    let info = registry.manifest_info(&repo, &reference).await?;
+    Ok(registry.manifest_body(&repo, &reference, info).await?.1)
+}
+
+/// Gets the manifest, and returns how much was read of the disk for that.
+async fn bytes_read_by_get(registry: &Registry) -> u64 {
+    let before = registry.inner.counters.snapshot().bytes_read;
+    let body = get(registry).await.unwrap();
+    assert!(matches!(body, ManifestBody::File(_)));
+    registry.inner.counters.snapshot().bytes_read - before
+}
+
+async fn wait_until_known(registry: &Registry) {
+    for _ in 0..TRIES_MAX {
+        if bytes_read_by_get(registry).await == 0 {
+            return;
+        }
+        Timer::after(Duration::from_millis(50)).await;
+    }
+    panic!("the manifest is read at every request");
+}
+
+fn path_of(folder: &Path, digest: &ContentDigest) -> std::path::PathBuf {
+    let text = digest.to_string();
+    let hex = text.split_once(':').unwrap().1;
+    folder.join("blobs/sha256").join(&hex[..2]).join(hex)
+}
+
+#[test]
+fn a_large_manifest_is_read_once_and_again_when_its_file_has_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = Registry::open(RegistryOptions::new(Storage::Folder(folder.path().to_owned()))).unwrap();
+    block_on(async {
+        let layer = push_blob(&registry, "app", b"layer").await;
+        let manifest = image(&layer, &vec![layer.clone(); LAYERS]);
+        let digest = registry.put_manifest(&repo("app"), by_tag("large", &manifest)).await.unwrap().digest;
+        assert_eq!(bytes_read_by_get(&registry).await, manifest.len() as u64);
+        wait_until_known(&registry).await;
+        assert_eq!(bytes_read_by_get(&registry).await, 0);
+
+        // Written anew, with the same bytes and the same times of its last change as far as they can be set.
+        let path = path_of(folder.path(), &digest);
+        let modified = fs::metadata(&path).unwrap().modified().unwrap();
+        fs::write(&path, &manifest).unwrap();
+        fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+        assert_eq!(bytes_read_by_get(&registry).await, manifest.len() as u64);
+        wait_until_known(&registry).await;
+
+        let mut damaged = manifest.to_vec();
+        damaged[100] ^= 1;
+        fs::write(&path, &damaged).unwrap();
+        assert!(matches!(get(&registry).await, Err(RegistryError::Internal(_))));
+
+        // Another file under the same name.
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, &manifest).unwrap();
+        assert_eq!(bytes_read_by_get(&registry).await, manifest.len() as u64);
+    });
+}

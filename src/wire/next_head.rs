@@ -1,0 +1,110 @@
+//! What comes between two requests of a connection: waiting for the next one, and reading its head.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::time::Instant;
+
+use smol::Timer;
+use smol::future::{FutureExt, poll_once};
+
+use super::connection::Connection;
+use super::head::Head;
+use super::head_scanner::HeadScanner;
+use super::input::Input;
+use super::patience::Patience;
+use super::refusal::Refusal;
+
+/// How much of a head is read at first: most heads are smaller.
+const HEAD_READ_SIZE_BYTES: usize = 4 * 1024;
+
+/// Why there is no (further) request.
+pub(super) enum NoHead {
+    /// The connection is over, and nothing is owed to the client.
+    Over,
+    /// The client is owed a refusal.
+    Refused(Refusal),
+}
+
+impl From<Refusal> for NoHead {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<io::Error> for NoHead {
+    fn from(_: io::Error) -> Self {
+        Self::Over
+    }
+}
+
+impl<A> Connection<A> {
+    /// Reads the next request's head.
+    pub(super) async fn next_head(
+        &self,
+        input: &mut Input,
+        idle: &mut Patience,
+        stopped: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<Head, NoHead> {
+        if input.buffer.is_empty() {
+            self.wait_for_first_byte(input, idle, stopped).await?;
+        }
+        let mut scanner = HeadScanner::default();
+        let mut deadline = None;
+        loop {
+            let buffered = input.buffer.unread();
+            if let Some(length) = scanner.scan(buffered, &self.limits)? {
+                let head = Head::parse(buffered.get(..length).unwrap_or_default(), &self.limits)?;
+                input.buffer.consume(length);
+                return Ok(head);
+            }
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + self.limits.head_time_max);
+            let read = async { input.fill(HEAD_READ_SIZE_BYTES).await.map_err(NoHead::from) };
+            let too_slow = async {
+                Timer::at(deadline).await;
+                Err(NoHead::Refused(Refusal::HeadTooSlow))
+            };
+            let stopped = async {
+                self.stop_lingers().await;
+                Err(NoHead::Over)
+            };
+            if read.or(too_slow).or(stopped).await? == 0 {
+                return Err(NoHead::Refused(Refusal::BadRequest("the request's head is cut off")));
+            }
+        }
+    }
+
+    /// Waits for the first bytes of a request; an idle connection holds no buffer meanwhile. `stopped` is
+    /// kept over all waits of a connection, as `idle` is: what is waited for anew has to be asked for anew.
+    async fn wait_for_first_byte(
+        &self,
+        input: &mut Input,
+        idle: &mut Patience,
+        stopped: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<(), NoHead> {
+        input.buffer.release();
+        let mut read = 0;
+        if !self.stop.is_triggered() {
+            let readable = async {
+                loop {
+                    self.socket.readable().await?;
+                    // The system may have been wrong: then it is waited on, with time and stop in sight.
+                    match poll_once(input.fill(HEAD_READ_SIZE_BYTES)).await {
+                        Some(read) => return read.map_err(NoHead::from),
+                        None => input.buffer.release(),
+                    }
+                }
+            };
+            let stopped = async {
+                stopped.await;
+                Ok(0)
+            };
+            read = idle.wait(readable.or(stopped)).await.unwrap_or(Err(NoHead::Over))?;
+        }
+        if read == 0 && self.stop.is_triggered() {
+            // What has come by the time of a stop is still answered; what has not never will be.
+            read = poll_once(input.fill(HEAD_READ_SIZE_BYTES)).await.unwrap_or(Ok(0))?;
+        }
+        if read == 0 { Err(NoHead::Over) } else { Ok(()) }
+    }
+}

@@ -50,8 +50,13 @@ impl Serving {
 
     /// Starts a server with a configuration file, which logs no requests.
     pub fn start_configured(data: &Path, config: &Path) -> Self {
+        Self::start_told(data, config, &[])
+    }
+
+    /// Starts one with more flags.
+    pub fn start_told(data: &Path, config: &Path, flags: &[&str]) -> Self {
         let mut command = Command::new(BINARY);
-        command.arg("serve").arg("--config").arg(config);
+        command.arg("serve").arg("--config").arg(config).args(flags);
         Self::listen(command, data, WITHOUT_ACCESS_LOG)
     }
 

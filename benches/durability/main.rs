@@ -10,6 +10,7 @@
 mod collector;
 #[path = "../common/mod.rs"]
 mod common;
+mod copied;
 mod idle;
 mod noticed;
 mod start;
@@ -18,7 +19,7 @@ mod throughput;
 mod written;
 
 /// The figures: their names on the command line, and what measures them.
-const FIGURES: [(&str, fn()); 8] = [
+const FIGURES: [(&str, fn()); 9] = [
     ("syncs", syncs::measure),
     ("written", written::measure),
     ("start", start::measure),
@@ -26,6 +27,7 @@ const FIGURES: [(&str, fn()); 8] = [
     ("collector", collector::measure),
     ("noticed", noticed::measure),
     ("hurried", noticed::measure_hurried),
+    ("copied", copied::measure),
     ("throughput", throughput::measure),
 ];
 

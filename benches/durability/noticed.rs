@@ -56,7 +56,10 @@ keep_last = 1
 untagged = "remove after 0s"
 "#;
 
-const NO_COLLECTOR: &str = "[collector]\nenabled = false\n";
+/// What has the index copied at the start, and then nothing that takes anything away.
+pub(super) const COPIED: &str = "[collector]\n";
+
+pub(super) const NO_COLLECTOR: &str = "[collector]\nenabled = false\n";
 
 /// What removes a tenth of the store.
 const REMOVE_TENTH: &str = r#"
@@ -75,10 +78,18 @@ untagged = "remove after 0s"
 "#;
 
 /// The requests that are measured.
-const KINDS: [&str; 3] = ["GET of a manifest", "pull of a blob of 64 KiB", "push of an image"];
+pub(super) const KINDS: [&str; 3] = ["GET of a manifest", "pull of a blob of 64 KiB", "push of an image"];
 
 /// The times of each kind in a round, in order.
-type Times = [Vec<Duration>; KINDS.len()];
+pub(super) type Times = [Vec<Duration>; KINDS.len()];
+
+/// For how long clients ask.
+pub(super) struct Span<'a> {
+    /// Tells whether what they find counts after so long.
+    pub(super) counts: &'a (dyn Fn(Duration) -> bool + Sync),
+    /// Tells whether they go on after so long.
+    pub(super) goes_on: &'a (dyn Fn(Duration) -> bool + Sync),
+}
 
 /// A server with a store of its own, which runs only while it is measured.
 struct Store {
@@ -159,6 +170,11 @@ fn compare(name: &str, (with, round): (&Store, Duration), without: &Store, numbe
     }
     let (passes, removed) = with.removed();
     let did = format!("{} passes, {} MB removed", passes - before.0, (removed - before.1) / 1_000_000);
+    print(&format!("{name}: {did}"), &with_times, &without_times);
+}
+
+/// Prints a row for each kind of request.
+pub(super) fn print(name: &str, with_times: &[Times], without_times: &[Times]) {
     for (kind, request) in KINDS.iter().enumerate() {
         let at = |times: &[Times], part: f64| {
             let rounds = times.iter().filter_map(|round| percentile(round.get(kind)?, part));
@@ -167,11 +183,11 @@ fn compare(name: &str, (with, round): (&Store, Duration), without: &Store, numbe
             let middle = if part < 1.0 { percentile(&rounds, 0.5) } else { rounds.last().copied() };
             middle.unwrap_or_default().as_secs_f64() * 1e3
         };
-        let cells = |part: f64| [&with_times, &without_times].map(|times| at(times, part));
+        let cells = |part: f64| [with_times, without_times].map(|times| at(times, part));
         let [[median, median_without], [most, most_without], [longest, longest_without]] =
             [0.5, 0.99, 1.0].map(cells);
         table::row(&[
-            if kind == 0 { format!("{name}: {did}") } else { String::new() },
+            if kind == 0 { name.to_owned() } else { String::new() },
             (*request).to_owned(),
             format!("{median:.2}"),
             format!("{median_without:.2}"),
@@ -192,32 +208,13 @@ fn percentile(sorted: &[Duration], part: f64) -> Option<Duration> {
 impl Store {
     /// Starts a server with a full store, and stops it until it is measured.
     fn new(config: &str) -> Self {
-        let folder = place::folder();
-        let data = folder.path().join("data");
-        write_store(&data, SCALE, Bytes::OfManifests);
-        // What is pulled comes before there is a collector, and so does a manifest without a tag: a first
-        // pass that only looks comes to its end when it is told of.
-        let filling = Self::serve(folder.path(), NO_COLLECTOR);
-        let mut client = filling.client();
-        for number in 0..=PULLED_IMAGES {
-            let blobs = small_image(number);
-            blobs.iter().for_each(|blob| push_blob(&mut client, PULLED, Way::Put, blob));
-            push_manifest(&mut client, PULLED, &blobs, number);
-        }
-        client.send("DELETE", &format!("/v2/{PULLED}/manifests/v{PULLED_IMAGES}")).expect(202);
-        filling.stop();
-        let serving = Self::serve(folder.path(), config);
+        let folder = filled();
+        let serving = serve(folder.path(), config, &[]);
         if config != NO_COLLECTOR {
             serving.wait_for("untagged and kept");
         }
         serving.signal(Signal::STOP);
         Self { serving, _folder: folder }
-    }
-
-    fn serve(folder: &Path, config: &str) -> Serving {
-        let file = folder.join("pulk.toml");
-        fs::write(&file, format!("{config}\n[scrub]\nenabled = false\n")).unwrap();
-        Serving::start_configured(&folder.join("data"), &file)
     }
 
     /// Returns how many passes there were, and how many bytes went.
@@ -232,53 +229,88 @@ impl Store {
     /// Has clients of all kinds ask for some time.
     fn round(&self, length: Duration, number: &mut u64) -> Times {
         self.serving.signal(Signal::CONT);
-        let layers: Vec<Content> = (0..PULLED_IMAGES).map(|number| small_image(number)[1].clone()).collect();
-        let address = self.serving.address.as_str();
-        let times = std::thread::scope(|scope| {
-            let manifests = scope.spawn(|| {
-                ask(address, length, |client, turn| {
-                    // Of the repositories that stay; a tag has its manifest's number.
-                    let turn = turn % ASKED_FOR;
-                    let kept = KEPT_REPOSITORIES + turn / IN_REPOSITORY % KEPT_REPOSITORIES;
-                    let number = turn % IN_REPOSITORY * SCALE.repositories + kept;
-                    let repository = number % SCALE.repositories;
-                    let target = format!("/v2/team/app{repository:04}/manifests/v{number}");
-                    timed(|| drop(client.send("GET", &target).expect(200)))
-                })
-            });
-            let blobs = scope.spawn(|| {
-                ask(address, length, |client, turn| {
-                    let at = usize::try_from(turn % PULLED_IMAGES).unwrap();
-                    let layer = layers.get(at).unwrap();
-                    let target = format!("/v2/{PULLED}/blobs/{}", layer.digest);
-                    timed(|| assert_eq!(client.download(&target), layer.size))
-                })
-            });
-            let pushes = scope.spawn(|| {
-                ask(address, length, |client, _| {
-                    *number += 1;
-                    let number = PULLED_IMAGES + 1 + *number;
-                    let blobs = small_image(number);
-                    timed(|| {
-                        blobs.iter().for_each(|blob| push_blob(client, PUSHED, Way::Put, blob));
-                        push_manifest(client, PUSHED, &blobs, number);
-                    })
-                })
-            });
-            [manifests, blobs, pushes].map(|client| client.join().unwrap())
-        });
+        let span = Span { counts: &|_| true, goes_on: &|elapsed| elapsed < length };
+        let times = asked(&self.serving.address, &span, number);
         self.serving.signal(Signal::STOP);
         times
     }
 }
 
+/// Fills a data directory in a folder, and leaves it after a clean stop.
+pub(super) fn filled() -> TempDir {
+    let folder = place::folder();
+    write_store(&folder.path().join("data"), SCALE, Bytes::OfManifests);
+    // What is pulled comes before there is a collector, and so does a manifest without a tag: a first pass
+    // that only looks comes to its end when it is told of.
+    let filling = serve(folder.path(), NO_COLLECTOR, &[]);
+    let mut client = filling.client();
+    for number in 0..=PULLED_IMAGES {
+        let blobs = small_image(number);
+        blobs.iter().for_each(|blob| push_blob(&mut client, PULLED, Way::Put, blob));
+        push_manifest(&mut client, PULLED, &blobs, number);
+    }
+    client.send("DELETE", &format!("/v2/{PULLED}/manifests/v{PULLED_IMAGES}")).expect(202);
+    filling.stop();
+    folder
+}
+
+/// Starts a server in a folder that was filled.
+pub(super) fn serve(folder: &Path, config: &str, flags: &[&str]) -> Serving {
+    let file = folder.join("pulk.toml");
+    fs::write(&file, format!("{config}\n[scrub]\nenabled = false\n")).unwrap();
+    Serving::start_told(&folder.join("data"), &file, flags)
+}
+
+/// Has clients of all kinds ask at once.
+pub(super) fn asked(address: &str, span: &Span<'_>, number: &mut u64) -> Times {
+    let layers: Vec<Content> = (0..PULLED_IMAGES).map(|number| small_image(number)[1].clone()).collect();
+    std::thread::scope(|scope| {
+        let manifests = scope.spawn(|| {
+            ask(address, span, |client, turn| {
+                // Of the repositories that stay; a tag has its manifest's number.
+                let turn = turn % ASKED_FOR;
+                let kept = KEPT_REPOSITORIES + turn / IN_REPOSITORY % KEPT_REPOSITORIES;
+                let number = turn % IN_REPOSITORY * SCALE.repositories + kept;
+                let repository = number % SCALE.repositories;
+                let target = format!("/v2/team/app{repository:04}/manifests/v{number}");
+                timed(|| drop(client.send("GET", &target).expect(200)))
+            })
+        });
+        let blobs = scope.spawn(|| {
+            ask(address, span, |client, turn| {
+                let at = usize::try_from(turn % PULLED_IMAGES).unwrap();
+                let layer = layers.get(at).unwrap();
+                let target = format!("/v2/{PULLED}/blobs/{}", layer.digest);
+                timed(|| assert_eq!(client.download(&target), layer.size))
+            })
+        });
+        let pushes = scope.spawn(|| {
+            ask(address, span, |client, _| {
+                *number += 1;
+                let number = PULLED_IMAGES + 1 + *number;
+                let blobs = small_image(number);
+                timed(|| {
+                    blobs.iter().for_each(|blob| push_blob(client, PUSHED, Way::Put, blob));
+                    push_manifest(client, PUSHED, &blobs, number);
+                })
+            })
+        });
+        [manifests, blobs, pushes].map(|client| client.join().unwrap())
+    })
+}
+
 /// Asks again and again over one connection; returns the times in order.
-fn ask(address: &str, length: Duration, mut once: impl FnMut(&mut Client, u64) -> Duration) -> Vec<Duration> {
+fn ask(address: &str, span: &Span<'_>, mut once: impl FnMut(&mut Client, u64) -> Duration) -> Vec<Duration> {
     let mut client = Client::connect(address);
     let begun = Instant::now();
-    let mut times = Vec::new();
-    while begun.elapsed() < length {
-        times.push(once(&mut client, times.len() as u64));
+    let (mut times, mut turn) = (Vec::new(), 0);
+    while (span.goes_on)(begun.elapsed()) {
+        let counts = (span.counts)(begun.elapsed());
+        let time = once(&mut client, turn);
+        if counts {
+            times.push(time);
+        }
+        turn += 1;
         std::thread::sleep(PAUSE);
     }
     times.sort_unstable();

@@ -365,6 +365,12 @@ pub(in crate::cli) struct Settings {
     /// For example `warn,pulk::meta=debug`. Lines go to standard error.
     #[arg(long, value_name = "FILTER", env = "PULK_LOG", value_parser = values::log)]
     log: Option<String>,
+
+    /// Copy the index into new files from this size on, if they are far too large; 0: after each pass
+    ///
+    /// Not for people: tests would otherwise need a large store.
+    #[arg(long, value_name = "BYTES", hide = true)]
+    copy_index_from: Option<u64>,
 }
 
 impl Settings {
@@ -375,6 +381,7 @@ impl Settings {
             listen: self.listen,
             ephemeral: self.ephemeral,
             log: self.log.clone(),
+            copy_index_from_bytes: self.copy_index_from,
         }
     }
 }

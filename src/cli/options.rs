@@ -32,6 +32,7 @@ pub(in crate::cli) fn server_options(config: &Config) -> ServerOptions {
     options.registry.lease = lease;
     options.registry.grace = grace;
     options.registry.policies = Policies::new(config.policies.clone());
+    options.registry.index_worthwhile_bytes = config.copy_index_from_bytes;
     options.listen = config.listen;
     options.registry.sparse_indexes = config.sparse_indexes;
     options.registry.manifest_size_max_bytes = manifest_bytes;
@@ -72,6 +73,7 @@ mod tests {
         assert_eq!(configured.registry.manifest_size_max_bytes, plain.registry.manifest_size_max_bytes);
         assert_eq!(configured.registry.upload_idle_max, plain.registry.upload_idle_max);
         assert_eq!(configured.registry.reserve_bytes, plain.registry.reserve_bytes);
+        assert_eq!(configured.registry.index_worthwhile_bytes, plain.registry.index_worthwhile_bytes);
         assert_eq!(configured.collector, plain.collector);
         assert_eq!(
             (configured.registry.lease, configured.registry.grace, configured.registry.policies),
@@ -100,7 +102,8 @@ mod tests {
         let (interval, lease, grace) = (seconds(10), seconds(11), seconds(12));
         let collector = Collector { enabled: false, interval, lease, grace, pace: 13 };
         let policies = vec![crate::meta::Policy { keep_last: Some(14), ..Default::default() }];
-        let config = Config { limits, collector, policies, sparse_indexes: true, ..Config::default() };
+        let mut config = Config { limits, collector, policies, sparse_indexes: true, ..Config::default() };
+        config.copy_index_from_bytes = 15;
         let options = server_options(&config);
         let collects = CollectorOptions { enabled: false, interval, pace_percent: 13 };
         assert_eq!((options.collector, options.registry.lease), (collects, lease));
@@ -112,7 +115,7 @@ mod tests {
         assert_eq!(options.registry.reserve_bytes, 9);
         assert_eq!((options.wire.connections_per_address_max, options.http.uploads_max), (10, 11));
         assert_eq!((options.registry.upload_sessions_max, options.registry.waiting_max), (12, 13));
-        assert_eq!(options.http.waiting_max, 13);
+        assert_eq!((options.http.waiting_max, options.registry.index_worthwhile_bytes), (13, 15));
         assert!(options.registry.sparse_indexes);
     }
 

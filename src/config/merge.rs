@@ -50,6 +50,8 @@ pub(crate) struct Overrides {
     pub(crate) ephemeral: Option<bool>,
     /// What to log.
     pub(crate) log: Option<String>,
+    /// From which size on the index is copied, in bytes.
+    pub(crate) copy_index_from_bytes: Option<u64>,
 }
 
 impl Config {
@@ -76,6 +78,7 @@ impl Config {
             limits: limits_of(document, limits)?,
             scrub: scrub_of(document, scrub)?,
             collector: collector.settled(document)?,
+            copy_index_from_bytes: default.copy_index_from_bytes,
             policies: policy.into_iter().map(Into::into).collect(),
         })
     }
@@ -86,6 +89,7 @@ impl Config {
             listen: overrides.listen.unwrap_or(self.listen),
             ephemeral: overrides.ephemeral.unwrap_or(self.ephemeral),
             log: overrides.log.unwrap_or(self.log),
+            copy_index_from_bytes: overrides.copy_index_from_bytes.unwrap_or(self.copy_index_from_bytes),
             ..self
         }
     }

@@ -71,6 +71,7 @@ fn overrides() -> Overrides {
         listen: Some(SocketAddr::from(([127, 0, 0, 2], 9))),
         ephemeral: Some(false),
         log: Some("warn".to_owned()),
+        copy_index_from_bytes: Some(3),
     }
 }
 
@@ -104,6 +105,7 @@ fn every_key_of_the_file_wins_over_its_default() {
             body_progress: Duration::from_secs(120),
             stop_time: Duration::ZERO,
         },
+        copy_index_from_bytes: Config::default().copy_index_from_bytes,
         scrub: Scrub { enabled: false, rate_bytes: 1 << 20, interval: Duration::from_secs(7 * DAY) },
         collector: Collector {
             enabled: false,
@@ -146,6 +148,7 @@ fn overrides_win_over_the_file_key_by_key() {
     assert_eq!(config.listen, SocketAddr::from(([127, 0, 0, 2], 9)));
     assert!(!config.ephemeral);
     assert_eq!(config.log, "warn");
+    assert_eq!(config.copy_index_from_bytes, 3);
     assert_eq!((config.sparse_indexes, config.limits), (file.sparse_indexes, file.limits));
 }
 
@@ -241,7 +244,9 @@ fn a_file_that_was_asked_for_and_is_not_there_is_an_error() {
 
 #[test]
 fn what_is_printed_reads_back_as_the_same() {
-    for config in [Config::default(), read(FULL).unwrap(), read(FULL).unwrap().overridden(overrides())] {
+    // What is for tests alone has no place in a file.
+    let overrides = Overrides { copy_index_from_bytes: None, ..overrides() };
+    for config in [Config::default(), read(FULL).unwrap(), read(FULL).unwrap().overridden(overrides)] {
         assert_eq!(read(&config.to_string()).unwrap(), config);
     }
 }

@@ -22,7 +22,7 @@ pub(crate) use collector::Collector;
 pub(crate) use error::ConfigError;
 pub(crate) use merge::Overrides;
 
-use crate::meta::Policy;
+use crate::meta::{Policy, WORTHWHILE_MIN_BYTES};
 
 /// Everything that can be configured, settled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +47,9 @@ pub(crate) struct Config {
     pub(crate) collector: Collector,
     /// What is kept of repositories, what may not change in them, and how much fits; the first one counts.
     pub(crate) policies: Vec<Policy>,
+    /// The least size of the index's files, in bytes, at which the collector copies what is left of them; 0
+    /// has it do so whatever they take. Not for people: in no file, and printed by nothing.
+    pub(crate) copy_index_from_bytes: u64,
 }
 
 /// How content is read again and again, so that damage is found.
@@ -104,6 +107,7 @@ impl Default for Config {
             scrub: Scrub::default(),
             collector: Collector::default(),
             policies: Vec::new(),
+            copy_index_from_bytes: WORTHWHILE_MIN_BYTES,
         }
     }
 }

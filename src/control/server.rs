@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -14,7 +15,7 @@ use serde_json::Value;
 use smol::channel::{Receiver, Sender, TrySendError, bounded};
 use smol::future::{or, zip};
 use smol::io::{AsyncReadExt, AsyncWriteExt};
-use smol::lock::Semaphore;
+use smol::lock::{Semaphore, SemaphoreGuardArc};
 use smol::{Async, Executor, Task, Timer, block_on};
 
 use crate::control::commands::perform;
@@ -26,7 +27,10 @@ use crate::control::sink::Sink;
 use crate::control::socket::SocketFile;
 use crate::control::store::Store;
 
-/// How many requests may be carried out at once. Those that come behind wait to be accepted.
+/// How many clients may be connected. One more takes the place of the one that has been silent for longest.
+const CLIENTS_MAX: usize = 64;
+
+/// How many requests may be carried out at once. Those that come behind wait.
 const REQUESTS_AT_ONCE_MAX: usize = 8;
 
 /// How many of them may be collections, of which one runs and the others wait for it. The rest of the places
@@ -79,6 +83,8 @@ pub(crate) struct ControlServer {
 #[derive(Debug)]
 struct Shared {
     store: Store,
+    /// A permit is held by each client until it is left alone.
+    clients: Arc<Semaphore>,
     /// A permit is held by each request until its work has ended.
     requests: Arc<Semaphore>,
     /// A permit is held by each collection among them.
@@ -106,6 +112,7 @@ impl ControlServer {
         let (closer, closing) = bounded(1);
         let shared = Arc::new(Shared {
             store,
+            clients: Arc::new(Semaphore::new(CLIENTS_MAX)),
             requests: Arc::new(Semaphore::new(REQUESTS_AT_ONCE_MAX)),
             collections: Arc::new(Semaphore::new(COLLECTIONS_AT_ONCE_MAX)),
             stopping: AtomicBool::new(false),
@@ -131,16 +138,29 @@ impl ControlServer {
 }
 
 async fn accept(listener: Async<UnixListener>, shared: Arc<Shared>, executor: Arc<Executor<'static>>) {
+    // Those that may not have asked for anything yet, the oldest first.
+    let mut silent: VecDeque<Sender<()>> = VecDeque::new();
     loop {
-        let permit = Arc::new(shared.requests.acquire_arc().await);
         match listener.accept().await {
             Ok((stream, _)) => {
+                silent.retain(|one| !one.is_closed());
+                let place = match shared.clients.try_acquire_arc() {
+                    Some(place) => place,
+                    None => {
+                        // It is told by this end.
+                        drop(silent.pop_front());
+                        shared.clients.acquire_arc().await
+                    }
+                };
+                let (listened, given_up) = bounded(1);
+                silent.push_back(listened);
                 let shared = Arc::clone(&shared);
                 executor
                     .spawn(async move {
-                        if let Err(error) = serve(stream, shared, Arc::clone(&permit)).await {
+                        if let Err(error) = serve(stream, shared, given_up).await {
                             log::debug!("a client of the control socket is lost: {error}");
                         }
+                        drop(place);
                     })
                     .detach();
             }
@@ -152,16 +172,23 @@ async fn accept(listener: Async<UnixListener>, shared: Arc<Shared>, executor: Ar
     }
 }
 
-/// Answers one request. The permit goes with its work, which may end later than this.
-async fn serve<P: Send + Sync + 'static>(
-    mut stream: Async<UnixStream>,
-    shared: Arc<Shared>,
-    permit: Arc<P>,
-) -> io::Result<()> {
+/// Answers one request, unless the client is given up before it asks for anything.
+async fn serve(mut stream: Async<UnixStream>, shared: Arc<Shared>, given_up: Receiver<()>) -> io::Result<()> {
     let waits = Arc::clone(&shared);
-    let line = waits.in_time(waits.patience.request, read_line(&mut stream)).await?;
+    let gives_up = async {
+        // Nothing is ever sent: it ends.
+        let _ends = given_up.recv().await;
+        Err(io::Error::new(io::ErrorKind::TimedOut, "another one took the place of a silent one"))
+    };
+    let line = waits.in_time(waits.patience.request, or(read_line(&mut stream), gives_up)).await?;
+    drop(given_up);
     let request = match decode_request(&line) {
         Ok(request) => request,
+        Err(failure) => return waits.send(&mut stream, &Event::Failure(failure)).await,
+    };
+    // It goes with the work, which may end later than this.
+    let permit = match waits.permit().await {
+        Ok(permit) => permit,
         Err(failure) => return waits.send(&mut stream, &Event::Failure(failure)).await,
     };
     let collection = match &request {
@@ -194,7 +221,24 @@ fn too_many_collections() -> Failure {
     Failure::new(FailureKind::Busy, why)
 }
 
+fn stopping() -> Failure {
+    Failure::new(FailureKind::Failed, "the server is stopping")
+}
+
 impl Shared {
+    /// Waits until a request may be carried out, unless the server stops.
+    async fn permit(&self) -> Result<SemaphoreGuardArc, Failure> {
+        let permitted = async { Some(self.requests.acquire_arc().await) };
+        let closed = async {
+            let _ends = self.closing.recv().await;
+            None
+        };
+        let permit = or(permitted, closed).await;
+        // INVARIANT: the stop takes all permits after it has said that it stops. Who gets one later sees
+        // that.
+        permit.filter(|_| !self.stopping.load(Ordering::SeqCst)).ok_or_else(stopping)
+    }
+
     async fn forward(&self, mut stream: Async<UnixStream>, events: Receiver<Event>) -> io::Result<()> {
         while let Ok(event) = events.recv().await {
             self.send(&mut stream, &event).await?;
@@ -281,7 +325,7 @@ impl Sink for ClientSink {
 
     fn check_wanted(&self) -> Result<(), Failure> {
         if self.shared.stopping.load(Ordering::SeqCst) {
-            return Err(Failure::new(FailureKind::Failed, "the server is stopping"));
+            return Err(stopping());
         }
         if self.events.is_closed() { Err(Failure::gone()) } else { Ok(()) }
     }

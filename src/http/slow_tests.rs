@@ -231,3 +231,43 @@ fn a_long_list_holds_room_until_it_has_gone_out_and_a_short_one_needs_none() {
         assert_eq!(send(&app, Method::Get, list, Body::empty()).await.status(), StatusCode::Ok);
     });
 }
+
+#[test]
+fn a_long_list_of_referrers_holds_room_until_it_has_gone_out_and_a_short_one_needs_none() {
+    let app = app(HttpOptions { waiting_max: 0, ..HttpOptions::default() });
+    smol::block_on(async {
+        push_config(&app).await;
+        let [few, many] = ["few", "many"].map(|subject| ContentDigest::sha256_of(subject.as_bytes()));
+        // Each is smaller than the step, and so are ten of them together.
+        for (subject, count) in [(few, 10), (many, 12)] {
+            for number in 0..count {
+                let to = format!(
+                    r#""subject":{{"mediaType":"{MANIFEST}","digest":"{subject}","size":9}},"layers""#
+                );
+                let content = manifest(number, 6000).replace(r#""layers""#, &to);
+                let target = format!("/v2/a/manifests/{}", ContentDigest::sha256_of(content.as_bytes()));
+                let pushed = send(&app, Method::Put, &target, content.as_str()).await;
+                assert_eq!(pushed.status(), StatusCode::Created);
+            }
+        }
+        let [few, many] = [few, many].map(|subject| format!("/v2/a/referrers/{subject}"));
+        let mut going_out = Vec::new();
+        loop {
+            let mut response = send(&app, Method::Get, &many, Body::empty()).await;
+            if response.status() != StatusCode::Ok {
+                assert_eq!(response.status(), StatusCode::ServiceUnavailable);
+                break;
+            }
+            assert!(response.ext().get::<Pace>().is_some());
+            let text = response.body_string().await.unwrap();
+            let list: serde_json::Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(list["manifests"].as_array().unwrap().len(), 12);
+            going_out.push(response);
+            assert!(going_out.len() < 100, "there is room for any number");
+        }
+        let response = send(&app, Method::Get, &few, Body::empty()).await;
+        assert!(response.status() == StatusCode::Ok && response.ext().get::<Pace>().is_none());
+        going_out.pop();
+        assert_eq!(send(&app, Method::Get, &many, Body::empty()).await.status(), StatusCode::Ok);
+    });
+}

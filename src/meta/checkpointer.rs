@@ -16,6 +16,16 @@ use crate::meta::writer::Message;
 /// Where a journal file begins: its first transaction, and the sum of the line before.
 pub(super) type Begin = (u64, Sum);
 
+/// How many times as long as a new one a checkpoint may be before a new one is taken for that.
+const EXCESS_MAX: u64 = 4;
+
+/// A checkpoint that is due.
+pub(super) struct Due {
+    pub(super) begin: Begin,
+    /// Who waits for it: told of its length, or dropped when it was not taken.
+    pub(super) waits: Option<Sender<u64>>,
+}
+
 /// Takes checkpoints, one at a time.
 #[derive(Debug)]
 pub(super) struct Checkpointer {
@@ -61,7 +71,7 @@ impl Checkpointer {
         disk: Arc<dyn Disk>,
         index: Arc<dyn Index>,
         writer: Sender<Message>,
-        rotations: Receiver<Begin>,
+        rotations: Receiver<Due>,
         keep: Keep,
     ) -> Result<Self, CheckpointerError> {
         let newest = checkpoint::list(disk.as_ref())?.first().map_or(0, |file| file.length);
@@ -118,14 +128,42 @@ pub(super) fn without_checkpoint(disk: &dyn Disk) -> Result<Option<Begin>, DiskE
     Ok((newest < header.first).then_some((header.first, header.prev)))
 }
 
+/// Has new checkpoints taken in the place of those that are no shorter than is worthwhile, and far longer
+/// than what is expected of one.
+pub(super) fn renew(
+    disk: &dyn Disk,
+    writer: &Sender<Message>,
+    mut expected_bytes: u64,
+    worthwhile_bytes: u64,
+) -> Result<(), DiskError> {
+    for place in 0..checkpoint::CHECKPOINTS_KEPT {
+        // The new ones come first, and each moves those before it on.
+        let Some(kept) = checkpoint::find(disk)?.finished.get(place).copied() else { break };
+        if kept.length < worthwhile_bytes || kept.length / EXCESS_MAX <= expected_bytes {
+            continue;
+        }
+        let (waits, taken) = channel();
+        // One that is not taken goes with its sender.
+        drop(writer.send(Message::Checkpoint(waits)));
+        let Ok(length) = taken.recv() else { break };
+        expected_bytes = length;
+    }
+    Ok(())
+}
+
 impl Work {
-    fn run(&self, rotations: &Receiver<Begin>) {
-        while let Ok(begin) = rotations.recv() {
+    fn run(&self, rotations: &Receiver<Due>) {
+        while let Ok(Due { begin, waits }) = rotations.recv() {
             let seq = begin.0;
             match self.take(begin) {
                 Ok(length) => {
                     log::info!("took a checkpoint before transaction {seq}, {length} bytes");
                     self.newest_length.store(length, Ordering::SeqCst);
+                    if let Some(waits) = waits
+                        && waits.send(length).is_err()
+                    {
+                        log::debug!("nobody waits for the checkpoint any more");
+                    }
                 }
                 Err(error) => {
                     log::warn!("no checkpoint was taken: {error}");

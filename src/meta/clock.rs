@@ -99,6 +99,19 @@ impl Clock {
         self.state().corrected(noted_ms)
     }
 
+    /// Returns how often it was set.
+    pub fn steps(&self) -> u64 {
+        let mut state = self.state();
+        state.observe((self.source)());
+        state.steps
+    }
+
+    /// Takes notice that every time is noted as it really was, unless the clock was set again since `steps`
+    /// was asked for. What is right by now must not be corrected once more.
+    pub fn noted_rightly(&self, steps: u64) {
+        self.state().noted_rightly(steps);
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -118,7 +131,8 @@ struct State {
     last: Reading,
     /// The first reading since the start, or since the clock was set last.
     since: Reading,
-    was_set: bool,
+    /// How often it was set.
+    steps: u64,
     /// What the clock would have said at the start, or when it was last set back, had it been right then.
     began_ms: u64,
     /// Whether a time was noted since then.
@@ -132,7 +146,7 @@ impl State {
         Self {
             last: reading,
             since: reading,
-            was_set: false,
+            steps: 0,
             began_ms: reading.wall_ms,
             has_stamped: false,
             latest_ms: 0,
@@ -168,7 +182,7 @@ impl State {
             self.corrections.retain(|one| one.to_ms.saturating_add(one.later_ms) <= reading.wall_ms);
             (self.began_ms, self.has_stamped) = (reading.wall_ms, false);
         }
-        (self.since, self.was_set) = (reading, true);
+        (self.since, self.steps) = (reading, self.steps + 1);
         self.believe(reading);
     }
 
@@ -180,6 +194,12 @@ impl State {
             last.from_ms = last.from_ms.min(correction.from_ms);
             last.to_ms = last.to_ms.max(correction.to_ms);
             last.later_ms = last.later_ms.saturating_add(correction.later_ms);
+        }
+    }
+
+    fn noted_rightly(&mut self, steps: u64) {
+        if self.steps == steps {
+            self.corrections.clear();
         }
     }
 
@@ -215,7 +235,7 @@ impl State {
             return Err(why);
         }
         let since = reading.steady_ms.saturating_sub(self.since.steady_ms);
-        if self.was_set && since < rest_ms {
+        if self.steps > 0 && since < rest_ms {
             return Err(format!("the clock was set {} s ago", since / 1000));
         }
         Ok(reading.wall_ms)

@@ -86,6 +86,19 @@ fn what_was_noted_before_the_clock_was_set_forward_is_later_by_as_much() {
 }
 
 #[test]
+fn what_is_noted_rightly_by_now_is_not_corrected_again_unless_the_clock_was_set_meanwhile() {
+    let mut state = State::beginning(at(TODAY, 0));
+    let noted = state.stamp(at(TODAY, 0));
+    state.observe(at(TODAY + DAY, 1000));
+    let steps = state.steps;
+    state.observe(at(TODAY + 2 * DAY, 2000));
+    state.noted_rightly(steps);
+    assert_eq!(state.corrected(noted), noted.map(|noted| noted + 2 * DAY - 2000));
+    state.noted_rightly(state.steps);
+    assert_eq!(state.corrected(noted), noted);
+}
+
+#[test]
 fn a_clock_that_was_set_forward_by_mistake_corrects_nothing_once_it_is_set_back() {
     let mut state = State::beginning(at(TODAY, 0));
     let noted = state.stamp(at(TODAY, 0));

@@ -6,14 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use crate::blobs::BlobStore;
-use crate::disk::Disk;
-use crate::meta::checkpointer::{Checkpointer, Keep, without_checkpoint};
+use crate::disk::{Disk, DiskError};
+use crate::meta::checkpointer::{Checkpointer, Due, Keep, renew, without_checkpoint};
 use crate::meta::claims::{Claims, Unclaimed};
 use crate::meta::clean::{self, Clean};
 use crate::meta::clock::Clock;
 use crate::meta::command::Command;
 use crate::meta::compaction::{Compacted, Pacing};
 use crate::meta::error::{MetaError, OpenError};
+use crate::meta::history::named_since;
 use crate::meta::index::{Index, IndexError};
 use crate::meta::index_kind::{INDEX_FOLDER, IndexKind};
 use crate::meta::journal::Journal;
@@ -28,7 +29,7 @@ use crate::meta::totals::Totals;
 use crate::meta::view::View;
 use crate::meta::waiting::Waiting;
 use crate::meta::writer::{Answer, Message, Rotation, Shared, Writer};
-use crate::spec::RepoName;
+use crate::spec::{ContentDigest, RepoName};
 
 /// The least length of a journal file before the journal goes on in another.
 const JOURNAL_MIN_BYTES: u64 = 16 * 1024 * 1024;
@@ -151,7 +152,7 @@ impl Meta {
         *shared.usage.lock().unwrap_or_else(PoisonError::into_inner) = laws.usage().clone();
         // The next rotation may be far, and each start after a crash would replay more than it has to.
         match without_checkpoint(disk.as_ref()) {
-            Ok(Some(begin)) if journal.is_some() => drop(rotated.send(begin)),
+            Ok(Some(begin)) if journal.is_some() => drop(rotated.send(Due { begin, waits: None })),
             Ok(_) => {}
             Err(error) => log::warn!("{error}"),
         }
@@ -269,6 +270,22 @@ impl Meta {
     /// Makes the index's files anew if they are far too large for its rows. Blocks, and nobody else waits.
     pub fn compact_index(&self, pacing: &mut Pacing<'_>) -> Result<Compacted, IndexError> {
         self.index.compact(pacing)
+    }
+
+    /// Takes new checkpoints in the place of those that are far longer than one that is expected to have so
+    /// many bytes, and no shorter than is worthwhile. Blocks, and nobody else waits.
+    pub fn renew_checkpoints(&self, expected_bytes: u64, worthwhile_bytes: u64) -> Result<(), DiskError> {
+        renew(self.disk.as_ref(), &self.writer, expected_bytes, worthwhile_bytes)
+    }
+
+    /// Visits each link and each manifest of a repository that came since a time, in milliseconds since 1970,
+    /// as far as the journal remembers.
+    pub fn named_since(
+        &self,
+        since_ms: u64,
+        visit: impl FnMut(&RepoName, &ContentDigest),
+    ) -> Result<(), DiskError> {
+        named_since(self.disk.as_ref(), since_ms, visit)
     }
 
     /// Returns how many bytes the index's files take; none while it is in memory or being made anew.

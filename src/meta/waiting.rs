@@ -40,7 +40,7 @@ impl Waiting {
             match messages.recv().ok()? {
                 Message::Stop => return None,
                 Message::Barrier(answer) => answer(Err(MetaError::NoSpace)),
-                Message::Repair | Message::Poison(_) => {}
+                Message::Repair | Message::Checkpoint(_) | Message::Poison(_) => {}
                 Message::Command(command, answer) => {
                     let due = tried.is_none_or(|at| at.elapsed() >= RETRY_PAUSE);
                     let found = if due { self.recovered() } else { None };

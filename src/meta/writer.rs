@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::disk::Disk;
-use crate::meta::checkpointer::Begin;
+use crate::meta::checkpointer::Due;
 use crate::meta::claims::Claims;
 use crate::meta::clock::Clock;
 use crate::meta::command::Command;
@@ -40,6 +40,8 @@ pub(super) enum Message {
     Barrier(Answer),
     /// Make the index anew, which failed.
     Repair,
+    /// Take a checkpoint, though it is not time for one. Dropped when that is not done.
+    Checkpoint(Sender<u64>),
     /// Refuse everything from now on.
     Poison(String),
     Stop,
@@ -96,7 +98,7 @@ pub(super) struct Rotation {
     /// did.
     pub(super) checkpoint_length: Arc<AtomicU64>,
     /// Who takes a checkpoint then.
-    pub(super) rotated: Sender<Begin>,
+    pub(super) rotated: Sender<Due>,
 }
 
 impl Writer {
@@ -117,6 +119,7 @@ impl Writer {
         let mut waiting: Vec<(Answer, Result<(), MetaError>)> = Vec::new();
         let mut next = Some(first);
         let mut stop = false;
+        let mut wanted = None;
         let mut taken = 1;
         while let Some(message) = next.take() {
             match message {
@@ -131,6 +134,7 @@ impl Writer {
                 }
                 Message::Barrier(answer) => waiting.push((answer, Ok(()))),
                 Message::Repair => drop(self.repair()),
+                Message::Checkpoint(waits) => wanted = Some(waits),
                 Message::Poison(why) => {
                     let poisoned = self.journal.poison(why);
                     self.note(&poisoned);
@@ -145,8 +149,10 @@ impl Writer {
         self.answer(&mut waiting);
         // A stop gives up the checkpoint that belongs to a rotation: the next start's first write has time
         // for both.
-        if !stop {
-            self.rotate_if_long();
+        match wanted.filter(|_| !stop) {
+            Some(waits) => self.checkpoint_for(waits),
+            None if !stop => self.rotate_if_long(),
+            None => {}
         }
         // What rode along unsynced is part of a clean stop, too. A failure is noted in the journal itself.
         if stop && let Err(error) = self.journal.sync() {
@@ -173,12 +179,28 @@ impl Writer {
         let checkpoint_length = self.rotation.checkpoint_length.load(Ordering::SeqCst);
         let length = self.rotation.min_bytes.max(checkpoint_length).max(self.rotation.not_before);
         let long = self.journal.length() >= length;
-        if !long || self.journal.poisoned().is_some() {
-            return;
+        if long && self.journal.poisoned().is_none() {
+            self.rotate(None);
         }
+    }
+
+    /// Goes on in a new file, so that there can be a checkpoint.
+    fn checkpoint_for(&mut self, waits: Sender<u64>) {
+        // A line that says nothing: a checkpoint has its name by the first transaction behind it, and the
+        // last one may have that name already.
+        match self.write(milliseconds_since_1970(), Vec::new()) {
+            Ok(()) => self.rotate(Some(waits)),
+            Err(error) => log::info!("no checkpoint is taken: {error}"),
+        }
+    }
+
+    fn rotate(&mut self, waits: Option<Sender<u64>>) {
         match self.journal.rotate(self.disk.as_ref()) {
             // Without anybody who takes checkpoints, the files are merely more of them.
-            Ok(()) => drop(self.rotation.rotated.send((self.journal.head() + 1, self.journal.sum().clone()))),
+            Ok(()) => {
+                let begin = (self.journal.head() + 1, self.journal.sum().clone());
+                drop(self.rotation.rotated.send(Due { begin, waits }));
+            }
             Err(error) => {
                 log::warn!("the journal goes on in its old file: {error}");
                 self.note(&error);

@@ -39,6 +39,8 @@ impl Registry {
         let unknown = || self.unknown_blob(repo, digest);
         let content = digest.content().ok_or_else(unknown)?;
         self.inner.meta.view().link(repo, &content)?.ok_or_else(unknown)?;
+        #[cfg(test)]
+        self.inner.options.between_looks.call();
         // INVARIANT: whoever is told that it is there has a lease on it, and what the index said before that
         // does not count.
         if !self.inner.leases.take(repo, &content) {

@@ -39,6 +39,8 @@ pub(crate) enum Keeps {
     Young,
     /// What somebody was told of.
     Leased,
+    /// What is young, as far as that is known: nobody else uses the registry.
+    Remembered,
     /// Nothing, since nobody else uses the registry.
     Nothing,
 }
@@ -179,6 +181,12 @@ impl Leases {
         state.young.insert(key, now);
     }
 
+    /// Notes as young what came before the start.
+    pub(super) fn take_young(&self, repo: &RepoName, digest: &ContentDigest) {
+        let key = self.key(repo, digest);
+        self.state().young.insert(key, Instant::now());
+    }
+
     /// Begins to look through a repository: until what is returned is dropped, nothing that somebody comes to
     /// count on in it is let go of by [`Claims::let_go`].
     pub(super) fn watch(self: &Arc<Self>, repo: &RepoName) -> Watch {
@@ -289,6 +297,7 @@ impl State {
         match self.marking.as_ref().map_or(Keeps::Young, |marking| marking.keeps) {
             Keeps::Young => self.told.contains(key, now) || self.young.contains(key, now),
             Keeps::Leased => self.told.contains(key, now),
+            Keeps::Remembered => self.young.contains(key, now),
             Keeps::Nothing => false,
         }
     }
@@ -297,7 +306,7 @@ impl State {
         match keeps {
             Keeps::Young => self.told.wait(now).max(self.young.wait(now)),
             Keeps::Leased => self.told.wait(now),
-            Keeps::Nothing => Duration::ZERO,
+            Keeps::Remembered | Keeps::Nothing => Duration::ZERO,
         }
     }
 

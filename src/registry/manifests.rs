@@ -59,6 +59,8 @@ impl Registry {
         reference: &Reference,
     ) -> Result<(ContentDigest, ManifestSummary), RegistryError> {
         let found = self.look_for_manifest(repo, reference)?;
+        #[cfg(test)]
+        self.inner.options.between_looks.call();
         // INVARIANT: whoever is told that it is there has a lease on it, and what the index said before that
         // does not count.
         let leases = &self.inner.leases;

@@ -57,6 +57,9 @@ pub struct RegistryOptions {
     /// Whether what may block does so at once, on the caller's own thread.
     #[cfg(test)]
     pub(crate) door_at_once: bool,
+    /// Called once between the two times that somebody who asks for something looks for it.
+    #[cfg(test)]
+    pub(crate) between_looks: crate::registry::tests::Hook,
     /// How many bytes of the disk are kept free of pushes, for deletes and for recovery; 0 keeps none.
     pub reserve_bytes: u64,
     /// How long what a client was told of, or pushed, is kept from being collected, although nothing needs
@@ -84,6 +87,8 @@ impl RegistryOptions {
             index_worthwhile_bytes: WORTHWHILE_MIN_BYTES,
             #[cfg(test)]
             door_at_once: false,
+            #[cfg(test)]
+            between_looks: Default::default(),
             reserve_bytes: RESERVE_BYTES,
             lease: LEASE,
             grace: GRACE,

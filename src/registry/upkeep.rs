@@ -32,6 +32,9 @@ pub struct Collected {
 /// How many files are looked at before somebody who goes through all of them may pause.
 pub(crate) const OCCUPANTS_PER_STEP: usize = 64;
 
+/// Checkpoints are worth renewing from this part of the size on from which the index is: 4 MiB by default.
+const CHECKPOINT_WORTHWHILE_DIVISOR: u64 = 16;
+
 /// What became of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Removal {
@@ -133,6 +136,16 @@ impl Upkeep {
         self.inner.leases.holds_content(digest)
     }
 
+    /// Holds for the grace time what came within it before the start, by what the journal says: a mount, or a
+    /// manifest that another repository has, brings no file whose age would tell. A clock that is behind
+    /// makes all of it young.
+    pub(crate) fn remember_young(&self, now_ms: u64) -> Result<(), RegistryError> {
+        let grace = u64::try_from(self.inner.options.grace.as_millis()).unwrap_or(u64::MAX);
+        let leases = &self.inner.leases;
+        let since = now_ms.saturating_sub(grace);
+        Ok(self.inner.meta.named_since(since, |repo, digest| leases.take_young(repo, digest))?)
+    }
+
     /// Returns for how long nothing may be swept yet.
     pub(crate) fn lease_wait(&self) -> Option<Duration> {
         self.wait(Keeps::Young)
@@ -203,7 +216,20 @@ impl Upkeep {
             has_room: &|bytes| space.has_room(bytes),
             worthwhile_bytes: self.inner.options.index_worthwhile_bytes,
         };
-        Ok(self.inner.meta.compact_index(&mut pacing)?)
+        let compacted = self.inner.meta.compact_index(&mut pacing)?;
+        if let Compacted::Done { after_bytes, .. } = compacted {
+            self.renew_checkpoints(after_bytes);
+        }
+        Ok(compacted)
+    }
+
+    /// What the index had to be made anew for is in the checkpoints, too. They are shorter than its files.
+    fn renew_checkpoints(&self, index_bytes: u64) {
+        let worthwhile = self.inner.options.index_worthwhile_bytes / CHECKPOINT_WORTHWHILE_DIVISOR;
+        let expected = if worthwhile == 0 { 0 } else { index_bytes };
+        if let Err(error) = self.inner.meta.renew_checkpoints(expected, worthwhile) {
+            log::info!("old checkpoints stay until the journal is long enough: {error}");
+        }
     }
 
     /// Tells why nothing at all may be removed, if that is so: metadata may be missing, and what the content

@@ -124,9 +124,19 @@ fn what_was_pushed_a_moment_before_the_server_stopped_stays_unless_now_is_said()
             assert_eq!(removed(&report, what), json!(0), "{what}: {report}");
         }
     }
-    // The manifest keeps what it references, also when only the manifest is young.
+    // Old files may have been mounted, or pushed again, a moment ago: the journal tells.
     written_at(&store, SystemTime::now() - Duration::from_secs(7200));
     let report = store.json(&untagged_too);
+    for what in ["manifests", "links", "content"] {
+        assert_eq!(removed(&report, what), json!(0), "{what}: {report}");
+    }
+    // Some time later they are old, which is a short time here.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let config = elsewhere.path().join("gc.toml");
+    fs::write(&config, "[collector]\ngrace = \"1s\"\n").unwrap();
+    std::thread::sleep(Duration::from_millis(1100));
+    let config = config.to_str().unwrap();
+    let report = store.json(&["gc", "--untagged-older-than", "0s", "--config", config]);
     assert_eq!((removed(&report, "manifests"), removed(&report, "links")), (json!(1), json!(3)), "{report}");
 }
 

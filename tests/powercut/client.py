@@ -5,6 +5,7 @@ The ledger is written at the end, outside the filesystem under test. Prints what
 """
 
 import argparse
+import os
 import random
 import sys
 import threading
@@ -23,6 +24,9 @@ TAGS_OF_A_REPO = 12
 # Upload sessions become durable every 16 MiB: a few uploads have to be larger.
 LARGE_BLOB_BYTES = 20 << 20
 LARGE_PIECE_BYTES = 5 << 20
+# About how long a copy of the small index of a round takes.
+COPY_SECONDS = 0.02
+COPY_WAIT_MAX_SECONDS = 20
 
 
 class Round:
@@ -44,6 +48,20 @@ class Round:
                      if key.startswith("manifest ") and self.ledger.surely_here(key)]
         self.manifests = [(repo, digest) for repo, digest in manifests[-200:]]
         self.loose = []
+        self.index = arguments.cut_while_copying
+
+    def databases(self):
+        """The databases in the folder of the index: a second one, while it is copied."""
+        return {name for name in os.listdir(self.index) if name.startswith("generation-")}
+
+    def cut_while_copying(self, after, at_most):
+        """Waits for a copy of the index that begins later than this, and cuts somewhere in it."""
+        wait_until(lambda: False, after)
+        before = self.databases()
+        wait_until(lambda: self.databases() - before, at_most)
+        time.sleep(random.Random(self.seed).random() * COPY_SECONDS)
+        if len(self.databases()) > 1:
+            print("amid a copy")
 
     def cut_now(self):
         with self.once:
@@ -231,6 +249,7 @@ def main():
     parser.add_argument("--ledger", required=True)
     parser.add_argument("--cut", required=True)
     parser.add_argument("--cut-after", type=int, default=0)
+    parser.add_argument("--cut-while-copying", metavar="INDEX_FOLDER")
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--seed", required=True)
     arguments = parser.parse_args()
@@ -239,8 +258,11 @@ def main():
     begin = time.monotonic()
     for thread in threads:
         thread.start()
-    wait_until(lambda: round_.over.is_set() or not any(thread.is_alive() for thread in threads),
-               arguments.seconds)
+    if round_.index:
+        round_.cut_while_copying(arguments.seconds, COPY_WAIT_MAX_SECONDS)
+    else:
+        wait_until(lambda: round_.over.is_set() or not any(thread.is_alive() for thread in threads),
+                   arguments.seconds)
     round_.cut_now()
     for thread in threads:
         thread.join()

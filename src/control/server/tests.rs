@@ -60,12 +60,14 @@ impl Serving {
         panic!("it never came to be so");
     }
 
-    /// Returns how many clients are being served, or none could be.
+    /// Returns how many clients are connected.
+    fn clients(&self) -> usize {
+        held(&self.server.shared.clients)
+    }
+
+    /// Returns how many requests are carried out.
     fn served(&self) -> usize {
-        let requests = &self.server.shared.requests;
-        let free: Vec<_> = std::iter::from_fn(|| requests.try_acquire()).collect();
-        // The one that is held by whoever accepts is nobody's yet.
-        (REQUESTS_AT_ONCE_MAX - free.len()).saturating_sub(1)
+        held(&self.server.shared.requests)
     }
 
     fn stop(self) {
@@ -84,6 +86,18 @@ impl Serving {
     }
 }
 
+/// Counts permits without taking any: who wants one must not find them taken meanwhile.
+fn held(permits: &Arc<Semaphore>) -> usize {
+    Arc::strong_count(permits) - 1
+}
+
+fn ask(client: &mut UnixStream) -> String {
+    io::Write::write_all(client, b"{\"pulk\":1,\"command\":\"repos\"}\n").unwrap();
+    let mut answer = String::new();
+    io::Read::read_to_string(client, &mut answer).unwrap();
+    answer
+}
+
 fn in_memory() -> Registry {
     Registry::open(RegistryOptions::new(Storage::Memory)).unwrap()
 }
@@ -92,8 +106,55 @@ fn in_memory() -> Registry {
 fn a_stop_waits_for_no_client_that_says_nothing() {
     let serving = Serving::start(in_memory());
     let silent: Vec<UnixStream> = (0..3).map(|_| serving.connect()).collect();
-    Serving::wait_until(|| serving.served() == silent.len());
+    Serving::wait_until(|| serving.clients() == silent.len());
     serving.stop();
+}
+
+#[test]
+fn clients_that_say_nothing_shut_nobody_out() {
+    let serving = Serving::start(in_memory());
+    let mut silent: VecDeque<UnixStream> = (0..CLIENTS_MAX).map(|_| serving.connect()).collect();
+    Serving::wait_until(|| serving.clients() == CLIENTS_MAX);
+    for _ in 0..3 {
+        let answer = ask(&mut serving.connect());
+        assert!(answer.contains("result"), "{answer}");
+        // Another silent one has the place that this leaves.
+        silent.push_back(serving.connect());
+        Serving::wait_until(|| serving.clients() == CLIENTS_MAX);
+    }
+    // Those that were silent for longest had to go, and no others.
+    for mut gone in silent.drain(..3) {
+        assert_eq!(io::Read::read(&mut gone, &mut [0]).unwrap(), 0);
+    }
+    for mut client in silent {
+        let answer = ask(&mut client);
+        assert!(answer.contains("result"), "{answer}");
+    }
+    serving.stop();
+}
+
+#[test]
+fn a_request_that_waits_for_room_is_not_carried_out_once_the_server_stops() {
+    let serving = Serving::start(in_memory());
+    let held: Vec<_> = std::iter::from_fn(|| serving.server.shared.requests.try_acquire_arc()).collect();
+    assert_eq!(held.len(), REQUESTS_AT_ONCE_MAX);
+    let mut client = serving.connect();
+    io::Write::write_all(&mut client, b"{\"pulk\":1,\"command\":\"repos\"}\n").unwrap();
+    Serving::wait_until(|| serving.clients() == 1);
+    let shared = Arc::clone(&serving.server.shared);
+    let answered = thread::spawn(move || {
+        let mut answer = String::new();
+        io::Read::read_to_string(&mut client, &mut answer).unwrap();
+        // What is carried out has ended by now.
+        drop(held);
+        answer
+    });
+    serving.stop();
+    assert!(shared.stopping.load(Ordering::SeqCst));
+    let answer = answered.join().unwrap();
+    assert!(answer.contains("stopping"), "{answer}");
+    // Also where there is room again, and who asked has not heard of the stop yet.
+    assert!(block_on(shared.permit()).is_err());
 }
 
 #[test]

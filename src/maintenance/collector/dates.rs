@@ -83,17 +83,19 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    /// Notes the right time for manifests that no tag leads to, where somebody asks for their age.
+    /// Notes the right time for manifests that no tag leads to, where somebody may ask for their age.
     pub(super) fn redate_manifests(
         &mut self,
         marked: &Marked<'_>,
         dates: &Dates<'_>,
     ) -> Result<(), CollectError> {
-        if marked.policy.untagged != Untagged::Keep || self.options.untagged_older_than.is_some() {
-            for manifests in dates.manifests.chunks(SWEEP_CANDIDATES_MAX) {
-                let (repo, manifests) = (marked.repo.clone(), manifests.to_vec());
-                self.redate(Redate { repo, tags: Vec::new(), manifests })?;
-            }
+        let asks = marked.policy.untagged != Untagged::Keep || self.options.untagged_older_than.is_some();
+        // Somebody may ask one day, by `untagged_older_than`. Then what was noted must be right; what was not
+        // is noted only then.
+        let due: Vec<_> = dates.manifests.iter().filter(|(_, noted, _)| asks || noted.is_some()).collect();
+        for manifests in due.chunks(SWEEP_CANDIDATES_MAX) {
+            let (repo, manifests) = (marked.repo.clone(), manifests.iter().copied().copied().collect());
+            self.redate(Redate { repo, tags: Vec::new(), manifests })?;
         }
         Ok(())
     }

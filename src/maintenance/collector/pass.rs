@@ -59,11 +59,16 @@ impl Pass<'_> {
         let began = Instant::now();
         self.report.dry_run = self.options.dry_run;
         self.report.began_ms = now();
+        let clock = self.upkeep.clock();
+        let (steps, tells_ages) = (clock.steps(), self.upkeep.now().is_ok());
         let done = self.everything();
         self.upkeep.end_marking();
         let done = done.and_then(|()| if self.has_removed() { self.index() } else { Ok(()) });
         let kept = !self.options.dry_run && self.upkeep.keeps_everything().is_some();
         self.report.complete = done.is_ok() && !kept && !self.left_out;
+        if self.report.complete && tells_ages && !self.options.dry_run {
+            clock.noted_rightly(steps);
+        }
         self.report.duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         if self.report.untagged.count > 0 {
             self.report.untagged_advice = Some(UNTAGGED_ADVICE.to_owned());
@@ -72,6 +77,9 @@ impl Pass<'_> {
     }
 
     fn everything(&mut self) -> Result<(), CollectError> {
+        if self.options.alone && !self.options.now {
+            self.upkeep.remember_young(now())?;
+        }
         if let Some(wait) = self.wait() {
             let seconds = wait.as_secs().saturating_add(1);
             self.note(format!("nothing goes for another {seconds} s: what is leased or young is not known"));
@@ -135,7 +143,8 @@ impl Pass<'_> {
     /// Returns what is kept though nothing needs it.
     pub(super) fn keeps(&self) -> Keeps {
         match self.options {
-            CollectOptions { alone: true, .. } => Keeps::Nothing,
+            CollectOptions { alone: true, now: true, .. } => Keeps::Nothing,
+            CollectOptions { alone: true, .. } => Keeps::Remembered,
             CollectOptions { now: true, .. } => Keeps::Leased,
             _ => Keeps::Young,
         }

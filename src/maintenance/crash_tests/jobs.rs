@@ -149,7 +149,7 @@ fn collection() -> Job {
     let (registry, disk) = open(disk.medium().settled()).unwrap();
     let (base, before) = disk.cut();
     let collector = Collector::new(&registry, CollectorOptions::default());
-    let options = CollectOptions { alone: true, unpaced: true, ..CollectOptions::default() };
+    let options = CollectOptions { alone: true, now: true, unpaced: true, ..CollectOptions::default() };
     let report = collector.run(&options, &mut |_| {}).unwrap();
     assert_eq!(report.content.removed.count, COLLECTED as u64);
     let steps = disk.steps().split_off(before.len());

@@ -38,6 +38,7 @@ pub(super) fn replay(
     replay.finish_load()?;
     if let Some(blobs) = reconciled {
         Reconciler::new(index, blobs, &mut replay, now).run()?;
+        replay.close_off(durable)?;
     }
     replay.finish()
 }
@@ -118,6 +119,16 @@ impl Replay<'_> {
     fn finish_load(&mut self) -> Result<(), OpenError> {
         self.load()?;
         Ok(self.index.finish_load()?)
+    }
+
+    /// Adds a line without facts if there are more lines than the header says are durable. The header was
+    /// written before they were: if the last of them is damaged one day, this one tells that it was there.
+    fn close_off(&mut self, said: u64) -> Result<(), OpenError> {
+        let (before, prev) = self.new.head();
+        if before == said {
+            return Ok(());
+        }
+        self.push(&Record { seq: before + 1, prev, durable: before, at: self.now, facts: Vec::new() })
     }
 
     fn finish(mut self) -> Result<Journal, OpenError> {

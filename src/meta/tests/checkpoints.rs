@@ -193,3 +193,85 @@ fn a_checkpoint_that_a_stop_gave_up_is_taken_by_the_next_start() {
     drop(open(Arc::clone(&disk)));
     assert_eq!(checkpoints(&disk), taken, "it is not taken again");
 }
+
+/// Returns the lengths of the checkpoints, the oldest first.
+fn lengths(disk: &Arc<dyn Disk>) -> Vec<u64> {
+    let mut files = checkpoint::find(disk.as_ref()).unwrap().finished;
+    files.reverse();
+    files.iter().map(|file| file.length).collect()
+}
+
+/// Opens a store with two checkpoints that are long for what is left when manifests `one` and `two` go.
+fn with_long_checkpoints(disk: &Arc<dyn Disk>) -> Meta {
+    let meta = open_rotating(disk, 2000, 0);
+    for content in ["one", "two"] {
+        run(&meta, put_manifest("app", content, &[])).unwrap();
+    }
+    let mut turn = 0;
+    eventually("there are two long checkpoints", || {
+        // The same tags again and again, of one manifest and of the other.
+        let names: Vec<String> = (0..50).map(|one| format!("t{}-{one}", turn % 20)).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let content = if turn / 20 % 2 == 0 { "one" } else { "two" };
+        run(&meta, put_manifest("app", content, &names)).unwrap();
+        turn += 1;
+        lengths(disk).iter().filter(|length| **length > LONG_BYTES).count() == 2
+    });
+    meta.close().unwrap();
+    open_rotating(disk, u64::MAX, 0)
+}
+
+const LONG_BYTES: u64 = 50_000;
+
+fn delete_most(meta: &Meta) {
+    for content in ["one", "two"] {
+        run(meta, Command::DeleteManifest { repo: repo("app"), digest: digest(content) }).unwrap();
+    }
+}
+
+#[test]
+fn checkpoints_of_what_is_gone_are_renewed_and_those_that_are_as_long_as_they_need_are_not() {
+    let disk = memory();
+    let meta = with_long_checkpoints(&disk);
+    let before = checkpoints(&disk);
+    // They are as long as they have to be, or too short to be worth it.
+    meta.renew_checkpoints(LONG_BYTES, 0).unwrap();
+    meta.renew_checkpoints(0, 1 << 30).unwrap();
+    assert_eq!(checkpoints(&disk), before);
+
+    delete_most(&meta);
+    run(&meta, put_manifest("app", "left", &["latest"])).unwrap();
+    meta.renew_checkpoints(1000, LONG_BYTES / 2).unwrap();
+    assert!(lengths(&disk).iter().all(|length| *length < LONG_BYTES / 10), "{:?}", lengths(&disk));
+    assert!(before.iter().all(|begin| !checkpoints(&disk).contains(begin)), "{:?}", checkpoints(&disk));
+    assert_eq!(checkpoints(&disk).len(), checkpoint::CHECKPOINTS_KEPT);
+    // What was pushed right before is in them, and what comes behind them is replayed over them.
+    run(&meta, put_manifest("app", "last", &["last"])).unwrap();
+    drop(meta);
+    let reopened = open_rotating(&disk, u64::MAX, 0);
+    assert_eq!(tags(&reopened, "app"), ["last", "latest"]);
+    assert!(reopened.view().manifest(&repo("app"), &digest("one")).unwrap().is_none());
+    assert_eq!(reopened.start(), crate::meta::Start::Recovered);
+}
+
+#[test]
+fn who_wants_a_checkpoint_that_cannot_be_taken_is_not_left_waiting() {
+    for folder in ["checkpoint", "journal"] {
+        let memory = memory();
+        drop(with_long_checkpoints(&memory));
+        let faulty = FaultyDisk::new(Arc::clone(&memory));
+        let faults = faulty.faults();
+        let disk: Arc<dyn Disk> = Arc::new(faulty);
+        let meta = open_rotating(&disk, u64::MAX, 0);
+        let before = checkpoints(&disk);
+        delete_most(&meta);
+        faults.fail(Operation::Create, folder, Errno::NOSPC);
+        meta.renew_checkpoints(0, 0).unwrap();
+        assert_eq!(checkpoints(&disk), before, "{folder}");
+        // Another time it works, and nothing was lost.
+        meta.renew_checkpoints(0, 0).unwrap();
+        assert!(lengths(&disk).iter().all(|length| *length < LONG_BYTES / 10), "{folder}");
+        drop(meta);
+        assert!(tags(&open_rotating(&disk, u64::MAX, 0), "app").is_empty());
+    }
+}

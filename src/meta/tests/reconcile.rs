@@ -87,6 +87,34 @@ fn a_manifest_loses_a_tag_whose_move_away_was_lost() {
 }
 
 #[test]
+fn what_was_reconciled_stays_so_when_its_last_line_is_damaged() {
+    let disk = disk_of_three_images();
+    // A config is lost, and with it the image; so is a line of another, which is what is noticed.
+    let lost = digest("one").to_string();
+    let (algorithm, name) = lost.split_once(':').unwrap();
+    let file = Path::new("blobs").join(algorithm).join(&name[..2]).join(name);
+    let disk = without_lines(&disk, &format!("\"was\":\"{}\"", digest(&image("one"))));
+    disk.remove(&file).unwrap();
+    let rows = |disk: &Arc<dyn Disk>| {
+        let (meta, _) = open_whole(disk, LONG).unwrap();
+        let mut rows = Vec::new();
+        for tree in Tree::ALL {
+            meta.view().each_fact(tree, |fact| rows.push(fact)).unwrap();
+        }
+        rows
+    };
+    let reconciled = rows(&disk);
+    assert!(!format!("{reconciled:?}").contains(&lost));
+
+    let path = journal_path(*list(disk.as_ref()).unwrap().finished.last().unwrap());
+    let lines = String::from_utf8(read(disk.as_ref(), &path)).unwrap();
+    let last = lines.trim_end_matches('\0').rfind("\"facts\":[{").unwrap();
+    let file = disk.open_writable(&path).unwrap();
+    file.write_at(b"!", last as u64).unwrap();
+    assert_eq!(rows(&disk), reconciled);
+}
+
+#[test]
 fn a_sound_journal_is_not_meddled_with() {
     let disk = disk_of_three_images();
     let (meta, _) = open_whole(&disk, LONG).unwrap();

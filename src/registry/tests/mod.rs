@@ -7,6 +7,7 @@ mod full;
 mod idle;
 mod large_manifests;
 mod lists;
+mod looks;
 mod model;
 mod mounts;
 mod open;
@@ -14,6 +15,8 @@ mod resuming;
 mod side_by_side;
 mod syncs;
 mod uploads;
+
+pub(crate) use looks::Hook;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! Clients that go before their answer, or that still send after it; and who is let in over the limit.
 
 use std::future::pending;
+use std::io::{ErrorKind, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -107,6 +108,20 @@ fn what_a_client_sends_after_its_answer_is_read_for_as_long_as_it_does() {
     let answer = client.answer();
     assert_eq!((answer.status, answer.text()), (403, "no"));
     assert!(client.has_ended());
+}
+
+#[test]
+fn of_clients_that_are_too_many_only_so_much_is_read_after_their_answer() {
+    let limits = WireLimits { drain_size_max_bytes: 64 * 1024, drains_max: 0, ..WireLimits::default() };
+    let server = TestServer::with(limits, answer);
+    let mut client = server.connect();
+    // Far more than lies between two sockets.
+    let length = 64 * 1024 * 1024;
+    client.send(format!("PUT /ignore HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"));
+    let piece = vec![b'x'; 1024 * 1024];
+    let broken = (0..length / piece.len()).find_map(|_| client.socket.write_all(&piece).err());
+    let kind = broken.expect("it is cut off").kind();
+    assert!(matches!(kind, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{kind}");
 }
 
 /// Serves an answer of 64 MiB from memory, for whose room `waiting` wait.

@@ -112,6 +112,59 @@ fn what_was_pushed_before_the_clock_was_ever_set_is_as_old_as_that() {
     assert_eq!(run(&registry).tags.removed.count, 1);
 }
 
+/// A clock that goes wrong a little, and is set forward by some minutes after days.
+#[test]
+fn a_time_is_corrected_once_however_many_passes_there_are() {
+    let (disk, set) = (disk(), SetClock::new(TODAY_MS));
+    let registry = start(&disk, set.clock(), &young(30));
+    push(&registry, 0, "v1");
+    block_on(push_all(&registry, "a", 2, None)).unwrap();
+    let noted = || {
+        let view = registry.view();
+        let manifests = view.manifests(&repo("a"), None, 9).unwrap();
+        let since: Vec<_> = manifests.iter().filter_map(|(_, row)| row.since).collect();
+        (view.tag(&repo("a"), &tag("v1")).unwrap().unwrap().at.unwrap(), since)
+    };
+    let before = noted();
+    assert_eq!(before.1.len(), 2);
+    set.pass(2 * DAY_MS);
+    registry.upkeep().clock().stamp();
+    let ahead = HOUR_MS / 10;
+    set.set(TODAY_MS + 2 * DAY_MS + ahead);
+    for passes in 0..20 {
+        run(&registry);
+        let (at, since) = noted();
+        let expected = if passes == 0 { 0 } else { ahead };
+        assert_eq!(at - before.0, expected, "{passes}");
+        assert!(since.iter().all(|since| *since <= before.1[0] + ahead), "{passes}: {since:?}");
+        set.pass(HOUR_MS);
+    }
+}
+
+#[test]
+fn a_dry_run_notes_no_time() {
+    let (disk, set) = (disk(), SetClock::new(1000));
+    let registry = start(&disk, set.clock(), &young(30));
+    push(&registry, 0, "v1");
+    block_on(push_all(&registry, "a", 2, None)).unwrap();
+    set.set(TODAY_MS);
+    // Somebody notices that it was set; then it rests for a while.
+    run(&registry);
+    set.pass(2 * HOUR_MS);
+    let noted = || {
+        let view = registry.view();
+        let row = view.tag(&repo("a"), &tag("v1")).unwrap().unwrap();
+        let manifests = view.manifests(&repo("a"), None, 9).unwrap();
+        (row.at, manifests.iter().filter_map(|(_, row)| row.since).count())
+    };
+    assert_eq!(noted(), (None, 0));
+    let dry = CollectOptions { dry_run: true, ..CollectOptions::default() };
+    pass(&registry, &dry, &mut || {}, &mut |_| {});
+    assert_eq!(noted(), (None, 0));
+    run(&registry);
+    assert!(noted().0.is_some() && noted().1 > 0);
+}
+
 #[test]
 fn what_was_pushed_before_the_clock_was_set_forward_is_no_older_for_that() {
     let disk = disk();

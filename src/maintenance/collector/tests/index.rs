@@ -17,11 +17,17 @@ use crate::registry::{Opened, Registry, RegistryOptions, Storage};
 
 /// Opens a registry whose index is in sled, below a folder, and far too large as soon as it takes anything.
 fn with_sled(folder: &Path) -> Registry {
+    with_journal(folder, u64::MAX)
+}
+
+/// The same, with journal files of this length.
+fn with_journal(folder: &Path, journal_min_bytes: u64) -> Registry {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(folder).unwrap());
     let mut options = RegistryOptions::new(Storage::Memory);
     (options.lease, options.grace) = (Duration::ZERO, Duration::ZERO);
     options.index_worthwhile_bytes = 0;
-    let meta = MetaOptions::new(IndexKind::Sled(folder.to_owned()));
+    let kind = IndexKind::Sled(folder.to_owned());
+    let meta = MetaOptions { journal_min_bytes, ..MetaOptions::new(kind) };
     Registry::open_on(options, Opened { disk, lock: None, meta }).unwrap()
 }
 
@@ -60,6 +66,36 @@ fn a_pass_that_removed_something_looks_at_the_index_and_one_that_did_not_does_no
     }
     assert!(collect(&registry, &CollectOptions::default()).complete);
     assert_eq!(generation(folder.path()).as_deref(), Some("generation-1"));
+    block_on(registry.close()).unwrap();
+}
+
+fn checkpoints(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder.join("checkpoint")).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.ends_with(".checkpoint")).collect()
+}
+
+#[test]
+fn what_is_gone_from_the_index_goes_from_the_checkpoints_with_the_same_pass() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = with_journal(folder.path(), 1000);
+    for number in 0..10_000 {
+        let name = format!("a{number}");
+        block_on(push_all(&registry, &name, 0, Some("v1"))).unwrap();
+        if checkpoints(folder.path()).len() == 2 {
+            break;
+        }
+    }
+    block_on(registry.close()).unwrap();
+    drop(registry);
+    let registry = with_sled(folder.path());
+    let before = checkpoints(folder.path());
+    assert_eq!(before.len(), 2);
+    block_on(push_blob(&registry, "a", 5)).unwrap();
+    let report = collect(&registry, &CollectOptions::default());
+    assert!(report.complete && report.links.removed.count == 1, "{report:?}");
+    let after = checkpoints(folder.path());
+    assert!(after.len() == 2 && !after.iter().any(|name| before.contains(name)), "{before:?} {after:?}");
     block_on(registry.close()).unwrap();
 }
 

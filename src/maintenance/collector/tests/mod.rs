@@ -1,6 +1,7 @@
 //! What the collector takes and what it leaves: by itself, amid everything that clients do, and when the
 //! power is cut.
 
+mod asked;
 mod behaviours;
 mod clients;
 mod clocks;

@@ -32,8 +32,8 @@ const PUSHED: &str = "team/pushed";
 
 const ROUNDS: u64 = 4;
 
-/// How long a round is beside a collector that makes no pauses. That of the server without one is as long: the
-/// filesystem writes back what was pushed some seconds ago, and short rounds see little of that.
+/// How long a round is beside a collector that makes no pauses, and of the server without one: the filesystem
+/// writes back what was pushed some seconds ago, and rounds of another length see another part of that.
 const SHORT_ROUND: Duration = Duration::from_secs(3);
 
 /// How long a round is beside a collector at its default pace: all of them together shall have time for a whole
@@ -136,7 +136,8 @@ fn heading(title: &str, round: Duration) {
              repositories, too, at the time of the measurement. One client for each kind of request, \
              all three at once, each with a pause of {} ms after every answer; an image has a config \
              (1 KiB), a layer (64 KiB), and a manifest with a new tag. {ROUNDS} rounds of each server \
-             in turns, after one that is not counted, of {} s; medians of the rounds' 99th percentiles. Aim: at most 1.3 ×.",
+             in turns, after one that is not counted, of {} s; medians of the rounds' 99th percentiles. \
+             Aim: at most 1.3 ×.",
             SCALE.manifests * BLOBS_A_MANIFEST,
             SCALE.manifests,
             SCALE.repositories,

@@ -36,8 +36,8 @@ const ROUNDS: u64 = 4;
 /// writes back what was pushed some seconds ago, and rounds of another length see another part of that.
 const SHORT_ROUND: Duration = Duration::from_secs(3);
 
-/// How long a round is beside a collector at its default pace: all of them together shall have time for a whole
-/// pass.
+/// How long a round is beside a collector at its default pace: all of them together shall have time for a
+/// whole pass.
 const LONG_ROUND: Duration = Duration::from_secs(25);
 
 /// How long each client rests between two requests: the machine is to be busy, but not overloaded.

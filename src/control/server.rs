@@ -184,17 +184,19 @@ async fn serve(mut stream: Async<UnixStream>, shared: Arc<Shared>, given_up: Rec
     drop(given_up);
     let request = match decode_request(&line) {
         Ok(request) => request,
-        Err(failure) => return waits.send(&mut stream, &Event::Failure(failure)).await,
+        Err(failure) => return waits.send(&stream, &Event::Failure(failure)).await,
     };
     // It goes with the work, which may end later than this.
-    let permit = match waits.permit().await {
+    let permitted = async { Ok(waits.permit().await) };
+    let leaves = async { Err(gone(&stream).await) };
+    let permit = match or(permitted, leaves).await? {
         Ok(permit) => permit,
-        Err(failure) => return waits.send(&mut stream, &Event::Failure(failure)).await,
+        Err(failure) => return waits.send(&stream, &Event::Failure(failure)).await,
     };
     let collection = match &request {
         Request::Gc { .. } => match shared.collections.try_acquire_arc() {
             Some(collection) => Some(collection),
-            None => return waits.send(&mut stream, &Event::Failure(too_many_collections())).await,
+            None => return waits.send(&stream, &Event::Failure(too_many_collections())).await,
         },
         _ => None,
     };
@@ -239,14 +241,17 @@ impl Shared {
         permit.filter(|_| !self.stopping.load(Ordering::SeqCst)).ok_or_else(stopping)
     }
 
-    async fn forward(&self, mut stream: Async<UnixStream>, events: Receiver<Event>) -> io::Result<()> {
-        while let Ok(event) = events.recv().await {
-            self.send(&mut stream, &event).await?;
-        }
-        Ok(())
+    async fn forward(&self, stream: Async<UnixStream>, events: Receiver<Event>) -> io::Result<()> {
+        let sent = async {
+            while let Ok(event) = events.recv().await {
+                self.send(&stream, &event).await?;
+            }
+            Ok(())
+        };
+        or(sent, async { Err(gone(&stream).await) }).await
     }
 
-    async fn send(&self, stream: &mut Async<UnixStream>, event: &Event) -> io::Result<()> {
+    async fn send(&self, mut stream: &Async<UnixStream>, event: &Event) -> io::Result<()> {
         let mut line = encode_event(event)?;
         if line.len() > EVENT_SIZE_MAX_BYTES {
             line = encode_event(&Event::Failure(Failure::failed("the answer is too long")))?;
@@ -269,6 +274,18 @@ impl Shared {
             Err(io::ErrorKind::TimedOut.into())
         };
         or(work, late).await
+    }
+}
+
+/// Returns why the client is gone, once it is: it says nothing more than its request.
+async fn gone(mut stream: &Async<UnixStream>) -> io::Error {
+    let mut ignored = [0; 64];
+    loop {
+        match stream.read(&mut ignored).await {
+            Ok(0) => return io::ErrorKind::BrokenPipe.into(),
+            Ok(_) => {}
+            Err(error) => return error,
+        }
     }
 }
 

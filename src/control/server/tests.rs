@@ -158,6 +158,19 @@ fn a_request_that_waits_for_room_is_not_carried_out_once_the_server_stops() {
 }
 
 #[test]
+fn a_client_that_leaves_while_its_request_waits_for_room_takes_the_request_along() {
+    let serving = Serving::start(in_memory());
+    let held: Vec<_> = std::iter::from_fn(|| serving.server.shared.requests.try_acquire_arc()).collect();
+    let mut client = serving.connect();
+    io::Write::write_all(&mut client, b"{\"pulk\":1,\"command\":\"repos\"}\n").unwrap();
+    Serving::wait_until(|| serving.clients() == 1);
+    drop(client);
+    Serving::wait_until(|| serving.clients() == 0);
+    drop(held);
+    serving.stop();
+}
+
+#[test]
 fn a_stop_waits_for_no_client_that_reads_nothing() {
     let registry = in_memory();
     let name = "app".parse().unwrap();

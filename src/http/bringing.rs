@@ -99,7 +99,7 @@ impl Place {
     /// Returns what the client is told of a failure: that it had to give way, if that is why.
     pub(super) fn told(&self, failure: Failure) -> Failure {
         match &self.0 {
-            Some(held) if held.flow.gives_way() => {
+            Some(held) if held.flow.is_cut() => {
                 too_many("the body came too slowly while too many requests were bringing content")
             }
             _ => failure,
@@ -203,8 +203,9 @@ mod tests {
             assert_eq!(status(bringing.take(None, None).unwrap_err()), 429, "nobody is waited for");
             wait(&mut body).await;
             let third = bringing.take(None, None).unwrap();
-            assert_eq!(body.read(&mut [0]).await.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
             let broken = || Failure::of(ErrorCode::SizeInvalid, "it broke off");
+            assert_eq!(status(slow.told(broken())), 400, "it may all have come by then");
+            assert_eq!(body.read(&mut [0]).await.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
             assert_eq!((status(slow.told(broken())), status(third.told(broken()))), (429, 400));
             // Its place is the third one's now, also when it is gone itself.
             drop(slow);

@@ -29,6 +29,8 @@ struct State {
     /// Who waits.
     waker: Option<Waker>,
     gives_way: bool,
+    /// Its reader was told that it ends.
+    is_cut: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -70,9 +72,16 @@ impl Flow {
         }
     }
 
-    /// Tells whether the body was ended so that another one can come.
-    pub(super) fn gives_way(&self) -> bool {
-        self.state().gives_way
+    /// Tells whether the body was cut off so that another one can come. One that had come already is not.
+    pub(super) fn is_cut(&self) -> bool {
+        self.state().is_cut
+    }
+
+    /// Cuts the body off if it is to give way.
+    fn cut(&self) -> bool {
+        let mut state = self.state();
+        state.is_cut |= state.gives_way;
+        state.is_cut
     }
 
     /// Notes what came of looking for more of the body.
@@ -83,6 +92,7 @@ impl Flow {
                 state.now.waited += since.elapsed();
             }
         } else if state.gives_way {
+            state.is_cut = true;
             return Poll::Ready(Err(too_slow()));
         } else {
             state.waiting_since.get_or_insert_with(Instant::now);
@@ -130,7 +140,7 @@ impl<B: AsyncBufRead + Unpin> AsyncRead for Watched<B> {
         let read = flow.looked(context, read);
         if let Poll::Ready(Ok(count)) = &read {
             flow.took(*count);
-            if flow.gives_way() {
+            if *count > 0 && flow.cut() {
                 return Poll::Ready(Err(too_slow()));
             }
         }
@@ -265,7 +275,7 @@ mod tests {
             };
             let (read, ()) = smol::future::zip(read, give_way).await;
             assert_eq!(read, Err(io::ErrorKind::TimedOut));
-            assert!(body.fill_buf().await.is_err() && flow.gives_way());
+            assert!(body.fill_buf().await.is_err() && flow.is_cut());
             // It makes no difference that it goes on; only what was seen stays to be seen.
             body.body = Trickle { is_there: true, silent: false };
             assert_eq!(body.fill_buf().await.unwrap(), b"abc");

@@ -2,9 +2,10 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crate::disk::{Disk, DiskError};
 use crate::meta::checkpoint::{self, WalkError, walk};
@@ -18,6 +19,9 @@ pub(super) type Begin = (u64, Sum);
 
 /// How many times as long as a new one a checkpoint may be before a new one is taken for that.
 const EXCESS_MAX: u64 = 4;
+
+/// How often who waits for a new one looks whether it is to go on waiting.
+const RENEW_PAUSE: Duration = Duration::from_millis(100);
 
 /// A checkpoint that is due.
 pub(super) struct Due {
@@ -129,12 +133,14 @@ pub(super) fn without_checkpoint(disk: &dyn Disk) -> Result<Option<Begin>, DiskE
 }
 
 /// Has new checkpoints taken in the place of those that are no shorter than is worthwhile, and far longer
-/// than what is expected of one.
+/// than what is expected of one. `pause` is called now and then, and tells whether to go on waiting: a stop
+/// waits for whoever waits here, and gives the checkpoint up only after that.
 pub(super) fn renew(
     disk: &dyn Disk,
     writer: &Sender<Message>,
     mut expected_bytes: u64,
     worthwhile_bytes: u64,
+    pause: &mut dyn FnMut() -> bool,
 ) -> Result<(), DiskError> {
     for place in 0..checkpoint::CHECKPOINTS_KEPT {
         // The new ones come first, and each moves those before it on.
@@ -145,8 +151,13 @@ pub(super) fn renew(
         let (waits, taken) = channel();
         // One that is not taken goes with its sender.
         drop(writer.send(Message::Checkpoint(waits)));
-        let Ok(length) = taken.recv() else { break };
-        expected_bytes = length;
+        expected_bytes = loop {
+            match taken.recv_timeout(RENEW_PAUSE) {
+                Ok(length) => break length,
+                Err(RecvTimeoutError::Timeout) if pause() => {}
+                Err(_) => return Ok(()),
+            }
+        };
     }
     Ok(())
 }

@@ -82,6 +82,11 @@ impl Clock {
         self.state().latest_ms
     }
 
+    /// Returns what the clock says, right or wrong, in milliseconds since 1970.
+    pub(super) fn says_ms(&self) -> u64 {
+        (self.source)().wall_ms
+    }
+
     /// Returns what to note as the time of something that happens now, unless the clock is known to be wrong.
     pub fn stamp(&self) -> Option<u64> {
         self.state().stamp((self.source)())

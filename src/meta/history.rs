@@ -1,29 +1,31 @@
 //! How much of the past the journal keeps: who tagged what, when, and what the tag was before.
 
 use crate::disk::{Disk, DiskError};
+use crate::meta::clock::PLAUSIBLE_MIN_MS;
 use crate::meta::fact::Fact;
 use crate::meta::journal::{LineReader, Record, decode, header_of, journal_path, list};
 use crate::spec::{ContentDigest, RepoName};
 
 /// Visits each link and each manifest of a repository that came since a time, in milliseconds since 1970, as
-/// far as the journal remembers. What came by a clock that was ahead has come since, too; what came before in
-/// the same file may be visited as well.
+/// far as the journal remembers. What came by a clock that was ahead, or was never set, counts as well.
 pub(super) fn named_since(
     disk: &dyn Disk,
     since_ms: u64,
     mut visit: impl FnMut(&RepoName, &ContentDigest),
 ) -> Result<(), DiskError> {
     for number in list(disk)?.finished.iter().rev() {
-        let file = disk.open(&journal_path(*number))?;
+        let file = match disk.open(&journal_path(*number)) {
+            Ok(file) => file,
+            // A checkpoint was taken meanwhile, and the oldest files went.
+            Err(error) if error.is_not_found() => break,
+            Err(error) => return Err(error),
+        };
         let mut lines = LineReader::new(file.as_ref());
-        let (mut some, mut any) = (false, false);
         while let Some(line) = lines.next()? {
             let Ok((record, _)) = decode::<Record>(&line.bytes) else { continue };
-            any = true;
-            if record.at < since_ms {
+            if (PLAUSIBLE_MIN_MS..since_ms).contains(&record.at) {
                 continue;
             }
-            some = true;
             for fact in &record.facts {
                 match fact {
                     Fact::Link { repo, digest, row: Some(_) }
@@ -33,10 +35,6 @@ pub(super) fn named_since(
                     _ => {}
                 }
             }
-        }
-        // A file that has lines, all of them old, has only older ones before it.
-        if any && !some {
-            break;
         }
     }
     Ok(())

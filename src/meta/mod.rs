@@ -59,7 +59,7 @@ mod writer;
 pub(crate) use journal::fuzz;
 
 pub use claims::Claims;
-pub use clock::Clock;
+pub use clock::{Clock, PLAUSIBLE_MIN_MS};
 pub use closed::verify_closed;
 pub use command::{Command, Condition, PutManifestCommand, Redate, SWEEP_CANDIDATES_MAX, Sweep};
 pub use compaction::{Compacted, Pacing, WORTHWHILE_MIN_BYTES};

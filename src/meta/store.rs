@@ -273,9 +273,15 @@ impl Meta {
     }
 
     /// Takes new checkpoints in the place of those that are far longer than one that is expected to have so
-    /// many bytes, and no shorter than is worthwhile. Blocks, and nobody else waits.
-    pub fn renew_checkpoints(&self, expected_bytes: u64, worthwhile_bytes: u64) -> Result<(), DiskError> {
-        renew(self.disk.as_ref(), &self.writer, expected_bytes, worthwhile_bytes)
+    /// many bytes, and no shorter than is worthwhile. Blocks, and nobody else waits. `pause` is called now
+    /// and then, and tells whether to go on.
+    pub fn renew_checkpoints(
+        &self,
+        expected_bytes: u64,
+        worthwhile_bytes: u64,
+        pause: &mut dyn FnMut() -> bool,
+    ) -> Result<(), DiskError> {
+        renew(self.disk.as_ref(), &self.writer, expected_bytes, worthwhile_bytes, pause)
     }
 
     /// Visits each link and each manifest of a repository that came since a time, in milliseconds since 1970,

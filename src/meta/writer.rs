@@ -188,7 +188,7 @@ impl Writer {
     fn checkpoint_for(&mut self, waits: Sender<u64>) {
         // A line that says nothing: a checkpoint has its name by the first transaction behind it, and the
         // last one may have that name already.
-        match self.write(milliseconds_since_1970(), Vec::new()) {
+        match self.write(self.clock.says_ms(), Vec::new()) {
             Ok(()) => self.rotate(Some(waits)),
             Err(error) => log::info!("no checkpoint is taken: {error}"),
         }
@@ -262,7 +262,7 @@ impl Writer {
             DecideError::Index(error) => MetaError::Index(error),
         })?;
         if !facts.is_empty() {
-            self.write(milliseconds_since_1970(), facts)?;
+            self.write(self.clock.says_ms(), facts)?;
         } else if let Some(why) = self.journal.poisoned() {
             return Err(MetaError::Poisoned(why.to_owned()));
         }

@@ -217,17 +217,20 @@ impl Upkeep {
             worthwhile_bytes: self.inner.options.index_worthwhile_bytes,
         };
         let compacted = self.inner.meta.compact_index(&mut pacing)?;
-        if let Compacted::Done { after_bytes, .. } = compacted {
-            self.renew_checkpoints(after_bytes);
+        // Where metadata may be missing, old checkpoints may be all that is left of it.
+        if let Compacted::Done { after_bytes, .. } = compacted
+            && self.keeps_everything().is_none()
+        {
+            self.renew_checkpoints(after_bytes, pacing.pause);
         }
         Ok(compacted)
     }
 
     /// What the index had to be made anew for is in the checkpoints, too. They are shorter than its files.
-    fn renew_checkpoints(&self, index_bytes: u64) {
+    fn renew_checkpoints(&self, index_bytes: u64, pause: &mut dyn FnMut() -> bool) {
         let worthwhile = self.inner.options.index_worthwhile_bytes / CHECKPOINT_WORTHWHILE_DIVISOR;
         let expected = if worthwhile == 0 { 0 } else { index_bytes };
-        if let Err(error) = self.inner.meta.renew_checkpoints(expected, worthwhile) {
+        if let Err(error) = self.inner.meta.renew_checkpoints(expected, worthwhile, pause) {
             log::info!("old checkpoints stay until the journal is long enough: {error}");
         }
     }

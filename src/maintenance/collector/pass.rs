@@ -8,7 +8,7 @@ use crate::maintenance::collector::options::CollectOptions;
 use crate::maintenance::collector::orphans::Orphans;
 use crate::maintenance::collector::pace::Pace;
 use crate::maintenance::collector::report::{CollectReport, Count, NOTES_MAX, Thing, Verdict};
-use crate::meta::{SWEEP_CANDIDATES_MAX, Sweep};
+use crate::meta::{PLAUSIBLE_MIN_MS, SWEEP_CANDIDATES_MAX, Sweep};
 use crate::registry::{Keeps, RegistryError, Upkeep};
 use crate::spec::{ContentDigest, RepoName};
 
@@ -161,12 +161,14 @@ impl Pass<'_> {
     }
 
     /// Tells of a store whose server is gone, with all that it remembered, whether content is younger than
-    /// the grace time: by its file, so that a clock that is behind makes everything young.
+    /// the grace time: by its file, so that a clock that is behind makes everything young, as does
+    /// one that was never set.
     pub(super) fn is_young(&self, digest: &ContentDigest) -> bool {
         if !self.options.alone || self.options.now {
             return false;
         }
         match self.upkeep.blobs().stored_at(digest) {
+            Ok(Some(at)) if at < UNIX_EPOCH + Duration::from_millis(PLAUSIBLE_MIN_MS) => true,
             Ok(Some(at)) => at.elapsed().map_or(true, |age| age < self.upkeep.options().grace),
             Ok(None) => false,
             Err(_) => true,

@@ -235,13 +235,13 @@ fn checkpoints_of_what_is_gone_are_renewed_and_those_that_are_as_long_as_they_ne
     let meta = with_long_checkpoints(&disk);
     let before = checkpoints(&disk);
     // They are as long as they have to be, or too short to be worth it.
-    meta.renew_checkpoints(LONG_BYTES, 0).unwrap();
-    meta.renew_checkpoints(0, 1 << 30).unwrap();
+    meta.renew_checkpoints(LONG_BYTES, 0, &mut || true).unwrap();
+    meta.renew_checkpoints(0, 1 << 30, &mut || true).unwrap();
     assert_eq!(checkpoints(&disk), before);
 
     delete_most(&meta);
     run(&meta, put_manifest("app", "left", &["latest"])).unwrap();
-    meta.renew_checkpoints(1000, LONG_BYTES / 2).unwrap();
+    meta.renew_checkpoints(1000, LONG_BYTES / 2, &mut || true).unwrap();
     assert!(lengths(&disk).iter().all(|length| *length < LONG_BYTES / 10), "{:?}", lengths(&disk));
     assert!(before.iter().all(|begin| !checkpoints(&disk).contains(begin)), "{:?}", checkpoints(&disk));
     assert_eq!(checkpoints(&disk).len(), checkpoint::CHECKPOINTS_KEPT);
@@ -266,10 +266,10 @@ fn who_wants_a_checkpoint_that_cannot_be_taken_is_not_left_waiting() {
         let before = checkpoints(&disk);
         delete_most(&meta);
         faults.fail(Operation::Create, folder, Errno::NOSPC);
-        meta.renew_checkpoints(0, 0).unwrap();
+        meta.renew_checkpoints(0, 0, &mut || true).unwrap();
         assert_eq!(checkpoints(&disk), before, "{folder}");
         // Another time it works, and nothing was lost.
-        meta.renew_checkpoints(0, 0).unwrap();
+        meta.renew_checkpoints(0, 0, &mut || true).unwrap();
         assert!(lengths(&disk).iter().all(|length| *length < LONG_BYTES / 10), "{folder}");
         drop(meta);
         assert!(tags(&open_rotating(&disk, u64::MAX, 0), "app").is_empty());

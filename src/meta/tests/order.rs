@@ -76,3 +76,18 @@ fn a_tag_that_is_gone_gives_its_place_to_none_that_was_set_before() {
         assert_eq!(row(&meta, "a").order, first);
     });
 }
+
+#[test]
+fn what_came_by_a_clock_that_was_never_set_counts_as_new() {
+    on_both(|disk, index| {
+        for (name, at) in [("old", TODAY_MS - 90 * DAY_MS), ("unset", 1000), ("new", TODAY_MS)] {
+            let meta = open_by(disk, index, &SetClock::new(at));
+            push(&meta, name);
+            meta.close().unwrap();
+        }
+        let meta = open_by(disk, index, &SetClock::new(TODAY_MS));
+        let mut named = Vec::new();
+        meta.named_since(TODAY_MS - DAY_MS, |_, digest| named.push(*digest)).unwrap();
+        assert_eq!(named, ["unset", "new"].map(digest));
+    });
+}

@@ -94,9 +94,10 @@ fn stopped_store() -> Medium {
     for number in 0..200 {
         let checkpoints = count(&run.disk, "checkpoint", ".checkpoint");
         let journal = bytes_of(run.disk.open(&newest(&run.disk, "journal", ".log")).unwrap().as_ref());
-        let lines = journal.iter().filter(|byte| **byte == b'\n').count();
-        // A longer one may be about to be followed by another.
-        if checkpoints >= 2 && lines >= LINES_MIN && (journal.len() as u64) < super::JOURNAL_MIN_BYTES {
+        let ends: Vec<usize> = (0..journal.len()).filter(|at| journal.get(*at) == Some(&b'\n')).collect();
+        // A longer one may be about to be followed by another. What is behind the last line are zeroes.
+        let length = ends.last().map_or(0, |end| end + 1) as u64;
+        if checkpoints >= 2 && ends.len() >= LINES_MIN && length < super::JOURNAL_MIN_BYTES {
             break;
         }
         smol::block_on(run.carry_out(&put("a", number % 2, &["v1"]))).unwrap();
@@ -118,8 +119,9 @@ fn newest(disk: &SimulatedDisk, folder: &str, ending: &str) -> PathBuf {
 
 fn bytes_of(file: &dyn DiskFile) -> Vec<u8> {
     let mut bytes = vec![0; usize::try_from(file.length().unwrap()).unwrap()];
+    // The writer may cut off the zeroes ahead of its lines at this moment.
     let read = file.read_at(&mut bytes, 0).unwrap();
-    assert_eq!(read, bytes.len());
+    bytes.truncate(read);
     bytes
 }
 

@@ -52,9 +52,15 @@ pub(super) fn sled_runs(prepared: &Medium) -> Vec<SledRun> {
     let second = [push("a", 2), put("a", 1, &["v1", "v2"]), Op::DeleteTag { repo: "a", tag: "v2" }];
     let third = [Op::Mount { repo: "b", from: "a", blob: 0 }, Op::DeleteManifest { repo: "a", manifest: 0 }];
     let fourth = [Op::DeleteBlob { repo: "a", blob: 1 }, push("b", 1), put("b", 0, &["v3"])];
-    let names = ["sled, stopped four times", "sled, stopped after nothing"];
-    let parts: [Vec<Vec<Op>>; 2] =
-        [vec![first.into(), second.into(), third.into(), fourth.into()], vec![Vec::new(), Vec::new()]];
+    // The journal may go on in a new file right before a stop, where nothing is to be cut off then; not so
+    // before both of these.
+    let fifth = [Op::DeleteTag { repo: "b", tag: "v3" }];
+    let sixth = [put("b", 0, &["v2"])];
+    let names = ["sled, stopped six times", "sled, stopped after nothing"];
+    let parts: [Vec<Vec<Op>>; 2] = [
+        vec![first.into(), second.into(), third.into(), fourth.into(), fifth.into(), sixth.into()],
+        vec![Vec::new(), Vec::new()],
+    ];
     names.into_iter().zip(parts).map(|(name, parts)| SledRun::record(name, &parts, prepared)).collect()
 }
 

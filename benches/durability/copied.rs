@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::common::server::Serving;
 use crate::common::table;
-use crate::noticed::{COPIED, NO_COLLECTOR, Span, Times, asked, filled, print, serve};
+use crate::noticed::{COPIED, NO_COLLECTOR, Span, Times, asked, columns, filled, print, serve};
 
 const ROUNDS: usize = 3;
 
@@ -37,17 +37,7 @@ pub fn measure() {
             WARM_UP.as_secs(),
         ),
     );
-    table::columns(&[
-        "index",
-        "request",
-        "median, ms",
-        "without",
-        "99 %, ms",
-        "without",
-        "ratio",
-        "longest, ms",
-        "without",
-    ]);
+    columns("index");
     let (copied, without) = (filled(), filled());
     let (mut with_times, mut without_times) = (Vec::new(), Vec::new());
     let mut number = 0;

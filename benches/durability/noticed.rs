@@ -145,17 +145,7 @@ fn heading(title: &str, round: Duration) {
             round.as_secs(),
         ),
     );
-    table::columns(&[
-        "collector",
-        "request",
-        "median, ms",
-        "without",
-        "99 %, ms",
-        "without",
-        "ratio",
-        "longest, ms",
-        "without",
-    ]);
+    columns("collector");
 }
 
 fn compare(name: &str, (with, round): (&Store, Duration), without: &Store, number: &mut u64) {
@@ -172,6 +162,21 @@ fn compare(name: &str, (with, round): (&Store, Duration), without: &Store, numbe
     let (passes, removed) = with.removed();
     let did = format!("{} passes, {} MB removed", passes - before.0, (removed - before.1) / 1_000_000);
     print(&format!("{name}: {did}"), &with_times, &without_times);
+}
+
+/// Prints the head of a table whose rows [`print`] prints.
+pub(super) fn columns(what: &str) {
+    table::columns(&[
+        what,
+        "request",
+        "median, ms",
+        "without",
+        "99 %, ms",
+        "without",
+        "ratio",
+        "longest, ms",
+        "without",
+    ]);
 }
 
 /// Prints a row for each kind of request.

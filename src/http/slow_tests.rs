@@ -192,6 +192,24 @@ fn a_large_manifest_goes_out_from_its_file_and_a_small_one_and_head_from_memory(
     });
 }
 
+/// Asks for a list until there is no room for one more, and keeps the answers. Each has so many entries.
+async fn as_many_as_there_is_room_for(app: &App, target: &str, (key, count): (&str, usize)) -> Vec<Response> {
+    let mut going_out = Vec::new();
+    loop {
+        let mut response = send(app, Method::Get, target, Body::empty()).await;
+        if response.status() != StatusCode::Ok {
+            assert_eq!(response.status(), StatusCode::ServiceUnavailable);
+            return going_out;
+        }
+        assert!(response.ext().get::<Pace>().is_some());
+        let text = response.body_string().await.unwrap();
+        let list: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(list[key].as_array().unwrap().len(), count);
+        going_out.push(response);
+        assert!(going_out.len() < 100, "there is room for any number");
+    }
+}
+
 #[test]
 fn a_long_list_holds_room_until_it_has_gone_out_and_a_short_one_needs_none() {
     let app = app(HttpOptions { waiting_max: 0, ..HttpOptions::default() });
@@ -206,20 +224,7 @@ fn a_long_list_holds_room_until_it_has_gone_out_and_a_short_one_needs_none() {
             assert_eq!(pushed.status(), StatusCode::Created);
         }
         let list = "/v2/a/tags/list";
-        let mut going_out = Vec::new();
-        loop {
-            let mut response = send(&app, Method::Get, list, Body::empty()).await;
-            if response.status() != StatusCode::Ok {
-                assert_eq!(response.status(), StatusCode::ServiceUnavailable);
-                break;
-            }
-            assert!(response.ext().get::<Pace>().is_some());
-            let text = response.body_string().await.unwrap();
-            let names: serde_json::Value = serde_json::from_str(&text).unwrap();
-            assert_eq!(names["tags"].as_array().unwrap().len(), 300);
-            going_out.push(response);
-            assert!(going_out.len() < 100, "there is room for any number");
-        }
+        let mut going_out = as_many_as_there_is_room_for(&app, list, ("tags", 300)).await;
         // What is short, and what is no list, waits for none of them.
         for target in [format!("{list}?n=200"), "/v2/_catalog".to_owned(), "/v2/a/manifests/t0-0".to_owned()]
         {
@@ -251,20 +256,7 @@ fn a_long_list_of_referrers_holds_room_until_it_has_gone_out_and_a_short_one_nee
             }
         }
         let [few, many] = [few, many].map(|subject| format!("/v2/a/referrers/{subject}"));
-        let mut going_out = Vec::new();
-        loop {
-            let mut response = send(&app, Method::Get, &many, Body::empty()).await;
-            if response.status() != StatusCode::Ok {
-                assert_eq!(response.status(), StatusCode::ServiceUnavailable);
-                break;
-            }
-            assert!(response.ext().get::<Pace>().is_some());
-            let text = response.body_string().await.unwrap();
-            let list: serde_json::Value = serde_json::from_str(&text).unwrap();
-            assert_eq!(list["manifests"].as_array().unwrap().len(), 12);
-            going_out.push(response);
-            assert!(going_out.len() < 100, "there is room for any number");
-        }
+        let mut going_out = as_many_as_there_is_room_for(&app, &many, ("manifests", 12)).await;
         let response = send(&app, Method::Get, &few, Body::empty()).await;
         assert!(response.status() == StatusCode::Ok && response.ext().get::<Pace>().is_none());
         going_out.pop();

@@ -118,7 +118,8 @@ fn clients_that_say_nothing_shut_nobody_out() {
     for _ in 0..3 {
         let answer = ask(&mut serving.connect());
         assert!(answer.contains("result"), "{answer}");
-        // Another silent one has the place that this leaves.
+        // Another silent one has the place that this leaves, once it has: the answer is read a moment before.
+        Serving::wait_until(|| serving.clients() == CLIENTS_MAX - 1);
         silent.push_back(serving.connect());
         Serving::wait_until(|| serving.clients() == CLIENTS_MAX);
     }

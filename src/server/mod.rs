@@ -19,10 +19,10 @@ use std::time::Duration;
 
 use smol::{Executor, Task, Timer, future};
 
-use crate::http::App;
+use crate::http::{App, HEALTH_PATHS};
 use crate::maintenance::Collector;
 use crate::registry::{OpenError, Registry, Storage};
-use crate::wire::{Listener, Stop, serve};
+use crate::wire::{Listener, ServeOptions, Stop, serve};
 use gate::Gate;
 use threads::Threads;
 use upkeep::Upkeep;
@@ -76,7 +76,8 @@ impl Server {
         let stop = Stop::new();
         let respond_gate = Arc::clone(&gate);
         let respond = move |request| Arc::clone(&respond_gate).respond(request);
-        let serving = serve(listener, respond, wire, Arc::clone(&executor), stop.clone(), stop_time_max);
+        let options = ServeOptions { limits: wire, health_paths: HEALTH_PATHS.concat(), stop_time_max };
+        let serving = serve(listener, respond, options, Arc::clone(&executor), stop.clone());
         let serving = executor.spawn(serving);
 
         let told = async {

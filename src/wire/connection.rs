@@ -26,7 +26,7 @@ use super::reply::send;
 use super::reply_head::{Reply, ReplyTo};
 use super::sent::SentGuard;
 use super::stop::Stop;
-use crate::http::{HEALTH_PATHS, Pace};
+use crate::http::Pace;
 
 /// How much of a request is looked at for whether it is a health check.
 const CHECK_START_SIZE_BYTES: usize = 32;
@@ -46,6 +46,8 @@ pub(super) struct Connection<A> {
     pub(super) peer: String,
     pub(super) app: Arc<A>,
     pub(super) limits: Arc<WireLimits>,
+    /// The paths of the application's health checks.
+    pub(super) health_paths: Arc<[&'static str]>,
     pub(super) drains: Arc<Drains>,
     /// Asks the connection to end after the request in flight.
     pub(super) stop: Stop,
@@ -111,7 +113,7 @@ where
     pub(super) async fn answer_check_or_refuse(self, refusal: Refusal) {
         let mut start = [0; CHECK_START_SIZE_BYTES];
         let count = self.socket.get_ref().peek(&mut start).unwrap_or(0);
-        if !is_health_check(start.get(..count).unwrap_or_default()) {
+        if !is_health_check(start.get(..count).unwrap_or_default(), &self.health_paths) {
             return self.refuse(refusal).await;
         }
         let mut input = Input::new(Arc::clone(&self.socket));
@@ -215,13 +217,11 @@ where
 }
 
 /// Tells whether a request begins as one for a health check does.
-fn is_health_check(start: &[u8]) -> bool {
+fn is_health_check(start: &[u8], health_paths: &[&str]) -> bool {
     let path = start.strip_prefix(b"GET ").or_else(|| start.strip_prefix(b"HEAD "));
     path.is_some_and(|path| {
-        HEALTH_PATHS
+        health_paths
             .iter()
-            .copied()
-            .flatten()
             .any(|own| path.strip_prefix(own.as_bytes()).is_some_and(|rest| rest.first() == Some(&b' ')))
     })
 }

@@ -100,25 +100,37 @@ impl Listener {
     }
 }
 
+/// How one listener is served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServeOptions {
+    /// What clients may do.
+    pub limits: WireLimits,
+    /// The paths of the application's health checks, which are answered even over the limit of connections.
+    pub health_paths: Vec<&'static str>,
+    /// How long requests in flight may take to end after a stop.
+    pub stop_time_max: Duration,
+}
+
 /// Accepts connections and lets `app` answer their requests, until `stop` is given.
 ///
 /// Then no connection is accepted any more, idle ones are closed, and requests in flight are answered with
-/// `Connection: close`. What has not ended `stop_time_max` later is cut off. A panic in `app` is answered
+/// `Connection: close`. What has not ended after `stop_time_max` is cut off. A panic in `app` is answered
 /// 500. A client that goes away does not end the work on its request, unless that was GET or HEAD.
 pub async fn serve<A, F>(
     listener: Listener,
     app: A,
-    limits: WireLimits,
+    options: ServeOptions,
     executor: Arc<Executor<'static>>,
     stop: Stop,
-    stop_time_max: Duration,
 ) where
     A: Fn(Request) -> F + Send + Sync + 'static,
     F: Future<Output = Response> + Send + 'static,
 {
+    let ServeOptions { limits, health_paths, stop_time_max } = options;
     let server = Server {
         app: Arc::new(app),
         limits: Arc::new(limits),
+        health_paths: health_paths.into(),
         drains: Arc::default(),
         executor,
         stop,
@@ -154,6 +166,7 @@ pub async fn serve<A, F>(
 struct Server<A> {
     app: Arc<A>,
     limits: Arc<WireLimits>,
+    health_paths: Arc<[&'static str]>,
     drains: Arc<Drains>,
     executor: Arc<Executor<'static>>,
     stop: Stop,
@@ -176,6 +189,7 @@ where
             peer: peer.to_string(),
             app: Arc::clone(&self.app),
             limits: Arc::clone(&self.limits),
+            health_paths: Arc::clone(&self.health_paths),
             drains: Arc::clone(&self.drains),
             stop: self.stop.clone(),
         };

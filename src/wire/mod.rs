@@ -52,5 +52,5 @@ mod tests;
 
 pub(crate) use date::civil;
 pub use limits::WireLimits;
-pub use listener::{BindError, Listener, serve};
+pub use listener::{BindError, Listener, ServeOptions, serve};
 pub use stop::Stop;

@@ -58,6 +58,7 @@ fn a_client_that_never_pauses_leaves_others_their_turn() {
         }),
         drains: Arc::default(),
         limits: Arc::new(WireLimits::default()),
+        health_paths: Arc::new([]),
         stop: Stop::new(),
     };
     smol::block_on(async {

@@ -12,10 +12,13 @@ use smol::io::AsyncReadExt;
 use tide::http::{Body, Request, Response, StatusCode};
 
 use crate::http::{OnSent, RawTarget, Sent};
-use crate::wire::{Listener, Stop, WireLimits, serve};
+use crate::wire::{Listener, ServeOptions, Stop, WireLimits, serve};
 
 /// No test takes this long unless it hangs.
 const HANG_TIME: Duration = Duration::from_secs(30);
+
+/// The paths that the application's health checks have.
+const HEALTH_PATHS: [&str; 3] = ["/livez", "/readyz", "/healthz"];
 
 /// A running server; dropping it stops it.
 pub(super) struct TestServer {
@@ -49,7 +52,9 @@ impl TestServer {
         let stopped = stop.clone();
         let thread = std::thread::spawn(move || {
             let executor = Arc::new(Executor::new());
-            let served = serve(listener, app, limits, Arc::clone(&executor), stopped, stop_time_max);
+            let health_paths = HEALTH_PATHS.to_vec();
+            let options = ServeOptions { limits, health_paths, stop_time_max };
+            let served = serve(listener, app, options, Arc::clone(&executor), stopped);
             smol::block_on(executor.run(served));
         });
         Self { address, stop, thread: Some(thread) }

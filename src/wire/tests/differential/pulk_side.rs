@@ -42,6 +42,7 @@ async fn serve(stream: &Stream, outcome: Seens) -> String {
         app: Arc::new(app),
         drains: Arc::default(),
         limits: Arc::new(WireLimits::default()),
+        health_paths: Arc::new([]),
         stop: Stop::new(),
     };
     let client = Async::new(TcpStream::from(ours)).unwrap();

@@ -14,13 +14,13 @@ const LAYERS: [(&str, u8); 14] = [
     ("meta", 3),
     ("registry", 4),
     ("maintenance", 5),
-    ("http", 5),
-    ("wire", 6),
-    ("control", 6),
-    ("server", 7),
-    ("config", 8),
-    ("cli", 9),
-    ("fuzzing", 10),
+    ("wire", 5),
+    ("http", 7),
+    ("control", 7),
+    ("server", 8),
+    ("config", 9),
+    ("cli", 10),
+    ("fuzzing", 11),
 ];
 
 /// Libraries that only some rooms may name.
@@ -282,7 +282,7 @@ mod the_checker {
     #[test]
     fn finds_every_import_of_a_group() {
         let text = "use crate::{\n    spec::{Digest, Tag},\n    wire::Limits,\n    cli,\n};";
-        assert_eq!(lines(&check_layers("http", 2, text)), [3, 4]);
+        assert_eq!(lines(&check_layers("spec", 2, text)), [3, 4]);
         assert_eq!(lines(&check_layers("wire", 2, text)), [4]);
         assert_eq!(check_layers("cli", 2, "use crate::{\n    spec::{wire, cli},\n    wire,\n};"), []);
     }

@@ -9,9 +9,8 @@ use std::time::Duration;
 use log::Level;
 use tide::http::{Method, Request};
 
-use crate::http::incoming::RawTarget;
-use crate::http::outgoing::Sent;
 use crate::http::route::Resource;
+use crate::wire::{RawTarget, Sent};
 
 /// What log filters know these lines by.
 const LOG_TARGET: &str = "pulk::access";

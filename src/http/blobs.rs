@@ -4,12 +4,11 @@ use tide::http::headers::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE};
 use tide::http::{Body, Response, StatusCode};
 
 use crate::http::call::Call;
-use crate::http::conditions;
 use crate::http::errors::Failure;
-use crate::http::outgoing::FileBody;
-use crate::http::render;
+use crate::http::{conditions, render};
 use crate::registry::{BlobReader, RegistryError};
 use crate::spec::{ByteRange, ContentDigest, Digest, DigestError, ErrorCode, RepoName};
+use crate::wire::FileBody;
 
 const OCTETS: &str = "application/octet-stream";
 

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use crate::http::errors::Failure;
 use crate::http::flow::{Flow, Watched};
-use crate::http::sources::{SHARES, Source};
 use crate::spec::ErrorCode;
+use crate::wire::{SHARES, Source};
 
 /// The places of requests that bring bytes.
 #[derive(Debug)]

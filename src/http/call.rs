@@ -15,11 +15,10 @@ use crate::http::bringing::Place;
 use crate::http::errors::Failure;
 use crate::http::flow::Watched;
 use crate::http::large::{Room, SMALL_MAX_BYTES};
-use crate::http::pace::Pace;
 use crate::http::query::Query;
-use crate::http::sources::Source;
 use crate::registry::{Chunk, Registry, RegistryError};
 use crate::spec::{ContentRange, ErrorCode, MediaType};
+use crate::wire::{Pace, Source};
 
 /// What a client library says of a body when it was told nothing. It is no media type of a manifest, so it
 /// counts as none.

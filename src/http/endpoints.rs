@@ -8,12 +8,12 @@ use tide::http::{Method, Request, Response, StatusCode};
 
 use crate::http::call::Call;
 use crate::http::errors::Failure;
-use crate::http::incoming::RawTarget;
 use crate::http::metrics::OPEN_METRICS;
 use crate::http::query::Query;
 use crate::http::route::{Path, Resource, Route};
 use crate::http::{State, blobs, health, lists, manifests, referrers, render, uploads};
 use crate::spec::ErrorCode;
+use crate::wire::RawTarget;
 
 const LIVE_PATHS: [&str; 3] = ["/livez", "/live", "/healthz"];
 const READY_PATHS: [&str; 2] = ["/readyz", "/ready"];

@@ -9,12 +9,11 @@ use tide::http::{Method, Request, Response, StatusCode};
 use crate::http::State;
 use crate::http::access::{Entry, RequestId};
 use crate::http::errors::{self, Failure};
-use crate::http::incoming::RawTarget;
 use crate::http::large::Room;
 use crate::http::metrics::InFlight;
-use crate::http::outgoing::OnSent;
 use crate::http::route::Resource;
 use crate::spec::ErrorCode;
+use crate::wire::{OnSent, RawTarget};
 
 /// A request between its arrival and the end of its answer.
 pub(super) struct Envelope {

@@ -1,8 +1,8 @@
 //! What fuzzers feed with bytes of their own, and what must hold of any.
 
-use crate::http::RawTarget;
 use crate::http::query::Query;
 use crate::http::route::{Path, Route};
+use crate::wire::RawTarget;
 
 /// How many names a list has at most, for the limit that a query asks for.
 const LIST_MAX_NAMES: usize = 100;

@@ -15,9 +15,8 @@ use smol::lock::{Semaphore, SemaphoreGuardArc};
 use tide::http::{Response, StatusCode};
 
 use crate::http::errors::Failure;
-use crate::http::pace::{PACE_MIN_BYTES, Pace};
-use crate::http::sources::{SHARES, Source, Sources};
 use crate::spec::ErrorCode;
+use crate::wire::{PACE_MIN_BYTES, Pace, SHARES, Source, Sources};
 
 /// A body up to this length is a small one.
 pub(super) const SMALL_MAX_BYTES: u64 = 64 * 1024;
@@ -206,7 +205,7 @@ mod tests {
     use smol::future::poll_once;
 
     use super::*;
-    use crate::http::pace::PACE_WINDOW;
+    use crate::wire::PACE_WINDOW;
 
     async fn all_coming_in(bodies: &LargeBodies) -> Vec<Room> {
         let mut coming = Vec::new();

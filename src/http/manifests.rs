@@ -7,15 +7,13 @@ use tide::http::headers::CONTENT_LENGTH;
 use tide::http::{Body, Response, StatusCode};
 
 use crate::http::call::Call;
-use crate::http::conditions;
 use crate::http::errors::Failure;
-use crate::http::outgoing::FileBody;
-use crate::http::render;
-use crate::http::route;
+use crate::http::{conditions, render, route};
 use crate::registry::{
     Condition, ManifestBody, ManifestInfo, PutManifest, PutTarget, RegistryError, TAGS_PER_PUT_MAX,
 };
 use crate::spec::{ErrorCode, Reference, RepoName, Tag};
+use crate::wire::FileBody;
 
 /// Answers GET and HEAD. What is stored is served whatever `Accept` says (M8, M10).
 pub(super) async fn pull(call: &Call, repo: &RepoName, reference: &str) -> Result<Response, Failure> {

@@ -14,9 +14,9 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry as Collected, Unit};
 use tide::http::Method;
 
-use crate::http::outgoing::Sent;
 use crate::http::route::Resource;
 use crate::registry::{Collected as CollectorTotals, Registry, ScrubTotals, Totals};
+use crate::wire::Sent;
 
 /// The Content-Type of the text format that is rendered.
 pub(super) const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

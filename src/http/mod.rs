@@ -17,27 +17,19 @@ mod flow;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod health;
-mod incoming;
 mod large;
 mod link;
 mod lists;
 mod manifests;
 mod metrics;
-mod outgoing;
-mod pace;
 mod query;
 mod referrers;
 mod render;
 mod route;
-mod sources;
 mod starting;
 mod uploads;
 
 pub use endpoints::HEALTH_PATHS;
-pub use incoming::RawTarget;
-pub use outgoing::{FileBody, OnSent, Sent};
-pub use pace::Pace;
-pub use sources::{OfSource, Source, Sources};
 pub use starting::respond_while_starting;
 
 use std::panic::AssertUnwindSafe;
@@ -50,13 +42,13 @@ use tide::http::{Request, Response, Url};
 
 use crate::registry::Registry;
 use crate::spec::ErrorCode;
+use crate::wire::{PACE_WINDOW, RawTarget};
 use bringing::Bringing;
 use envelope::Envelope;
 use errors::Failure;
 use flow::SLOW_TIME_MAX;
 use large::LargeBodies;
 use metrics::Metrics;
-use pace::PACE_WINDOW;
 
 /// How many names a list has at most where nothing else is configured.
 const LIST_MAX_NAMES: usize = 10_000;

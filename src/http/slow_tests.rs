@@ -8,9 +8,10 @@ use smol::Executor;
 use smol::io::{AsyncBufRead, AsyncRead};
 use tide::http::{Body, Method, Request, Response, StatusCode};
 
-use super::{App, FileBody, HttpOptions, Pace, RawTarget};
+use super::{App, HttpOptions};
 use crate::registry::{Registry, RegistryOptions, Storage};
 use crate::spec::ContentDigest;
+use crate::wire::{FileBody, Pace, RawTarget};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 

@@ -4,9 +4,9 @@ use tide::http::{Request, Response, StatusCode};
 
 use crate::http::envelope::frame;
 use crate::http::errors::Failure;
-use crate::http::incoming::RawTarget;
 use crate::http::{health, render, target_of};
 use crate::spec::ErrorCode;
+use crate::wire::RawTarget;
 
 /// Answers a request while the registry is being opened. `progress` says how far that has come.
 ///

@@ -5,6 +5,7 @@ use tide::http::{Method, Request, Response, StatusCode};
 use super::*;
 use crate::registry::{RegistryOptions, Storage};
 use crate::spec::ContentDigest;
+use crate::wire::{FileBody, OnSent, Sent};
 
 /// An app and the registry behind it.
 struct Fixture(App);

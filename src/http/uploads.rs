@@ -10,8 +10,7 @@ use tide::http::{Response, StatusCode};
 use crate::http::blobs::computable;
 use crate::http::call::Call;
 use crate::http::errors::Failure;
-use crate::http::render;
-use crate::http::route;
+use crate::http::{render, route};
 use crate::registry::{RegistryError, UploadId};
 use crate::spec::{Algorithm, Digest, ErrorCode, RepoName};
 

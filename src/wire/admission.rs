@@ -8,7 +8,7 @@ use event_listener::Event;
 
 use super::limits::WireLimits;
 use super::refusal::Refusal;
-use crate::http::{OfSource, Source, Sources};
+use crate::wire::{OfSource, Source, Sources};
 
 /// How many connections over a limit are told so at once; further ones are closed without a word.
 const REFUSALS_AT_ONCE_MAX: usize = 64;

@@ -26,7 +26,7 @@ use super::reply::send;
 use super::reply_head::{Reply, ReplyTo};
 use super::sent::SentGuard;
 use super::stop::Stop;
-use crate::http::Pace;
+use crate::wire::Pace;
 
 /// How much of a request is looked at for whether it is a health check.
 const CHECK_START_SIZE_BYTES: usize = 32;

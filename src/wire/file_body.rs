@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::output::Output;
 use crate::disk::DiskFile;
-use crate::http::FileBody;
+use crate::wire::FileBody;
 
 /// How much one `sendfile` may send: a bound on how long one client's turn at the disk lasts.
 #[cfg(target_os = "linux")]

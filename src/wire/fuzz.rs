@@ -26,7 +26,7 @@ pub(crate) fn head(bytes: &[u8]) {
         let is_plain = |byte: u8| byte == b'\t' || (b' '..0x7f).contains(&byte);
         assert!(values.iter().all(|value| value.as_str().bytes().all(is_plain)), "{name}");
     }
-    let target = parsed.request.ext().get::<crate::http::RawTarget>();
+    let target = parsed.request.ext().get::<crate::wire::RawTarget>();
     assert!(target.is_some_and(|target| target.as_str().starts_with('/')));
 }
 

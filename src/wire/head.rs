@@ -5,7 +5,7 @@ use tide::http::{Method, Request, Version};
 use super::limits::WireLimits;
 use super::refusal::Refusal;
 use super::target::{check_host, parse_target, url};
-use crate::http::RawTarget;
+use crate::wire::RawTarget;
 
 /// How the body of a request is framed (RFC 9112 section 6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,11 +4,11 @@
 //! from the requests of `http_types` to its responses, such as a tide server's `respond`. Beside what these
 //! types hold:
 //!
-//! - A request has the target as it was sent ([`RawTarget`](crate::http::RawTarget)). Its body's length is
+//! - A request has the target as it was sent ([`RawTarget`](crate::wire::RawTarget)). Its body's length is
 //!   not in the body (there it would be a `usize`) but in the `Content-Length` header. A body that ends
 //!   early, is framed wrongly or does not go on reads as an error: never as a shorter body.
-//! - A response may carry a [`FileBody`](crate::http::FileBody) that becomes its body and an
-//!   [`OnSent`](crate::http::OnSent) that is told how it went out.
+//! - A response may carry a [`FileBody`](crate::wire::FileBody) that becomes its body and an
+//!   [`OnSent`](crate::wire::OnSent) that is told how it went out.
 //!
 //! What could be read in two ways is refused: see `head_scanner`, `head`, `target` and `framing`.
 //!
@@ -19,11 +19,14 @@
 //! | head of a request | `head_scanner`, `head`, `target` |
 //! | body of a request | `framing`, `body`, `input`, `interim` |
 //! | reply | `reply_head`, `reply`, `file_body`, `output`, `sent`, `date` |
+//! | what it shares with the application | `contract`, `min_rate`, `client_address` |
 //! | limits, and how they are waited for | `limits`, `patience` |
 
 mod admission;
 mod body;
+mod client_address;
 mod connection;
+mod contract;
 mod date;
 mod file_body;
 mod framing;
@@ -38,6 +41,7 @@ mod interim;
 mod limits;
 mod linger;
 mod listener;
+mod min_rate;
 mod next_head;
 mod output;
 mod patience;
@@ -50,7 +54,12 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use client_address::SHARES;
+pub use client_address::{OfSource, Source, Sources};
+pub use contract::{FileBody, OnSent, RawTarget, Sent};
 pub(crate) use date::civil;
 pub use limits::WireLimits;
 pub use listener::{BindError, Listener, ServeOptions, serve};
+pub use min_rate::Pace;
+pub(crate) use min_rate::{PACE_MIN_BYTES, PACE_WINDOW};
 pub use stop::Stop;

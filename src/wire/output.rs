@@ -8,7 +8,7 @@ use std::time::Duration;
 use smol::Async;
 
 use super::patience::Patience;
-use crate::http::Pace;
+use crate::wire::Pace;
 
 /// How many times a socket that takes no more is tried within the time that a client may stand still.
 const TRIES: u32 = 4;

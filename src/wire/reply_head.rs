@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use tide::http::{Body, Response, StatusCode};
 
 use super::date::HttpDate;
-use crate::http::FileBody;
+use crate::wire::FileBody;
 
 /// What the request and the state of its connection say about the answer.
 #[derive(Debug, Clone, Copy)]

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::http::{OnSent, Sent};
+use crate::wire::{OnSent, Sent};
 
 /// Calls an [`OnSent`] exactly once, when it is dropped: whether the answer went out, failed or was given up.
 pub(super) struct SentGuard {

@@ -1,8 +1,7 @@
 //! Answers, over a socket.
 
 use super::server::{TestServer, Told};
-use crate::http::Sent;
-use crate::wire::WireLimits;
+use crate::wire::{Sent, WireLimits};
 
 #[test]
 fn a_body_of_unknown_length_goes_out_in_chunks() {

@@ -14,9 +14,8 @@ use tide::http::{Body, Method, Request, Response, StatusCode};
 
 use super::server::{Client, TestServer, Told};
 use crate::disk::{DiskError, DiskFile, SyncSite};
-use crate::http::{FileBody, Sent};
 use crate::registry::BlobReader;
-use crate::wire::WireLimits;
+use crate::wire::{FileBody, Sent, WireLimits};
 
 const FILE_SIZE: usize = 5_000_000;
 

@@ -1,6 +1,6 @@
 //! Heads, table by table.
 
-use crate::http::RawTarget;
+use crate::wire::RawTarget;
 use crate::wire::head::{BodyFraming, Head};
 use crate::wire::head_scanner::HeadScanner;
 use crate::wire::limits::WireLimits;

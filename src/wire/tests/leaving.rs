@@ -11,8 +11,7 @@ use smol::Timer;
 use tide::http::{Request, Response, StatusCode};
 
 use super::server::{Client, TestServer, Told, answer};
-use crate::http::Pace;
-use crate::wire::WireLimits;
+use crate::wire::{Pace, WireLimits};
 
 /// How often something is looked at until it has happened.
 const LOOKS_MAX: usize = 3_000;

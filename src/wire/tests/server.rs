@@ -11,8 +11,7 @@ use smol::Executor;
 use smol::io::AsyncReadExt;
 use tide::http::{Body, Request, Response, StatusCode};
 
-use crate::http::{OnSent, RawTarget, Sent};
-use crate::wire::{Listener, ServeOptions, Stop, WireLimits, serve};
+use crate::wire::{Listener, OnSent, RawTarget, Sent, ServeOptions, Stop, WireLimits, serve};
 
 /// No test takes this long unless it hangs.
 const HANG_TIME: Duration = Duration::from_secs(30);

@@ -11,7 +11,7 @@ use smol::io::{AsyncReadExt, AsyncWriteExt};
 use tide::http::{Request, Response};
 
 use super::{Outcome, Seen, SeenBody, Stream, is_left_unread};
-use crate::http::RawTarget;
+use crate::wire::RawTarget;
 use crate::wire::connection::Connection;
 use crate::wire::limits::WireLimits;
 use crate::wire::stop::Stop;

@@ -7,10 +7,10 @@ use std::time::Duration;
 use smol::Timer;
 
 /// How long a slow client may hold room at least.
-pub(super) const PACE_WINDOW: Duration = Duration::from_secs(10);
+pub(crate) const PACE_WINDOW: Duration = Duration::from_secs(10);
 
 /// How much a client must move in that time while others wait: 64 KiB a second.
-pub(super) const PACE_MIN_BYTES: u64 = 640 * 1024;
+pub(crate) const PACE_MIN_BYTES: u64 = 640 * 1024;
 
 /// Watches how fast a client moves a body that takes room in memory. A clone watches the same one.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One address may have one in so many of what there is.
-pub(super) const SHARES: usize = 4;
+pub(crate) const SHARES: usize = 4;
 
 /// The network of 96 bits (RFC 6052) at which clients of IPv4 are seen behind a translator.
 const TRANSLATED: u128 = 0x0064_ff9b << 96;

@@ -11,7 +11,7 @@
 //! A handle can be cloned freely. [`Server`](crate::server::Server) has one and gives it out. A command line
 //! that finds no server opens the registry itself and passes `alone: true`, without `start`.
 //!
-//! Why nothing that is needed can go is argued in `ARCHITECTURE.md`.
+//! Why nothing that is needed can go is argued in `docs/collector.md`.
 
 mod content;
 mod dates;

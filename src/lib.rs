@@ -22,6 +22,7 @@
 //! # }
 //! ```
 
+mod admin;
 mod blobs;
 #[cfg(test)]
 mod chance;

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms of `src/`, each with its layer. A room imports from itself and from lower layers only.
-const LAYERS: [(&str, u8); 14] = [
+const LAYERS: [(&str, u8); 15] = [
     ("chance", 0),
     ("spec", 0),
     ("disk", 1),
@@ -15,6 +15,7 @@ const LAYERS: [(&str, u8); 14] = [
     ("registry", 4),
     ("maintenance", 5),
     ("wire", 5),
+    ("admin", 6),
     ("http", 7),
     ("control", 7),
     ("server", 8),

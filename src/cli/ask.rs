@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::admin::{Failure, Request, Sink, Store, perform};
 use crate::cli::options::server_options;
 use crate::cli::progress::Terminal;
 use crate::config::Config;
-use crate::control::{Failure, Request, Sink, Store, connect, perform};
+use crate::control::connect;
 use crate::disk::LockError;
 use crate::maintenance::Progress;
 use crate::registry::OpenError;

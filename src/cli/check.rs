@@ -7,10 +7,11 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
+use crate::admin::{Failure, Request, Sink, check_owner};
 use crate::cli::progress::Terminal;
 use crate::cli::{printed as printed_all, refused};
 use crate::config::Config;
-use crate::control::{Failure, Request, Sink, check_owner, connect};
+use crate::control::connect;
 use crate::maintenance::{CheckReport, LiveRows, check as check_store, check_live};
 use crate::meta::{RowsCopy, Tree};
 use crate::registry::OpenError;

@@ -8,12 +8,12 @@ use std::thread;
 
 use serde_json::Value;
 
+use crate::admin::{Failure, Request, Sink};
 use crate::cli::ask::ask_into;
 use crate::cli::progress::Terminal;
 use crate::cli::units::{count, size};
 use crate::cli::{failed, printed, typed};
 use crate::config::Config;
-use crate::control::{Failure, Request, Sink};
 use crate::maintenance::{CollectReport, Count, Progress, Thing, Verdict};
 
 /// How many lines may wait to be printed, so that a pager that shows one page at a time holds up nobody.

@@ -5,12 +5,12 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use crate::admin::{RepositoryUsage, Request, StoreUsage, TagEntry, TagGroup, TagUsage, TagUsageTotals};
 use crate::cli::ask::{Answer, ask};
 use crate::cli::table::{self, Align};
 use crate::cli::units::{count, size};
 use crate::cli::{failed, items_of, print_json, printed, typed};
 use crate::config::Config;
-use crate::control::{RepositoryUsage, Request, StoreUsage, TagEntry, TagGroup, TagUsage, TagUsageTotals};
 use crate::spec::RepoName;
 
 /// Lists the repositories.

@@ -26,9 +26,9 @@ use clap::Parser;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::admin::Request;
 use crate::cli::args::{Cli, Command, Settings, StoreSettings};
 use crate::config::{Config, ConfigError};
-use crate::control::Request;
 use crate::registry::OpenError;
 use crate::server::StartError;
 

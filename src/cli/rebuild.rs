@@ -3,10 +3,10 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use crate::admin::check_owner;
 use crate::cli::progress::Terminal;
 use crate::cli::{failed, refused};
 use crate::config::Config;
-use crate::control::check_owner;
 use crate::maintenance::{RECOVERED_REPOSITORY, Rebuilt, rebuild as rebuild_store};
 use crate::meta::{Salvage, Start};
 

@@ -3,12 +3,12 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use crate::admin::{Removal, Removed, Request};
 use crate::cli::ask::ask;
 use crate::cli::target::Target;
 use crate::cli::units::count;
 use crate::cli::{EXIT_USAGE, failed, print_json, printed, typed};
 use crate::config::Config;
-use crate::control::{Removal, Removed, Request};
 use crate::spec::RepoName;
 
 /// Removes what was named.

@@ -4,11 +4,11 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::admin::Request;
 use crate::cli::ask::ask;
 use crate::cli::units::{count, size};
 use crate::cli::{failed, print_json, printed, typed};
 use crate::config::Config;
-use crate::control::Request;
 use crate::maintenance::ScrubReport;
 
 /// Reads everything, and succeeds only when nothing is wrong.

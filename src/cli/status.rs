@@ -4,11 +4,11 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::admin::{Request, StatusReport};
 use crate::cli::ask::ask;
 use crate::cli::units::{count, duration, since, size, time};
 use crate::cli::{failed, print_json, printed, typed};
 use crate::config::Config;
-use crate::control::{Request, StatusReport};
 use crate::maintenance::{CollectorStatus, ScrubReport, ScrubStatus};
 
 /// Says how the store and its server are.

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::control::Removal;
+use crate::admin::Removal;
 use crate::spec::RepoName;
 
 /// Something in a store, or a whole repository.

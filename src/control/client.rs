@@ -6,9 +6,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::control::failure::Failure;
-use crate::control::message::{EVENT_SIZE_MAX_BYTES, Event, Request, encode_request};
-use crate::control::sink::Sink;
+use crate::admin::{Failure, Request, Sink};
+use crate::control::message::{EVENT_SIZE_MAX_BYTES, Event, encode_request};
 use crate::control::socket;
 
 /// A connection to a running server, good for one request.

@@ -3,9 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::control::failure::{Failure, FailureKind};
-use crate::meta::Tree;
-use crate::spec::{Digest, RepoName, Tag};
+use crate::admin::{Failure, FailureKind, Request};
 
 /// The protocol's version. What is added to it leaves it as it is; what changes in it does not.
 const PROTOCOL_VERSION: u32 = 1;
@@ -15,62 +13,6 @@ pub(super) const REQUEST_SIZE_MAX_BYTES: usize = 64 * 1024;
 
 /// The longest line of an answer.
 pub(super) const EVENT_SIZE_MAX_BYTES: usize = 4 * 1024 * 1024;
-
-/// What a store is asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "command", rename_all = "kebab-case")]
-pub(crate) enum Request {
-    /// How the store and its server are.
-    Status,
-    /// Which repositories there are.
-    Repos,
-    /// Which tags a repository has.
-    Tags {
-        /// The repository.
-        repo: RepoName,
-    },
-    /// Who uses the space: the repositories, or the tags of one.
-    Du {
-        /// The repository, for its tags.
-        repo: Option<RepoName>,
-    },
-    /// Read everything, at full speed, and hold it against its digest.
-    Scrub,
-    /// Take away what nobody needs, or say what that would be.
-    Gc {
-        /// Whether nothing is taken away.
-        dry_run: bool,
-        /// Untagged manifests that are older than so many seconds go, too.
-        untagged_older_than: Option<u64>,
-        /// Whether what is younger than the grace time goes, too.
-        #[serde(default)]
-        now: bool,
-    },
-    /// All rows of a tree of the index, for a check.
-    Rows {
-        /// The tree.
-        tree: Tree,
-    },
-    /// Remove something.
-    Rm {
-        /// The repository it is in.
-        repo: RepoName,
-        /// What to remove of it.
-        what: Removal,
-    },
-}
-
-/// What to remove of a repository.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Removal {
-    /// A tag, and what it named, unless something else needs that.
-    Tag(Tag),
-    /// A manifest with all its tags.
-    Manifest(Digest),
-    /// Everything.
-    All,
-}
 
 /// A part of an answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -142,6 +84,7 @@ pub(super) fn encode_event(event: &Event) -> Result<Vec<u8>, serde_json::Error> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::Removal;
 
     #[test]
     fn a_request_comes_back_as_it_was() {

@@ -1,27 +1,14 @@
-//! Looking after a store from the command line: what can be asked of it, and the socket in its data directory
-//! that a running server answers at.
+//! The control socket in the data directory, at which a running server answers what its owner asks.
 //!
-//! The client sends one line, a [`Request`] with the protocol's version, and the server answers with lines:
-//! [`Event`]s, of which the last one is a result or a failure. Each line is one JSON object. Where no server
-//! runs, the same request is carried out by the one who has it, on a [`Store`] of its own.
+//! The client sends one line, a [`Request`](crate::admin::Request) with the protocol's version. The server
+//! answers with lines, each an [`Event`](message::Event); the last one is a result or a failure. Each line is
+//! one JSON object. Where no server runs, the client carries out the same request on a
+//! [`Store`](crate::admin::Store) that it opens itself.
 
 mod client;
-mod commands;
-mod failure;
 mod message;
-mod report;
 mod server;
-mod sink;
 mod socket;
-mod store;
 
 pub(crate) use client::connect;
-pub(crate) use commands::perform;
-pub(crate) use failure::Failure;
-pub(crate) use message::{Removal, Request};
-pub(crate) use report::{
-    Removed, RepositoryUsage, StatusReport, StoreUsage, TagEntry, TagGroup, TagUsage, TagUsageTotals,
-};
 pub(crate) use server::ControlServer;
-pub(crate) use sink::Sink;
-pub(crate) use store::{Serving, Store, check_owner};

@@ -18,14 +18,11 @@ use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::lock::{Semaphore, SemaphoreGuardArc};
 use smol::{Async, Executor, Task, Timer, block_on};
 
-use crate::control::commands::perform;
-use crate::control::failure::{Failure, FailureKind};
+use crate::admin::{Failure, FailureKind, Request, Sink, Store, perform};
 use crate::control::message::{
-    EVENT_SIZE_MAX_BYTES, Event, REQUEST_SIZE_MAX_BYTES, Request, decode_request, encode_event,
+    EVENT_SIZE_MAX_BYTES, Event, REQUEST_SIZE_MAX_BYTES, decode_request, encode_event,
 };
-use crate::control::sink::Sink;
 use crate::control::socket::SocketFile;
-use crate::control::store::Store;
 
 /// How many clients may be connected. One more takes the place of the one that has been silent for longest.
 const CLIENTS_MAX: usize = 64;

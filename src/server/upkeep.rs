@@ -9,7 +9,8 @@ use std::time::SystemTime;
 use smol::Executor;
 use smol::future::zip;
 
-use crate::control::{ControlServer, Serving, Store};
+use crate::admin::{Serving, Store};
+use crate::control::ControlServer;
 use crate::maintenance::{Collector, CollectorOptions, Scrub, ScrubOptions};
 use crate::registry::Registry;
 use crate::server::StartError;

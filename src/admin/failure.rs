@@ -44,7 +44,7 @@ impl Failure {
     }
 
     /// Makes the failure that ends work for a client that is gone.
-    pub(super) fn gone() -> Self {
+    pub(crate) fn gone() -> Self {
         Self::new(FailureKind::Gone, "nobody waits for it any more")
     }
 }

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::control::failure::Failure;
-use crate::control::sink::Sink;
+use crate::admin::failure::Failure;
+use crate::admin::sink::Sink;
 use crate::meta::Tree;
 use crate::registry::Registry;
 

@@ -1,22 +1,12 @@
-//! Listing repositories and tags.
+//! Listing tags.
 
-use crate::control::commands::reach::pulled_bytes;
-use crate::control::commands::usage::{ROWS_PER_STEP_MAX, survey};
-use crate::control::failure::Failure;
-use crate::control::report::TagEntry;
-use crate::control::report::{RepositoryUsage, StoreUsage};
-use crate::control::sink::{Sink, send_item};
+use crate::admin::du::ROWS_PER_STEP_MAX;
+use crate::admin::failure::Failure;
+use crate::admin::reach::pulled_bytes;
+use crate::admin::report::TagEntry;
+use crate::admin::sink::{Sink, send_item};
 use crate::registry::{Registry, RegistryError};
 use crate::spec::{RepoName, Tag};
-
-/// Sends the repositories, in the order of their names, and returns the sum of what they have.
-pub(super) fn repositories(registry: &Registry, sink: &mut dyn Sink) -> Result<StoreUsage, Failure> {
-    let found = survey(registry, sink)?;
-    for repository in found.repositories {
-        send_item(sink, &RepositoryUsage { unique_bytes: None, ..repository })?;
-    }
-    Ok(found.totals)
-}
 
 /// Sends the tags of a repository, in the order of their names, and returns how many there are.
 pub(super) fn tags(registry: &Registry, repo: &RepoName, sink: &mut dyn Sink) -> Result<u64, Failure> {

@@ -1,7 +1,7 @@
 //! Reading everything now.
 
-use crate::control::failure::{Failure, FailureKind};
-use crate::control::sink::Sink;
+use crate::admin::failure::{Failure, FailureKind};
+use crate::admin::sink::Sink;
 use crate::maintenance::{Scrub, ScrubError, ScrubReport, ScrubWatch};
 
 /// Reads everything at full speed, and says what was found.

@@ -1,37 +1,25 @@
 //! Requests, carried out.
 
-mod collect;
-mod ledger;
-mod lists;
-mod reach;
-mod remove;
-#[cfg(test)]
-mod remove_tests;
-mod rows;
-mod scrub;
-mod status;
-mod tag_usage;
-mod usage;
-
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::control::failure::Failure;
-use crate::control::message::Request;
-use crate::control::sink::Sink;
-use crate::control::store::Store;
+use crate::admin::failure::Failure;
+use crate::admin::request::Request;
+use crate::admin::sink::Sink;
+use crate::admin::store::Store;
+use crate::admin::{du, gc, repos, rm, rows, scrub, status, tags};
 use crate::maintenance::CollectOptions;
 
 /// Carries a request out. It may block, and takes as long as it takes.
 pub(crate) fn perform(store: &Store, request: &Request, sink: &mut dyn Sink) -> Result<Value, Failure> {
     match request {
         Request::Status => value(&status::status(store, sink)?),
-        Request::Repos => value(&lists::repositories(&store.registry, sink)?),
-        Request::Tags { repo } => value(&lists::tags(&store.registry, repo, sink)?),
-        Request::Du { repo: None } => value(&usage::repositories(&store.registry, sink)?),
-        Request::Du { repo: Some(repo) } => value(&tag_usage::tags(&store.registry, repo, sink)?),
+        Request::Repos => value(&repos::repositories(&store.registry, sink)?),
+        Request::Tags { repo } => value(&tags::tags(&store.registry, repo, sink)?),
+        Request::Du { repo: None } => value(&du::repositories(&store.registry, sink)?),
+        Request::Du { repo: Some(repo) } => value(&du::tags(&store.registry, repo, sink)?),
         Request::Scrub => value(&scrub::scrub(&store.scrub, sink)?),
         Request::Gc { dry_run, untagged_older_than, now } => {
             let options = CollectOptions {
@@ -41,10 +29,10 @@ pub(crate) fn perform(store: &Store, request: &Request, sink: &mut dyn Sink) -> 
                 alone: store.serving.is_none(),
                 unpaced: true,
             };
-            value(&collect::collect(&store.collector, &options, sink)?)
+            value(&gc::collect(&store.collector, &options, sink)?)
         }
         Request::Rows { tree } => value(&rows::rows(&store.registry, *tree, sink)?),
-        Request::Rm { repo, what } => value(&remove::remove(&store.registry, repo, what, sink)?),
+        Request::Rm { repo, what } => value(&rm::remove(&store.registry, repo, what, sink)?),
     }
 }
 

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::control::commands::ledger::Ledger;
-use crate::control::commands::reach::Reach;
-use crate::control::commands::usage::{ROWS_PER_STEP_MAX, each_repository, pages};
-use crate::control::failure::Failure;
-use crate::control::report::{TagGroup, TagUsage, TagUsageTotals};
-use crate::control::sink::{Sink, send_item};
+use crate::admin::du::ledger::Ledger;
+use crate::admin::du::repositories::{ROWS_PER_STEP_MAX, each_repository, pages};
+use crate::admin::failure::Failure;
+use crate::admin::reach::Reach;
+use crate::admin::report::{TagGroup, TagUsage, TagUsageTotals};
+use crate::admin::sink::{Sink, send_item};
 use crate::registry::{Registry, RegistryError};
 use crate::spec::{ContentDigest, RepoName, Tag};
 
 /// Sends what each tag of a repository needs, the largest first, and what no tag needs; returns the sum.
-pub(super) fn tags(
+pub(in crate::admin) fn tags(
     registry: &Registry,
     repo: &RepoName,
     sink: &mut dyn Sink,

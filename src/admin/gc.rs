@@ -1,7 +1,7 @@
 //! Taking away what nobody needs.
 
-use crate::control::failure::Failure;
-use crate::control::sink::{Sink, send_item};
+use crate::admin::failure::Failure;
+use crate::admin::sink::{Sink, send_item};
 use crate::maintenance::{CollectError, CollectOptions, CollectReport, CollectWatch, Collector, Verdict};
 
 /// Has the collector make a pass now, and sends what it says: of everything in a dry run, else of what goes.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::control::failure::Failure;
+use crate::admin::failure::Failure;
 
 /// Takes the parts of an answer.
 pub(crate) trait Sink {

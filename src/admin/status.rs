@@ -2,11 +2,11 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::control::commands::usage::survey;
-use crate::control::failure::Failure;
-use crate::control::report::{ServerStatus, StatusReport};
-use crate::control::sink::Sink;
-use crate::control::store::{Serving, Store};
+use crate::admin::du::survey;
+use crate::admin::failure::Failure;
+use crate::admin::report::{ServerStatus, StatusReport};
+use crate::admin::sink::Sink;
+use crate::admin::store::{Serving, Store};
 
 /// Says how a store and its server are.
 pub(super) fn status(store: &Store, sink: &mut dyn Sink) -> Result<StatusReport, Failure> {

@@ -1,18 +1,21 @@
 //! Who uses the space: the repositories.
 
-use crate::control::commands::ledger::Ledger;
-use crate::control::failure::Failure;
-use crate::control::report::{RepositoryUsage, StoreUsage};
-use crate::control::sink::{Sink, send_item};
+use crate::admin::du::ledger::Ledger;
+use crate::admin::failure::Failure;
+use crate::admin::report::{RepositoryUsage, StoreUsage};
+use crate::admin::sink::{Sink, send_item};
 use crate::meta::{IndexError, View};
 use crate::registry::Registry;
 use crate::spec::{ContentDigest, RepoName};
 
 /// How many rows are read before others get their turn.
-pub(super) const ROWS_PER_STEP_MAX: usize = 256;
+pub(in crate::admin) const ROWS_PER_STEP_MAX: usize = 256;
 
 /// Sends what each repository has, the largest first, and returns the sum.
-pub(super) fn repositories(registry: &Registry, sink: &mut dyn Sink) -> Result<StoreUsage, Failure> {
+pub(in crate::admin) fn repositories(
+    registry: &Registry,
+    sink: &mut dyn Sink,
+) -> Result<StoreUsage, Failure> {
     let Survey { mut repositories, totals } = survey(registry, sink)?;
     repositories.sort_by(|one, other| (other.bytes, &one.repository).cmp(&(one.bytes, &other.repository)));
     for repository in &repositories {
@@ -22,13 +25,13 @@ pub(super) fn repositories(registry: &Registry, sink: &mut dyn Sink) -> Result<S
 }
 
 /// What all repositories have.
-pub(super) struct Survey {
-    pub(super) repositories: Vec<RepositoryUsage>,
-    pub(super) totals: StoreUsage,
+pub(in crate::admin) struct Survey {
+    pub(in crate::admin) repositories: Vec<RepositoryUsage>,
+    pub(in crate::admin) totals: StoreUsage,
 }
 
 /// Looks through all repositories.
-pub(super) fn survey(registry: &Registry, sink: &mut dyn Sink) -> Result<Survey, Failure> {
+pub(in crate::admin) fn survey(registry: &Registry, sink: &mut dyn Sink) -> Result<Survey, Failure> {
     let view = registry.view();
     let mut ledger = Ledger::default();
     let mut repositories = Vec::new();
@@ -87,7 +90,7 @@ pub(super) fn survey(registry: &Registry, sink: &mut dyn Sink) -> Result<Survey,
 }
 
 /// Visits all repositories, in the order of their names.
-pub(super) fn each_repository(
+pub(in crate::admin) fn each_repository(
     view: View<'_>,
     mut visit: impl FnMut(RepoName) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
@@ -105,7 +108,7 @@ pub(super) fn each_repository(
 }
 
 /// Visits rows page by page; `visit` returns what the next page begins behind.
-pub(super) fn pages<T, K>(
+pub(in crate::admin) fn pages<T, K>(
     mut page_behind: impl FnMut(Option<K>) -> Result<Vec<T>, IndexError>,
     mut visit: impl FnMut(T) -> K,
     sink: &dyn Sink,
@@ -125,7 +128,7 @@ pub(super) fn pages<T, K>(
 }
 
 /// Counts the tags of a repository.
-pub(super) fn count_tags(view: View<'_>, repo: &RepoName) -> Result<u64, IndexError> {
+pub(in crate::admin) fn count_tags(view: View<'_>, repo: &RepoName) -> Result<u64, IndexError> {
     let mut count = 0;
     let mut last: Option<String> = None;
     loop {

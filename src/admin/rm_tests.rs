@@ -6,10 +6,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use smol::block_on;
 
-use crate::control::commands::remove::remove;
-use crate::control::failure::{Failure, FailureKind};
-use crate::control::message::Removal;
-use crate::control::sink::Sink;
+use crate::admin::failure::{Failure, FailureKind};
+use crate::admin::request::Removal;
+use crate::admin::rm::remove;
+use crate::admin::sink::Sink;
 use crate::registry::{Condition, PutManifest, PutTarget, Registry, RegistryOptions, Storage};
 use crate::spec::{ContentDigest, RepoName};
 

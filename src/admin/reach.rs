@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::control::failure::Failure;
+use crate::admin::failure::Failure;
 use crate::meta::IndexError;
 use crate::registry::Registry;
 use crate::spec::{ContentDigest, Digest, Manifest, ManifestSummary, RepoName};

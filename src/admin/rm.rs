@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use smol::{LocalExecutor, block_on};
 
-use crate::control::commands::reach::{read, referrers};
-use crate::control::commands::usage::{ROWS_PER_STEP_MAX, count_tags, pages};
-use crate::control::failure::{Failure, FailureKind};
-use crate::control::message::Removal;
-use crate::control::report::{Removed, RemovedManifest};
-use crate::control::sink::Sink;
+use crate::admin::du::{ROWS_PER_STEP_MAX, count_tags, pages};
+use crate::admin::failure::{Failure, FailureKind};
+use crate::admin::reach::{read, referrers};
+use crate::admin::report::{Removed, RemovedManifest};
+use crate::admin::request::Removal;
+use crate::admin::sink::Sink;
 use crate::registry::{Registry, RegistryError};
 use crate::spec::{ContentDigest, Digest, Manifest, ManifestKind, ManifestSummary, RepoName, Tag};
 

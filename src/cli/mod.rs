@@ -3,17 +3,19 @@
 mod args;
 mod ask;
 mod check;
+mod du;
 mod gc;
 mod logging;
-mod look;
 mod options;
 mod progress;
 mod rebuild;
+mod repos;
 mod rm;
 mod scrub;
 mod serve;
 mod status;
 mod table;
+mod tags;
 mod target;
 mod units;
 
@@ -47,11 +49,11 @@ pub fn main() -> ExitCode {
             Err(error) => failed(&error),
         },
         Command::Status { settings, json } => on_store(&settings, |config| status::status(config, json)),
-        Command::Repos { settings, json } => on_store(&settings, |config| look::repos(config, json)),
+        Command::Repos { settings, json } => on_store(&settings, |config| repos::repos(config, json)),
         Command::Tags { repo, settings, json } => {
-            on_store(&settings, |config| look::tags(config, &repo, json))
+            on_store(&settings, |config| tags::tags(config, &repo, json))
         }
-        Command::Du { repo, settings, json } => on_store(&settings, |config| look::du(config, repo, json)),
+        Command::Du { repo, settings, json } => on_store(&settings, |config| du::du(config, repo, json)),
         Command::Rm { target, all, settings, json } => {
             on_store(&settings, |config| rm::rm(config, target, all, json))
         }

@@ -5,15 +5,11 @@
 //! it.
 
 mod error;
-mod found;
-mod layout;
-mod quarantine;
-mod store;
-mod upload;
+mod local;
 
 pub use error::BlobError;
-pub use found::{Found, Occupant};
-pub use layout::{BLOBS_FOLDER, UPLOADS_FOLDER};
-pub use quarantine::Quarantined;
-pub use store::{BlobStore, DurableBlob};
-pub use upload::{DURABLE_STEP_BYTES, Upload};
+pub use local::layout::{BLOBS_FOLDER, UPLOADS_FOLDER};
+pub use local::publish::{BlobStore, DurableBlob};
+pub use local::quarantine::Quarantined;
+pub use local::upload::{DURABLE_STEP_BYTES, Upload};
+pub use local::verify::{Found, Occupant};

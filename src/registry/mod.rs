@@ -1,36 +1,21 @@
 //! What a registry does, without HTTP: the operations, the rules, the sessions.
 //!
-//! Everything here may be polled by any executor. What can block goes through one [`door`]; reads of the
-//! index don't, since they take about a microsecond.
+//! Any executor can poll these futures. Blocking work runs under a permit of [`disk_permits`]; reads of the
+//! index take about a microsecond and need none.
 
-mod blobs;
-mod cleaning;
+mod content;
 #[cfg(test)]
 pub(crate) mod crash_tests;
-mod damage;
-mod digest_locks;
-mod door;
+mod disk_permits;
 mod error;
-mod expiry;
-mod format;
-mod generations;
-mod leases;
-mod lists;
-mod manifest_body;
-mod manifest_cache;
-mod manifests;
 mod open;
-mod options;
-mod pool;
-mod reader;
-mod session;
-mod source;
+mod operations;
+mod protection;
 #[cfg(test)]
 mod tests;
 mod types;
 mod upkeep;
 mod uploads;
-mod verified;
 
 use std::collections::BTreeSet;
 use std::sync::mpsc::Sender;
@@ -42,30 +27,30 @@ use crate::blobs::BlobStore;
 use crate::disk::{DirectoryLock, Disk, DiskCounters, FreeSpace};
 use crate::meta::{Answer, Command, Meta, View};
 use crate::spec::ContentDigest;
-use damage::Suspects;
-use digest_locks::{DigestLocks, Storing};
-use door::Door;
-use leases::Leases;
-use manifest_cache::ManifestCache;
-use pool::Pool;
-use session::Sessions;
-use verified::Verified;
+use content::damage::Suspects;
+use content::manifest_cache::ManifestCache;
+use content::verified::Verified;
+use disk_permits::Door;
+use protection::digest_locks::{DigestLocks, Storing};
+use protection::leases::Leases;
+use uploads::pool::Pool;
+use uploads::session::Sessions;
 
 pub use crate::meta::RecoveryProgress;
-#[cfg(test)]
-pub(crate) use cleaning::UNNAMED_MAX;
-pub(crate) use damage::Condemned;
-pub(crate) use damage::ScrubCounters;
+pub(crate) use content::damage::Condemned;
+pub(crate) use content::damage::ScrubCounters;
+pub use content::manifest_body::ManifestBody;
+pub use content::reader::BlobReader;
 pub use error::RegistryError;
-pub(crate) use format::{Layout, examine, examine_content, settle};
-pub(crate) use leases::{Keeps, Scope};
-pub use manifest_body::ManifestBody;
-pub use manifests::TAGS_PER_PUT_MAX;
 pub use open::OpenError;
 #[cfg(test)]
 pub(crate) use open::Opened;
-pub use options::{RegistryOptions, Storage};
-pub use reader::BlobReader;
+#[cfg(test)]
+pub(crate) use open::cleaning::UNNAMED_MAX;
+pub(crate) use open::format::{Layout, examine, examine_content, settle};
+pub use open::options::{RegistryOptions, Storage};
+pub use operations::manifests::TAGS_PER_PUT_MAX;
+pub(crate) use protection::leases::{Keeps, Scope};
 pub use types::{
     Chunk, Condition, Health, Listing, ManifestContent, ManifestInfo, Page, PutManifest, PutManifestOutcome,
     PutTarget, Referrers, ReferrersPage, ScrubTotals, Totals, UploadId,

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use crate::blobs::{BlobError, BlobStore, Occupant};
 use crate::meta::{Clock, Command, Compacted, Pacing, Policy, Redate, Sweep, View};
-use crate::registry::cleaning::UNNAMED_MAX;
-use crate::registry::digest_locks::Removing;
 use crate::registry::error::RegistryError;
-use crate::registry::leases::{Keeps, Scope};
+use crate::registry::open::cleaning::UNNAMED_MAX;
+use crate::registry::protection::digest_locks::Removing;
+use crate::registry::protection::leases::{Keeps, Scope};
 use crate::registry::{Inner, Names, Registry};
 use crate::spec::{ContentDigest, RepoName};
 

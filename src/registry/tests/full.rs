@@ -5,7 +5,7 @@ use smol::block_on;
 
 use super::*;
 use crate::disk::faulty::Operation;
-use crate::registry::options::RESERVE_BYTES;
+use crate::registry::open::options::RESERVE_BYTES;
 use crate::spec::Reference;
 
 const MIB: u64 = 1024 * 1024;

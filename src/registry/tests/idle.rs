@@ -4,7 +4,7 @@ use smol::block_on;
 
 use super::*;
 use crate::meta::{SetClock, TODAY_MS};
-use crate::registry::expiry;
+use crate::registry::uploads::expiry;
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -8,7 +8,7 @@ use smol::block_on;
 
 use super::*;
 use crate::meta::{Claims, Sweep, TagRow};
-use crate::registry::leases::{Keeps, Leases, Scope};
+use crate::registry::protection::leases::{Keeps, Leases, Scope};
 use crate::spec::Reference;
 
 type Once = Box<dyn FnOnce() + Send>;

@@ -41,7 +41,7 @@ const SLOW_MIN: Duration = Duration::from_secs(10);
 /// An upload session. One request at a time goes on with it; a later one takes it over, since a client whose
 /// connection broke comes back before the server has noticed.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(in crate::registry) struct Session {
     id: UploadId,
     repo: RepoName,
     algorithm: Algorithm,
@@ -79,7 +79,7 @@ enum Progress {
 /// on the disk, which may outlast a request that is given up: the next one's turn comes when all of them are
 /// done.
 #[derive(Clone)]
-pub(super) struct Turn {
+pub(in crate::registry) struct Turn {
     claim: u64,
     held: Arc<Held>,
 }
@@ -100,12 +100,12 @@ impl Drop for Held {
 }
 
 impl Turn {
-    pub(super) fn session(&self) -> &Session {
+    pub(in crate::registry) fn session(&self) -> &Session {
         &self.held.session
     }
 
     /// Returns when another request claims the session.
-    pub(super) async fn lost(&self) {
+    pub(in crate::registry) async fn lost(&self) {
         loop {
             let session = self.session();
             listener!(session.claimed => claimed);
@@ -133,14 +133,19 @@ impl Session {
     }
 
     /// Makes a session that has just begun.
-    pub(super) fn begun(id: UploadId, row: &UploadRow) -> Self {
+    pub(in crate::registry) fn begun(id: UploadId, row: &UploadRow) -> Self {
         let upload = Box::new(Upload::begin(row.algorithm));
         Self::new(id, row, Progress::Live(upload), Some(Instant::now()))
     }
 
     /// Makes a session of an earlier run that nobody has gone on with for so long, where uploads may be idle
     /// for `idle_max`.
-    pub(super) fn saved(id: UploadId, row: UploadRow, idle: Duration, idle_max: Duration) -> Self {
+    pub(in crate::registry) fn saved(
+        id: UploadId,
+        row: UploadRow,
+        idle: Duration,
+        idle_max: Duration,
+    ) -> Self {
         let session = Self::new(id, &row.clone(), Progress::Saved(row), None);
         // The clock that says so may be wrong.
         let most = session.idle_max(idle_max).saturating_sub(TAKEN_UP_KEPT_MIN);
@@ -148,26 +153,26 @@ impl Session {
         session
     }
 
-    pub(super) fn id(&self) -> UploadId {
+    pub(in crate::registry) fn id(&self) -> UploadId {
         self.id
     }
 
-    pub(super) fn repo(&self) -> &RepoName {
+    pub(in crate::registry) fn repo(&self) -> &RepoName {
         &self.repo
     }
 
     /// Returns the name of its file.
-    pub(super) fn name(&self) -> String {
+    pub(in crate::registry) fn name(&self) -> String {
         self.id.to_string()
     }
 
     /// Returns how many bytes have come.
-    pub(super) fn offset(&self) -> u64 {
+    pub(in crate::registry) fn offset(&self) -> u64 {
         self.offset.load(Ordering::SeqCst)
     }
 
     /// Takes the session over from whoever goes on with it.
-    pub(super) async fn claim(self: &Arc<Self>) -> Turn {
+    pub(in crate::registry) async fn claim(self: &Arc<Self>) -> Turn {
         let claim = self.claims.fetch_add(1, Ordering::SeqCst) + 1;
         self.claimed.notify(usize::MAX);
         let guard = self.turn.lock_arc().await;
@@ -176,23 +181,23 @@ impl Session {
     }
 
     /// Notes that somebody is there.
-    pub(super) fn touch(&self) {
+    pub(in crate::registry) fn touch(&self) {
         let mut times = self.times();
         (times.used, times.idle_before) = (Instant::now(), Duration::ZERO);
     }
 
     /// Tells whether the push that it belongs to may take longer than a lease.
-    pub(super) fn is_slow(&self) -> bool {
+    pub(in crate::registry) fn is_slow(&self) -> bool {
         self.times().began.is_none_or(|began| began.elapsed() >= SLOW_MIN)
     }
 
     /// Tells whether nobody has gone on with it for so long.
-    pub(super) fn is_idle(&self, idle_max: Duration) -> bool {
+    pub(in crate::registry) fn is_idle(&self, idle_max: Duration) -> bool {
         self.turn.try_lock().is_some() && self.idle() >= idle_max
     }
 
     /// Tells whether nobody has gone on with it for longer than it may be idle.
-    pub(super) fn has_timed_out(&self, idle_max: Duration) -> bool {
+    pub(in crate::registry) fn has_timed_out(&self, idle_max: Duration) -> bool {
         self.is_idle(self.idle_max(idle_max))
     }
 
@@ -214,14 +219,14 @@ impl Session {
 
     /// Makes it look as if it had begun that much earlier, and nobody had gone on with it since.
     #[cfg(test)]
-    pub(super) fn grow_older(&self, time: Duration) {
+    pub(in crate::registry) fn grow_older(&self, time: Duration) {
         let mut times = self.times();
         times.began = times.began.and_then(|began| began.checked_sub(time));
         times.idle_before += time;
     }
 
     /// Does something that may block with the upload, and opens it first when it is of an earlier run.
-    pub(super) fn with_upload<T>(
+    pub(in crate::registry) fn with_upload<T>(
         &self,
         store: &BlobStore,
         work: impl FnOnce(&mut Upload) -> Result<T, RegistryError>,
@@ -247,24 +252,24 @@ impl Session {
     }
 
     /// Returns the row that says how far the upload has come.
-    pub(super) fn row(&self, upload: &Upload) -> UploadRow {
+    pub(in crate::registry) fn row(&self, upload: &Upload) -> UploadRow {
         let state = upload.hash_state().map(|state| to_hex(&state));
         let (repo, algorithm, offset) = (self.repo.clone(), self.algorithm, upload.offset());
         UploadRow { repo, algorithm, offset, state, at: None }
     }
 
     /// Ends the session; whoever comes later finds nothing.
-    pub(super) fn end(&self) {
+    pub(in crate::registry) fn end(&self) {
         *self.progress() = Progress::Ended;
     }
 
     /// Tells whether bytes may have come that the index knows nothing of.
-    pub(super) fn is_live(&self) -> bool {
+    pub(in crate::registry) fn is_live(&self) -> bool {
         matches!(&*self.progress(), Progress::Live(_))
     }
 
     /// Tells whether nobody can go on with it any more.
-    pub(super) fn has_ended(&self) -> bool {
+    pub(in crate::registry) fn has_ended(&self) -> bool {
         matches!(&*self.progress(), Progress::Ended)
     }
 
@@ -298,7 +303,7 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
 
 /// All sessions that have not ended.
 #[derive(Debug, Default)]
-pub(super) struct Sessions {
+pub(in crate::registry) struct Sessions {
     open: Mutex<HashMap<UploadId, Arc<Session>>>,
 }
 
@@ -307,7 +312,11 @@ impl Sessions {
     /// byte gives way, if it has waited for a while, or else the one that has been idle longest, if that is
     /// long: it is returned, to be given up. Where a repository has a quarter of them or more, it is one of
     /// that one's, and need not have been idle for long: no repository shall keep others from pushing.
-    pub(super) fn add(&self, session: Session, max: usize) -> Result<Option<Arc<Session>>, RegistryError> {
+    pub(in crate::registry) fn add(
+        &self,
+        session: Session,
+        max: usize,
+    ) -> Result<Option<Arc<Session>>, RegistryError> {
         let mut open = self.open();
         let mut gives_way = None;
         if open.len() >= max {
@@ -334,28 +343,32 @@ impl Sessions {
     }
 
     /// Adds a session of an earlier run.
-    pub(super) fn take_up(&self, session: Session) {
+    pub(in crate::registry) fn take_up(&self, session: Session) {
         self.open().insert(session.id, Arc::new(session));
     }
 
     /// Returns a session of a repository; those of other repositories are unknown to it.
-    pub(super) fn find(&self, repo: &RepoName, id: UploadId) -> Result<Arc<Session>, RegistryError> {
+    pub(in crate::registry) fn find(
+        &self,
+        repo: &RepoName,
+        id: UploadId,
+    ) -> Result<Arc<Session>, RegistryError> {
         let found = self.open().get(&id).filter(|session| session.repo == *repo).cloned();
         found.ok_or(RegistryError::UploadUnknown)
     }
 
     /// Forgets a session.
-    pub(super) fn remove(&self, id: UploadId) {
+    pub(in crate::registry) fn remove(&self, id: UploadId) {
         self.open().remove(&id);
     }
 
     /// Tells whether there is one whose file has this name.
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(in crate::registry) fn has(&self, name: &str) -> bool {
         name.parse().is_ok_and(|id: UploadId| self.open().contains_key(&id))
     }
 
     /// Returns those that `wanted` says yes to.
-    pub(super) fn all(&self, mut wanted: impl FnMut(&Session) -> bool) -> Vec<Arc<Session>> {
+    pub(in crate::registry) fn all(&self, mut wanted: impl FnMut(&Session) -> bool) -> Vec<Arc<Session>> {
         self.open().values().filter(|session| wanted(session)).cloned().collect()
     }
 

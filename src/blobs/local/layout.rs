@@ -22,19 +22,19 @@ const FANOUT_LENGTH_CHARS: usize = 2;
 const FANOUT_FOLDERS: usize = 256;
 
 /// Returns the folder that holds the content of a digest.
-pub(super) fn fanout_folder(digest: &ContentDigest) -> PathBuf {
+pub(in crate::blobs) fn fanout_folder(digest: &ContentDigest) -> PathBuf {
     let encoded = digest.encoded();
     let fanout = encoded.get(..FANOUT_LENGTH_CHARS).unwrap_or(&encoded);
     Path::new(BLOBS_FOLDER).join(digest.algorithm().to_string()).join(fanout)
 }
 
 /// Returns the path of the content of a digest.
-pub(super) fn blob_path(digest: &ContentDigest) -> PathBuf {
+pub(in crate::blobs) fn blob_path(digest: &ContentDigest) -> PathBuf {
     fanout_folder(digest).join(digest.encoded())
 }
 
 /// Returns the path of an unfinished upload.
-pub(super) fn upload_path(name: &str) -> PathBuf {
+pub(in crate::blobs) fn upload_path(name: &str) -> PathBuf {
     Path::new(UPLOADS_FOLDER).join(name)
 }
 
@@ -43,7 +43,7 @@ pub(super) fn upload_path(name: &str) -> PathBuf {
 ///
 /// The two names in the root are left to the sync of the root with which the metadata is opened: nothing is
 /// acknowledged before.
-pub(super) fn create_folders(disk: &dyn Disk) -> Result<(), DiskError> {
+pub(in crate::blobs) fn create_folders(disk: &dyn Disk) -> Result<(), DiskError> {
     disk.create_folder(Path::new(UPLOADS_FOLDER))?;
     disk.create_folder(Path::new(QUARANTINE_FOLDER))?;
     let blobs = Path::new(BLOBS_FOLDER);

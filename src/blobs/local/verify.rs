@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::blobs::error::BlobError;
-use crate::blobs::layout::{BLOBS_FOLDER, blob_path, upload_path};
-use crate::blobs::store::{BlobStore, DurableBlob};
+use crate::blobs::local::layout::{BLOBS_FOLDER, blob_path, upload_path};
+use crate::blobs::local::publish::{BlobStore, DurableBlob};
 use crate::disk::{Disk, DiskError, DiskFile};
 use crate::spec::{Algorithm, ContentDigest, Hasher};
 

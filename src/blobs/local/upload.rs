@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::blobs::error::BlobError;
-use crate::blobs::layout::{UPLOADS_FOLDER, upload_path};
-use crate::blobs::store::BlobStore;
+use crate::blobs::local::layout::{UPLOADS_FOLDER, upload_path};
+use crate::blobs::local::publish::BlobStore;
 use crate::disk::DiskFile;
 use crate::spec::{Algorithm, ContentDigest, Hasher};
 
@@ -107,7 +107,7 @@ impl Upload {
         self.lost
     }
 
-    pub(super) fn lose(&mut self) {
+    pub(in crate::blobs) fn lose(&mut self) {
         self.lost = true;
     }
 
@@ -189,7 +189,7 @@ impl Upload {
     }
 
     /// Cuts off what lies behind the last byte that came.
-    pub(super) fn cut(&self, file: &dyn DiskFile) -> Result<(), BlobError> {
+    pub(in crate::blobs) fn cut(&self, file: &dyn DiskFile) -> Result<(), BlobError> {
         let length = file.length()?;
         if length < self.offset {
             return Err(BlobError::UploadDamaged { length, offset: self.offset });
@@ -227,7 +227,7 @@ impl Upload {
     }
 
     /// Returns the digest of all that has come. An algorithm that was not announced has the file read again.
-    pub(super) fn digest(
+    pub(in crate::blobs) fn digest(
         &mut self,
         file: &dyn DiskFile,
         algorithm: Algorithm,

@@ -18,7 +18,7 @@ const GENERATION_MAX: usize = 1 << 22;
 /// Two generations: a member is there for at least the time that it was put in for, and for less than twice
 /// that.
 #[derive(Debug)]
-pub(super) struct Generations {
+pub(in crate::registry) struct Generations {
     time: Duration,
     began: Instant,
     younger: Members,
@@ -112,33 +112,33 @@ fn places(key: u64) -> impl Iterator<Item = (usize, u64)> {
 
 impl Generations {
     /// Makes an empty set that is taken up at `now`: what would be in it from before is not known.
-    pub(super) fn new(time: Duration, now: Instant) -> Self {
+    pub(in crate::registry) fn new(time: Duration, now: Instant) -> Self {
         let (younger, elder) = (Members::new(), Members::new());
         Self { time, began: now, younger, elder, unknown_until: now.checked_add(time) }
     }
 
     /// Makes everybody known who is in it, as if the start were long ago.
     #[cfg(test)]
-    pub(super) fn know_all(&mut self) {
+    pub(in crate::registry) fn know_all(&mut self) {
         self.unknown_until = Some(self.began);
     }
 
     /// Returns how many members it has.
     #[cfg(test)]
-    pub(super) fn count(&self) -> usize {
+    pub(in crate::registry) fn count(&self) -> usize {
         self.younger.count() + self.elder.count()
     }
 
     /// Makes all that was ever put in look that much older.
     #[cfg(test)]
-    pub(super) fn grow_older(&mut self, time: Duration) {
+    pub(in crate::registry) fn grow_older(&mut self, time: Duration) {
         self.turn(self.began);
         self.began = self.began.checked_sub(time).expect("the machine runs for longer than that");
         self.unknown_until = self.unknown_until.and_then(|until| until.checked_sub(time));
     }
 
     /// Puts a member in, or puts it in anew.
-    pub(super) fn insert(&mut self, key: u64, now: Instant) {
+    pub(in crate::registry) fn insert(&mut self, key: u64, now: Instant) {
         if self.time.is_zero() {
             return;
         }
@@ -152,13 +152,13 @@ impl Generations {
     }
 
     /// Tells whether it has a member.
-    pub(super) fn contains(&mut self, key: u64, now: Instant) -> bool {
+    pub(in crate::registry) fn contains(&mut self, key: u64, now: Instant) -> bool {
         self.turn(now);
         self.younger.contains(key) || self.elder.contains(key)
     }
 
     /// Returns for how long it is not known yet who is in it.
-    pub(super) fn wait(&mut self, now: Instant) -> Duration {
+    pub(in crate::registry) fn wait(&mut self, now: Instant) -> Duration {
         let Some(until) = self.unknown_until else { return Duration::MAX };
         until.saturating_duration_since(now)
     }

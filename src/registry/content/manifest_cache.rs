@@ -11,7 +11,7 @@ use crate::spec::ContentDigest;
 const CACHE_SIZE_MAX_BYTES: u64 = 4 * 1024 * 1024;
 
 /// The largest manifest that is kept. Larger ones go out from their files.
-pub(super) const CACHED_SIZE_MAX_BYTES: usize = 64 * 1024;
+pub(in crate::registry) const CACHED_SIZE_MAX_BYTES: usize = 64 * 1024;
 
 /// What an entry takes beside its bytes, roughly.
 const ENTRY_OVERHEAD_BYTES: u64 = 256;
@@ -31,20 +31,20 @@ impl Weighter<ContentDigest, Arc<[u8]>> for ByLength {
 /// Keeps the bytes of manifests that were asked for lately. Content is immutable, so nothing in it gets
 /// stale; whether a repository has a manifest is asked of the index each time.
 #[derive(Debug)]
-pub(super) struct ManifestCache {
+pub(in crate::registry) struct ManifestCache {
     cache: Cache<ContentDigest, Arc<[u8]>, ByLength>,
 }
 
 impl ManifestCache {
-    pub(super) fn new() -> Self {
+    pub(in crate::registry) fn new() -> Self {
         Self { cache: Cache::with_weighter(ENTRIES_EXPECTED, CACHE_SIZE_MAX_BYTES, ByLength) }
     }
 
-    pub(super) fn get(&self, digest: &ContentDigest) -> Option<Arc<[u8]>> {
+    pub(in crate::registry) fn get(&self, digest: &ContentDigest) -> Option<Arc<[u8]>> {
         self.cache.get(digest)
     }
 
-    pub(super) fn keep(&self, digest: ContentDigest, bytes: &Arc<[u8]>) {
+    pub(in crate::registry) fn keep(&self, digest: ContentDigest, bytes: &Arc<[u8]>) {
         if bytes.len() <= CACHED_SIZE_MAX_BYTES {
             self.cache.insert(digest, Arc::clone(bytes));
         }

@@ -13,23 +13,28 @@ const REMEMBERED_MAX_FILES: usize = 1024;
 /// Remembers the files that were verified, so that the same bytes are not read for that again. What a medium
 /// loses meanwhile is for the scrub to find.
 #[derive(Debug)]
-pub(super) struct Verified {
+pub(in crate::registry) struct Verified {
     files: Cache<ContentDigest, FileState>,
 }
 
 impl Verified {
-    pub(super) fn new() -> Self {
+    pub(in crate::registry) fn new() -> Self {
         Self { files: Cache::new(REMEMBERED_MAX_FILES) }
     }
 
     /// Tells whether this file was verified and is as it was then.
-    pub(super) fn knows(&self, digest: &ContentDigest, state: Option<FileState>) -> bool {
+    pub(in crate::registry) fn knows(&self, digest: &ContentDigest, state: Option<FileState>) -> bool {
         state.is_some() && self.files.get(digest) == state
     }
 
     /// Remembers a file that was verified. `before` is what it was when the reading began, so that what
     /// changed it since then shows, unless that could have left its times as they are.
-    pub(super) fn remember(&self, digest: ContentDigest, before: Option<FileState>, began: SystemTime) {
+    pub(in crate::registry) fn remember(
+        &self,
+        digest: ContentDigest,
+        before: Option<FileState>,
+        began: SystemTime,
+    ) {
         if let Some(state) = before.filter(|state| state.is_settled(began)) {
             self.files.insert(digest, state);
         }

@@ -10,9 +10,9 @@ use smol::io::AsyncBufRead;
 use crate::blobs::{BlobError, DurableBlob};
 use crate::meta::{Command, UploadRow};
 use crate::registry::error::RegistryError;
-use crate::registry::session::{Session, Turn};
-use crate::registry::source::{Piece, Source};
 use crate::registry::types::{Chunk, UploadId};
+use crate::registry::uploads::body::{Piece, Source};
+use crate::registry::uploads::session::{Session, Turn};
 use crate::registry::{Inner, Registry};
 use crate::spec::{Algorithm, ContentDigest, Digest, DigestError, RepoName};
 
@@ -234,7 +234,7 @@ impl Inner {
     /// until the next start: the system shows its names to everybody, and would call the next sync of it a
     /// success, whichever of them the medium holds. A file that could not be synced concerns nobody else: it
     /// is given up with its bytes, and every other file's sync reports its own failures.
-    pub(super) fn not_stored(&self, error: BlobError) -> RegistryError {
+    pub(in crate::registry) fn not_stored(&self, error: BlobError) -> RegistryError {
         if let BlobError::Folder(error) = &error {
             self.meta.poison(format!("a folder of content could not be synced: {error}"));
         }
@@ -311,11 +311,11 @@ fn expected_length<B>(chunk: &Chunk<B>, offset: u64) -> Result<Option<u64>, Regi
 }
 
 /// Returns the digest as one whose algorithm can be computed.
-pub(super) fn supported(digest: &Digest) -> Result<ContentDigest, RegistryError> {
+pub(in crate::registry) fn supported(digest: &Digest) -> Result<ContentDigest, RegistryError> {
     let unsupported = || DigestError::UnsupportedAlgorithm(digest.algorithm_name().to_owned());
     Ok(digest.content().ok_or_else(unsupported)?)
 }
 
-pub(super) fn body_broken(error: io::Error) -> RegistryError {
+pub(in crate::registry) fn body_broken(error: io::Error) -> RegistryError {
     RegistryError::BodyBroken(Arc::new(error))
 }

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use crate::meta::Command;
 use crate::registry::Inner;
-use crate::registry::session::Session;
+use crate::registry::uploads::session::Session;
 
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// Starts the thread that looks after idle uploads. It ends by itself when the registry is gone, and with it
 /// the other end of `gone`.
-pub(super) fn start(inner: &Arc<Inner>, gone: Receiver<()>) -> io::Result<()> {
+pub(in crate::registry) fn start(inner: &Arc<Inner>, gone: Receiver<()>) -> io::Result<()> {
     let pause = (inner.options.upload_idle_max / 8).clamp(PAUSE_MIN, PAUSE_MAX);
     let registry = Arc::downgrade(inner);
     let looking = move || {
@@ -26,7 +26,7 @@ pub(super) fn start(inner: &Arc<Inner>, gone: Receiver<()>) -> io::Result<()> {
 }
 
 /// Gives up what has been idle for too long, and touches the disk for nothing else.
-pub(super) fn step(registry: &Weak<Inner>) -> bool {
+pub(in crate::registry) fn step(registry: &Weak<Inner>) -> bool {
     let Some(inner) = registry.upgrade() else { return false };
     inner.expire_uploads();
     true
@@ -34,7 +34,7 @@ pub(super) fn step(registry: &Weak<Inner>) -> bool {
 
 impl Inner {
     /// Gives up the uploads that were idle for too long.
-    pub(super) fn expire_uploads(&self) {
+    pub(in crate::registry) fn expire_uploads(&self) {
         for session in self.sessions.all(|session| session.has_timed_out(self.options.upload_idle_max)) {
             log::info!("giving up upload {}, which was idle for too long", session.id());
             self.discard(&session);
@@ -42,7 +42,7 @@ impl Inner {
     }
 
     /// Ends a session that brings nothing, for nobody who waits.
-    pub(super) fn discard(&self, session: &Session) {
+    pub(in crate::registry) fn discard(&self, session: &Session) {
         session.end();
         self.sessions.remove(session.id());
         self.blobs.forget(&session.name());

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::blobs::error::BlobError;
-use crate::blobs::layout::{QUARANTINE_FOLDER, blob_path};
-use crate::blobs::store::BlobStore;
+use crate::blobs::local::layout::{QUARANTINE_FOLDER, blob_path};
+use crate::blobs::local::publish::BlobStore;
 use crate::disk::DiskError;
 use crate::spec::ContentDigest;
 

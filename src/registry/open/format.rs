@@ -12,7 +12,7 @@ use crate::meta::format_on;
 use crate::registry::open::OpenError;
 
 /// The version of the data directory's layout that this pulk reads and writes.
-pub(super) const FORMAT_VERSION: u32 = 1;
+pub(in crate::registry) const FORMAT_VERSION: u32 = 1;
 
 const FORMAT_FILE: &str = "pulk.json";
 const UNFINISHED_FORMAT_FILE: &str = "pulk.json.new";

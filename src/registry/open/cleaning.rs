@@ -12,7 +12,7 @@ pub(crate) const UNNAMED_MAX: usize = 128 + 4 * SWEEP_CANDIDATES_MAX;
 
 /// What became of content that no row names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unnamed {
+pub(in crate::registry) enum Unnamed {
     /// There was none, or it was removed.
     Removed,
     /// It stays: no crash can have left it.
@@ -25,7 +25,7 @@ pub(super) enum Unnamed {
 /// After a clean stop there is none. Where damaged files of the journal or checkpoints are kept, one of them
 /// may name it, and where there is too much of it, no crash can have left it: then all of it stays, and `pulk
 /// rebuild --from-content` can find manifests among it.
-pub(super) fn remove_unnamed(meta: &Meta, blobs: &BlobStore) -> Result<Unnamed, OpenError> {
+pub(in crate::registry) fn remove_unnamed(meta: &Meta, blobs: &BlobStore) -> Result<Unnamed, OpenError> {
     if meta.start() == Start::Clean {
         return Ok(Unnamed::Removed);
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use smol::lock::{Semaphore, SemaphoreGuardArc};
 
 /// The length of a buffer, and so of a hop to the disk.
-pub(super) const BUFFER_SIZE_BYTES: usize = 256 * 1024;
+pub(in crate::registry) const BUFFER_SIZE_BYTES: usize = 256 * 1024;
 
 /// How many buffers there are at most, whatever the number of uploads.
 const BUFFERS_MAX: usize = 32;
@@ -19,14 +19,14 @@ const BUFFERS_KEPT_MAX: usize = 4;
 
 /// Lends buffers.
 #[derive(Debug)]
-pub(super) struct Pool {
+pub(in crate::registry) struct Pool {
     permits: Arc<Semaphore>,
     patient: Arc<Semaphore>,
     kept: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
 /// A lent buffer, given back when it is dropped.
-pub(super) struct Buffer {
+pub(in crate::registry) struct Buffer {
     bytes: Vec<u8>,
     kept: Arc<Mutex<Vec<Vec<u8>>>>,
     patience: Option<SemaphoreGuardArc>,
@@ -34,7 +34,7 @@ pub(super) struct Buffer {
 }
 
 impl Pool {
-    pub(super) fn new() -> Self {
+    pub(in crate::registry) fn new() -> Self {
         Self {
             permits: Arc::new(Semaphore::new(BUFFERS_MAX)),
             patient: Arc::new(Semaphore::new(PATIENT_MAX)),
@@ -43,7 +43,7 @@ impl Pool {
     }
 
     /// Waits for a buffer. Nobody may hold one while waiting for a client without bound.
-    pub(super) async fn take(&self) -> Buffer {
+    pub(in crate::registry) async fn take(&self) -> Buffer {
         let permit = self.permits.acquire_arc().await;
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let bytes = kept.unwrap_or_else(|| vec![0; BUFFER_SIZE_BYTES]);
@@ -54,22 +54,22 @@ impl Pool {
 
 impl Buffer {
     /// Tells whether it may wait for more from its client, for a while.
-    pub(super) fn is_patient(&self) -> bool {
+    pub(in crate::registry) fn is_patient(&self) -> bool {
         self.patience.is_some()
     }
 
     /// Says that it waits no more.
-    pub(super) fn end_waiting(&mut self) {
+    pub(in crate::registry) fn end_waiting(&mut self) {
         self.patience = None;
     }
 
     /// Returns the first `length` bytes.
-    pub(super) fn filled(&self, length: usize) -> &[u8] {
+    pub(in crate::registry) fn filled(&self, length: usize) -> &[u8] {
         self.bytes.get(..length).unwrap_or_default()
     }
 
     /// Returns what lies behind the first `length` bytes, at most `limit` of them.
-    pub(super) fn space(&mut self, length: usize, limit: usize) -> &mut [u8] {
+    pub(in crate::registry) fn space(&mut self, length: usize, limit: usize) -> &mut [u8] {
         let end = self.bytes.len().min(length.saturating_add(limit));
         self.bytes.get_mut(length..end).unwrap_or_default()
     }

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::meta::{Claims, Command, Sweep, TagRow, View};
-use crate::registry::generations::Generations;
+use crate::registry::protection::expiring_set::Generations;
 use crate::spec::{ContentDigest, RepoName, Tag};
 
 /// The most that is remembered while one repository is marked; when it is more, that pass sweeps nothing of
@@ -47,7 +47,7 @@ pub(crate) enum Keeps {
 
 /// Who counts on what.
 #[derive(Debug)]
-pub(super) struct Leases {
+pub(in crate::registry) struct Leases {
     keys: RandomState,
     state: Mutex<State>,
 }
@@ -113,7 +113,7 @@ impl Marking {
 
 impl Leases {
     /// Makes leases that last so long, for content that counts as young for so long.
-    pub(super) fn new(lease: Duration, grace: Duration) -> Self {
+    pub(in crate::registry) fn new(lease: Duration, grace: Duration) -> Self {
         let now = Instant::now();
         let state = State {
             told: Generations::new(lease, now),
@@ -139,20 +139,25 @@ impl Leases {
     }
 
     /// Returns the key of something by its digest alone.
-    pub(super) fn content_key(&self, digest: &ContentDigest) -> u64 {
+    pub(in crate::registry) fn content_key(&self, digest: &ContentDigest) -> u64 {
         self.keys.hash_one(digest)
     }
 
     /// Leases a blob or a manifest of a repository to whoever is about to be told that it is there. Returns
     /// whether that may be said: it may not when it is going at this moment. Ask the index after this.
     #[must_use]
-    pub(super) fn take(&self, repo: &RepoName, digest: &ContentDigest) -> bool {
+    pub(in crate::registry) fn take(&self, repo: &RepoName, digest: &ContentDigest) -> bool {
         self.take_by(None, repo, digest)
     }
 
     /// The same for what somebody asks for by a tag: the tag must not be going either.
     #[must_use]
-    pub(super) fn take_tagged(&self, repo: &RepoName, tag: &Tag, digest: &ContentDigest) -> bool {
+    pub(in crate::registry) fn take_tagged(
+        &self,
+        repo: &RepoName,
+        tag: &Tag,
+        digest: &ContentDigest,
+    ) -> bool {
         self.take_by(Some(self.tag_key(repo, tag)), repo, digest)
     }
 
@@ -174,7 +179,7 @@ impl Leases {
 
     /// Leases everything of a repository: somebody pushes to it so slowly that what was pushed, or told of,
     /// first would not be held any more when the manifest comes.
-    pub(super) fn take_all(&self, repo: &RepoName) {
+    pub(in crate::registry) fn take_all(&self, repo: &RepoName) {
         let (key, now) = (self.all_key(repo), Instant::now());
         let mut state = self.state();
         state.told.insert(key, now);
@@ -182,14 +187,14 @@ impl Leases {
     }
 
     /// Notes as young what came before the start.
-    pub(super) fn take_young(&self, repo: &RepoName, digest: &ContentDigest) {
+    pub(in crate::registry) fn take_young(&self, repo: &RepoName, digest: &ContentDigest) {
         let key = self.key(repo, digest);
         self.state().young.insert(key, Instant::now());
     }
 
     /// Begins to look through a repository: until what is returned is dropped, nothing that somebody comes to
     /// count on in it is let go of by [`Claims::let_go`].
-    pub(super) fn watch(self: &Arc<Self>, repo: &RepoName) -> Watch {
+    pub(in crate::registry) fn watch(self: &Arc<Self>, repo: &RepoName) -> Watch {
         let mut state = self.state();
         let number = state.watched.keys().max().map_or(0, |last| last + 1);
         let watched = Watched { repo: repo.clone(), touched: HashSet::new(), anything: false };
@@ -198,31 +203,35 @@ impl Leases {
     }
 
     /// Begins to mark something: from now on all that happens to it is remembered.
-    pub(super) fn begin_marking(&self, scope: Scope, keeps: Keeps) {
+    pub(in crate::registry) fn begin_marking(&self, scope: Scope, keeps: Keeps) {
         let (touched, doomed) = (HashSet::new(), HashSet::new());
         let (disturbed, tags_went) = (false, false);
         self.state().marking = Some(Marking { scope, keeps, touched, doomed, disturbed, tags_went });
     }
 
     /// Says that the tags of the marked repository are about to be read.
-    pub(super) fn begin_tags(&self) {
+    pub(in crate::registry) fn begin_tags(&self) {
         if let Some(marking) = self.state().marking.as_mut() {
             marking.tags_went = false;
         }
     }
 
     /// Tells whether somebody removed tags of it since.
-    pub(super) fn tags_went(&self) -> bool {
+    pub(in crate::registry) fn tags_went(&self) -> bool {
         self.state().marking.as_ref().is_some_and(|marking| marking.tags_went)
     }
 
     /// Ends it: nothing can be swept until marking begins again.
-    pub(super) fn end_marking(&self) {
+    pub(in crate::registry) fn end_marking(&self) {
         self.state().marking = None;
     }
 
     /// Says which manifests of the marked repository are to go, and what those refer to.
-    pub(super) fn doom<'a>(&self, repo: &RepoName, doomed: impl Iterator<Item = &'a ContentDigest>) {
+    pub(in crate::registry) fn doom<'a>(
+        &self,
+        repo: &RepoName,
+        doomed: impl Iterator<Item = &'a ContentDigest>,
+    ) {
         let doomed: HashSet<u64> = doomed.map(|digest| self.key(repo, digest)).collect();
         if let Some(marking) = self.state().marking.as_mut() {
             marking.disturbed |= !marking.touched.is_disjoint(&doomed);
@@ -231,33 +240,33 @@ impl Leases {
     }
 
     /// Tells whether something happened since marking began that the marks don't know of.
-    pub(super) fn is_disturbed(&self) -> bool {
+    pub(in crate::registry) fn is_disturbed(&self) -> bool {
         self.state().marking.as_ref().is_some_and(|marking| marking.disturbed)
     }
 
     /// Tells whether somebody counts on a blob or a manifest of a repository, or it is young.
-    pub(super) fn holds(&self, repo: &RepoName, digest: &ContentDigest) -> bool {
+    pub(in crate::registry) fn holds(&self, repo: &RepoName, digest: &ContentDigest) -> bool {
         let keys = [self.all_key(repo), self.key(repo, digest)];
         let (mut state, now) = (self.state(), Instant::now());
         keys.into_iter().any(|key| state.holds(key, now))
     }
 
     /// Tells whether content is young.
-    pub(super) fn holds_content(&self, digest: &ContentDigest) -> bool {
+    pub(in crate::registry) fn holds_content(&self, digest: &ContentDigest) -> bool {
         let key = self.content_key(digest);
         self.state().holds(key, Instant::now())
     }
 
     /// Returns for how long nothing may be swept yet: until one lease, and the grace time, have passed since
     /// the start, or since one was forgotten because there were too many.
-    pub(super) fn wait(&self, keeps: Keeps) -> Option<Duration> {
+    pub(in crate::registry) fn wait(&self, keeps: Keeps) -> Option<Duration> {
         let waits = self.state().wait(keeps, Instant::now());
         (!waits.is_zero()).then_some(waits)
     }
 
     /// Makes the start look as if it were long ago.
     #[cfg(test)]
-    pub(super) fn know_all(&self) {
+    pub(in crate::registry) fn know_all(&self) {
         let mut state = self.state();
         state.told.know_all();
         state.young.know_all();
@@ -265,13 +274,13 @@ impl Leases {
 
     /// Returns how much is told of that is not forgotten yet.
     #[cfg(test)]
-    pub(super) fn count(&self) -> usize {
+    pub(in crate::registry) fn count(&self) -> usize {
         self.state().told.count()
     }
 
     /// Makes everything in here look that much older.
     #[cfg(test)]
-    pub(super) fn grow_older(&self, time: Duration) {
+    pub(in crate::registry) fn grow_older(&self, time: Duration) {
         let mut state = self.state();
         state.told.grow_older(time);
         state.young.grow_older(time);

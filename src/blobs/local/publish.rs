@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::blobs::error::BlobError;
-use crate::blobs::layout::{UPLOADS_FOLDER, blob_path, create_folders, fanout_folder, upload_path};
-use crate::blobs::upload::Upload;
+use crate::blobs::local::layout::{UPLOADS_FOLDER, blob_path, create_folders, fanout_folder, upload_path};
+use crate::blobs::local::upload::Upload;
 use crate::disk::{Disk, DiskError, DiskFile};
 use crate::spec::ContentDigest;
 
@@ -50,11 +50,11 @@ impl BlobStore {
         Ok(Self { disk })
     }
 
-    pub(super) fn over(disk: Arc<dyn Disk>) -> Self {
+    pub(in crate::blobs) fn over(disk: Arc<dyn Disk>) -> Self {
         Self { disk }
     }
 
-    pub(super) fn disk(&self) -> &dyn Disk {
+    pub(in crate::blobs) fn disk(&self) -> &dyn Disk {
         self.disk.as_ref()
     }
 
@@ -126,7 +126,7 @@ impl BlobStore {
     }
 
     /// The only maker of a [`DurableBlob`].
-    pub(super) fn publish(
+    pub(in crate::blobs) fn publish(
         &self,
         file: &dyn DiskFile,
         unfinished: &Path,

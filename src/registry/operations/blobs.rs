@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use crate::meta::{Command, IndexError, View};
 use crate::registry::Registry;
+use crate::registry::content::reader::BlobReader;
 use crate::registry::error::RegistryError;
-use crate::registry::reader::BlobReader;
 use crate::spec::{ContentDigest, Digest, RepoName};
 
 /// How many repositories are asked for a blob that is to be mounted from wherever it is. The client of one
 /// that none of them has uploads it, which costs one upload, and no walk through the whole index.
-pub(super) const SOURCES_ASKED_MAX: usize = 256;
+pub(in crate::registry) const SOURCES_ASKED_MAX: usize = 256;
 
 impl Registry {
     /// Returns the length in bytes of a blob that the repository has.

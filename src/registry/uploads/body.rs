@@ -7,25 +7,25 @@ use smol::Timer;
 use smol::future::{or, poll_once};
 use smol::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt};
 
-use crate::registry::pool::{Buffer, Pool};
+use crate::registry::uploads::pool::{Buffer, Pool};
 
 /// How long a half-full buffer waits for more before it is written as it is.
 const FILL_TIME_MAX: Duration = Duration::from_millis(100);
 
 /// Bytes that came in.
-pub(super) struct Piece {
+pub(in crate::registry) struct Piece {
     buffer: Buffer,
     length: usize,
 }
 
 impl Piece {
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(in crate::registry) fn bytes(&self) -> &[u8] {
         self.buffer.filled(self.length)
     }
 }
 
 /// Reads pieces from a body.
-pub(super) struct Source<B> {
+pub(in crate::registry) struct Source<B> {
     body: B,
     /// How many bytes may still come.
     limit: u64,
@@ -36,12 +36,12 @@ pub(super) struct Source<B> {
 
 impl<B: AsyncBufRead + Unpin + Send> Source<B> {
     /// Reads at most `limit` bytes of `body`.
-    pub(super) fn new(body: B, limit: u64) -> Self {
+    pub(in crate::registry) fn new(body: B, limit: u64) -> Self {
         Self { body, limit, failed: None, ended: false }
     }
 
     /// Returns the next bytes, or `None` at the end.
-    pub(super) async fn next(&mut self, pool: &Pool) -> io::Result<Option<Piece>> {
+    pub(in crate::registry) async fn next(&mut self, pool: &Pool) -> io::Result<Option<Piece>> {
         if let Some(error) = self.failed.take() {
             self.ended = true;
             return Err(error);
@@ -93,7 +93,7 @@ impl<B: AsyncBufRead + Unpin + Send> Source<B> {
     }
 
     /// Tells whether the body is known to have ended, without waiting for it.
-    pub(super) async fn has_ended_now(&mut self) -> bool {
+    pub(in crate::registry) async fn has_ended_now(&mut self) -> bool {
         match poll_once(self.has_more()).await {
             Some(Ok(more)) => !more,
             Some(Err(error)) => {
@@ -105,7 +105,7 @@ impl<B: AsyncBufRead + Unpin + Send> Source<B> {
     }
 
     /// Tells whether the body has more bytes than were asked for.
-    pub(super) async fn has_more(&mut self) -> io::Result<bool> {
+    pub(in crate::registry) async fn has_more(&mut self) -> io::Result<bool> {
         Ok(!self.ended && !self.body.fill_buf().await?.is_empty())
     }
 }

@@ -20,18 +20,18 @@ const LOCKS: usize = 512;
 
 /// Held while content is stored, until a row names it.
 #[derive(Debug)]
-pub(super) struct Storing {
+pub(in crate::registry) struct Storing {
     _held: RwLockReadGuardArc<()>,
 }
 
 /// Held while a file of content is removed.
 #[derive(Debug)]
-pub(super) struct Removing {
+pub(in crate::registry) struct Removing {
     _held: RwLockWriteGuardArc<()>,
 }
 
 #[derive(Debug)]
-pub(super) struct DigestLocks {
+pub(in crate::registry) struct DigestLocks {
     keys: RandomState,
     locks: [Lock; LOCKS],
 }
@@ -45,10 +45,10 @@ struct Lock {
 
 /// A moment, as far as storing some content is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Since(u64);
+pub(in crate::registry) struct Since(u64);
 
 impl DigestLocks {
-    pub(super) fn new() -> Self {
+    pub(in crate::registry) fn new() -> Self {
         Self { keys: RandomState::new(), locks: array::from_fn(|_| Lock::default()) }
     }
 
@@ -58,7 +58,7 @@ impl DigestLocks {
     }
 
     /// Waits while the file of this content is removed, and keeps it from being removed.
-    pub(super) async fn store(&self, digest: &ContentDigest) -> Option<Storing> {
+    pub(in crate::registry) async fn store(&self, digest: &ContentDigest) -> Option<Storing> {
         let lock = self.lock(digest)?;
         let held = lock.held.read_arc().await;
         // Before anything is stored, and while nothing can be removed.
@@ -67,19 +67,23 @@ impl DigestLocks {
     }
 
     /// Returns a moment from which on [`Self::try_remove_since`] knows of everybody who stores this content.
-    pub(super) fn now(&self, digest: &ContentDigest) -> Option<Since> {
+    pub(in crate::registry) fn now(&self, digest: &ContentDigest) -> Option<Since> {
         Some(Since(self.lock(digest)?.stored.load(Ordering::SeqCst)))
     }
 
     /// Keeps others from storing this content for a moment; `None` while somebody does, or if somebody began
     /// to since that moment.
-    pub(super) fn try_remove_since(&self, digest: &ContentDigest, since: Since) -> Option<Removing> {
+    pub(in crate::registry) fn try_remove_since(
+        &self,
+        digest: &ContentDigest,
+        since: Since,
+    ) -> Option<Removing> {
         let removing = self.try_remove(digest)?;
         (self.now(digest)? == since).then_some(removing)
     }
 
     /// Keeps others from storing this content for a moment; `None` while somebody does.
-    pub(super) fn try_remove(&self, digest: &ContentDigest) -> Option<Removing> {
+    pub(in crate::registry) fn try_remove(&self, digest: &ContentDigest) -> Option<Removing> {
         let lock = self.lock(digest)?;
         Some(Removing { _held: lock.held.try_write_arc()? })
     }

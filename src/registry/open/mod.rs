@@ -1,5 +1,9 @@
 //! Opening a registry and closing it.
 
+pub(in crate::registry) mod cleaning;
+pub(in crate::registry) mod format;
+pub(in crate::registry) mod options;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::mpsc::channel;
@@ -14,19 +18,18 @@ use crate::disk::{
 use crate::meta::{
     Claims, Command, IndexError, IndexKind, Meta, MetaOptions, OpenError as MetaOpenError, UploadRow,
 };
-use crate::registry::cleaning::{self, Unnamed};
-use crate::registry::damage::{self, ScrubCounters, Suspects};
-use crate::registry::digest_locks::DigestLocks;
-use crate::registry::door::Door;
-use crate::registry::expiry;
-use crate::registry::format;
-use crate::registry::leases::Leases;
-use crate::registry::manifest_cache::ManifestCache;
-use crate::registry::options::{RegistryOptions, Storage};
-use crate::registry::pool::Pool;
-use crate::registry::session::{Session, Sessions};
-use crate::registry::verified::Verified;
+use crate::registry::content::damage::{self, ScrubCounters, Suspects};
+use crate::registry::content::manifest_cache::ManifestCache;
+use crate::registry::content::verified::Verified;
+use crate::registry::disk_permits::Door;
+use crate::registry::protection::digest_locks::DigestLocks;
+use crate::registry::protection::leases::Leases;
+use crate::registry::uploads::expiry;
+use crate::registry::uploads::pool::Pool;
+use crate::registry::uploads::session::{Session, Sessions};
 use crate::registry::{Inner, Names, Registry};
+use cleaning::Unnamed;
+use options::{RegistryOptions, Storage};
 
 /// Why a registry could not be opened or closed.
 #[derive(Debug, thiserror::Error)]

@@ -20,14 +20,14 @@ const SUSPECTS_WAITING_MAX: usize = 256;
 
 /// Content that a reader found damaged or missing.
 #[derive(Debug)]
-pub(super) struct Suspects {
+pub(in crate::registry) struct Suspects {
     /// Nothing is sent just to wake the one who listens.
     sender: SyncSender<Option<ContentDigest>>,
     receiver: Mutex<Option<Receiver<Option<ContentDigest>>>>,
 }
 
 impl Suspects {
-    pub(super) fn new() -> Self {
+    pub(in crate::registry) fn new() -> Self {
         let (sender, receiver) = sync_channel(SUSPECTS_WAITING_MAX);
         Self { sender, receiver: Mutex::new(Some(receiver)) }
     }
@@ -45,7 +45,7 @@ pub(crate) struct ScrubCounters {
 }
 
 impl ScrubCounters {
-    pub(super) fn snapshot(&self) -> ScrubTotals {
+    pub(in crate::registry) fn snapshot(&self) -> ScrubTotals {
         ScrubTotals {
             bytes: self.bytes.load(Ordering::Relaxed),
             damaged: self.damaged.load(Ordering::Relaxed),
@@ -134,21 +134,21 @@ fn same(one: &dyn DiskFile, other: &dyn DiskFile) -> bool {
 
 impl Inner {
     /// Reports content that the index has and the disk has not, or not as it was.
-    pub(super) fn damaged(&self, digest: &ContentDigest, what: &str) -> RegistryError {
+    pub(in crate::registry) fn damaged(&self, digest: &ContentDigest, what: &str) -> RegistryError {
         log::error!("{digest} {what}");
         self.suspect(digest);
         RegistryError::Internal(format!("{digest} {what}"))
     }
 
     /// Has a scrub look at content.
-    pub(super) fn suspect(&self, digest: &ContentDigest) {
+    pub(in crate::registry) fn suspect(&self, digest: &ContentDigest) {
         // Where too many wait, the scrub comes to this one, too.
         let _ = self.suspects.sender.try_send(Some(*digest));
     }
 }
 
 /// Ends what a crash interrupted: content was set aside, and is still named.
-pub(super) fn finish_quarantining(meta: &Meta, blobs: &BlobStore) -> Result<(), OpenError> {
+pub(in crate::registry) fn finish_quarantining(meta: &Meta, blobs: &BlobStore) -> Result<(), OpenError> {
     for Quarantined { digest, .. } in blobs.quarantined()? {
         if meta.view().blob(&digest)?.is_some() && blobs.length(&digest)?.is_none() {
             log::warn!("{digest} was found damaged before a crash, and is served no more");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::disk::DiskFile;
-use crate::registry::door::Door;
+use crate::registry::disk_permits::Door;
 use crate::spec::ContentDigest;
 
 /// An open blob. It stays readable to its end even when the blob is deleted meanwhile.

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use crate::blobs::DurableBlob;
 use crate::meta::{Command, PutManifestCommand, check_references};
 use crate::registry::error::RegistryError;
-use crate::registry::leases::Watch;
+use crate::registry::operations::uploads::supported;
+use crate::registry::protection::leases::Watch;
 use crate::registry::types::{
     ManifestContent, ManifestInfo, PutManifest, PutManifestOutcome, PutTarget, UploadId,
 };
-use crate::registry::uploads::supported;
 use crate::registry::{Inner, Registry};
 use crate::spec::{
     Algorithm, ContentDigest, Descriptor, Digest, Manifest, ManifestSummary, MediaType, Reference, RepoName,
@@ -106,7 +106,7 @@ impl Registry {
     }
 
     /// Returns `error`, or says that the repository itself is not known.
-    pub(super) fn unknown(&self, repo: &RepoName, error: RegistryError) -> RegistryError {
+    pub(in crate::registry) fn unknown(&self, repo: &RepoName, error: RegistryError) -> RegistryError {
         match self.inner.meta.view().repository(repo) {
             Ok(Some(_)) => error,
             Ok(None) => RegistryError::NameUnknown(repo.clone()),
@@ -115,13 +115,16 @@ impl Registry {
     }
 
     /// Returns the exact bytes of a manifest that the index has.
-    pub(super) async fn manifest_bytes(&self, digest: ContentDigest) -> Result<Arc<[u8]>, RegistryError> {
+    pub(in crate::registry) async fn manifest_bytes(
+        &self,
+        digest: ContentDigest,
+    ) -> Result<Arc<[u8]>, RegistryError> {
         let missing = || self.inner.damaged(&digest, "is missing from the store");
         self.stored_bytes(digest).await?.ok_or_else(missing)
     }
 
     /// Returns the exact bytes of a manifest, or `None` where there is no file of them.
-    pub(super) async fn stored_bytes(
+    pub(in crate::registry) async fn stored_bytes(
         &self,
         digest: ContentDigest,
     ) -> Result<Option<Arc<[u8]>>, RegistryError> {

@@ -5,9 +5,9 @@ use std::time::SystemTime;
 
 use crate::blobs::Found;
 use crate::disk::DiskFile;
+use crate::registry::content::manifest_cache::CACHED_SIZE_MAX_BYTES;
+use crate::registry::content::reader::BlobReader;
 use crate::registry::error::RegistryError;
-use crate::registry::manifest_cache::CACHED_SIZE_MAX_BYTES;
-use crate::registry::reader::BlobReader;
 use crate::registry::types::ManifestInfo;
 use crate::registry::{Inner, Registry};
 use crate::spec::{ContentDigest, Reference, RepoName};

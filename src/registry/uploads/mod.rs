@@ -1,0 +1,6 @@
+//! Upload sessions in memory: their order, their bodies and buffers, and their time-out.
+
+pub(in crate::registry) mod body;
+pub(in crate::registry) mod expiry;
+pub(in crate::registry) mod pool;
+pub(in crate::registry) mod session;

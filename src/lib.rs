@@ -30,6 +30,8 @@ mod chance;
 pub mod cli;
 mod config;
 mod control;
+#[cfg(test)]
+mod crash_tests;
 mod disk;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms of `src/`, each with its layer. A room imports from itself and from lower layers only.
-const LAYERS: [(&str, u8); 15] = [
+const LAYERS: [(&str, u8); 16] = [
     ("chance", 0),
     ("spec", 0),
     ("disk", 1),
@@ -22,6 +22,7 @@ const LAYERS: [(&str, u8); 15] = [
     ("config", 9),
     ("cli", 10),
     ("fuzzing", 11),
+    ("crash_tests", 11),
 ];
 
 /// Libraries that only some rooms may name.

@@ -4,8 +4,6 @@
 mod check;
 mod collector;
 mod content;
-#[cfg(test)]
-mod crash_tests;
 mod finding;
 mod progress;
 mod rebuild;
@@ -13,11 +11,17 @@ mod rows;
 mod scrub;
 
 pub use check::{LiveRows, check, check_live};
+#[cfg(test)]
+pub(crate) use collector::tests as collector_tests;
 pub use collector::{
     CollectError, CollectOptions, CollectReport, CollectWatch, Collector, CollectorOptions, CollectorStatus,
     Count, NOTES_MAX, Tally, Thing, Verdict,
 };
 pub use finding::CheckReport;
 pub use progress::Progress;
+#[cfg(test)]
+pub(crate) use rebuild::rebuild_on;
 pub use rebuild::{RECOVERED_REPOSITORY, Rebuilt, rebuild};
+#[cfg(test)]
+pub(crate) use scrub::tests as scrub_tests;
 pub use scrub::{Scrub, ScrubError, ScrubOptions, ScrubReport, ScrubStatus, ScrubWatch};

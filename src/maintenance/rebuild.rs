@@ -55,7 +55,7 @@ pub fn rebuild(folder: &Path, from_content: bool, progress: &mut dyn Progress) -
 }
 
 /// Makes an index of this kind anew. `folder` is where sled's may lie.
-fn rebuild_on(
+pub(crate) fn rebuild_on(
     disk: &Arc<dyn Disk>,
     folder: &Path,
     index: IndexKind,
@@ -108,6 +108,3 @@ fn salvage(
     };
     Ok(rebuild_from_content(disk, folder, blobs, &repo, &mut read)?)
 }
-
-#[cfg(test)]
-mod crash_tests;

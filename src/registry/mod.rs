@@ -4,8 +4,6 @@
 //! index take about a microsecond and need none.
 
 mod content;
-#[cfg(test)]
-pub(crate) mod crash_tests;
 mod disk_permits;
 mod error;
 mod open;
@@ -150,6 +148,12 @@ impl Registry {
     /// Reads the index, for those who look after the store.
     pub(crate) fn view(&self) -> View<'_> {
         self.inner.meta.view()
+    }
+
+    /// Returns the metadata.
+    #[cfg(test)]
+    pub(crate) fn meta(&self) -> &Meta {
+        &self.inner.meta
     }
 
     /// Returns how many bytes of the disk are kept free of pushes.

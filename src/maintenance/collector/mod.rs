@@ -27,7 +27,7 @@ mod report;
 mod repository;
 mod tags;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod turn;
 mod worker;
 

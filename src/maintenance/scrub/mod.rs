@@ -20,7 +20,7 @@ mod read;
 mod report;
 mod saved;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod worker;
 
 pub use error::ScrubError;

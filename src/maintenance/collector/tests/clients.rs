@@ -11,15 +11,15 @@ use crate::chance::Chance;
 use crate::registry::{Chunk, Condition, PutManifest, PutTarget, Registry, RegistryError};
 use crate::spec::{Digest, Reference, RepoName, Tag};
 
-pub(super) fn repo(name: &str) -> RepoName {
+pub(crate) fn repo(name: &str) -> RepoName {
     name.parse().unwrap()
 }
 
-pub(super) fn tag(name: &str) -> Tag {
+pub(crate) fn tag(name: &str) -> Tag {
     name.parse().unwrap()
 }
 
-pub(super) async fn push_blob(registry: &Registry, name: &str, number: usize) -> Result<(), RegistryError> {
+pub(crate) async fn push_blob(registry: &Registry, name: &str, number: usize) -> Result<(), RegistryError> {
     let bytes = blob(number);
     let id = registry.begin_upload(&repo(name), None).await?;
     let length = Some(bytes.len() as u64);
@@ -27,7 +27,7 @@ pub(super) async fn push_blob(registry: &Registry, name: &str, number: usize) ->
     registry.finish_upload(&repo(name), id, &blob_digest(number).into(), chunk).await.map(drop)
 }
 
-pub(super) async fn put(
+pub(crate) async fn put(
     registry: &Registry,
     name: &str,
     number: usize,
@@ -46,7 +46,7 @@ pub(super) async fn put(
 }
 
 /// Tells whether a repository has a blob, and reads it to its end if so.
-pub(super) async fn read_blob(registry: &Registry, name: &str, number: usize) -> Result<bool, String> {
+pub(crate) async fn read_blob(registry: &Registry, name: &str, number: usize) -> Result<bool, String> {
     let digest: Digest = blob_digest(number).into();
     let reader = match registry.open_blob(&repo(name), &digest).await {
         Ok(reader) => reader,
@@ -70,7 +70,7 @@ pub(super) async fn read_blob(registry: &Registry, name: &str, number: usize) ->
 }
 
 /// Pushes a manifest with all that it needs, in the order in which clients do.
-pub(super) async fn push_all(
+pub(crate) async fn push_all(
     registry: &Registry,
     name: &str,
     number: usize,
@@ -126,28 +126,28 @@ enum Step {
 
 /// What clients do besides pushing.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Habits {
+pub(crate) struct Habits {
     /// Whether they delete blobs and manifests, which may take from others what these were told is there.
-    pub(super) delete_content: bool,
+    pub(crate) delete_content: bool,
     /// Whether a push that was told that all is there may be refused.
-    pub(super) refusals: bool,
+    pub(crate) refusals: bool,
 }
 
 /// Some clients, each with what it is going to do.
-pub(super) struct Clients {
+pub(crate) struct Clients {
     plans: Vec<VecDeque<Step>>,
     habits: Habits,
-    pub(super) pushes: u64,
-    pub(super) refused: u64,
+    pub(crate) pushes: u64,
+    pub(crate) refused: u64,
 }
 
 impl Clients {
-    pub(super) fn new(count: usize, habits: Habits) -> Self {
+    pub(crate) fn new(count: usize, habits: Habits) -> Self {
         Self { plans: vec![VecDeque::new(); count], habits, pushes: 0, refused: 0 }
     }
 
     /// Has one of them do its next step.
-    pub(super) fn step(&mut self, registry: &Registry, model: &mut Model, chance: &mut Chance) {
+    pub(crate) fn step(&mut self, registry: &Registry, model: &mut Model, chance: &mut Chance) {
         let at = chance.below(self.plans.len() as u64) as usize;
         if self.plans[at].is_empty() {
             self.plans[at] = plan(chance, self.habits, model);
@@ -163,7 +163,7 @@ impl Clients {
     }
 
     /// Has all of them end what they have begun. No pass runs meanwhile: the model forgets nothing here.
-    pub(super) fn end(&mut self, registry: &Registry, model: &mut Model) {
+    pub(crate) fn end(&mut self, registry: &Registry, model: &mut Model) {
         for at in 0..self.plans.len() {
             while let Some(step) = self.plans[at].pop_front() {
                 let more = block_on(self.carry_out(registry, model, &step)).unwrap();

@@ -3,15 +3,14 @@
 
 mod asked;
 mod behaviours;
-mod clients;
+pub(crate) mod clients;
 mod clocks;
 mod content;
-mod crashes;
 mod index;
-mod model;
+pub(crate) mod model;
 mod optional;
 mod policies;
-mod random;
+pub(crate) mod random;
 mod removal;
 mod side_by_side;
 
@@ -29,7 +28,7 @@ use crate::meta::{IndexKind, MetaOptions, Policies, Policy};
 use crate::registry::{Opened, Registry, RegistryError, RegistryOptions, Storage};
 
 /// Opens a registry with these times.
-fn open_on(disk: Arc<dyn Disk>, lease: Duration, policy: Option<Policy>) -> Registry {
+pub(crate) fn open_on(disk: Arc<dyn Disk>, lease: Duration, policy: Option<Policy>) -> Registry {
     let mut options = RegistryOptions::new(Storage::Memory);
     options.lease = lease;
     options.grace = Duration::ZERO;
@@ -45,7 +44,7 @@ fn in_memory(policy: Option<Policy>) -> Registry {
 }
 
 /// Runs a pass with something between any two of its steps.
-fn pass(
+pub(crate) fn pass(
     registry: &Registry,
     options: &CollectOptions,
     between: &mut dyn FnMut(),
@@ -84,6 +83,6 @@ fn no_step() -> Result<(), RegistryError> {
 }
 
 /// Runs a pass while nothing else happens.
-fn collect(registry: &Registry, options: &CollectOptions) -> CollectReport {
+pub(crate) fn collect(registry: &Registry, options: &CollectOptions) -> CollectReport {
     pass(registry, options, &mut || {}, &mut |_| {})
 }

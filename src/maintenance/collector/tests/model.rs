@@ -12,18 +12,18 @@ use crate::spec::{Digest, Reference};
 
 /// What a repository has, by the numbers of its content.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Has {
-    pub(super) tags: BTreeMap<&'static str, usize>,
-    pub(super) manifests: BTreeSet<usize>,
+pub(crate) struct Has {
+    pub(crate) tags: BTreeMap<&'static str, usize>,
+    pub(crate) manifests: BTreeSet<usize>,
     /// Blobs and manifests that a client deleted since they were last pushed there.
-    pub(super) deleted_blobs: BTreeSet<usize>,
-    pub(super) deleted_manifests: BTreeSet<usize>,
+    pub(crate) deleted_blobs: BTreeSet<usize>,
+    pub(crate) deleted_manifests: BTreeSet<usize>,
 }
 
 impl Has {
     /// A manifest was acknowledged, so it is there, and so is all that it lists, but for what a client
     /// deleted from under what that lists in turn.
-    pub(super) fn take_in(&mut self, number: usize) {
+    pub(crate) fn take_in(&mut self, number: usize) {
         self.manifests.insert(number);
         self.deleted_manifests.remove(&number);
         for child in &manifest(number).children {
@@ -60,24 +60,24 @@ impl Has {
 
 /// What clients were told is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Model {
-    pub(super) repos: BTreeMap<&'static str, Has>,
+pub(crate) struct Model {
+    pub(crate) repos: BTreeMap<&'static str, Has>,
     /// Whether manifests go that no tag leads to.
-    pub(super) removes_untagged: bool,
+    pub(crate) removes_untagged: bool,
 }
 
 impl Model {
-    pub(super) fn new(removes_untagged: bool) -> Self {
+    pub(crate) fn new(removes_untagged: bool) -> Self {
         let repos = REPOS.into_iter().map(|name| (name, Has::default())).collect();
         Self { repos, removes_untagged }
     }
 
-    pub(super) fn of(&mut self, name: &str) -> &mut Has {
+    pub(crate) fn of(&mut self, name: &str) -> &mut Has {
         self.repos.get_mut(name).unwrap()
     }
 
     /// Returns the manifests of a repository that must be there.
-    pub(super) fn required(&self, name: &str) -> BTreeSet<usize> {
+    pub(crate) fn required(&self, name: &str) -> BTreeSet<usize> {
         let has = &self.repos[name];
         if !self.removes_untagged {
             return has.manifests.clone();
@@ -86,7 +86,7 @@ impl Model {
     }
 
     /// Forgets manifests that may go at any time: whether they are there is not known from now on.
-    pub(super) fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         for name in REPOS {
             let required = self.required(name);
             self.of(name).manifests = required;
@@ -94,7 +94,7 @@ impl Model {
     }
 
     /// Tells of anything that is missing or not as it was pushed.
-    pub(super) fn check(&self, registry: &Registry) -> Result<(), String> {
+    pub(crate) fn check(&self, registry: &Registry) -> Result<(), String> {
         block_on(async {
             for (name, has) in &self.repos {
                 for named in TAGS {
@@ -144,7 +144,7 @@ impl Model {
     }
 
     /// After a quiet full cycle there is nothing but what is needed: no row, no file.
-    pub(super) fn check_nothing_else(&self, registry: &Registry) -> Result<(), String> {
+    pub(crate) fn check_nothing_else(&self, registry: &Registry) -> Result<(), String> {
         let upkeep = registry.upkeep();
         let view = upkeep.view();
         let mut content = BTreeSet::new();
@@ -209,7 +209,7 @@ async fn read_manifest(
 }
 
 /// Returns the numbers of the blobs that a repository has.
-pub(super) fn blobs_of(registry: &Registry, name: &str) -> Vec<usize> {
+pub(crate) fn blobs_of(registry: &Registry, name: &str) -> Vec<usize> {
     let there = |number: &usize| {
         let digest: Digest = blob_digest(*number).into();
         block_on(registry.blob_size(&repo(name), &digest)).is_ok()

@@ -12,7 +12,7 @@ use crate::maintenance::collector::options::CollectOptions;
 use crate::meta::{Policy, Untagged};
 
 /// The policy under which manifests go that no tag leads to.
-pub(super) fn removing_untagged() -> Policy {
+pub(crate) fn removing_untagged() -> Policy {
     Policy {
         repositories: vec!["*".parse().unwrap()],
         untagged: Untagged::RemoveAfter(Duration::ZERO),
@@ -27,7 +27,7 @@ const PASSES: u64 = 12;
 /// How many histories there are of each kind, unless the environment says otherwise.
 const HISTORIES_DEFAULT: u64 = 12;
 
-pub(super) fn histories() -> u64 {
+pub(crate) fn histories() -> u64 {
     std::env::var("PULK_COLLECT_HISTORIES").map_or(HISTORIES_DEFAULT, |text| text.parse().unwrap())
 }
 

@@ -1,6 +1,5 @@
 //! What the scrub finds, how it heals, and that nothing is lost on the way.
 
-mod crashes;
 mod damage;
 mod going_on;
 
@@ -22,17 +21,17 @@ use crate::spec::{ContentDigest, MediaType, RepoName};
 
 const JOURNAL_MIN_BYTES: u64 = 1500;
 
-fn open_on(disk: Arc<dyn Disk>) -> Registry {
+pub(crate) fn open_on(disk: Arc<dyn Disk>) -> Registry {
     let options = RegistryOptions::new(Storage::Memory);
     let meta = MetaOptions { journal_min_bytes: JOURNAL_MIN_BYTES, ..MetaOptions::new(IndexKind::Map) };
     Registry::open_on(options, Opened { disk, lock: None, meta }).unwrap()
 }
 
-fn repo(name: &str) -> RepoName {
+pub(crate) fn repo(name: &str) -> RepoName {
     name.parse().unwrap()
 }
 
-fn digest(content: &[u8]) -> ContentDigest {
+pub(crate) fn digest(content: &[u8]) -> ContentDigest {
     ContentDigest::sha256_of(content)
 }
 
@@ -42,11 +41,11 @@ fn file_of(content: &[u8]) -> PathBuf {
 }
 
 /// Changes a byte of some content behind the registry's back.
-fn damage(disk: &dyn Disk, content: &[u8]) {
+pub(crate) fn damage(disk: &dyn Disk, content: &[u8]) {
     disk.open_writable(&file_of(content)).unwrap().write_at(b"X", 1).unwrap();
 }
 
-fn push(registry: &Registry, name: &str, content: &[u8]) {
+pub(crate) fn push(registry: &Registry, name: &str, content: &[u8]) {
     block_on(async {
         let id = registry.begin_upload(&repo(name), None).await.unwrap();
         let chunk = Chunk { body: content, length: Some(content.len() as u64), range: None };
@@ -72,7 +71,7 @@ fn put(registry: &Registry, name: &str, bytes: &Arc<[u8]>) -> Result<(), Registr
     block_on(registry.put_manifest(&repo(name), put)).map(drop)
 }
 
-fn has_blob(registry: &Registry, name: &str, content: &[u8]) -> bool {
+pub(crate) fn has_blob(registry: &Registry, name: &str, content: &[u8]) -> bool {
     match block_on(registry.blob_size(&repo(name), &digest(content).into())) {
         Ok(size) => size == content.len() as u64,
         Err(RegistryError::BlobUnknown(_)) => false,
@@ -116,7 +115,7 @@ impl Drive for Until {
 }
 
 /// Runs a pass over everything.
-fn scrub(registry: &Registry) -> ScrubReport {
+pub(crate) fn scrub(registry: &Registry) -> ScrubReport {
     let mut drive = Until::the_end();
     Pass::new(registry, &mut drive, Reached::default(), Duration::ZERO).run().unwrap()
 }

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use smol::block_on;
 
+use crate::crash_tests::{each_power_cut, is_soak, missed, places};
 use crate::disk::Disk;
 use crate::disk::simulated::{Medium, Place, SimulatedDisk, Step};
 use crate::maintenance::{CollectOptions, Collector, CollectorOptions, Scrub, ScrubOptions, ScrubWatch};
 use crate::meta::{IndexKind, MetaOptions, SWEEP_CANDIDATES_MAX};
-use crate::registry::crash_tests::{each_power_cut, is_soak, missed, places};
 use crate::registry::{Chunk, Opened, Registry, RegistryError, RegistryOptions, Storage, UNNAMED_MAX};
 use crate::spec::ContentDigest;
 

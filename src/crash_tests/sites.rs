@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::jobs::{Job, jobs};
-use crate::registry::crash_tests::{Evidence, is_soak};
+use crate::crash_tests::{Evidence, is_soak};
 
 /// Places that no recording can miss: the file, a part of the line's text, and why.
 const EXCEPTIONS: [(&str, &str, &str); 1] =

@@ -3,8 +3,11 @@
 
 use std::sync::Arc;
 
-use super::*;
+use smol::block_on;
+
 use crate::disk::simulated::{Choice, Medium, Pick, SimulatedDisk};
+use crate::maintenance::scrub_tests::{damage, digest, has_blob, open_on, push, repo, scrub};
+use crate::registry::Registry;
 
 /// How many ways a power cut is tried after one step.
 const WAYS_MAX: u64 = 4096;

@@ -140,7 +140,7 @@ impl SledRun {
         let disk = WatchedDisk::new(SimulatedDisk::new(medium), root.path());
         let registry = open_on(Arc::new(disk), IndexKind::Sled(root.path().to_owned()), true)
             .map_err(|error| format!("it does not open: {error}"))?;
-        let start = registry.inner.meta.start();
+        let start = registry.meta().start();
         let model = Model { records: &self.recording.records, seen: moment.seen };
         smol::block_on(async {
             let found = observe(&registry).await?;

@@ -3,15 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{rebuild_on, settle};
-use crate::disk::Disk;
-use crate::disk::simulated::{Medium, SimulatedDisk};
-use crate::maintenance::Progress;
-use crate::meta::IndexKind;
-use crate::registry::crash_tests::{
+use crate::crash_tests::{
     Found, check_push, damaged_stores, each_power_cut, is_soak, look, open, whole_store,
 };
-use crate::registry::examine_content;
+use crate::disk::Disk;
+use crate::disk::simulated::{Medium, SimulatedDisk};
+use crate::maintenance::{Progress, rebuild_on};
+use crate::meta::IndexKind;
+use crate::registry::{examine_content, settle};
 
 struct Silent;
 

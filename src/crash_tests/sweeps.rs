@@ -7,13 +7,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::clients::{Clients, Habits, push_all};
-use super::model::Model;
-use super::random::removing_untagged;
-use super::{collect, open_on, pass};
 use crate::chance::Chance;
 use crate::disk::simulated::{Choice, Medium, Pick, SimulatedDisk, Step};
-use crate::maintenance::collector::options::CollectOptions;
+use crate::maintenance::CollectOptions;
+use crate::maintenance::collector_tests::clients::{Clients, Habits, push_all};
+use crate::maintenance::collector_tests::model::Model;
+use crate::maintenance::collector_tests::random::removing_untagged;
+use crate::maintenance::collector_tests::{collect, open_on, pass};
 use crate::meta::Policy;
 use crate::registry::Registry;
 

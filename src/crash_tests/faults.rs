@@ -112,7 +112,7 @@ async fn check_running(run: &Run, fault: Option<Fault>) {
     let mut pushed = probe(registry).await;
     for _ in 0..TRIES_MAX {
         // Without a journal the space for one is looked for now and then.
-        if !registry.inner.meta.is_without_journal() {
+        if !registry.meta().is_without_journal() {
             break;
         }
         smol::Timer::after(TRY_PAUSE).await;

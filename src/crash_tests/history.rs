@@ -9,8 +9,7 @@ use super::model::{Record, Seen, began, ended};
 use crate::disk::Disk;
 use crate::disk::simulated::{Medium, SimulatedDisk, Step};
 use crate::meta::{IndexKind, MetaOptions};
-use crate::registry::open::{OpenError, Opened};
-use crate::registry::{Registry, RegistryError, RegistryOptions, Storage};
+use crate::registry::{OpenError, Opened, Registry, RegistryError, RegistryOptions, Storage};
 
 /// One thing in a history.
 #[derive(Debug, Clone)]

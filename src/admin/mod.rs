@@ -4,9 +4,9 @@
 mod du;
 mod failure;
 mod gc;
+mod pages;
 mod perform;
 mod reach;
-mod report;
 mod repos;
 mod request;
 mod rm;
@@ -19,11 +19,12 @@ mod status;
 mod store;
 mod tags;
 
+pub(crate) use du::{RepositoryUsage, StoreUsage, TagGroup, TagUsage, TagUsageTotals};
 pub(crate) use failure::{Failure, FailureKind};
 pub(crate) use perform::perform;
-pub(crate) use report::{
-    Removed, RepositoryUsage, StatusReport, StoreUsage, TagEntry, TagGroup, TagUsage, TagUsageTotals,
-};
 pub(crate) use request::{Removal, Request};
+pub(crate) use rm::Removed;
 pub(crate) use sink::Sink;
+pub(crate) use status::StatusReport;
 pub(crate) use store::{Serving, Store, check_owner};
+pub(crate) use tags::TagEntry;

@@ -1,8 +1,7 @@
 //! Listing repositories.
 
-use crate::admin::du::survey;
+use crate::admin::du::{RepositoryUsage, StoreUsage, survey};
 use crate::admin::failure::Failure;
-use crate::admin::report::{RepositoryUsage, StoreUsage};
 use crate::admin::sink::{Sink, send_item};
 use crate::registry::Registry;
 

@@ -2,16 +2,44 @@
 
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
 use smol::{LocalExecutor, block_on};
 
-use crate::admin::du::{ROWS_PER_STEP_MAX, count_tags, pages};
 use crate::admin::failure::{Failure, FailureKind};
+use crate::admin::pages::{ROWS_PER_STEP_MAX, count_tags, pages};
 use crate::admin::reach::{read, referrers};
-use crate::admin::report::{Removed, RemovedManifest};
 use crate::admin::request::Removal;
 use crate::admin::sink::Sink;
 use crate::registry::{Registry, RegistryError};
 use crate::spec::{ContentDigest, Digest, Manifest, ManifestKind, ManifestSummary, RepoName, Tag};
+
+/// What was removed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Removed {
+    /// Tags.
+    pub(crate) tags: Vec<Tag>,
+    /// Manifests: the one that was meant, and what was there only for it.
+    pub(crate) manifests: Vec<RemovedManifest>,
+    /// How many tags, where it was everything.
+    pub(crate) tag_count: u64,
+    /// How many manifests.
+    pub(crate) manifest_count: u64,
+    /// How many links of blobs.
+    pub(crate) link_count: u64,
+    /// Why something that lost its tag was not removed.
+    pub(crate) kept: Option<String>,
+    /// Indexes that list what was removed, and lack it now.
+    pub(crate) lacking: Vec<ContentDigest>,
+}
+
+/// A manifest that was removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RemovedManifest {
+    /// Its digest.
+    pub(crate) digest: ContentDigest,
+    /// Why it went, such as `"no tag names it any more"`.
+    pub(crate) why: String,
+}
 
 /// The most tags that are told by name.
 const TAGS_TOLD_MAX: usize = 1000;

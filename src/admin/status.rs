@@ -2,11 +2,60 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::admin::du::survey;
+use serde::{Deserialize, Serialize};
+
+use crate::admin::du::{StoreUsage, survey};
 use crate::admin::failure::Failure;
-use crate::admin::report::{ServerStatus, StatusReport};
 use crate::admin::sink::Sink;
 use crate::admin::store::{Serving, Store};
+use crate::maintenance::{CollectorStatus, ScrubStatus};
+
+/// How a store and its server are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StatusReport {
+    /// The version of the pulk that answers.
+    pub(crate) version: String,
+    /// The server, if one runs.
+    pub(crate) server: Option<ServerStatus>,
+    /// Whether it does its work.
+    pub(crate) ready: bool,
+    /// What does not work, in plain words.
+    pub(crate) reasons: Vec<String>,
+    /// Pieces of content, manifests among them.
+    pub(crate) blobs: u64,
+    /// Their bytes: what is stored.
+    pub(crate) blob_bytes: u64,
+    /// What the repositories have.
+    pub(crate) repositories: StoreUsage,
+    /// Bytes that are not stored because repositories share content.
+    pub(crate) saved_bytes: u64,
+    /// Bytes of content that no repository has.
+    pub(crate) unlinked_bytes: u64,
+    /// Bytes of the index's files.
+    #[serde(default)]
+    pub(crate) index_bytes: u64,
+    /// How the collector stands.
+    pub(crate) collector: CollectorStatus,
+    /// How the scrub stands.
+    pub(crate) scrub: ScrubStatus,
+    /// Upload sessions that have begun and not ended.
+    pub(crate) uploads: u64,
+    /// Bytes that are free on the disk.
+    pub(crate) free_bytes: Option<u64>,
+    /// Of these, the bytes that pushes leave free.
+    pub(crate) reserve_bytes: u64,
+}
+
+/// A server that runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ServerStatus {
+    /// Its process.
+    pub(crate) pid: u32,
+    /// The address that it listens on.
+    pub(crate) address: String,
+    /// When it was ready, in milliseconds since 1970.
+    pub(crate) since: u64,
+}
 
 /// Says how a store and its server are.
 pub(super) fn status(store: &Store, sink: &mut dyn Sink) -> Result<StatusReport, Failure> {

@@ -1,12 +1,27 @@
 //! Listing tags.
 
-use crate::admin::du::ROWS_PER_STEP_MAX;
+use serde::{Deserialize, Serialize};
+
 use crate::admin::failure::Failure;
+use crate::admin::pages::ROWS_PER_STEP_MAX;
 use crate::admin::reach::pulled_bytes;
-use crate::admin::report::TagEntry;
 use crate::admin::sink::{Sink, send_item};
 use crate::registry::{Registry, RegistryError};
-use crate::spec::{RepoName, Tag};
+use crate::spec::{ContentDigest, RepoName, Tag};
+
+/// A tag of a repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TagEntry {
+    /// The tag.
+    pub(crate) tag: Tag,
+    /// The manifest that it names.
+    pub(crate) digest: ContentDigest,
+    /// That manifest's media type.
+    pub(crate) media_type: String,
+    /// The bytes that a client pulls at most: those of the manifest, of the blobs it names, and of all that
+    /// an index lists.
+    pub(crate) bytes: u64,
+}
 
 /// Sends the tags of a repository, in the order of their names, and returns how many there are.
 pub(super) fn tags(registry: &Registry, repo: &RepoName, sink: &mut dyn Sink) -> Result<u64, Failure> {

@@ -4,5 +4,7 @@ mod ledger;
 mod repositories;
 mod tags;
 
-pub(in crate::admin) use repositories::{ROWS_PER_STEP_MAX, count_tags, pages, repositories, survey};
+pub(crate) use repositories::{RepositoryUsage, StoreUsage};
+pub(in crate::admin) use repositories::{repositories, survey};
 pub(in crate::admin) use tags::tags;
+pub(crate) use tags::{TagGroup, TagUsage, TagUsageTotals};

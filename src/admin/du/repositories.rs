@@ -1,15 +1,48 @@
 //! Who uses the space: the repositories.
 
+use serde::{Deserialize, Serialize};
+
 use crate::admin::du::ledger::Ledger;
 use crate::admin::failure::Failure;
-use crate::admin::report::{RepositoryUsage, StoreUsage};
+use crate::admin::pages::{ROWS_PER_STEP_MAX, count_tags, each_repository, pages};
 use crate::admin::sink::{Sink, send_item};
-use crate::meta::{IndexError, View};
 use crate::registry::Registry;
 use crate::spec::{ContentDigest, RepoName};
 
-/// How many rows are read before others get their turn.
-pub(in crate::admin) const ROWS_PER_STEP_MAX: usize = 256;
+/// What all repositories have together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoreUsage {
+    /// Repositories.
+    pub(crate) repositories: u64,
+    /// Tags.
+    pub(crate) tags: u64,
+    /// Manifests, counted in each repository that has them.
+    pub(crate) manifests: u64,
+    /// Blobs that are no manifests, likewise.
+    pub(crate) blobs: u64,
+    /// Bytes, counted in each repository that has them.
+    pub(crate) bytes: u64,
+    /// Bytes, counted once.
+    pub(crate) distinct_bytes: u64,
+}
+
+/// What a repository has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RepositoryUsage {
+    /// Its name.
+    pub(crate) repository: RepoName,
+    /// Its tags.
+    pub(crate) tags: u64,
+    /// Its manifests.
+    pub(crate) manifests: u64,
+    /// Its blobs that are no manifests.
+    pub(crate) blobs: u64,
+    /// Their bytes, each content once.
+    pub(crate) bytes: u64,
+    /// Bytes of content that no other repository has; left out where nobody asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) unique_bytes: Option<u64>,
+}
 
 /// Sends what each repository has, the largest first, and returns the sum.
 pub(in crate::admin) fn repositories(
@@ -87,56 +120,4 @@ pub(in crate::admin) fn survey(registry: &Registry, sink: &mut dyn Sink) -> Resu
         totals.bytes += repository.bytes;
     }
     Ok(Survey { repositories, totals })
-}
-
-/// Visits all repositories, in the order of their names.
-pub(in crate::admin) fn each_repository(
-    view: View<'_>,
-    mut visit: impl FnMut(RepoName) -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    let mut last: Option<RepoName> = None;
-    loop {
-        let after = last.as_ref().map(RepoName::as_str);
-        let page = view.repositories(after, ROWS_PER_STEP_MAX, |_| Ok(true))?;
-        last = page.last().cloned();
-        let at_end = page.len() < ROWS_PER_STEP_MAX;
-        page.into_iter().try_for_each(&mut visit)?;
-        if at_end {
-            return Ok(());
-        }
-    }
-}
-
-/// Visits rows page by page; `visit` returns what the next page begins behind.
-pub(in crate::admin) fn pages<T, K>(
-    mut page_behind: impl FnMut(Option<K>) -> Result<Vec<T>, IndexError>,
-    mut visit: impl FnMut(T) -> K,
-    sink: &dyn Sink,
-) -> Result<(), Failure> {
-    let mut last = None;
-    loop {
-        sink.check_wanted()?;
-        let page = page_behind(last.take())?;
-        let at_end = page.len() < ROWS_PER_STEP_MAX;
-        for row in page {
-            last = Some(visit(row));
-        }
-        if at_end {
-            return Ok(());
-        }
-    }
-}
-
-/// Counts the tags of a repository.
-pub(in crate::admin) fn count_tags(view: View<'_>, repo: &RepoName) -> Result<u64, IndexError> {
-    let mut count = 0;
-    let mut last: Option<String> = None;
-    loop {
-        let page = view.tags(repo, last.as_deref(), ROWS_PER_STEP_MAX)?;
-        count += page.len() as u64;
-        if page.len() < ROWS_PER_STEP_MAX {
-            return Ok(count);
-        }
-        last = page.last().map(ToString::to_string);
-    }
 }

@@ -2,14 +2,54 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::admin::du::ledger::Ledger;
-use crate::admin::du::repositories::{ROWS_PER_STEP_MAX, each_repository, pages};
 use crate::admin::failure::Failure;
+use crate::admin::pages::{ROWS_PER_STEP_MAX, each_repository, pages};
 use crate::admin::reach::Reach;
-use crate::admin::report::{TagGroup, TagUsage, TagUsageTotals};
 use crate::admin::sink::{Sink, send_item};
 use crate::registry::{Registry, RegistryError};
 use crate::spec::{ContentDigest, RepoName, Tag};
+
+/// What of a repository's content somebody uses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TagUsage {
+    /// Who uses it.
+    pub(crate) group: TagGroup,
+    /// The manifest that the tags name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) digest: Option<ContentDigest>,
+    /// Manifests.
+    pub(crate) manifests: u64,
+    /// Bytes of all that it needs.
+    pub(crate) bytes: u64,
+    /// Bytes of content that nothing else needs, in any repository.
+    pub(crate) unique_bytes: u64,
+}
+
+/// Who uses some of a repository's content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum TagGroup {
+    /// Tags that name one manifest, its children, and what refers to it.
+    Tags(Vec<Tag>),
+    /// Manifests that no tag leads to.
+    Untagged,
+    /// Blobs that no manifest names.
+    Unreferenced,
+}
+
+/// What the groups of a repository's content have together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TagUsageTotals {
+    /// Bytes of the repository's content.
+    pub(crate) bytes: u64,
+    /// Bytes of it that no other repository has.
+    pub(crate) unique_bytes: u64,
+    /// Manifests that could not be read, so that what they name is counted as if nothing named it.
+    pub(crate) unreadable: u64,
+}
 
 /// Sends what each tag of a repository needs, the largest first, and what no tag needs; returns the sum.
 pub(in crate::admin) fn tags(

@@ -8,6 +8,7 @@
 mod client;
 mod message;
 mod server;
+mod sink;
 mod socket;
 
 pub(crate) use client::connect;

@@ -9,19 +9,19 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use serde_json::Value;
-use smol::channel::{Receiver, Sender, TrySendError, bounded};
+use smol::channel::{Receiver, Sender, bounded};
 use smol::future::{or, zip};
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::lock::{Semaphore, SemaphoreGuardArc};
-use smol::{Async, Executor, Task, Timer, block_on};
+use smol::{Async, Executor, Task, Timer};
 
-use crate::admin::{Failure, FailureKind, Request, Sink, Store, perform};
+use crate::admin::{Failure, FailureKind, Request, Store, perform};
 use crate::control::message::{
     EVENT_SIZE_MAX_BYTES, Event, REQUEST_SIZE_MAX_BYTES, decode_request, encode_event,
 };
+use crate::control::sink::{ClientSink, stopping};
 use crate::control::socket::SocketFile;
 
 /// How many clients may be connected. One more takes the place of the one that has been silent for longest.
@@ -43,25 +43,19 @@ const WRITE_TIME_MAX: Duration = Duration::from_secs(60);
 /// How much longer a client has for either once the server stops.
 const STOPPING_TIME_MAX: Duration = Duration::from_secs(1);
 
-/// For how long a client is waited for.
+/// How long the server waits for a client.
 #[derive(Debug, Clone, Copy)]
-struct Patience {
+struct ClientTimeouts {
     request: Duration,
     write: Duration,
     stopping: Duration,
 }
 
-const PATIENCE: Patience =
-    Patience { request: REQUEST_TIME_MAX, write: WRITE_TIME_MAX, stopping: STOPPING_TIME_MAX };
+const CLIENT_TIMEOUTS: ClientTimeouts =
+    ClientTimeouts { request: REQUEST_TIME_MAX, write: WRITE_TIME_MAX, stopping: STOPPING_TIME_MAX };
 
 /// How many parts of an answer may wait for a slow client.
 const EVENTS_WAITING_MAX: usize = 64;
-
-/// How long work waits for a client that leaves no room for more of the answer.
-const ROOM_TIME_MAX: Duration = Duration::from_secs(10);
-
-/// The least time between two words about how far it has come.
-const PROGRESS_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long accepting pauses after it failed, as it does when there are no descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
@@ -72,13 +66,13 @@ pub(crate) struct ControlServer {
     /// Dropped first: who connects from then on finds nobody.
     accepting: Task<()>,
     file: SocketFile,
-    shared: Arc<Shared>,
+    shared: Arc<ControlState>,
     /// Dropped when the server stops: then nobody waits for clients any more.
     closer: Sender<()>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct ControlState {
     store: Store,
     /// A permit is held by each client until it is left alone.
     clients: Arc<Semaphore>,
@@ -86,8 +80,8 @@ struct Shared {
     requests: Arc<Semaphore>,
     /// A permit is held by each collection among them.
     collections: Arc<Semaphore>,
-    stopping: AtomicBool,
-    patience: Patience,
+    stopping: Arc<AtomicBool>,
+    timeouts: ClientTimeouts,
     /// Ends when the server stops.
     closing: Receiver<()>,
 }
@@ -95,11 +89,11 @@ struct Shared {
 impl ControlServer {
     /// Makes the socket in a data directory whose lock is held, and answers on an executor.
     pub(crate) fn start(data: &Path, store: Store, executor: &Arc<Executor<'static>>) -> io::Result<Self> {
-        Self::with(PATIENCE, data, store, executor)
+        Self::with(CLIENT_TIMEOUTS, data, store, executor)
     }
 
     fn with(
-        patience: Patience,
+        timeouts: ClientTimeouts,
         data: &Path,
         store: Store,
         executor: &Arc<Executor<'static>>,
@@ -107,13 +101,13 @@ impl ControlServer {
         let (file, listener) = SocketFile::listen(data)?;
         let listener = Async::new(listener)?;
         let (closer, closing) = bounded(1);
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ControlState {
             store,
             clients: Arc::new(Semaphore::new(CLIENTS_MAX)),
             requests: Arc::new(Semaphore::new(REQUESTS_AT_ONCE_MAX)),
             collections: Arc::new(Semaphore::new(COLLECTIONS_AT_ONCE_MAX)),
-            stopping: AtomicBool::new(false),
-            patience,
+            stopping: Arc::new(AtomicBool::new(false)),
+            timeouts,
             closing,
         });
         let accepting = executor.spawn(accept(listener, Arc::clone(&shared), Arc::clone(executor)));
@@ -134,7 +128,7 @@ impl ControlServer {
     }
 }
 
-async fn accept(listener: Async<UnixListener>, shared: Arc<Shared>, executor: Arc<Executor<'static>>) {
+async fn accept(listener: Async<UnixListener>, shared: Arc<ControlState>, executor: Arc<Executor<'static>>) {
     // Those that may not have asked for anything yet, the oldest first.
     let mut silent: VecDeque<Sender<()>> = VecDeque::new();
     loop {
@@ -170,14 +164,18 @@ async fn accept(listener: Async<UnixListener>, shared: Arc<Shared>, executor: Ar
 }
 
 /// Answers one request, unless the client is given up before it asks for anything.
-async fn serve(mut stream: Async<UnixStream>, shared: Arc<Shared>, given_up: Receiver<()>) -> io::Result<()> {
+async fn serve(
+    mut stream: Async<UnixStream>,
+    shared: Arc<ControlState>,
+    given_up: Receiver<()>,
+) -> io::Result<()> {
     let waits = Arc::clone(&shared);
     let gives_up = async {
         // Nothing is ever sent: it ends.
         let _ends = given_up.recv().await;
         Err(io::Error::new(io::ErrorKind::TimedOut, "another one took the place of a silent one"))
     };
-    let line = waits.in_time(waits.patience.request, or(read_line(&mut stream), gives_up)).await?;
+    let line = waits.in_time(waits.timeouts.request, or(read_line(&mut stream), gives_up)).await?;
     drop(given_up);
     let request = match decode_request(&line) {
         Ok(request) => request,
@@ -199,7 +197,7 @@ async fn serve(mut stream: Async<UnixStream>, shared: Arc<Shared>, given_up: Rec
     };
     let (sender, events) = bounded(EVENTS_WAITING_MAX);
     let work = smol::unblock(move || {
-        let mut sink = ClientSink { events: sender.clone(), shared: Arc::clone(&shared), told: None };
+        let mut sink = ClientSink::new(sender.clone(), Arc::clone(&shared.stopping));
         let last = match perform(&shared.store, &request, &mut sink) {
             Ok(result) => Event::Result(result),
             Err(failure) => Event::Failure(failure),
@@ -220,11 +218,7 @@ fn too_many_collections() -> Failure {
     Failure::new(FailureKind::Busy, why)
 }
 
-fn stopping() -> Failure {
-    Failure::new(FailureKind::Failed, "the server is stopping")
-}
-
-impl Shared {
+impl ControlState {
     /// Waits until a request may be carried out, unless the server stops.
     async fn permit(&self) -> Result<SemaphoreGuardArc, Failure> {
         let permitted = async { Some(self.requests.acquire_arc().await) };
@@ -253,7 +247,7 @@ impl Shared {
         if line.len() > EVENT_SIZE_MAX_BYTES {
             line = encode_event(&Event::Failure(Failure::failed("the answer is too long")))?;
         }
-        self.in_time(self.patience.write, stream.write_all(&line)).await
+        self.in_time(self.timeouts.write, stream.write_all(&line)).await
     }
 
     /// Waits for a client no longer than this, and not much longer once the server stops.
@@ -261,7 +255,7 @@ impl Shared {
         let closed = async {
             // Nothing is ever sent: it ends.
             let _ends = self.closing.recv().await;
-            Timer::after(self.patience.stopping).await;
+            Timer::after(self.timeouts.stopping).await;
         };
         let late = async {
             let timer = async {
@@ -304,43 +298,5 @@ async fn read_line(stream: &mut Async<UnixStream>) -> io::Result<Vec<u8>> {
         if line.len() > REQUEST_SIZE_MAX_BYTES {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the request is too long"));
         }
-    }
-}
-
-/// Hands the parts of an answer from a thread that blocks to the task that writes them.
-struct ClientSink {
-    events: Sender<Event>,
-    shared: Arc<Shared>,
-    told: Option<Instant>,
-}
-
-impl Sink for ClientSink {
-    fn progress(&mut self, what: &str, done: u64, total: u64) {
-        if self.told.is_some_and(|told| told.elapsed() < PROGRESS_PAUSE) {
-            return;
-        }
-        self.told = Some(Instant::now());
-        // A slow client need not hear all of it.
-        let event = Event::Progress { what: what.to_owned(), done, total };
-        match self.events.try_send(event) {
-            Ok(()) | Err(TrySendError::Full(_) | TrySendError::Closed(_)) => {}
-        }
-    }
-
-    fn item(&mut self, item: Value) -> Result<(), Failure> {
-        self.check_wanted()?;
-        let sent = async { self.events.send(Event::Item(item)).await.map_err(|_| Failure::gone()) };
-        let stalled = async {
-            Timer::after(ROOM_TIME_MAX).await;
-            Err(Failure::failed("the client does not read what it asked for"))
-        };
-        block_on(or(sent, stalled))
-    }
-
-    fn check_wanted(&self) -> Result<(), Failure> {
-        if self.shared.stopping.load(Ordering::SeqCst) {
-            return Err(stopping());
-        }
-        if self.events.is_closed() { Err(Failure::gone()) } else { Ok(()) }
     }
 }

@@ -14,7 +14,7 @@ use crate::spec::ContentDigest;
 const STOP_WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// For ever, but once the server stops.
-const ENDLESS: Patience = Patience {
+const ENDLESS: ClientTimeouts = ClientTimeouts {
     request: Duration::from_secs(86_400),
     write: Duration::from_secs(86_400),
     stopping: Duration::from_millis(1),
@@ -24,14 +24,14 @@ const ENDLESS: Patience = Patience {
 const CONTENT: usize = 3000;
 
 /// A control server of a registry in memory, and what drives it.
-struct Serving {
+struct RunningServer {
     folder: TempDir,
     server: ControlServer,
     driver: thread::JoinHandle<()>,
     _ends: Sender<()>,
 }
 
-impl Serving {
+impl RunningServer {
     fn start(registry: Registry) -> Self {
         let folder = TempDir::new().unwrap();
         let executor = Arc::new(Executor::new());
@@ -104,24 +104,24 @@ fn in_memory() -> Registry {
 
 #[test]
 fn a_stop_waits_for_no_client_that_says_nothing() {
-    let serving = Serving::start(in_memory());
+    let serving = RunningServer::start(in_memory());
     let silent: Vec<UnixStream> = (0..3).map(|_| serving.connect()).collect();
-    Serving::wait_until(|| serving.clients() == silent.len());
+    RunningServer::wait_until(|| serving.clients() == silent.len());
     serving.stop();
 }
 
 #[test]
 fn clients_that_say_nothing_shut_nobody_out() {
-    let serving = Serving::start(in_memory());
+    let serving = RunningServer::start(in_memory());
     let mut silent: VecDeque<UnixStream> = (0..CLIENTS_MAX).map(|_| serving.connect()).collect();
-    Serving::wait_until(|| serving.clients() == CLIENTS_MAX);
+    RunningServer::wait_until(|| serving.clients() == CLIENTS_MAX);
     for _ in 0..3 {
         let answer = ask(&mut serving.connect());
         assert!(answer.contains("result"), "{answer}");
         // Another silent one has the place that this leaves, once it has: the answer is read a moment before.
-        Serving::wait_until(|| serving.clients() == CLIENTS_MAX - 1);
+        RunningServer::wait_until(|| serving.clients() == CLIENTS_MAX - 1);
         silent.push_back(serving.connect());
-        Serving::wait_until(|| serving.clients() == CLIENTS_MAX);
+        RunningServer::wait_until(|| serving.clients() == CLIENTS_MAX);
     }
     // Those that were silent for longest had to go, and no others.
     for mut gone in silent.drain(..3) {
@@ -136,12 +136,12 @@ fn clients_that_say_nothing_shut_nobody_out() {
 
 #[test]
 fn a_request_that_waits_for_room_is_not_carried_out_once_the_server_stops() {
-    let serving = Serving::start(in_memory());
+    let serving = RunningServer::start(in_memory());
     let held: Vec<_> = std::iter::from_fn(|| serving.server.shared.requests.try_acquire_arc()).collect();
     assert_eq!(held.len(), REQUESTS_AT_ONCE_MAX);
     let mut client = serving.connect();
     io::Write::write_all(&mut client, b"{\"pulk\":1,\"command\":\"repos\"}\n").unwrap();
-    Serving::wait_until(|| serving.clients() == 1);
+    RunningServer::wait_until(|| serving.clients() == 1);
     let shared = Arc::clone(&serving.server.shared);
     let answered = thread::spawn(move || {
         let mut answer = String::new();
@@ -160,13 +160,13 @@ fn a_request_that_waits_for_room_is_not_carried_out_once_the_server_stops() {
 
 #[test]
 fn a_client_that_leaves_while_its_request_waits_for_room_takes_the_request_along() {
-    let serving = Serving::start(in_memory());
+    let serving = RunningServer::start(in_memory());
     let held: Vec<_> = std::iter::from_fn(|| serving.server.shared.requests.try_acquire_arc()).collect();
     let mut client = serving.connect();
     io::Write::write_all(&mut client, b"{\"pulk\":1,\"command\":\"repos\"}\n").unwrap();
-    Serving::wait_until(|| serving.clients() == 1);
+    RunningServer::wait_until(|| serving.clients() == 1);
     drop(client);
-    Serving::wait_until(|| serving.clients() == 0);
+    RunningServer::wait_until(|| serving.clients() == 0);
     drop(held);
     serving.stop();
 }
@@ -182,13 +182,13 @@ fn a_stop_waits_for_no_client_that_reads_nothing() {
         let id = block_on(registry.begin_upload(&name, None)).unwrap();
         block_on(registry.finish_upload(&name, id, &digest, chunk)).unwrap();
     }
-    let serving = Serving::start(registry);
+    let serving = RunningServer::start(registry);
     let mut client = serving.connect();
     let request = b"{\"pulk\":1,\"command\":\"gc\",\"dry_run\":true}\n";
     io::Write::write_all(&mut client, request).unwrap();
     // What has come stays as much when nothing more finds room.
     let (mut before, mut unchanged) = (0, 0);
-    Serving::wait_until(|| {
+    RunningServer::wait_until(|| {
         let now = rustix::io::ioctl_fionread(&client).unwrap();
         unchanged = if now == before { unchanged + 1 } else { 0 };
         before = now;

@@ -1,5 +1,7 @@
 //! Blobs: pull (end-2) and delete (end-10).
 
+use std::sync::Arc;
+
 use tide::http::headers::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE};
 use tide::http::{Body, Response, StatusCode};
 
@@ -71,7 +73,7 @@ fn wanted(call: &Call, reader: &BlobReader) -> ByteRange {
 fn part(status: StatusCode, reader: BlobReader, offset: u64, length: u64) -> Response {
     let mut response = described(status, reader.digest(), length);
     if length > 0 {
-        response.ext_mut().insert(FileBody { reader, offset, length });
+        response.ext_mut().insert(FileBody { file: Arc::new(reader), offset, length });
     }
     response
 }

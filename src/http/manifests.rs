@@ -34,7 +34,7 @@ pub(super) async fn pull(call: &Call, repo: &RepoName, reference: &str) -> Resul
         // The transport finds it among the answer's extensions.
         ManifestBody::File(reader) => {
             let mut response = described(&info, Body::empty());
-            response.ext_mut().insert(FileBody { reader, offset: 0, length: info.size });
+            response.ext_mut().insert(FileBody { file: Arc::new(reader), offset: 0, length: info.size });
             response
         }
     })

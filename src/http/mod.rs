@@ -1,11 +1,11 @@
 //! The tide app: the routes of the distribution specification, health and metrics. It knows no sockets: the
 //! transport hands it requests and sends what it answers.
 //!
-//! What a transport may rely on: every answer that may have a body carries an explicit `Content-Length`; an
-//! answer to HEAD has it, too, and no body; a [`FileBody`] among the extensions is sent instead of the body;
-//! [`OnSent`] is to be called once; who is too slow for a [`Pace`] is to be given up.
+//! Every answer that may have a body, and every answer to HEAD, has an explicit `Content-Length`. What an
+//! answer tells the transport beside that is in `wire/contract.rs`.
 
 mod access;
+mod blob_file;
 mod blobs;
 mod bringing;
 mod call;

@@ -1,8 +1,12 @@
 //! What a request carries from the transport, and a response to it, beside head and body: as extensions.
 
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::registry::BlobReader;
+use super::file_body::{FileStep, FileStepEnd};
 
 /// The request's target (path and query) exactly as it was sent.
 ///
@@ -33,11 +37,23 @@ impl RawTarget {
     }
 }
 
-/// A stretch of a blob that the transport sends as the body, by `sendfile` where it can.
+/// What a [`BodyFile`] returns of a step.
+pub type FileStepFuture<'a> = Pin<Box<dyn Future<Output = io::Result<FileStepEnd>> + Send + 'a>>;
+
+/// An open file of the application, from which the transport sends bodies.
+pub trait BodyFile: fmt::Debug + Send + Sync {
+    /// Runs `step` on the file, on a thread that may block. The application decides when.
+    fn run(&self, step: FileStep) -> FileStepFuture<'_>;
+
+    /// Returns the name of the file for log lines.
+    fn name(&self) -> String;
+}
+
+/// A range of a file that the transport sends as the body, by `sendfile` where possible.
 #[derive(Debug, Clone)]
 pub struct FileBody {
-    /// The blob to send from.
-    pub reader: BlobReader,
+    /// The file to send from.
+    pub file: Arc<dyn BodyFile>,
     /// The first byte to send.
     pub offset: u64,
     /// How many bytes to send.
@@ -58,8 +74,8 @@ pub struct Sent {
 /// Called by the transport once, when a response has gone out or could not.
 pub struct OnSent(pub Box<dyn FnOnce(Sent) + Send + Sync>);
 
-impl std::fmt::Debug for OnSent {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for OnSent {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("OnSent")
     }
 }

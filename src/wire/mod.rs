@@ -4,11 +4,11 @@
 //! from the requests of `http_types` to its responses, such as a tide server's `respond`. Beside what these
 //! types hold:
 //!
-//! - A request has the target as it was sent ([`RawTarget`](crate::wire::RawTarget)). Its body's length is
+//! - A request has the target as it was sent ([`RawTarget`]). Its body's length is
 //!   not in the body (there it would be a `usize`) but in the `Content-Length` header. A body that ends
 //!   early, is framed wrongly or does not go on reads as an error: never as a shorter body.
-//! - A response may carry a [`FileBody`](crate::wire::FileBody) that becomes its body and an
-//!   [`OnSent`](crate::wire::OnSent) that is told how it went out.
+//! - A response may carry a [`FileBody`] that becomes its body and an
+//!   [`OnSent`] that is told how it went out.
 //!
 //! What could be read in two ways is refused: see `head_scanner`, `head`, `target` and `framing`.
 //!
@@ -56,8 +56,9 @@ mod tests;
 
 pub(crate) use client_address::SHARES;
 pub use client_address::{OfSource, Source, Sources};
-pub use contract::{FileBody, OnSent, RawTarget, Sent};
+pub use contract::{BodyFile, FileBody, FileStepFuture, OnSent, RawTarget, Sent};
 pub(crate) use date::civil;
+pub use file_body::FileStep;
 pub use limits::WireLimits;
 pub use listener::{BindError, Listener, ServeOptions, serve};
 pub use min_rate::Pace;

@@ -25,12 +25,6 @@ impl BlobReader {
         Self { file, digest, size, door }
     }
 
-    /// Opens a file that is no blob of a registry, for the tests of those who send blobs.
-    #[cfg(test)]
-    pub(crate) fn for_tests(file: Arc<dyn DiskFile>, size: u64) -> Self {
-        Self::new(file, ContentDigest::sha256_of(b"a blob of a test"), size, Arc::new(Door::new(usize::MAX)))
-    }
-
     /// Returns the digest that the blob was asked for by.
     pub fn digest(&self) -> ContentDigest {
         self.digest

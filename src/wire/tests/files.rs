@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,58 +13,28 @@ use smol::io::{AsyncBufRead, AsyncRead};
 use tide::http::{Body, Method, Request, Response, StatusCode};
 
 use super::server::{Client, TestServer, Told};
-use crate::disk::{DiskError, DiskFile, SyncSite};
-use crate::registry::BlobReader;
-use crate::wire::{FileBody, Sent, WireLimits};
+use crate::wire::{BodyFile, FileBody, FileStep, FileStepFuture, Sent, WireLimits};
 
 const FILE_SIZE: usize = 5_000_000;
 
 /// A file that is only read, with or without a descriptor to show.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct ReadOnly {
-    file: File,
+    file: Arc<File>,
     shows_descriptor: bool,
 }
 
-impl DiskFile for ReadOnly {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, DiskError> {
-        Ok(self.file.read_at(buffer, offset).unwrap())
+impl BodyFile for ReadOnly {
+    fn run(&self, step: FileStep) -> FileStepFuture<'_> {
+        let Self { file, shows_descriptor } = self.clone();
+        Box::pin(smol::unblock(move || {
+            let descriptor = shows_descriptor.then(|| file.as_fd());
+            step.run(descriptor, |buffer, offset| file.read_at(buffer, offset))
+        }))
     }
 
-    fn write_at(&self, _: &[u8], _: u64) -> Result<(), DiskError> {
-        unreachable!("sending writes no file")
-    }
-
-    fn sync_at(&self, _site: SyncSite) -> Result<(), DiskError> {
-        unreachable!("sending syncs no file")
-    }
-
-    fn truncate(&self, _: u64) -> Result<(), DiskError> {
-        unreachable!("sending truncates no file")
-    }
-
-    fn length(&self) -> Result<u64, DiskError> {
-        Ok(self.file.metadata().unwrap().len())
-    }
-
-    fn reserve(&self, _: u64, _: u64) -> Result<(), DiskError> {
-        unreachable!("sending reserves nothing")
-    }
-
-    fn start_write_back(&self, _: u64, _: u64) {
-        unreachable!("sending writes nothing back")
-    }
-
-    fn identity(&self) -> Result<u64, DiskError> {
-        unreachable!("sending compares no files")
-    }
-
-    fn has_other_names(&self) -> Result<bool, DiskError> {
-        unreachable!("sending compares no files")
-    }
-
-    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.shows_descriptor.then(|| self.file.as_fd())
+    fn name(&self) -> String {
+        "a file of a test".to_owned()
     }
 }
 
@@ -72,10 +42,10 @@ fn content() -> Vec<u8> {
     (0..FILE_SIZE).map(|number| (number % 253) as u8).collect()
 }
 
-fn reader(shows_descriptor: bool) -> BlobReader {
+fn body_file(shows_descriptor: bool) -> Arc<dyn BodyFile> {
     let mut file = tempfile::tempfile().unwrap();
     std::io::Write::write_all(&mut file, &content()).unwrap();
-    BlobReader::for_tests(Arc::new(ReadOnly { file, shows_descriptor }), FILE_SIZE as u64)
+    Arc::new(ReadOnly { file: Arc::new(file), shows_descriptor })
 }
 
 /// Serves one file; the path names the stretch of it, as in `/100/5`, and anything else is a 404.
@@ -89,14 +59,14 @@ fn serve_file_until(
     stop_time_max: Duration,
 ) -> (TestServer, Told) {
     let told = Told::default();
-    let (reader, telling) = (reader(shows_descriptor), told.clone());
+    let (file, telling) = (body_file(shows_descriptor), told.clone());
     let app = move |request: Request| {
         let mut response = Response::new(StatusCode::Ok);
         let numbers: Vec<u64> =
             request.url().path().split('/').filter_map(|part| part.parse().ok()).collect();
         match numbers[..] {
             [offset, length] => {
-                response.ext_mut().insert(FileBody { reader: reader.clone(), offset, length });
+                response.ext_mut().insert(FileBody { file: Arc::clone(&file), offset, length });
                 response.ext_mut().insert(telling.on_sent());
             }
             _ => response.set_status(StatusCode::NotFound),

@@ -105,12 +105,7 @@ pub(super) async fn send_file(body: &FileBody, output: Output<'_>, sent: &mut u6
 
 /// Sends until the socket is full, but no more than one step allows. The socket does not block.
 #[cfg(target_os = "linux")]
-fn sendfile(
-    socket: &TcpStream,
-    file: BorrowedFd<'_>,
-    offset: u64,
-    left: u64,
-) -> io::Result<FileStepEnd> {
+fn sendfile(socket: &TcpStream, file: BorrowedFd<'_>, offset: u64, left: u64) -> io::Result<FileStepEnd> {
     let mut position = offset;
     let end = offset.saturating_add(left.min(SENDFILE_SIZE_MAX_BYTES));
     while position < end {

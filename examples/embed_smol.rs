@@ -1,9 +1,8 @@
-//! A program on smol that carries a registry inside: it pushes a blob to it over HTTP and reads it back
-//! without.
+//! A program on smol that embeds a registry. It pushes a blob over HTTP and finds it through the library.
 //!
 //! `cargo run --example embed_smol`
 
-#![expect(clippy::print_stdout, reason = "it shows what it did")]
+#![expect(clippy::print_stdout, reason = "it prints its results")]
 
 use std::error::Error;
 

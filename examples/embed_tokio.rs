@@ -1,9 +1,9 @@
-//! A program on tokio that carries a registry inside, and uses it without HTTP. The registry's futures are
-//! polled by tokio here; it does not care.
+//! A program on tokio that embeds a registry and uses it without HTTP. Any executor can poll the registry's
+//! futures; here it is tokio.
 //!
 //! `cargo run --example embed_tokio`
 
-#![expect(clippy::print_stdout, reason = "it shows what it did")]
+#![expect(clippy::print_stdout, reason = "it prints its results")]
 
 use std::error::Error;
 

@@ -1,4 +1,4 @@
-//! A small HTTP/1.1 client with one connection that is kept.
+//! A small HTTP/1.1 client with one persistent connection.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -10,7 +10,7 @@ pub struct Client {
     connection: BufReader<TcpStream>,
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -19,7 +19,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Returns the answer if it has this status, which is a precondition of everything after it.
+    /// Returns the answer if it has this status, and panics otherwise.
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.body));
         self
@@ -63,7 +63,7 @@ impl Client {
         answer
     }
 
-    /// Fetches something, drops what comes, and returns how much it was.
+    /// Fetches a resource, discards its body, and returns the body's length.
     pub fn download(&mut self, target: &str) -> u64 {
         write!(self.connection.get_mut(), "GET {target} HTTP/1.1\r\nHost: registry\r\n\r\n").unwrap();
         let (answer, length) = self.head();
@@ -75,7 +75,7 @@ impl Client {
         (&mut self.connection).take(length)
     }
 
-    /// Reads a head; returns it with the length of the body behind it.
+    /// Reads a head; returns it with the length of its body.
     fn head(&mut self) -> (Answer, u64) {
         let status = self.line().split(' ').nth(1).and_then(|status| status.parse().ok());
         let mut answer = Answer { status: status.expect("a status"), location: None, body: Vec::new() };

@@ -1,4 +1,4 @@
-//! Content to push: as long as one wants, the same every time, and not to be compressed.
+//! Content to push: of any length, reproducible, and incompressible.
 
 use std::io::{self, Write};
 use std::sync::OnceLock;
@@ -7,10 +7,10 @@ use sha2::{Digest, Sha256};
 
 const BLOCK_SIZE_BYTES: usize = 64 * 1024;
 
-/// What each block is made of; only its first bytes differ between blocks.
+/// The pattern of every block; only its first bytes differ between blocks.
 static PATTERN: OnceLock<Vec<u8>> = OnceLock::new();
 
-/// A blob, told from any other by its number.
+/// A blob, identified by its number.
 #[derive(Debug, Clone)]
 pub struct Content {
     number: u64,

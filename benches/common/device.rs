@@ -10,10 +10,10 @@ use super::place;
 
 const SECTOR_SIZE_BYTES: u64 = 512;
 
-/// Which number of /sys/block/DEVICE/stat counts the sectors written.
+/// The field of /sys/block/DEVICE/stat that counts written sectors.
 const SECTORS_WRITTEN_FIELD: usize = 6;
 
-/// An ext4 on a loop device, whose file lies on the machine's own disk.
+/// An ext4 on a loop device, whose file is on the machine's own disk.
 pub struct Device {
     /// The loop device's path.
     device: String,
@@ -23,7 +23,7 @@ pub struct Device {
 }
 
 impl Device {
-    /// Makes a device of this length, unless that is not allowed.
+    /// Creates a device of this length, if allowed.
     pub fn new(size_bytes: u64) -> Option<Self> {
         if !place::is_root() {
             return None;
@@ -32,7 +32,7 @@ impl Device {
         let (image, folder) = (place.path().join("image"), place.path().join("mounted"));
         fs::create_dir(&folder).unwrap();
         fs::File::create(&image).unwrap().set_len(size_bytes).unwrap();
-        // Nothing of the filesystem's own shall be left to be written while something is measured.
+        // The filesystem must have nothing of its own left to write during a measurement.
         run(Command::new("mkfs.ext4")
             .args(["-q", "-E", "lazy_itable_init=0,lazy_journal_init=0"])
             .arg(&image));
@@ -46,12 +46,11 @@ impl Device {
     /// Says why there is no device, if there is none.
     pub fn explain_absence() {
         if !place::is_root() {
-            println!("Not counted at a device: making one takes root.\n");
+            println!("Not counted at a device: creating one requires root.\n");
         }
     }
 
-    /// Returns the bytes that were written to the device since it was made, the filesystem's journal
-    /// included.
+    /// Returns the bytes written to the device since its creation, the filesystem's journal included.
     pub fn written(&self) -> u64 {
         let name = Path::new(&self.device).file_name().unwrap().to_str().unwrap().to_owned();
         let stat = fs::read_to_string(format!("/sys/block/{name}/stat")).unwrap();
@@ -65,12 +64,12 @@ impl Device {
         fs::read_to_string(format!("/sys/block/{name}/dev")).unwrap().trim().to_owned()
     }
 
-    /// Has everything written that waits for it.
+    /// Writes out everything pending.
     pub fn sync(&self) {
         run(Command::new("sync").arg("-f").arg(&self.folder));
     }
 
-    /// Unmounts the filesystem, which writes what its journal still holds to its place.
+    /// Unmounts the filesystem, which empties its journal.
     pub fn unmount(&mut self) {
         run(Command::new("umount").arg(&self.folder));
         self.mounted = false;

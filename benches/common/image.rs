@@ -53,7 +53,7 @@ fn with_digest(location: &str, digest: &str) -> String {
     format!("{location}{separator}digest={digest}")
 }
 
-/// The blobs of a small image, told from any other by its number.
+/// The blobs of a small image, identified by its number.
 pub fn small_image(number: u64) -> [Content; 2] {
     [Content::new(2 * number, CONFIG_SIZE_BYTES), Content::new(2 * number + 1, LAYER_SIZE_BYTES)]
 }
@@ -79,7 +79,7 @@ pub fn manifest([config, layer]: &[Content; 2], number: u64) -> Vec<u8> {
     manifest.to_string().into_bytes()
 }
 
-/// Pushes a manifest over blobs that are there, with a tag that both have the number; returns its length.
+/// Pushes manifest and tag of this number over existing blobs; returns the manifest's length.
 pub fn push_manifest(client: &mut Client, repo: &str, blobs: &[Content; 2], number: u64) -> u64 {
     let bytes = manifest(blobs, number);
     let length = bytes.len() as u64;

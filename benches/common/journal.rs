@@ -1,4 +1,4 @@
-//! Writing a large store's journal, as the server itself would have.
+//! Writes the journal of a large store, as the server would have written it.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -13,7 +13,7 @@ const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const AT: u64 = 1_760_000_000_000;
 const BLOBS_A_MANIFEST: u64 = 3;
 
-/// How much there is in the store.
+/// The size of the store.
 #[derive(Debug, Clone, Copy)]
 pub struct Scale {
     pub repositories: u64,
@@ -27,12 +27,12 @@ impl Scale {
     }
 }
 
-/// Which content there is beside the metadata.
+/// The content to write beside the metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bytes {
-    /// None: a start looks at metadata only.
+    /// None: a start reads metadata only.
     None,
-    /// That of the manifests.
+    /// The manifests' bytes.
     OfManifests,
 }
 
@@ -46,7 +46,7 @@ pub struct Journal {
     sum: String,
 }
 
-/// Writes a data directory whose journal holds the pushes of that many images, every blob another one.
+/// Writes a data directory whose journal holds the pushes of `scale` images, all of their blobs distinct.
 /// Returns the journal's length in bytes.
 pub fn write_store(data: &Path, scale: Scale, bytes: Bytes) -> u64 {
     let mut journal = Journal::create(data);
@@ -54,14 +54,14 @@ pub fn write_store(data: &Path, scale: Scale, bytes: Bytes) -> u64 {
         journal.keep_manifests(data.join("blobs/sha256"));
     }
     for number in 0..scale.manifests {
-        // The pushes to the repositories take turns, as they do in life.
+        // Pushes to the repositories alternate, as in practice.
         let (repository, first) = (number % scale.repositories, number < scale.repositories);
         journal.push(&format!("team/app{repository:04}"), first, number, None);
     }
     journal.finish()
 }
 
-/// Returns the digest of the manifest that a push of this number brings, if it refers to no other.
+/// Returns the digest of the manifest of this number, if it has no subject.
 pub fn manifest_digest(number: u64) -> String {
     ContentDigest::sha256_of(&manifest_bytes(number, None)).to_string()
 }
@@ -88,7 +88,7 @@ fn digest(kind: &str, number: u64) -> String {
 }
 
 impl Journal {
-    /// Makes a data directory with nothing but a journal.
+    /// Creates a data directory with only a journal.
     pub fn create(data: &Path) -> Self {
         fs::create_dir_all(data.join("journal")).unwrap();
         let format = json!({"format": 1, "instance": "00000000-0000-4000-8000-000000000000"});
@@ -100,7 +100,7 @@ impl Journal {
         journal
     }
 
-    /// From now on manifests' bytes are written into the fanout folders below this one.
+    /// Has manifests' bytes written into the fanout folders under this one from now on.
     fn keep_manifests(&mut self, blobs: PathBuf) {
         for byte in 0..=u8::MAX {
             fs::create_dir_all(blobs.join(format!("{byte:02x}"))).unwrap();
@@ -114,8 +114,8 @@ impl Journal {
         fs::metadata(self.path).unwrap().len()
     }
 
-    /// Writes the transactions of one image's push, which may be the first to its repository, and may refer
-    /// to the manifest of another number.
+    /// Writes the transactions of one image's push. It may be the first to its repository, and its subject
+    /// may be the manifest of another number.
     pub fn push(&mut self, repo: &str, first: bool, number: u64, subject: Option<u64>) {
         for blob in 0..BLOBS_A_MANIFEST {
             let blob = number * BLOBS_A_MANIFEST + blob;

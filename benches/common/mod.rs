@@ -1,6 +1,5 @@
-//! What the benchmarks share: a running server, clients, content, and how tables are printed.
+//! Shared by the benchmarks: a running server, clients, content, tables.
 
-// Each of the programs uses its own part of this.
 #![allow(dead_code, reason = "each of the programs uses its own part")]
 
 pub mod client;
@@ -14,12 +13,15 @@ pub mod server;
 pub mod strace;
 pub mod table;
 
-/// Returns which of the figures the command line names: all of them when it names none.
+/// Returns the figures that the command line names, or all of them if it names none.
 pub fn chosen<'a>(figures: &[&'a str]) -> Vec<&'a str> {
     // cargo adds a flag of its own.
     let named: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
     for name in &named {
-        assert!(figures.iter().any(|figure| figure == name), "there is no figure {name:?}, but {figures:?}");
+        assert!(
+            figures.iter().any(|figure| figure == name),
+            "unknown figure {name:?}, not one of {figures:?}"
+        );
     }
     figures
         .iter()

@@ -1,14 +1,13 @@
-//! Where data directories are put.
+//! Where data directories are created.
 
 use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-/// What statfs(2) calls a filesystem in memory.
+/// The type that statfs(2) gives for a filesystem in memory.
 const TMPFS_MAGIC: u64 = 0x0102_1994;
 
-/// Makes a folder that goes with what is returned: below `PULK_BENCH_DIR`, or else below the build's own
-/// folder.
+/// Creates a folder under `PULK_BENCH_DIR`, or else under the build's folder; dropping the result removes it.
 ///
 /// Syncing in memory costs nothing, so a tmpfs is refused.
 pub fn folder() -> TempDir {
@@ -25,7 +24,7 @@ pub fn folder() -> TempDir {
     TempDir::new_in(parent).unwrap()
 }
 
-/// Tells whether devices may be made and mounted.
+/// Tells whether this process may create and mount devices.
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }

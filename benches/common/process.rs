@@ -1,21 +1,21 @@
-//! What the system says of a process.
+//! What the system reports about a process.
 
 use std::fs;
 
 const KIB_BYTES: u64 = 1024;
 
-/// Which of the fields behind the name in /proc/PID/stat are the times.
+/// The fields with the times in /proc/PID/stat, counted after the name.
 const TIMES_AT: usize = 11;
 
-/// What Linux counts them in, on every machine that it shows to programs.
+/// Their unit: the same on every machine, as Linux shows it to programs.
 const TICKS_A_SECOND: f64 = 100.0;
 
 /// The memory of a process, in bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Memory {
-    /// What is resident now.
+    /// Resident now.
     pub resident: u64,
-    /// The most that ever was.
+    /// The peak.
     pub peak: u64,
 }
 
@@ -32,8 +32,7 @@ pub fn written(pid: u32) -> u64 {
     number_behind(&io, "write_bytes:").unwrap()
 }
 
-/// Reads the processor time of all threads in seconds, of the process itself and on its behalf, from
-/// /proc/PID/stat.
+/// Reads the processor time of all threads in seconds, user and system, from /proc/PID/stat.
 pub fn processor_seconds(pid: u32) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     // The program's name, in parentheses, may hold anything.
@@ -42,7 +41,7 @@ pub fn processor_seconds(pid: u32) -> f64 {
     ticks.map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / TICKS_A_SECOND
 }
 
-/// Has VmHWM of a process begin anew at what is resident now.
+/// Resets VmHWM of a process to what is resident now.
 pub fn forget_peak(pid: u32) {
     fs::write(format!("/proc/{pid}/clear_refs"), "5").unwrap();
 }

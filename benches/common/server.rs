@@ -13,7 +13,7 @@ use super::strace::Trace;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_pulk");
 
-/// What is logged where the log of requests would be measured, too.
+/// The log filter for measurements that must not include the access log.
 const WITHOUT_ACCESS_LOG: &str = "info,pulk::access=warn";
 
 const LOG_LINE_WAIT_MAX: Duration = Duration::from_secs(300);
@@ -38,22 +38,22 @@ impl Serving {
         Self::spawn(Command::new(BINARY), data, WITHOUT_ACCESS_LOG)
     }
 
-    /// Starts a server whose `calls` go to a trace.
+    /// Starts a server and traces its `calls`.
     pub fn start_traced(data: &Path, trace: &Trace, calls: &str) -> Self {
         Self::spawn(trace.command(calls, BINARY), data, "info")
     }
 
-    /// Starts a server that logs no requests, and whose `calls` go to a trace.
+    /// Starts a server that logs no requests, and traces its `calls`.
     pub fn start_traced_without_access_log(data: &Path, trace: &Trace, calls: &str) -> Self {
         Self::spawn(trace.command(calls, BINARY), data, WITHOUT_ACCESS_LOG)
     }
 
-    /// Starts a server with a configuration file, which logs no requests.
+    /// Starts a server with a configuration file, without its access log.
     pub fn start_configured(data: &Path, config: &Path) -> Self {
         Self::start_told(data, config, &[])
     }
 
-    /// Starts one with more flags.
+    /// The same, with more flags.
     pub fn start_told(data: &Path, config: &Path, flags: &[&str]) -> Self {
         let mut command = Command::new(BINARY);
         command.arg("serve").arg("--config").arg(config).args(flags);
@@ -104,7 +104,7 @@ impl Serving {
         Client::connect(&self.address)
     }
 
-    /// Reads a counter of its metrics.
+    /// Reads one of its metrics.
     pub fn metric(&self, name: &str) -> u64 {
         let answer = self.client().send("GET", "/metrics").expect(200);
         let text = String::from_utf8(answer.body).unwrap();
@@ -128,7 +128,7 @@ impl Serving {
         assert!(self.child.wait().unwrap().success(), "the stop was not clean");
     }
 
-    /// Ends it in the midst of everything.
+    /// Kills it.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();

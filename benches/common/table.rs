@@ -1,6 +1,6 @@
 //! Tables in Markdown.
 
-/// Prints the heading of a figure, and what has to be known to read it.
+/// Prints the heading of a figure and its explanation.
 pub fn heading(title: &str, explanation: &str) {
     println!("\n## {title}\n\n{explanation}\n");
 }
@@ -11,7 +11,7 @@ pub fn columns(names: &[&str]) {
     println!("|{}", "---|".repeat(names.len()));
 }
 
-/// Prints one line of a table, as soon as it is known.
+/// Prints one row of a table.
 pub fn row(cells: &[String]) {
     println!("| {} |", cells.join(" | "));
 }

@@ -1,4 +1,4 @@
-//! What a pass of the collector over a large store costs, and what is left when all of it may go.
+//! The cost of a collector pass over a large store, and what is left after everything is removed.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -17,10 +17,10 @@ use crate::common::table::{self, kib, mib};
 
 const SCALE: Scale = Scale { repositories: 100, manifests: 100_000 };
 
-/// What stat(2) counts blocks in.
+/// The unit of the blocks that stat(2) counts.
 const BLOCK_SIZE_BYTES: u64 = 512;
 
-/// Prints what a full mark costs, and then what it costs to remove everything.
+/// Prints the cost of a full mark, and then of removing everything.
 pub fn measure() {
     let folder = place::folder();
     let data = folder.path().join("data");
@@ -30,10 +30,9 @@ pub fn measure() {
         "Collecting",
         &format!(
             "A store of {} manifests, each with a tag, in {} repositories, and {} links, opened after a \
-             clean stop; one pass without pauses, on one thread. *processor*: what the whole process used \
-             meanwhile. *memory*: by how much the most that was resident during the pass exceeds \
-             what was before it. *content left*, *index*: what `blobs/` and `index/` hold \
-             afterwards; the journal has {}.",
+             clean stop; one pass without pauses, on one thread. *processor*: time of the whole process. \
+             *memory*: how much the peak of resident memory during the pass exceeds the value before it. \
+             *content left*, *index*: sizes of `blobs/` and `index/` afterwards; the journal has {}.",
             SCALE.manifests,
             SCALE.repositories,
             SCALE.links(),
@@ -52,11 +51,11 @@ pub fn measure() {
     left(&data, &folder.path().join("empty"));
 }
 
-/// Prints what is on the disk now that everything is removed, beside a store that never had anything.
+/// Prints what remains on the disk, beside a store that never had content.
 fn left(data: &Path, empty: &Path) {
     println!(
-        "\nWhat that leaves on the disk, in blocks of files and folders, beside a store that was made, and \
-         closed, empty. *opened again*: after another start and a clean stop.\n"
+        "\nWhat remains on the disk, in blocks of files and folders, beside a store that was created and \
+         closed empty. *opened again*: after another start and a clean stop.\n"
     );
     table::columns(&["store", "blobs", "uploads", "index", "journal"]);
     smol::block_on(open(empty, Policies::default()).close()).unwrap();
@@ -72,7 +71,7 @@ fn row_of(name: &str, data: &Path) {
     table::row(&[&[name.to_owned()], used.as_slice()].concat());
 }
 
-/// Returns what a folder and all that is below it take on the disk, in bytes.
+/// Returns what a folder and everything in it take on the disk, in bytes.
 fn blocks_in(folder: &Path) -> u64 {
     let own = fs::metadata(folder).unwrap().blocks() * BLOCK_SIZE_BYTES;
     let below = fs::read_dir(folder).unwrap().map(|entry| {
@@ -97,7 +96,7 @@ fn pass(what: &str, data: &Path, policies: Policies) {
     let registry = open(data, policies);
     let collector = Collector::new(&registry, CollectorOptions::default());
     let own = std::process::id();
-    // Begins to count the peak anew.
+    // Resets the peak.
     fs::write("/proc/self/clear_refs", "5").unwrap();
     let (resident, used) = (process::memory(own).resident, process::processor_seconds(own));
     let options = CollectOptions { unpaced: true, ..CollectOptions::default() };

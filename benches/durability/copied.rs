@@ -1,4 +1,4 @@
-//! Whether anybody notices that the index gets new files: how long requests take while it is copied.
+//! How long requests take while the index is copied into new files.
 
 use std::fs;
 use std::path::Path;
@@ -10,16 +10,16 @@ use crate::noticed::{COPIED, NO_COLLECTOR, Span, Times, asked, columns, filled, 
 
 const ROUNDS: usize = 3;
 
-/// What is asked for first was in no cache.
+/// Requests of this time are not counted: they fill the caches.
 const WARM_UP: Duration = Duration::from_secs(3);
 
-/// How long requests are counted: less than a copy takes.
+/// How long requests are counted: shorter than a copy takes.
 const COUNTED: Duration = Duration::from_secs(12);
 
-/// How long looking at what there is to copy may take at most.
+/// The longest time until the copy begins.
 const LOOKING_MAX: Duration = Duration::from_secs(60);
 
-/// The file of the database that a start from a journal makes.
+/// The file of the database that a start from a journal creates.
 const FIRST: &str = "db";
 
 /// Prints how long requests take while the index is copied into new files, and while it is not.
@@ -27,12 +27,11 @@ pub fn measure() {
     table::heading(
         "Requests while the index is copied",
         &format!(
-            "Two servers as above, one without a collector. The other one has one at its default pace that \
-             is told to copy the index into new files whatever these take (`--copy-index-from 0`, a flag \
-             for tests), which it does at the start. Both are started anew for each round. The same \
-             clients; what they find counts for {} s, at the earliest {} s after the start, and all of it \
-             while the copy is made. {ROUNDS} rounds of each server in turns; medians of the rounds' 99th \
-             percentiles.",
+            "Two servers as above. One has no collector. The other has one at its default pace, which copies \
+             the index into new files at the start, whatever its size (`--copy-index-from 0`, a flag for \
+             tests). Both are restarted for each round. The same clients; requests are counted for {} s, \
+             from {} s after the start at the earliest, all of it during the copy. {ROUNDS} rounds of each \
+             server in turns; medians of the rounds' 99th percentiles.",
             COUNTED.as_secs(),
             WARM_UP.as_secs(),
         ),
@@ -49,17 +48,18 @@ pub fn measure() {
     print(&format!("a file of {} MiB is copied", bytes >> 20), &with_times, &without_times);
 }
 
-/// Measures while a server copies its index. The stop gives that up, so that the next round can do the same.
+/// Measures while a server copies its index. The stop abandons the copy, so that the next round starts it
+/// again.
 fn while_copied(folder: &Path, number: &mut u64) -> Times {
     let index = folder.join("data/index");
     let serving = serve(folder, COPIED, &["--copy-index-from", "0"]);
     let begun = Instant::now();
     while !is_copied(&index) {
-        assert!(begun.elapsed() < LOOKING_MAX, "nothing is copied");
+        assert!(begun.elapsed() < LOOKING_MAX, "no copy began");
         std::thread::sleep(Duration::from_millis(10));
     }
     let times = asked_after_warm_up(&serving, number);
-    assert!(is_copied(&index), "the copy came to its end too soon");
+    assert!(is_copied(&index), "the copy ended too soon");
     serving.stop();
     times
 }
@@ -77,7 +77,7 @@ fn asked_after_warm_up(serving: &Serving, number: &mut u64) -> Times {
     asked(&serving.address, &span, number)
 }
 
-/// Tells whether there are a first database and another one, as long as that is incomplete.
+/// Tells whether a copy is in progress: the first database and an incomplete one exist.
 fn is_copied(index: &Path) -> bool {
     index.join(FIRST).exists() && index.join("generation-1").exists()
 }

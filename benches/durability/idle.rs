@@ -1,4 +1,4 @@
-//! That nothing is written while nobody asks for anything.
+//! What an idle server writes.
 
 use std::time::Duration;
 
@@ -14,20 +14,19 @@ use crate::syncs::fill;
 const MANIFESTS: u64 = 1000;
 const DEVICE_SIZE_BYTES: u64 = 1024 * 1024 * 1024;
 
-/// How long the system has time to write what it was given before: it waits 30 seconds with some of it.
+/// The time for the system to write back earlier writes: it delays some of them by 30 seconds.
 const SETTLING_TIME: Duration = Duration::from_secs(45);
 const IDLE_TIME: Duration = Duration::from_secs(70);
 
-/// Prints what is written during some idle time.
+/// Prints what is written during `IDLE_TIME` without requests.
 pub fn measure() {
     table::heading(
         "Written while idle",
         &format!(
-            "A server with {MANIFESTS} manifests that had requests before, {} seconds without any. \
-             *process*: \
-             `write_bytes` of /proc/PID/io. *device*: sectors written to a loop device that holds only \
-             the data \
-             directory. *strace*: calls that change or sync something on a disk ({CHANGING}).",
+            "A server with {MANIFESTS} manifests that has served requests, {} seconds without any. \
+             *process*: `write_bytes` of /proc/PID/io. *device*: sectors written to a loop device that \
+             holds only the data directory. *strace*: calls that change or sync something on a disk \
+             ({CHANGING}).",
             IDLE_TIME.as_secs()
         ),
     );

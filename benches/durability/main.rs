@@ -1,8 +1,9 @@
-//! What durability costs: syncs, bytes on the device, starting again, rest, collecting, and throughput.
+//! The cost of durability: syncs, bytes on the device, restarts, idling, collecting, throughput.
 //!
-//! `cargo bench --bench durability` measures everything; with `-- syncs start` behind it only what is named.
-//! It starts the release binary on loopback with data directories of its own and prints tables in Markdown.
-//! What needs strace, or root for a filesystem of its own, is left out in plain words where there is none.
+//! `cargo bench --bench durability` measures everything, `cargo bench --bench durability -- syncs start` only
+//! the named figures. It starts the release binary on loopback with its own data directories and prints
+//! Markdown tables. Columns that need strace, or root for a filesystem, stay empty without them, and the
+//! output says so.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark fails by panicking")]
 #![expect(clippy::print_stdout, reason = "the tables are its purpose")]

@@ -1,4 +1,4 @@
-//! Whether anybody notices the collector: how long requests take while it works, and while it does not.
+//! How long requests take while the collector works, and while it does not.
 
 use std::fs;
 use std::path::Path;
@@ -19,11 +19,11 @@ use crate::common::table;
 const SCALE: Scale = Scale { repositories: 100, manifests: 25_000 };
 const BLOBS_A_MANIFEST: u64 = 4;
 
-/// How many repositories stay where a policy removes half of them: the last ones.
+/// How many repositories stay if a policy removes half of them: the last ones.
 const KEPT_REPOSITORIES: u64 = 50;
 const IN_REPOSITORY: u64 = SCALE.manifests / SCALE.repositories;
 
-/// How many manifests are asked for, whatever the length of a round: more of them would be in no cache.
+/// How many manifests are requested, whatever the length of a round: more would not fit the caches.
 const ASKED_FOR: u64 = 1000;
 
 const PULLED: &str = "team/pulled";
@@ -32,18 +32,17 @@ const PUSHED: &str = "team/pushed";
 
 const ROUNDS: u64 = 4;
 
-/// How long a round is beside a collector that makes no pauses, and of the server without one: the filesystem
-/// writes back what was pushed some seconds ago, and rounds of another length see another part of that.
+/// The length of a round with a collector without pauses, and of the rounds it is compared with. The
+/// filesystem writes back what was pushed seconds ago, so rounds of different lengths cannot be compared.
 const SHORT_ROUND: Duration = Duration::from_secs(3);
 
-/// How long a round is beside a collector at its default pace: all of them together shall have time for a
-/// whole pass.
+/// The length of a round with a collector at its default pace: all of them together must allow a whole pass.
 const LONG_ROUND: Duration = Duration::from_secs(25);
 
-/// How long each client rests between two requests: the machine is to be busy, but not overloaded.
+/// The pause of a client between two requests, so that the machine is busy but not overloaded.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// What goes everywhere: all but the last tag of what the clients push. A lease is longer than a push.
+/// Removes all but the last tag of what the clients push. A lease is longer than a push.
 const CONFIG: &str = r#"
 [collector]
 interval = "0s"
@@ -56,12 +55,12 @@ keep_last = 1
 untagged = "remove after 0s"
 "#;
 
-/// What has the index copied at the start, and then nothing that takes anything away.
+/// Has the index copied at the start, and removes nothing.
 pub(super) const COPIED: &str = "[collector]\n";
 
 pub(super) const NO_COLLECTOR: &str = "[collector]\nenabled = false\n";
 
-/// What removes a tenth of the store.
+/// Removes a tenth of the store.
 const REMOVE_TENTH: &str = r#"
 [[policy]]
 repositories = ["team/app000*"]
@@ -69,7 +68,7 @@ keep_last = 0
 untagged = "remove after 0s"
 "#;
 
-/// What removes half of the store.
+/// Removes half of the store.
 const REMOVE_HALF: &str = r#"
 [[policy]]
 repositories = ["team/app000*", "team/app001*", "team/app002*", "team/app003*", "team/app004*"]
@@ -77,27 +76,27 @@ keep_last = 0
 untagged = "remove after 0s"
 "#;
 
-/// The requests that are measured.
+/// The kinds of requests measured.
 pub(super) const KINDS: [&str; 3] = ["GET of a manifest", "pull of a blob of 64 KiB", "push of an image"];
 
-/// The times of each kind in a round, in order.
+/// The times of each kind in a round, sorted.
 pub(super) type Times = [Vec<Duration>; KINDS.len()];
 
-/// For how long clients ask.
+/// How long clients send requests.
 pub(super) struct Span<'a> {
-    /// Tells whether what they find counts after so long.
+    /// Tells whether a request at this time is counted.
     pub(super) counts: &'a (dyn Fn(Duration) -> bool + Sync),
-    /// Tells whether they go on after so long.
+    /// Tells whether to continue at this time.
     pub(super) goes_on: &'a (dyn Fn(Duration) -> bool + Sync),
 }
 
-/// A server with a store of its own, which runs only while it is measured.
+/// A server with its own store, stopped except while it is measured.
 struct Store {
     serving: Serving,
     _folder: TempDir,
 }
 
-/// Prints how long requests take beside the collector at its default pace and without it.
+/// Prints how long requests take with the collector at its default pace, and without it.
 pub fn measure() {
     heading("Requests while the collector works", LONG_ROUND);
     let without = Store::new(NO_COLLECTOR);
@@ -105,13 +104,13 @@ pub fn measure() {
     compare("pace 10, a tenth goes", (&removing, LONG_ROUND), &without, &mut 0);
 }
 
-/// Prints how long requests take beside a collector that makes no pauses.
+/// Prints how long requests take with a collector without pauses.
 pub fn measure_hurried() {
     heading("Requests while the collector works without pauses", SHORT_ROUND);
     let without = Store::new(NO_COLLECTOR);
     let mut number = 0;
     for (name, config) in [
-        // Twice the same says what such a ratio is worth.
+        // Two equal servers show how precise such a ratio is.
         ("none here either", NO_COLLECTOR.to_owned()),
         ("pace 100", paced(100)),
         ("pace 100, half goes", paced(100) + REMOVE_HALF),
@@ -129,15 +128,14 @@ fn heading(title: &str, round: Duration) {
         title,
         &format!(
             "Two servers, each with a store of {} blobs: {} manifests, each with a tag, in {} \
-             repositories. One has a collector that makes one pass after the other without rest (a \
-             lease of 1 s, no grace), the other none; the one that is not measured is stopped \
-             (SIGSTOP). Each pass marks everything and sweeps what the clients pushed: only the last \
-             tag of that stays. *a tenth goes*, *half goes*: a policy removes that part of the \
-             repositories, too, at the time of the measurement. One client for each kind of request, \
-             all three at once, each with a pause of {} ms after every answer; an image has a config \
-             (1 KiB), a layer (64 KiB), and a manifest with a new tag. {ROUNDS} rounds of each server \
-             in turns, after one that is not counted, of {} s; medians of the rounds' 99th percentiles. \
-             Aim: at most 1.3 ×.",
+             repositories. One has a collector that makes pass after pass without rest (a lease of 1 s, \
+             no grace), the other has none. The one that is not measured is stopped (SIGSTOP). Each pass \
+             marks everything and sweeps what the clients pushed, except the last tag. *a tenth goes*, \
+             *half goes*: a policy also removes that part of the repositories during the measurement. \
+             Three clients at once, one for each kind of request, each with a pause of {} ms after every \
+             answer; an image has a config (1 KiB), a layer (64 KiB), and a manifest with a new tag. \
+             {ROUNDS} rounds of {} s of each server in turns, after one to warm up; medians of the \
+             rounds' 99th percentiles. Aim: at most 1.3 ×.",
             SCALE.manifests * BLOBS_A_MANIFEST,
             SCALE.manifests,
             SCALE.repositories,
@@ -164,7 +162,7 @@ fn compare(name: &str, (with, round): (&Store, Duration), without: &Store, numbe
     print(&format!("{name}: {did}"), &with_times, &without_times);
 }
 
-/// Prints the head of a table whose rows [`print`] prints.
+/// Prints the header of a table whose rows [`print`] prints.
 pub(super) fn columns(what: &str) {
     table::columns(&[
         what,
@@ -206,13 +204,13 @@ pub(super) fn print(name: &str, with_times: &[Times], without_times: &[Times]) {
     }
 }
 
-/// Returns the time that this part of some sorted ones does not exceed.
+/// Returns the time that this part of the sorted times does not exceed.
 fn percentile(sorted: &[Duration], part: f64) -> Option<Duration> {
     sorted.get((sorted.len().saturating_sub(1) as f64 * part) as usize).copied()
 }
 
 impl Store {
-    /// Starts a server with a full store, and stops it until it is measured.
+    /// Starts a server with a full store, and stops it (SIGSTOP) until it is measured.
     fn new(config: &str) -> Self {
         let folder = filled();
         let serving = serve(folder.path(), config, &[]);
@@ -223,7 +221,7 @@ impl Store {
         Self { serving, _folder: folder }
     }
 
-    /// Returns how many passes there were, and how many bytes went.
+    /// Returns the number of passes and of removed bytes.
     fn removed(&self) -> (u64, u64) {
         self.serving.signal(Signal::CONT);
         let metrics = ["pulk_collector_passes_total", "pulk_collector_removed_bytes_total"];
@@ -232,7 +230,7 @@ impl Store {
         (passes, bytes)
     }
 
-    /// Has clients of all kinds ask for some time.
+    /// Runs a client of each kind for some time.
     fn round(&self, length: Duration, number: &mut u64) -> Times {
         self.serving.signal(Signal::CONT);
         let span = Span { counts: &|_| true, goes_on: &|elapsed| elapsed < length };
@@ -242,12 +240,12 @@ impl Store {
     }
 }
 
-/// Fills a data directory in a folder, and leaves it after a clean stop.
+/// Fills a data directory in a folder, and stops its server cleanly.
 pub(super) fn filled() -> TempDir {
     let folder = place::folder();
     write_store(&folder.path().join("data"), SCALE, Bytes::OfManifests);
-    // What is pulled comes before there is a collector, and so does a manifest without a tag: a first pass
-    // that only looks comes to its end when it is told of.
+    // The images to pull are pushed before there is a collector, and so is a manifest without a tag: the log
+    // line about it shows that the first pass, which removes nothing, has ended.
     let filling = serve(folder.path(), NO_COLLECTOR, &[]);
     let mut client = filling.client();
     for number in 0..=PULLED_IMAGES {
@@ -260,20 +258,20 @@ pub(super) fn filled() -> TempDir {
     folder
 }
 
-/// Starts a server in a folder that was filled.
+/// Starts a server in a filled folder.
 pub(super) fn serve(folder: &Path, config: &str, flags: &[&str]) -> Serving {
     let file = folder.join("pulk.toml");
     fs::write(&file, format!("{config}\n[scrub]\nenabled = false\n")).unwrap();
     Serving::start_told(&folder.join("data"), &file, flags)
 }
 
-/// Has clients of all kinds ask at once.
+/// Runs a client of each kind, all at once.
 pub(super) fn asked(address: &str, span: &Span<'_>, number: &mut u64) -> Times {
     let layers: Vec<Content> = (0..PULLED_IMAGES).map(|number| small_image(number)[1].clone()).collect();
     std::thread::scope(|scope| {
         let manifests = scope.spawn(|| {
             ask(address, span, |client, turn| {
-                // Of the repositories that stay; a tag has its manifest's number.
+                // From a repository that stays; a tag has its manifest's number.
                 let turn = turn % ASKED_FOR;
                 let kept = KEPT_REPOSITORIES + turn / IN_REPOSITORY % KEPT_REPOSITORIES;
                 let number = turn % IN_REPOSITORY * SCALE.repositories + kept;
@@ -305,7 +303,7 @@ pub(super) fn asked(address: &str, span: &Span<'_>, number: &mut u64) -> Times {
     })
 }
 
-/// Asks again and again over one connection; returns the times in order.
+/// Repeats a request over one connection; returns the sorted times.
 fn ask(address: &str, span: &Span<'_>, mut once: impl FnMut(&mut Client, u64) -> Duration) -> Vec<Duration> {
     let mut client = Client::connect(address);
     let begun = Instant::now();

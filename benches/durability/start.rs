@@ -1,4 +1,4 @@
-//! How long a large store takes to start, and how much memory it needs.
+//! The time and memory that a start of a large store takes.
 
 use crate::common::image::{Way, push_image};
 use crate::common::journal::{Bytes, Scale, write_store};
@@ -17,12 +17,9 @@ pub fn measure() {
     table::heading(
         "Starting again",
         &format!(
-            "A store of {} manifests, each with a tag, in {} repositories, {} links, every blob another \
-             one: {} rows of \
-             blobs. *time*: from starting the program until it listens; *processor*: what all its threads \
-             used of the \
-             processors until then. *resident*: VmRSS then; *peak*: VmHWM, the most \
-             until then.",
+            "A store of {} manifests, each with a tag, in {} repositories, {} links, all blobs distinct: \
+             {} rows of blobs. *time*: from starting the program until it listens; *processor*: time of \
+             all its threads until then. *resident*: VmRSS then; *peak*: VmHWM until then.",
             SCALE.manifests,
             SCALE.repositories,
             SCALE.links(),
@@ -40,7 +37,7 @@ pub fn measure() {
     };
     start(&format!("unclean, from a journal of {} and no checkpoint", mib(length))).stop();
     let serving = start("clean");
-    // The journal is long by now: the next write has it go on in a new file, and a checkpoint taken.
+    // The journal is long by now: the next write rotates it, and a checkpoint is taken.
     push_image(&mut serving.client(), "team/other", Way::Put, 0);
     serving.wait_for("took a checkpoint");
     push_image(&mut serving.client(), "team/other", Way::Put, 1);

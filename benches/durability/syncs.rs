@@ -13,23 +13,19 @@ use crate::common::table;
 const IMAGES_A_CLIENT: u64 = 50;
 const CLIENTS: [u64; 4] = [1, 2, 4, 8];
 
-/// Images are told apart by numbers; each client has as many.
+/// Images are identified by numbers; each client has a range of this size.
 const NUMBERS_A_CLIENT: u64 = 1_000_000;
 
-/// Prints the syncs of small images for one client and more.
+/// Prints the syncs of small images by number of clients.
 pub fn measure() {
     table::heading(
         "Syncs for one small image",
         &format!(
             "Config (1 KiB), one layer of 64 KiB, manifest, new tag; every client pushes \
-             {IMAGES_A_CLIENT} images one \
-             after the other, each client to a repository of its own, all of them new. Averages over all \
-             images. \
-             *disk*: `pulk_disk_syncs_total` of `/metrics`. *strace*: fsync, fdatasync, syncfs, sync and \
-             msync of the whole process, in a run of its own. \
-             *sync_file_range*: likewise; these are sled's, two for each transaction, in threads that \
-             nobody waits for, \
-             and make nothing durable."
+             {IMAGES_A_CLIENT} images one after the other to its own repository, all of them new. Averages \
+             over all images. *disk*: `pulk_disk_syncs_total` of `/metrics`. *strace*: fsync, fdatasync, \
+             syncfs, sync and msync of the whole process, in a separate run. *sync_file_range*: likewise; \
+             these are sled's, two for each transaction, in background threads; they make nothing durable."
         ),
     );
     let traces = place::folder();
@@ -62,7 +58,7 @@ pub fn measure() {
     }
 }
 
-/// Returns the syncs that the disk's counter has, and the seconds it took.
+/// Returns the syncs by the disk's counter, and the seconds the pushes took.
 fn untraced(way: Way, clients: u64) -> (u64, f64) {
     let folder = place::folder();
     let serving = Serving::start(folder.path());
@@ -75,13 +71,14 @@ fn untraced(way: Way, clients: u64) -> (u64, f64) {
     (syncs, seconds)
 }
 
-/// Returns the syncs that strace sees.
+/// Returns the syncs by strace.
 fn traced(trace: &Trace, way: Way, clients: u64) -> Calls {
     let folder = place::folder();
     let serving = Serving::start_traced(folder.path(), trace, SYNCING);
     let before = trace.count();
     push(&serving, way, clients);
-    // Every call that an acknowledgement waits for is written down before the server can go on.
+    // strace records each call before the server continues, so all syncs before an acknowledgement are
+    // counted.
     let calls = trace.count().since(before);
     serving.stop();
     calls

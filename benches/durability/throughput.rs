@@ -1,4 +1,4 @@
-//! How fast large layers come and go.
+//! How fast large layers are pushed and pulled.
 
 use std::time::Instant;
 
@@ -13,15 +13,13 @@ const MIB_BYTES: u64 = 1024 * 1024;
 const LAYER_SIZE_BYTES: u64 = 256 * MIB_BYTES;
 const LAYERS: [u64; 2] = [1, 4];
 
-/// Prints the rates of pushing and pulling large layers. That of small images stands with their syncs.
+/// Prints the rates of pushing and pulling large layers. The rate of small images is with their syncs.
 pub fn measure() {
     table::heading(
         "Throughput of large layers",
-        "Layers of 256 MiB, all at once, each with a connection of its own, over loopback; pushed by \
-         POST, PUT until the \
-         last is acknowledged, then pulled twice (the second time is given; they are in the page cache). \
-         Client and \
-         server share the machine.",
+        "Layers of 256 MiB, all at once, each over its own connection on loopback; pushed by POST, PUT until \
+         the last is acknowledged, then pulled twice (the second time is given; they are in the page \
+         cache). Client and server share the machine.",
     );
     table::columns(&["layers at once", "push", "pull"]);
     for layers in LAYERS {

@@ -1,4 +1,4 @@
-//! How many bytes are written for those that are pushed.
+//! How many bytes are written for each byte pushed.
 
 use std::path::Path;
 
@@ -20,11 +20,11 @@ const MANIFESTS: u64 = 200;
 
 const DEVICE_SIZE_BYTES: u64 = 4 * 1024 * MIB_BYTES;
 
-/// What was written for some pushes.
+/// The bytes written for some pushes.
 struct Written {
     /// By the process's own counter.
     process: u64,
-    /// To the device when all was acknowledged, and synced as a whole once more.
+    /// To the device, after all was acknowledged and the filesystem synced.
     acknowledged: Option<u64>,
     /// To the device after a clean stop and unmounting.
     unmounted: Option<u64>,
@@ -35,14 +35,10 @@ pub fn measure() {
     table::heading(
         "Bytes written",
         "*process*: `write_bytes` of /proc/PID/io, which counts pages of files when they become dirty, \
-         and neither \
-         the filesystem's metadata nor its journal. *device*: sectors written to a loop device with an \
-         ext4 of its own \
-         (4 KiB blocks, default options), its journal included: when all is acknowledged and the \
-         filesystem was \
-         synced as a whole; and after a clean stop of the server and unmounting, which adds the index's \
-         own files and \
-         what ext4 had only in its journal.",
+         and neither the filesystem's metadata nor its journal. *device*: sectors written to a loop device \
+         with its own ext4 (4 KiB blocks, default options), ext4's journal included: once after all is \
+         acknowledged and the filesystem synced, and once after a clean stop of the server and \
+         unmounting, which adds the index's files and what ext4 had only in its journal.",
     );
     Device::explain_absence();
     let large = (LAYERS * LAYER_SIZE_BYTES) as f64;

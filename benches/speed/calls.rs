@@ -15,18 +15,18 @@ const BLOB_SIZE_BYTES: u64 = 256 * MIB_BYTES;
 const REQUESTS: u64 = 2_000;
 const REPO: &str = "team/calls";
 
-/// Calls that are less frequent than that are left out.
+/// Less frequent calls are left out.
 const SHOWN_MIN: f64 = 0.005;
 
-/// Prints the calls of small and large requests.
+/// Prints the system calls of small and large requests.
 pub fn measure() {
     table::heading(
         "System calls",
         &format!(
-            "Counted with strace in all threads of the server, which slows it down: what waits and wakes \
-             (futex, epoll_pwait2) is more than it would be. *small*: {REQUESTS} requests, one after the \
-             other over one connection, no access log; for each of them. *large*: one blob of 256 MiB; for \
-             each MiB."
+            "Counted with strace in all threads of the server. That slows the server down, so calls that \
+             wait and wake (futex, epoll_pwait2) are more frequent than otherwise. *small*: for each of \
+             {REQUESTS} requests, one after the other over one connection, no access log. *large*: for \
+             each MiB of one blob of 256 MiB."
         ),
     );
     let folder = place::folder();

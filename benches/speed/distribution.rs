@@ -1,4 +1,4 @@
-//! docker-registry, with a data directory of its own.
+//! docker-registry, with its own data directory.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::common::place;
 
-/// What it says when it listens, before the address.
+/// What it logs before its address when it listens.
 const LISTENING: &str = "listening on ";
 
 /// A running docker-registry, killed when it is dropped.
@@ -19,10 +19,10 @@ pub struct Distribution {
 }
 
 impl Distribution {
-    /// Starts one, or says why there is none.
+    /// Starts one, or prints why there is none.
     pub fn start() -> Option<Self> {
         if Command::new("docker-registry").arg("--version").stdout(Stdio::null()).status().is_err() {
-            println!("Without docker-registry: there is none on this machine.\n");
+            println!("Without docker-registry: it is not installed.\n");
             return None;
         }
         let folder = place::folder();

@@ -1,4 +1,4 @@
-//! What a request costs in a large store, beside a nearly empty one.
+//! The cost of a request in a large store, compared with a nearly empty one.
 
 use std::cell::Cell;
 use std::path::Path;
@@ -20,7 +20,7 @@ const FIRST_PULLED: u64 = 900_000_000;
 const FIRST_PUSHED: u64 = 910_000_000;
 const ROUNDS: usize = 7;
 
-/// How much there is in a store beside what is pushed to it for the measurements.
+/// The size of a store, without what is pushed for the measurements.
 #[derive(Clone, Copy)]
 struct Size {
     /// Manifests of one repository, each with a tag.
@@ -37,28 +37,28 @@ const LARGE: Size = Size { manifests: 100_000, referrers: 10_000, others: 1_000 
 /// A store, its server, and requests to it.
 struct Store {
     serving: Serving,
-    /// Where the last referrers of the subject begin, as many as a page has.
+    /// The target of the last page of the subject's referrers.
     last_referrers: String,
     _folder: tempfile::TempDir,
 }
 
-/// A kind of request: its name, how many there are in a round, and what asks for it.
+/// A kind of request: its name, how many a round has, and how to make one.
 type Kind<'a> = (&'a str, u64, fn(&Store, &[Content; 2], u64) -> Request);
 
 /// A request with its method and the status of its answer.
 type Request = (&'static str, Vec<u8>, u16);
 
-/// Prints what requests cost in both stores.
+/// Prints the cost of requests in both stores.
 pub fn measure() {
     table::heading(
         "Cost in a large store",
         &format!(
             "One client, one request after the other. *nearly empty*: {} manifests; *large*: {} manifests, \
              each with a tag, in one repository, {} of them referrers of one subject, and {} repositories \
-             of one manifest each. Pages have {PAGE} entries: of tags from the midst, of the catalog from \
-             its beginning, the last ones of the referrers. {ROUNDS} rounds of each store in turns, \
-             medians. Aim: at most 1.5 × the nearly empty store. The last row has the list of all \
-             referrers, for each entry.",
+             of one manifest each. Pages have {PAGE} entries: tags from the middle, the catalog from its \
+             beginning, referrers from their end. {ROUNDS} rounds of each store in turns, medians. Aim: \
+             at most 1.5 × the nearly empty store. The last row is the list of all referrers, for each \
+             entry.",
             NEARLY_EMPTY.manifests + NEARLY_EMPTY.others,
             LARGE.manifests,
             LARGE.referrers,

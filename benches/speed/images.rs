@@ -1,4 +1,4 @@
-//! Pushing small images, beside docker-registry.
+//! Pushing small images, compared with docker-registry.
 
 use std::cell::Cell;
 
@@ -12,20 +12,20 @@ use crate::servers::Servers;
 const CLIENTS: u64 = 8;
 const ROUNDS: usize = 4;
 
-/// How many images each client pushes in a round: each server is busy for a second or more.
+/// How many images each client pushes in a round: each server is busy for at least a second.
 const PULK_IMAGES: u64 = 100;
 const OTHER_IMAGES: u64 = 12;
 
-/// Images are told apart by numbers; each round of each client has as many.
+/// Images are identified by numbers; each round of each client has a range of this size.
 const NUMBERS_A_CLIENT: u64 = 1_000;
 
-/// Prints how many images a second are pushed.
+/// Prints the images pushed in a second.
 pub fn measure(servers: &Servers) {
     table::heading(
         "Pushing small images",
         &format!(
             "{CLIENTS} clients, each pushes images of config (1 KiB), one layer (64 KiB), manifest and a \
-             new tag, one after the other, by POST and PUT, to a repository of its own; all of them new. \
+             new tag, one after the other, by POST and PUT, to its own repository; all of them new. \
              {ROUNDS} rounds of each server in turns, medians. docker-registry does not sync folders. \
              Aims: at least 8 × docker-registry, and more than 380 a second."
         ),

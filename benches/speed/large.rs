@@ -1,4 +1,4 @@
-//! Large blobs: content that differs from push to push, most of which lies in a file to be sent from.
+//! Large blobs: their content differs from push to push, and most of it is sent from one file.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -12,14 +12,14 @@ use crate::load::{Load, request, request_head, with_digest};
 const BLOCK_SIZE_BYTES: usize = 64 * 1024;
 const READ_SIZE_BYTES: usize = 1024 * 1024;
 
-/// A file that blobs are made of.
+/// The file that blobs are sent from.
 pub struct Source {
     file: File,
     size: u64,
     first: Vec<u8>,
 }
 
-/// A blob: a number, and then the source from a little behind its beginning.
+/// A blob: a number, followed by the source from the same offset on.
 pub struct Blob {
     pub digest: String,
     pub size: u64,
@@ -59,8 +59,8 @@ impl Source {
         Blob { digest: format!("sha256:{hex}"), size: self.size, first }
     }
 
-    /// Pushes a blob by POST and PUT. Returns the seconds from its first byte to the last, and from there to
-    /// the answer.
+    /// Pushes a blob by POST and PUT. Returns the seconds from its first byte to its last, and from its last
+    /// to the answer.
     pub fn push(&self, load: &mut Load, repo: &str, blob: &Blob) -> (f64, f64) {
         load.send(&request("POST", &format!("/v2/{repo}/blobs/uploads/")));
         let location = load.answer("POST", 202).location.expect("a location");

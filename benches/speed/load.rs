@@ -1,7 +1,7 @@
-//! A client that costs the machine as little as possible, since it shares the processors with the server.
+//! A client that uses as little processor time as possible, since it shares the processors with the server.
 //!
-//! Requests are made ahead, connections are kept, files go out by `sendfile`, and what comes in is dropped by
-//! the kernel without being copied (`MSG_TRUNC`, see tcp(7)).
+//! Requests are rendered in advance, connections are kept, files are sent by `sendfile`, and the kernel
+//! discards received bytes without copying them (`MSG_TRUNC`, see tcp(7)).
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -15,16 +15,16 @@ const HEAD_SIZE_MAX_BYTES: usize = 64 * 1024;
 const DISCARD_SIZE_BYTES: usize = 1024 * 1024;
 const SENDFILE_SIZE_BYTES: usize = 1024 * 1024;
 
-/// How often somebody who waits for bytes looks whether it should end.
+/// How often a client waiting for bytes checks whether to end.
 const TAKE_PAUSE: Duration = Duration::from_millis(50);
 
-/// A kept connection.
+/// A persistent connection.
 pub struct Load {
     socket: TcpStream,
     buffer: Vec<u8>,
 }
 
-/// The head of an answer, as far as anybody asks.
+/// The parts of an answer's head that are used.
 #[derive(Debug)]
 pub struct Head {
     pub status: u16,
@@ -33,7 +33,7 @@ pub struct Head {
     pub length: u64,
     /// The length of the head itself.
     pub head_length: usize,
-    /// How much of the body came with the head.
+    /// How much of the body arrived with the head.
     came_along: usize,
 }
 
@@ -91,7 +91,7 @@ impl Load {
         }
     }
 
-    /// Reads a whole answer, drops its body, and returns its head, which must have this status.
+    /// Reads a whole answer, discards its body, and returns its head, which must have this status.
     pub fn answer(&mut self, method: &str, status: u16) -> Head {
         let head = self.head(method);
         assert_eq!(head.status, status, "{head:?}");
@@ -99,7 +99,7 @@ impl Load {
         head
     }
 
-    /// Drops that many bytes.
+    /// Discards `length` bytes.
     pub fn discard(&mut self, count: u64) {
         let mut left = count;
         while left > 0 {
@@ -114,7 +114,7 @@ impl Load {
         }
     }
 
-    /// Drops what comes until `ended` is set, and returns how much it was.
+    /// Discards what arrives until `ended` is set, and returns how much it was.
     pub fn take_until(&mut self, ended: &AtomicBool) -> u64 {
         self.socket.set_read_timeout(Some(TAKE_PAUSE)).unwrap();
         let mut taken = 0;
@@ -129,7 +129,7 @@ impl Load {
         taken
     }
 
-    /// Reads an answer of 200 that is known to have this length with its head.
+    /// Reads an answer of 200 whose length, head included, is known.
     pub fn same_answer(&mut self, length: usize) {
         let mut filled = 0;
         while filled < length {
@@ -138,7 +138,7 @@ impl Load {
             assert_ne!(count, 0, "the server closed the connection");
             filled += count;
         }
-        assert!(self.buffer.starts_with(b"HTTP/1.1 200"), "another answer than before");
+        assert!(self.buffer.starts_with(b"HTTP/1.1 200"), "the answer is not a 200");
     }
 }
 
@@ -158,7 +158,7 @@ pub fn request_head(method: &str, target: &str, content_type: &str, length: u64)
 
 /// Returns the location of an upload with its digest appended.
 pub fn with_digest(location: &str, digest: &str) -> String {
-    // docker-registry's locations have a host in front.
+    // docker-registry's locations begin with a host.
     let path = location.strip_prefix("http://").and_then(|rest| rest.find('/').map(|at| rest.split_at(at).1));
     let path = path.unwrap_or(location);
     let separator = if path.contains('?') { '&' } else { '?' };

@@ -1,10 +1,10 @@
-//! How cheap pulk is: large and small pulls and pushes beside nginx and docker-registry, memory, large
-//! stores.
+//! The speed of pulk: large and small pulls and pushes, compared with nginx and docker-registry; memory;
+//! large stores.
 //!
-//! `cargo bench --bench speed` measures everything; with `-- pull push` behind it only what is named. It
-//! starts the release binary on loopback, and next to it nginx and docker-registry where they are on the
-//! PATH, and prints tables in Markdown. All share one machine with the clients, so only the ratios mean
-//! something.
+//! `cargo bench --bench speed` measures everything, `cargo bench --bench speed -- pull push` only the named
+//! figures. It starts the release binary on loopback, beside it nginx and docker-registry if they are on the
+//! PATH, and prints Markdown tables. All share one machine with the clients, so only the ratios are
+//! meaningful.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark fails by panicking")]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the tables are its purpose")]
@@ -29,10 +29,10 @@ mod throttle;
 
 use servers::Servers;
 
-/// What measures a figure at servers that are shared.
+/// Measures a figure at shared servers.
 type Measure = fn(&Servers);
 
-/// The figures that are measured at one and the same server, the last of which looks at its memory.
+/// The figures that are measured at one server; the last one reads its memory.
 const SIDE_BY_SIDE: [(&str, Measure); 5] = [
     ("pull", pull::measure),
     ("push", push::measure),
@@ -41,7 +41,7 @@ const SIDE_BY_SIDE: [(&str, Measure); 5] = [
     ("memory", memory::measure),
 ];
 
-/// The figures that have stores of their own.
+/// The figures with their own stores.
 const ALONE: [(&str, fn()); 3] =
     [("growth", growth::measure), ("slow-disk", slow_disk::measure), ("calls", calls::measure)];
 

@@ -1,4 +1,4 @@
-//! How much memory the server takes.
+//! The memory of the server.
 
 use std::time::Duration;
 
@@ -20,10 +20,9 @@ pub fn measure(servers: &Servers) {
     table::heading(
         "Memory",
         &format!(
-            "VmHWM, but VmRSS for the idle server, which has a new and empty store. *before*: everything \
-             of this program that was measured before, on the server that answered it, whose store has \
-             fewer than 5000 manifests. Then {UPLOADS} uploads of 64 MiB at once. Aims: 12 MiB idle, 48 \
-             MiB for the rest."
+            "VmHWM; for the idle server, which has a new and empty store, VmRSS. *before*: after all figures \
+             above, on the server that was measured, whose store has fewer than 5000 manifests. Then \
+             {UPLOADS} uploads of 64 MiB at once. Aims: 12 MiB idle, 48 MiB for the rest."
         ),
     );
     table::columns(&["when", "MiB"]);

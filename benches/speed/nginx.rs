@@ -1,4 +1,4 @@
-//! nginx, answering with the files of a data directory.
+//! nginx, serving the files of a data directory.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -12,7 +12,7 @@ use crate::common::process;
 
 const START_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// A running nginx, ended when it is dropped.
+/// A running nginx, stopped when dropped.
 pub struct Nginx {
     child: Child,
     pub address: String,
@@ -20,14 +20,14 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// Starts one with a process for each processor, or says why there is none.
+    /// Starts one with a process for each processor, or prints why there is none.
     pub fn start(root: &Path) -> Option<Self> {
         if Command::new("nginx").arg("-v").stderr(Stdio::null()).status().is_err() {
-            println!("Without nginx: there is none on this machine.\n");
+            println!("Without nginx: it is not installed.\n");
             return None;
         }
         let folder = place::folder();
-        // nginx does not tell which port it got, so one that is free is looked for.
+        // nginx does not report its port, so a free one is found first.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let address = format!("127.0.0.1:{port}");
         let configuration = folder.path().join("nginx.conf");
@@ -56,7 +56,7 @@ impl Nginx {
         Some(nginx)
     }
 
-    /// Returns its processes: the first, and those that answer.
+    /// Returns its processes: the master and the workers.
     pub fn processes(&self) -> Vec<u32> {
         let first = self.child.id();
         let mut all = process::children(first);
@@ -67,7 +67,7 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        // It ends its other processes when it is asked to, not when it is killed.
+        // It stops its workers when it is terminated, not when it is killed.
         let asked = rustix::process::kill_process(
             rustix::process::Pid::from_child(&self.child),
             rustix::process::Signal::TERM,
@@ -79,7 +79,7 @@ impl Drop for Nginx {
 }
 
 fn configured(root: &Path, address: &str) -> String {
-    // The files belong to whoever runs this, and are for nobody else to read.
+    // Only the user that runs this can read the files.
     let user = if place::is_root() { "user root;" } else { "" };
     let root = root.display();
     format!(

@@ -1,4 +1,4 @@
-//! Pulling large blobs, beside nginx with `sendfile`.
+//! Pulling large blobs, compared with nginx with `sendfile`.
 
 use crate::common::table;
 use crate::large::Source;
@@ -14,7 +14,7 @@ const PULLS_A_ROUND: u64 = 4;
 const ROUNDS: usize = 7;
 const FIRST_NUMBER: u64 = 1_000;
 
-/// Prints how fast blobs come, and what they cost.
+/// Prints the throughput of pulls and their cost.
 pub fn measure(servers: &Servers) {
     table::heading(
         "Pulling large blobs",
@@ -59,7 +59,7 @@ fn row(server: &str, rate: f64, cost: f64, other: Option<(f64, f64)>) {
     ]);
 }
 
-/// Every client pulls a blob of its own.
+/// Every client pulls its own blob.
 fn round(address: &str, processes: &[u32], targets: &[String]) -> Round {
     let amount = (targets.len() as u64 * PULLS_A_ROUND * BLOB_SIZE_BYTES) as f64 / GIB_BYTES;
     Round::measure(processes, amount, || {

@@ -1,4 +1,4 @@
-//! Pushing large blobs, beside what hashing and writing take each on their own.
+//! Pushing large blobs, compared with hashing alone and writing alone.
 
 use std::cell::Cell;
 
@@ -18,17 +18,17 @@ const CLIENTS: [u64; 2] = [1, 4];
 const ROUNDS: usize = 5;
 const FIRST_NUMBER: u64 = 2_000;
 
-/// Prints how fast blobs go, and how long the answer is waited for.
+/// Prints the throughput of pushes, and the wait for their answers.
 pub fn measure(servers: &Servers) {
     table::heading(
         "Pushing large blobs",
         &format!(
             "Every client pushes a blob of 256 MiB by POST and PUT, all at once, until the last is \
-             acknowledged. *hashing*: SHA-256 alone over as much that is in memory, by a thread for each \
-             client. *writing*: as much written to one new file in pieces of 1 MiB, and synced. {ROUNDS} \
-             rounds of each in turns, medians. *wait*: from the last byte that the socket took from the \
-             client to the 201, as a part of the whole transfer. Aims: at least 0.85 × the slower one of \
-             the two, and a wait of less than 10 %."
+             acknowledged. *hashing*: SHA-256 alone over as many bytes in memory, by one thread for each \
+             client. *writing*: as many bytes written to one new file in pieces of 1 MiB, and synced. \
+             {ROUNDS} rounds of each in turns, medians. *wait*: from the last byte that the socket took \
+             from the client to the 201, as a part of the whole transfer. Aims: at least 0.85 × the \
+             slower of the two, and a wait of less than 10 %."
         ),
     );
     table::columns(&[
@@ -47,7 +47,7 @@ pub fn measure(servers: &Servers) {
     for clients in CLIENTS {
         let mut waits = Vec::new();
         let mut push = || {
-            // Before the blobs are made, which leaves the source in memory.
+            // Before the blobs are made: making them leaves the source in memory.
             settle();
             let blobs: Vec<Blob> = (0..clients)
                 .map(|_| {
@@ -89,11 +89,11 @@ pub fn measure(servers: &Servers) {
     }
 }
 
-/// Has what was written before be on the disk, so that nobody pays for it later, and its memory be free: a
-/// virtual machine whose host takes unused memory back pays a lot for pages that were not used for long.
+/// Writes out everything pending, so that it does not cost later rounds, and frees the page cache: a virtual
+/// machine whose host reclaims unused memory pays a lot for pages that were unused for long.
 fn settle() {
     rustix::fs::sync();
-    // Only root may; without it the memory is what it is.
+    // Only root may; otherwise the page cache stays.
     drop(std::fs::write("/proc/sys/vm/drop_caches", "1"));
 }
 
@@ -101,7 +101,7 @@ fn amount(clients: u64) -> f64 {
     (clients * BLOB_SIZE_BYTES) as f64 / GIB_BYTES
 }
 
-/// Pushes all at once. Returns the longest wait, as a part of its transfer, too.
+/// Pushes all at once. Also returns the longest wait, as a part of its transfer.
 fn push(servers: &Servers, source: &Source, blobs: &[Blob]) -> (Round, f64) {
     let mut wait: f64 = 0.0;
     let round = Round::measure(&[servers.pulk.pid()], amount(blobs.len() as u64), || {

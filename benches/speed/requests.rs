@@ -1,4 +1,4 @@
-//! Small answers: manifests by their tag and heads of blobs, beside nginx with files of the same length.
+//! Small answers: manifests by tag and heads of blobs, compared with nginx with the same files.
 
 use crate::common::image::{Way, push_blob, push_manifest, small_image};
 use crate::common::table;
@@ -13,15 +13,14 @@ const ROUNDS: usize = 9;
 const REPO: &str = "team/small";
 const NUMBER: u64 = 900_000_000;
 
-/// Prints how many requests a second are answered, and what they cost.
+/// Prints the requests answered in a second, and their cost.
 pub fn measure(servers: &Servers) {
     table::heading(
         "Small answers",
         &format!(
-            "{CONNECTIONS} connections, each with a request under way all the time, from {THREADS} threads \
-             that ask and read in turns; {} requests a round, {ROUNDS} rounds of each server in turns, \
-             medians. nginx answers with the same files. Neither logs requests. Aim: at least 0.75 × \
-             nginx.",
+            "{CONNECTIONS} connections, each with a request in flight all the time, from {THREADS} threads \
+             that send and read in turns; {} requests a round, {ROUNDS} rounds of each server in turns, \
+             medians. nginx serves the same files. Neither logs requests. Aim: at least 0.75 × nginx.",
             CONNECTIONS * REQUESTS_A_CONNECTION
         ),
     );
@@ -79,7 +78,7 @@ fn manifest_digest(servers: &Servers, target: &str) -> String {
     format!("sha256:{hex}")
 }
 
-/// Asks for the same thing again and again.
+/// Repeats one request.
 fn round(address: &str, processes: &[u32], method: &str, target: &str) -> Round {
     let request = request(method, target);
     let length = {

@@ -1,13 +1,13 @@
-//! Measuring two servers in turns, so that both see the same machine.
+//! Measures two servers in turns, so that both see the same machine.
 
 use std::time::Instant;
 
 use crate::common::process;
 
-/// What one round came to.
+/// The result of one round.
 #[derive(Debug, Clone, Copy)]
 pub struct Round {
-    /// How much was done, in whatever is counted.
+    /// How much was done, in the unit of the figure.
     pub amount: f64,
     /// How long it took.
     pub seconds: f64,
@@ -16,7 +16,7 @@ pub struct Round {
 }
 
 impl Round {
-    /// Measures a piece of work that is done by these processes.
+    /// Measures work that these processes do.
     pub fn measure(processes: &[u32], amount: f64, work: impl FnOnce()) -> Self {
         let used = || processes.iter().map(|pid| process::processor_seconds(*pid)).sum::<f64>();
         let before = used();
@@ -26,7 +26,7 @@ impl Round {
         Self { amount, seconds, processor: used() - before }
     }
 
-    /// Returns how much was done in a second.
+    /// Returns the rate in a second.
     pub fn rate(&self) -> f64 {
         self.amount / self.seconds
     }
@@ -42,14 +42,14 @@ impl Rounds {
         median(self.0.iter().map(Round::rate))
     }
 
-    /// Returns the processor time of a unit over all rounds: a single round has few ticks of the clock.
+    /// Returns the processor time of a unit over all rounds, because one round has few ticks of the clock.
     pub fn cost(&self) -> f64 {
         let total = |part: fn(&Round) -> f64| self.0.iter().map(part).sum::<f64>();
         total(|round| round.processor) / total(|round| round.amount)
     }
 }
 
-/// Has the servers take turns, `rounds` times. The first round warms up and is not counted.
+/// Measures the servers in turns, `rounds` times, after one round to warm up.
 pub fn alternate<const N: usize>(rounds: usize, mut servers: [&mut dyn FnMut() -> Round; N]) -> [Rounds; N] {
     let mut measured: [Rounds; N] = std::array::from_fn(|_| Rounds::default());
     for number in 0..=rounds {
@@ -63,7 +63,7 @@ pub fn alternate<const N: usize>(rounds: usize, mut servers: [&mut dyn FnMut() -
     measured
 }
 
-/// Returns the middle one of some numbers.
+/// Returns the median.
 pub fn median(numbers: impl Iterator<Item = f64>) -> f64 {
     let mut sorted: Vec<f64> = numbers.collect();
     sorted.sort_by(f64::total_cmp);

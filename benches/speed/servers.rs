@@ -1,4 +1,4 @@
-//! The servers that are measured side by side.
+//! The servers that are compared.
 
 use tempfile::TempDir;
 
@@ -7,10 +7,10 @@ use crate::common::server::Serving;
 use crate::distribution::Distribution;
 use crate::nginx::Nginx;
 
-/// pulk, and what it is held against, where that is installed.
+/// pulk, and the servers it is compared with, if they are installed.
 pub struct Servers {
     pub pulk: Serving,
-    /// Answers with the files of pulk's data directory.
+    /// Serves the files of pulk's data directory.
     pub nginx: Option<Nginx>,
     pub distribution: Option<Distribution>,
     _folder: TempDir,

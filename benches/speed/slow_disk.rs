@@ -1,4 +1,4 @@
-//! Whether pulls that wait for a slow disk make others wait.
+//! Whether pulls that wait for a slow disk delay other requests.
 
 use std::fs::File;
 use std::path::Path;
@@ -29,16 +29,16 @@ const PULLS: [usize; 3] = [0, 8, 64];
 const TIME: Duration = Duration::from_secs(8);
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Prints how long small requests take meanwhile.
+/// Prints how long small requests take during the pulls.
 pub fn measure() {
     table::heading(
         "Pulls from a slow disk",
         &format!(
             "A data directory on a loop device that a control group lets the server read at {} MB/s; pulls \
-             of {BLOBS} blobs of 64 MiB, none of which is in the page cache. Meanwhile another client asks \
-             for {IMAGES} manifests by their tags and for the heads of blobs in turns, for {} seconds, \
-             with pauses; these files are in the page cache, and in no cache of the server at first. Aim: \
-             the 99th of a hundred takes less than 20 ms with 8 pulls.",
+             of {BLOBS} blobs of 64 MiB, none of which is in the page cache. Meanwhile another client \
+             requests {IMAGES} manifests by tag and the heads of blobs in turns, for {} seconds, with \
+             pauses; these files are in the page cache, and at first in no cache of the server. Aim: the \
+             99th percentile is below 20 ms with 8 pulls.",
             BYTES_A_SECOND / 1_000_000,
             TIME.as_secs(),
         ),
@@ -51,7 +51,7 @@ pub fn measure() {
     let blobs = fill(&data, folder.path());
     table::columns(&["pulls", "requests", "median, ms", "99 %, ms", "longest, ms", "pulled, MB/s"]);
     for pulls in PULLS {
-        // A new server has nothing in its own caches.
+        // A new server has empty caches.
         let serving = Serving::start_without_access_log(&data);
         device.sync();
         for blob in &blobs {
@@ -98,7 +98,7 @@ fn fill(data: &Path, folder: &Path) -> Vec<Blob> {
     blobs
 }
 
-/// Reads all files that are not large, so that they are in the page cache.
+/// Reads all small files, so that they are in the page cache.
 fn warm(folder: &Path) {
     for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
         if entry.file_type().unwrap().is_dir() {
@@ -109,7 +109,7 @@ fn warm(folder: &Path) {
     }
 }
 
-/// Returns the times of small requests while so many pulls wait, and how many bytes those got.
+/// Returns the times of small requests while `pulls` pulls wait, and how many bytes the pulls received.
 fn times(serving: &Serving, blobs: &[Blob], pulls: usize) -> (Vec<Duration>, u64) {
     let address = serving.address.as_str();
     let ended = AtomicBool::new(false);
@@ -127,7 +127,7 @@ fn times(serving: &Serving, blobs: &[Blob], pulls: usize) -> (Vec<Duration>, u64
                 })
             })
             .collect();
-        // They all have come to where they wait.
+        // All pulls wait by now.
         std::thread::sleep(Duration::from_secs(1));
         let times = ask(address);
         ended.store(true, Ordering::SeqCst);

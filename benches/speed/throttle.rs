@@ -1,12 +1,12 @@
-//! A limit on how fast a process may read from a device.
+//! Limits how fast a process may read from a device.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Where control groups of version 1 limit block devices.
+/// The folder of control groups of version 1 that limit block devices.
 const VERSION_1: &str = "/sys/fs/cgroup/blkio";
 
-/// Where control groups of version 2 are.
+/// The folder of control groups of version 2.
 const VERSION_2: &str = "/sys/fs/cgroup";
 
 /// A control group whose processes read slowly.
@@ -16,8 +16,8 @@ pub struct Throttle {
 }
 
 impl Throttle {
-    /// Makes a group that reads from a device (its numbers as in /sys/block/NAME/dev) so many bytes a second,
-    /// or says why there is none.
+    /// Creates a group that reads `bytes_a_second` from a device (its numbers as in /sys/block/NAME/dev), or
+    /// prints why it cannot.
     pub fn new(device: &str, bytes_a_second: u64) -> Option<Self> {
         let is_version_1 = Path::new(VERSION_1).join("blkio.throttle.read_bps_device").exists();
         let parent = if is_version_1 { VERSION_1 } else { VERSION_2 };
@@ -42,7 +42,7 @@ impl Throttle {
         }
     }
 
-    /// Has a process read slowly from now on.
+    /// Puts a process into the group.
     pub fn add(&self, pid: u32) {
         fs::write(self.group.join("cgroup.procs"), pid.to_string()).unwrap();
     }

@@ -23,9 +23,8 @@
 //! ```
 
 mod admin;
+mod base;
 mod blobs;
-#[cfg(test)]
-mod chance;
 #[doc(hidden)]
 pub mod cli;
 mod config;
@@ -44,6 +43,7 @@ mod server;
 mod spec;
 mod wire;
 
+pub use base::{Pattern, PatternError};
 pub use http::HttpOptions;
 pub use maintenance::{
     CollectError, CollectOptions, CollectReport, CollectWatch, Collector, CollectorOptions, CollectorStatus,
@@ -57,7 +57,6 @@ pub use registry::{
 };
 pub use server::{Server, ServerOptions, StartError};
 pub use spec::{
-    Algorithm, ContentDigest, ContentRange, Digest, ErrorCode, MediaType, Pattern, PatternError, Reference,
-    Referrer, RepoName, Tag,
+    Algorithm, ContentDigest, ContentRange, Digest, ErrorCode, MediaType, Reference, Referrer, RepoName, Tag,
 };
 pub use wire::WireLimits;

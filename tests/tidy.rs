@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// The rooms of `src/`, each with its layer. A room imports from itself and from lower layers only.
 const LAYERS: [(&str, u8); 16] = [
-    ("chance", 0),
+    ("base", 0),
     ("spec", 0),
     ("disk", 1),
     ("wire", 1),

@@ -8,13 +8,13 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 use toml::Spanned;
 
+use crate::base::Pattern;
 use crate::config::error::ConfigError;
 use crate::config::file::Document;
 use crate::config::merge::within;
 use crate::config::period::Period;
 use crate::config::size::Size;
 use crate::meta::{Policy, Untagged};
-use crate::spec::Pattern;
 
 const HOUR: u64 = 60 * 60;
 const DAY: u64 = 24 * HOUR;

@@ -1,9 +1,9 @@
 //! Tests of what wins, and of what is refused.
 
 use super::*;
+use crate::base::Pattern;
 use crate::config::Collector;
 use crate::meta::{Policy, Untagged};
-use crate::spec::Pattern;
 
 const FULL: &str = r#"
 data = "/var/lib/pulk"

@@ -7,7 +7,7 @@ use super::client::Op;
 use super::history::{Run, open, prepared};
 use super::model::Model;
 use super::observe::{check_references, observe, probe};
-use crate::chance::Chance;
+use crate::base::Chance;
 use crate::disk::simulated::{Choice, Fault, FaultKind, Medium, Pick, SimulatedDisk, Step};
 use crate::registry::RegistryError;
 

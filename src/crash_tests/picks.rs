@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::chance::Chance;
+use crate::base::Chance;
 use crate::disk::simulated::{Choice, Pick};
 
 /// The latest choices are tried in all combinations, up to so many.

@@ -5,7 +5,7 @@ use super::content::manifest;
 use super::history::{Event, History};
 use super::model::Found;
 use super::{REPOS, TAGS};
-use crate::chance::Chance;
+use crate::base::Chance;
 
 const EVENTS: usize = 24;
 

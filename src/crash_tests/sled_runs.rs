@@ -20,7 +20,7 @@ use super::observe::{check_references, observe, probe};
 use super::sled_disk::{Stop, WatchedDisk, copy_folder};
 use super::states::{Moment, moments};
 use super::teeth::{may_differ, places, telling_picks};
-use crate::chance::Chance;
+use crate::base::Chance;
 use crate::disk::simulated::{Medium, Place, SimulatedDisk, Step};
 use crate::meta::{IndexKind, Start, falsify};
 

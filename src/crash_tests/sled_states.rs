@@ -9,7 +9,7 @@ use super::history::prepared;
 use super::picks::picks;
 use super::sled_runs::{Left, SledRun, sled_runs};
 use super::states::moments;
-use crate::chance::Chance;
+use crate::base::Chance;
 use crate::meta::Start;
 
 /// One state in so many is tried with sled, which takes much longer.

@@ -7,7 +7,7 @@ use super::history::{Recording, open};
 use super::model::{Found, Model, Seen};
 use super::observe::{check_probe, check_references, observe, probe, resume};
 use super::picks::{picks, states};
-use crate::chance::Chance;
+use crate::base::Chance;
 use crate::disk::simulated::{Choice, Medium, Pick, Place, SimulatedDisk, Step};
 
 /// Of so many folders made in a row, one is followed by a crash: they are all alike.

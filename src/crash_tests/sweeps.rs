@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::chance::Chance;
+use crate::base::Chance;
 use crate::disk::simulated::{Choice, Medium, Pick, SimulatedDisk, Step};
 use crate::maintenance::CollectOptions;
 use crate::maintenance::collector_tests::clients::{Clients, Habits, push_all};

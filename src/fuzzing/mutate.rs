@@ -1,6 +1,6 @@
 //! Inputs made of seeds, the same ones for the same number.
 
-use crate::chance::Chance;
+use crate::base::Chance;
 
 /// What is put in: what the grammars here are made of, and what their readers stumble over.
 const TOKENS: [&str; 36] = [

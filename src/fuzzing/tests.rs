@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::TARGETS;
 use super::mutate::input;
-use crate::chance::Chance;
+use crate::base::Chance;
 
 /// How many inputs a target gets where nothing else is asked for.
 const CASES: u64 = 4_000;

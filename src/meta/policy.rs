@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::spec::{Pattern, RepoName, Tag};
+use crate::base::Pattern;
+use crate::spec::{RepoName, Tag};
 
 /// What becomes of manifests that no tag leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

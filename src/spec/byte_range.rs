@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::spec::text::excerpt;
+use crate::base::excerpt;
 
 /// What a `Range` header means for content of a certain length (B5 to B8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

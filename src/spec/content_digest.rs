@@ -4,9 +4,9 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::base::{excerpt, serde_as_text};
 use crate::spec::digest::{Algorithm, Digest, DigestError, split};
 use crate::spec::hasher::Hasher;
-use crate::spec::text::{excerpt, serde_as_text};
 
 /// The length of the longest hash.
 const HASH_LENGTH_MAX_BYTES: usize = 64;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::base::{excerpt, serde_as_text};
 use crate::spec::content_digest::ContentDigest;
-use crate::spec::text::{excerpt, serde_as_text};
 
 /// The longest digest that pulk reads, in bytes. The longest registered one, of sha512, has 135.
 pub const DIGEST_LENGTH_MAX_BYTES: usize = 512;

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::base::excerpt;
 use crate::spec::content_digest::ContentDigest;
 use crate::spec::descriptor::Descriptor;
 use crate::spec::json_object::Object;
 use crate::spec::media_type::{MEDIA_TYPE_LENGTH_MAX_CHARS, ManifestKind, MediaType, MediaTypeError};
 use crate::spec::referrer::Referrer;
 use crate::spec::summary::ManifestSummary;
-use crate::spec::text::excerpt;
 
 /// The largest manifest that is accepted where nothing else is configured (W10).
 pub const MANIFEST_SIZE_MAX_BYTES: u64 = 4 * 1024 * 1024;

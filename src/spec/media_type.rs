@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::spec::text::{excerpt, serde_as_text};
+use crate::base::{excerpt, serde_as_text};
 
 /// The longest media type: 127 characters a side, and the slash (RFC 6838, section 4.2).
 pub const MEDIA_TYPE_LENGTH_MAX_CHARS: usize = 255;

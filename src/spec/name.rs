@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::spec::text::{excerpt, serde_as_text};
+use crate::base::{excerpt, serde_as_text};
 
 /// The longest name that pulk takes; all its characters are ASCII (G2).
 pub const NAME_LENGTH_MAX_CHARS: usize = 255;

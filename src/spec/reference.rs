@@ -5,9 +5,9 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+use crate::base::serde_as_text;
 use crate::spec::digest::{Digest, DigestError};
 use crate::spec::tag::{Tag, TagError};
-use crate::spec::text::serde_as_text;
 
 /// What a manifest is asked for by: a tag or a digest, nothing else (G4).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

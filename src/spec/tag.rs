@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::spec::text::{excerpt, serde_as_text};
+use crate::base::{excerpt, serde_as_text};
 
 /// The longest tag; all its characters are ASCII (G3).
 pub const TAG_LENGTH_MAX_CHARS: usize = 128;

@@ -23,7 +23,7 @@ fn kept(policy: &Policy, rows: &[Row<'_>]) -> Vec<String> {
     kept.map(|(tag, _)| tag.as_str().to_owned()).collect()
 }
 
-fn patterns(texts: &[&str]) -> Vec<crate::spec::Pattern> {
+fn patterns(texts: &[&str]) -> Vec<crate::base::Pattern> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
 }
 

@@ -7,7 +7,7 @@ use smol::io::Cursor;
 
 use super::content::{MANIFESTS, REPOS, TAGS, blob, blob_digest, manifest};
 use super::model::Model;
-use crate::chance::Chance;
+use crate::base::Chance;
 use crate::registry::{Chunk, Condition, PutManifest, PutTarget, Registry, RegistryError};
 use crate::spec::{Digest, Reference, RepoName, Tag};
 

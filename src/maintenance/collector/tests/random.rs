@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::clients::{Clients, Habits};
 use super::model::Model;
 use super::{collect, in_memory, open_on, pass};
-use crate::chance::Chance;
+use crate::base::Chance;
 use crate::disk::MemoryDisk;
 use crate::maintenance::collector::options::CollectOptions;
 use crate::meta::{Policy, Untagged};

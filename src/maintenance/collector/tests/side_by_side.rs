@@ -9,7 +9,7 @@ use super::clients::{Clients, Habits};
 use super::model::Model;
 use super::random::removing_untagged;
 use super::{collect, open_on};
-use crate::chance::Chance;
+use crate::base::Chance;
 use crate::disk::MemoryDisk;
 use crate::maintenance::collector::options::CollectOptions;
 

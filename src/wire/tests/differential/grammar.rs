@@ -1,7 +1,7 @@
 //! Streams of requests: by the grammar, then bent in places that readers of HTTP are known to differ on.
 
 use super::Stream;
-use crate::chance::Chance;
+use crate::base::Chance;
 
 const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
 

@@ -14,7 +14,7 @@ mod pulk_side;
 
 use std::collections::BTreeMap;
 
-use crate::chance::Chance;
+use crate::base::Chance;
 use compare::Difference;
 
 /// How many streams are tried where nothing else is asked for.

@@ -1,10 +1,10 @@
-//! What the types that are written as text have in common.
+//! What the types written as text have in common.
 
 /// How much of a refused text an error repeats.
 const EXCERPT_LENGTH_MAX_CHARS: usize = 160;
 
 /// Shortens a refused text, so that no error is as long as what a client sent.
-pub(in crate::spec) fn excerpt(text: &str) -> String {
+pub(crate) fn excerpt(text: &str) -> String {
     match text.char_indices().nth(EXCERPT_LENGTH_MAX_CHARS) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
@@ -29,7 +29,7 @@ macro_rules! serde_as_text {
     };
 }
 
-pub(in crate::spec) use serde_as_text;
+pub(crate) use serde_as_text;
 
 #[cfg(test)]
 mod tests {

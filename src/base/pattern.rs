@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::spec::text::excerpt;
+use crate::base::excerpt;
 
 /// The longest pattern: no name of a repository is longer.
 const PATTERN_LENGTH_MAX_BYTES: usize = 255;

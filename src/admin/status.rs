@@ -1,13 +1,12 @@
 //! How a store and its server are.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use serde::{Deserialize, Serialize};
 
 use crate::admin::du::{StoreUsage, survey};
 use crate::admin::failure::Failure;
 use crate::admin::sink::Sink;
 use crate::admin::store::{Serving, Store};
+use crate::base::unix_ms;
 use crate::maintenance::{CollectorStatus, ScrubStatus};
 
 /// How a store and its server are.
@@ -86,12 +85,6 @@ fn server_status(serving: Serving) -> ServerStatus {
     ServerStatus {
         pid: std::process::id(),
         address: serving.address.to_string(),
-        since: milliseconds(serving.since),
+        since: unix_ms(serving.since),
     }
-}
-
-/// Returns a time in milliseconds since 1970.
-fn milliseconds(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

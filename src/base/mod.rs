@@ -2,10 +2,14 @@
 
 #[cfg(test)]
 mod chance;
+mod locks;
 mod pattern;
 mod text;
+mod time;
 
 #[cfg(test)]
 pub(crate) use chance::Chance;
+pub(crate) use locks::{lock, read, wait, wait_while, write};
 pub use pattern::{Pattern, PatternError};
 pub(crate) use text::{excerpt, serde_as_text};
+pub(crate) use time::{millis, now_ms, unix_ms};

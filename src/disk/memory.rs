@@ -3,9 +3,11 @@
 use std::fmt;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, RwLock};
 
 use rustix::io::Errno;
+
+use crate::base::{read, write};
 
 use super::names::{Names, Node, RenameError};
 use super::pages::Pages;
@@ -188,13 +190,4 @@ impl DiskFile for MemoryFile {
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         None
     }
-}
-
-/// Nothing here leaves what it locks half changed when it panics, so a poisoned lock is as good as another.
-fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
-    lock.read().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
-    lock.write().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,7 +1,9 @@
 //! The space that is left on a disk, and the part of it that is kept free.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
+
+use crate::base::lock;
 
 use super::Disk;
 
@@ -111,7 +113,7 @@ impl FreeSpace {
     }
 
     fn measured(&self) -> MutexGuard<'_, Measured> {
-        self.measured.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.measured)
     }
 }
 

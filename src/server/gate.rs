@@ -1,9 +1,10 @@
 //! The gate in front of the registry: shut until it is open.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tide::http::{Request, Response};
 
+use crate::base::lock;
 use crate::http::{App, respond_while_starting};
 use crate::registry::RecoveryProgress;
 
@@ -33,7 +34,7 @@ impl Gate {
 
     /// Returns a line that tells how far the opening has come.
     pub(super) fn state(&self) -> String {
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let held = lock(&self.held).clone();
         held.or_else(|| self.progress.line()).unwrap_or_else(|| STARTING.to_owned())
     }
 
@@ -45,7 +46,7 @@ impl Gate {
     }
 
     fn tell(&self, held: Option<String>) {
-        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = held;
+        *lock(&self.held) = held;
     }
 
     /// Answers a request.

@@ -11,9 +11,11 @@ mod medium;
 mod tests;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use rustix::io::Errno;
+
+use crate::base::lock;
 
 use super::names::{Node, RenameError};
 use super::path::checked;
@@ -80,7 +82,7 @@ impl SimulatedDisk {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Does an operation that changes something, unless it is to fail.

@@ -1,9 +1,10 @@
 //! Pauses between steps, so that nobody notices, and an end within a step.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::base::{lock, wait_while};
 use crate::maintenance::collector::error::CollectError;
 
 /// A pause is no longer than this; a longer step is followed by several, with a question in between.
@@ -48,7 +49,7 @@ impl Bell {
     }
 
     fn ring(&self) {
-        let _held = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let _held = lock(&self.lock);
         self.rung.notify_all();
     }
 
@@ -59,9 +60,8 @@ impl Bell {
     }
 
     fn wait(&self, time: Duration, ended: impl Fn() -> bool) {
-        let held = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.rung.wait_timeout_while(held, time, |()| !ended());
-        drop(waited.unwrap_or_else(PoisonError::into_inner));
+        let held = lock(&self.lock);
+        drop(wait_while(&self.rung, held, time, |()| !ended()));
     }
 }
 

@@ -1,7 +1,8 @@
 //! One pass: every repository, then content, then files.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
+use crate::base::{millis, now_ms};
 use crate::maintenance::collector::error::CollectError;
 use crate::maintenance::collector::index::compact;
 use crate::maintenance::collector::options::CollectOptions;
@@ -58,7 +59,7 @@ impl Pass<'_> {
     pub(super) fn run(&mut self) -> Result<(), CollectError> {
         let began = Instant::now();
         self.report.dry_run = self.options.dry_run;
-        self.report.began_ms = now();
+        self.report.began_ms = now_ms();
         let clock = self.upkeep.clock();
         let (steps, tells_ages) = (clock.steps(), self.upkeep.now().is_ok());
         let done = self.everything();
@@ -69,7 +70,7 @@ impl Pass<'_> {
         if self.report.complete && tells_ages && !self.options.dry_run {
             clock.noted_rightly(steps);
         }
-        self.report.duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.report.duration_ms = millis(began.elapsed());
         if self.report.untagged.count > 0 {
             self.report.untagged_advice = Some(UNTAGGED_ADVICE.to_owned());
         }
@@ -78,7 +79,7 @@ impl Pass<'_> {
 
     fn everything(&mut self) -> Result<(), CollectError> {
         if self.options.alone && !self.options.now {
-            self.upkeep.remember_young(now())?;
+            self.upkeep.remember_young(now_ms())?;
         }
         if let Some(wait) = self.wait() {
             let seconds = wait.as_secs().saturating_add(1);
@@ -228,12 +229,6 @@ impl Pass<'_> {
             self.report.unreadable.push(what);
         }
     }
-}
-
-/// Returns what the clock says, in milliseconds since 1970.
-pub(super) fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Collects candidates until there are enough of them for a sweep.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::base::millis;
 use crate::meta::{Policy, Untagged};
 use crate::spec::Tag;
 
@@ -50,7 +51,7 @@ impl Age {
     /// Returns why something is not as old as this, if it isn't.
     fn younger_than(self, age: Duration) -> Option<&'static str> {
         match self {
-            Self::Known(known) if known >= milliseconds(age) => None,
+            Self::Known(known) if known >= millis(age) => None,
             Self::Known(_) => Some("it is young"),
             Self::Unknown => Some("since when it is there is not known"),
             Self::Rests => Some("the clock cannot be relied on now, so that nothing is old"),
@@ -133,10 +134,6 @@ pub(super) fn evaluate_untagged(policy: &Policy, age: Age, older_than: Option<Du
         Some(why) => Fate::Stays(format!("untagged, but {why}")),
         None => Fate::Goes("no tag has led to it for long enough".to_owned()),
     }
-}
-
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

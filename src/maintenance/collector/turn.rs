@@ -1,8 +1,9 @@
 //! Whose turn it is: there is one pass at a time.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
+use crate::base::{lock, wait_while};
 use crate::maintenance::collector::orphans::Orphans;
 
 /// How long somebody waits for a turn before it is asked whether it is still wanted.
@@ -26,8 +27,7 @@ impl Turns {
     /// Waits for the turn, as long as it is wanted.
     pub(super) fn take(&self, wanted: &mut dyn FnMut() -> bool) -> Option<Turn<'_>> {
         while wanted() {
-            let waited = self.freed.wait_timeout_while(self.left(), WAIT_SLICE, |left| left.is_none());
-            let (mut left, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            let mut left = wait_while(&self.freed, self.left(), WAIT_SLICE, |left| left.is_none());
             if let Some(orphans) = left.take() {
                 return Some(Turn { turns: self, orphans });
             }
@@ -36,7 +36,7 @@ impl Turns {
     }
 
     fn left(&self) -> MutexGuard<'_, Option<Orphans>> {
-        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.left)
     }
 }
 

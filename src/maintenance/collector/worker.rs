@@ -1,10 +1,11 @@
 //! The collector's handle, and its thread.
 
 use std::cell::RefCell;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::base::lock;
 use crate::maintenance::collector::error::CollectError;
 use crate::maintenance::collector::index::compact;
 use crate::maintenance::collector::options::{CollectOptions, CollectWatch, CollectorOptions};
@@ -293,10 +294,6 @@ fn tell(report: &CollectReport) {
             report.untagged_advice.as_deref().unwrap_or_default()
         );
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Lets everybody else have the processor first. On Linux this is the thread's own priority.

@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::maintenance::scrub::due::{due_ms, now_ms};
+use crate::base::{lock, now_ms, wait};
+use crate::maintenance::scrub::due::due_ms;
 use crate::maintenance::scrub::error::ScrubError;
 use crate::maintenance::scrub::options::ScrubOptions;
 use crate::maintenance::scrub::pace::Pace;
@@ -222,7 +223,7 @@ impl Shared {
             }
             let mut state = lock(&self.state);
             while state.asked && !state.stopping {
-                state = self.ended.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = wait(&self.ended, state);
             }
             if state.stopping {
                 if state.saved.pass.is_some() {
@@ -434,8 +435,4 @@ impl Drive for Watched<'_> {
 fn begin() -> Reached {
     let report = ScrubReport { began_ms: now_ms(), ..ScrubReport::default() };
     Reached { report, ..Reached::default() }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

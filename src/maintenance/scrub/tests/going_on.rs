@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
+use crate::base::now_ms;
 use crate::disk::MemoryDisk;
 use crate::maintenance::scrub::options::ScrubOptions;
 use crate::maintenance::scrub::saved::Saved;
@@ -61,8 +62,7 @@ fn a_pass_goes_on_behind_what_was_read_also_after_a_restart() {
 #[test]
 fn a_pass_that_ended_in_the_future_is_no_reason_to_wait() {
     const DAY_MS: u64 = 24 * 60 * 60 * 1000;
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let now = u64::try_from(since.as_millis()).unwrap();
+    let now = now_ms();
     for (ended_ms, waits_days) in
         [(now + 3650 * DAY_MS, 0), (now + DAY_MS, 0), (now + 60_000, 29), (now - DAY_MS, 28)]
     {

@@ -47,7 +47,7 @@ pub(crate) use open::Opened;
 pub(crate) use open::cleaning::UNNAMED_MAX;
 pub(crate) use open::format::{Layout, examine, examine_content, settle};
 pub use open::options::{RegistryOptions, Storage};
-pub use operations::manifests::TAGS_PER_PUT_MAX;
+pub use operations::manifest_push::TAGS_PER_PUT_MAX;
 pub(crate) use protection::leases::{Keeps, Scope};
 pub use types::{
     Chunk, Condition, Health, Listing, ManifestContent, ManifestInfo, Page, PutManifest, PutManifestOutcome,

@@ -6,7 +6,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use super::file_body::{FileStep, FileStepEnd};
+use crate::wire::response::{FileStep, FileStepEnd};
 
 /// The request's target (path and query) exactly as it was sent.
 ///

@@ -1,10 +1,8 @@
 //! What fuzzers feed with bytes of their own, and what must hold of any.
 
-use super::framing::{Framing, Next};
-use super::head::{BodyFraming, Head};
-use super::head_scanner::HeadScanner;
-use super::limits::WireLimits;
-use super::refusal::Refusal;
+use crate::wire::limits::WireLimits;
+use crate::wire::refusal::Refusal;
+use crate::wire::request::{BodyFraming, Framing, Head, HeadScanner, Next};
 
 /// A request's head: it is found, or refused, alike however it is cut, and what is taken is unambiguous.
 pub(crate) fn head(bytes: &[u8]) {

@@ -10,57 +10,36 @@
 //! - A response may carry a [`FileBody`] that becomes its body and an
 //!   [`OnSent`] that is told how it went out.
 //!
-//! What could be read in two ways is refused: see `head_scanner`, `head`, `target` and `framing`.
+//! What could be read in two ways is refused: see `request/`.
 //!
 //! | what | where |
 //! |---|---|
-//! | listener: who may come in, and the end | `listener`, `admission`, `refusal`, `stop` |
-//! | connection: one request after the other | `connection`, `next_head`, `half`, `gone`, `linger` |
-//! | head of a request | `head_scanner`, `head`, `target` |
-//! | body of a request | `framing`, `body`, `input`, `interim` |
-//! | reply | `reply_head`, `reply`, `file_body`, `output`, `sent`, `date` |
-//! | what it shares with the application | `contract`, `min_rate`, `client_address` |
-//! | limits, and how they are waited for | `limits`, `patience` |
+//! | connections: accepted, counted, served, ended | `connection/` |
+//! | a request's head, and its body as the application reads it | `request/` |
+//! | a response's head, and its body from memory or from a file | `response/` |
+//! | what the application hands in and gets | `contract`, `client_address`, `min_rate` |
+//! | limits, and what the transport itself refuses | `limits`, `idle_timeout`, `refusal` |
 
-mod admission;
-mod body;
 mod client_address;
 mod connection;
 mod contract;
-mod date;
-mod file_body;
-mod framing;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
-mod gone;
-mod half;
-mod head;
-mod head_scanner;
-mod input;
-mod interim;
+mod idle_timeout;
 mod limits;
-mod linger;
-mod listener;
 mod min_rate;
-mod next_head;
-mod output;
-mod patience;
 mod refusal;
-mod reply;
-mod reply_head;
-mod sent;
-mod stop;
-mod target;
+mod request;
+mod response;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use client_address::SHARES;
 pub use client_address::{OfSource, Source, Sources};
+pub use connection::{BindError, Listener, ServeOptions, Stop, serve};
 pub use contract::{BodyFile, FileBody, FileStepFuture, OnSent, RawTarget, Sent};
-pub(crate) use date::civil;
-pub use file_body::FileStep;
 pub use limits::WireLimits;
-pub use listener::{BindError, Listener, ServeOptions, serve};
 pub use min_rate::Pace;
 pub(crate) use min_rate::{PACE_MIN_BYTES, PACE_WINDOW};
-pub use stop::Stop;
+pub use response::FileStep;
+pub(crate) use response::civil;

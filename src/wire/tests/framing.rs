@@ -1,7 +1,6 @@
 //! Chunks, table by table.
 
-use crate::wire::framing::{Framing, Next};
-use crate::wire::head::BodyFraming;
+use crate::wire::request::{BodyFraming, Framing, Next};
 
 /// Decodes `wire` in pieces of `step` bytes; gives the content and what was left over after the body's end.
 fn decode(wire: &[u8], step: usize) -> Result<(Vec<u8>, usize), &'static str> {

@@ -1,10 +1,9 @@
 //! Heads, table by table.
 
 use crate::wire::RawTarget;
-use crate::wire::head::{BodyFraming, Head};
-use crate::wire::head_scanner::HeadScanner;
 use crate::wire::limits::WireLimits;
 use crate::wire::refusal::Refusal;
+use crate::wire::request::{BodyFraming, Head, HeadScanner};
 use tide::http::headers::HeaderValue;
 use tide::http::{Method, StatusCode};
 

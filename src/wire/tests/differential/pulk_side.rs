@@ -13,8 +13,8 @@ use tide::http::{Request, Response};
 use super::{Outcome, Seen, SeenBody, Stream, is_left_unread};
 use crate::wire::RawTarget;
 use crate::wire::connection::Connection;
+use crate::wire::connection::Stop;
 use crate::wire::limits::WireLimits;
-use crate::wire::stop::Stop;
 
 type Seens = Arc<Mutex<Outcome>>;
 

@@ -12,21 +12,17 @@ use smol::future::{FutureExt, yield_now};
 use smol::{Async, Timer};
 use tide::http::{Method, Request, Response};
 
-use super::gone::gone;
-use super::half::Half;
-use super::head::Head;
-use super::input::Input;
-use super::limits::WireLimits;
+use super::body_handover::Half;
 use super::linger::{Drains, linger};
 use super::next_head::NoHead;
-use super::output::{Output, abort};
-use super::patience::Patience;
-use super::refusal::Refusal;
-use super::reply::send;
-use super::reply_head::{Reply, ReplyTo};
-use super::sent::SentGuard;
+use super::peer_reset::gone;
 use super::stop::Stop;
 use crate::wire::Pace;
+use crate::wire::idle_timeout::Patience;
+use crate::wire::limits::WireLimits;
+use crate::wire::refusal::Refusal;
+use crate::wire::request::{Head, Input};
+use crate::wire::response::{Output, Reply, ReplyTo, SentGuard, abort, send};
 
 /// How much of a request is looked at for whether it is a health check.
 const CHECK_START_SIZE_BYTES: usize = 32;
@@ -40,17 +36,17 @@ const STOP_LINGER_TIME_MAX: Duration = Duration::from_millis(500);
 const REQUESTS_IN_A_ROW_MAX: usize = 16;
 
 /// A connection and what it shares with the others.
-pub(super) struct Connection<A> {
-    pub(super) socket: Arc<Async<TcpStream>>,
+pub(in crate::wire) struct Connection<A> {
+    pub(in crate::wire) socket: Arc<Async<TcpStream>>,
     /// The client's address, as text: every request carries it.
-    pub(super) peer: String,
-    pub(super) app: Arc<A>,
-    pub(super) limits: Arc<WireLimits>,
+    pub(in crate::wire) peer: String,
+    pub(in crate::wire) app: Arc<A>,
+    pub(in crate::wire) limits: Arc<WireLimits>,
     /// The paths of the application's health checks.
-    pub(super) health_paths: Arc<[&'static str]>,
-    pub(super) drains: Arc<Drains>,
+    pub(in crate::wire) health_paths: Arc<[&'static str]>,
+    pub(in crate::wire) drains: Arc<Drains>,
     /// Asks the connection to end after the request in flight.
-    pub(super) stop: Stop,
+    pub(in crate::wire) stop: Stop,
 }
 
 impl<A> Connection<A> {
@@ -85,7 +81,7 @@ where
     F: Future<Output = Response> + Send + 'static,
 {
     /// Answers requests until either side ends the connection.
-    pub(super) async fn run(self) {
+    pub(in crate::wire) async fn run(self) {
         let mut input = Input::new(Arc::clone(&self.socket));
         let mut idle = Patience::new(self.limits.keep_alive_idle_max);
         let mut stopped = pin!(self.stop.wait());

@@ -10,13 +10,9 @@ use smol::channel::Receiver;
 use smol::future::FutureExt;
 use tide::http::{Body, Request};
 
-use super::body::{BodyReader, BodySource};
-use super::connection::Connection;
-use super::framing::Framing;
-use super::head::BodyFraming;
-use super::input::Input;
-use super::interim::BodySignals;
-use super::limits::WireLimits;
+use super::exchange::Connection;
+use crate::wire::limits::WireLimits;
+use crate::wire::request::{BodyFraming, BodyReader, BodySignals, BodySource, Framing, Input};
 
 /// Where the connection's reading half is while a request is answered.
 pub(super) enum Half {

@@ -12,11 +12,11 @@ use smol::{Async, Executor, Timer};
 use tide::http::{Request, Response};
 
 use super::admission::{Admission, Admitted, Counted};
-use super::connection::Connection;
-use super::limits::WireLimits;
+use super::exchange::Connection;
 use super::linger::Drains;
-use super::refusal::Refusal;
 use super::stop::Stop;
+use crate::wire::limits::WireLimits;
+use crate::wire::refusal::Refusal;
 
 /// How many connections may wait in the system to be accepted.
 const ACCEPT_QUEUE_LENGTH: i32 = 1024;

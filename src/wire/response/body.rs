@@ -5,16 +5,16 @@ use std::io;
 use smol::io::AsyncReadExt;
 use tide::http::Body;
 
-use super::file_body::send_file;
+use super::file::send_file;
+use super::head::{Payload, Reply};
 use super::output::Output;
-use super::reply_head::{Payload, Reply};
 use super::sent::SentGuard;
 
 /// How much of a body is read and written at once.
 const PIECE_SIZE_BYTES: usize = 64 * 1024;
 
 /// Sends an answer and counts its body's bytes in `guard`. After an error the connection can't be used again.
-pub(super) async fn send(reply: Reply, output: Output<'_>, guard: &mut SentGuard) -> io::Result<()> {
+pub(in crate::wire) async fn send(reply: Reply, output: Output<'_>, guard: &mut SentGuard) -> io::Result<()> {
     let Reply { head, payload, .. } = reply;
     match payload {
         Payload::None => output.write_all(&head, false, &mut 0).await?,

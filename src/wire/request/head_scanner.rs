@@ -1,7 +1,7 @@
 //! Finds where a request's head ends, and refuses the bytes that no head may have.
 
-use super::limits::WireLimits;
-use super::refusal::Refusal;
+use crate::wire::limits::WireLimits;
+use crate::wire::refusal::Refusal;
 
 /// What a request line may hold beside its target: the longest method, spaces, the version.
 const REQUEST_LINE_REST_MAX_BYTES: usize = 64;
@@ -11,7 +11,7 @@ const REQUEST_LINE_REST_MAX_BYTES: usize = 64;
 /// Readers of HTTP differ in what ends a line; a head is therefore refused unless each line ends in CR LF,
 /// and neither stands anywhere else.
 #[derive(Debug, Default)]
-pub(super) struct HeadScanner {
+pub(in crate::wire) struct HeadScanner {
     scanned: usize,
     line_length: usize,
     lines: usize,
@@ -23,7 +23,11 @@ impl HeadScanner {
     /// Looks at what came since the last call, and returns the head's length once its end is there.
     ///
     /// `buffered` always starts with the head's first byte.
-    pub(super) fn scan(&mut self, buffered: &[u8], limits: &WireLimits) -> Result<Option<usize>, Refusal> {
+    pub(in crate::wire) fn scan(
+        &mut self,
+        buffered: &[u8],
+        limits: &WireLimits,
+    ) -> Result<Option<usize>, Refusal> {
         for byte in buffered.get(self.scanned..).unwrap_or_default() {
             self.scanned += 1;
             if self.scanned > limits.head_size_max_bytes {

@@ -10,7 +10,7 @@ use smol::Async;
 ///
 /// One that only ended its own half is still to be answered, and looks no different when it is gone as well;
 /// what a client sends ahead hides what it does after that. Then this waits for ever.
-pub(super) async fn gone(socket: &Async<TcpStream>) {
+pub(in crate::wire) async fn gone(socket: &Async<TcpStream>) {
     // Not asked at once: an answer that needs no wait costs no system call.
     while socket.readable().await.is_ok() {
         match socket.get_ref().peek(&mut [0]) {

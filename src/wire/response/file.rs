@@ -10,8 +10,8 @@ use std::sync::Arc;
 #[cfg(target_os = "linux")]
 use smol::Async;
 
-use super::contract::FileBody;
 use super::output::Output;
+use crate::wire::contract::FileBody;
 
 /// How much one `sendfile` may send: a bound on how long one client occupies the disk.
 #[cfg(target_os = "linux")]

@@ -8,12 +8,10 @@ use std::time::Instant;
 use smol::Timer;
 use smol::future::{FutureExt, poll_once};
 
-use super::connection::Connection;
-use super::head::Head;
-use super::head_scanner::HeadScanner;
-use super::input::Input;
-use super::patience::Patience;
-use super::refusal::Refusal;
+use super::exchange::Connection;
+use crate::wire::idle_timeout::Patience;
+use crate::wire::refusal::Refusal;
+use crate::wire::request::{Head, HeadScanner, Input};
 
 /// How much of a head is read at first: most heads are smaller.
 const HEAD_READ_SIZE_BYTES: usize = 4 * 1024;

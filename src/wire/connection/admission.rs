@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use event_listener::Event;
 
-use super::limits::WireLimits;
-use super::refusal::Refusal;
+use crate::wire::limits::WireLimits;
+use crate::wire::refusal::Refusal;
 use crate::wire::{OfSource, Source, Sources};
 
 /// How many connections over a limit are told so at once; further ones are closed without a word.

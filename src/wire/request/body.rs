@@ -9,10 +9,10 @@ use std::time::Duration;
 use smol::channel::{Receiver, Sender, bounded};
 use smol::io::{AsyncBufRead, AsyncRead};
 
+use super::continue_100::BodySignals;
 use super::framing::{Framing, Next};
 use super::input::Input;
-use super::interim::BodySignals;
-use super::patience::Patience;
+use crate::wire::idle_timeout::Patience;
 
 /// How much is read ahead of a body: chunks of 32 KiB, the usual size, come in with one read.
 const READ_AHEAD_SIZE_MAX_BYTES: u64 = 64 * 1024;
@@ -22,7 +22,7 @@ const DIRECT_READ_SIZE_MIN_BYTES: usize = 16 * 1024;
 
 /// A body on its way in, together with the connection's reading half.
 #[derive(Debug)]
-pub(super) struct BodySource {
+pub(in crate::wire) struct BodySource {
     input: Input,
     framing: Framing,
     signals: Arc<BodySignals>,
@@ -35,7 +35,7 @@ pub(super) struct BodySource {
 
 impl BodySource {
     /// Makes the source of a body that starts with what `input` holds.
-    pub(super) fn new(
+    pub(in crate::wire) fn new(
         input: Input,
         framing: Framing,
         signals: Arc<BodySignals>,
@@ -46,17 +46,17 @@ impl BodySource {
     }
 
     /// Gives the reading half back; it stands after the body when [`BodySource::rest`] is 0.
-    pub(super) fn into_input(self) -> Input {
+    pub(in crate::wire) fn into_input(self) -> Input {
         self.input
     }
 
     /// Returns what the body and its connection tell each other.
-    pub(super) fn signals(&self) -> &BodySignals {
+    pub(in crate::wire) fn signals(&self) -> &BodySignals {
         &self.signals
     }
 
     /// Returns how much of the body is left, `None` if unknown or if the body is broken.
-    pub(super) fn rest(&self) -> Option<u64> {
+    pub(in crate::wire) fn rest(&self) -> Option<u64> {
         match (&self.failed, &self.framing, self.framing.next()) {
             (None, _, Next::End) => Some(0),
             (None, Framing::Length(left), _) => Some(*left),
@@ -65,7 +65,7 @@ impl BodySource {
     }
 
     /// Reads over what has come of the body already, without waiting.
-    pub(super) fn skip_buffered(&mut self) {
+    pub(in crate::wire) fn skip_buffered(&mut self) {
         while self.failed.is_none() && !self.input.buffer.is_empty() {
             match self.next() {
                 Ok(Next::Content(left)) => {
@@ -79,7 +79,7 @@ impl BodySource {
     }
 
     /// Reads over the rest of the body; tells whether its end was reached.
-    pub(super) async fn skip_rest(&mut self) -> bool {
+    pub(in crate::wire) async fn skip_rest(&mut self) -> bool {
         loop {
             match std::future::poll_fn(|context| self.poll_content(context).map_ok(<[u8]>::len)).await {
                 Ok(0) => return true,
@@ -213,7 +213,7 @@ impl BodySource {
 
 /// What the application reads a body from. When it is dropped, the connection gets its reading half back.
 #[derive(Debug)]
-pub(super) struct BodyReader {
+pub(in crate::wire) struct BodyReader {
     /// Absent only while being dropped.
     source: Option<BodySource>,
     back: Sender<BodySource>,
@@ -221,7 +221,7 @@ pub(super) struct BodyReader {
 
 impl BodyReader {
     /// Lends a body out; the receiver gets it back when the reader is dropped.
-    pub(super) fn lend(source: BodySource) -> (Self, Receiver<BodySource>) {
+    pub(in crate::wire) fn lend(source: BodySource) -> (Self, Receiver<BodySource>) {
         let (back, receiver) = bounded(1);
         (Self { source: Some(source), back }, receiver)
     }
@@ -272,7 +272,7 @@ mod tests {
     use smol::{Async, Timer};
 
     use super::*;
-    use crate::wire::head::BodyFraming;
+    use crate::wire::request::head::BodyFraming;
 
     /// A client that has asked a lot and reads nothing, and then waits for `100 Continue`.
     #[test]

@@ -2,7 +2,7 @@
 
 use tide::http::Url;
 
-use super::refusal::Refusal;
+use crate::wire::refusal::Refusal;
 
 /// The longest `Host` that is accepted: a DNS name and a port.
 const HOST_LENGTH_MAX_BYTES: usize = 260;
@@ -14,9 +14,9 @@ const HOST_UNKNOWN: &str = "localhost";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target<'a> {
     /// The host of an absolute-form target, which takes the place of the `Host` header.
-    pub(super) host: Option<&'a str>,
+    pub(in crate::wire) host: Option<&'a str>,
     /// Path and query, exactly as sent.
-    pub(super) path_and_query: &'a str,
+    pub(in crate::wire) path_and_query: &'a str,
 }
 
 /// Takes a target apart.
@@ -96,7 +96,7 @@ pub(super) fn check_host(host: &str) -> Result<(), Refusal> {
 }
 
 /// Makes the URL of a request; `host` is `None` only where HTTP/1.0 allows that.
-pub(super) fn url(host: Option<&str>, path_and_query: &str) -> Result<Url, Refusal> {
+pub(in crate::wire) fn url(host: Option<&str>, path_and_query: &str) -> Result<Url, Refusal> {
     let host = host.unwrap_or(HOST_UNKNOWN);
     check_host(host)?;
     Url::parse(&format!("http://{host}{path_and_query}"))

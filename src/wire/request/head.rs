@@ -2,14 +2,14 @@
 
 use tide::http::{Method, Request, Version};
 
-use super::limits::WireLimits;
-use super::refusal::Refusal;
 use super::target::{check_host, parse_target, url};
 use crate::wire::RawTarget;
+use crate::wire::limits::WireLimits;
+use crate::wire::refusal::Refusal;
 
 /// How the body of a request is framed (RFC 9112 section 6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum BodyFraming {
+pub(in crate::wire) enum BodyFraming {
     /// There is no body.
     None,
     /// There are exactly this many bytes.
@@ -20,17 +20,17 @@ pub(super) enum BodyFraming {
 
 /// A request without its body, and what its head says to the transport.
 #[derive(Debug)]
-pub(super) struct Head {
+pub(in crate::wire) struct Head {
     /// The request for the application, its body still empty.
-    pub(super) request: Request,
+    pub(in crate::wire) request: Request,
     /// How the body is framed.
-    pub(super) framing: BodyFraming,
+    pub(in crate::wire) framing: BodyFraming,
     /// Whether the client speaks HTTP/1.1 and not 1.0.
-    pub(super) is_http_1_1: bool,
+    pub(in crate::wire) is_http_1_1: bool,
     /// Whether the client lets the connection be kept.
-    pub(super) keep_alive: bool,
+    pub(in crate::wire) keep_alive: bool,
     /// Whether the client waits for `100 Continue` before it sends the body.
-    pub(super) expects_continue: bool,
+    pub(in crate::wire) expects_continue: bool,
 }
 
 /// The headers that the transport itself has to understand.
@@ -46,7 +46,7 @@ struct Understood<'a> {
 
 impl Head {
     /// Parses a whole head, as [`HeadScanner`](super::head_scanner::HeadScanner) found it.
-    pub(super) fn parse(head: &[u8], limits: &WireLimits) -> Result<Self, Refusal> {
+    pub(in crate::wire) fn parse(head: &[u8], limits: &WireLimits) -> Result<Self, Refusal> {
         // As many as there are lines: most heads have a few of the many that are allowed.
         let lines = head.iter().filter(|byte| **byte == b'\n').count();
         let mut headers = vec![httparse::EMPTY_HEADER; lines.min(limits.headers_max)];

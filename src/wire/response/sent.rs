@@ -5,15 +5,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::wire::{OnSent, Sent};
 
 /// Calls an [`OnSent`] exactly once, when it is dropped: whether the answer went out, failed or was given up.
-pub(super) struct SentGuard {
+pub(in crate::wire) struct SentGuard {
     on_sent: Option<OnSent>,
     /// What will be reported.
-    pub(super) sent: Sent,
+    pub(in crate::wire) sent: Sent,
 }
 
 impl SentGuard {
     /// Starts with nothing sent.
-    pub(super) fn new(on_sent: Option<OnSent>, bytes_in: u64) -> Self {
+    pub(in crate::wire) fn new(on_sent: Option<OnSent>, bytes_in: u64) -> Self {
         Self { on_sent, sent: Sent { bytes_in, bytes_out: 0, complete: false } }
     }
 }

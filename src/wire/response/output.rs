@@ -7,26 +7,26 @@ use std::time::Duration;
 
 use smol::Async;
 
-use super::patience::Patience;
 use crate::wire::Pace;
+use crate::wire::idle_timeout::Patience;
 
 /// How many times a socket that takes no more is tried within the time that a client may stand still.
 const TRIES: u32 = 4;
 
 /// Writes to a socket, and gives up when the client takes nothing for too long.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Output<'a> {
+pub(in crate::wire) struct Output<'a> {
     /// Is told what goes out, where others wait for the memory that it lies in.
-    pub(super) pace: Option<&'a Pace>,
+    pub(in crate::wire) pace: Option<&'a Pace>,
     /// The socket, which does not block.
-    pub(super) socket: &'a Arc<Async<TcpStream>>,
+    pub(in crate::wire) socket: &'a Arc<Async<TcpStream>>,
     /// How long a write may go without progress.
-    pub(super) progress_time_max: Duration,
+    pub(in crate::wire) progress_time_max: Duration,
 }
 
 /// Whether the client takes anything of an answer.
 #[derive(Debug)]
-pub(super) struct Progress {
+pub(in crate::wire) struct Progress {
     patience: Patience,
     /// How many waits in a row came to nothing.
     in_vain: u32,
@@ -34,14 +34,14 @@ pub(super) struct Progress {
 
 impl Progress {
     /// Notes that the client took something.
-    pub(super) fn made(&mut self) {
+    pub(in crate::wire) fn made(&mut self) {
         self.in_vain = 0;
     }
 }
 
 impl Output<'_> {
     /// Begins to watch whether the client takes anything.
-    pub(super) fn progress(&self) -> Progress {
+    pub(in crate::wire) fn progress(&self) -> Progress {
         Progress { patience: Patience::new(self.progress_time_max / TRIES), in_vain: 0 }
     }
 
@@ -49,7 +49,7 @@ impl Output<'_> {
     ///
     /// The system calls a socket writable only when a third of its buffer is free, which may be some MiB. It
     /// takes a little long before that, and only so can a slow client be told from one that stands still.
-    pub(super) async fn writable(&self, progress: &mut Progress) -> io::Result<()> {
+    pub(in crate::wire) async fn writable(&self, progress: &mut Progress) -> io::Result<()> {
         if progress.in_vain >= TRIES {
             return Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes no more of the answer"));
         }
@@ -65,7 +65,7 @@ impl Output<'_> {
     /// Writes all of `bytes`; `written` counts them one by one, also those before an error.
     ///
     /// With `more_follows` the system may hold the last packet back until the next write fills it.
-    pub(super) async fn write_all(
+    pub(in crate::wire) async fn write_all(
         &self,
         bytes: &[u8],
         more_follows: bool,
@@ -111,7 +111,7 @@ impl Output<'_> {
 }
 
 /// Makes the socket's end an error for the client, so that a cut answer can't be taken for a whole one.
-pub(super) fn abort(socket: &Async<TcpStream>) {
+pub(in crate::wire) fn abort(socket: &Async<TcpStream>) {
     // Without waiting for what is not yet sent, the system resets the connection when the socket is closed.
     let _ = rustix::net::sockopt::set_socket_linger(socket.get_ref(), Some(Duration::ZERO));
     // The application may still hold the request's body, and the socket with it: reading ends there too.

@@ -14,11 +14,11 @@ const CHUNK_SIZE_DIGITS_MAX: u8 = 16;
 /// The framing of a chunked body breaks the grammar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the chunks of the body are broken: {0}")]
-pub(super) struct BrokenChunks(&'static str);
+pub(in crate::wire) struct BrokenChunks(&'static str);
 
 /// What comes next of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Next {
+pub(in crate::wire) enum Next {
     /// At least so many bytes of content.
     Content(u64),
     /// Bytes for [`Framing::take_framing`].
@@ -29,7 +29,7 @@ pub(super) enum Next {
 
 /// Follows a body from its first byte to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Framing {
+pub(in crate::wire) enum Framing {
     /// A body of known length, of which this much is still to come.
     Length(u64),
     /// A chunked body.
@@ -38,7 +38,7 @@ pub(super) enum Framing {
 
 impl Framing {
     /// Stands at the start of a body.
-    pub(super) fn new(framing: BodyFraming) -> Self {
+    pub(in crate::wire) fn new(framing: BodyFraming) -> Self {
         match framing {
             BodyFraming::None => Self::Length(0),
             BodyFraming::Length(length) => Self::Length(length),
@@ -47,7 +47,7 @@ impl Framing {
     }
 
     /// Tells what comes next.
-    pub(super) fn next(&self) -> Next {
+    pub(in crate::wire) fn next(&self) -> Next {
         match self {
             Self::Length(0) => Next::End,
             Self::Length(left) => Next::Content(*left),
@@ -60,7 +60,7 @@ impl Framing {
     }
 
     /// Notes that `count` bytes of content were taken; never more than [`Next::Content`] said.
-    pub(super) fn content_taken(&mut self, count: u64) {
+    pub(in crate::wire) fn content_taken(&mut self, count: u64) {
         match self {
             Self::Length(left) => *left = left.saturating_sub(count),
             Self::Chunked(decoder) => decoder.content_taken(count),
@@ -68,7 +68,7 @@ impl Framing {
     }
 
     /// Takes bytes of framing up to the next content, the body's end or the end of `bytes`; returns how many.
-    pub(super) fn take_framing(&mut self, bytes: &[u8]) -> Result<usize, BrokenChunks> {
+    pub(in crate::wire) fn take_framing(&mut self, bytes: &[u8]) -> Result<usize, BrokenChunks> {
         match self {
             Self::Length(_) => Ok(0),
             Self::Chunked(decoder) => decoder.take_framing(bytes),
@@ -78,7 +78,7 @@ impl Framing {
 
 /// Reads the framing of a chunked body, however it is cut into packets.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct ChunkDecoder {
+pub(in crate::wire) struct ChunkDecoder {
     state: State,
     extension_bytes: usize,
     trailer_bytes: usize,

@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use smol::future::{or, yield_now};
 use smol::{Async, Timer};
 
-use super::limits::WireLimits;
-use super::patience::Patience;
+use crate::wire::idle_timeout::Patience;
+use crate::wire::limits::WireLimits;
 
 const READ_SIZE_BYTES: usize = 16 * 1024;
 
 /// Counts the clients that are read away from for as long as they send.
 #[derive(Debug, Default)]
-pub(super) struct Drains(AtomicUsize);
+pub(in crate::wire) struct Drains(AtomicUsize);
 
 /// One of them, until this is dropped.
 struct Drain<'a>(&'a AtomicUsize);

@@ -10,18 +10,18 @@ use crate::wire::FileBody;
 
 /// What the request and the state of its connection say about the answer.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct ReplyTo {
+pub(in crate::wire) struct ReplyTo {
     /// The method was HEAD: no body follows, whatever the headers say.
-    pub(super) is_head: bool,
+    pub(in crate::wire) is_head: bool,
     /// The client speaks HTTP/1.1 and not 1.0.
-    pub(super) is_http_1_1: bool,
+    pub(in crate::wire) is_http_1_1: bool,
     /// The connection ends after this answer.
-    pub(super) close: bool,
+    pub(in crate::wire) close: bool,
 }
 
 /// The form in which a body goes out.
 #[derive(Debug)]
-pub(super) enum Payload {
+pub(in crate::wire) enum Payload {
     /// No body.
     None,
     /// Exactly `length` bytes of `body`.
@@ -41,18 +41,18 @@ pub(super) enum Payload {
 
 /// An answer ready to be sent.
 #[derive(Debug)]
-pub(super) struct Reply {
+pub(in crate::wire) struct Reply {
     /// The head as it is sent, up to its empty line.
-    pub(super) head: Vec<u8>,
+    pub(in crate::wire) head: Vec<u8>,
     /// What follows the head.
-    pub(super) payload: Payload,
+    pub(in crate::wire) payload: Payload,
     /// Whether the connection must end after it.
-    pub(super) close: bool,
+    pub(in crate::wire) close: bool,
 }
 
 impl Payload {
     /// Tells whether it holds memory while it goes out.
-    pub(super) fn is_in_memory(&self) -> bool {
+    pub(in crate::wire) fn is_in_memory(&self) -> bool {
         !matches!(self, Self::None | Self::File(_))
     }
 }
@@ -60,11 +60,11 @@ impl Payload {
 /// The application made a header that can't be sent without becoming something else on the way.
 #[derive(Debug, thiserror::Error)]
 #[error("the answer's header {0:?} holds bytes that no header may have")]
-pub(super) struct BadHeader(String);
+pub(in crate::wire) struct BadHeader(String);
 
 impl Reply {
     /// Makes an answer ready to be sent.
-    pub(super) fn new(mut response: Response, to: ReplyTo) -> Result<Self, BadHeader> {
+    pub(in crate::wire) fn new(mut response: Response, to: ReplyTo) -> Result<Self, BadHeader> {
         let status = response.status();
         let file = response.ext_mut().remove::<FileBody>();
         let said = said_length(&response);

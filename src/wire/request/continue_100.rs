@@ -22,20 +22,20 @@ const TOO_LATE: u8 = 3;
 
 /// What the body of a request and its connection tell each other, also while the application holds the body.
 #[derive(Debug)]
-pub(super) struct BodySignals {
+pub(in crate::wire) struct BodySignals {
     interim: AtomicU8,
     bytes_in: AtomicU64,
 }
 
 impl BodySignals {
     /// Makes the signals of one body.
-    pub(super) fn new(client_awaits_continue: bool) -> Self {
+    pub(in crate::wire) fn new(client_awaits_continue: bool) -> Self {
         let interim = if client_awaits_continue { AWAITED } else { SETTLED };
         Self { interim: AtomicU8::new(interim), bytes_in: AtomicU64::new(0) }
     }
 
     /// Returns how many bytes of the body were read.
-    pub(super) fn bytes_in(&self) -> u64 {
+    pub(in crate::wire) fn bytes_in(&self) -> u64 {
         self.bytes_in.load(Ordering::Relaxed)
     }
 
@@ -47,7 +47,7 @@ impl BodySignals {
     /// Forbids the interim answer from now on. Returns whether the client still waits for one.
     ///
     /// Fails when half of it is out, so that no answer can follow.
-    pub(super) fn begin_answer(&self) -> Result<bool, io::Error> {
+    pub(in crate::wire) fn begin_answer(&self) -> Result<bool, io::Error> {
         match self.interim.compare_exchange(AWAITED, TOO_LATE, Ordering::SeqCst, Ordering::SeqCst) {
             Ok(_) | Err(TOO_LATE) => Ok(true),
             Err(SETTLED) => Ok(false),

@@ -14,7 +14,7 @@ const SHRUNK_SIZE_MAX_BYTES: usize = 1024;
 
 /// Bytes that were read from the socket and not yet used.
 #[derive(Debug, Default)]
-pub(super) struct InputBuffer {
+pub(in crate::wire) struct InputBuffer {
     storage: Vec<u8>,
     start: usize,
     end: usize,
@@ -22,17 +22,17 @@ pub(super) struct InputBuffer {
 
 impl InputBuffer {
     /// Returns the bytes not yet used.
-    pub(super) fn unread(&self) -> &[u8] {
+    pub(in crate::wire) fn unread(&self) -> &[u8] {
         self.storage.get(self.start..self.end).unwrap_or_default()
     }
 
     /// Tells whether everything was used.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::wire) fn is_empty(&self) -> bool {
         self.start == self.end
     }
 
     /// Marks the first `count` bytes as used.
-    pub(super) fn consume(&mut self, count: usize) {
+    pub(in crate::wire) fn consume(&mut self, count: usize) {
         self.start = self.start.saturating_add(count).min(self.end);
         if self.is_empty() {
             (self.start, self.end) = (0, 0);
@@ -60,7 +60,7 @@ impl InputBuffer {
     }
 
     /// Gives the memory back when nothing is in it: an idle connection holds no buffer.
-    pub(super) fn release(&mut self) {
+    pub(in crate::wire) fn release(&mut self) {
         if self.is_empty() {
             *self = Self::default();
         }
@@ -78,16 +78,16 @@ impl InputBuffer {
 
 /// The reading half of a connection. It lies either with the connection or with the body of its request.
 #[derive(Debug)]
-pub(super) struct Input {
+pub(in crate::wire) struct Input {
     /// The socket, which the writing half shares.
-    pub(super) socket: Arc<Async<TcpStream>>,
+    pub(in crate::wire) socket: Arc<Async<TcpStream>>,
     /// What was read ahead.
-    pub(super) buffer: InputBuffer,
+    pub(in crate::wire) buffer: InputBuffer,
 }
 
 impl Input {
     /// Makes the reading half of a socket from which nothing was read.
-    pub(super) fn new(socket: Arc<Async<TcpStream>>) -> Self {
+    pub(in crate::wire) fn new(socket: Arc<Async<TcpStream>>) -> Self {
         Self { socket, buffer: InputBuffer::default() }
     }
 
@@ -111,7 +111,7 @@ impl Input {
 
     /// Reads more into the buffer, which takes `capacity` bytes if it is smaller; 0 means that the client
     /// sends no more.
-    pub(super) async fn fill(&mut self, capacity: usize) -> io::Result<usize> {
+    pub(in crate::wire) async fn fill(&mut self, capacity: usize) -> io::Result<usize> {
         std::future::poll_fn(|context| self.poll_fill(context, capacity)).await
     }
 

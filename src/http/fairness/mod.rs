@@ -1,0 +1,9 @@
+//! Limits that keep one client from taking what others need: slots, rates, memory.
+
+pub(in crate::http) mod memory_budget;
+mod receive_rate;
+mod upload_slots;
+
+pub(in crate::http) use memory_budget::{Room, SMALL_MAX_BYTES};
+pub(in crate::http) use receive_rate::Watched;
+pub(in crate::http) use upload_slots::Place;

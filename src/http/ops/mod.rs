@@ -1,0 +1,9 @@
+//! For operators: health, metrics, the access log, and answers during the start.
+
+mod access_log;
+pub(in crate::http) mod health;
+mod metrics;
+mod starting;
+
+pub(in crate::http) use access_log::{Entry, RequestId};
+pub(in crate::http) use metrics::{InFlight, OPEN_METRICS};

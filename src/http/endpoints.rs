@@ -6,12 +6,11 @@ use tide::Server;
 use tide::http::headers::ALLOW;
 use tide::http::{Method, Request, Response, StatusCode};
 
-use crate::http::call::Call;
-use crate::http::errors::Failure;
-use crate::http::metrics::OPEN_METRICS;
-use crate::http::query::Query;
-use crate::http::route::{Path, Resource, Route};
-use crate::http::{State, blobs, health, lists, manifests, referrers, render, uploads};
+use crate::http::State;
+use crate::http::api::{
+    Call, Failure, Path, Query, Resource, Route, blobs, lists, manifests, referrers, render, uploads,
+};
+use crate::http::ops::{OPEN_METRICS, health};
 use crate::spec::ErrorCode;
 use crate::wire::RawTarget;
 

@@ -7,11 +7,9 @@ use tide::http::headers::CONTENT_LENGTH;
 use tide::http::{Method, Request, Response, StatusCode};
 
 use crate::http::State;
-use crate::http::access::{Entry, RequestId};
-use crate::http::errors::{self, Failure};
-use crate::http::large::Room;
-use crate::http::metrics::InFlight;
-use crate::http::route::Resource;
+use crate::http::api::{Failure, Resource, errors};
+use crate::http::fairness::Room;
+use crate::http::ops::{Entry, InFlight, RequestId};
 use crate::spec::ErrorCode;
 use crate::wire::{OnSent, RawTarget};
 

@@ -1,7 +1,6 @@
 //! What fuzzers feed with bytes of their own, and what must hold of any.
 
-use crate::http::query::Query;
-use crate::http::route::{Path, Route};
+use crate::http::api::{Path, Query, Route};
 use crate::wire::RawTarget;
 
 /// How many names a list has at most, for the limit that a query asks for.

@@ -3,34 +3,25 @@
 //!
 //! Every answer that may have a body, and every answer to HEAD, has an explicit `Content-Length`. What an
 //! answer tells the transport beside that is in `wire/contract.rs`.
+//!
+//! | what | where |
+//! |---|---|
+//! | resources of the specification: handlers, and what they parse and render | `api/` |
+//! | health, metrics, the access log, answers during the start | `ops/` |
+//! | shares of uploads and of memory | `fairness/` |
+//! | which handler answers what | `endpoints` |
+//! | around every request: id, headers, metrics, access log, panics | `envelope` |
 
-mod access;
-mod blob_file;
-mod blobs;
-mod bringing;
-mod call;
-mod conditions;
+mod api;
 mod endpoints;
 mod envelope;
-mod errors;
-mod flow;
+mod fairness;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
-mod health;
-mod large;
-mod link;
-mod lists;
-mod manifests;
-mod metrics;
-mod query;
-mod referrers;
-mod render;
-mod route;
-mod starting;
-mod uploads;
+mod ops;
 
 pub use endpoints::HEALTH_PATHS;
-pub use starting::respond_while_starting;
+pub use ops::respond_while_starting;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -43,12 +34,10 @@ use tide::http::{Request, Response, Url};
 use crate::registry::Registry;
 use crate::spec::ErrorCode;
 use crate::wire::{PACE_WINDOW, RawTarget};
-use bringing::Bringing;
+use api::Failure;
 use envelope::Envelope;
-use errors::Failure;
-use flow::SLOW_TIME_MAX;
-use large::LargeBodies;
-use metrics::Metrics;
+use fairness::{Bringing, LargeBodies, SLOW_TIME_MAX};
+use ops::Metrics;
 
 /// How many names a list has at most where nothing else is configured.
 const LIST_MAX_NAMES: usize = 10_000;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use tide::http::headers::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE};
 use tide::http::{Body, Response, StatusCode};
 
-use crate::http::call::Call;
-use crate::http::errors::Failure;
-use crate::http::{conditions, render};
+use super::call::Call;
+use super::errors::Failure;
+use super::{conditions, render};
 use crate::registry::{BlobReader, RegistryError};
 use crate::spec::{ByteRange, ContentDigest, Digest, DigestError, ErrorCode, RepoName};
 use crate::wire::FileBody;
@@ -15,7 +15,11 @@ use crate::wire::FileBody;
 const OCTETS: &str = "application/octet-stream";
 
 /// Answers GET. The bytes go out from the file: the transport finds it among the answer's extensions.
-pub(super) async fn pull(call: &Call, repo: &RepoName, digest: &Digest) -> Result<Response, Failure> {
+pub(in crate::http) async fn pull(
+    call: &Call,
+    repo: &RepoName,
+    digest: &Digest,
+) -> Result<Response, Failure> {
     let reader = call.registry().open_blob(repo, digest).await?;
     if let Some(unmodified) = conditions::unmodified(call, reader.digest())? {
         return Ok(unmodified);
@@ -38,7 +42,11 @@ pub(super) async fn pull(call: &Call, repo: &RepoName, digest: &Digest) -> Resul
 }
 
 /// Answers HEAD. Ranges are for GET alone (RFC 9110, section 14.2).
-pub(super) async fn head(call: &Call, repo: &RepoName, digest: &Digest) -> Result<Response, Failure> {
+pub(in crate::http) async fn head(
+    call: &Call,
+    repo: &RepoName,
+    digest: &Digest,
+) -> Result<Response, Failure> {
     let size = call.registry().blob_size(repo, digest).await?;
     let digest = computable(digest)?;
     match conditions::unmodified(call, digest)? {
@@ -48,7 +56,11 @@ pub(super) async fn head(call: &Call, repo: &RepoName, digest: &Digest) -> Resul
 }
 
 /// Answers DELETE, also while a manifest names the blob (D3, D5).
-pub(super) async fn delete(call: &Call, repo: &RepoName, digest: &Digest) -> Result<Response, Failure> {
+pub(in crate::http) async fn delete(
+    call: &Call,
+    repo: &RepoName,
+    digest: &Digest,
+) -> Result<Response, Failure> {
     call.registry().delete_blob(repo, digest).await?;
     Ok(render::empty(StatusCode::Accepted))
 }

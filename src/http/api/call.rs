@@ -10,12 +10,10 @@ use smol::io::{AsyncBufRead, AsyncBufReadExt};
 use tide::http::headers::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use tide::http::{Method, Request};
 
+use super::errors::Failure;
+use super::query::Query;
 use crate::http::State;
-use crate::http::bringing::Place;
-use crate::http::errors::Failure;
-use crate::http::flow::Watched;
-use crate::http::large::{Room, SMALL_MAX_BYTES};
-use crate::http::query::Query;
+use crate::http::fairness::{Place, Room, SMALL_MAX_BYTES, Watched};
 use crate::registry::{Chunk, Registry, RegistryError};
 use crate::spec::{ContentRange, ErrorCode, MediaType};
 use crate::wire::{Pace, Source};
@@ -28,25 +26,25 @@ const UNTYPED: &str = "application/octet-stream";
 pub(super) type RequestBody = Box<dyn AsyncBufRead + Unpin + Send + Sync>;
 
 /// A request, its query, and what handlers work with.
-pub(super) struct Call {
-    pub(super) shared: State,
-    pub(super) query: Query,
+pub(in crate::http) struct Call {
+    pub(in crate::http) shared: State,
+    pub(in crate::http) query: Query,
     request: Request,
 }
 
 impl Call {
     /// Makes a call of a request whose target had this query.
-    pub(super) fn new(shared: State, query: Query, request: Request) -> Self {
+    pub(in crate::http) fn new(shared: State, query: Query, request: Request) -> Self {
         Self { shared, query, request }
     }
 
     /// Returns the registry.
-    pub(super) fn registry(&self) -> &Registry {
+    pub(in crate::http) fn registry(&self) -> &Registry {
         &self.shared.registry
     }
 
     /// Returns the method.
-    pub(super) fn method(&self) -> Method {
+    pub(in crate::http) fn method(&self) -> Method {
         self.request.method()
     }
 
@@ -56,12 +54,12 @@ impl Call {
     }
 
     /// Returns every value of a header, one for each of its lines.
-    pub(super) fn headers(&self, name: impl Into<HeaderName>) -> impl Iterator<Item = &str> {
+    pub(in crate::http) fn headers(&self, name: impl Into<HeaderName>) -> impl Iterator<Item = &str> {
         self.request.header(name).into_iter().flat_map(|values| values.iter().map(HeaderValue::as_str))
     }
 
     /// Returns the value of a header that has one line.
-    pub(super) fn header(&self, name: impl Into<HeaderName>) -> Option<&str> {
+    pub(in crate::http) fn header(&self, name: impl Into<HeaderName>) -> Option<&str> {
         self.request.header(name).map(|values| values.last().as_str())
     }
 
@@ -87,13 +85,13 @@ impl Call {
     }
 
     /// Takes the body out.
-    pub(super) fn take_body(&mut self) -> RequestBody {
+    pub(in crate::http) fn take_body(&mut self) -> RequestBody {
         self.request.take_body().into_reader()
     }
 
     /// Takes the body out as a part of an upload (C2, C5, C6), and a place among those that bring something,
     /// to be held as long as the chunk is read.
-    pub(super) fn take_chunk(&mut self) -> Result<(Chunk<Watched<RequestBody>>, Place), Failure> {
+    pub(in crate::http) fn take_chunk(&mut self) -> Result<(Chunk<Watched<RequestBody>>, Place), Failure> {
         let length = self.announced_length()?;
         let place = self.shared.bringing.take(length, self.source())?;
         let range = match self.header("content-range") {
@@ -108,7 +106,7 @@ impl Call {
     }
 
     /// Returns where the client comes from.
-    pub(super) fn source(&self) -> Option<Source> {
+    pub(in crate::http) fn source(&self) -> Option<Source> {
         let peer: SocketAddr = self.request.peer_addr()?.parse().ok()?;
         Source::of(peer.ip(), false)
     }

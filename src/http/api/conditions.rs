@@ -3,9 +3,9 @@
 use tide::http::headers::{ETAG, IF_MATCH, IF_NONE_MATCH};
 use tide::http::{Response, StatusCode};
 
-use crate::http::call::Call;
-use crate::http::errors::Failure;
-use crate::http::render;
+use super::call::Call;
+use super::errors::Failure;
+use super::render;
 use crate::registry::{Condition, RegistryError};
 use crate::spec::{ContentDigest, Digest, ErrorCode};
 

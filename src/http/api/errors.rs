@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tide::http::headers::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use tide::http::{Body, Response, StatusCode};
 
-use crate::http::render::JSON;
+use super::render::JSON;
 use crate::registry::RegistryError;
 use crate::spec::ErrorCode;
 
@@ -17,7 +17,7 @@ const RETRY_AFTER_FULL_SECONDS: u32 = 60;
 
 /// A request that was refused or could not be done, and all that its client is told.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(in crate::http) struct Failure {
     status: StatusCode,
     code: ErrorCode,
     message: String,
@@ -41,12 +41,12 @@ struct Entry<'a> {
 
 impl Failure {
     /// Makes a failure with the status that its code usually has.
-    pub(super) fn of(code: ErrorCode, message: impl Into<String>) -> Self {
+    pub(in crate::http) fn of(code: ErrorCode, message: impl Into<String>) -> Self {
         Self::new(status_of_code(code), code, message)
     }
 
     /// Makes a failure with a status of its own.
-    pub(super) fn new(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Self {
+    pub(in crate::http) fn new(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Self {
         let mut failure = Self { status, code, message: message.into(), detail: None, headers: Vec::new() };
         if let Some(seconds) = retry_after_seconds(status) {
             failure = failure.with_header(RETRY_AFTER, seconds.to_string());
@@ -55,30 +55,34 @@ impl Failure {
     }
 
     /// Makes the failure of a path that names nothing.
-    pub(super) fn unknown_path() -> Self {
+    pub(in crate::http) fn unknown_path() -> Self {
         Self::new(StatusCode::NotFound, ErrorCode::Unsupported, "there is nothing at this path")
     }
 
     /// Adds a header to the answer.
-    pub(super) fn with_header(mut self, name: impl Into<HeaderName>, value: impl Into<String>) -> Self {
+    pub(in crate::http) fn with_header(
+        mut self,
+        name: impl Into<HeaderName>,
+        value: impl Into<String>,
+    ) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
     /// Returns the status that the client gets.
     #[cfg(test)]
-    pub(super) fn status(&self) -> StatusCode {
+    pub(in crate::http) fn status(&self) -> StatusCode {
         self.status
     }
 
     /// Returns the code that the client gets.
     #[cfg(test)]
-    pub(super) fn code(&self) -> ErrorCode {
+    pub(in crate::http) fn code(&self) -> ErrorCode {
         self.code
     }
 
     /// Renders the answer.
-    pub(super) fn into_response(self) -> Response {
+    pub(in crate::http) fn into_response(self) -> Response {
         let mut response = Response::new(self.status);
         response.insert_header(CONTENT_TYPE, JSON);
         for (name, value) in &self.headers {
@@ -100,7 +104,7 @@ impl Failure {
 
 /// Names the request in the body of an answer that tells of a fault of the server's own (500): whoever looks
 /// after it finds the reason by that id in the log.
-pub(super) fn name_request(response: &mut Response, id: &str) {
+pub(in crate::http) fn name_request(response: &mut Response, id: &str) {
     if let Some(mut failure) = response.ext_mut().remove::<Failure>() {
         failure.detail = Some(json!({ "request": id }));
         response.set_body(Body::from_bytes(failure.body()));

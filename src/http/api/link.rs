@@ -9,7 +9,7 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 
 /// Renders the header. The target is relative to the server's root: some clients refuse another origin, and a
 /// registry behind a proxy can't know its own.
-pub(super) fn next(path: &str, parameters: &[(&str, &str)]) -> String {
+pub(in crate::http) fn next(path: &str, parameters: &[(&str, &str)]) -> String {
     let mut link = format!("<{path}");
     let mut separator = '?';
     for (name, value) in parameters {

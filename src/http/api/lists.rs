@@ -5,10 +5,10 @@ use std::future::Future;
 use serde::Serialize;
 use tide::http::Response;
 
-use crate::http::call::Call;
-use crate::http::errors::Failure;
-use crate::http::large::{self, Room};
-use crate::http::{link, render};
+use super::call::Call;
+use super::errors::Failure;
+use super::{link, render};
+use crate::http::fairness::{Room, memory_budget};
 use crate::registry::{Listing, Page, RegistryError};
 use crate::spec::{RepoName, Tag};
 
@@ -55,29 +55,29 @@ const EXTENSIONS: &[Extension] = &[
 ];
 
 /// Answers `tags/list`.
-pub(super) async fn tags(call: &Call, repo: &RepoName) -> Result<Response, Failure> {
+pub(in crate::http) async fn tags(call: &Call, repo: &RepoName) -> Result<Response, Failure> {
     let page = page(call)?;
     let (listing, room) =
         listed(call, &page, |page| async move { call.registry().tags(repo, &page).await }).await?;
     let mut response = render::json(&Tags { name: repo, tags: &listing.items })?;
     link_next(&mut response, &format!("/v2/{repo}/tags/list"), &page, &listing);
-    large::hold(&mut response, room);
+    memory_budget::hold(&mut response, room);
     Ok(response)
 }
 
 /// Answers `_catalog`.
-pub(super) async fn catalog(call: &Call) -> Result<Response, Failure> {
+pub(in crate::http) async fn catalog(call: &Call) -> Result<Response, Failure> {
     let page = page(call)?;
     let (listing, room) =
         listed(call, &page, |page| async move { call.registry().repositories(&page).await }).await?;
     let mut response = render::json(&Catalog { repositories: &listing.items })?;
     link_next(&mut response, "/v2/_catalog", &page, &listing);
-    large::hold(&mut response, room);
+    memory_budget::hold(&mut response, room);
     Ok(response)
 }
 
 /// Answers `_oci/ext/discover`.
-pub(super) fn discovery() -> Result<Response, Failure> {
+pub(in crate::http) fn discovery() -> Result<Response, Failure> {
     render::json(&Discovery { extensions: EXTENSIONS })
 }
 

@@ -6,9 +6,9 @@ use smol::io::Cursor;
 use tide::http::headers::CONTENT_LENGTH;
 use tide::http::{Body, Response, StatusCode};
 
-use crate::http::call::Call;
-use crate::http::errors::Failure;
-use crate::http::{conditions, render, route};
+use super::call::Call;
+use super::errors::Failure;
+use super::{conditions, render, route};
 use crate::registry::{
     Condition, ManifestBody, ManifestInfo, PutManifest, PutTarget, RegistryError, TAGS_PER_PUT_MAX,
 };
@@ -16,7 +16,11 @@ use crate::spec::{ErrorCode, Reference, RepoName, Tag};
 use crate::wire::FileBody;
 
 /// Answers GET and HEAD. What is stored is served whatever `Accept` says (M8, M10).
-pub(super) async fn pull(call: &Call, repo: &RepoName, reference: &str) -> Result<Response, Failure> {
+pub(in crate::http) async fn pull(
+    call: &Call,
+    repo: &RepoName,
+    reference: &str,
+) -> Result<Response, Failure> {
     let reference = existing(reference)?;
     let info = call.registry().manifest_info(repo, &reference).await?;
     if let Some(unmodified) = conditions::unmodified(call, info.digest)? {
@@ -49,7 +53,11 @@ fn described(info: &ManifestInfo, body: Body) -> Response {
 }
 
 /// Answers PUT.
-pub(super) async fn push(call: &mut Call, repo: &RepoName, reference: &str) -> Result<Response, Failure> {
+pub(in crate::http) async fn push(
+    call: &mut Call,
+    repo: &RepoName,
+    reference: &str,
+) -> Result<Response, Failure> {
     let target = target(call, reference)?;
     let condition = conditions::of_change(call)?;
     let content_type = call.media_type()?;
@@ -68,7 +76,11 @@ pub(super) async fn push(call: &mut Call, repo: &RepoName, reference: &str) -> R
 }
 
 /// Answers DELETE: of a tag only the tag goes, of a digest every tag of it goes too (D1, D2).
-pub(super) async fn delete(call: &Call, repo: &RepoName, reference: &str) -> Result<Response, Failure> {
+pub(in crate::http) async fn delete(
+    call: &Call,
+    repo: &RepoName,
+    reference: &str,
+) -> Result<Response, Failure> {
     // The writer decides no conditions here, and one that is not kept is worse than one that is refused.
     if conditions::of_change(call)? != Condition::Always {
         let message = "a deletion takes neither If-Match nor If-None-Match";

@@ -2,7 +2,7 @@
 
 use percent_encoding::percent_decode_str;
 
-use crate::http::errors::Failure;
+use super::errors::Failure;
 use crate::spec::ErrorCode;
 
 /// The parameters of a query, decoded, in their order. A parameter may come several times; unknown ones are
@@ -11,11 +11,11 @@ use crate::spec::ErrorCode;
 /// No value in this protocol may contain a space, while media types and digest algorithms may contain `+`. So
 /// a `+` stands for itself, whether it came encoded or raw, and so does a space that was made of one (H9).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Query(Vec<(String, String)>);
+pub(in crate::http) struct Query(Vec<(String, String)>);
 
 impl Query {
     /// Parses the part of a request target behind its `?`.
-    pub(super) fn parse(raw: &str) -> Self {
+    pub(in crate::http) fn parse(raw: &str) -> Self {
         let parameters = raw.split('&').filter(|parameter| !parameter.is_empty()).map(|parameter| {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
             (decode(name), decode(value))
@@ -24,17 +24,17 @@ impl Query {
     }
 
     /// Returns the first value of a parameter.
-    pub(super) fn first(&self, name: &'static str) -> Option<&str> {
+    pub(in crate::http) fn first(&self, name: &'static str) -> Option<&str> {
         self.all(name).next()
     }
 
     /// Returns every value of a parameter.
-    pub(super) fn all<'a>(&'a self, name: &'static str) -> impl Iterator<Item = &'a str> {
+    pub(in crate::http) fn all<'a>(&'a self, name: &'static str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// Returns how many entries of a list are wanted: what `n` says, but never more than `max` (L7).
-    pub(super) fn limit(&self, max: usize) -> Result<usize, Failure> {
+    pub(in crate::http) fn limit(&self, max: usize) -> Result<usize, Failure> {
         let Some(text) = self.first("n") else { return Ok(max) };
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
             let message = format!("n must be a number that is not negative, not {text:?}");

@@ -2,17 +2,21 @@
 
 use tide::http::{Response, StatusCode};
 
-use crate::http::call::Call;
-use crate::http::errors::Failure;
-use crate::http::large::{self, SMALL_MAX_BYTES};
-use crate::http::{link, render};
+use super::call::Call;
+use super::errors::Failure;
+use super::{link, render};
+use crate::http::fairness::{SMALL_MAX_BYTES, memory_budget};
 use crate::registry::ReferrersPage;
 use crate::spec::{ContentDigest, Digest, ErrorCode, MediaType, RepoName, referrers_index};
 
 const ARTIFACT_TYPE: &str = "artifactType";
 
 /// Answers GET: always 200, also for a subject or a repository that is not known (R2).
-pub(super) async fn list(call: &Call, repo: &RepoName, subject: &Digest) -> Result<Response, Failure> {
+pub(in crate::http) async fn list(
+    call: &Call,
+    repo: &RepoName,
+    subject: &Digest,
+) -> Result<Response, Failure> {
     let page = page(call)?;
     let small = SMALL_MAX_BYTES as usize;
     let mut room = None;
@@ -26,7 +30,7 @@ pub(super) async fn list(call: &Call, repo: &RepoName, subject: &Digest) -> Resu
         index = referrers_index(&referrers.items);
     }
     let mut response = render::content(StatusCode::Ok, MediaType::OCI_INDEX, index);
-    large::hold(&mut response, room);
+    memory_budget::hold(&mut response, room);
     if page.artifact_types.is_some() {
         response.insert_header("oci-filters-applied", ARTIFACT_TYPE);
     }

@@ -4,14 +4,14 @@ use serde::Serialize;
 use tide::http::headers::{CONTENT_TYPE, LOCATION};
 use tide::http::{Body, Response, StatusCode};
 
-use crate::http::errors::Failure;
+use super::errors::Failure;
 use crate::spec::{ContentDigest, ErrorCode, RepoName};
 
 /// The exact Content-Type of JSON answers: some clients compare it as text (E3).
-pub(super) const JSON: &str = "application/json";
+pub(in crate::http) const JSON: &str = "application/json";
 
 /// The Content-Type of answers for people.
-pub(super) const TEXT: &str = "text/plain; charset=utf-8";
+pub(in crate::http) const TEXT: &str = "text/plain; charset=utf-8";
 
 /// The name of the header that leads to the next part of a list.
 pub(super) const LINK: &str = "link";
@@ -20,12 +20,12 @@ pub(super) const LINK: &str = "link";
 pub(super) const RANGE: &str = "range";
 
 /// Makes an answer without a body.
-pub(super) fn empty(status: StatusCode) -> Response {
+pub(in crate::http) fn empty(status: StatusCode) -> Response {
     Response::new(status)
 }
 
 /// Makes an answer with a body of that exact type.
-pub(super) fn content(status: StatusCode, content_type: &str, body: impl Into<Body>) -> Response {
+pub(in crate::http) fn content(status: StatusCode, content_type: &str, body: impl Into<Body>) -> Response {
     let mut response = Response::new(status);
     // Set before the body: http_types would take a type of its own from it otherwise.
     response.insert_header(CONTENT_TYPE, content_type);
@@ -34,7 +34,7 @@ pub(super) fn content(status: StatusCode, content_type: &str, body: impl Into<Bo
 }
 
 /// Makes a JSON answer.
-pub(super) fn json(value: &impl Serialize) -> Result<Response, Failure> {
+pub(in crate::http) fn json(value: &impl Serialize) -> Result<Response, Failure> {
     let body = serde_json::to_vec(value)
         .map_err(|error| Failure::of(ErrorCode::Unknown, format!("cannot render the answer: {error}")))?;
     Ok(content(StatusCode::Ok, JSON, body))

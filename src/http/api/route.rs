@@ -6,12 +6,12 @@
 use percent_encoding::percent_decode_str;
 use tide::http::Method;
 
-use crate::http::errors::Failure;
+use super::errors::Failure;
 use crate::spec::{Digest, ErrorCode, RepoName};
 
 /// What kind of thing a path names, whether or not its parts are well-formed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Resource {
+pub(in crate::http) enum Resource {
     Ping,
     Catalog,
     Discovery,
@@ -29,7 +29,7 @@ pub(super) enum Resource {
 
 impl Resource {
     /// Returns the path with its parts named, for metrics: one for each resource, whatever clients send.
-    pub(super) fn template(self) -> &'static str {
+    pub(in crate::http) fn template(self) -> &'static str {
         match self {
             Self::Ping => "/v2/",
             Self::Catalog => "/v2/_catalog",
@@ -48,7 +48,7 @@ impl Resource {
     }
 
     /// Returns the methods that the resource has; none means that there is no such resource.
-    pub(super) fn methods(self, deletes: bool) -> &'static [Method] {
+    pub(in crate::http) fn methods(self, deletes: bool) -> &'static [Method] {
         use Method::{Delete, Get, Head, Options, Patch, Post, Put};
         match self {
             Self::Ping
@@ -73,7 +73,7 @@ impl Resource {
 
 /// A path under `/v2/` whose parts are parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Route {
+pub(in crate::http) enum Route {
     Ping,
     Catalog,
     Discovery,
@@ -88,15 +88,15 @@ pub(super) enum Route {
 
 /// A path taken apart, its parts decoded and not yet parsed.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Path {
-    pub(super) resource: Resource,
+pub(in crate::http) struct Path {
+    pub(in crate::http) resource: Resource,
     name: String,
     last: String,
 }
 
 impl Path {
     /// Takes a path apart, as it came in the request line.
-    pub(super) fn split(raw: &str) -> Self {
+    pub(in crate::http) fn split(raw: &str) -> Self {
         // Decoded before it is split: clients encode the slashes of names, too (H8).
         let path = percent_decode_str(raw).decode_utf8_lossy();
         let (resource, name, last) = split(&path);
@@ -104,7 +104,7 @@ impl Path {
     }
 
     /// Parses the parts.
-    pub(super) fn parse(self) -> Result<Route, Failure> {
+    pub(in crate::http) fn parse(self) -> Result<Route, Failure> {
         match self.resource {
             Resource::Ping => Ok(Route::Ping),
             Resource::Catalog => Ok(Route::Catalog),
@@ -127,7 +127,7 @@ impl Path {
 }
 
 /// Parses a digest out of a path or a query.
-pub(super) fn digest(text: &str) -> Result<Digest, Failure> {
+pub(in crate::http) fn digest(text: &str) -> Result<Digest, Failure> {
     text.parse().map_err(|error| Failure::of(ErrorCode::DigestInvalid, format!("{error}")))
 }
 

@@ -7,16 +7,16 @@
 use tide::http::headers::LOCATION;
 use tide::http::{Response, StatusCode};
 
-use crate::http::blobs::computable;
-use crate::http::call::Call;
-use crate::http::errors::Failure;
-use crate::http::{render, route};
+use super::blobs::computable;
+use super::call::Call;
+use super::errors::Failure;
+use super::{render, route};
 use crate::registry::{RegistryError, UploadId};
 use crate::spec::{Algorithm, Digest, ErrorCode, RepoName};
 
 /// Answers POST: a mount if one is asked for and can be had, else a single upload if its digest is there,
 /// else a session, whose beginning reads no body (U5).
-pub(super) async fn begin(call: &mut Call, repo: &RepoName) -> Result<Response, Failure> {
+pub(in crate::http) async fn begin(call: &mut Call, repo: &RepoName) -> Result<Response, Failure> {
     let algorithm = algorithm(call)?;
     if let Some(mounted) = mount(call, repo).await? {
         return Ok(mounted);
@@ -30,7 +30,7 @@ pub(super) async fn begin(call: &mut Call, repo: &RepoName) -> Result<Response, 
 }
 
 /// Answers PATCH: a chunk with its range, or one of a streamed upload, which has none (C5).
-pub(super) async fn append(call: &mut Call, repo: &RepoName, id: &str) -> Result<Response, Failure> {
+pub(in crate::http) async fn append(call: &mut Call, repo: &RepoName, id: &str) -> Result<Response, Failure> {
     let id = session_id(id)?;
     let (chunk, place) = call.take_chunk()?;
     match call.registry().append(repo, id, chunk).await {
@@ -40,7 +40,7 @@ pub(super) async fn append(call: &mut Call, repo: &RepoName, id: &str) -> Result
 }
 
 /// Answers PUT, which may bring the last chunk or the whole blob.
-pub(super) async fn finish(call: &mut Call, repo: &RepoName, id: &str) -> Result<Response, Failure> {
+pub(in crate::http) async fn finish(call: &mut Call, repo: &RepoName, id: &str) -> Result<Response, Failure> {
     let id = session_id(id)?;
     // Refused before the body is read, and the session stays (U13).
     let Some(text) = call.query.first("digest") else {
@@ -56,14 +56,14 @@ pub(super) async fn finish(call: &mut Call, repo: &RepoName, id: &str) -> Result
 }
 
 /// Answers GET.
-pub(super) async fn status(call: &Call, repo: &RepoName, id: &str) -> Result<Response, Failure> {
+pub(in crate::http) async fn status(call: &Call, repo: &RepoName, id: &str) -> Result<Response, Failure> {
     let id = session_id(id)?;
     let offset = call.registry().upload_offset(repo, id).await?;
     Ok(session(StatusCode::NoContent, repo, id, &resumable(offset)))
 }
 
 /// Answers DELETE.
-pub(super) async fn cancel(call: &Call, repo: &RepoName, id: &str) -> Result<Response, Failure> {
+pub(in crate::http) async fn cancel(call: &Call, repo: &RepoName, id: &str) -> Result<Response, Failure> {
     call.registry().cancel_upload(repo, session_id(id)?).await?;
     Ok(render::empty(StatusCode::NoContent))
 }

@@ -14,12 +14,12 @@ use smol::future::or;
 use smol::lock::{Semaphore, SemaphoreGuardArc};
 use tide::http::{Response, StatusCode};
 
-use crate::http::errors::Failure;
+use crate::http::api::Failure;
 use crate::spec::ErrorCode;
 use crate::wire::{PACE_MIN_BYTES, Pace, SHARES, Source, Sources};
 
 /// A body up to this length is a small one.
-pub(super) const SMALL_MAX_BYTES: u64 = 64 * 1024;
+pub(in crate::http) const SMALL_MAX_BYTES: u64 = 64 * 1024;
 
 /// How many large bodies may come in at once.
 const COMING_IN_MAX: usize = 8;
@@ -33,7 +33,7 @@ const ROOM_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// The room for large bodies.
 #[derive(Debug)]
-pub(super) struct LargeBodies {
+pub(in crate::http) struct LargeBodies {
     /// How many wait, in either direction.
     waiting: AtomicUsize,
     waiting_max: usize,
@@ -61,7 +61,7 @@ struct Share {
 
 /// The room that one large body takes, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(in crate::http) struct Room {
     pace: Pace,
     _taken: SemaphoreGuardArc,
     _of_source: Option<(SemaphoreGuardArc, Arc<Share>)>,
@@ -69,13 +69,13 @@ pub(super) struct Room {
 
 impl Room {
     /// Returns what watches how fast the client moves the body.
-    pub(super) fn pace(&self) -> Pace {
+    pub(in crate::http) fn pace(&self) -> Pace {
         self.pace.clone()
     }
 }
 
 /// Gives an answer the room that its body takes.
-pub(super) fn hold(response: &mut Response, room: Option<Room>) {
+pub(in crate::http) fn hold(response: &mut Response, room: Option<Room>) {
     if let Some(room) = room {
         response.ext_mut().insert(room);
     }
@@ -83,7 +83,7 @@ pub(super) fn hold(response: &mut Response, room: Option<Room>) {
 
 impl LargeBodies {
     /// Makes room, which clients that are slow for `window` give up while others wait.
-    pub(super) fn new(waiting_max: usize, window: Duration) -> Self {
+    pub(in crate::http) fn new(waiting_max: usize, window: Duration) -> Self {
         Self {
             waiting: AtomicUsize::new(0),
             waiting_max,
@@ -94,13 +94,13 @@ impl LargeBodies {
     }
 
     /// Waits for the room that a large body takes while it comes in.
-    pub(super) async fn come_in(&self, source: Option<Source>) -> Result<Room, Failure> {
+    pub(in crate::http) async fn come_in(&self, source: Option<Source>) -> Result<Room, Failure> {
         self.room(&self.coming_in, source, ROOM_WAIT_MAX).await
     }
 
     /// Waits for the room that a large body takes, from before it is made until it has gone out. The room
     /// goes with the answer, among its extensions.
-    pub(super) async fn go_out(&self, source: Option<Source>) -> Result<Room, Failure> {
+    pub(in crate::http) async fn go_out(&self, source: Option<Source>) -> Result<Room, Failure> {
         self.room(&self.going_out, source, ROOM_WAIT_MAX).await
     }
 

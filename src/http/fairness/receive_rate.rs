@@ -13,7 +13,7 @@ use smol::io::{AsyncBufRead, AsyncRead};
 pub(super) const LEAST_BYTES_PER_SECOND: u64 = 2 * 1024;
 
 /// For how long an upload may be waited for, slower than that, before it has to give way.
-pub(super) const SLOW_TIME_MAX: Duration = Duration::from_secs(30);
+pub(in crate::http) const SLOW_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// How a body comes in. A clone is the same one.
 #[derive(Debug, Clone, Default)]
@@ -43,7 +43,7 @@ struct Come {
 
 impl Flow {
     /// Returns how many bytes a second the client brings if that is too few, and has been for `time`.
-    pub(super) fn too_slow(&self, time: Duration) -> Option<u64> {
+    pub(in crate::http) fn too_slow(&self, time: Duration) -> Option<u64> {
         let mut state = self.state();
         let mut now = state.now;
         now.waited += state.waiting_since.map_or(Duration::ZERO, |since| since.elapsed());
@@ -116,7 +116,7 @@ fn too_slow() -> io::Error {
 }
 
 /// A body that is watched while it comes in.
-pub(super) struct Watched<B> {
+pub(in crate::http) struct Watched<B> {
     body: B,
     /// None for one that brings nothing.
     flow: Option<Flow>,

@@ -8,14 +8,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::http::errors::Failure;
-use crate::http::flow::{Flow, Watched};
+use super::receive_rate::{Flow, Watched};
+use crate::http::api::Failure;
 use crate::spec::ErrorCode;
 use crate::wire::{SHARES, Source};
 
 /// The places of requests that bring bytes.
 #[derive(Debug)]
-pub(super) struct Bringing {
+pub(in crate::http) struct Bringing {
     taken: Arc<Mutex<Taken>>,
     places: usize,
     of_source_max: usize,
@@ -37,7 +37,7 @@ struct Bringer {
 
 /// The place of one of them, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Place(Option<Held>);
+pub(in crate::http) struct Place(Option<Held>);
 
 #[derive(Debug)]
 struct Held {
@@ -48,12 +48,16 @@ struct Held {
 
 impl Bringing {
     /// Makes so many places; who is slow for `slow_time_max` gives way when they are all taken.
-    pub(super) fn new(places: usize, slow_time_max: Duration) -> Self {
+    pub(in crate::http) fn new(places: usize, slow_time_max: Duration) -> Self {
         Self { taken: Arc::default(), places, of_source_max: places.div_ceil(SHARES), slow_time_max }
     }
 
     /// Takes a place for a body of this length; an empty one needs none.
-    pub(super) fn take(&self, length: Option<u64>, source: Option<Source>) -> Result<Place, Failure> {
+    pub(in crate::http) fn take(
+        &self,
+        length: Option<u64>,
+        source: Option<Source>,
+    ) -> Result<Place, Failure> {
         if length == Some(0) {
             return Ok(Place(None));
         }
@@ -92,12 +96,12 @@ impl Taken {
 
 impl Place {
     /// Watches the body that the place was taken for.
-    pub(super) fn watch<B>(&self, body: B) -> Watched<B> {
+    pub(in crate::http) fn watch<B>(&self, body: B) -> Watched<B> {
         Watched::new(body, self.0.as_ref().map(|held| held.flow.clone()))
     }
 
     /// Returns what the client is told of a failure: that it had to give way, if that is why.
-    pub(super) fn told(&self, failure: Failure) -> Failure {
+    pub(in crate::http) fn told(&self, failure: Failure) -> Failure {
         match &self.0 {
             Some(held) if held.flow.is_cut() => {
                 too_many("the body came too slowly while too many requests were bringing content")
@@ -131,7 +135,7 @@ mod tests {
     use smol::io::{AsyncBufRead, AsyncRead, AsyncReadExt};
 
     use super::*;
-    use crate::http::flow::SLOW_TIME_MAX;
+    use crate::http::fairness::SLOW_TIME_MAX;
 
     /// A body of which nothing comes.
     struct Silent;

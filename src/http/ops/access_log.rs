@@ -9,7 +9,7 @@ use std::time::Duration;
 use log::Level;
 use tide::http::{Method, Request};
 
-use crate::http::route::Resource;
+use crate::http::api::Resource;
 use crate::wire::{RawTarget, Sent};
 
 /// What log filters know these lines by.
@@ -23,14 +23,14 @@ const REQUEST_ID_LENGTH_MAX_CHARS: usize = 64;
 
 /// A short id that a request's answer and its log lines share.
 #[derive(Debug, Clone)]
-pub(super) struct RequestId(String);
+pub(in crate::http) struct RequestId(String);
 
 /// What ids are made from: the requests of this process, counted, under a key that it chose at random.
 static REQUESTS: LazyLock<(RandomState, AtomicU64)> = LazyLock::new(Default::default);
 
 impl RequestId {
     /// Takes the one that the client or a proxy gave, if it is well-formed and the only one; else makes one.
-    pub(super) fn of(request: &Request) -> Self {
+    pub(in crate::http) fn of(request: &Request) -> Self {
         let given = request.header("x-request-id").filter(|values| values.iter().count() == 1);
         let given = given.map(|values| values.last().as_str()).filter(|text| is_well_formed(text));
         given.map_or_else(Self::random, |text| Self(text.to_owned()))
@@ -43,7 +43,7 @@ impl RequestId {
     }
 
     /// Returns it as text.
-    pub(super) fn as_str(&self) -> &str {
+    pub(in crate::http) fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -56,16 +56,16 @@ fn is_well_formed(id: &str) -> bool {
 
 /// What is known of a request before its answer goes out.
 #[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) id: RequestId,
-    pub(super) method: Method,
-    pub(super) target: RawTarget,
-    pub(super) peer: Option<String>,
+pub(in crate::http) struct Entry {
+    pub(in crate::http) id: RequestId,
+    pub(in crate::http) method: Method,
+    pub(in crate::http) target: RawTarget,
+    pub(in crate::http) peer: Option<String>,
 }
 
 impl Entry {
     /// Writes the line. Whoever watches asks often, so health checks and scrapes are logged at `debug`.
-    pub(super) fn write(&self, resource: Resource, status: u16, time: Duration, sent: Sent) {
+    pub(in crate::http) fn write(&self, resource: Resource, status: u16, time: Duration, sent: Sent) {
         let level = match resource {
             Resource::Live | Resource::Ready | Resource::Metrics => Level::Debug,
             _ => Level::Info,
@@ -76,7 +76,7 @@ impl Entry {
     }
 
     /// Tells of a panic while the request was answered, with the id that its client got.
-    pub(super) fn panic_line(&self, message: &str) -> String {
+    pub(in crate::http) fn panic_line(&self, message: &str) -> String {
         let mut line = format!("a panic while answering {} ", self.method);
         escape(&mut line, self.target.as_str());
         line.push_str(&format!(" id={}: {message}", self.id.as_str()));

@@ -2,11 +2,11 @@
 
 use tide::http::{Response, StatusCode};
 
-use crate::http::render;
+use crate::http::api::render;
 use crate::registry::Health;
 
 /// Answers `/livez`: whoever can answer is alive.
-pub(super) fn live() -> Response {
+pub(in crate::http) fn live() -> Response {
     render::content(StatusCode::Ok, render::TEXT, "ok\n")
 }
 
@@ -14,7 +14,7 @@ pub(super) fn live() -> Response {
 ///
 /// A full disk is told with 200: whoever sends a registry no more requests because it is not ready would end
 /// its pulls and deletes, too, and those go on.
-pub(super) fn ready(health: &Health) -> Response {
+pub(in crate::http) fn ready(health: &Health) -> Response {
     if health.reasons.is_empty() {
         return render::content(StatusCode::Ok, render::TEXT, "ok\n");
     }

@@ -14,12 +14,12 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry as Collected, Unit};
 use tide::http::Method;
 
-use crate::http::route::Resource;
+use crate::http::api::Resource;
 use crate::registry::{Collected as CollectorTotals, Registry, ScrubTotals, Totals};
 use crate::wire::Sent;
 
 /// The Content-Type of the text format that is rendered.
-pub(super) const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub(in crate::http) const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The bounds of the histogram, from an index read to an upload over a slow line.
 const BUCKETS_SECONDS: [f64; 14] =
@@ -44,7 +44,7 @@ type Histograms = Family<RouteLabels, Histogram, fn() -> Histogram>;
 
 /// What was counted since the start, and where it is rendered from.
 #[derive(Debug)]
-pub(super) struct Metrics {
+pub(in crate::http) struct Metrics {
     collected: Collected,
     requests: Family<RequestLabels, Counter>,
     seconds: Histograms,
@@ -56,7 +56,7 @@ pub(super) struct Metrics {
 
 impl Metrics {
     /// Makes the metrics of an app over this registry.
-    pub(super) fn new(registry: Registry) -> Self {
+    pub(in crate::http) fn new(registry: Registry) -> Self {
         let mut collected = Collected::with_prefix("pulk");
         let requests = Family::default();
         let seconds: Histograms = Family::new_with_constructor(|| Histogram::new(BUCKETS_SECONDS));
@@ -90,18 +90,25 @@ impl Metrics {
     }
 
     /// Counts a request that has begun. It counts as in flight until what is returned is dropped.
-    pub(super) fn begin(&self) -> InFlight {
+    pub(in crate::http) fn begin(&self) -> InFlight {
         self.in_flight.inc();
         InFlight(self.in_flight.clone())
     }
 
     /// Counts a request whose handler panicked.
-    pub(super) fn count_panic(&self) {
+    pub(in crate::http) fn count_panic(&self) {
         self.panics.inc();
     }
 
     /// Counts a request that was answered.
-    pub(super) fn count(&self, resource: Resource, method: Method, status: u16, time: Duration, sent: Sent) {
+    pub(in crate::http) fn count(
+        &self,
+        resource: Resource,
+        method: Method,
+        status: u16,
+        time: Duration,
+        sent: Sent,
+    ) {
         let (route, method) = (resource.template(), method_label(method));
         self.requests.get_or_create(&RequestLabels { route, method, status }).inc();
         self.seconds.get_or_create(&RouteLabels { route, method }).observe(time.as_secs_f64());
@@ -110,7 +117,7 @@ impl Metrics {
     }
 
     /// Renders everything.
-    pub(super) fn render(&self) -> Result<String, fmt::Error> {
+    pub(in crate::http) fn render(&self) -> Result<String, fmt::Error> {
         let mut rendered = String::new();
         text::encode(&mut rendered, &self.collected)?;
         Ok(rendered)
@@ -119,7 +126,7 @@ impl Metrics {
 
 /// A request that is being answered.
 #[derive(Debug)]
-pub(super) struct InFlight(Gauge);
+pub(in crate::http) struct InFlight(Gauge);
 
 impl Drop for InFlight {
     fn drop(&mut self) {

@@ -2,9 +2,10 @@
 
 use tide::http::{Request, Response, StatusCode};
 
+use super::health;
+use crate::http::api::{Failure, render};
 use crate::http::envelope::frame;
-use crate::http::errors::Failure;
-use crate::http::{health, render, target_of};
+use crate::http::target_of;
 use crate::spec::ErrorCode;
 use crate::wire::RawTarget;
 

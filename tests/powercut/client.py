@@ -1,7 +1,7 @@
-"""Clients that push, tag, move, mount, upload in pieces and delete, until the power is cut under them.
+"""Clients that push, tag, move, mount, upload in pieces and delete until the power is cut.
 
-The ledger is written at the end, outside the filesystem under test. Prints what surprised a client, one
-`WRONG` line each, and ends with code 1 then.
+The ledger is written at the end, outside the filesystem under test. Prints a `WRONG` line for each unexpected
+answer, and then exits with 1.
 """
 
 import argparse
@@ -21,16 +21,16 @@ SHARED_REPOS = ("shared/app", "shared/base")
 ALGORITHMS = ("sha256", "sha256", "sha256", "sha512")
 WAYS = ("post", "put", "chunks", "stream")
 TAGS_OF_A_REPO = 12
-# Upload sessions become durable every 16 MiB: a few uploads have to be larger.
+# Upload sessions become durable every 16 MiB, so a few uploads must be larger.
 LARGE_BLOB_BYTES = 20 << 20
 LARGE_PIECE_BYTES = 5 << 20
-# About how long a copy of the small index of a round takes.
+# How long a copy of a round's small index takes, roughly.
 COPY_SECONDS = 0.02
 COPY_WAIT_MAX_SECONDS = 20
 
 
 class Round:
-    """What the clients of one round share."""
+    """The state that the clients of one round share."""
 
     def __init__(self, arguments):
         self.seed = arguments.seed
@@ -42,7 +42,7 @@ class Round:
         self.once = threading.Lock()
         self.surprises = []
         self.acknowledged = 0
-        # The cut comes right after this acknowledgement; 0: at a random moment.
+        # The number of the acknowledgement right after which the cut comes; 0: at a random moment.
         self.cut_after = arguments.cut_after
         manifests = [key.split(" ")[1:] for key in self.ledger.keys
                      if key.startswith("manifest ") and self.ledger.surely_here(key)]
@@ -51,17 +51,17 @@ class Round:
         self.index = arguments.cut_while_copying
 
     def databases(self):
-        """The databases in the folder of the index: a second one, while it is copied."""
+        """Returns the databases in the folder of the index; there are two during a copy."""
         return {name for name in os.listdir(self.index) if name.startswith("generation-")}
 
     def cut_while_copying(self, after, at_most):
-        """Waits for a copy of the index that begins later than this, and cuts somewhere in it."""
+        """Waits for the next copy of the index to begin, and cuts at a random moment of it."""
         wait_until(lambda: False, after)
         before = self.databases()
         wait_until(lambda: self.databases() - before, at_most)
         time.sleep(random.Random(self.seed).random() * COPY_SECONDS)
         if len(self.databases()) > 1:
-            print("amid a copy")
+            print("during a copy")
 
     def cut_now(self):
         with self.once:
@@ -76,7 +76,7 @@ class Round:
             self.done.set()
 
     def count(self):
-        """Called by a client as soon as it has an acknowledgement."""
+        """Counts an acknowledgement; called by a client as soon as it has one."""
         with self.ledger.lock:
             self.acknowledged += 1
             due = self.acknowledged == self.cut_after
@@ -115,7 +115,7 @@ class Client:
         self.round.surprises.append(f"client {self.number}, {action.__name__}: {what}")
 
     def new_seed(self):
-        """Mostly content of its own; now and then what other clients push at the same time."""
+        """Returns a seed: mostly for new content, sometimes for content that other clients push as well."""
         if self.chance.random() < 0.25:
             return f"{self.round.seed}/common/{self.chance.randrange(6)}"
         self.made += 1
@@ -128,7 +128,7 @@ class Client:
         return f"v{self.chance.randrange(TAGS_OF_A_REPO)}"
 
     def size(self, seed):
-        """By the seed, so that common content is the same for everybody."""
+        """Returns a size that depends on the seed only, so that common content is equal for all clients."""
         return int(random.Random(f"size {seed}").choice((0, 1, 300, 700, 5000, 5000, 20_000, 150_000)))
 
     def push_blob(self, repo, seed):
@@ -136,12 +136,12 @@ class Client:
         return self.registry.push_blob(repo, seed, self.size(seed), self.chance.choice(ALGORITHMS), way)
 
     def known(self, repo=None):
-        """A manifest that was acknowledged, as (repo, digest), or None."""
+        """Returns an acknowledged manifest as (repo, digest), or None."""
         found = [one for one in self.round.manifests[-40:] if repo in (None, one[0])]
         return self.chance.choice(found) if found else None
 
     def note(self, repo, pushed):
-        """Notes a manifest that was not refused, as it may be only beside a collector."""
+        """Notes a pushed manifest; `pushed` is None if it was refused, which may happen beside a collector."""
         if pushed:
             self.round.manifests.append((repo, pushed[0]))
 
@@ -160,7 +160,7 @@ class Client:
         repo, digest = self.known() or (None, None)
         if repo:
             known = self.round.ledger.contents[digest]
-            # An index's child may have been deleted meanwhile.
+            # A child of an image index may have been deleted meanwhile.
             self.registry.push_manifest(repo, known["text"], known["type"], tag=self.tag(),
                                         may_refuse=known["type"] == INDEX)
 
@@ -185,7 +185,7 @@ class Client:
         if pushed:
             self.round.manifests.append((repo, pushed[0]))
         elif surely and all(self.round.ledger.surely_here(manifest_key(repo, one)) for one in children):
-            raise Unexpected(f"an index of manifests in {repo} was refused, although all of them are there")
+            raise Unexpected(f"an image index in {repo} was refused, although all its manifests exist")
 
     def mount(self):
         source, digest = self.known() or (None, None)
@@ -234,7 +234,7 @@ class Client:
             self.registry.cancel_session(self.open.pop(self.chance.randrange(len(self.open)))[0])
 
     def large_session(self):
-        """Left open past its first durable offset."""
+        """Leaves a session open past its first durable offset."""
         location = self.registry.begin_session(self.repo(), self.new_seed() + "/large", LARGE_BLOB_BYTES)
         offset = 0
         while LARGE_BLOB_BYTES - offset > LARGE_PIECE_BYTES // 4 and not self.round.over.is_set():

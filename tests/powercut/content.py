@@ -1,4 +1,4 @@
-"""Blobs and manifests that can be made again from what the ledger keeps of them."""
+"""Blobs and manifests that can be recreated from the ledger."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ def descriptor(media_type, digest, size):
 
 
 def image(config, layers, note, subject=None):
-    """An image manifest over blobs given as (digest, size)."""
+    """Renders an image manifest over blobs given as (digest, size)."""
     manifest = {
         "schemaVersion": 2,
         "mediaType": MANIFEST,
@@ -38,7 +38,7 @@ def image(config, layers, note, subject=None):
 
 
 def index(children, note):
-    """An image index over manifests given as (digest, size)."""
+    """Renders an image index over manifests given as (digest, size)."""
     return json.dumps({
         "schemaVersion": 2,
         "mediaType": INDEX,

@@ -1,4 +1,4 @@
-"""The ways to end the server, or the machine under it, at this instant."""
+"""The ways to end the server, or its machine, at this instant."""
 
 import contextlib
 import fcntl
@@ -14,7 +14,7 @@ NO_LOG_FLUSH = 2
 
 
 def ask_drive(control, command):
-    """Gives the simulated drive a command and returns its answer."""
+    """Sends the simulated drive a command and returns its answer."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(control)
         connection.sendall(command.encode() + b"\n")
@@ -22,26 +22,26 @@ def ask_drive(control, command):
 
 
 class Cut:
-    """Parsed from `kill:PID`, `shutdown:MOUNT`, `cache:CONTROL` or `none`; `power:CONTROL` ends a `cache`."""
+    """A cut, parsed from `kill:PID`, `shutdown:MOUNT`, `cache:CONTROL` or `none`; `power:CONTROL` ends a `cache`."""
 
     def __init__(self, text):
         self.kind, _, self.target = text.partition(":")
         if self.kind not in ("kill", "shutdown", "cache", "power", "none"):
             raise ValueError(f"no such cut: {text}")
-        # Opened beforehand: at the instant itself there is one system call to do.
+        # Opened in advance, so that the cut itself is one system call.
         self.folder = os.open(self.target, os.O_RDONLY) if self.kind == "shutdown" else None
 
-    # No answer leaves a machine without power; these go on for some milliseconds. A drive that lost power
-    # says yes, so that the filesystem can be unmounted; and on ext4 an fdatasync that is under way when the
-    # filesystem is shut down may return 0 although its bytes are lost (Linux 6.18: 26 of 400 tries of a
-    # program that does nothing else).
+    # A machine without power sends no answers, but here the server runs on for some milliseconds. A drive that
+    # lost power accepts writes, so that the filesystem can be unmounted; and on ext4 an fdatasync in progress
+    # when the filesystem is shut down may return 0 although its bytes are lost (Linux 6.18: 26 of 400 tries of
+    # a program that does nothing else).
     @property
     def answers_count_afterwards(self):
         return self.kind in ("kill", "none")
 
     def now(self):
         if self.kind == "kill":
-            # One that has ended by itself was noticed by its clients.
+            # If the server ended by itself, its clients noticed.
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(self.target), signal.SIGKILL)
         elif self.kind == "shutdown":

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sourced by tests/powercut/run: a filesystem on a loop device on a simulated drive, and how it loses power.
+# Sourced by tests/powercut/run: a filesystem on a loop device on a simulated drive.
 # Uses WORK, FILESYSTEM; sets MOUNT (its root) and CONTROL (the drive's socket).
 
 DRIVE_SIZE=4G
@@ -9,7 +9,7 @@ DISK=""
 MOUNT="$WORK/mounted"
 CONTROL="$WORK/drive.sock"
 
-# Prints why no power can be cut here, if so.
+# Prints why power cuts cannot be tested here; prints nothing if they can.
 why_no_device() {
     if [ "$(id -u)" != 0 ]; then echo "needs root"
     elif [ ! -e /dev/loop-control ] || ! losetup --find >/dev/null 2>&1; then echo "needs loop devices"
@@ -17,7 +17,7 @@ why_no_device() {
     fi
 }
 
-# Whether there can be a simulated drive; else a plain file stands in, whose cache cannot be lost.
+# Whether a simulated drive is possible. Otherwise a plain file replaces it, whose cache cannot be lost.
 has_drive() { [ -e /dev/fuse ]; }
 
 install_tools() {
@@ -33,7 +33,7 @@ install_tools() {
     fi
 }
 
-# Options that hide less of what a program forgot to sync than the defaults do, and the defaults.
+# The default mount options, and options that hide fewer forgotten syncs than the defaults do.
 mount_options() {
     case $FILESYSTEM in
         ext4) local all=(defaults noauto_da_alloc "data=writeback,noauto_da_alloc,commit=1") ;;
@@ -42,11 +42,11 @@ mount_options() {
     echo "${all[$1 % ${#all[@]}]}"
 }
 
-# mountpoint(1) has no answer for a filesystem that is shut down.
+# mountpoint(1) fails on a filesystem that is shut down.
 is_mounted() { grep -qF " $1 " /proc/self/mounts; }
 
 attach() {
-    # Direct, so that the drive and not the page cache under the loop device decides what survives.
+    # Direct I/O, so that the drive decides what survives, and not the page cache under the loop device.
     LOOP=$(losetup --find --show --direct-io=on "$DISK")
     mount -t "$FILESYSTEM" -o "$OPTIONS" "$LOOP" "$MOUNT"
 }
@@ -64,7 +64,7 @@ detach() {
     LOOP=""
 }
 
-# new_device NUMBER: a fresh drive with an empty filesystem, mounted.
+# new_device NUMBER: creates a drive with an empty filesystem, and mounts it.
 new_device() {
     OPTIONS=$(mount_options "$1")
     mkdir -p "$MOUNT"
@@ -90,7 +90,7 @@ start_drive() {
     local waited=0
     until [ -S "$CONTROL" ]; do
         if ! kill -0 "$DRIVE_PID" 2>/dev/null || [ "$waited" -ge 200 ]; then
-            echo "the simulated drive does not start" >&2
+            echo "the simulated drive did not start" >&2
             return 1
         fi
         waited=$((waited + 1))
@@ -99,14 +99,14 @@ start_drive() {
     DISK="$WORK/drive/disk"
 }
 
-# The machine comes up again: what was only in memory is gone, and so is what the drive lost.
+# Restores power. What was only in memory is gone, and so is what the drive lost.
 power_on() {
     detach
     [ -z "$DRIVE_PID" ] || python3 -B "$HERE/cut.py" "power:$CONTROL"
     attach
 }
 
-# What the filesystem's own check says about what the cuts made of it. The journal was replayed by then.
+# Runs the filesystem's own check. Its journal was replayed by then.
 check_filesystem() {
     detach || return 0
     LOOP=$(losetup --find --show --read-only "$DISK")
@@ -119,7 +119,7 @@ check_filesystem() {
     if [ "$code" = 0 ]; then
         echo "  the filesystem is consistent"
     else
-        echo "  note: the filesystem's own check ends with $code:"
+        echo "  note: the filesystem's own check exits with $code:"
         tail -n 5 "$WORK/fsck.log" | sed 's/^/    /'
     fi
     detach
@@ -129,7 +129,7 @@ end_device() {
     detach || umount --lazy "$MOUNT" || true
     ! is_mounted "$WORK/drive" || umount "$WORK/drive" || umount --lazy "$WORK/drive"
     if [ -n "$DRIVE_PID" ]; then
-        # Unmounted, it ends by itself.
+        # It ends by itself when it is unmounted.
         local waited=0
         while kill -0 "$DRIVE_PID" 2>/dev/null && [ "$waited" -lt 50 ]; do
             waited=$((waited + 1))

@@ -1,9 +1,9 @@
-"""A simulated drive with a volatile write cache: one file, served over FUSE, to put a loop device on.
+"""A simulated drive with a volatile write cache: one file, served over FUSE, for a loop device.
 
-What was written since the last flush is in the cache. The command `cut` ends its power: of every block in the
-cache, any of the versions written since the flush survives, or none, each on its own, as a real drive may
-have written them in any order; some blocks are torn at a sector. From then on it takes writes and forgets
-them, so that the filesystem can be unmounted; `power` shows what survived.
+The cache holds what was written since the last flush. The command `cut` cuts the power: of every block in the
+cache, independently, any version written since the flush survives, or none, because a real drive may write them
+in any order; some blocks are torn at a sector. From then on the drive accepts writes and forgets them, so that
+the filesystem can be unmounted. The command `power` shows what survived.
 
 usage: drive.py IMAGE FOLDER CONTROL SEED     serves IMAGE as FOLDER/disk until FOLDER is unmounted
 """
@@ -22,7 +22,7 @@ import threading
 BLOCK = 4096
 SECTOR = 512
 WRITE_MAX = 1 << 20
-# A real cache is small as well: past this, versions of blocks are written out in any order.
+# A real cache is bounded as well: beyond this, blocks are written out in any order.
 CACHE_MAX_BLOCKS = 8192
 
 IN_HEADER, OUT_HEADER = struct.Struct("<IIQQIIIHH"), struct.Struct("<IiQ")
@@ -36,7 +36,7 @@ ROOT, FILE = 1, 2
 
 
 class Drive:
-    """The blocks of the drive: durable ones in the image, and the versions of those in its cache."""
+    """The blocks of the drive: durable ones in the image, and their newer versions in the cache."""
 
     def __init__(self, image, seed):
         self.image = os.open(image, os.O_RDWR)
@@ -88,10 +88,10 @@ class Drive:
                 self.cache.clear()
 
     def cut(self):
-        """Loses the cache, but for what the drive happened to have written out."""
+        """Loses the cache, except for what the drive happened to write out."""
         with self.lock:
             if self.dead is not None:
-                return "is dead already"
+                return "has no power already"
             likely, kept, torn = self.chance.choice((0.0, 0.2, 0.5, 0.8, 1.0)), 0, 0
             for number, versions in self.cache.items():
                 if self.chance.random() >= likely:
@@ -120,7 +120,7 @@ def attributes(drive, node):
 
 
 def answer(drive, opcode, node, body):
-    """The body of the answer to a request of the kernel."""
+    """Returns the body of the answer to a request of the kernel."""
     if opcode == INIT:
         features = ASYNC_READ | BIG_WRITES | ASYNC_DIO | MAX_PAGES
         pages = WRITE_MAX // BLOCK
@@ -188,7 +188,7 @@ def listen(drive, control):
 
 def main():
     image, folder, control, seed = sys.argv[1:]
-    # It goes when its folder is unmounted. A signal to the whole group must not take it from under a
+    # It ends when its folder is unmounted. A signal to the whole group must not end it under a mounted
     # filesystem.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

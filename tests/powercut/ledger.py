@@ -1,8 +1,8 @@
-"""What clients asked for and what they were told, so that a read-back knows what must be there.
+"""The requests of clients and their answers, so that a read-back knows what must exist.
 
-Every key (a tag, a manifest of a repository, a blob of a repository) is a register. Of each it keeps the
-values that it may have now: the last acknowledged one, and those whose writes were under way beside or after
-it. A write that was acknowledged leaves out all that was settled before it began.
+Every key (a tag, a manifest of a repository, a blob of a repository) is a register. For each the ledger keeps
+the values it may have now: the last acknowledged one, and those of writes in progress during or after it. An
+acknowledged write excludes all values that were settled before it began.
 """
 
 import json
@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 
-# Whether a collector runs that knows no mercy: then a blob is sure to be there only while a manifest needs it.
+# Whether a collector without grace time runs: then a blob must exist only while a manifest needs it.
 COLLECTS = os.environ.get("PULK_COLLECTS") == "yes"
 
 HERE = "here"
@@ -31,14 +31,14 @@ def tag_key(repo, tag):
 
 
 class Candidate:
-    """A value that a key may have: from when its write began, and until when it was settled, if it was."""
+    """A value that a key may have, with the times when its write began and was settled, if it was."""
 
     def __init__(self, value, begin=0.0, end=0.0):
         self.value, self.begin, self.end = value, begin, end
 
 
 class Operation:
-    """A request under way, with the candidates that it put up."""
+    """A request in progress, with the candidates it added."""
 
     def __init__(self, begin):
         self.begin = begin
@@ -48,7 +48,7 @@ class Operation:
 
 
 class Ledger:
-    """The registers of one store, for the threads of one process; `load` and `save` carry it to the next."""
+    """The registers of one store, for the threads of one process; `load` and `save` pass them to the next one."""
 
     def __init__(self):
         self.lock = threading.RLock()
@@ -91,7 +91,7 @@ class Ledger:
             }, file)
 
     def values(self, key):
-        """The values that a key may have."""
+        """Returns the values that a key may have."""
         with self.lock:
             return {one.value for one in self.keys.get(key, [Candidate(ABSENT)])}
 
@@ -101,7 +101,7 @@ class Ledger:
         return not COLLECTS or not key.startswith("blob ") or self._is_needed(*key.split(" ")[1:])
 
     def _is_needed(self, repo, blob):
-        """Tells whether a manifest that is surely there references a blob."""
+        """Tells whether a manifest that must exist references a blob."""
         with self.lock:
             return any(
                 blob in known.get("blobs", ()) and self.surely_here(manifest_key(repo, digest))
@@ -109,20 +109,20 @@ class Ledger:
             )
 
     def history(self, key):
-        """For a finding: the candidates of a key, with when each was asked for and acknowledged, in
-        milliseconds from the instant of the last cut."""
+        """Describes the candidates of a key for a finding: when each was requested and acknowledged, in
+        milliseconds from the last cut."""
         if not self.cut_at:
             return ""
         instant = self.cut_at[0]
-        told = [f"the cut took until {(self.cut_at[1] - instant) * 1000:+.2f} ms"]
+        told = [f"the cut ended at {(self.cut_at[1] - instant) * 1000:+.2f} ms"]
         for one in self.keys[key]:
             begin = f"{(one.begin - instant) * 1000:+.2f}" if one.begin else "earlier"
             end = f"{(one.end - instant) * 1000:+.2f}" if one.end else "earlier" if one.end == 0 else "never"
-            told.append(f"{one.value}: asked {begin}, acknowledged {end}")
+            told.append(f"{one.value}: requested {begin}, acknowledged {end}")
         return "; ".join(told)
 
     def settle(self, key, value):
-        """Notes what a read-back saw: whatever was under way then is over."""
+        """Notes what a read-back saw: requests in progress before are over."""
         self.keys[key] = [Candidate(value)]
 
     def _put_up(self, key, value, begin):
@@ -133,7 +133,7 @@ class Ledger:
 
     def begin(self, changes, deletes=None):
         """Notes a request before it is sent: `changes` as (key, value), `deletes` as the (repo, digest) of a
-        manifest, which takes the tags that name it along."""
+        manifest, whose tags are deleted with it."""
         with self.lock:
             operation = Operation(time.monotonic())
             for key, value in changes:
@@ -151,7 +151,7 @@ class Ledger:
             return operation
 
     def acknowledge(self, operation):
-        """Notes a 2xx. Returns whether it counts."""
+        """Notes a 2xx. Returns False if it came after the cut and is ignored."""
         with self.lock:
             if self.frozen:
                 return False
@@ -172,7 +172,7 @@ class Ledger:
             return True
 
     def refuse(self, operation):
-        """Notes a 4xx: nothing was done."""
+        """Notes a 4xx: nothing changed."""
         with self.lock:
             if self.frozen:
                 return

@@ -1,8 +1,8 @@
-"""Reads everything back after a cut, and holds it against the ledger.
+"""Reads everything back after a cut, and compares it with the ledger.
 
-Prints a `LOST` line for each acknowledged thing that is not so, a `TORN` line for each thing that is neither
-whole nor absent or that contradicts another, then the counts. What was seen is what the ledger holds from
-then on. Ends with code 1 on any finding.
+Prints a `LOST` line for each acknowledged write that is missing, a `TORN` line for everything that is neither
+whole nor absent, or that contradicts something else, then the counts. The ledger keeps what was seen. Exits with
+1 on any finding.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from ledger import ABSENT, COLLECTS, HERE, Ledger, blob_key, manifest_key
 from registry import Answer, Broken, Registry, Unexpected
 
 READERS = 4
-# Without --full: what changed since the last full one, and this many of the others.
+# Without --full: what changed since the last full read-back, and this many of the other keys.
 SAMPLE_OF_OTHERS = 60
 LIST_PAGE = 40
 
@@ -37,7 +37,7 @@ class Readback:
             others = [key for key in keys if key not in self.ledger.touched]
             sample = self.chance.sample(others, min(len(others), SAMPLE_OF_OTHERS))
             self.keys = sorted(self.ledger.touched) + sample
-        # What is there: as it is read now, or as it was read last.
+        # The values as read now, or as read last.
         self.seen = {key: candidates[-1].value for key, candidates in self.ledger.keys.items()}
         self.allowed = {key: self.ledger.values(key) for key in self.keys}
 
@@ -47,14 +47,14 @@ class Readback:
         return self.mine.registry
 
     def get(self, path):
-        """An answer that breaks off, as one does whose file is too short, counts as one with status 0."""
+        """Returns the answer to a GET; one that breaks off, as for a file that is too short, has status 0."""
         try:
             return self.registry().request("GET", path)
         except Broken as error:
             return Answer(0, {}, str(error).encode())
 
     def pages(self, path, field):
-        """All items of a list, page by page."""
+        """Returns all items of a list, page by page."""
         items, answer = [], self.get(f"{path}?n={LIST_PAGE}")
         while answer.status == 200:
             items += json.loads(answer.body)[field] or []
@@ -74,14 +74,14 @@ class Readback:
         if found is Ellipsis:
             return
         self.seen[key] = found
-        # That no manifest is without its blobs is checked of all together.
+        # `check_manifests_have_their_blobs` checks that every manifest has its blobs.
         collected = COLLECTS and kind == "blob" and found is ABSENT
         if found not in self.allowed[key] and not collected:
             self.report(key, found)
 
     def report(self, key, found):
-        told = ", ".join(str(value) for value in sorted(self.allowed[key], key=str))
-        self.lost.append(f"{key}: is {found}, and was acknowledged as, or becoming, one of: {told}"
+        allowed = ", ".join(str(value) for value in sorted(self.allowed[key], key=str))
+        self.lost.append(f"{key}: is {found}; acknowledged or in progress: {allowed}"
                          f" ({self.ledger.history(key)})")
 
     def look_at_blob(self, key, repo, digest):
@@ -112,7 +112,7 @@ class Readback:
         return self.broken(key, answer)
 
     def broken(self, key, answer):
-        """Something is served that is not what was pushed. Ellipsis: it has no value at all."""
+        """Notes that something other than the pushed bytes is served; returns Ellipsis, which is no value."""
         told = answer.body[:200] if answer.status != 200 else f"{len(answer.body)} bytes"
         self.torn.append(f"{key}: status {answer.status}, {told}; allowed: {self.allowed[key]}")
         return ...
@@ -151,7 +151,7 @@ class Readback:
     def same(self, what, wanted, got):
         if sorted(got) != wanted:
             missing, more = sorted(set(wanted) - set(got)), sorted(set(got) - set(wanted))
-            self.torn.append(f"{what}: the list lacks {missing}, and has {more} too much")
+            self.torn.append(f"{what}: the list lacks {missing}, and has {more} in excess")
 
     def check_referrers(self):
         repos = {key.split(" ")[1] for key in self.keys if key.startswith("manifest ")}
@@ -193,15 +193,15 @@ class Readback:
                 self.torn.append(f"{location}: {answer}")
                 continue
             if session["state"] == "ended":
-                self.lost.append(f"{location} was acknowledged as ended, and is there: {session}")
+                self.lost.append(f"{location} was acknowledged as ended, and still exists: {session}")
                 del self.ledger.sessions[location]
                 continue
             offset = int(answer.headers["Range"].partition("-")[2]) + 1
             if not (session["least"] or 0) <= offset <= session["sent"]:
-                self.torn.append(f"{location}: stands at {offset}, with {session}")
+                self.torn.append(f"{location}: its offset is {offset}, but {session}")
             session.update(state="open", least=offset, sent=max(offset, session["sent"]))
             counts["from past 16 MiB"] += offset >= 16 << 20
-            # Some stay for the next cut: what a start showed of them must not go back.
+            # Some stay for the next cut: an offset that a start reported must not decrease.
             if self.chance.random() < 0.6:
                 self.registry().finish_session(location, offset)
                 del self.ledger.sessions[location]
@@ -213,9 +213,9 @@ class Readback:
         return counts
 
     def session_is_gone(self, location, session):
-        """A 202 promises nothing: only what an earlier start showed must still be there."""
+        """A 202 promises nothing: only a session that an earlier start reported must still exist."""
         if session["state"] == "open" and session["least"] is not None:
-            self.lost.append(f"{location} stood at {session['least']} after an earlier cut, and is gone")
+            self.lost.append(f"{location} had the offset {session['least']} after an earlier cut, and is gone")
 
     def look_again(self, key):
         self.allowed[key] = {HERE}

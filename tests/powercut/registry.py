@@ -28,14 +28,14 @@ class Answer:
 
 
 class Registry:
-    """A connection that `over` ends: once it says yes, failures are no surprise."""
+    """A connection; failures are expected once `over` returns True."""
 
     def __init__(self, address, ledger, over=lambda: False, acknowledged=lambda: None):
         self.address, self.ledger, self.over, self.acknowledged = address, ledger, over, acknowledged
         self.connection = None
 
     def request(self, method, path, body=None, headers=None):
-        """Sends a request and returns its answer; a body that is an iterator goes out in HTTP's chunks."""
+        """Sends a request and returns its answer; an iterator as the body is sent in chunks."""
         if self.connection is None:
             self.connection = http.client.HTTPConnection(self.address, timeout=ANSWER_MAX_SECONDS)
         try:
@@ -49,8 +49,8 @@ class Registry:
             raise Broken(f"{method} {path}: {error!r}") from error
 
     def write(self, operation, request, success, may_refuse=False, otherwise=()):
-        """Sends a write that the ledger knows of. Returns the answer if it was acknowledged, or if its status
-        is one of `otherwise`: then nothing was done."""
+        """Sends a write that the ledger notes. Returns the answer if it was acknowledged, or if its status is one
+        of `otherwise`, which means that nothing changed."""
         answer = self.request(*request)
         if answer.status in otherwise:
             self.ledger.refuse(operation)
@@ -68,7 +68,7 @@ class Registry:
         raise Unexpected(f"{request[0]} {request[1]}: {answer}")
 
     def plain(self, request, success):
-        """Sends what promises nothing."""
+        """Sends a request whose answer promises nothing."""
         answer = self.request(*request)
         if answer.status not in success:
             raise (Broken if self.over() else Unexpected)(f"{request[0]} {request[1]}: {answer}")
@@ -104,7 +104,7 @@ class Registry:
         return digest, size
 
     def mount_blob(self, repo, source, digest):
-        """Mounts a blob; what cannot be mounted must have had a deletion under way."""
+        """Mounts a blob; if that fails, a deletion of the blob must have been in progress."""
         surely = self.ledger.surely_here(blob_key(source, digest))
         operation = self.ledger.begin([(blob_key(repo, digest), HERE)])
         path = f"/v2/{repo}/blobs/uploads/?mount={digest}&from={source}"
@@ -133,7 +133,7 @@ class Registry:
         if tags and not tag:
             path += "?" + "&".join(f"tag={one}" for one in tags)
         request = ("PUT", path, data, {"Content-Type": media_type})
-        # What came before it may be collected by then, when that took longer than a lease.
+        # If the push took longer than a lease, what came before may be collected by now.
         answer = self.write(self.ledger.begin(changes), request, (201,), may_refuse or COLLECTS)
         return (digest, len(data)) if answer else None
 
@@ -145,7 +145,7 @@ class Registry:
         operation = self.ledger.begin([(tag_key(repo, tag), ABSENT)])
         self.write(operation, ("DELETE", f"/v2/{repo}/manifests/{tag}"), (202,), may_refuse=True)
 
-    # --- upload sessions that are left open; each belongs to one client
+    # --- upload sessions left open; each belongs to one client
 
     def begin_session(self, repo, seed, size):
         location = self.plain(("POST", f"/v2/{repo}/blobs/uploads/"), (202,)).headers["Location"]
@@ -155,7 +155,7 @@ class Registry:
         return location
 
     def send_piece(self, location, offset, length):
-        """Sends bytes of a session from `offset` on. Returns the offset that the answer tells."""
+        """Sends bytes of a session from `offset` on. Returns the offset in the answer."""
         session = self.ledger.sessions[location]
         data = blob_bytes(session["seed"], session["size"])[offset:offset + length]
         session["sent"] = max(session["sent"], offset + len(data))
@@ -167,7 +167,7 @@ class Registry:
         return end
 
     def finish_session(self, location, offset):
-        """Sends the rest of a session: then it is over, and its blob is there."""
+        """Sends the rest of a session, which ends it and stores its blob."""
         session = self.ledger.sessions[location]
         data = blob_bytes(session["seed"], session["size"])
         digest = digest_of(data)
@@ -192,7 +192,7 @@ class Registry:
 
 
 def describe(text, media_type):
-    """What the ledger keeps of a manifest."""
+    """Returns what the ledger keeps of a manifest."""
     manifest = json.loads(text)
     return {
         "text": text,

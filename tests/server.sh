@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Sourced by the scripts under tests/: the binary to test, and one running server at a time.
-# Needs bash. Everything it makes lies under $WORK, which ends with the script.
+# Needs bash. Everything it creates is under $WORK, which is removed when the script ends.
 
 set -euo pipefail
 
@@ -29,7 +29,7 @@ start_pulk() {
     until PULK_ADDR=$(sed -n 's/.*pulk listening on http:\/\/\([0-9.]*:[0-9]*\).*/\1/p' "$PULK_LOG" | head -1) && [ -n "$PULK_ADDR" ]; do
         kill -0 "$PULK_PID" 2>/dev/null || { echo "pulk ended at start:" >&2; cat "$PULK_LOG" >&2; return 1; }
         waited=$((waited + 1))
-        [ "$waited" -lt 1500 ] || { echo "pulk did not say that it listens:" >&2; cat "$PULK_LOG" >&2; return 1; }
+        [ "$waited" -lt 1500 ] || { echo "pulk did not log that it listens:" >&2; cat "$PULK_LOG" >&2; return 1; }
         sleep 0.02
     done
 }
@@ -44,7 +44,7 @@ stop_pulk() {
     return "$code"
 }
 
-# Ends the server at once, as a crash would.
+# Kills the server, as a crash would.
 kill_pulk() {
     [ -n "$PULK_PID" ] || return 0
     local pid=$PULK_PID
@@ -53,12 +53,12 @@ kill_pulk() {
     wait "$pid" 2>/dev/null || true
 }
 
-# Runs a network install; once more if it fails the first time.
+# Runs a network install, and retries it once.
 retry_once() {
     "$@" || { echo "once more: $*" >&2; sleep 3; "$@"; }
 }
 
-# A script that has more to end defines before_end; it runs while $WORK is still there.
+# A script with more to clean up defines before_end, which runs before $WORK is removed.
 end_of_script() {
     local code=$?
     if declare -F before_end >/dev/null; then before_end || true; fi

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# buildah: containers/image like skopeo, but with a store; podman pushes and pulls the same way.
-# No layer of 0 bytes here: buildah unpacks what it pulls, and 0 bytes are no tar.
+# buildah: containers/image as in skopeo, but with a store. podman pushes and pulls the same way.
+# No layer of 0 bytes: buildah unpacks what it pulls, and 0 bytes are not a tar.
 
 prepare_buildah() {
     need_root || return 1
@@ -40,7 +40,7 @@ buildah_forget() {
 
 # buildah_push_layout KIND CONFIG
 buildah_push_layout() {
-    # buildah names the image after the path, which has to be a lower-case one.
+    # buildah names the image after the path, which must be lower case.
     local id; id=$(cd "$IMAGES" && buildah_fetch "oci:$1:v1")
     same "id of the image" "${2#sha256:}" "$id"
     buildah_push "$id" "$1:v1" "buildah.$1.digest"
@@ -75,7 +75,7 @@ buildah_copies_between_repositories() {
     buildah_pull copied/image:v1 "$DIGEST_IMAGE_CONFIG"
 }
 
-# The bytes of the layer, as buildah writes it bare to a folder.
+# The bytes of the layer, which buildah writes uncompressed to a folder.
 buildah_pulls_the_large_layer() {
     buildah_pull large:v1 "$DIGEST_LARGE_CONFIG"
     rm -rf "$WORK/back"
@@ -97,7 +97,7 @@ buildah_builds() {
     buildah_pull built:v1 "sha256:$id"
 }
 
-# A list of what is in the registry, pushed with all its images.
+# A list of images in the registry, pushed with all of them.
 buildah_makes_an_index() {
     images push "$IMAGES/index" "$PULK_ADDR" clients/buildah/index
     buildah_forget
@@ -128,6 +128,6 @@ checks_buildah() {
     check "builds on what it pulled, pushes and pulls that" buildah_builds
     check "pushes a layer of 300 MB" buildah_push_layout large "$DIGEST_LARGE_CONFIG"
     check "pulls the 300 MB back unchanged" buildah_pulls_the_large_layer
-    check "makes an index of three platforms and pulls it" buildah_makes_an_index
+    check "creates an index of three platforms and pulls it" buildah_makes_an_index
     check "pulls a multi-arch index for two platforms" buildah_pulls_an_index
 }

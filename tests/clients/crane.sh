@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# crane: go-containerregistry, as ko, kaniko and cosign have it too.
+# crane: go-containerregistry, which ko, kaniko and cosign use as well.
 
 CRANE_VERSION=0.21.9
 
@@ -32,7 +32,7 @@ crane_validates() {
     done
 }
 
-# Two builds that push the same layer at the same time; both must succeed.
+# Two builds push the same layer at the same time; both must succeed.
 crane_pushes_twice_at_once() {
     local first
     run_crane push "$IMAGES/large" "$(crane_reference twice:first)" &

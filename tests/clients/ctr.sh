@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# ctr: containerd's own client, as Kubernetes, nerdctl and docker's image store pull and push too.
-# No layer of 0 bytes here: containerd refuses to fetch one by design ("reports content size of
+# ctr: containerd's client; Kubernetes, nerdctl and docker's image store pull and push the same way.
+# No layer of 0 bytes: containerd refuses to fetch one by design ("reports content size of
 # zero"), and 1.6 panics when it pushes one.
 
 prepare_ctr() {
@@ -18,12 +18,12 @@ run_ctr() {
 
 ctr_reference() { echo "$PULK_ADDR/clients/ctr/$1"; }
 
-# The digest that containerd has for an image by that name.
+# The digest of an image by its name in containerd.
 ctr_digest() {
     run_ctr images ls "name==$(ctr_reference "$1")" | awk 'NR == 2 { print $3 }'
 }
 
-# Forgets the image and its content, so that a pull has to fetch all of it.
+# Removes the image and its content, so that a pull must fetch all of it.
 ctr_forget() {
     run_ctr images rm --sync "$(ctr_reference "$1")"
     local left
@@ -42,7 +42,7 @@ ctr_push() {
     ctr_forget "$1:v1" "$2"
 }
 
-# What containerd stored, as a layout.
+# Exports what containerd stored as a layout.
 ctr_verify() {
     rm -rf "$WORK/back" "$WORK/exported.tar"
     mkdir "$WORK/back"
@@ -65,7 +65,7 @@ ctr_pulls_by_digest() {
     ctr_pull image:v1 "$DIGEST_IMAGE"
 }
 
-# Every platform; nothing is unpacked.
+# Fetches every platform, and unpacks nothing.
 ctr_fetch() {
     run_ctr content fetch --plain-http --all-platforms "$(ctr_reference "$1")"
     same digest "$2" "$(ctr_digest "$1")"
@@ -80,8 +80,8 @@ ctr_tags() {
     same digest "$DIGEST_IMAGE" "$(ctr_digest image:v2)"
 }
 
-# containerd remembers where a blob came from, and mounts it from there. Versions that hand the
-# push to the daemon dump no requests; then only what arrives is checked.
+# containerd remembers the source of a blob and mounts it from there. Versions that hand the push to the
+# daemon dump no requests; then only the result is checked.
 ctr_copies_between_repositories() {
     run_ctr images tag --force "$(ctr_reference image:v1)" "$(ctr_reference copied/image:v1)"
     run_ctr images push --plain-http --http-dump "$(ctr_reference copied/image:v1)" >"$WORK/ctr.dump" 2>&1 ||
@@ -89,7 +89,7 @@ ctr_copies_between_repositories() {
     grep -aoE '(HEAD|POST|PUT) /v2/[^ ]*|HTTP/1.1 [0-9]+.*' "$WORK/ctr.dump" >"$WORK/ctr.requests" || true
     cat "$WORK/ctr.requests"
     if [ -s "$WORK/ctr.requests" ]; then
-        grep -q '^POST .*mount=sha256' "$WORK/ctr.requests" || { echo "it did not ask to mount"; return 1; }
+        grep -q '^POST .*mount=sha256' "$WORK/ctr.requests" || { echo "no request asked for a mount"; return 1; }
         fails grep '^PUT /v2/.*/blobs/' "$WORK/ctr.requests"
     fi
     run_ctr images rm --sync "$(ctr_reference image:v1)" "$(ctr_reference image:v2)"

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# docker: dockerd with the vfs driver, which needs neither containers nor a network of its own.
-# No layer of 0 bytes here: docker unpacks what it pulls, and 0 bytes are no tar.
+# docker: dockerd with the vfs driver, which needs neither containers nor its own network.
+# No layer of 0 bytes: docker unpacks what it pulls, and 0 bytes are not a tar.
 
 prepare_docker() {
     need_root || return 1
@@ -31,7 +31,7 @@ docker_reference() { echo "$PULK_ADDR/clients/docker/$1"; }
 
 docker_id() { run_docker image inspect --format '{{.Id}}' "$1"; }
 
-# Forgets every image, so that a pull has to fetch all of it.
+# Removes every image, so that a pull must fetch all of it.
 docker_forget() {
     local ids left
     ids=$(run_docker images -q --no-trunc | sort -u)
@@ -41,23 +41,23 @@ docker_forget() {
     same "images left" "" "$left"
 }
 
-# docker_push LOCAL NAME:TAG: keeps the id and the digest that docker says it pushed.
+# docker_push LOCAL NAME:TAG: keeps the id and the digest that docker reports.
 docker_push() {
     run_docker tag "$1" "$(docker_reference "$2")"
     run_docker push "$(docker_reference "$2")" | tee "$WORK/docker.log"
     sed -n 's/.*digest: \(sha256:[0-9a-f]*\) .*/\1/p' "$WORK/docker.log" >"$WORK/docker.$3.digest"
     docker_id "$1" >"$WORK/docker.$3.id"
-    [ -s "$WORK/docker.$3.digest" ] || { echo "it named no digest"; return 1; }
+    [ -s "$WORK/docker.$3.digest" ] || { echo "docker reported no digest"; return 1; }
 }
 
 docker_pushes_an_image() {
     run_docker load -i "$WORK/image.tar"
     docker_push image:v1 image:v1 image
-    # docker compresses the layers anew; the config, which names the bare ones, stays as it was.
+    # docker compresses the layers again; the config, which has the digests of the tars, stays the same.
     same "config pushed" "$DIGEST_IMAGE_CONFIG" "$(images config-of "$PULK_ADDR" clients/docker/image v1)"
 }
 
-# docker_pull REFERENCE KEPT: it must have the digest and the id that were pushed.
+# docker_pull REFERENCE KEPT: the image must have the digest and the id that were pushed.
 docker_pull() {
     docker_forget
     run_docker pull "$(docker_reference "$1")" | tee "$WORK/docker.log"
@@ -84,7 +84,7 @@ docker_tags() {
     docker_pull image:v2 image
 }
 
-# docker lists tags only to pull them all.
+# docker lists tags only when it pulls all of them.
 docker_pulls_all_tags() {
     docker_forget
     run_docker pull --all-tags "$(docker_reference image)"
@@ -96,7 +96,7 @@ docker_pushes_the_large_layer() {
     docker_push large:v1 large:v1 large
 }
 
-# The bytes of the layer, as docker saves them: bare, or as they were pushed.
+# The bytes of the layer, as docker saves them: as a tar, or as pushed.
 docker_pulls_the_large_layer() {
     docker_pull large:v1 large
     rm -rf "$WORK/saved"
@@ -106,7 +106,7 @@ docker_pulls_the_large_layer() {
     rm -rf "$WORK/saved"
 }
 
-# A list of manifests that docker makes of what it pushed; the client talks to the registry itself.
+# A manifest list that docker creates from what it pushed; the client itself talks to the registry.
 docker_makes_a_manifest_list() {
     local number list
     run_docker load -i "$WORK/index.tar"
@@ -124,7 +124,7 @@ docker_makes_a_manifest_list() {
     same "layers of this platform" "$LAYERS_INDEX_0" "$(docker_layers "$list")"
 }
 
-# The layers as tars, which do not depend on how docker stores and compresses them.
+# The layers as tars, whatever docker's storage and compression.
 docker_layers() { run_docker image inspect --format '{{join .RootFS.Layers " "}}' "$1"; }
 
 docker_pulls_an_index() {
@@ -149,6 +149,6 @@ checks_docker() {
     check "lists the tags and pulls them all" docker_pulls_all_tags
     check "pushes a layer of 300 MB" docker_pushes_the_large_layer
     check "pulls the 300 MB back unchanged" docker_pulls_the_large_layer
-    check "makes a manifest list of three platforms and pulls it" docker_makes_a_manifest_list
+    check "creates a manifest list of three platforms and pulls it" docker_makes_a_manifest_list
     check "pulls a multi-arch index for two platforms" docker_pulls_an_index
 }

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Makes the images that the clients push, and checks what they pull back.
+"""Creates the images that clients push, and checks what they pull.
 
-    images.py make FOLDER             writes one OCI layout a kind, and FOLDER/digests.sh
-    images.py verify LAYOUT DIGEST    LAYOUT names DIGEST, and all it reaches is there, byte for byte
+    images.py make FOLDER             writes one OCI layout of each kind, and FOLDER/digests.sh
+    images.py verify LAYOUT DIGEST    LAYOUT names DIGEST and has everything it leads to, byte for byte
     images.py push LAYOUT HOST REPOSITORY
                                       over plain HTTP, for clients that can pull but not push a layout
     images.py config-of HOST REPOSITORY TAG
@@ -10,7 +10,7 @@
     images.py has-content FOLDER DIGEST [DIGEST ...]
                                       some file under FOLDER has one of the digests
 
-Layouts of images are also what `docker load` reads: they carry a manifest.json.
+Layouts of images have a manifest.json, so that `docker load` reads them as well.
 """
 
 import gzip
@@ -44,7 +44,7 @@ GO_NAMES_OF_MACHINES = {
 
 
 class RandomBytes:
-    """A readable of `size` bytes that depend on the seed alone."""
+    """A readable of `size` bytes that depend only on the seed."""
 
     def __init__(self, seed, size):
         self.source = random.Random(seed)
@@ -57,7 +57,7 @@ class RandomBytes:
 
 
 class HashingWriter:
-    """Passes bytes on to `target` and hashes them on the way."""
+    """Passes bytes on to `target` and hashes them."""
 
     def __init__(self, target):
         self.target = target
@@ -97,11 +97,11 @@ class Layout:
         return self.blob(media_type, json.dumps(value, indent=1).encode())
 
     def layer(self, seed, size):
-        """A gzipped tar of one random file; returns its descriptor and the digest of the bare tar."""
+        """Writes a gzipped tar of one random file; returns its descriptor and the digest of the tar."""
         unnamed = os.path.join(self.blobs, "unnamed")
         with open(unnamed, "wb") as file:
             packed = HashingWriter(file)
-            # Level 0: random bytes do not shrink, and 300 MB should not wait for the attempt.
+            # Level 0: random bytes do not shrink, and trying it with 300 MB takes long.
             with gzip.GzipFile(filename="", mode="wb", compresslevel=0, fileobj=packed, mtime=0) as zipped:
                 bare = HashingWriter(zipped)
                 with tarfile.open(fileobj=bare, mode="w|", format=tarfile.USTAR_FORMAT) as archive:
@@ -167,7 +167,7 @@ def this_machine():
 
 
 def machines_of_the_index():
-    """This machine and two others."""
+    """Returns this machine's platform and two others."""
     here = this_machine()
     others = [
         {"os": "linux", "architecture": "amd64"},
@@ -207,7 +207,7 @@ def make_index(folder, facts):
 
 
 def make_empty(folder, facts):
-    """An image with one layer of no bytes at all."""
+    """An image with one layer of 0 bytes."""
     layout = Layout(os.path.join(folder, "empty"))
     nothing = layout.blob(OCI_LAYER_TAR, b"")
     manifest, _, _, _ = layout.image("empty", [1000], this_machine(), extra_layers=[nothing])

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# oras: oras-go, as helm, notation and ratify have it too.
+# oras: oras-go, which helm, notation and ratify use as well.
 
 ORAS_VERSION=1.3.3
 ORAS_FILE_BYTES=100000
@@ -15,7 +15,7 @@ prepare_oras() {
     echo "oras: $ORAS_VERSION"
 }
 
-# oras takes file names as titles, so it runs where the files are.
+# oras uses file names as titles, so it runs in the folder of the files.
 run_oras() { (cd "$ORAS_FILES" && within_time "$ORAS" "$@"); }
 
 oras_reference() { echo "$PULK_ADDR/clients/oras/$1"; }
@@ -159,7 +159,7 @@ checks_oras() {
     check "pulls it by digest" oras_pull "image@$DIGEST_IMAGE" "$DIGEST_IMAGE"
     check "pushes a multi-arch index" oras_push index "$DIGEST_INDEX"
     check "pulls the index back unchanged" oras_pull index:v1 "$DIGEST_INDEX"
-    check "makes an index of what is there" oras_makes_an_index
+    check "creates an index of existing manifests" oras_makes_an_index
     check "pushes an image with a layer of 0 bytes" oras_push empty "$DIGEST_EMPTY"
     check "pulls the layer of 0 bytes back" oras_pull empty:v1 "$DIGEST_EMPTY"
     check "pushes a layer of 300 MB" oras_push large "$DIGEST_LARGE"
@@ -174,5 +174,5 @@ checks_oras() {
     check "pushes an image with referrers of referrers" oras_copies_referrers_in
     check "copies them between repositories and pulls them back" oras_copies_referrers_back
     check "deletes a referrer" oras_deletes_a_referrer
-    check "deletes an image, and only there" oras_deletes_an_image
+    check "deletes an image in one repository only" oras_deletes_an_image
 }

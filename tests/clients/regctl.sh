@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# regctl: regclient, as regsync and regbot have it too; the only one here that pushes in chunks.
+# regctl: regclient, which regsync and regbot use as well; the only client here that pushes in chunks.
 
 REGCTL_VERSION=0.11.5
 REGCTL_CHUNK_BYTES=1048576
@@ -161,7 +161,7 @@ checks_regctl() {
     check "pushes a multi-arch index" regctl_push index "$DIGEST_INDEX"
     check "pulls the index back unchanged" regctl_pull index:v1 "$DIGEST_INDEX"
     check "exports an index and imports it" regctl_exports_and_imports
-    check "makes an index of what is there" regctl_makes_an_index
+    check "creates an index of existing manifests" regctl_makes_an_index
     check "pushes an image with a layer of 0 bytes" regctl_push empty "$DIGEST_EMPTY"
     check "pulls the layer of 0 bytes back" regctl_pull empty:v1 "$DIGEST_EMPTY"
     check "puts and gets an empty blob" regctl_puts_an_empty_blob

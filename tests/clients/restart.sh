@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Not a client: what was pushed survives a stop and a kill of the server. Any client does; the first
-# of crane and skopeo that can run pushes and pulls.
+# Not a client: pushes survive a stop and a kill of the server. Uses the first of crane and skopeo that can
+# run.
 
 RESTART_KINDS=(image index empty large)
 
@@ -18,7 +18,7 @@ restart_digest_of() {
     echo "${!name}"
 }
 
-# The pushes and pulls below go through the client's own functions, in its own repositories.
+# The pushes and pulls below use the client's functions, in its repositories.
 restart_pushes() {
     local kind
     for kind in "${RESTART_KINDS[@]}"; do
@@ -33,7 +33,7 @@ restart_pulls() {
     done
 }
 
-# restart_server AFTER: the server comes up again with the data it had.
+# restart_server AFTER: starts the server again on the same data.
 restart_server() {
     local code=0
     start_pulk "$DATA" >"$WORK/start.log" 2>&1 || code=$?
@@ -52,7 +52,7 @@ checks_restart() {
     stop_pulk || code=$?
     check "the server stops with exit code 0" same "exit code" 0 "$code"
     restart_server stop || return 0
-    check "$RESTART_CLIENT pulls it all back after a stop" restart_pulls
+    check "$RESTART_CLIENT pulls everything back after a stop" restart_pulls
 
     # Into an empty store, so that every byte is new when the server is killed.
     stop_pulk || true
@@ -61,6 +61,6 @@ checks_restart() {
     check "$RESTART_CLIENT pushes to an empty store" restart_pushes
     kill_pulk
     restart_server kill || return 0
-    check "$RESTART_CLIENT pulls it all back after a kill" restart_pulls
+    check "$RESTART_CLIENT pulls everything back after a kill" restart_pulls
     check "$RESTART_CLIENT pushes again after a kill" restart_pushes
 }

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# skopeo: containers/image, as podman, buildah and CRI-O have it too.
+# skopeo: containers/image, which podman, buildah and CRI-O use as well.
 
 prepare_skopeo() {
     need_debian skopeo skopeo || return 1
@@ -83,5 +83,5 @@ checks_skopeo() {
     check "copies between repositories by mounting" skopeo_mounts
     check "tags, and lists the tags" skopeo_tags
     check "syncs every tag of a repository" skopeo_syncs
-    check "deletes an image, and only there" skopeo_deletes
+    check "deletes an image in one repository only" skopeo_deletes
 }

@@ -1,4 +1,4 @@
-"""Judges one run of the conformance suite from its JUnit report, and prints what a person has to know.
+"""Judges one run of the conformance suite by its JUnit report, and prints a summary.
 
 Exit code 0: every test passed, or was skipped as expected. 1: anything else. The suite's own exit code cannot
 tell: it is 0 for a run whose configuration could not be loaded, and 0 for skipped tests.
@@ -10,14 +10,14 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 OUTPUT_MAX_LINES = 120
-# Past so many failures the names are enough; the rest stands in the suite's own report.
+# Beyond this number of failures only names are printed; the suite's report has the rest.
 OUTPUTS_MAX = 30
 LOG_MAX_LINES = 40
 NAME_PREFIX = "OCI Conformance Test/"
 
 
 class Case:
-    """One test of the suite: its name, what became of it, and what it said."""
+    """One test of the suite: its name, result and output."""
 
     def __init__(self, element):
         self.name = (element.get("name") or "(unnamed)").removeprefix(NAME_PREFIX)
@@ -35,7 +35,7 @@ class Case:
 
 
 def parse_arguments():
-    """Reads the command line that tests/conformance/run gives."""
+    """Parses the command line from tests/conformance/run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--suite", required=True)
     parser.add_argument("--report", required=True, type=Path)
@@ -52,7 +52,7 @@ def parse_arguments():
 
 
 def read_report(path):
-    """Returns the report's cases, the suite's configuration lines, and what kept it from being read."""
+    """Returns the report's cases, the suite's configuration lines, and why it could not be read, if so."""
     try:
         root = ElementTree.parse(path).getroot()
     except (OSError, ElementTree.ParseError) as problem:
@@ -62,7 +62,7 @@ def read_report(path):
 
 
 def indented(text, lines_max):
-    """Sets a test's words under its name; the middle of a long text is left out."""
+    """Indents a test's output under its name; leaves out the middle of a long text."""
     lines = text.splitlines()
     if len(lines) > lines_max:
         half = lines_max // 2
@@ -72,12 +72,12 @@ def indented(text, lines_max):
 
 
 def faults_of_run(arguments, cases, config, report_fault):
-    """Lists what is wrong with the run as a whole, apart from single tests."""
+    """Lists what is wrong with the run as a whole."""
     faults = [report_fault] if report_fault else []
     if not report_fault:
         for line in (f"registry: {arguments.registry}", f'version: "{arguments.spec_version}"'):
             if line not in config and line.replace('"', "") not in config:
-                faults.append(f"the suite's configuration does not say {line}")
+                faults.append(f"the suite's configuration lacks {line}")
     passes = sum(case.passed for case in cases)
     if passes < arguments.passes_min:
         faults.append(f"only {passes} tests passed, a whole run has at least {arguments.passes_min}")
@@ -94,7 +94,7 @@ def main():
     faults = faults_of_run(arguments, cases, config, report_fault)
     skips = [case for case in cases if case.skipped]
     unexpected_skips = [case for case in skips if case.name not in arguments.expect_skip]
-    # What is neither passed nor skipped counts as failed, whatever else a later suite may call it.
+    # A result that is neither passed nor skipped is a failure, whatever a later suite calls it.
     failures = [case for case in cases if not case.passed and not case.skipped]
 
     for case in skips:

@@ -1,8 +1,7 @@
 //! What the OCI specifications say, as types: grammar, manifests, digests, error codes, ranges.
 //!
 //! Everything here is pure: no I/O, no clock, nothing asynchronous. Holding one of these types proves that
-//! its text follows the grammar. "G1", "W6" and the like name rules of the distribution and image
-//! specifications.
+//! its text follows the grammar. Ids such as G1 or W6 name rules of the protocol; `rules.md` holds them.
 
 mod byte_range;
 mod content_digest;

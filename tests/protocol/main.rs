@@ -1,8 +1,8 @@
-//! The protocol as clients see it: every row of the checklist, against a server in this process and over TCP.
+//! The protocol as clients see it: every rule, against a server in this process and over TCP.
 //!
-//! The checklist is made of the OCI distribution specification and of what clients need beyond it. A test
-//! that shows one of its rows names it first in its doc comment: `/// C3, C11: …`; `rows` holds the list and
-//! finds every row that no test names.
+//! `src/spec/rules.md` holds the rules, from the OCI distribution specification and from what clients need
+//! beyond it. A test that shows a rule names it first in its doc comment: `/// C3, C11: …`; `rows` finds each
+//! rule that no test names.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,

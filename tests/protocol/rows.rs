@@ -1,154 +1,154 @@
-//! The rows of the checklist, and that each is shown by a test.
+//! The rules of `src/spec/rules.md`: each is shown by a test, and no other id is named anywhere.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-/// How binding a row is for a registry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Level {
-    Must,
-    Should,
-    May,
-    /// The specification is silent, and clients or both suites are not.
-    Gap,
-    /// It says something about clients, or about what is not there.
-    Note,
+/// How binding a rule is, as `rules.md` explains.
+const LEVELS: [&str; 5] = ["must", "should", "may", "gap", "note"];
+
+/// The heading of the last table of `rules.md`.
+const NOT_SHOWN: &str = "## Not shown by a test";
+
+const RULES: &str = "src/spec/rules.md";
+
+/// Where rules are named.
+const NAMED_IN: [&str; 4] = ["src", "tests", "benches", "examples"];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-use Level::{Gap, May, Must, Note, Should};
-
-/// Every row; a range of numbers at one level is one line.
-const ROWS: &[(&str, &[u32], Level)] = &[
-    ("H", &[1], Must),
-    ("H", &[2], Should),
-    ("H", &[3], May),
-    ("H", &[4, 5, 6, 7, 8, 9], Gap),
-    ("V", &[1], Must),
-    ("V", &[2], Gap),
-    ("G", &[1, 3, 4, 5, 6], Must),
-    ("G", &[9], Should),
-    ("G", &[7, 8], May),
-    ("G", &[10], Gap),
-    ("G", &[2], Note),
-    ("M", &[1, 2, 4, 7], Must),
-    ("M", &[6], Should),
-    ("M", &[3, 8, 11], May),
-    ("M", &[5, 9, 10], Gap),
-    ("B", &[1, 2, 3, 4], Must),
-    ("B", &[5, 6], Should),
-    ("B", &[7, 8, 9, 10], Gap),
-    ("U", &[1, 10], Must),
-    ("U", &[3, 4, 7, 12], Should),
-    ("U", &[14], May),
-    ("U", &[2, 5, 6, 11, 13, 15, 16], Gap),
-    ("C", &[1, 2, 3, 4, 7, 8, 15], Must),
-    ("C", &[5, 6, 9, 10, 11, 12, 13, 14], Gap),
-    ("X", &[1], Should),
-    ("X", &[2], Gap),
-    ("T", &[1], Must),
-    ("T", &[3], Should),
-    ("T", &[2], May),
-    ("T", &[4, 5], Gap),
-    ("W", &[1, 2, 3, 7, 9, 13], Must),
-    ("W", &[5, 10], Should),
-    ("W", &[8, 11], May),
-    ("W", &[4, 6, 14, 15], Gap),
-    ("W", &[12], Note),
-    ("R", &[1, 2, 3, 4, 5, 6, 7, 9, 10], Must),
-    ("R", &[8], Should),
-    ("R", &[11], Gap),
-    ("R", &[12], Note),
-    ("L", &[1, 2, 3, 4, 5, 6], Must),
-    ("L", &[7], Gap),
-    ("D", &[1, 2, 3], Must),
-    ("D", &[4, 5, 6, 7], Gap),
-    ("Y", &[1], May),
-    ("Y", &[2], Should),
-    ("E", &[1, 2, 5], Must),
-    ("E", &[4], Should),
-    ("E", &[3, 6], Gap),
-    ("\u{a7}", &[17], Gap),
-];
-
-/// What a part of a row can't be shown of here, and why.
-const ELSEWHERE: &[(&str, &str)] = &[
-    ("V1", "401 belongs to access control, which is not there yet"),
-    ("E6", "401 and 403 need access control; the table of all codes is a unit test of the app"),
-    ("T2", "only repositories that the caller may read: without access control these are all"),
-    ("Y2", "the answer of a proxy, and pulk is none"),
-];
-
-fn rows() -> impl Iterator<Item = (String, Level)> {
-    ROWS.iter().flat_map(|(letter, numbers, level)| {
-        numbers.iter().map(move |number| (format!("{letter}{number}"), *level))
-    })
+/// Returns the rows of the tables of a Markdown text, without their heads.
+fn table_rows(text: &str) -> Vec<Vec<&str>> {
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
+    rows.map(|row| row.split(" | ").map(str::trim).collect())
+        .filter(|cells: &Vec<&str>| cells.first() != Some(&"id"))
+        .collect()
 }
 
-/// Returns the rows that a doc comment names before its colon.
+/// Returns the ids of all rules; panics where a row is not one.
+fn rules(text: &str) -> BTreeSet<String> {
+    let (rules, _) = text.split_once(NOT_SHOWN).unwrap();
+    let mut ids = BTreeSet::new();
+    for cells in table_rows(rules) {
+        let [id, level, rule, section] = cells[..] else { panic!("{RULES}: not four cells: {cells:?}") };
+        assert!(is_id(id), "{RULES}: `{id}` is not a letter and a number");
+        assert!(LEVELS.contains(&level), "{RULES}: {id}: the level must be one of {LEVELS:?}");
+        assert!(rule.ends_with('.') && !section.is_empty(), "{RULES}: {id}: write a sentence and a section");
+        assert!(ids.insert(id.to_owned()), "{RULES}: {id} is there twice: give one a new number");
+    }
+    ids
+}
+
+fn is_id(word: &str) -> bool {
+    let mut characters = word.chars();
+    let (first, number) = (characters.next(), characters.as_str());
+    let numbered = (1..=2).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());
+    numbered && first.is_some_and(|first| "HVGMBUCXTWRLDYE\u{a7}".contains(first))
+}
+
+/// Returns the rules that a doc comment names before its colon.
 fn named_by(comment: &str) -> Vec<String> {
     let Some((ids, _)) = comment.split_once(':') else { return Vec::new() };
-    let ids: Vec<_> = ids.split(", ").map(str::to_owned).collect();
-    let is_id = |id: &String| {
-        let letters = id.trim_end_matches(|character: char| character.is_ascii_digit());
-        letters.chars().count() == 1 && letters.len() < id.len()
-    };
-    if ids.iter().all(is_id) { ids } else { Vec::new() }
+    let ids: Vec<_> = ids.split(", ").collect();
+    if ids.iter().all(|id| is_id(id)) { ids.into_iter().map(str::to_owned).collect() } else { Vec::new() }
 }
 
-/// Returns the rows that the tests of a source name; only a comment that belongs to a test counts.
-fn named_in(source: &str) -> BTreeSet<String> {
-    let mut named = BTreeSet::new();
+/// Returns the rules that the tests of a source name; only a comment that belongs to a test counts.
+fn shown_in(source: &str) -> BTreeSet<String> {
+    let mut shown = BTreeSet::new();
     let mut first = None;
     for line in source.lines() {
         match line.strip_prefix("/// ") {
             Some(comment) => first = first.or(Some(comment)),
             None => {
                 if line == "#[test]" {
-                    named.extend(first.map(named_by).unwrap_or_default());
+                    shown.extend(first.map(named_by).unwrap_or_default());
                 }
                 first = None;
             }
         }
     }
-    named
+    shown
 }
 
-fn named_by_all_tests() -> BTreeSet<String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/protocol");
-    let mut named = BTreeSet::new();
-    for entry in folder.read_dir().unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("rows.rs") {
-            named.extend(named_in(&std::fs::read_to_string(path).unwrap()));
+/// Returns the rules that the comments of a source name, wherever they stand; "G6 to G8" names these two.
+fn named_in(source: &str) -> BTreeSet<String> {
+    let comments = source.lines().filter_map(|line| line.trim_start().strip_prefix("//"));
+    let words = comments.flat_map(|comment| comment.split(|c: char| !c.is_alphanumeric() && c != '\u{a7}'));
+    words.filter(|word| is_id(word)).map(str::to_owned).collect()
+}
+
+/// Every Rust file below a folder of the repository.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for path in folder.read_dir().unwrap().map(|entry| entry.unwrap().path()) {
+        if path.is_dir() {
+            files.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
         }
     }
-    named
+    files
 }
 
 #[test]
-fn every_row_of_the_checklist_is_named() {
-    let named = named_by_all_tests();
-    let missing: Vec<_> = rows().filter(|(id, _)| !named.contains(id)).collect();
-    assert!(missing.is_empty(), "no test names {missing:?}");
-    let known: BTreeSet<_> = rows().map(|(id, _)| id).collect();
-    let unknown: Vec<_> = named.difference(&known).collect();
-    assert!(unknown.is_empty(), "there are no such rows: {unknown:?}");
-    for (id, why) in ELSEWHERE {
-        assert!(known.contains(*id) && !why.is_empty(), "{id}");
+fn every_rule_is_shown_by_a_test_of_the_protocol() {
+    let text = fs::read_to_string(root().join(RULES)).unwrap();
+    let rules = rules(&text);
+    let mut shown = BTreeSet::new();
+    for path in sources(&root().join("tests/protocol")).iter().filter(|path| !path.ends_with("rows.rs")) {
+        shown.extend(shown_in(&fs::read_to_string(path).unwrap()));
     }
+    let unknown: Vec<_> = shown.difference(&rules).collect();
+    assert!(unknown.is_empty(), "tests show {unknown:?}: write their rules into {RULES}");
+    for cells in table_rows(text.split_once(NOT_SHOWN).unwrap().1) {
+        let [id, reason] = cells[..] else { panic!("{RULES}: not two cells: {cells:?}") };
+        assert!(rules.contains(id) && reason.ends_with('.'), "{RULES}: {id} is no rule, or has no reason");
+        shown.insert(id.to_owned());
+    }
+    let missing: Vec<_> = rules.difference(&shown).collect();
+    assert!(missing.is_empty(), "no test shows {missing:?}: write one, or list in {RULES} why none can");
 }
 
 #[test]
-fn a_row_is_named_by_a_comment_of_a_test_only() {
+fn every_rule_that_is_named_has_a_text() {
+    let rules = rules(&fs::read_to_string(root().join(RULES)).unwrap());
+    let mut unknown = Vec::new();
+    for path in NAMED_IN.iter().flat_map(|folder| sources(&root().join(folder))) {
+        if !path.ends_with("protocol/rows.rs") {
+            let named = named_in(&fs::read_to_string(&path).unwrap());
+            unknown.extend(named.difference(&rules).map(|id| format!("{}: {id}", path.display())));
+        }
+    }
+    assert!(unknown.is_empty(), "rules without a text in {RULES}: {unknown:#?}");
+}
+
+/// So that none gets lost.
+#[test]
+fn no_rule_was_removed() {
+    assert_eq!(rules(&fs::read_to_string(root().join(RULES)).unwrap()).len(), 128);
+}
+
+#[test]
+fn a_rule_is_shown_by_a_comment_of_a_test_only() {
     let source = "/// A1, B2: yes.\n/// C3: not first.\n#[test]\nfn a() {}\n\n/// D4: no test.\nfn b() {}\n";
-    assert_eq!(named_in(source).into_iter().collect::<Vec<_>>(), ["A1", "B2"]);
+    assert!(shown_in(source).is_empty(), "there is no A1");
+    let source = source.replace("A1", "B1");
+    assert_eq!(shown_in(&source).into_iter().collect::<Vec<_>>(), ["B1", "B2"]);
     assert_eq!(named_by("Every row: is a word").len(), 0);
     assert_eq!(named_by("\u{a7}17: extensions"), ["\u{a7}17"]);
 }
 
 #[test]
-fn no_row_is_listed_twice() {
-    let ids: Vec<_> = rows().map(|(id, _)| id).collect();
-    assert_eq!(BTreeSet::from_iter(&ids).len(), ids.len());
-    assert_eq!(ids.len(), 128);
+fn a_rule_is_named_by_any_comment_and_by_no_code() {
+    let source = "let g = IpAddr::V4(a); // E9\n    // As C3 (D4) says, G6 to\n    //! G8, but not C123.\n";
+    assert_eq!(named_in(source).into_iter().collect::<Vec<_>>(), ["C3", "D4", "G6", "G8"]);
+}
+
+#[test]
+fn a_row_of_a_table_has_its_cells() {
+    let text = "| id | level |\n|---|---|\n| C3 | a `|` b |\ntext | not | a row\n";
+    assert_eq!(table_rows(text), [["C3", "a `|` b"]]);
 }

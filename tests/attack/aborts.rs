@@ -1,20 +1,20 @@
-//! Clients that go away, at every stage: nothing of them stays, neither descriptor, thread, upload session,
-//! request nor memory.
+//! Clients that disconnect at every stage leave nothing behind: no descriptor, thread, upload session,
+//! request or memory.
 
 use crate::support::{Client, Victim};
 
 const BLOB_SIZE_BYTES: usize = 24 * 1024 * 1024;
 
-/// How often each stage is gone through in a round.
+/// How often each stage is tried in a round.
 const TIMES: usize = 40;
 
-/// How many rounds may need more memory than the one before: allocators keep some, but not each time.
+/// How many rounds may need more memory than the one before: allocators keep some, but not every time.
 const ROUNDS_MAX: usize = 6;
 
-/// How far memory may differ between two rounds that do the same: a bit more than 1 KiB for each client.
+/// How much memory may differ between two equal rounds: a little more than 1 KiB for each client.
 const MEMORY_SLACK_KIB: u64 = 1024;
 
-/// Where a client goes away.
+/// Where a client disconnects.
 const STAGES: [&str; 10] = [
     "connected",
     "half a head",
@@ -67,12 +67,12 @@ fn round(victim: &Victim, stage: &str, blob: &str) {
     for number in 0..TIMES {
         let mut client = victim.connect();
         go_to(stage, &mut client, blob);
-        // Half of them end, half of them are torn off.
+        // Half of them close, half of them reset.
         if number % 2 == 0 {
             client.reset();
         }
     }
-    // Some of them at once.
+    // Several at once.
     let together: Vec<Client> = (0..TIMES)
         .map(|_| {
             let mut client = victim.connect();
@@ -84,7 +84,7 @@ fn round(victim: &Victim, stage: &str, blob: &str) {
 }
 
 #[test]
-fn clients_that_go_away_at_any_stage_leave_nothing_behind() {
+fn clients_that_disconnect_at_any_stage_leave_nothing_behind() {
     let victim = Victim::start("");
     let blob = victim.push_blob(BLOB_SIZE_BYTES);
     let before = victim.settled();
@@ -98,7 +98,7 @@ fn clients_that_go_away_at_any_stage_leave_nothing_behind() {
         _ => true,
     };
     while grew(&memory) {
-        assert!(memory.len() <= ROUNDS_MAX, "it takes more each time, in KiB: {memory:?}");
+        assert!(memory.len() <= ROUNDS_MAX, "memory grows in each round, in KiB: {memory:?}");
         for stage in STAGES {
             round(&victim, stage, &blob);
         }
@@ -108,10 +108,10 @@ fn clients_that_go_away_at_any_stage_leave_nothing_behind() {
     victim.serves();
 }
 
-/// What a client has begun by name is its own, and stays for it to go on with; once it is done or given up,
-/// nothing of it is left either.
+/// An upload session stays so that its client can resume it. Once it is finished or cancelled, nothing of it
+/// is left.
 #[test]
-fn an_upload_whose_client_went_away_can_go_on_and_be_given_up() {
+fn an_upload_whose_client_disconnected_can_be_resumed_or_cancelled() {
     let victim = Victim::start("");
     let before = victim.settled();
     let paths: Vec<String> = (0..20).map(|_| victim.begin()).collect();
@@ -122,7 +122,7 @@ fn an_upload_whose_client_went_away_can_go_on_and_be_given_up() {
     }
     for path in &paths {
         let mut client = victim.connect();
-        // Whoever comes back takes the session over from the request that hangs.
+        // A client that comes back takes the session over from the hanging request.
         let patch = format!("PATCH {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nmore");
         client.send(patch);
         assert_eq!(client.answer().status, 202);

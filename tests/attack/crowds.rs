@@ -1,4 +1,4 @@
-//! Many at once: connections, uploads, sessions. Who is over a limit is told so.
+//! Many connections, uploads and sessions at once. Requests over a limit are refused with the reason.
 
 use std::net::TcpStream;
 
@@ -6,17 +6,17 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::support::{Client, Victim, answers_in};
 
-/// How many idle connections are tried where the system allows it.
+/// How many idle connections to open, if the system allows it.
 const CROWD_MAX: u64 = 8_000;
 
-/// What an idle connection may take of the program's memory, as it is built for tests.
+/// The memory that an idle connection may take in a test build.
 const IDLE_SIZE_MAX_BYTES: u64 = 4 * 1024;
 
-/// What this program itself needs beside them.
+/// The descriptors that this program needs for itself.
 const DESCRIPTORS_KEPT: u64 = 512;
 
-/// Raises the limit of open files as far as it goes, and returns how many connections it is enough for: two
-/// ends each in the server, where a connection may also have a file open.
+/// Raises the limit of open files as far as possible, and returns how many connections it allows. The server
+/// needs two descriptors for each, since a connection may also have a file open.
 fn crowd() -> usize {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current != maximum {
@@ -29,7 +29,7 @@ fn crowd() -> usize {
 }
 
 #[test]
-fn thousands_of_idle_connections_cost_little_and_keep_nobody_out() {
+fn thousands_of_idle_connections_cost_little_and_keep_no_client_out() {
     let crowd = crowd();
     let victim = Victim::start(&format!("connections = {}", crowd + 100));
     let before = victim.settled();
@@ -45,7 +45,7 @@ fn thousands_of_idle_connections_cost_little_and_keep_nobody_out() {
 }
 
 #[test]
-fn connections_over_the_limit_are_told_so_and_let_in_when_others_end() {
+fn connections_over_the_limit_are_refused_with_the_reason_and_accepted_when_others_end() {
     let victim = Victim::start("connections = 8");
     let mut open: Vec<Client> = (0..8).map(|_| victim.connect()).collect();
     for client in &mut open {
@@ -54,7 +54,7 @@ fn connections_over_the_limit_are_told_so_and_let_in_when_others_end() {
     let all = victim.provoke("GET /v2/ HTTP/1.1\r\nHost: a\r\n\r\n");
     assert!(all.starts_with("HTTP/1.1 503 ") && all.contains("Retry-After: "), "{all}");
     assert!(all.contains("TOOMANYREQUESTS") && answers_in(&all) == 1, "{all}");
-    // Many more at once: each gets the refusal or its end, and none hangs.
+    // Many more at once: each is refused or closed, and none hangs.
     let mut refused: Vec<Client> = (0..300).map(|_| victim.connect()).collect();
     for client in &mut refused {
         client.send("GET /v2/ HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -68,11 +68,11 @@ fn connections_over_the_limit_are_told_so_and_let_in_when_others_end() {
             .provoke("GET /v2/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
             .starts_with("HTTP/1.1 200 ")
     };
-    victim.waits_until("one more is let in", is_let_in);
+    victim.waits_until("one more is accepted", is_let_in);
 }
 
 #[test]
-fn requests_that_bring_content_over_the_limit_are_told_so_and_lose_nothing() {
+fn uploads_over_the_limit_are_refused_with_the_reason_and_lose_nothing() {
     let victim = Victim::start("uploads = 4");
     let patch = |path: &str| format!("PATCH {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n");
     let mut slow: Vec<(String, Client)> = (0..4).map(|_| (victim.begin(), victim.connect())).collect();
@@ -88,7 +88,7 @@ fn requests_that_bring_content_over_the_limit_are_told_so_and_lose_nothing() {
         assert!(all.starts_with("HTTP/1.1 429 ") && all.contains("Retry-After: "), "{all}");
         assert!(all.contains("TOOMANYREQUESTS") && answers_in(&all) == 1, "{all}");
     }
-    // What brings nothing is not counted: pulls, status, the end of an upload.
+    // Requests without content are not counted: pulls, status, the end of an upload.
     assert_eq!(victim.connect().get(&path).status, 204);
     for (_, client) in &mut slow {
         client.send("whole");
@@ -101,7 +101,7 @@ fn requests_that_bring_content_over_the_limit_are_told_so_and_lose_nothing() {
 }
 
 #[test]
-fn upload_sessions_over_the_limit_are_told_so() {
+fn upload_sessions_over_the_limit_are_refused_with_the_reason() {
     let victim = Victim::start("upload_sessions = 3");
     let paths: Vec<String> = (0..3).map(|_| victim.begin()).collect();
     let begin = "POST /v2/a/blobs/uploads/ HTTP/1.1\r\nHost: a\r\n\r\n";

@@ -1,11 +1,11 @@
-//! Requests that can be read in two ways: one answer, a refusal, and the end of the connection.
+//! Requests that can be read in two ways get one answer, a refusal, and the connection is closed.
 
 use crate::support::{Victim, answers_in};
 
-/// What would be smuggled: if it were taken for a request, there would be a second answer.
+/// The smuggled request: if the server took it for one, there would be a second answer.
 const SMUGGLED: &str = "GET /v2/ HTTP/1.1\r\nHost: a\r\n\r\n";
 
-/// Each is sent to an upload; what follows its head is the body in one reading, and more in the other.
+/// Sends a request to an upload. What follows its head is the body in one reading, and more in the other.
 #[track_caller]
 fn is_refused(victim: &Victim, request: &str, statuses: &[u16]) {
     let all = victim.provoke(format!("{request}{SMUGGLED}"));
@@ -81,9 +81,9 @@ fn lengths_that_are_none_or_two_are_refused() {
     victim.serves();
 }
 
-/// A broken chunk is found while the handler reads: the upload fails, and the connection with it.
+/// A broken chunk is found while the handler reads: the upload fails, and the connection is closed.
 #[test]
-fn chunks_that_readers_disagree_on_are_refused() {
+fn chunks_that_parsers_disagree_on_are_refused() {
     let victim = Victim::start("");
     for body in [
         "10000000000000000\r\n0\r\n\r\n",
@@ -112,7 +112,7 @@ fn chunks_that_readers_disagree_on_are_refused() {
 }
 
 #[test]
-fn lines_that_readers_end_elsewhere_are_refused() {
+fn lines_that_parsers_end_differently_are_refused() {
     let victim = Victim::start("");
     for head in [
         "GET /v2/ HTTP/1.1\nHost: a\n\n",
@@ -151,7 +151,7 @@ fn targets_that_name_something_else_to_a_proxy_are_refused() {
         is_refused(&victim, &format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"), &[400]);
     }
     is_refused(&victim, "CONNECT a.example:443 HTTP/1.1\r\nHost: a\r\n\r\n", &[400]);
-    // In absolute form its host counts, and the path is the same.
+    // In absolute form the target's host is the one that is used, and the path is the same.
     let mut client = victim.connect();
     client.send("GET http://b.example/v2/ HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(client.answer().status, 200);

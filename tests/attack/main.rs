@@ -1,7 +1,7 @@
-//! What a client can do to hurt, done to the real program over raw sockets: no attack may make it take a
-//! request for another one, hang, leak or grow, or keep it from serving others.
+//! Attacks on the real program over raw sockets. None may make it take one request for another, hang, leak,
+//! grow, or stop serving others.
 //!
-//! `rows` holds the list of attacks and the test that shows each; some of these are in `src/wire/tests/`.
+//! `rows` lists the attacks with the test of each; some of these are in `src/wire/tests/`.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,

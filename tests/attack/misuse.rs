@@ -1,4 +1,4 @@
-//! Other protocols, other versions, and requests that don't keep what they say.
+//! Other protocols, other versions, and requests that differ from what they declare.
 
 use crate::support::{Victim, answers_in};
 
@@ -47,11 +47,11 @@ fn heads_over_a_limit_are_refused_before_they_end() {
             assert_eq!(all.get(9..12), Some(status), "{all}");
         }
     }
-    assert!(victim.memory_kib() < memory + 8 * 1024, "heads are kept");
+    assert!(victim.memory_kib() < memory + 8 * 1024, "heads stay in memory");
     victim.serves();
 }
 
-/// There is one part or the whole: thousands of ranges must not become thousands of parts.
+/// An answer has one part or the whole: thousands of ranges must not become thousands of parts.
 #[test]
 fn many_ranges_are_the_whole_once() {
     let victim = Victim::start("");
@@ -75,7 +75,7 @@ fn many_ranges_are_the_whole_once() {
 }
 
 #[test]
-fn a_body_shorter_than_said_stores_nothing_and_one_that_is_longer_is_no_request() {
+fn a_body_shorter_than_declared_stores_nothing_and_a_longer_one_is_no_request() {
     let victim = Victim::start("");
     let hello = "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
     let post = format!("POST /v2/a/blobs/uploads/?digest={hello} HTTP/1.1\r\nHost: a\r\n");
@@ -95,7 +95,7 @@ fn a_body_shorter_than_said_stores_nothing_and_one_that_is_longer_is_no_request(
 }
 
 #[test]
-fn pipelined_requests_are_answered_in_order_and_as_often_as_they_were_made() {
+fn pipelined_requests_are_answered_once_each_and_in_order() {
     let victim = Victim::start("");
     let mut client = victim.connect();
     let ids = 0..500;
@@ -105,16 +105,17 @@ fn pipelined_requests_are_answered_in_order_and_as_often_as_they_were_made() {
     for id in ids {
         assert_eq!(client.answer().header("x-request-id"), Some(format!("number-{id}").as_str()));
     }
-    // One that is refused ends it, whatever comes behind it.
+    // A refused one ends the connection, whatever follows it.
     client.send(
         "GET /v2/ HTTP/1.1\r\nHost: a\r\n\r\nGET /\0 HTTP/1.1\r\n\r\nGET /v2/ HTTP/1.1\r\nHost: a\r\n\r\n",
     );
     assert_eq!(answers_in(&client.rest()), 2);
 }
 
-/// Who asks and does not read is not answered for ever: what is asked next waits in the client's own buffers.
+/// A client that sends requests without reading gets only so many answers: further requests wait in the
+/// client's own buffers.
 #[test]
-fn a_client_that_asks_without_reading_grows_nothing() {
+fn a_client_that_sends_requests_without_reading_takes_no_more_memory() {
     let victim = Victim::start("body_progress = \"1s\"");
     let before = victim.settled();
     let memory = victim.memory_kib();
@@ -126,14 +127,14 @@ fn a_client_that_asks_without_reading_grows_nothing() {
             break;
         }
     }
-    assert!(victim.memory_kib() < memory + 4 * 1024, "it grows");
+    assert!(victim.memory_kib() < memory + 4 * 1024, "memory grows");
     victim.comes_back_to(before);
 }
 
 #[test]
-fn an_expectation_that_is_misused_breaks_nothing() {
+fn a_misused_expectation_breaks_nothing() {
     let victim = Victim::start("body_progress = \"1s\"");
-    // Without a body there is nothing to wait for; HTTP/1.0 knows no expectation.
+    // Without a body there is nothing to wait for; HTTP/1.0 has no expectations.
     for request in [
         "GET /v2/ HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n",
         "GET /v2/ HTTP/1.0\r\nExpect: 100-continue\r\n\r\n",
@@ -144,8 +145,7 @@ fn an_expectation_that_is_misused_breaks_nothing() {
     let all = victim.provoke("PUT /v2/ HTTP/1.1\r\nHost: a\r\nExpect: 200-ok\r\nContent-Length: 1\r\n\r\nx");
     assert!(all.starts_with("HTTP/1.1 417 ") && answers_in(&all) == 1, "{all}");
 
-    // The body that was waited for never comes, or another request comes in its place, which is then the
-    // body.
+    // The awaited body never comes, or another request comes in its place, which is then read as the body.
     let patch = |path: &str| {
         format!("PATCH {path} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 40\r\n\r\n")
     };
@@ -160,7 +160,7 @@ fn an_expectation_that_is_misused_breaks_nothing() {
     let answer = client.answer();
     assert_eq!((answer.status, answer.header("range")), (202, Some("0-39")));
 
-    // A refusal that came instead of 100 ends the connection: nobody can know whether the body follows.
+    // A refusal instead of 100 ends the connection, because the body may follow or not.
     let all = victim.provoke(patch("/v2/a/blobs/uploads/none"));
     assert!(all.starts_with("HTTP/1.1 404 ") && answers_in(&all) == 1, "{all}");
 }

@@ -1,4 +1,4 @@
-//! Clients that take their time. The times are set short, and what must come is waited for.
+//! Slow clients. Time limits are set short, and tests wait for what must happen.
 
 use std::fs;
 use std::io::Read;
@@ -16,7 +16,7 @@ fn a_slow_head_is_answered_408_however_it_trickles() {
     silent.send("GET /v2/ HTTP/1.1\r\nHost: a\r\nX: ");
     let mut trickling = victim.connect();
     trickling.send("GET /v2/ HTTP/1.1\r\nHost: a\r\nX: ");
-    // A byte now and then is no progress: the time counts from the head's first byte.
+    // A byte now and then is no progress: the time runs from the head's first byte.
     for _ in 0..40 {
         trickling.send("x");
         std::thread::sleep(Duration::from_millis(50));
@@ -29,7 +29,7 @@ fn a_slow_head_is_answered_408_however_it_trickles() {
 }
 
 #[test]
-fn a_body_that_stops_is_answered_408_and_the_upload_stays_where_it_is() {
+fn a_body_that_stalls_is_answered_408_and_the_upload_keeps_its_offset() {
     let victim = Victim::start(SHORT);
     for (framing, body) in
         [("Content-Length: 100", "hello"), ("Transfer-Encoding: chunked", "5\r\nhello\r\n64\r\n")]
@@ -42,14 +42,14 @@ fn a_body_that_stops_is_answered_408_and_the_upload_stays_where_it_is() {
     }
 }
 
-/// A 20 GiB layer over a slow line must work: what moves is never given up.
+/// A layer of 20 GiB over a slow line must work: a body that moves is never cut off.
 #[test]
-fn a_body_that_is_slow_and_moves_is_taken_however_long_it_takes() {
+fn a_slow_body_that_moves_is_accepted_however_long_it_takes() {
     let victim = Victim::start(SHORT);
     let path = victim.begin();
     let mut client = victim.connect();
     client.send(format!("PATCH {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\n\r\n"));
-    // Three times as long as it may stand still.
+    // Three times as long as it may stall.
     for _ in 0..12 {
         client.send("x");
         std::thread::sleep(Duration::from_millis(250));
@@ -59,7 +59,7 @@ fn a_body_that_is_slow_and_moves_is_taken_however_long_it_takes() {
 }
 
 #[test]
-fn an_idle_connection_is_closed_without_a_word() {
+fn an_idle_connection_is_closed_without_an_answer() {
     let victim = Victim::start(SHORT);
     let mut used = victim.connect();
     assert_eq!(used.get("/v2/").status, 200);
@@ -68,7 +68,7 @@ fn an_idle_connection_is_closed_without_a_word() {
 }
 
 #[test]
-fn a_client_that_stops_reading_costs_little_and_is_given_up() {
+fn a_client_that_stops_reading_costs_little_and_is_cut_off() {
     let victim = Victim::start(SHORT);
     let path = victim.push_blob(32 * 1024 * 1024);
     let before = victim.settled();
@@ -86,7 +86,7 @@ fn a_client_that_stops_reading_costs_little_and_is_given_up() {
     victim.comes_back_to(before);
     for mut client in stalled {
         let mut all = Vec::new();
-        // A cut answer is told by an error, or by its length.
+        // A cut answer shows by an error, or by its length.
         let _ = client.socket.read_to_end(&mut all);
         assert!(all.len() < 32 * 1024 * 1024);
     }
@@ -96,7 +96,7 @@ fn a_client_that_stops_reading_costs_little_and_is_given_up() {
 fn clients_that_do_not_read_a_large_manifest_cost_no_more_than_others() {
     let victim = Victim::start("manifest_bytes = \"4MiB\"");
     let manifest = victim.push_manifest("large", 4_000_000);
-    // What the first one takes stays.
+    // The memory for the first one stays.
     assert_eq!(victim.connect().get("/v2/a/manifests/large").text, manifest);
     victim.settled();
     let memory = victim.memory_kib();
@@ -132,14 +132,14 @@ fn uploads_that_stall_cost_little() {
             client
         })
         .collect();
-    victim.waits_until("all of them are there", |victim| victim.requests() == 300);
+    victim.waits_until("all uploads run", |victim| victim.requests() == 300);
     let each = victim.memory_kib().saturating_sub(memory) * 1024 / 300;
     assert!(each < 48 * 1024, "{each} bytes for each");
 }
 
-/// The disk does not come back with one manifest.
+/// The disk never returns one of the manifests.
 #[test]
-fn pulls_that_hang_at_the_disk_keep_nobody_from_what_needs_none() {
+fn pulls_that_hang_at_the_disk_do_not_block_requests_that_need_no_disk() {
     let victim = Victim::start("");
     victim.push_manifest("hot", 10);
     victim.push_manifest("cold", 300_000);

@@ -1,8 +1,8 @@
-//! Answers must not be made of what a client sends: neither their lines nor their number.
+//! What a client sends must not add lines to an answer, or answers.
 
 use crate::support::{Victim, is_one_answer};
 
-/// Line ends and what would follow them, in every encoding a path or a query may have.
+/// Line ends with what would follow them, in every encoding that a path or a query may have.
 const INJECTIONS: [&str; 5] = [
     "%0d%0aInjected:%20yes",
     "%0D%0A%0D%0AHTTP/1.1%20200%20OK%0D%0AInjected:%20yes%0D%0A%0D%0A",
@@ -56,7 +56,7 @@ fn names_and_queries_cannot_split_an_answer() {
     victim.serves();
 }
 
-/// What an answer says again of a request's headers.
+/// An answer repeats one of the request's headers: its id.
 #[test]
 fn ids_of_requests_cannot_split_an_answer() {
     let victim = Victim::start("");
@@ -66,7 +66,7 @@ fn ids_of_requests_cannot_split_an_answer() {
     }
 }
 
-/// Annotations of manifests come back in lists of referrers, in JSON, and in no header.
+/// Annotations of manifests are returned in lists of referrers, in JSON, and in no header.
 #[test]
 fn artifact_types_cannot_split_an_answer() {
     let victim = Victim::start("");

@@ -1,4 +1,4 @@
-//! The program under attack, what it has in its hands, and a client that says anything.
+//! The program under attack, the resources it holds, and a client that sends anything.
 
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
@@ -12,24 +12,24 @@ use tempfile::TempDir;
 /// No test takes this long unless it hangs.
 const HANG_TIME: Duration = Duration::from_secs(30);
 
-/// How often a count is looked at again until it is what it should be, and the pause in between.
+/// How often a count is read until it is as expected, and the pause in between.
 const LOOKS_MAX: usize = 1_500;
 const LOOK_PAUSE: Duration = Duration::from_millis(20);
 
-/// How many threads there are for the disk at most: one for each permit, and one for what needs none. Once
-/// they are there they stay; a thread too many for each of hundreds of clients would show.
+/// How many threads there are for the disk at most: one for each permit, and one for work without. Threads
+/// stay once started; one thread too many for each of hundreds of clients would show.
 const DISK_THREADS_MAX: usize = 2 * 16 + 1;
 
-/// A running `pulk serve` with data of its own, killed at the end.
+/// A running `pulk serve` with its own data, killed when dropped.
 pub struct Victim {
     child: Child,
-    /// Kept open: the program must not die of a log that nobody reads.
+    /// Kept open, so that the program can write its log.
     _log: BufReader<ChildStderr>,
     pub address: SocketAddr,
     folder: TempDir,
 }
 
-/// What the program has in its hands.
+/// The resources that the program holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Held {
     pub descriptors: usize,
@@ -63,7 +63,7 @@ impl Victim {
         Client::over(TcpStream::connect(self.address).unwrap())
     }
 
-    /// Sends on a connection of its own, closes the sending half, and returns all that came back.
+    /// Sends on a new connection, closes its sending side, and returns everything received.
     pub fn ask(&self, bytes: impl AsRef<[u8]>) -> String {
         let mut client = self.connect();
         client.send(bytes);
@@ -71,19 +71,19 @@ impl Victim {
         client.rest()
     }
 
-    /// Sends on a connection of its own that is ended by the server, and returns all that came back.
+    /// Sends on a new connection that the server closes, and returns everything received.
     pub fn provoke(&self, bytes: impl AsRef<[u8]>) -> String {
         let mut client = self.connect();
         client.send(bytes);
         client.rest()
     }
 
-    /// Pushes a blob of so many bytes and returns its path.
+    /// Pushes a blob of `length` bytes and returns its path.
     pub fn push_blob(&self, length: usize) -> String {
         let content = vec![b'x'; length];
         let session = self.begin();
         let mut client = self.connect();
-        // The digest is asked for by giving a wrong one: the answer names the right one.
+        // A wrong digest makes the answer name the right one.
         client.send(format!(
             "PUT {session}?digest=sha256:{} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n",
             "0".repeat(64)
@@ -100,7 +100,7 @@ impl Victim {
         format!("/v2/a/blobs/{digest}")
     }
 
-    /// Pushes a manifest of about so many bytes and returns its content.
+    /// Pushes a manifest of about `length` bytes and returns its content.
     pub fn push_manifest(&self, tag: &str, length: usize) -> String {
         let blob = self.push_blob(2);
         let digest = blob.rsplit('/').next().unwrap();
@@ -146,7 +146,7 @@ impl Victim {
         answer.header("location").unwrap().to_owned()
     }
 
-    /// Shows that it still serves.
+    /// Asserts that it still serves requests.
     #[track_caller]
     pub fn serves(&self) {
         assert_eq!(self.connect().get("/v2/").status, 200);
@@ -168,7 +168,7 @@ impl Victim {
 
     /// Returns how many requests are being answered.
     pub fn requests(&self) -> u64 {
-        // The one that asks is among them.
+        // Without the request for the metrics itself.
         self.metric("pulk_http_requests_in_flight") - 1
     }
 
@@ -181,7 +181,7 @@ impl Victim {
         }
     }
 
-    /// Waits until nothing moves any more, and returns what it has then.
+    /// Waits until nothing changes, and returns the resources held then.
     pub fn settled(&self) -> Held {
         let (mut last, mut same) = (self.open_now(), 0);
         for _ in 0..LOOKS_MAX {
@@ -190,24 +190,24 @@ impl Victim {
             same = if now == last { same + 1 } else { 0 };
             if same >= 35 {
                 let held = self.held(now);
-                // The answer to whoever asked last may just be on its way.
+                // The last answer may still be on its way.
                 if held.requests == 0 {
                     return held;
                 }
             }
             last = now;
         }
-        panic!("it does not come to rest: {last:?}");
+        panic!("it does not settle: {last:?}");
     }
 
-    /// Waits until it has no more than this again.
+    /// Waits until it holds no more than `before`.
     #[track_caller]
     pub fn comes_back_to(&self, before: Held) {
         let mut last = None;
         for _ in 0..LOOKS_MAX {
             let now = self.open_now();
             if now.0 <= before.descriptors && now.1 <= before.threads + DISK_THREADS_MAX {
-                // Asked only now: asking takes a connection for a moment.
+                // Only now: the request takes a connection itself.
                 let held = self.held(now);
                 if held.uploads == before.uploads && held.requests == before.requests {
                     return;
@@ -216,10 +216,10 @@ impl Victim {
             }
             std::thread::sleep(LOOK_PAUSE);
         }
-        panic!("it keeps something: {:?} {last:?}, before it had {before:?}", self.open_now());
+        panic!("it still holds {:?} {last:?}; before it held {before:?}", self.open_now());
     }
 
-    /// Waits until `done` says yes.
+    /// Waits until `done` returns true.
     #[track_caller]
     pub fn waits_until(&self, what: &str, done: impl Fn(&Self) -> bool) {
         let is_done = (0..LOOKS_MAX).any(|_| {
@@ -236,7 +236,7 @@ impl Victim {
         self.entries("fd")
     }
 
-    /// Returns how much memory it has now, in KiB.
+    /// Returns its resident memory in KiB.
     pub fn memory_kib(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
@@ -251,7 +251,7 @@ impl Drop for Victim {
     }
 }
 
-/// An answer as it came; names of headers in small letters.
+/// An answer as received; header names in lower case.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -281,7 +281,7 @@ impl Client {
         Self { socket, ahead: Vec::new() }
     }
 
-    /// Sends what the server still takes.
+    /// Sends as much as the server takes.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
         match self.socket.write_all(bytes.as_ref()) {
             Ok(()) => {}
@@ -320,7 +320,7 @@ impl Client {
         }
     }
 
-    /// Reads an answer that has a length.
+    /// Reads an answer with a length.
     pub fn answer(&mut self) -> Answer {
         let head = self.head();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
@@ -340,7 +340,7 @@ impl Client {
         String::from_utf8(std::mem::take(&mut self.ahead)).unwrap()
     }
 
-    /// Ends the connection by a reset instead of an end.
+    /// Resets the connection instead of closing it.
     pub fn reset(self) {
         rustix::net::sockopt::set_socket_linger(&self.socket, Some(Duration::ZERO)).unwrap();
     }
@@ -350,14 +350,14 @@ fn is_end(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted)
 }
 
-/// Tells whether this is one answer, by its own length.
+/// Tells whether this is exactly one answer, by its length.
 pub fn is_one_answer(all: &str) -> bool {
     let Some((head, body)) = all.split_once("\r\n\r\n") else { return false };
     let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
     length.map_or(0, |length| length.parse().unwrap()) == body.len()
 }
 
-/// How many answers there are in what came back, interim ones not counted.
+/// Returns how many answers were received, without interim ones.
 pub fn answers_in(all: &str) -> usize {
     all.matches("HTTP/1.1 ").count() - all.matches("HTTP/1.1 100 ").count()
 }

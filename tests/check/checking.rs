@@ -1,4 +1,4 @@
-//! `pulk check`: each thing that can be wrong, and what is not.
+//! `pulk check`: every kind of finding, and what is none.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::store::*;
 
 #[test]
-fn a_clean_store_is_said_to_be_so_and_nothing_is_changed() {
+fn a_sound_store_is_reported_as_sound_and_left_unchanged() {
     let store = Store::with_two_images();
     let before = store.snapshot();
     for arguments in [&["check"][..], &["check", "--deep"]] {
@@ -15,7 +15,7 @@ fn a_clean_store_is_said_to_be_so_and_nothing_is_changed() {
         assert_eq!(code, 0, "{out}{err}");
         assert!(out.contains("nothing is wrong"), "{out}");
         assert!(out.contains("1 repositories, 2 manifests, 2 tags, 4 links"), "{out}");
-        // No terminal, no progress.
+        // Progress is for terminals only.
         assert_eq!(err, "");
     }
     assert_eq!(store.snapshot(), before);
@@ -34,7 +34,7 @@ fn json_has_findings_notes_and_totals_in_one_object() {
 }
 
 #[test]
-fn a_finding_names_the_place_in_plain_words() {
+fn a_finding_names_its_place_in_plain_words() {
     let store = Store::with_two_images();
     fs::remove_file(store.blob(&Image::new("one").layer)).unwrap();
     let (code, out, _) = store.pulk(&["check"]);
@@ -87,7 +87,7 @@ fn a_lost_line_of_the_journal_is_found() {
     let store = Store::with_two_images();
     assert!(store.lose_lines("\"v1\"") > 0);
     assert!(store.wrong(&[]).contains(&"journal".to_owned()));
-    // As is a lost end after a clean stop, though nothing that is left is wrong.
+    // So is a lost end after a clean stop, although nothing that is left is wrong.
     let store = Store::with_two_images();
     let mut lines = store.journal_lines();
     lines.pop();
@@ -103,7 +103,7 @@ fn a_damaged_checkpoint_is_found() {
 }
 
 #[test]
-fn an_index_that_is_not_what_the_journal_says_is_found() {
+fn an_index_that_disagrees_with_the_journal_is_found() {
     let store = Store::with_two_images();
     let other = Store::new();
     other.run(|registry| {
@@ -119,7 +119,7 @@ fn an_index_that_is_not_what_the_journal_says_is_found() {
     assert_eq!(store.wrong(&[]), ["index"]);
 }
 
-/// Lines that no pulk writes, but that verify.
+/// Lines that verify, but that pulk never writes.
 #[test]
 fn rows_that_contradict_each_other_are_found() {
     let digest = sha256(b"nothing");
@@ -162,7 +162,7 @@ fn rows_that_contradict_each_other_are_found() {
 }
 
 #[test]
-fn what_is_worth_knowing_is_no_finding() {
+fn notes_are_not_findings() {
     let store = Store::with_two_images();
     let absent = Image::new("absent");
     let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX,
@@ -174,7 +174,7 @@ fn what_is_worth_knowing_is_no_finding() {
     fs::write(store.path("uploads/left"), b"bytes").unwrap();
     fs::write(store.path("journal/000000000009.new"), b"bytes").unwrap();
     fs::write(store.path("blobs/sha256/notes.txt"), b"bytes").unwrap();
-    // As a crash leaves it.
+    // As after a crash.
     store.remove("clean");
     let torn = fs::read_to_string(store.journal()).unwrap() + "{\"seq\":99";
     fs::write(store.journal(), torn).unwrap();
@@ -207,7 +207,7 @@ fn a_store_in_use_is_left_alone_and_the_user_named() {
 }
 
 #[test]
-fn where_no_store_is_none_is_made() {
+fn a_command_creates_no_store() {
     let store = Store::new();
     for command in ["check", "rebuild"] {
         let (code, _, err) = store.pulk(&[command]);
@@ -223,7 +223,7 @@ fn where_no_store_is_none_is_made() {
 }
 
 #[test]
-fn help_says_what_flags_and_exit_codes_mean() {
+fn help_explains_flags_and_exit_codes() {
     for (command, flags) in [("check", &["--deep", "--json"][..]), ("rebuild", &["--from-content"])] {
         let (code, out, _) = Store::new().pulk(&[command, "--help"]);
         assert_eq!(code, 0);

@@ -1,4 +1,4 @@
-//! `pulk check`, `pulk rebuild`, and what a start makes of damage: with the real binary, on damage done by
+//! `pulk check`, `pulk rebuild`, and how a start handles damage: with the real binary, on damage done by
 //! hand.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]

@@ -1,4 +1,4 @@
-//! `pulk rebuild`: from journal and checkpoints, and from what is left when these are lost.
+//! `pulk rebuild`: from journal and checkpoints, and from what is left if these are lost.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use crate::store::*;
 const NOTHING: [String; 0] = [];
 
 #[test]
-fn a_lost_index_is_made_from_the_journal() {
+fn a_lost_index_is_rebuilt_from_the_journal() {
     let store = Store::with_two_images();
     store.remove_folder("index");
     assert_eq!(store.wrong(&[]), ["index"]);
@@ -72,7 +72,7 @@ fn indexes_come_back_with_their_children_and_referrers_with_their_subjects() {
 }
 
 #[test]
-fn what_is_damaged_or_incomplete_is_not_brought_back() {
+fn damaged_or_incomplete_manifests_are_not_restored() {
     let store = Store::with_two_images();
     flip(&store.blob(&Image::new("one").layer));
     for folder in ["journal", "checkpoint", "index"] {
@@ -102,9 +102,9 @@ fn the_index_of_a_clean_stop_stands_in_for_a_lost_journal() {
 }
 
 #[test]
-fn every_line_that_is_left_counts_also_in_damaged_files() {
+fn every_line_that_is_left_is_used_even_in_damaged_files() {
     let store = Store::with_two_images();
-    // A start salvages what it can and sets the damaged file aside; then the journal is lost altogether.
+    // A start salvages what it can and sets the damaged file aside. Then the whole journal is lost.
     assert!(store.lose_lines("\"v1\"") > 0);
     store.run(|registry| assert_eq!(tags(registry, "app"), ["v2"]));
     fs::remove_file(store.journal()).unwrap();
@@ -122,7 +122,7 @@ fn every_line_that_is_left_counts_also_in_damaged_files() {
 }
 
 #[test]
-fn what_somebody_deleted_stays_deleted() {
+fn deleted_content_stays_deleted() {
     let store = Store::with_two_images();
     store.run(|registry| {
         block_on(registry.delete_manifest(&repo("app"), &Image::new("one").digest())).unwrap();

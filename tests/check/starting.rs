@@ -1,4 +1,4 @@
-//! What a start makes of damage and of what lies about, and where it refuses.
+//! How a start handles damage and leftovers, and where it refuses.
 
 use std::fs;
 
@@ -44,14 +44,14 @@ fn children_lost_with_the_journal_are_restored_from_their_index() {
 }
 
 #[test]
-fn tags_that_name_nothing_any_more_go_and_those_that_can_be_restored_stay() {
+fn tags_whose_manifest_is_lost_go_and_those_that_can_be_restored_stay() {
     let store = Store::with_two_images();
     let (one, two) = (Image::new("one"), Image::new("two"));
     store.run(|registry| {
         push_manifest(registry, "app", &one.manifest, Some("one-again"));
         push_manifest(registry, "app", &two.manifest, Some("two-again"));
     });
-    // The lines that brought the manifests are lost; those that only set tags are left.
+    // The lines with the manifests are lost; those that only set tags are left.
     assert_eq!(store.lose_lines("\"v1\"") + store.lose_lines("\"v2\""), 2);
     fs::remove_file(store.blob(&one.manifest)).unwrap();
     store.run(|registry| {
@@ -79,7 +79,7 @@ fn manifests_and_links_without_content_go_with_their_tags_and_referrers() {
     for content in [&gone.config, &gone.layer, &gone.manifest] {
         fs::remove_file(store.blob(content)).unwrap();
     }
-    // Content alone is not looked at by a start; a damaged journal makes it look.
+    // A start reads no content, unless the journal is damaged.
     assert_eq!(store.lose_lines("\"v2\""), 1);
     store.run(|registry| {
         assert_eq!(tags(registry, "app"), ["v1"]);
@@ -89,19 +89,19 @@ fn manifests_and_links_without_content_go_with_their_tags_and_referrers() {
         block_on(registry.blob_size(&repo("app"), &sha256(&image.layer))).unwrap_err();
         let page = pulk::Page { last: None, limit: 100 };
         let repositories = block_on(registry.repositories(&page)).unwrap();
-        // Of the other one only blobs are left.
+        // The other repository has only blobs left.
         assert_eq!(repositories.items, [repo("app")]);
     });
-    // The image is not whole, which a check says.
+    // The image is not whole, which a check reports.
     assert_eq!(store.wrong(&["--deep"]), ["reference"]);
 }
 
 #[test]
-fn a_manifest_that_nothing_names_any_more_is_kept_to_be_found() {
+fn a_manifest_that_no_row_names_is_kept_for_a_rebuild() {
     let store = Store::with_two_images();
     assert_eq!(store.lose_lines("\"v1\""), 1);
     store.run(|registry| assert_eq!(tags(registry, "app"), ["v2"]));
-    // Nor does a crash after that make a start remove it.
+    // A start after a crash does not remove it either.
     store.remove("clean");
     store.run(|_| ());
     assert!(store.blob(&Image::new("one").manifest).exists());
@@ -146,7 +146,7 @@ fn leftovers_do_not_survive_a_start_after_a_clean_stop_either() {
 }
 
 #[test]
-fn a_lost_or_damaged_format_file_is_written_anew() {
+fn a_lost_or_damaged_format_file_is_rewritten() {
     let store = Store::with_two_images();
     store.remove("pulk.json");
     assert_eq!(store.wrong(&[]), ["leftover"]);
@@ -167,7 +167,7 @@ fn a_damaged_format_file_and_nothing_else_is_not_taken_for_a_store() {
     refused_untouched(&store, "serve", "pulk.json");
 }
 
-/// Shows that a command refuses the data directory, says why, and changes not one byte.
+/// Asserts that a command refuses the data directory, says why, and changes nothing.
 fn refused_untouched(store: &Store, command: &str, why: &str) {
     let before = store.snapshot();
     let arguments: &[&str] = match command {
@@ -182,7 +182,7 @@ fn refused_untouched(store: &Store, command: &str, why: &str) {
 
 #[test]
 fn a_newer_format_is_refused_untouched() {
-    // Also without the lock's file, and whichever of the two files says it.
+    // With or without the lock's file, and whichever of the two files says it.
     let store = Store::with_two_images();
     store.remove("lock");
     let sound = fs::read(store.path("pulk.json")).unwrap();
@@ -201,7 +201,7 @@ fn a_newer_format_is_refused_untouched() {
 }
 
 #[test]
-fn content_without_any_metadata_is_refused_untouched_with_what_to_do() {
+fn content_without_metadata_is_refused_untouched_with_advice() {
     let store = Store::with_two_images();
     store.remove_folder("journal");
     store.remove("lock");
@@ -212,7 +212,7 @@ fn content_without_any_metadata_is_refused_untouched_with_what_to_do() {
 }
 
 #[test]
-fn a_lost_journal_of_an_empty_store_is_no_reason_not_to_start() {
+fn an_empty_store_starts_without_its_journal() {
     let store = Store::new();
     store.run(|_| ());
     store.remove_folder("journal");
@@ -232,7 +232,7 @@ fn more_unnamed_content_than_a_crash_can_leave_is_kept() {
         }
         push(registry, "app", &Image::new("three"), "v3");
     });
-    // Somebody puts an old copy of the journal back.
+    // An old copy of the journal is put back.
     fs::write(store.journal(), old).unwrap();
     store.remove("clean");
     store.run(|registry| assert_eq!(tags(registry, "app"), ["v1", "v2"]));

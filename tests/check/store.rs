@@ -1,4 +1,4 @@
-//! Stores to be damaged, and the program to look at them with.
+//! Stores to damage, and the program to check them with.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,7 +19,7 @@ pub(crate) struct Store {
     pub(crate) folder: TempDir,
 }
 
-/// An image of two blobs, which tells itself from others by `name`.
+/// An image of two blobs, identified by `name`.
 pub(crate) struct Image {
     pub(crate) config: Vec<u8>,
     pub(crate) layer: Vec<u8>,
@@ -47,7 +47,7 @@ impl Store {
         Self { folder: TempDir::new().unwrap() }
     }
 
-    /// A store with `app:v1`, which was pushed first, and `app:v2`, cleanly stopped.
+    /// Creates a store with `app:v1`, then `app:v2`, and stops it cleanly.
     pub(crate) fn with_two_images() -> Self {
         let store = Self::new();
         store.run(|registry| {
@@ -80,7 +80,7 @@ impl Store {
         self.path("blobs/sha256").join(&encoded[..2]).join(encoded)
     }
 
-    /// The newest file of the journal.
+    /// Returns the newest file of the journal.
     pub(crate) fn journal(&self) -> PathBuf {
         let mut files: Vec<PathBuf> =
             fs::read_dir(self.path("journal")).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -92,8 +92,8 @@ impl Store {
         fs::read_to_string(self.journal()).unwrap().lines().map(str::to_owned).collect()
     }
 
-    /// Removes the lines of the journal that contain `text`, and returns how many there were. The stop before
-    /// was not a clean one, since the index would stand in for them then.
+    /// Removes the lines of the journal that contain `text`, and returns how many there were. Also removes
+    /// the marker of the clean stop, since the index would replace the lines otherwise.
     pub(crate) fn lose_lines(&self, text: &str) -> usize {
         let lines = self.journal_lines();
         let left: String =
@@ -103,7 +103,7 @@ impl Store {
         lines.len() - left.lines().count()
     }
 
-    /// Appends a line that verifies to the journal, as if the writer had written it.
+    /// Appends a line to the journal that verifies, as if the writer had written it.
     pub(crate) fn append(&self, facts: &Value) {
         let lines = self.journal_lines();
         let last: Value = serde_json::from_str(lines.last().unwrap()).unwrap();
@@ -116,7 +116,7 @@ impl Store {
         fs::write(self.journal(), lines.join("\n") + "\n" + &line + "\n").unwrap();
     }
 
-    /// Removes a folder with all that is in it.
+    /// Removes a folder with everything in it.
     pub(crate) fn remove_folder(&self, name: &str) {
         fs::remove_dir_all(self.path(name)).unwrap();
     }
@@ -125,7 +125,7 @@ impl Store {
         fs::remove_file(self.path(name)).unwrap();
     }
 
-    /// Every file with its bytes.
+    /// Returns every file with its bytes.
     pub(crate) fn snapshot(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut files = BTreeMap::new();
         add_files(self.folder.path(), &mut files);
@@ -138,7 +138,7 @@ impl Store {
         (code, out, err)
     }
 
-    /// Checks the store and returns the kinds of what is wrong.
+    /// Checks the store and returns the kinds of the findings.
     pub(crate) fn wrong(&self, arguments: &[&str]) -> Vec<String> {
         let (code, out, err) = self.pulk(&[&["check", "--json"], arguments].concat());
         let report: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"));

@@ -1,4 +1,4 @@
-//! A small client: one request a connection, and pushes that ask before they send.
+//! A small client: one request for each connection, and pushes that ask with HEAD before they send.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -18,7 +18,7 @@ pub fn digest(bytes: &[u8]) -> String {
 }
 
 impl Image {
-    /// Makes an image of layers that others may have, too, and of a config that nobody else has.
+    /// Makes an image of layers that others may share, and of a unique config.
     pub fn new(config: String, layers: Vec<Vec<u8>>) -> Self {
         let described = |media_type: &str, bytes: &[u8]| {
             let digest = digest(bytes);
@@ -36,7 +36,7 @@ impl Image {
         Self { manifest: manifest.to_string().into_bytes(), blobs }
     }
 
-    /// Returns the digests of all that it takes.
+    /// Returns the digests of its manifest and blobs.
     pub fn digests(&self) -> impl Iterator<Item = String> {
         self.blobs.iter().chain([&self.manifest]).map(|bytes| digest(bytes))
     }
@@ -86,7 +86,7 @@ impl Client {
         format!("/v2/{}/{rest}", self.repository)
     }
 
-    /// Pushes an image, and sends only the blobs that are not there.
+    /// Pushes an image, and sends only missing blobs.
     pub fn push(&self, image: &Image, tag: &str) -> Result<(), String> {
         for blob in &image.blobs {
             let digest = digest(blob);
@@ -130,5 +130,5 @@ fn expect(status: u16, answer: &Answer) -> Result<(), String> {
     if answer.status == status {
         return Ok(());
     }
-    Err(format!("{status} was expected: {} {}", answer.head, String::from_utf8_lossy(&answer.body)))
+    Err(format!("expected {status}: {} {}", answer.head, String::from_utf8_lossy(&answer.body)))
 }

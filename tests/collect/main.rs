@@ -1,8 +1,8 @@
-//! The real server with its collector running without pause, while clients push images that share layers,
-//! delete them and push them again: no push fails, no blob is missing, and one lease after the last push
-//! exactly what is needed is on the disk.
+//! The real server with a collector that never rests, while clients push images that share layers, delete
+//! them and push them again. No push fails, no blob is missing, and one lease after the last push exactly the
+//! needed content is on the disk.
 //!
-//! `PULK_COLLECT_SECONDS` says for how long the clients go on.
+//! `PULK_COLLECT_SECONDS` sets how long the clients run.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -26,10 +26,10 @@ const TAGS: usize = 3;
 /// Long enough for a push on a busy machine.
 const LEASE: Duration = Duration::from_secs(5);
 
-/// Twice as long as it takes until there have been sweeps.
+/// Twice the time until the first sweeps.
 const SECONDS_DEFAULT: u64 = 14;
 
-/// How often the disk is looked at after the last push, every tenth of a second.
+/// How often the disk is read after the last push, every tenth of a second.
 const LOOKS_MAX: usize = 900;
 
 const CONFIGURATION: &str = r#"
@@ -44,7 +44,7 @@ repositories = ["*"]
 untagged = "remove after 0s"
 "#;
 
-/// A running server, killed when the test ends early.
+/// A running server, killed if the test ends early.
 struct Serving {
     child: Child,
     address: String,
@@ -79,7 +79,7 @@ impl Drop for Serving {
     }
 }
 
-/// Numbers that look random, the same ones each time.
+/// Reproducible random numbers.
 struct Chance(u64);
 
 impl Chance {
@@ -93,15 +93,15 @@ fn layer(number: usize) -> Vec<u8> {
     format!("layer {number} ").repeat(200 * (number + 1)).into_bytes()
 }
 
-/// What one client did.
+/// The results of one client.
 #[derive(Default)]
 struct Done {
     pushes: usize,
-    /// What its tags name at the end.
+    /// The images that its tags name at the end.
     tags: BTreeMap<String, Image>,
 }
 
-/// Clients share repositories in pairs, and layers with everybody; tags are their own.
+/// Runs a client. Clients share repositories in pairs, and layers with all others; tags are their own.
 fn work(address: &str, number: usize, until: Instant) -> Result<Done, String> {
     let client = Client { address: address.to_owned(), repository: format!("team{}/app", number / 2) };
     let mut chance = Chance(number as u64 + 1);
@@ -109,7 +109,7 @@ fn work(address: &str, number: usize, until: Instant) -> Result<Done, String> {
     while Instant::now() < until {
         let tag = format!("c{number}-{}", chance.below(TAGS));
         let image = if chance.below(3) == 0 {
-            // One that was there before, perhaps, and may just be going.
+            // An image that may exist already, or is being removed.
             let known = done.pushes % 4;
             Image::new(
                 format!("{{\"client\":{number},\"known\":{known}}}"),
@@ -141,7 +141,7 @@ fn work(address: &str, number: usize, until: Instant) -> Result<Done, String> {
     Ok(done)
 }
 
-/// Returns the names of the files of content, which are what their digests say.
+/// Returns the digests of all content, from the names of its files.
 fn content(data: &Path) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for fanout in fs::read_dir(data.join("blobs/sha256")).unwrap() {
@@ -153,7 +153,7 @@ fn content(data: &Path) -> BTreeSet<String> {
 }
 
 #[test]
-fn no_push_fails_and_only_what_is_needed_stays_while_the_collector_never_rests() {
+fn no_push_fails_and_only_needed_content_stays_while_the_collector_never_rests() {
     let seconds = std::env::var("PULK_COLLECT_SECONDS").map_or(SECONDS_DEFAULT, |text| text.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let mut serving = Serving::start(folder.path());
@@ -183,14 +183,14 @@ fn no_push_fails_and_only_what_is_needed_stays_while_the_collector_never_rests()
         assert!(missing.is_empty(), "{missing:?} are missing");
         assert!(
             looks < LOOKS_MAX,
-            "{} of {} files are still there",
+            "{} of {} files still exist",
             there.difference(&needed).count(),
             there.len()
         );
         thread::sleep(Duration::from_millis(100));
         looks += 1;
     }
-    // And what is there is whole.
+    // And the content is whole.
     for (number, done) in all.iter().enumerate() {
         let client =
             Client { address: serving.address.clone(), repository: format!("team{}/app", number / 2) };

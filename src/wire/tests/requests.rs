@@ -297,7 +297,7 @@ fn a_head_that_takes_too_long_is_answered_408() {
 }
 
 #[test]
-fn an_idle_connection_is_closed_without_a_word() {
+fn an_idle_connection_is_closed_without_an_answer() {
     let limits = WireLimits { keep_alive_idle_max: Duration::from_millis(200), ..WireLimits::default() };
     let server = TestServer::with(limits, answer);
     assert_eq!(server.connect().rest(), "");

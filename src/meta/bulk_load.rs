@@ -12,7 +12,7 @@ use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use crate::meta::index::Change;
-use crate::meta::tree::Tree;
+use crate::meta::model::Tree;
 
 /// How much is held in memory before it is written as a run.
 pub(super) const RUN_SIZE_MAX_BYTES: usize = 16 * 1024 * 1024;

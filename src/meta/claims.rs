@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use crate::meta::command::{Command, Sweep};
+use crate::meta::model::{Command, Sweep};
 use crate::meta::view::View;
 use crate::spec::{ContentDigest, RepoName};
 

@@ -7,8 +7,8 @@
 use std::path::Path;
 
 use crate::meta::index::{Change, IndexError, guarded};
+use crate::meta::model::Tree;
 use crate::meta::sled_trees::SledTrees;
-use crate::meta::tree::Tree;
 
 /// An index is not made smaller below this: there is little to be had.
 pub const WORTHWHILE_MIN_BYTES: u64 = 64 * 1024 * 1024;

@@ -3,14 +3,13 @@
 //! Everything here is a pure function of the index and the command. There is no clock, no chance and no other
 //! input, so the same commands on the same index always make the same facts.
 
-use crate::meta::command::{Command, Condition, PutManifestCommand, Redate};
 use crate::meta::decide_sweep::sweep;
-use crate::meta::fact::Fact;
 use crate::meta::index::IndexError;
 use crate::meta::law::Law;
-use crate::meta::row::{BlobRow, LinkRow, RepositoryRow, TagRow, UploadRow};
-use crate::meta::tree::Tree;
-use crate::meta::upload_id::UploadId;
+use crate::meta::model::{
+    BlobRow, Command, Condition, Fact, LinkRow, PutManifestCommand, Redate, RepositoryRow, TagRow, Tree,
+    UploadId, UploadRow,
+};
 use crate::meta::view::View;
 use crate::spec::{ContentDigest, Digest, RepoName, Tag};
 

@@ -2,10 +2,9 @@
 //!
 //! That nobody counts on a candidate was asked in the same step ([`Claims`](crate::meta::claims::Claims)).
 
-use crate::meta::command::Sweep;
 use crate::meta::decide::{DecideError, Decision, Moment, untagged_facts};
-use crate::meta::fact::Fact;
 use crate::meta::law::Law;
+use crate::meta::model::{Fact, Sweep};
 use crate::meta::view::View;
 use crate::spec::{ContentDigest, RepoName};
 

@@ -2,8 +2,8 @@
 
 use crate::disk::{Disk, DiskError};
 use crate::meta::clock::PLAUSIBLE_MIN_MS;
-use crate::meta::fact::Fact;
 use crate::meta::journal::{LineReader, Record, decode, header_of, journal_path, list};
+use crate::meta::model::Fact;
 use crate::spec::{ContentDigest, RepoName};
 
 /// Visits each link and each manifest of a repository that came since a time, in milliseconds since 1970, as

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::meta::compaction::{Compacted, Pacing};
-use crate::meta::tree::Tree;
+use crate::meta::model::Tree;
 
 /// What becomes of one row.
 #[derive(Debug, Clone, PartialEq, Eq)]

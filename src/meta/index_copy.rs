@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::meta::generation;
 use crate::meta::index_kind::INDEX_FOLDER;
-use crate::meta::upload_id::UploadId;
+use crate::meta::model::UploadId;
 
 /// A copy among the system's temporary files, gone when this is dropped.
 #[derive(Debug)]

@@ -10,9 +10,9 @@ use crate::meta::error::OpenError;
 use crate::meta::index::{Change, Index, IndexError};
 use crate::meta::index_copy::IndexCopy;
 use crate::meta::map_index::MapIndex;
+use crate::meta::model::Tree;
 use crate::meta::recovery;
 use crate::meta::sled_index::SledIndex;
-use crate::meta::tree::Tree;
 use crate::meta::view::View;
 
 /// How many rows of the index that differ are named one by one.

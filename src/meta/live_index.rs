@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::meta::compaction::{Compacted, Pacing};
 use crate::meta::index::{Change, Index, IndexError, Visit, guarded};
-use crate::meta::tree::Tree;
+use crate::meta::model::Tree;
 use crate::meta::writer::Message;
 
 /// The index, whichever it is at the moment.

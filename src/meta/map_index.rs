@@ -5,7 +5,7 @@ use std::ops::{Bound, ControlFlow};
 use std::sync::{PoisonError, RwLock};
 
 use crate::meta::index::{Change, Index, IndexError, Visit};
-use crate::meta::tree::Tree;
+use crate::meta::model::Tree;
 
 type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 

@@ -11,12 +11,10 @@ mod claims;
 mod clean;
 mod clock;
 mod closed;
-mod command;
 mod compaction;
 mod decide;
 mod decide_sweep;
 mod error;
-mod fact;
 #[cfg(test)]
 mod falsify;
 mod generation;
@@ -30,14 +28,12 @@ mod law;
 mod live_index;
 mod map_index;
 mod merged;
+mod model;
 mod opening;
-mod policy;
 mod progress;
 mod recent;
 mod reconcile;
 mod recovery;
-mod row;
-mod row_fact;
 mod salvage;
 #[cfg(test)]
 mod set_clock;
@@ -48,8 +44,6 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod totals;
-mod tree;
-mod upload_id;
 mod usage;
 mod view;
 mod waiting;
@@ -61,25 +55,23 @@ pub(crate) use journal::fuzz;
 pub use claims::Claims;
 pub use clock::{Clock, PLAUSIBLE_MIN_MS};
 pub use closed::verify_closed;
-pub use command::{Command, Condition, PutManifestCommand, Redate, SWEEP_CANDIDATES_MAX, Sweep};
 pub use compaction::{Compacted, Pacing, WORTHWHILE_MIN_BYTES};
 pub use decide::{DecideError, Refusal, check_references};
 pub use error::{MetaError, OpenError};
-pub use fact::Fact;
 #[cfg(test)]
 pub(crate) use falsify::falsify;
 pub use index::IndexError;
 pub use index_kind::IndexKind;
 pub use inspection::{Fault, FaultKind, Inspection, RowsCopy};
-pub use policy::{Policies, Policy, Untagged};
+pub use model::{
+    BlobRow, Command, Condition, Fact, Policies, Policy, PutManifestCommand, Redate, SWEEP_CANDIDATES_MAX,
+    Sweep, TagRow, Tree, Untagged, UploadId, UploadRow,
+};
 pub use progress::RecoveryProgress;
-pub use row::{BlobRow, TagRow, UploadRow};
 pub use salvage::{Salvage, rebuild_from_content, rebuild_from_index};
 #[cfg(test)]
 pub(crate) use set_clock::{DAY_MS, SetClock, TODAY_MS};
 pub use start::{Start, format_on};
 pub use store::{Meta, MetaOptions};
-pub use tree::Tree;
-pub use upload_id::UploadId;
 pub use view::View;
 pub use writer::Answer;

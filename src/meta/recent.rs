@@ -10,7 +10,7 @@ use std::ops::Bound;
 use sled::IVec;
 
 use crate::meta::index::Change;
-use crate::meta::tree::Tree;
+use crate::meta::model::Tree;
 
 /// How many rows are held at most before they are written out: few, since readers wait for that.
 const ROWS_MAX: usize = 128;

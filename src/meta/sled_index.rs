@@ -14,9 +14,9 @@ use crate::meta::compaction::{Compacted, Copying, Pacing, ROOM_MIN_BYTES, Walk, 
 use crate::meta::generation;
 use crate::meta::index::{Change, Index, IndexError, Visit, guarded};
 use crate::meta::merged::Merged;
+use crate::meta::model::Tree;
 use crate::meta::recent::Recent;
 use crate::meta::sled_trees::{SledTrees, storage};
-use crate::meta::tree::Tree;
 
 /// An index kept in a sled database, but for what changed lately.
 pub struct SledIndex {

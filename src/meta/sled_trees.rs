@@ -9,7 +9,7 @@ use sled::transaction::{ConflictableTransactionError, TransactionError, Transact
 use sled::{IVec, Transactional};
 
 use crate::meta::index::{Change, IndexError};
-use crate::meta::tree::Tree;
+use crate::meta::model::Tree;
 
 /// sled takes a multiple of this; its default is 1 GiB.
 const CACHE_CAPACITY_BYTES: u64 = 8 * 1024 * 1024;

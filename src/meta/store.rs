@@ -11,7 +11,6 @@ use crate::meta::checkpointer::{Checkpointer, Due, Keep, renew, without_checkpoi
 use crate::meta::claims::{Claims, Unclaimed};
 use crate::meta::clean::{self, Clean};
 use crate::meta::clock::Clock;
-use crate::meta::command::Command;
 use crate::meta::compaction::{Compacted, Pacing};
 use crate::meta::error::{MetaError, OpenError};
 use crate::meta::history::named_since;
@@ -20,8 +19,8 @@ use crate::meta::index_kind::{INDEX_FOLDER, IndexKind};
 use crate::meta::journal::Journal;
 use crate::meta::law::Laws;
 use crate::meta::live_index::LiveIndex;
+use crate::meta::model::{Command, Policies};
 use crate::meta::opening::{self, Opened};
-use crate::meta::policy::Policies;
 use crate::meta::progress::RecoveryProgress;
 use crate::meta::recovery::sync_tree;
 use crate::meta::start::{Start, keeps_damaged, make_folders};

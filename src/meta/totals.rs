@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::meta::fact::Fact;
 use crate::meta::index::IndexError;
-use crate::meta::tree::Tree;
+use crate::meta::model::{Fact, Tree};
 use crate::meta::view::View;
 
 /// How much is stored, and which was the last of it.

@@ -1,9 +1,7 @@
 //! How many bytes the repositories of each policy with a quota have, kept along so that nobody has to count.
 
-use crate::meta::fact::Fact;
 use crate::meta::index::IndexError;
-use crate::meta::policy::Policies;
-use crate::meta::tree::Tree;
+use crate::meta::model::{Fact, Policies, Tree};
 use crate::meta::view::View;
 use crate::spec::RepoName;
 

@@ -4,12 +4,10 @@ use std::ops::ControlFlow;
 
 use serde::de::DeserializeOwned;
 
-use crate::meta::fact::Fact;
 use crate::meta::index::{Index, IndexError};
-use crate::meta::row::{BlobRow, LinkRow, RepositoryRow, TagRow, UploadRow};
-use crate::meta::row_fact::fact_of;
-use crate::meta::tree::{Tree, key, last_part, prefix};
-use crate::meta::upload_id::UploadId;
+use crate::meta::model::{
+    BlobRow, Fact, LinkRow, RepositoryRow, TagRow, Tree, UploadId, UploadRow, fact_of, key, last_part, prefix,
+};
 use crate::spec::{ContentDigest, Digest, ManifestSummary, RepoName, Tag};
 
 /// The key and the value of a row, as they are stored.

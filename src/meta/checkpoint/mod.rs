@@ -13,8 +13,8 @@ mod write;
 
 use serde::{Deserialize, Serialize};
 
-use crate::meta::fact::Fact;
 use crate::meta::journal::Sum;
+use crate::meta::model::Fact;
 
 pub(super) use files::{
     CHECKPOINT_FOLDER, CHECKPOINTS_KEPT, CheckpointFile, find, forget_older, list, set_aside,

@@ -3,9 +3,9 @@
 use crate::disk::DiskFile;
 use crate::meta::checkpoint::{FORMAT, Rows, Trailer};
 use crate::meta::error::OpenError;
-use crate::meta::fact::{Fact, changes_of};
 use crate::meta::index::Index;
 use crate::meta::journal::{LineReader, RawLine, SumOfSums, check_sum, decode};
+use crate::meta::model::{Fact, changes_of};
 use crate::meta::progress::RecoveryProgress;
 
 /// Returns the trailer of a checkpoint if all of it is as it was written.

@@ -9,11 +9,9 @@ use std::time::Duration;
 use crate::disk::{Disk, DiskError, DiskFile};
 use crate::meta::checkpoint::files::{CHECKPOINT_FOLDER, finished_path, unfinished_path};
 use crate::meta::checkpoint::{FORMAT, Rows, Trailer};
-use crate::meta::fact::Fact;
 use crate::meta::index::{Index, IndexError};
 use crate::meta::journal::{Sum, SumOfSums, encode};
-use crate::meta::row_fact::fact_of;
-use crate::meta::tree::Tree;
+use crate::meta::model::{Fact, Tree, fact_of};
 
 /// How many rows one step takes; others may read and write between steps.
 const STEP_ROWS_MAX: usize = 256;

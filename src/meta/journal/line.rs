@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::meta::fact::Fact;
+use crate::meta::model::Fact;
 
 /// The version of the journal's format.
 const FORMAT: u32 = 1;

@@ -2,11 +2,8 @@
 
 use crate::blobs::{BlobStore, Found};
 use crate::meta::error::OpenError;
-use crate::meta::fact::Fact;
+use crate::meta::model::{BlobRow, Fact, Tree, UploadId};
 use crate::meta::reconcile::{Action, Reconciler};
-use crate::meta::row::BlobRow;
-use crate::meta::tree::Tree;
-use crate::meta::upload_id::UploadId;
 use crate::spec::{ContentDigest, MANIFEST_SIZE_MAX_BYTES};
 
 /// The largest content that is read as a manifest: as much as the limit on them can be configured to.

@@ -4,11 +4,9 @@ use std::collections::HashSet;
 
 use crate::blobs::Occupant;
 use crate::meta::error::OpenError;
-use crate::meta::fact::Fact;
+use crate::meta::model::{Fact, LinkRow, Tree};
 use crate::meta::reconcile::content::verified_bytes;
 use crate::meta::reconcile::{Action, Reconciler, Unattributed};
-use crate::meta::row::LinkRow;
-use crate::meta::tree::Tree;
 use crate::spec::{
     ContentDigest, Descriptor, Digest, MANIFEST_SIZE_MAX_BYTES, Manifest, ManifestKind, ManifestSummary,
     MediaType, RepoName,

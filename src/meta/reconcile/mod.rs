@@ -17,9 +17,8 @@ use std::collections::HashSet;
 
 use crate::blobs::BlobStore;
 use crate::meta::error::OpenError;
-use crate::meta::fact::Fact;
 use crate::meta::index::Index;
-use crate::meta::row::RepositoryRow;
+use crate::meta::model::{Fact, RepositoryRow};
 use crate::meta::view::View;
 use crate::spec::{ContentDigest, RepoName};
 

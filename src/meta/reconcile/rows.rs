@@ -3,11 +3,9 @@
 use std::ops::ControlFlow;
 
 use crate::meta::error::OpenError;
-use crate::meta::fact::Fact;
 use crate::meta::index::IndexError;
+use crate::meta::model::{Fact, Tree, fact_of, tagged_of};
 use crate::meta::reconcile::{Action, Reconciler};
-use crate::meta::row_fact::{fact_of, tagged_of};
-use crate::meta::tree::Tree;
 
 /// How many rows are read at once.
 const STEP_ROWS_MAX: usize = 256;

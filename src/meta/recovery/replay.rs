@@ -3,9 +3,9 @@
 use crate::blobs::BlobStore;
 use crate::disk::Disk;
 use crate::meta::error::OpenError;
-use crate::meta::fact::{Fact, changes_of};
 use crate::meta::index::{Change, Index};
 use crate::meta::journal::{Journal, NewFile, RawLine, Record, Sum, encode};
+use crate::meta::model::{Fact, changes_of};
 use crate::meta::progress::RecoveryProgress;
 use crate::meta::reconcile::{Reconciler, Sink};
 use crate::meta::recovery::base::Base;

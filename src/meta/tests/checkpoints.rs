@@ -7,8 +7,7 @@ use rustix::io::Errno;
 
 use super::*;
 use crate::disk::faulty::{FaultyDisk, Operation};
-use crate::meta::checkpoint;
-use crate::meta::journal;
+use crate::meta::{checkpoint, journal};
 
 /// Long enough for a machine that does much else; nothing waits so long unless it fails.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::meta::fact::FACTS_MAX;
 use crate::meta::index::{IndexError, Visit};
 use crate::meta::index_kind::Made;
+use crate::meta::model::FACTS_MAX;
 use crate::meta::{Policies, Policy};
 
 fn delete_manifest(content: &str) -> Command {

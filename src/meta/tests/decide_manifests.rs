@@ -1,9 +1,7 @@
 //! The rules for storing manifests and setting tags.
 
 use super::*;
-use crate::meta::command::Redate;
-use crate::meta::policy::{Policies, Policy};
-use crate::meta::row::{BlobRow, RepositoryRow, TagRow};
+use crate::meta::model::{BlobRow, Policies, Policy, Redate, RepositoryRow, TagRow};
 
 /// How far from now a time must be for a push as it is to change it, in milliseconds.
 const PUSHED_AGAIN: u64 = 60 * 60 * 1000;

@@ -1,8 +1,7 @@
 //! The rules for sweeping: only what is still as it was found goes.
 
 use super::*;
-use crate::meta::policy::{Policies, Policy};
-use crate::meta::row::TagRow;
+use crate::meta::model::{Policies, Policy, TagRow};
 
 fn tags(name: &str, named: &str, content: &str) -> Command {
     let row = TagRow { digest: digest(content), at: Some(NOW), order: Some(ORDER) };

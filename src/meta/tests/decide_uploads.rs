@@ -1,7 +1,7 @@
 //! The rules for blobs and upload sessions.
 
 use super::*;
-use crate::meta::row::{BlobRow, LinkRow, RepositoryRow};
+use crate::meta::model::{BlobRow, LinkRow, RepositoryRow};
 
 fn begin(number: u8) -> Command {
     Command::BeginUpload { id: upload_id(number), row: upload_row("app", 0) }

@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::meta::row::TagRow;
+use crate::meta::model::TagRow;
 use crate::meta::sled_index::SledIndex;
 
 const REPOSITORIES: [&str; 3] = ["app", "app/sub", "base"];

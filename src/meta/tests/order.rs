@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::disk::RealDisk;
-use crate::meta::row::TagRow;
+use crate::meta::model::TagRow;
 use crate::meta::set_clock::{DAY_MS, SetClock, TODAY_MS};
 
 fn open_by(disk: &Arc<dyn Disk>, index: &IndexKind, clock: &SetClock) -> Meta {

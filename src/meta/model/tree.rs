@@ -69,7 +69,7 @@ impl Tree {
 const SEPARATOR: u8 = 0;
 
 /// Joins the parts of a row's key.
-pub(super) fn key(parts: &[&str]) -> Vec<u8> {
+pub(in crate::meta) fn key(parts: &[&str]) -> Vec<u8> {
     let mut key = Vec::with_capacity(parts.iter().map(|part| part.len() + 1).sum());
     for (at, part) in parts.iter().enumerate() {
         if at > 0 {
@@ -81,13 +81,13 @@ pub(super) fn key(parts: &[&str]) -> Vec<u8> {
 }
 
 /// Joins the first parts of a key, so that just the rows that go on behind them begin with it.
-pub(super) fn prefix(parts: &[&str]) -> Vec<u8> {
+pub(in crate::meta) fn prefix(parts: &[&str]) -> Vec<u8> {
     let mut prefix = key(parts);
     prefix.push(SEPARATOR);
     prefix
 }
 
 /// Returns the last part of a key.
-pub(super) fn last_part(key: &[u8]) -> &[u8] {
+pub(in crate::meta) fn last_part(key: &[u8]) -> &[u8] {
     key.rsplit(|byte| *byte == SEPARATOR).next().unwrap_or(key)
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::blobs::DurableBlob;
-use crate::meta::row::{TagRow, UploadRow};
-use crate::meta::upload_id::UploadId;
+use crate::meta::model::row::{TagRow, UploadRow};
+use crate::meta::model::upload_id::UploadId;
 use crate::spec::{ContentDigest, Digest, ManifestSummary, RepoName, Tag};
 
 /// A condition on what the target named before (RFC 9110, section 13.1).

@@ -2,13 +2,13 @@
 
 use serde::de::DeserializeOwned;
 
-use crate::meta::fact::Fact;
 use crate::meta::index::IndexError;
-use crate::meta::tree::Tree;
+use crate::meta::model::fact::Fact;
+use crate::meta::model::tree::Tree;
 use crate::spec::{ContentDigest, RepoName, Tag};
 
 /// Returns the fact that makes a row, or `None` for rows that follow from others.
-pub(super) fn fact_of(tree: Tree, key: &[u8], value: &[u8]) -> Result<Option<Fact>, IndexError> {
+pub(in crate::meta) fn fact_of(tree: Tree, key: &[u8], value: &[u8]) -> Result<Option<Fact>, IndexError> {
     let mut parts = key.split(|byte| *byte == 0);
     let mut part = || Part { tree, bytes: parts.next() };
     Ok(Some(match tree {
@@ -34,7 +34,7 @@ pub(super) fn fact_of(tree: Tree, key: &[u8], value: &[u8]) -> Result<Option<Fac
 }
 
 /// Returns what a row of `tagged` says: the repository, the manifest, and a tag that names it.
-pub(super) fn tagged_of(key: &[u8]) -> Result<(RepoName, ContentDigest, Tag), IndexError> {
+pub(in crate::meta) fn tagged_of(key: &[u8]) -> Result<(RepoName, ContentDigest, Tag), IndexError> {
     let mut parts = key.split(|byte| *byte == 0);
     let mut part = || Part { tree: Tree::Tagged, bytes: parts.next() };
     Ok((part().name()?, part().name()?, part().name()?))

@@ -7,9 +7,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::meta::index::Change;
-use crate::meta::row::{BlobRow, LinkRow, RepositoryRow, TagRow, UploadRow};
-use crate::meta::tree::{Tree, key};
-use crate::meta::upload_id::UploadId;
+use crate::meta::model::row::{BlobRow, LinkRow, RepositoryRow, TagRow, UploadRow};
+use crate::meta::model::tree::{Tree, key};
+use crate::meta::model::upload_id::UploadId;
 use crate::spec::{ContentDigest, Digest, ManifestSummary, RepoName, Tag};
 
 /// The most facts that one transaction may hold; bigger work goes in steps.

@@ -1,0 +1,20 @@
+//! What metadata speaks of: commands, facts, rows, and the names of trees.
+
+mod command;
+mod fact;
+mod policy;
+mod row;
+mod row_fact;
+mod tree;
+mod upload_id;
+
+pub use command::{Command, Condition, PutManifestCommand, Redate, SWEEP_CANDIDATES_MAX, Sweep};
+pub use fact::Fact;
+pub(in crate::meta) use fact::{FACTS_MAX, changes_of};
+pub use policy::{Policies, Policy, Untagged};
+pub use row::{BlobRow, TagRow, UploadRow};
+pub(in crate::meta) use row::{LinkRow, RepositoryRow};
+pub(in crate::meta) use row_fact::{fact_of, tagged_of};
+pub use tree::Tree;
+pub(in crate::meta) use tree::{key, last_part, prefix};
+pub use upload_id::UploadId;

@@ -2,8 +2,8 @@
 
 use std::fmt::Debug;
 
+use crate::meta::index::View;
 use crate::meta::model::{Command, Sweep};
-use crate::meta::view::View;
 use crate::spec::{ContentDigest, RepoName};
 
 /// Knows what somebody counts on. The writer asks it, and tells it everything, on its own thread.

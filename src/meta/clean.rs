@@ -7,8 +7,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::disk::{Disk, DiskError};
+use crate::meta::index::Totals;
 use crate::meta::journal::{Sum, decode, encode};
-use crate::meta::totals::Totals;
 
 const MARKER: &str = "clean";
 const UNFINISHED_MARKER: &str = "clean.new";

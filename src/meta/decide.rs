@@ -4,13 +4,12 @@
 //! input, so the same commands on the same index always make the same facts.
 
 use crate::meta::decide_sweep::sweep;
-use crate::meta::index::IndexError;
+use crate::meta::index::{IndexError, View};
 use crate::meta::law::Law;
 use crate::meta::model::{
     BlobRow, Command, Condition, Fact, LinkRow, PutManifestCommand, Redate, RepositoryRow, TagRow, Tree,
     UploadId, UploadRow,
 };
-use crate::meta::view::View;
 use crate::spec::{ContentDigest, Digest, RepoName, Tag};
 
 /// The most tags that one step of a manifest's removal takes away.

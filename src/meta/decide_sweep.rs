@@ -3,9 +3,9 @@
 //! That nobody counts on a candidate was asked in the same step ([`Claims`](crate::meta::claims::Claims)).
 
 use crate::meta::decide::{DecideError, Decision, Moment, untagged_facts};
+use crate::meta::index::View;
 use crate::meta::law::Law;
 use crate::meta::model::{Fact, Sweep};
-use crate::meta::view::View;
 use crate::spec::{ContentDigest, RepoName};
 
 /// Decides what of a sweep goes. What is gone already, or has changed, is passed over.

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::meta::generation;
-use crate::meta::index_kind::INDEX_FOLDER;
+use crate::meta::index::INDEX_FOLDER;
 use crate::meta::model::UploadId;
 
 /// A copy among the system's temporary files, gone when this is dropped.

@@ -1,10 +1,8 @@
 //! What the policies forbid.
 
 use crate::meta::decide::{DecideError, Refusal};
-use crate::meta::index::IndexError;
+use crate::meta::index::{IndexError, Usage, View, added_bytes};
 use crate::meta::model::{Fact, Policies};
-use crate::meta::usage::{Usage, added_bytes};
-use crate::meta::view::View;
 use crate::spec::{ContentDigest, RepoName, Tag};
 
 /// What a command is decided by beside the index.

@@ -21,12 +21,9 @@ mod generation;
 mod history;
 mod index;
 mod index_copy;
-mod index_kind;
 mod inspection;
 mod journal;
 mod law;
-mod live_index;
-mod map_index;
 mod merged;
 mod model;
 mod opening;
@@ -43,9 +40,6 @@ mod start;
 mod store;
 #[cfg(test)]
 mod tests;
-mod totals;
-mod usage;
-mod view;
 mod waiting;
 mod writer;
 
@@ -60,8 +54,7 @@ pub use decide::{DecideError, Refusal, check_references};
 pub use error::{MetaError, OpenError};
 #[cfg(test)]
 pub(crate) use falsify::falsify;
-pub use index::IndexError;
-pub use index_kind::IndexKind;
+pub use index::{IndexError, IndexKind, View};
 pub use inspection::{Fault, FaultKind, Inspection, RowsCopy};
 pub use model::{
     BlobRow, Command, Condition, Fact, Policies, Policy, PutManifestCommand, Redate, SWEEP_CANDIDATES_MAX,
@@ -73,5 +66,4 @@ pub use salvage::{Salvage, rebuild_from_content, rebuild_from_index};
 pub(crate) use set_clock::{DAY_MS, SetClock, TODAY_MS};
 pub use start::{Start, format_on};
 pub use store::{Meta, MetaOptions};
-pub use view::View;
 pub use writer::Answer;

@@ -7,15 +7,12 @@ use crate::blobs::BlobStore;
 use crate::disk::Disk;
 use crate::meta::clean::Clean;
 use crate::meta::error::OpenError;
-use crate::meta::index::Index;
-use crate::meta::index_kind::{INDEX_FOLDER, IndexKind};
+use crate::meta::index::{INDEX_FOLDER, Index, IndexKind, MapIndex, Totals};
 use crate::meta::journal::{JOURNAL_FOLDER, Journal};
-use crate::meta::map_index::MapIndex;
 use crate::meta::progress::RecoveryProgress;
 use crate::meta::recovery::{Recovered, Refilled, recover, refill, remove_unfinished, resume};
 use crate::meta::sled_index::SledIndex;
 use crate::meta::start::{Start, after_recovery};
-use crate::meta::totals::Totals;
 
 /// An index, and the journal that it agrees with.
 pub(super) struct Opened {

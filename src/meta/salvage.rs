@@ -14,18 +14,16 @@ use crate::disk::Disk;
 use crate::meta::checkpoint::{self, WalkError};
 use crate::meta::clean::{self, Clean};
 use crate::meta::error::OpenError;
-use crate::meta::index::Index;
+use crate::meta::index::{Index, MapIndex, View};
 use crate::meta::index_copy::IndexCopy;
 use crate::meta::journal::{
     self, Header, LineReader, NewFile, Record, Sum, damaged_path, decode, header_of, journal_path,
 };
-use crate::meta::map_index::MapIndex;
 use crate::meta::model::{Fact, Tree, changes_of, fact_of};
 use crate::meta::reconcile::{Reconciler, Report, Sink, Unattributed};
 use crate::meta::recovery::is_damaged;
 use crate::meta::sled_index::SledIndex;
 use crate::meta::start::make_folders;
-use crate::meta::view::View;
 use crate::meta::writer::milliseconds_since_1970;
 use crate::spec::{ContentDigest, RepoName};
 

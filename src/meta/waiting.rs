@@ -7,12 +7,10 @@ use std::time::{Duration, Instant};
 use crate::blobs::BlobStore;
 use crate::disk::{Disk, DiskError};
 use crate::meta::error::MetaError;
-use crate::meta::index_kind::IndexKind;
+use crate::meta::index::{IndexKind, LiveIndex, Totals};
 use crate::meta::journal::{Journal, journal_path, list};
-use crate::meta::live_index::LiveIndex;
 use crate::meta::opening::{Found, Opened, recovered};
 use crate::meta::progress::RecoveryProgress;
-use crate::meta::totals::Totals;
 use crate::meta::writer::{Message, Shared};
 
 /// How long no other recovery is tried after one that found no space.

@@ -11,17 +11,12 @@ use crate::meta::claims::Claims;
 use crate::meta::clock::Clock;
 use crate::meta::decide::{DecideError, Decision, Moment, decide};
 use crate::meta::error::MetaError;
-use crate::meta::index::{Index, IndexError};
-use crate::meta::index_kind::IndexKind;
+use crate::meta::index::{Index, IndexError, IndexKind, LiveIndex, Totals, Usage, View};
 use crate::meta::journal::{Journal, JournalError};
 use crate::meta::law::Laws;
-use crate::meta::live_index::LiveIndex;
 use crate::meta::model::{Command, Fact, changes_of};
 use crate::meta::opening::rebuilt;
 use crate::meta::progress::RecoveryProgress;
-use crate::meta::totals::Totals;
-use crate::meta::usage::Usage;
-use crate::meta::view::View;
 
 /// The most commands before one sync, so that the first of them doesn't wait for too many others.
 const BATCH_MAX: usize = 256;

@@ -17,9 +17,8 @@ use std::collections::HashSet;
 
 use crate::blobs::BlobStore;
 use crate::meta::error::OpenError;
-use crate::meta::index::Index;
+use crate::meta::index::{Index, View};
 use crate::meta::model::{Fact, RepositoryRow};
-use crate::meta::view::View;
 use crate::spec::{ContentDigest, RepoName};
 
 pub use report::{Action, Report};

@@ -19,13 +19,11 @@ use std::sync::Arc;
 use crate::blobs::BlobStore;
 use crate::disk::Disk;
 use crate::meta::error::OpenError;
-use crate::meta::index::Index;
+use crate::meta::index::{Index, Totals, View};
 use crate::meta::journal::{
     Files, Header, JOURNAL_FOLDER, Journal, damaged_path, header_of, journal_path, list,
 };
 use crate::meta::progress::RecoveryProgress;
-use crate::meta::totals::Totals;
-use crate::meta::view::View;
 
 use base::Base;
 pub(super) use inspect::inspect;

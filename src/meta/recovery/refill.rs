@@ -2,14 +2,12 @@
 
 use crate::disk::Disk;
 use crate::meta::error::OpenError;
-use crate::meta::index::{Change, Index};
+use crate::meta::index::{Change, Index, Totals, View};
 use crate::meta::journal::list;
 use crate::meta::progress::RecoveryProgress;
 use crate::meta::recovery::replay::LOAD_CHANGES_MAX;
 use crate::meta::recovery::survey::{Place, for_each_line, survey};
 use crate::meta::recovery::{base, bytes_to_read, segments};
-use crate::meta::totals::Totals;
-use crate::meta::view::View;
 
 /// What an index was filled with.
 pub(in crate::meta) struct Refilled {

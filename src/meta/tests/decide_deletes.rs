@@ -3,8 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::meta::index::{IndexError, Visit};
-use crate::meta::index_kind::Made;
+use crate::meta::index::{IndexError, Made, Visit};
 use crate::meta::model::FACTS_MAX;
 use crate::meta::{Policies, Policy};
 

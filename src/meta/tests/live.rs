@@ -9,8 +9,7 @@ use rustix::io::Errno;
 use super::*;
 use crate::disk::faulty::{FaultyDisk, Operation};
 use crate::meta::error::OpenError;
-use crate::meta::index::{IndexError, Visit};
-use crate::meta::index_kind::Made;
+use crate::meta::index::{IndexError, Made, Visit};
 
 /// How an index fails from now on.
 #[derive(Default)]

@@ -25,11 +25,9 @@ use std::sync::{Arc, OnceLock};
 use crate::blobs::{BlobStore, DurableBlob};
 use crate::disk::{Disk, MemoryDisk};
 use crate::meta::decide::{DecideError, Decision, Moment, Refusal, decide};
-use crate::meta::index::{Change, Index};
+use crate::meta::index::{Change, Index, MapIndex, View};
 use crate::meta::law::Laws;
-use crate::meta::map_index::MapIndex;
 use crate::meta::model::{Fact, Sweep, Tree, UploadId, UploadRow, changes_of};
-use crate::meta::view::View;
 use crate::meta::{Claims, Command, Condition, IndexKind, Meta, MetaError, MetaOptions, PutManifestCommand};
 use crate::spec::{Algorithm, ContentDigest, Digest, ManifestSummary, MediaType, RepoName, Tag};
 

@@ -8,12 +8,12 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::meta::compaction::{Compacted, Pacing};
-use crate::meta::index::{Change, Index, IndexError, Visit, guarded};
+use crate::meta::index::contract::{Change, Index, IndexError, Visit, guarded};
 use crate::meta::model::Tree;
 use crate::meta::writer::Message;
 
 /// The index, whichever it is at the moment.
-pub(super) struct LiveIndex {
+pub(in crate::meta) struct LiveIndex {
     slot: RwLock<Slot>,
     /// Whom to tell when it fails.
     writer: Sender<Message>,
@@ -28,27 +28,27 @@ struct Slot {
 
 impl LiveIndex {
     /// Puts an index behind a handle. Only one that `can_stay` is trusted after a clean stop.
-    pub(super) fn new(index: Arc<dyn Index>, can_stay: bool, writer: Sender<Message>) -> Self {
+    pub(in crate::meta) fn new(index: Arc<dyn Index>, can_stay: bool, writer: Sender<Message>) -> Self {
         Self { slot: RwLock::new(Slot { open: Some(index), can_stay }), writer }
     }
 
     /// Tells whether it failed and has not been made anew yet.
-    pub(super) fn is_failed(&self) -> bool {
+    pub(in crate::meta) fn is_failed(&self) -> bool {
         self.read().open.is_none()
     }
 
     /// Tells whether a clean stop may leave it for the next start.
-    pub(super) fn can_stay(&self) -> bool {
+    pub(in crate::meta) fn can_stay(&self) -> bool {
         self.read().can_stay
     }
 
     /// Puts another index in its place.
-    pub(super) fn replace(&self, index: Arc<dyn Index>, can_stay: bool) {
+    pub(in crate::meta) fn replace(&self, index: Arc<dyn Index>, can_stay: bool) {
         *self.write() = Slot { open: Some(index), can_stay };
     }
 
     /// Asks it no more until another one is put in its place, and tells the writer.
-    pub(super) fn fail(&self, why: &str) {
+    pub(in crate::meta) fn fail(&self, why: &str) {
         let failed = {
             let mut slot = self.write();
             slot.can_stay = false;

@@ -94,7 +94,7 @@ pub trait Index: Send + Sync + 'static {
 }
 
 /// Takes a panic for a failure: sled ends some errors of its storage so.
-pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, IndexError>) -> Result<T, IndexError> {
+pub(in crate::meta) fn guarded<T>(work: impl FnOnce() -> Result<T, IndexError>) -> Result<T, IndexError> {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err(IndexError::Storage("it panicked".to_owned())))
 }

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use serde::de::DeserializeOwned;
 
-use crate::meta::index::{Index, IndexError};
+use crate::meta::index::contract::{Index, IndexError};
 use crate::meta::model::{
     BlobRow, Fact, LinkRow, RepositoryRow, TagRow, Tree, UploadId, UploadRow, fact_of, key, last_part, prefix,
 };

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::meta::error::OpenError;
-use crate::meta::index::Index;
-use crate::meta::map_index::MapIndex;
+use crate::meta::index::contract::Index;
+use crate::meta::index::map::MapIndex;
 use crate::meta::sled_index::SledIndex;
 
 /// The folder of the index on the disk.
-pub(super) const INDEX_FOLDER: &str = "index";
+pub(in crate::meta) const INDEX_FOLDER: &str = "index";
 
 /// Where the index is kept.
 #[derive(Debug, Clone)]
@@ -42,7 +42,7 @@ impl std::fmt::Debug for Made {
 impl IndexKind {
     /// Makes an empty index in the place of what there was. `failed` counts those that failed since the
     /// start.
-    pub(super) fn make(&self, failed: u64) -> Result<Arc<dyn Index>, OpenError> {
+    pub(in crate::meta) fn make(&self, failed: u64) -> Result<Arc<dyn Index>, OpenError> {
         match self {
             Self::Map => Ok(Arc::new(MapIndex::new())),
             Self::Sled(root) => {
@@ -60,7 +60,7 @@ impl IndexKind {
     }
 
     /// Removes what there is of it on the disk.
-    pub(super) fn remove(&self) -> Result<(), OpenError> {
+    pub(in crate::meta) fn remove(&self) -> Result<(), OpenError> {
         let Self::Sled(root) = self else { return Ok(()) };
         // sled's own files are no part of what must be durable, so they don't go through the disk's
         // operations.
@@ -71,7 +71,7 @@ impl IndexKind {
     }
 
     /// Tells whether it is kept where it takes no memory.
-    pub(super) fn is_on_disk(&self) -> bool {
+    pub(in crate::meta) fn is_on_disk(&self) -> bool {
         !matches!(self, Self::Map)
     }
 }

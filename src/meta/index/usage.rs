@@ -1,20 +1,20 @@
 //! How many bytes the repositories of each policy with a quota have, kept along so that nobody has to count.
 
-use crate::meta::index::IndexError;
+use crate::meta::index::contract::IndexError;
+use crate::meta::index::view::View;
 use crate::meta::model::{Fact, Policies, Tree};
-use crate::meta::view::View;
 use crate::spec::RepoName;
 
 /// Bytes for each policy, in the policies' order. What two repositories have counts twice, and what is stored
 /// once counts so, too: a repository's use is what it would be without the others.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Usage {
+pub(in crate::meta) struct Usage {
     bytes: Vec<u64>,
 }
 
 impl Usage {
     /// Counts all that an index has. Where no policy has a quota, there is nothing to count.
-    pub(super) fn of(view: View<'_>, policies: &Policies) -> Result<Self, IndexError> {
+    pub(in crate::meta) fn of(view: View<'_>, policies: &Policies) -> Result<Self, IndexError> {
         let mut usage = Self { bytes: vec![0; policies.all().len()] };
         if policies.all().iter().all(|policy| policy.quota_bytes.is_none()) {
             return Ok(usage);
@@ -31,14 +31,14 @@ impl Usage {
 
     /// Returns the bytes that the policy of a repository counts, if it has a quota: those that are there, and
     /// the most.
-    pub(super) fn quota(&self, policies: &Policies, repo: &RepoName) -> Option<(u64, u64)> {
+    pub(in crate::meta) fn quota(&self, policies: &Policies, repo: &RepoName) -> Option<(u64, u64)> {
         let at = policies.position(repo)?;
         let most = policies.all().get(at)?.quota_bytes?;
         Some((self.bytes.get(at).copied().unwrap_or(0), most))
     }
 
     /// Counts what `facts` are about to change in the index that `view` looks at.
-    pub(super) fn count(
+    pub(in crate::meta) fn count(
         &mut self,
         view: View<'_>,
         policies: &Policies,
@@ -64,7 +64,7 @@ impl Usage {
 }
 
 /// Returns how many bytes a repository has more by these facts.
-pub(super) fn added_bytes(view: View<'_>, facts: &[Fact]) -> Result<u64, IndexError> {
+pub(in crate::meta) fn added_bytes(view: View<'_>, facts: &[Fact]) -> Result<u64, IndexError> {
     let mut added = 0_u64;
     for fact in facts {
         if let Some((_, bytes)) = bytes_of(fact) {

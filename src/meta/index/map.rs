@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 use std::sync::{PoisonError, RwLock};
 
-use crate::meta::index::{Change, Index, IndexError, Visit};
+use crate::meta::index::contract::{Change, Index, IndexError, Visit};
 use crate::meta::model::Tree;
 
 type Rows = BTreeMap<Vec<u8>, Vec<u8>>;

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::meta::index::IndexError;
+use crate::meta::index::contract::IndexError;
+use crate::meta::index::view::View;
 use crate::meta::model::{Fact, Tree};
-use crate::meta::view::View;
 
 /// How much is stored, and which was the last of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ pub struct Totals {
 
 impl Totals {
     /// Counts all that an index has.
-    pub(super) fn of(view: View<'_>) -> Result<Self, IndexError> {
+    pub(in crate::meta) fn of(view: View<'_>) -> Result<Self, IndexError> {
         let mut totals = Self::default();
         view.blobs(|_, row| {
             totals.blobs += 1;
@@ -42,7 +42,7 @@ impl Totals {
     }
 
     /// Counts what `facts` are about to change in the index that `view` looks at.
-    pub(super) fn count(&mut self, view: View<'_>, facts: &[Fact]) -> Result<(), IndexError> {
+    pub(in crate::meta) fn count(&mut self, view: View<'_>, facts: &[Fact]) -> Result<(), IndexError> {
         for fact in facts {
             match fact {
                 Fact::Blob { digest, row } => {

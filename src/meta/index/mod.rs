@@ -1,0 +1,21 @@
+//! The index: what the journal adds up to, for quick reads. It is never the only copy of anything.
+
+mod contract;
+mod kind;
+mod map;
+mod replaceable;
+mod totals;
+mod usage;
+mod view;
+
+pub use contract::IndexError;
+pub(in crate::meta) use contract::{Change, Index, Visit, guarded};
+pub(in crate::meta) use kind::INDEX_FOLDER;
+pub use kind::IndexKind;
+#[cfg(test)]
+pub(in crate::meta) use kind::Made;
+pub(in crate::meta) use map::MapIndex;
+pub(in crate::meta) use replaceable::LiveIndex;
+pub(in crate::meta) use totals::Totals;
+pub(in crate::meta) use usage::{Usage, added_bytes};
+pub use view::View;

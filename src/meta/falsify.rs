@@ -3,9 +3,8 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use crate::meta::index::{Change, Index};
+use crate::meta::index::{Change, Index, SledIndex};
 use crate::meta::model::Tree;
-use crate::meta::sled_index::SledIndex;
 
 /// Takes the manifests, tags and links out of an index that nobody uses. It says as before how far it has
 /// come.

@@ -7,11 +7,9 @@ use std::sync::Arc;
 use crate::disk::Disk;
 use crate::meta::clean::Clean;
 use crate::meta::error::OpenError;
-use crate::meta::index::{Change, Index, IndexError, MapIndex, View};
-use crate::meta::index_copy::IndexCopy;
+use crate::meta::index::{Change, Index, IndexCopy, IndexError, MapIndex, SledIndex, View};
 use crate::meta::model::Tree;
 use crate::meta::recovery;
-use crate::meta::sled_index::SledIndex;
 
 /// How many rows of the index that differ are named one by one.
 const ROWS_NAMED_MAX: u64 = 20;

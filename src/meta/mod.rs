@@ -4,38 +4,30 @@
 //! transaction to the journal, applies it to the index, and answers after the journal is synced. The journal
 //! is the truth; the index is what it adds up to.
 
-mod bulk_load;
 mod checkpoint;
 mod checkpointer;
 mod claims;
 mod clean;
 mod clock;
 mod closed;
-mod compaction;
 mod decide;
 mod decide_sweep;
 mod error;
 #[cfg(test)]
 mod falsify;
-mod generation;
 mod history;
 mod index;
-mod index_copy;
 mod inspection;
 mod journal;
 mod law;
-mod merged;
 mod model;
 mod opening;
 mod progress;
-mod recent;
 mod reconcile;
 mod recovery;
 mod salvage;
 #[cfg(test)]
 mod set_clock;
-mod sled_index;
-mod sled_trees;
 mod start;
 mod store;
 #[cfg(test)]
@@ -49,12 +41,11 @@ pub(crate) use journal::fuzz;
 pub use claims::Claims;
 pub use clock::{Clock, PLAUSIBLE_MIN_MS};
 pub use closed::verify_closed;
-pub use compaction::{Compacted, Pacing, WORTHWHILE_MIN_BYTES};
 pub use decide::{DecideError, Refusal, check_references};
 pub use error::{MetaError, OpenError};
 #[cfg(test)]
 pub(crate) use falsify::falsify;
-pub use index::{IndexError, IndexKind, View};
+pub use index::{Compacted, IndexError, IndexKind, Pacing, View, WORTHWHILE_MIN_BYTES};
 pub use inspection::{Fault, FaultKind, Inspection, RowsCopy};
 pub use model::{
     BlobRow, Command, Condition, Fact, Policies, Policy, PutManifestCommand, Redate, SWEEP_CANDIDATES_MAX,

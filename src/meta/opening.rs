@@ -7,11 +7,10 @@ use crate::blobs::BlobStore;
 use crate::disk::Disk;
 use crate::meta::clean::Clean;
 use crate::meta::error::OpenError;
-use crate::meta::index::{INDEX_FOLDER, Index, IndexKind, MapIndex, Totals};
+use crate::meta::index::{INDEX_FOLDER, Index, IndexKind, MapIndex, SledIndex, Totals};
 use crate::meta::journal::{JOURNAL_FOLDER, Journal};
 use crate::meta::progress::RecoveryProgress;
 use crate::meta::recovery::{Recovered, Refilled, recover, refill, remove_unfinished, resume};
-use crate::meta::sled_index::SledIndex;
 use crate::meta::start::{Start, after_recovery};
 
 /// An index, and the journal that it agrees with.

@@ -14,15 +14,13 @@ use crate::disk::Disk;
 use crate::meta::checkpoint::{self, WalkError};
 use crate::meta::clean::{self, Clean};
 use crate::meta::error::OpenError;
-use crate::meta::index::{Index, MapIndex, View};
-use crate::meta::index_copy::IndexCopy;
+use crate::meta::index::{Index, IndexCopy, MapIndex, SledIndex, View};
 use crate::meta::journal::{
     self, Header, LineReader, NewFile, Record, Sum, damaged_path, decode, header_of, journal_path,
 };
 use crate::meta::model::{Fact, Tree, changes_of, fact_of};
 use crate::meta::reconcile::{Reconciler, Report, Sink, Unattributed};
 use crate::meta::recovery::is_damaged;
-use crate::meta::sled_index::SledIndex;
 use crate::meta::start::make_folders;
 use crate::meta::writer::milliseconds_since_1970;
 use crate::spec::{ContentDigest, RepoName};

@@ -11,10 +11,11 @@ use crate::meta::checkpointer::{Checkpointer, Due, Keep, renew, without_checkpoi
 use crate::meta::claims::{Claims, Unclaimed};
 use crate::meta::clean::{self, Clean};
 use crate::meta::clock::Clock;
-use crate::meta::compaction::{Compacted, Pacing};
 use crate::meta::error::{MetaError, OpenError};
 use crate::meta::history::named_since;
-use crate::meta::index::{INDEX_FOLDER, Index, IndexError, IndexKind, LiveIndex, Totals, View};
+use crate::meta::index::{
+    Compacted, INDEX_FOLDER, Index, IndexError, IndexKind, LiveIndex, Pacing, Totals, View,
+};
 use crate::meta::journal::Journal;
 use crate::meta::law::Laws;
 use crate::meta::model::{Command, Policies};

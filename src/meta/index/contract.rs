@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::meta::compaction::{Compacted, Pacing};
+use crate::meta::index::sled::{Compacted, Pacing};
 use crate::meta::model::Tree;
 
 /// What becomes of one row.

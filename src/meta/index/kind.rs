@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::meta::error::OpenError;
 use crate::meta::index::contract::Index;
 use crate::meta::index::map::MapIndex;
-use crate::meta::sled_index::SledIndex;
+use crate::meta::index::sled::SledIndex;
 
 /// The folder of the index on the disk.
 pub(in crate::meta) const INDEX_FOLDER: &str = "index";

@@ -7,8 +7,8 @@
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::meta::compaction::{Compacted, Pacing};
 use crate::meta::index::contract::{Change, Index, IndexError, Visit, guarded};
+use crate::meta::index::sled::{Compacted, Pacing};
 use crate::meta::model::Tree;
 use crate::meta::writer::Message;
 

@@ -3,8 +3,8 @@
 use super::*;
 use crate::disk::RealDisk;
 use crate::disk::faulty::{FaultyDisk, Operation};
+use crate::meta::index::SledIndex;
 use crate::meta::journal::journal_path;
-use crate::meta::sled_index::SledIndex;
 use rustix::io::Errno;
 
 struct Store {

@@ -7,9 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 use crate::disk::RealDisk;
-use crate::meta::compaction::{Compacted, Pacing};
+use crate::meta::index::{Compacted, Pacing, SledIndex};
 use crate::meta::inspection::Inspection;
-use crate::meta::sled_index::SledIndex;
 
 /// Rows enough for some steps of a copy.
 const ROWS: usize = 500;

@@ -4,8 +4,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::meta::index::SledIndex;
 use crate::meta::model::TagRow;
-use crate::meta::sled_index::SledIndex;
 
 const REPOSITORIES: [&str; 3] = ["app", "app/sub", "base"];
 const CONTENTS: [&str; 4] = ["one", "two", "three", "four"];

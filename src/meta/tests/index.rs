@@ -3,8 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::*;
-use crate::meta::index::IndexError;
-use crate::meta::sled_index::SledIndex;
+use crate::meta::index::{IndexError, SledIndex};
 
 /// Runs a test on each kind of index.
 fn on_each(test: impl Fn(&dyn Index)) {

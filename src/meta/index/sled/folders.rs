@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 const PREFIX: &str = "generation-";
 
 /// Returns where a database lies.
-pub(super) fn folder(index: &Path, generation: u64) -> PathBuf {
+pub(in crate::meta) fn folder(index: &Path, generation: u64) -> PathBuf {
     if generation == 0 { index.to_owned() } else { index.join(format!("{PREFIX}{generation}")) }
 }
 
 /// Removes all databases but one, as far as that is possible: what is left goes at a later start.
-pub(super) fn forget_others(index: &Path, generation: u64) {
+pub(in crate::meta) fn forget_others(index: &Path, generation: u64) {
     if let Err(error) = remove_others(index, generation) {
         log::warn!("an old index could not be removed from {}: {error}", index.display());
     }

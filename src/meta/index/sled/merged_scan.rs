@@ -6,12 +6,12 @@ use std::ops::Bound;
 use sled::IVec;
 
 use crate::meta::index::IndexError;
-use crate::meta::recent::NextRow;
-use crate::meta::sled_trees::storage;
+use crate::meta::index::sled::trees::storage;
+use crate::meta::index::sled::write_buffer::NextRow;
 
 /// Rows from one key on. It is no snapshot, but a row that is there all the time is never missed, also when
 /// it goes from memory to sled meanwhile, or when another database takes the place of the one that is read.
-pub(super) struct Merged<T, F> {
+pub(in crate::meta) struct Merged<T, F> {
     /// Asks for the tree that counts now.
     tree: T,
     /// Asks for the next recent row from a bound on.
@@ -29,7 +29,7 @@ where
     F: Fn(&Bound<IVec>) -> NextRow,
 {
     /// Begins at a bound.
-    pub(super) fn new(tree: T, from: Bound<IVec>, next_recent: F) -> Result<Self, IndexError> {
+    pub(in crate::meta) fn new(tree: T, from: Bound<IVec>, next_recent: F) -> Result<Self, IndexError> {
         let recent = next_recent(&from);
         // Only after that: what was written out before is seen, in whichever database it went to.
         let stored = tree()?.range((from.clone(), Bound::Unbounded));
@@ -37,7 +37,7 @@ where
     }
 
     /// Returns the next row.
-    pub(super) fn next(&mut self) -> Result<Option<(IVec, IVec)>, IndexError> {
+    pub(in crate::meta) fn next(&mut self) -> Result<Option<(IVec, IVec)>, IndexError> {
         loop {
             if self.stored_next.is_none() {
                 self.stored_next = self.stored.next().transpose().map_err(storage)?;

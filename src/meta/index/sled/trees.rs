@@ -22,7 +22,7 @@ const APPLIED_TREE: &str = "applied";
 const APPLIED_KEY: &[u8] = b"seq";
 
 /// The trees of a database, and which transaction they stand at.
-pub(super) struct SledTrees {
+pub(in crate::meta) struct SledTrees {
     trees: Vec<sled::Tree>,
     applied: sled::Tree,
     /// Dropped last: the trees refer to it.
@@ -31,7 +31,7 @@ pub(super) struct SledTrees {
 
 impl SledTrees {
     /// Opens the database in `folder`, and makes it when there is none.
-    pub(super) fn open(folder: &Path) -> Result<Self, IndexError> {
+    pub(in crate::meta) fn open(folder: &Path) -> Result<Self, IndexError> {
         let database = open_database(folder)?;
         let trees = Tree::ALL
             .iter()
@@ -42,19 +42,19 @@ impl SledTrees {
         Ok(Self { trees, applied, database })
     }
 
-    pub(super) fn tree(&self, tree: Tree) -> Result<&sled::Tree, IndexError> {
+    pub(in crate::meta) fn tree(&self, tree: Tree) -> Result<&sled::Tree, IndexError> {
         self.trees.get(tree as usize).ok_or(IndexError::Closed)
     }
 
     /// Returns the number of the last transaction that sled has.
-    pub(super) fn applied(&self) -> Result<u64, IndexError> {
+    pub(in crate::meta) fn applied(&self) -> Result<u64, IndexError> {
         let value = self.applied.get(APPLIED_KEY).map_err(storage)?;
         let bytes = value.as_deref().and_then(|value| value.try_into().ok());
         Ok(bytes.map_or(0, u64::from_be_bytes))
     }
 
     /// Makes changes, and with them the number of the last transaction, all at once.
-    pub(super) fn apply(&self, seq: u64, changes: &[Change]) -> Result<(), IndexError> {
+    pub(in crate::meta) fn apply(&self, seq: u64, changes: &[Change]) -> Result<(), IndexError> {
         let mut touched: Vec<Tree> = changes.iter().map(|change| change.tree).collect();
         touched.sort_unstable();
         touched.dedup();
@@ -67,7 +67,7 @@ impl SledTrees {
 
     /// Makes one change by itself, where nobody reads yet: sled lets go of nothing that it replaces while it
     /// works on a batch.
-    pub(super) fn set(&self, Change { tree, key, value }: Change) -> Result<(), IndexError> {
+    pub(in crate::meta) fn set(&self, Change { tree, key, value }: Change) -> Result<(), IndexError> {
         let rows = self.tree(tree)?;
         let set = match value {
             Some(value) => rows.insert(key, value).map(drop),
@@ -80,12 +80,12 @@ impl SledTrees {
     }
 
     /// Says that everything up to a transaction is there.
-    pub(super) fn set_applied(&self, seq: u64) -> Result<(), IndexError> {
+    pub(in crate::meta) fn set_applied(&self, seq: u64) -> Result<(), IndexError> {
         self.applied.insert(APPLIED_KEY, &seq.to_be_bytes()).map(drop).map_err(storage)
     }
 
     /// Returns up to `limit` rows of a tree behind a key, or from the first one on.
-    pub(super) fn rows(
+    pub(in crate::meta) fn rows(
         &self,
         tree: Tree,
         behind: Option<&[u8]>,
@@ -97,12 +97,12 @@ impl SledTrees {
     }
 
     /// Returns how many bytes the files take.
-    pub(super) fn size_bytes(&self) -> Result<u64, IndexError> {
+    pub(in crate::meta) fn size_bytes(&self) -> Result<u64, IndexError> {
         self.database.size_on_disk().map_err(storage)
     }
 
     /// Writes everything to the files.
-    pub(super) fn flush(&self) -> Result<(), IndexError> {
+    pub(in crate::meta) fn flush(&self) -> Result<(), IndexError> {
         self.database.flush().map(drop).map_err(storage)
     }
 }
@@ -153,7 +153,7 @@ fn transaction_failed(error: TransactionError<IndexError>) -> IndexError {
 
 /// Says what sled failed with.
 #[expect(clippy::needless_pass_by_value, reason = "it is called by map_err")]
-pub(super) fn storage(error: sled::Error) -> IndexError {
+pub(in crate::meta) fn storage(error: sled::Error) -> IndexError {
     match &error {
         sled::Error::Io(cause) if is_full(cause.kind()) => IndexError::NoSpace,
         _ => IndexError::Storage(error.to_string()),

@@ -6,9 +6,9 @@
 
 use std::path::Path;
 
+use crate::meta::index::sled::trees::SledTrees;
 use crate::meta::index::{Change, IndexError, guarded};
 use crate::meta::model::Tree;
-use crate::meta::sled_trees::SledTrees;
 
 /// An index is not made smaller below this: there is little to be had.
 pub const WORTHWHILE_MIN_BYTES: u64 = 64 * 1024 * 1024;
@@ -24,7 +24,7 @@ const FILE_MIN_BYTES: u64 = 1024 * 1024;
 
 /// How much room a step leaves, also where nothing is kept free: the old files, and everybody else, need
 /// some.
-pub(super) const ROOM_MIN_BYTES: u64 = 4 * 1024 * 1024;
+pub(in crate::meta) const ROOM_MIN_BYTES: u64 = 4 * 1024 * 1024;
 
 /// How many rows one step takes. Whoever wants to change the index waits for a step.
 const STEP_ROWS_MAX: usize = 64;
@@ -60,29 +60,29 @@ pub struct Pacing<'a> {
 }
 
 /// Returns how many bytes new files take for rows of so many bytes of keys and values.
-pub(super) fn needed_bytes(row_bytes: u64) -> u64 {
+pub(in crate::meta) fn needed_bytes(row_bytes: u64) -> u64 {
     FILE_MIN_BYTES.saturating_add(row_bytes.saturating_mul(FILE_FOR_ROW_BYTE))
 }
 
 /// Tells whether files of `size` bytes are too large for rows that need so many.
-pub(super) fn is_too_large(size: u64, needed: u64) -> bool {
+pub(in crate::meta) fn is_too_large(size: u64, needed: u64) -> bool {
     size > needed.saturating_mul(EXCESS_MAX)
 }
 
 /// How far somebody who visits all rows of an index has come.
 #[derive(Debug, Clone)]
-pub(super) struct Walk {
+pub(in crate::meta) struct Walk {
     /// The last row; `None` at the end.
     at: Option<(Tree, Vec<u8>)>,
 }
 
 impl Walk {
     /// Begins before the first row.
-    pub(super) fn new() -> Self {
+    pub(in crate::meta) fn new() -> Self {
         Self { at: Tree::ALL.first().map(|tree| (*tree, Vec::new())) }
     }
 
-    pub(super) fn is_at_end(&self) -> bool {
+    pub(in crate::meta) fn is_at_end(&self) -> bool {
         self.at.is_none()
     }
 
@@ -92,7 +92,7 @@ impl Walk {
     }
 
     /// Reads the next rows.
-    pub(super) fn step(&mut self, trees: &SledTrees) -> Result<Vec<Change>, IndexError> {
+    pub(in crate::meta) fn step(&mut self, trees: &SledTrees) -> Result<Vec<Change>, IndexError> {
         let Some((tree, last)) = &mut self.at else { return Ok(Vec::new()) };
         let tree = *tree;
         let rows = trees.rows(tree, (!last.is_empty()).then_some(last.as_slice()), STEP_ROWS_MAX)?;
@@ -110,7 +110,7 @@ impl Walk {
 }
 
 /// A copy that is being made.
-pub(super) struct Copying {
+pub(in crate::meta) struct Copying {
     trees: SledTrees,
     walk: Walk,
     /// What it failed with; nothing is written to it since then.
@@ -119,7 +119,7 @@ pub(super) struct Copying {
 
 impl Copying {
     /// Begins a copy of a database in an empty folder.
-    pub(super) fn begin(of: &SledTrees, folder: &Path) -> Result<Self, IndexError> {
+    pub(in crate::meta) fn begin(of: &SledTrees, folder: &Path) -> Result<Self, IndexError> {
         let seq = of.applied()?;
         guarded(|| {
             if folder.exists() {
@@ -132,14 +132,14 @@ impl Copying {
     }
 
     /// Copies the next rows. Fails only where the old database does.
-    pub(super) fn step(&mut self, of: &SledTrees) -> Result<(), IndexError> {
+    pub(in crate::meta) fn step(&mut self, of: &SledTrees) -> Result<(), IndexError> {
         let rows = self.walk.step(of)?;
         self.write(rows, None);
         Ok(())
     }
 
     /// Makes the changes of the old database, up to a transaction, that the walk does not come to any more.
-    pub(super) fn follow(&mut self, seq: u64, changes: &[Change]) {
+    pub(in crate::meta) fn follow(&mut self, seq: u64, changes: &[Change]) {
         let passed = changes.iter().filter(|change| self.walk.has_passed(change.tree, &change.key));
         let passed = passed.cloned().collect();
         self.write(passed, Some(seq));
@@ -158,20 +158,20 @@ impl Copying {
     }
 
     #[cfg(test)]
-    pub(super) fn fail(&mut self) {
+    pub(in crate::meta) fn fail(&mut self) {
         self.failed = Some(IndexError::NoSpace);
     }
 
-    pub(super) fn failed(&self) -> Option<&IndexError> {
+    pub(in crate::meta) fn failed(&self) -> Option<&IndexError> {
         self.failed.as_ref()
     }
 
     /// Tells whether it has everything that the old one has.
-    pub(super) fn is_complete(&self) -> bool {
+    pub(in crate::meta) fn is_complete(&self) -> bool {
         self.walk.is_at_end() && self.failed.is_none()
     }
 
-    pub(super) fn into_trees(self) -> SledTrees {
+    pub(in crate::meta) fn into_trees(self) -> SledTrees {
         self.trees
     }
 }

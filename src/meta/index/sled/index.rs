@@ -9,14 +9,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use sled::IVec;
 
-use crate::meta::bulk_load::{BulkLoad, RUN_SIZE_MAX_BYTES};
-use crate::meta::compaction::{Compacted, Copying, Pacing, ROOM_MIN_BYTES, Walk, is_too_large, needed_bytes};
-use crate::meta::generation;
+use crate::meta::index::sled::bulk_load::{BulkLoad, RUN_SIZE_MAX_BYTES};
+use crate::meta::index::sled::copy::{
+    Compacted, Copying, Pacing, ROOM_MIN_BYTES, Walk, is_too_large, needed_bytes,
+};
+use crate::meta::index::sled::folders;
+use crate::meta::index::sled::merged_scan::Merged;
+use crate::meta::index::sled::trees::{SledTrees, storage};
+use crate::meta::index::sled::write_buffer::Recent;
 use crate::meta::index::{Change, Index, IndexError, Visit, guarded};
-use crate::meta::merged::Merged;
 use crate::meta::model::Tree;
-use crate::meta::recent::Recent;
-use crate::meta::sled_trees::{SledTrees, storage};
 
 /// An index kept in a sled database, but for what changed lately.
 pub struct SledIndex {
@@ -48,9 +50,9 @@ impl SledIndex {
     }
 
     /// Opens one of the databases in `folder`, and removes the others, which were left by a compaction.
-    pub(super) fn open_generation(folder: &Path, generation: u64) -> Result<Self, IndexError> {
-        let trees = SledTrees::open(&generation::folder(folder, generation))?;
-        generation::forget_others(folder, generation);
+    pub(in crate::meta) fn open_generation(folder: &Path, generation: u64) -> Result<Self, IndexError> {
+        let trees = SledTrees::open(&folders::folder(folder, generation))?;
+        folders::forget_others(folder, generation);
         let recent = RwLock::new(Recent::at(trees.applied()?));
         Ok(Self {
             folder: folder.to_owned(),
@@ -130,7 +132,7 @@ impl SledIndex {
         let begun = self.with(|open| {
             self.forget_others();
             // What is not written yet is followed when it is.
-            Ok(Copying::begin(open, &generation::folder(&self.folder, next)).map(|copy| {
+            Ok(Copying::begin(open, &folders::folder(&self.folder, next)).map(|copy| {
                 *self.copying() = Some(copy);
             }))
         })?;
@@ -181,12 +183,12 @@ impl SledIndex {
     }
 
     fn forget_others(&self) {
-        generation::forget_others(&self.folder, self.generation.load(Ordering::SeqCst));
+        folders::forget_others(&self.folder, self.generation.load(Ordering::SeqCst));
     }
 
     /// Has the copy that is being made fail, as its storage would.
     #[cfg(test)]
-    pub(super) fn fail_copy(&self) {
+    pub(in crate::meta) fn fail_copy(&self) {
         self.copying().as_mut().unwrap().fail();
     }
 

@@ -15,7 +15,7 @@ use crate::meta::index::Change;
 use crate::meta::model::Tree;
 
 /// How much is held in memory before it is written as a run.
-pub(super) const RUN_SIZE_MAX_BYTES: usize = 16 * 1024 * 1024;
+pub(in crate::meta) const RUN_SIZE_MAX_BYTES: usize = 16 * 1024 * 1024;
 
 const BUFFER_SIZE_BYTES: usize = 64 * 1024;
 
@@ -24,7 +24,7 @@ const ABSENT: u32 = u32::MAX;
 
 /// Changes on their way into an index.
 #[derive(Debug)]
-pub(super) struct BulkLoad {
+pub(in crate::meta) struct BulkLoad {
     folder: PathBuf,
     run_size_max_bytes: usize,
     pending: Vec<Change>,
@@ -34,13 +34,13 @@ pub(super) struct BulkLoad {
 
 impl BulkLoad {
     /// Begins with nothing; runs are written into `folder`.
-    pub(super) fn new(folder: &Path, run_size_max_bytes: usize) -> Self {
+    pub(in crate::meta) fn new(folder: &Path, run_size_max_bytes: usize) -> Self {
         let folder = folder.to_owned();
         Self { folder, run_size_max_bytes, pending: Vec::new(), pending_bytes: 0, runs: Vec::new() }
     }
 
     /// Adds changes behind those that were added before.
-    pub(super) fn add(&mut self, changes: &[Change]) -> io::Result<()> {
+    pub(in crate::meta) fn add(&mut self, changes: &[Change]) -> io::Result<()> {
         for change in changes {
             let value = change.value.as_ref().map_or(0, Vec::len);
             self.pending_bytes += size_of::<Change>() + change.key.len() + value;
@@ -76,7 +76,7 @@ impl BulkLoad {
     }
 
     /// Visits the last change of each row, in the order of trees and keys.
-    pub(super) fn merge<E: From<io::Error>>(
+    pub(in crate::meta) fn merge<E: From<io::Error>>(
         mut self,
         mut visit: impl FnMut(Change) -> Result<(), E>,
     ) -> Result<(), E> {

@@ -4,27 +4,27 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::meta::generation;
 use crate::meta::index::INDEX_FOLDER;
+use crate::meta::index::sled::folders;
 use crate::meta::model::UploadId;
 
 /// A copy among the system's temporary files, gone when this is dropped.
 #[derive(Debug)]
-pub(super) struct IndexCopy {
+pub(in crate::meta) struct IndexCopy {
     folder: PathBuf,
 }
 
 impl IndexCopy {
     /// Copies the index of the data directory `root`, the database that counts.
-    pub(super) fn of(root: &Path, generation: u64) -> io::Result<Self> {
+    pub(in crate::meta) fn of(root: &Path, generation: u64) -> io::Result<Self> {
         let folder = std::env::temp_dir().join(format!("pulk-index-{}", UploadId::random()));
         let copy = Self { folder };
-        copy_folder(&generation::folder(&root.join(INDEX_FOLDER), generation), &copy.folder)?;
+        copy_folder(&folders::folder(&root.join(INDEX_FOLDER), generation), &copy.folder)?;
         Ok(copy)
     }
 
     /// Returns where it is.
-    pub(super) fn folder(&self) -> &Path {
+    pub(in crate::meta) fn folder(&self) -> &Path {
         &self.folder
     }
 }

@@ -23,7 +23,7 @@ type Value = Option<Vec<u8>>;
 
 /// The changes that sled has not got yet, with the number of the last transaction.
 #[derive(Debug, Default)]
-pub(super) struct Recent {
+pub(in crate::meta) struct Recent {
     applied: u64,
     /// The number that sled has.
     written: u64,
@@ -36,29 +36,29 @@ pub(super) struct Recent {
 
 /// The next of the recent rows, and which generation of them it is of.
 #[derive(Debug)]
-pub(super) struct NextRow {
-    pub(super) generation: u64,
-    pub(super) row: Option<(IVec, Value)>,
+pub(in crate::meta) struct NextRow {
+    pub(in crate::meta) generation: u64,
+    pub(in crate::meta) row: Option<(IVec, Value)>,
 }
 
 impl Recent {
     /// Begins where sled stands.
-    pub(super) fn at(applied: u64) -> Self {
+    pub(in crate::meta) fn at(applied: u64) -> Self {
         Self { applied, written: applied, ..Self::default() }
     }
 
     /// Returns the last transaction.
-    pub(super) fn applied(&self) -> u64 {
+    pub(in crate::meta) fn applied(&self) -> u64 {
         self.applied
     }
 
     /// Returns a row's value if the row changed lately; the inner one is none if it was removed.
-    pub(super) fn get(&self, tree: Tree, key: &[u8]) -> Option<Value> {
+    pub(in crate::meta) fn get(&self, tree: Tree, key: &[u8]) -> Option<Value> {
         self.trees.get(&tree)?.get(key).cloned()
     }
 
     /// Returns the first row that changed lately from `from` on, removed ones as well.
-    pub(super) fn next(&self, tree: Tree, from: &Bound<IVec>) -> NextRow {
+    pub(in crate::meta) fn next(&self, tree: Tree, from: &Bound<IVec>) -> NextRow {
         let from = from.as_ref().map(AsRef::<[u8]>::as_ref);
         let rows = self.trees.get(&tree);
         let next = rows.and_then(|rows| rows.range::<[u8], _>((from, Bound::Unbounded)).next());
@@ -67,7 +67,7 @@ impl Recent {
     }
 
     /// Takes a transaction.
-    pub(super) fn add(&mut self, seq: u64, changes: &[Change]) {
+    pub(in crate::meta) fn add(&mut self, seq: u64, changes: &[Change]) {
         for Change { tree, key, value } in changes {
             self.size_bytes += key.len() + value.as_ref().map_or(0, Vec::len);
             let rows = self.trees.entry(*tree).or_default();
@@ -79,17 +79,17 @@ impl Recent {
     }
 
     /// Tells whether it is time to write them out.
-    pub(super) fn is_full(&self) -> bool {
+    pub(in crate::meta) fn is_full(&self) -> bool {
         self.rows >= ROWS_MAX || self.size_bytes >= SIZE_MAX_BYTES
     }
 
     /// Tells whether sled has everything.
-    pub(super) fn is_written(&self) -> bool {
+    pub(in crate::meta) fn is_written(&self) -> bool {
         self.rows == 0 && self.applied == self.written
     }
 
     /// Returns what sled has not got, in the order of trees and keys.
-    pub(super) fn changes(&self) -> Vec<Change> {
+    pub(in crate::meta) fn changes(&self) -> Vec<Change> {
         let row = |tree: Tree, (key, value): (&Vec<u8>, &Value)| Change {
             tree,
             key: key.clone(),
@@ -99,7 +99,7 @@ impl Recent {
     }
 
     /// Forgets what sled has got by now, which is everything up to that transaction.
-    pub(super) fn written(&mut self, seq: u64) {
+    pub(in crate::meta) fn written(&mut self, seq: u64) {
         let generation = self.generation + 1;
         *self = Self { generation, ..Self::at(seq) };
     }

@@ -1,0 +1,14 @@
+//! The index in sled.
+
+mod bulk_load;
+mod copy;
+mod folders;
+mod index;
+mod merged_scan;
+mod temporary;
+mod trees;
+mod write_buffer;
+
+pub use copy::{Compacted, Pacing, WORTHWHILE_MIN_BYTES};
+pub(in crate::meta) use index::SledIndex;
+pub(in crate::meta) use temporary::IndexCopy;

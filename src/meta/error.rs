@@ -2,8 +2,8 @@
 
 use crate::blobs::BlobError;
 use crate::disk::DiskError;
-use crate::meta::decide::Refusal;
 use crate::meta::index::IndexError;
+use crate::meta::rules::Refusal;
 
 /// Why a command was not carried out.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -6,12 +6,9 @@
 
 mod checkpoint;
 mod checkpointer;
-mod claims;
 mod clean;
 mod clock;
 mod closed;
-mod decide;
-mod decide_sweep;
 mod error;
 #[cfg(test)]
 mod falsify;
@@ -19,12 +16,12 @@ mod history;
 mod index;
 mod inspection;
 mod journal;
-mod law;
 mod model;
 mod opening;
 mod progress;
 mod reconcile;
 mod recovery;
+mod rules;
 mod salvage;
 #[cfg(test)]
 mod set_clock;
@@ -38,10 +35,8 @@ mod writer;
 #[cfg(any(test, fuzzing))]
 pub(crate) use journal::fuzz;
 
-pub use claims::Claims;
 pub use clock::{Clock, PLAUSIBLE_MIN_MS};
 pub use closed::verify_closed;
-pub use decide::{DecideError, Refusal, check_references};
 pub use error::{MetaError, OpenError};
 #[cfg(test)]
 pub(crate) use falsify::falsify;
@@ -52,6 +47,7 @@ pub use model::{
     Sweep, TagRow, Tree, Untagged, UploadId, UploadRow,
 };
 pub use progress::RecoveryProgress;
+pub use rules::{Claims, DecideError, Refusal, check_references};
 pub use salvage::{Salvage, rebuild_from_content, rebuild_from_index};
 #[cfg(test)]
 pub(crate) use set_clock::{DAY_MS, SetClock, TODAY_MS};

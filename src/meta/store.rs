@@ -8,7 +8,6 @@ use std::thread::JoinHandle;
 use crate::blobs::BlobStore;
 use crate::disk::{Disk, DiskError};
 use crate::meta::checkpointer::{Checkpointer, Due, Keep, renew, without_checkpoint};
-use crate::meta::claims::{Claims, Unclaimed};
 use crate::meta::clean::{self, Clean};
 use crate::meta::clock::Clock;
 use crate::meta::error::{MetaError, OpenError};
@@ -17,11 +16,11 @@ use crate::meta::index::{
     Compacted, INDEX_FOLDER, Index, IndexError, IndexKind, LiveIndex, Pacing, Totals, View,
 };
 use crate::meta::journal::Journal;
-use crate::meta::law::Laws;
 use crate::meta::model::{Command, Policies};
 use crate::meta::opening::{self, Opened};
 use crate::meta::progress::RecoveryProgress;
 use crate::meta::recovery::sync_tree;
+use crate::meta::rules::{Claims, Laws, Unclaimed};
 use crate::meta::start::{Start, keeps_damaged, make_folders};
 use crate::meta::waiting::Waiting;
 use crate::meta::writer::{Answer, Message, Rotation, Shared, Writer};

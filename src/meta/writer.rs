@@ -7,16 +7,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::disk::Disk;
 use crate::meta::checkpointer::Due;
-use crate::meta::claims::Claims;
 use crate::meta::clock::Clock;
-use crate::meta::decide::{DecideError, Decision, Moment, decide};
 use crate::meta::error::MetaError;
 use crate::meta::index::{Index, IndexError, IndexKind, LiveIndex, Totals, Usage, View};
 use crate::meta::journal::{Journal, JournalError};
-use crate::meta::law::Laws;
 use crate::meta::model::{Command, Fact, changes_of};
 use crate::meta::opening::rebuilt;
 use crate::meta::progress::RecoveryProgress;
+use crate::meta::rules::{Claims, DecideError, Decision, Laws, Moment, decide};
 
 /// The most commands before one sync, so that the first of them doesn't wait for too many others.
 const BATCH_MAX: usize = 256;

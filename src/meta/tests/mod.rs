@@ -24,10 +24,9 @@ use std::sync::{Arc, OnceLock};
 
 use crate::blobs::{BlobStore, DurableBlob};
 use crate::disk::{Disk, MemoryDisk};
-use crate::meta::decide::{DecideError, Decision, Moment, Refusal, decide};
 use crate::meta::index::{Change, Index, MapIndex, View};
-use crate::meta::law::Laws;
 use crate::meta::model::{Fact, Sweep, Tree, UploadId, UploadRow, changes_of};
+use crate::meta::rules::{DecideError, Decision, Laws, Moment, Refusal, decide};
 use crate::meta::{Claims, Command, Condition, IndexKind, Meta, MetaError, MetaOptions, PutManifestCommand};
 use crate::spec::{Algorithm, ContentDigest, Digest, ManifestSummary, MediaType, RepoName, Tag};
 

@@ -1,27 +1,27 @@
 //! What the policies forbid.
 
-use crate::meta::decide::{DecideError, Refusal};
 use crate::meta::index::{IndexError, Usage, View, added_bytes};
 use crate::meta::model::{Fact, Policies};
+use crate::meta::rules::decide::{DecideError, Refusal};
 use crate::spec::{ContentDigest, RepoName, Tag};
 
 /// What a command is decided by beside the index.
 #[derive(Debug, Clone, Copy)]
 pub struct Law<'a> {
-    pub(super) policies: &'a Policies,
-    pub(super) usage: &'a Usage,
+    pub(in crate::meta) policies: &'a Policies,
+    pub(in crate::meta) usage: &'a Usage,
     /// Whether this is a further step of a command that was allowed already. Nothing else was decided since.
-    pub(super) goes_on: bool,
+    pub(in crate::meta) goes_on: bool,
 }
 
 impl Law<'_> {
     /// The same for a further step of a command.
-    pub(super) fn going_on(self) -> Self {
+    pub(in crate::meta) fn going_on(self) -> Self {
         Self { goes_on: true, ..self }
     }
 
     /// Refuses to move or delete a tag that is there, where it is immutable.
-    pub(super) fn may_change(&self, repo: &RepoName, tag: &Tag) -> Result<(), Refusal> {
+    pub(in crate::meta) fn may_change(&self, repo: &RepoName, tag: &Tag) -> Result<(), Refusal> {
         if self.policies.of(repo).is_immutable(tag) {
             return Err(Refusal::Immutable(tag.clone()));
         }
@@ -29,12 +29,12 @@ impl Law<'_> {
     }
 
     /// Tells whether tags of a repository stay for having been set last.
-    pub(super) fn keeps_last(&self, repo: &RepoName) -> bool {
+    pub(in crate::meta) fn keeps_last(&self, repo: &RepoName) -> bool {
         self.policies.of(repo).keep_last.is_some()
     }
 
     /// Refuses to delete a manifest that an immutable tag names.
-    pub(super) fn may_delete(
+    pub(in crate::meta) fn may_delete(
         &self,
         view: View<'_>,
         repo: &RepoName,
@@ -51,7 +51,7 @@ impl Law<'_> {
     }
 
     /// Refuses what would put a repository's policy over its quota. What adds nothing is never refused.
-    pub(super) fn may_have(
+    pub(in crate::meta) fn may_have(
         &self,
         view: View<'_>,
         repo: &RepoName,
@@ -68,21 +68,21 @@ impl Law<'_> {
 
 /// The law of metadata without policies, and how much of it there is.
 #[derive(Debug, Default)]
-pub(super) struct Laws {
+pub(in crate::meta) struct Laws {
     policies: Policies,
     usage: Usage,
 }
 
 impl Laws {
     /// Makes the law of these policies over what an index has.
-    pub(super) fn over(policies: Policies, view: View<'_>) -> Result<Self, IndexError> {
+    pub(in crate::meta) fn over(policies: Policies, view: View<'_>) -> Result<Self, IndexError> {
         let usage = Usage::of(view, &policies)?;
         Ok(Self { policies, usage })
     }
 
     /// Makes the law also where the index cannot be read just now: then what is there is not counted
     /// until the index is made anew.
-    pub(super) fn over_or_uncounted(policies: Policies, view: View<'_>) -> Self {
+    pub(in crate::meta) fn over_or_uncounted(policies: Policies, view: View<'_>) -> Self {
         let usage = Usage::of(view, &policies).unwrap_or_else(|error| {
             log::warn!("what counts against quotas could not be counted: {error}");
             Usage::default()
@@ -90,31 +90,31 @@ impl Laws {
         Self { policies, usage }
     }
 
-    pub(super) fn law(&self) -> Law<'_> {
+    pub(in crate::meta) fn law(&self) -> Law<'_> {
         Law { policies: &self.policies, usage: &self.usage, goes_on: false }
     }
 
     /// Counts what `facts` are about to change, and returns what is used then.
-    pub(super) fn counted(&self, view: View<'_>, facts: &[Fact]) -> Result<Usage, IndexError> {
+    pub(in crate::meta) fn counted(&self, view: View<'_>, facts: &[Fact]) -> Result<Usage, IndexError> {
         let mut usage = self.usage.clone();
         usage.count(view, &self.policies, facts)?;
         Ok(usage)
     }
 
-    pub(super) fn set_usage(&mut self, usage: Usage) {
+    pub(in crate::meta) fn set_usage(&mut self, usage: Usage) {
         self.usage = usage;
     }
 
-    pub(super) fn usage(&self) -> &Usage {
+    pub(in crate::meta) fn usage(&self) -> &Usage {
         &self.usage
     }
 
-    pub(super) fn has_quotas(&self) -> bool {
+    pub(in crate::meta) fn has_quotas(&self) -> bool {
         self.policies.all().iter().any(|policy| policy.quota_bytes.is_some())
     }
 
     /// Counts anew.
-    pub(super) fn recount(&mut self, view: View<'_>) -> Result<(), IndexError> {
+    pub(in crate::meta) fn recount(&mut self, view: View<'_>) -> Result<(), IndexError> {
         self.usage = Usage::of(view, &self.policies)?;
         Ok(())
     }

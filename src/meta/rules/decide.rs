@@ -3,13 +3,13 @@
 //! Everything here is a pure function of the index and the command. There is no clock, no chance and no other
 //! input, so the same commands on the same index always make the same facts.
 
-use crate::meta::decide_sweep::sweep;
 use crate::meta::index::{IndexError, View};
-use crate::meta::law::Law;
 use crate::meta::model::{
     BlobRow, Command, Condition, Fact, LinkRow, PutManifestCommand, Redate, RepositoryRow, TagRow, Tree,
     UploadId, UploadRow,
 };
+use crate::meta::rules::policy_check::Law;
+use crate::meta::rules::sweep::sweep;
 use crate::spec::{ContentDigest, Digest, RepoName, Tag};
 
 /// The most tags that one step of a manifest's removal takes away.
@@ -234,7 +234,7 @@ fn redated(view: View<'_>, redate: &Redate) -> Result<Decision, DecideError> {
 }
 
 /// Returns the rows of manifests that lose their last tag by these facts: no tag has named them since `now`.
-pub(super) fn untagged_facts(
+pub(in crate::meta) fn untagged_facts(
     view: View<'_>,
     now: Moment,
     repo: &RepoName,

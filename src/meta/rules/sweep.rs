@@ -1,15 +1,15 @@
 //! The rules of a sweep: what of it is still as the collector found it, and goes.
 //!
-//! That nobody counts on a candidate was asked in the same step ([`Claims`](crate::meta::claims::Claims)).
+//! That nobody counts on a candidate was asked in the same step ([`Claims`](crate::meta::rules::protection::Claims)).
 
-use crate::meta::decide::{DecideError, Decision, Moment, untagged_facts};
 use crate::meta::index::View;
-use crate::meta::law::Law;
 use crate::meta::model::{Fact, Sweep};
+use crate::meta::rules::decide::{DecideError, Decision, Moment, untagged_facts};
+use crate::meta::rules::policy_check::Law;
 use crate::spec::{ContentDigest, RepoName};
 
 /// Decides what of a sweep goes. What is gone already, or has changed, is passed over.
-pub(super) fn sweep(
+pub(in crate::meta) fn sweep(
     view: View<'_>,
     now: Moment,
     law: Law<'_>,

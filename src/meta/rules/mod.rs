@@ -1,0 +1,12 @@
+//! What a command may do: the decisions, without any I/O but reads of the index.
+
+mod decide;
+mod policy_check;
+mod protection;
+mod sweep;
+
+pub use decide::{DecideError, Refusal, check_references};
+pub(in crate::meta) use decide::{Decision, Moment, decide};
+pub(in crate::meta) use policy_check::Laws;
+pub use protection::Claims;
+pub(in crate::meta) use protection::Unclaimed;

@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use crate::disk::{Disk, DiskError};
 use crate::meta::checkpoint::{self, WalkError, walk};
-use crate::meta::history::forget_history;
 use crate::meta::index::Index;
-use crate::meta::journal::{self, Sum};
+use crate::meta::journal::{self, Sum, forget_history};
 use crate::meta::writer::Message;
 
 /// Where a journal file begins: its first transaction, and the sum of the line before.

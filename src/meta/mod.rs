@@ -8,11 +8,9 @@ mod checkpoint;
 mod checkpointer;
 mod clean;
 mod clock;
-mod closed;
 mod error;
 #[cfg(test)]
 mod falsify;
-mod history;
 mod index;
 mod inspection;
 mod journal;
@@ -36,12 +34,12 @@ mod writer;
 pub(crate) use journal::fuzz;
 
 pub use clock::{Clock, PLAUSIBLE_MIN_MS};
-pub use closed::verify_closed;
 pub use error::{MetaError, OpenError};
 #[cfg(test)]
 pub(crate) use falsify::falsify;
 pub use index::{Compacted, IndexError, IndexKind, Pacing, View, WORTHWHILE_MIN_BYTES};
 pub use inspection::{Fault, FaultKind, Inspection, RowsCopy};
+pub use journal::verify_closed;
 pub use model::{
     BlobRow, Command, Condition, Fact, Policies, Policy, PutManifestCommand, Redate, SWEEP_CANDIDATES_MAX,
     Sweep, TagRow, Tree, Untagged, UploadId, UploadRow,

@@ -11,11 +11,10 @@ use crate::meta::checkpointer::{Checkpointer, Due, Keep, renew, without_checkpoi
 use crate::meta::clean::{self, Clean};
 use crate::meta::clock::Clock;
 use crate::meta::error::{MetaError, OpenError};
-use crate::meta::history::named_since;
 use crate::meta::index::{
     Compacted, INDEX_FOLDER, Index, IndexError, IndexKind, LiveIndex, Pacing, Totals, View,
 };
-use crate::meta::journal::Journal;
+use crate::meta::journal::{Journal, named_since};
 use crate::meta::model::{Command, Policies};
 use crate::meta::opening::{self, Opened};
 use crate::meta::progress::RecoveryProgress;

@@ -3,16 +3,13 @@
 //! It is a chain of files. Each begins with a header that says which transaction comes first in it; a file
 //! with a higher number replaces what earlier files have from that transaction on.
 
-mod append;
-mod files;
-#[cfg(any(test, fuzzing))]
-pub(crate) mod fuzz;
-mod line;
-mod new_file;
-mod reader;
+mod file;
 
-pub(super) use append::{Journal, JournalError};
-pub(super) use files::{Files, JOURNAL_FOLDER, damaged_path, header_of, journal_path, list};
-pub(super) use line::{Header, LINE_SIZE_MAX_BYTES, Record, Sum, SumOfSums, check_sum, decode, encode};
-pub(super) use new_file::NewFile;
-pub(super) use reader::{LineReader, RawLine};
+#[cfg(any(test, fuzzing))]
+pub(crate) use file::fuzz;
+pub use file::verify_closed;
+pub(super) use file::{
+    Files, Header, JOURNAL_FOLDER, Journal, JournalError, LINE_SIZE_MAX_BYTES, LineReader, NewFile, RawLine,
+    Record, Sum, SumOfSums, check_sum, damaged_path, decode, encode, forget_history, header_of, journal_path,
+    list, named_since,
+};

@@ -2,13 +2,15 @@
 
 use crate::disk::{Disk, DiskError};
 use crate::meta::clock::PLAUSIBLE_MIN_MS;
-use crate::meta::journal::{LineReader, Record, decode, header_of, journal_path, list};
+use crate::meta::journal::file::files::{header_of, journal_path, list};
+use crate::meta::journal::file::line::{Record, decode};
+use crate::meta::journal::file::reader::LineReader;
 use crate::meta::model::Fact;
 use crate::spec::{ContentDigest, RepoName};
 
 /// Visits each link and each manifest of a repository that came since a time, in milliseconds since 1970, as
 /// far as the journal remembers. What came by a clock that was ahead, or was never set, counts as well.
-pub(super) fn named_since(
+pub(in crate::meta) fn named_since(
     disk: &dyn Disk,
     since_ms: u64,
     mut visit: impl FnMut(&RepoName, &ContentDigest),
@@ -43,7 +45,11 @@ pub(super) fn named_since(
 /// Removes the oldest journal files that no recovery needs any more, until those that are left of them have
 /// no more than `keep_max_bytes`. Everything from transaction `needed` on is needed. Not durable: one that a
 /// crash brings back goes the next time.
-pub(super) fn forget_history(disk: &dyn Disk, needed: u64, keep_max_bytes: u64) -> Result<(), DiskError> {
+pub(in crate::meta) fn forget_history(
+    disk: &dyn Disk,
+    needed: u64,
+    keep_max_bytes: u64,
+) -> Result<(), DiskError> {
     let numbers = list(disk)?.finished;
     // A file is history when the one after it begins no later than what is needed.
     let mut history = Vec::new();

@@ -6,9 +6,9 @@ use std::thread;
 use std::time::Duration;
 
 use crate::disk::{Disk, DiskError, DiskFile};
-use crate::meta::journal::append::Journal;
-use crate::meta::journal::files::{JOURNAL_FOLDER, journal_path, unfinished_path};
-use crate::meta::journal::line::{Header, Sum, encode};
+use crate::meta::journal::file::append::Journal;
+use crate::meta::journal::file::files::{JOURNAL_FOLDER, journal_path, unfinished_path};
+use crate::meta::journal::file::line::{Header, Sum, encode};
 
 /// Writes a new journal file whole and makes it durable under its name: header, then the lines that `lines`
 /// gives.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::disk::{Disk, DiskError, DiskFile};
-use crate::meta::journal::files::{journal_path, unfinished_path};
-use crate::meta::journal::line::{LINE_SIZE_MAX_BYTES, Record, Sum, encode};
-use crate::meta::journal::new_file::NewFile;
+use crate::meta::journal::file::files::{journal_path, unfinished_path};
+use crate::meta::journal::file::line::{LINE_SIZE_MAX_BYTES, Record, Sum, encode};
+use crate::meta::journal::file::new_file::NewFile;
 use crate::meta::model::{FACTS_MAX, Fact};
 
 /// The file is filled with zeroes ahead of its lines, by a part of its length within these bounds.

@@ -1,7 +1,7 @@
 //! Reading a journal file line by line, without holding more than one line of it.
 
 use crate::disk::{DiskError, DiskFile};
-use crate::meta::journal::line::LINE_SIZE_MAX_BYTES;
+use crate::meta::journal::file::line::LINE_SIZE_MAX_BYTES;
 
 /// The first read is small, since often only the first line is wanted, or the file is short; each further one
 /// is twice as long.

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::meta::journal::line::{Header, Record, check_sum, decode, encode, sealed};
+use crate::meta::journal::file::line::{Header, Record, check_sum, decode, encode, sealed};
 
 /// A line of the journal, as it is and with the checksum that its bytes would have: the first must be refused
 /// unless its checksum is right, the second gets to what lies behind the checksum.

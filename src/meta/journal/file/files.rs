@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::disk::{Disk, DiskError};
-use crate::meta::journal::line::{Header, decode};
-use crate::meta::journal::reader::LineReader;
+use crate::meta::journal::file::line::{Header, decode};
+use crate::meta::journal::file::reader::LineReader;
 
 /// The folder of the journal's files.
 pub(in crate::meta) const JOURNAL_FOLDER: &str = "journal";

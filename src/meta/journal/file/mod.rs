@@ -1,0 +1,21 @@
+//! The journal in files.
+
+mod append;
+mod files;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
+mod history;
+mod line;
+mod new_file;
+mod reader;
+mod verify;
+
+pub(in crate::meta) use append::{Journal, JournalError};
+pub(in crate::meta) use files::{Files, JOURNAL_FOLDER, damaged_path, header_of, journal_path, list};
+pub(in crate::meta) use history::{forget_history, named_since};
+pub(in crate::meta) use line::{
+    Header, LINE_SIZE_MAX_BYTES, Record, Sum, SumOfSums, check_sum, decode, encode,
+};
+pub(in crate::meta) use new_file::NewFile;
+pub(in crate::meta) use reader::{LineReader, RawLine};
+pub use verify::verify_closed;

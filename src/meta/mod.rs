@@ -5,7 +5,6 @@
 //! is the truth; the index is what it adds up to.
 
 mod checkpoint;
-mod checkpointer;
 mod clean;
 mod clock;
 mod error;

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use crate::blobs::BlobStore;
 use crate::disk::{Disk, DiskError};
-use crate::meta::checkpointer::{Checkpointer, Due, Keep, renew, without_checkpoint};
+use crate::meta::checkpoint::{Checkpointer, Due, Keep, renew, without_checkpoint};
 use crate::meta::clean::{self, Clean};
 use crate::meta::clock::Clock;
 use crate::meta::error::{MetaError, OpenError};

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::disk::Disk;
-use crate::meta::checkpointer::Due;
+use crate::meta::checkpoint::Due;
 use crate::meta::clock::Clock;
 use crate::meta::error::MetaError;
 use crate::meta::index::{Index, IndexError, IndexKind, LiveIndex, Totals, Usage, View};

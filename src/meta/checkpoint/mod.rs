@@ -9,6 +9,7 @@
 
 mod files;
 mod read;
+mod taker;
 mod write;
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,7 @@ pub(super) use files::{
     CHECKPOINT_FOLDER, CHECKPOINTS_KEPT, CheckpointFile, find, forget_older, list, set_aside,
 };
 pub(super) use read::{each_line, load, verify};
+pub(in crate::meta) use taker::{Checkpointer, Due, Keep, renew, without_checkpoint};
 pub(super) use write::{Draft, WalkError, walk};
 
 /// The version of the checkpoints' format.

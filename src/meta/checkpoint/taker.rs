@@ -14,7 +14,7 @@ use crate::meta::journal::{self, Sum, forget_history};
 use crate::meta::writer::Message;
 
 /// Where a journal file begins: its first transaction, and the sum of the line before.
-pub(super) type Begin = (u64, Sum);
+pub(in crate::meta) type Begin = (u64, Sum);
 
 /// How many times as long as a new one a checkpoint may be before a new one is taken for that.
 const EXCESS_MAX: u64 = 4;
@@ -23,15 +23,15 @@ const EXCESS_MAX: u64 = 4;
 const RENEW_PAUSE: Duration = Duration::from_millis(100);
 
 /// A checkpoint that is due.
-pub(super) struct Due {
-    pub(super) begin: Begin,
+pub(in crate::meta) struct Due {
+    pub(in crate::meta) begin: Begin,
     /// Who waits for it: told of its length, or dropped when it was not taken.
-    pub(super) waits: Option<Sender<u64>>,
+    pub(in crate::meta) waits: Option<Sender<u64>>,
 }
 
 /// Takes checkpoints, one at a time.
 #[derive(Debug)]
-pub(super) struct Checkpointer {
+pub(in crate::meta) struct Checkpointer {
     interrupted: Arc<AtomicBool>,
     newest_length: Arc<AtomicU64>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -39,11 +39,11 @@ pub(super) struct Checkpointer {
 
 /// What is kept, and what is kept free.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Keep {
+pub(in crate::meta) struct Keep {
     /// How many bytes of journal files are kept that no recovery needs any more.
-    pub(super) history_max_bytes: u64,
+    pub(in crate::meta) history_max_bytes: u64,
     /// How many bytes of the disk a checkpoint leaves free: deletes need them more.
-    pub(super) reserve_bytes: u64,
+    pub(in crate::meta) reserve_bytes: u64,
 }
 
 struct Work {
@@ -70,7 +70,7 @@ enum CheckpointError {
 
 impl Checkpointer {
     /// Starts the thread. It ends when the one who sends `rotations` is gone.
-    pub(super) fn start(
+    pub(in crate::meta) fn start(
         disk: Arc<dyn Disk>,
         index: Arc<dyn Index>,
         writer: Sender<Message>,
@@ -95,17 +95,17 @@ impl Checkpointer {
     }
 
     /// Returns where to read the newest checkpoint's length in bytes.
-    pub(super) fn newest_length(&self) -> Arc<AtomicU64> {
+    pub(in crate::meta) fn newest_length(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.newest_length)
     }
 
     /// Gives up the checkpoint that is being taken, if one is; nothing of it is kept.
-    pub(super) fn interrupt(&self) {
+    pub(in crate::meta) fn interrupt(&self) {
         self.interrupted.store(true, Ordering::SeqCst);
     }
 
     /// Waits for the thread's end.
-    pub(super) fn join(&self) {
+    pub(in crate::meta) fn join(&self) {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Err(_)) = thread.map(JoinHandle::join) {
             log::error!("taking a checkpoint ended in a panic");
@@ -115,7 +115,7 @@ impl Checkpointer {
 
 /// Why the thread could not be started.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum CheckpointerError {
+pub(in crate::meta) enum CheckpointerError {
     #[error(transparent)]
     Disk(#[from] DiskError),
     #[error(transparent)]
@@ -124,7 +124,7 @@ pub(super) enum CheckpointerError {
 
 /// Returns where the journal's newest file begins, unless a checkpoint was taken for it. It is missing where
 /// the stop came too soon after the rotation, or the disk was full.
-pub(super) fn without_checkpoint(disk: &dyn Disk) -> Result<Option<Begin>, DiskError> {
+pub(in crate::meta) fn without_checkpoint(disk: &dyn Disk) -> Result<Option<Begin>, DiskError> {
     let Some(number) = journal::list(disk)?.finished.last().copied() else { return Ok(None) };
     let Some(header) = journal::header_of(disk, number)? else { return Ok(None) };
     let newest = checkpoint::find(disk)?.finished.first().map_or(1, |file| file.begin);
@@ -134,7 +134,7 @@ pub(super) fn without_checkpoint(disk: &dyn Disk) -> Result<Option<Begin>, DiskE
 /// Has new checkpoints taken in the place of those that are no shorter than is worthwhile, and far longer
 /// than what is expected of one. `pause` is called now and then, and tells whether to go on waiting: a stop
 /// waits for whoever waits here, and gives the checkpoint up only after that.
-pub(super) fn renew(
+pub(in crate::meta) fn renew(
     disk: &dyn Disk,
     writer: &Sender<Message>,
     mut expected_bytes: u64,

@@ -5,28 +5,22 @@
 //! is the truth; the index is what it adds up to.
 
 mod checkpoint;
-mod clean;
 mod clock;
 mod error;
 #[cfg(test)]
 mod falsify;
 mod index;
-mod inspection;
 mod journal;
 mod model;
-mod opening;
-mod progress;
 mod reconcile;
 mod recovery;
 mod rules;
 mod salvage;
 #[cfg(test)]
 mod set_clock;
-mod start;
 mod store;
 #[cfg(test)]
 mod tests;
-mod waiting;
 mod writer;
 
 #[cfg(any(test, fuzzing))]
@@ -37,17 +31,15 @@ pub use error::{MetaError, OpenError};
 #[cfg(test)]
 pub(crate) use falsify::falsify;
 pub use index::{Compacted, IndexError, IndexKind, Pacing, View, WORTHWHILE_MIN_BYTES};
-pub use inspection::{Fault, FaultKind, Inspection, RowsCopy};
 pub use journal::verify_closed;
 pub use model::{
     BlobRow, Command, Condition, Fact, Policies, Policy, PutManifestCommand, Redate, SWEEP_CANDIDATES_MAX,
     Sweep, TagRow, Tree, Untagged, UploadId, UploadRow,
 };
-pub use progress::RecoveryProgress;
+pub use recovery::{Fault, FaultKind, Inspection, RecoveryProgress, RowsCopy, Start, format_on};
 pub use rules::{Claims, DecideError, Refusal, check_references};
 pub use salvage::{Salvage, rebuild_from_content, rebuild_from_index};
 #[cfg(test)]
 pub(crate) use set_clock::{DAY_MS, SetClock, TODAY_MS};
-pub use start::{Start, format_on};
 pub use store::{Meta, MetaOptions};
 pub use writer::Answer;

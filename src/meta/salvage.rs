@@ -12,7 +12,6 @@ use std::sync::atomic::AtomicBool;
 use crate::blobs::{BlobStore, Found};
 use crate::disk::Disk;
 use crate::meta::checkpoint::{self, WalkError};
-use crate::meta::clean::{self, Clean};
 use crate::meta::error::OpenError;
 use crate::meta::index::{Index, IndexCopy, MapIndex, SledIndex, View};
 use crate::meta::journal::{
@@ -20,8 +19,7 @@ use crate::meta::journal::{
 };
 use crate::meta::model::{Fact, Tree, changes_of, fact_of};
 use crate::meta::reconcile::{Reconciler, Report, Sink, Unattributed};
-use crate::meta::recovery::is_damaged;
-use crate::meta::start::make_folders;
+use crate::meta::recovery::{Clean, clean_marker, is_damaged, make_folders};
 use crate::meta::writer::milliseconds_since_1970;
 use crate::spec::{ContentDigest, RepoName};
 
@@ -54,7 +52,7 @@ pub fn rebuild_from_content(
     make_folders(disk)?;
     let mut lines = Lines::default();
     lines.gather(disk)?;
-    let marker = clean::take(disk)?;
+    let marker = clean_marker::take(disk)?;
     let mut salvage = Salvage { lines: lines.good, bad_lines: lines.bad, ..Salvage::default() };
     if let Some(marker) = marker {
         if lines.good == 0 {
@@ -78,7 +76,7 @@ pub fn rebuild_from_content(
 /// Makes the journal anew from the index of a clean stop, which the next start would trust as well, where the
 /// journal or the checkpoints are damaged. Returns whether there is such an index.
 pub fn rebuild_from_index(disk: &dyn Disk, root: &Path) -> Result<bool, OpenError> {
-    let Some(marker) = clean::read(disk)? else { return Ok(false) };
+    let Some(marker) = clean_marker::read(disk)? else { return Ok(false) };
     let mut lines = Lines::default();
     if !lines.take_index(root, &marker)? {
         return Ok(false);
@@ -86,7 +84,7 @@ pub fn rebuild_from_index(disk: &dyn Disk, root: &Path) -> Result<bool, OpenErro
     // The state gets a number that no line has, whatever the damaged ones say.
     let mut known = Lines::default();
     known.gather(disk)?;
-    clean::take(disk)?;
+    clean_marker::take(disk)?;
     publish(disk, &lines.index, known.highest.max(marker.seq) + 1)?;
     Ok(true)
 }

@@ -8,7 +8,6 @@ use std::thread::JoinHandle;
 use crate::blobs::BlobStore;
 use crate::disk::{Disk, DiskError};
 use crate::meta::checkpoint::{Checkpointer, Due, Keep, renew, without_checkpoint};
-use crate::meta::clean::{self, Clean};
 use crate::meta::clock::Clock;
 use crate::meta::error::{MetaError, OpenError};
 use crate::meta::index::{
@@ -16,12 +15,11 @@ use crate::meta::index::{
 };
 use crate::meta::journal::{Journal, named_since};
 use crate::meta::model::{Command, Policies};
-use crate::meta::opening::{self, Opened};
-use crate::meta::progress::RecoveryProgress;
-use crate::meta::recovery::sync_tree;
+use crate::meta::recovery::{
+    Clean, Opened, RecoveryProgress, Start, Waiting, clean_marker, keeps_damaged, make_folders, open,
+    sync_tree,
+};
 use crate::meta::rules::{Claims, Laws, Unclaimed};
-use crate::meta::start::{Start, keeps_damaged, make_folders};
-use crate::meta::waiting::Waiting;
 use crate::meta::writer::{Answer, Message, Rotation, Shared, Writer};
 use crate::spec::{ContentDigest, RepoName};
 
@@ -103,7 +101,7 @@ impl Meta {
     /// After anything but a clean stop the index is made anew from the journal.
     pub fn open(disk: Arc<dyn Disk>, options: MetaOptions) -> Result<Self, OpenError> {
         // First of all: whatever happens from here on, the next start is not after a clean stop of before.
-        let marker = clean::take(disk.as_ref())?;
+        let marker = clean_marker::take(disk.as_ref())?;
         // With this, the marker is gone durably.
         make_folders(disk.as_ref())?;
 
@@ -121,9 +119,9 @@ impl Meta {
         } = options;
         let durable = marker.as_ref().map_or(0, |marker| marker.seq);
         let trusted = marker.filter(|_| !distrust_index);
-        let found = opening::Found { durable, content: content.as_ref(), progress: &progress };
+        let found = open::Found { durable, content: content.as_ref(), progress: &progress };
         let Opened { index, can_stay, journal, totals, start } =
-            opening::open(disk.as_ref(), &kind, trusted.as_ref(), &found)?;
+            open::open(disk.as_ref(), &kind, trusted.as_ref(), &found)?;
         clock.learn(totals.latest_ms);
         let keeps_damaged = start == Start::Salvaged || keeps_damaged(disk.as_ref())?;
         let (sender, messages) = channel();
@@ -333,7 +331,7 @@ impl Meta {
         let totals = Totals { latest_ms: self.clock.latest_ms(), ..totals };
         let generation = self.index.generation();
         let clean = Clean { seq: journal.head(), line: journal.sum().clone(), totals, generation };
-        clean::write(self.disk.as_ref(), &clean)?;
+        clean_marker::write(self.disk.as_ref(), &clean)?;
         Ok(())
     }
 }

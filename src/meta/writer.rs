@@ -12,8 +12,7 @@ use crate::meta::error::MetaError;
 use crate::meta::index::{Index, IndexError, IndexKind, LiveIndex, Totals, Usage, View};
 use crate::meta::journal::{Journal, JournalError};
 use crate::meta::model::{Command, Fact, changes_of};
-use crate::meta::opening::rebuilt;
-use crate::meta::progress::RecoveryProgress;
+use crate::meta::recovery::{RecoveryProgress, rebuilt};
 use crate::meta::rules::{Claims, DecideError, Decision, Laws, Moment, decide};
 
 /// The most commands before one sync, so that the first of them doesn't wait for too many others.

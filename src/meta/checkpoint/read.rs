@@ -6,7 +6,7 @@ use crate::meta::error::OpenError;
 use crate::meta::index::Index;
 use crate::meta::journal::{LineReader, RawLine, SumOfSums, check_sum, decode};
 use crate::meta::model::{Fact, changes_of};
-use crate::meta::progress::RecoveryProgress;
+use crate::meta::recovery::RecoveryProgress;
 
 /// Returns the trailer of a checkpoint if all of it is as it was written.
 pub(in crate::meta) fn verify(file: &dyn DiskFile) -> Result<Option<Trailer>, OpenError> {

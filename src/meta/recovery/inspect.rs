@@ -2,16 +2,16 @@
 
 use crate::disk::Disk;
 use crate::meta::checkpoint::{self, CheckpointFile};
-use crate::meta::clean;
 use crate::meta::error::OpenError;
-use crate::meta::inspection::{FaultKind, Inspection};
 use crate::meta::journal::{self, Files, damaged_path, header_of, journal_path};
-use crate::meta::progress::RecoveryProgress;
-use crate::meta::recovery::base::{self, Base};
+use crate::meta::recovery::inspection::{FaultKind, Inspection};
+use crate::meta::recovery::progress::RecoveryProgress;
+use crate::meta::recovery::recover::is_damaged;
 use crate::meta::recovery::segments::{self, Segment};
+use crate::meta::recovery::start::if_there;
+use crate::meta::recovery::starting_point::{self, Base};
 use crate::meta::recovery::survey::{self, Survey};
-use crate::meta::recovery::{is_damaged, replay};
-use crate::meta::start::if_there;
+use crate::meta::recovery::{clean_marker, replay};
 
 /// Follows the journal and looks at the checkpoints, and fills the inspection's index as a recovery would.
 pub(in crate::meta) fn inspect(disk: &dyn Disk, found: &mut Inspection) -> Result<(), OpenError> {
@@ -24,11 +24,11 @@ pub(in crate::meta) fn inspect(disk: &dyn Disk, found: &mut Inspection) -> Resul
     for path in set_aside.chain(checkpoints.damaged.iter().cloned()) {
         found.note(FaultKind::Leftover, &path, "is damaged and was set aside by an earlier recovery");
     }
-    let (base, damaged) = base::examine(disk, &checkpoints.finished)?;
+    let (base, damaged) = starting_point::examine(disk, &checkpoints.finished)?;
     check_checkpoints(disk, &checkpoints.finished, &base, &damaged, found)?;
 
     let segments = segments::since(disk, &files, &base)?;
-    let marker = clean::read(disk)?;
+    let marker = clean_marker::read(disk)?;
     let durable = marker.as_ref().map_or(0, |marker| marker.seq);
     let survey = survey::survey(disk, &segments, &base, durable, &RecoveryProgress::default())?;
     check_survey(&survey, found);

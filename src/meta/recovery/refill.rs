@@ -4,10 +4,11 @@ use crate::disk::Disk;
 use crate::meta::error::OpenError;
 use crate::meta::index::{Change, Index, Totals, View};
 use crate::meta::journal::list;
-use crate::meta::progress::RecoveryProgress;
+use crate::meta::recovery::progress::RecoveryProgress;
+use crate::meta::recovery::recover::bytes_to_read;
 use crate::meta::recovery::replay::LOAD_CHANGES_MAX;
 use crate::meta::recovery::survey::{Place, for_each_line, survey};
-use crate::meta::recovery::{base, bytes_to_read, segments};
+use crate::meta::recovery::{segments, starting_point};
 
 /// What an index was filled with.
 pub(in crate::meta) struct Refilled {
@@ -28,7 +29,7 @@ pub(in crate::meta) fn refill(
     progress: &RecoveryProgress,
 ) -> Result<Refilled, OpenError> {
     let files = list(disk)?;
-    let base = base::choose(disk)?;
+    let base = starting_point::choose(disk)?;
     let segments = segments::since(disk, &files, &base)?;
     progress.begin(bytes_to_read(disk, &base, &segments)?);
     let survey = survey(disk, &segments, &base, durable, progress)?;

@@ -6,10 +6,10 @@ use crate::meta::error::OpenError;
 use crate::meta::index::{Change, Index};
 use crate::meta::journal::{Journal, NewFile, RawLine, Record, Sum, encode};
 use crate::meta::model::{Fact, changes_of};
-use crate::meta::progress::RecoveryProgress;
 use crate::meta::reconcile::{Reconciler, Sink};
-use crate::meta::recovery::base::Base;
+use crate::meta::recovery::progress::RecoveryProgress;
 use crate::meta::recovery::segments::Segment;
+use crate::meta::recovery::starting_point::Base;
 use crate::meta::recovery::survey::{Place, Survey, for_each_line};
 use crate::meta::writer::milliseconds_since_1970;
 

@@ -1,9 +1,9 @@
 //! Going on after a clean stop.
 
 use crate::disk::{Disk, DiskFile};
-use crate::meta::clean::Clean;
 use crate::meta::error::OpenError;
 use crate::meta::journal::{Header, Journal, LINE_SIZE_MAX_BYTES, Record, Sum, decode, journal_path, list};
+use crate::meta::recovery::clean_marker::Clean;
 
 /// Goes on with the journal of a clean stop, or returns `None` when its end is not what the marker says.
 pub(in crate::meta) fn resume(disk: &dyn Disk, clean: &Clean) -> Result<Option<Journal>, OpenError> {

@@ -3,7 +3,7 @@
 use crate::disk::Disk;
 use crate::meta::error::OpenError;
 use crate::meta::journal::{Files, Header, header_of};
-use crate::meta::recovery::base::Base;
+use crate::meta::recovery::starting_point::Base;
 
 /// The part of a journal file that counts.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use crate::disk::Disk;
 use crate::meta::error::OpenError;
 use crate::meta::journal::{LineReader, RawLine, Record, Sum, damaged_path, decode, journal_path};
-use crate::meta::progress::RecoveryProgress;
-use crate::meta::recovery::base::Base;
+use crate::meta::recovery::progress::RecoveryProgress;
 use crate::meta::recovery::segments::Segment;
+use crate::meta::recovery::starting_point::Base;
 
 /// A place in the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

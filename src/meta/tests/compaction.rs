@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::*;
 use crate::disk::RealDisk;
 use crate::meta::index::{Compacted, Pacing, SledIndex};
-use crate::meta::inspection::Inspection;
+use crate::meta::recovery::Inspection;
 
 /// Rows enough for some steps of a copy.
 const ROWS: usize = 500;

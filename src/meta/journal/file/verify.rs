@@ -3,10 +3,10 @@
 use crate::disk::{Disk, DiskError, DiskFile};
 use crate::meta::checkpoint;
 use crate::meta::error::OpenError;
-use crate::meta::inspection::{Fault, FaultKind};
 use crate::meta::journal::file::files::{journal_path, list};
 use crate::meta::journal::file::line::{Header, Record, decode};
 use crate::meta::journal::file::reader::LineReader;
+use crate::meta::recovery::{Fault, FaultKind};
 
 /// Reads every closed file of the journal and every checkpoint, and returns what is wrong with them, or
 /// `None` when `took`, which is told how many bytes were read each time, wants no more.

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::disk::Disk;
-use crate::meta::clean::Clean;
 use crate::meta::error::OpenError;
 use crate::meta::index::{Change, Index, IndexCopy, IndexError, MapIndex, SledIndex, View};
 use crate::meta::model::Tree;
-use crate::meta::recovery;
+use crate::meta::recovery::clean_marker::Clean;
+use crate::meta::recovery::inspect::inspect;
 
 /// How many rows of the index that differ are named one by one.
 const ROWS_NAMED_MAX: u64 = 20;
@@ -41,9 +41,9 @@ pub struct Fault {
 /// The metadata on a disk, as the next start would see it.
 #[derive(Debug)]
 pub struct Inspection {
-    pub(super) index: MapIndex,
+    pub(in crate::meta) index: MapIndex,
     /// What the last stop left to say that it was a clean one, so that the index on the disk counts.
-    pub(super) clean: Option<Clean>,
+    pub(in crate::meta) clean: Option<Clean>,
     /// How many transactions there are.
     pub transactions: u64,
     /// What is wrong.
@@ -62,7 +62,7 @@ impl Inspection {
             faults: Vec::new(),
             notes: Vec::new(),
         };
-        recovery::inspect(disk.as_ref(), &mut found)?;
+        inspect(disk.as_ref(), &mut found)?;
         Ok(found)
     }
 
@@ -71,11 +71,11 @@ impl Inspection {
         View::new(&self.index)
     }
 
-    pub(super) fn fault(&mut self, kind: FaultKind, place: impl Place, what: impl Into<String>) {
+    pub(in crate::meta) fn fault(&mut self, kind: FaultKind, place: impl Place, what: impl Into<String>) {
         self.faults.push(Fault { kind, place: place.text(), what: what.into() });
     }
 
-    pub(super) fn note(&mut self, kind: FaultKind, place: impl Place, what: impl Into<String>) {
+    pub(in crate::meta) fn note(&mut self, kind: FaultKind, place: impl Place, what: impl Into<String>) {
         self.notes.push(Fault { kind, place: place.text(), what: what.into() });
     }
 
@@ -189,7 +189,7 @@ impl Wrong {
 }
 
 /// What names a place.
-pub(super) trait Place {
+pub(in crate::meta) trait Place {
     fn text(self) -> String;
 }
 

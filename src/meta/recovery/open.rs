@@ -5,37 +5,39 @@ use std::sync::Arc;
 
 use crate::blobs::BlobStore;
 use crate::disk::Disk;
-use crate::meta::clean::Clean;
 use crate::meta::error::OpenError;
 use crate::meta::index::{INDEX_FOLDER, Index, IndexKind, MapIndex, SledIndex, Totals};
 use crate::meta::journal::{JOURNAL_FOLDER, Journal};
-use crate::meta::progress::RecoveryProgress;
-use crate::meta::recovery::{Recovered, Refilled, recover, refill, remove_unfinished, resume};
-use crate::meta::start::{Start, after_recovery};
+use crate::meta::recovery::clean_marker::Clean;
+use crate::meta::recovery::progress::RecoveryProgress;
+use crate::meta::recovery::recover::{Recovered, recover, remove_unfinished};
+use crate::meta::recovery::refill::{Refilled, refill};
+use crate::meta::recovery::resume::resume;
+use crate::meta::recovery::start::{Start, after_recovery};
 
 /// An index, and the journal that it agrees with.
-pub(super) struct Opened {
-    pub(super) index: Arc<dyn Index>,
+pub(in crate::meta) struct Opened {
+    pub(in crate::meta) index: Arc<dyn Index>,
     /// Whether a clean stop may leave the index for the next start.
-    pub(super) can_stay: bool,
+    pub(in crate::meta) can_stay: bool,
     /// `None` when the disk has no space to begin one in.
-    pub(super) journal: Option<Journal>,
-    pub(super) totals: Totals,
-    pub(super) start: Start,
+    pub(in crate::meta) journal: Option<Journal>,
+    pub(in crate::meta) totals: Totals,
+    pub(in crate::meta) start: Start,
 }
 
 /// What a recovery goes by beside the journal.
-pub(super) struct Found<'a> {
+pub(in crate::meta) struct Found<'a> {
     /// All up to this transaction is known to have been acknowledged.
-    pub(super) durable: u64,
+    pub(in crate::meta) durable: u64,
     /// The content that metadata is made to agree with after damage.
-    pub(super) content: Option<&'a BlobStore>,
+    pub(in crate::meta) content: Option<&'a BlobStore>,
     /// Tells how far it has come.
-    pub(super) progress: &'a RecoveryProgress,
+    pub(in crate::meta) progress: &'a RecoveryProgress,
 }
 
 /// Opens what there is. Without any space it can at least be read.
-pub(super) fn open(
+pub(in crate::meta) fn open(
     disk: &dyn Disk,
     kind: &IndexKind,
     marker: Option<&Clean>,
@@ -84,7 +86,11 @@ fn left_clean(
 
 /// Makes the index anew, and a journal that can be appended to. An index that finds no space on the disk is
 /// kept in memory, so that the journal can have what space there is.
-pub(super) fn recovered(disk: &dyn Disk, kind: &IndexKind, found: &Found<'_>) -> Result<Opened, OpenError> {
+pub(in crate::meta) fn recovered(
+    disk: &dyn Disk,
+    kind: &IndexKind,
+    found: &Found<'_>,
+) -> Result<Opened, OpenError> {
     let recovered_into = |index: Arc<dyn Index>, can_stay| {
         let Found { durable, content, progress } = *found;
         let recovered = recover(disk, index.as_ref(), durable, progress, content)?;
@@ -129,7 +135,7 @@ fn readable(disk: &dyn Disk, found: &Found<'_>) -> Result<Opened, OpenError> {
 /// Makes an index anew from the journal as it stands, up to transaction `head`. `failed` counts the indexes
 /// that failed since the start. One that fails again is kept in memory: the journal is the truth, wherever it
 /// is.
-pub(super) fn rebuilt(
+pub(in crate::meta) fn rebuilt(
     disk: &dyn Disk,
     kind: &IndexKind,
     failed: u64,

@@ -33,14 +33,14 @@ impl RecoveryProgress {
     }
 
     /// Begins, with so many bytes to be read.
-    pub(super) fn begin(&self, total_bytes: u64) {
+    pub(in crate::meta) fn begin(&self, total_bytes: u64) {
         self.counted.done_bytes.store(0, Ordering::Relaxed);
         self.counted.total_bytes.store(total_bytes.max(1), Ordering::Relaxed);
         *self.logged() = Some(Instant::now());
     }
 
     /// Counts bytes that were read.
-    pub(super) fn advance(&self, bytes: u64) {
+    pub(in crate::meta) fn advance(&self, bytes: u64) {
         self.counted.done_bytes.fetch_add(bytes, Ordering::Relaxed);
         let mut logged = self.logged();
         if logged.is_some_and(|at| at.elapsed() >= LOG_PAUSE)
@@ -52,7 +52,7 @@ impl RecoveryProgress {
     }
 
     /// Ends.
-    pub(super) fn end(&self) {
+    pub(in crate::meta) fn end(&self) {
         self.counted.total_bytes.store(0, Ordering::Relaxed);
         *self.logged() = None;
     }

@@ -9,30 +9,33 @@ use crate::disk::{Disk, DiskError};
 use crate::meta::error::MetaError;
 use crate::meta::index::{IndexKind, LiveIndex, Totals};
 use crate::meta::journal::{Journal, journal_path, list};
-use crate::meta::opening::{Found, Opened, recovered};
-use crate::meta::progress::RecoveryProgress;
+use crate::meta::recovery::open::{Found, Opened, recovered};
+use crate::meta::recovery::progress::RecoveryProgress;
 use crate::meta::writer::{Message, Shared};
 
 /// How long no other recovery is tried after one that found no space.
 const RETRY_PAUSE: Duration = Duration::from_secs(2);
 
 /// Waits for the space that a recovery needs.
-pub(super) struct Waiting {
-    pub(super) disk: Arc<dyn Disk>,
-    pub(super) index: Arc<LiveIndex>,
-    pub(super) kind: IndexKind,
+pub(in crate::meta) struct Waiting {
+    pub(in crate::meta) disk: Arc<dyn Disk>,
+    pub(in crate::meta) index: Arc<LiveIndex>,
+    pub(in crate::meta) kind: IndexKind,
     /// All up to this transaction is known to have been acknowledged.
-    pub(super) durable: u64,
+    pub(in crate::meta) durable: u64,
     /// What metadata is made to agree with after damage.
-    pub(super) content: Option<BlobStore>,
-    pub(super) shared: Arc<Shared>,
-    pub(super) progress: RecoveryProgress,
+    pub(in crate::meta) content: Option<BlobStore>,
+    pub(in crate::meta) shared: Arc<Shared>,
+    pub(in crate::meta) progress: RecoveryProgress,
 }
 
 impl Waiting {
     /// Refuses commands until one finds space: returns the journal, and that command as the first message for
     /// the writer. Returns `None` when it is told to stop before.
-    pub(super) fn until_space(self, messages: &Receiver<Message>) -> Option<(Journal, Totals, Message)> {
+    pub(in crate::meta) fn until_space(
+        self,
+        messages: &Receiver<Message>,
+    ) -> Option<(Journal, Totals, Message)> {
         let mut tried: Option<Instant> = None;
         loop {
             match messages.recv().ok()? {

@@ -16,16 +16,16 @@ const MARKER_SIZE_MAX_BYTES: usize = 4096;
 
 /// What the store was when it stopped cleanly.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Clean {
+pub(in crate::meta) struct Clean {
     /// The last transaction, applied to the index and durable in the journal.
-    pub(super) seq: u64,
+    pub(in crate::meta) seq: u64,
     /// Its line's sum.
-    pub(super) line: Sum,
+    pub(in crate::meta) line: Sum,
     /// What the index adds up to.
-    pub(super) totals: Totals,
+    pub(in crate::meta) totals: Totals,
     /// Which of the databases in the folder of the index counts.
     #[serde(default, skip_serializing_if = "is_first")]
-    pub(super) generation: u64,
+    pub(in crate::meta) generation: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
@@ -37,7 +37,7 @@ fn is_first(generation: &u64) -> bool {
 ///
 /// INVARIANT: that sync comes before the index is changed. A start makes it with the folders' names; a
 /// rebuild from lines or content changes no index, and its journal ends where no marker of before says.
-pub(super) fn take(disk: &dyn Disk) -> Result<Option<Clean>, DiskError> {
+pub(in crate::meta) fn take(disk: &dyn Disk) -> Result<Option<Clean>, DiskError> {
     let read = read(disk)?;
     for name in [MARKER, UNFINISHED_MARKER] {
         match disk.remove(Path::new(name)) {
@@ -50,7 +50,7 @@ pub(super) fn take(disk: &dyn Disk) -> Result<Option<Clean>, DiskError> {
 }
 
 /// Reads the marker, and leaves it.
-pub(super) fn read(disk: &dyn Disk) -> Result<Option<Clean>, DiskError> {
+pub(in crate::meta) fn read(disk: &dyn Disk) -> Result<Option<Clean>, DiskError> {
     let file = match disk.open(Path::new(MARKER)) {
         Ok(file) => file,
         Err(error) if error.is_not_found() => return Ok(None),
@@ -65,7 +65,7 @@ pub(super) fn read(disk: &dyn Disk) -> Result<Option<Clean>, DiskError> {
 }
 
 /// Writes the marker. Everything it speaks of is durable before this is called.
-pub(super) fn write(disk: &dyn Disk, clean: &Clean) -> Result<(), DiskError> {
+pub(in crate::meta) fn write(disk: &dyn Disk, clean: &Clean) -> Result<(), DiskError> {
     let unfinished = Path::new(UNFINISHED_MARKER);
     let marker = Path::new(MARKER);
     let (line, _) = encode(clean).map_err(|error| DiskError::new("render", marker, error))?;

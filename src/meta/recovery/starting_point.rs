@@ -5,7 +5,7 @@ use crate::meta::checkpoint::{self, CheckpointFile, Trailer};
 use crate::meta::error::OpenError;
 use crate::meta::index::Index;
 use crate::meta::journal::{Header, Sum};
-use crate::meta::progress::RecoveryProgress;
+use crate::meta::recovery::progress::RecoveryProgress;
 use crate::meta::recovery::segments::Segment;
 
 /// The state before the first transaction that is to be replayed.

@@ -44,24 +44,24 @@ pub fn format_on(disk: &dyn Disk) -> Result<Option<u32>, DiskError> {
 
 /// Makes the folders of the metadata, and all names in the root durable: these, and those of the folders and
 /// files that were made there before.
-pub(super) fn make_folders(disk: &dyn Disk) -> Result<(), DiskError> {
+pub(in crate::meta) fn make_folders(disk: &dyn Disk) -> Result<(), DiskError> {
     disk.create_folder(Path::new(JOURNAL_FOLDER))?;
     disk.create_folder(Path::new(CHECKPOINT_FOLDER))?;
     disk.sync_folder(Path::new(""))
 }
 
 /// Tells a start after a crash from one that has, or had, damage to deal with.
-pub(super) fn after_recovery(disk: &dyn Disk, damaged: bool) -> Result<Start, OpenError> {
+pub(in crate::meta) fn after_recovery(disk: &dyn Disk, damaged: bool) -> Result<Start, OpenError> {
     Ok(if damaged || keeps_damaged(disk)? { Start::Salvaged } else { Start::Recovered })
 }
 
 /// Tells whether damaged files of the journal or checkpoints are kept.
-pub(super) fn keeps_damaged(disk: &dyn Disk) -> Result<bool, OpenError> {
+pub(in crate::meta) fn keeps_damaged(disk: &dyn Disk) -> Result<bool, OpenError> {
     Ok(!journal::list(disk)?.damaged.is_empty() || !checkpoint::find(disk)?.damaged.is_empty())
 }
 
 /// Takes a folder that is not there for an empty one.
-pub(super) fn if_there<T>(listed: Result<T, DiskError>) -> Result<Option<T>, DiskError> {
+pub(in crate::meta) fn if_there<T>(listed: Result<T, DiskError>) -> Result<Option<T>, DiskError> {
     match listed {
         Ok(listed) => Ok(Some(listed)),
         Err(error) if error.is_not_found() => Ok(None),

@@ -1,0 +1,149 @@
+//! A recovery: what is valid is written to a new journal file, and the index is filled with it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::blobs::BlobStore;
+use crate::disk::Disk;
+use crate::meta::error::OpenError;
+use crate::meta::index::{Index, Totals, View};
+use crate::meta::journal::{
+    Files, Header, JOURNAL_FOLDER, Journal, damaged_path, header_of, journal_path, list,
+};
+use crate::meta::recovery::progress::RecoveryProgress;
+use crate::meta::recovery::replay;
+use crate::meta::recovery::segments::{self, Segment};
+use crate::meta::recovery::starting_point::{self, Base};
+use crate::meta::recovery::survey::{self, Survey};
+
+/// What a recovery ends in.
+pub(in crate::meta) struct Recovered {
+    /// The journal, ready to be appended to.
+    pub(in crate::meta) journal: Journal,
+    /// What the index adds up to.
+    pub(in crate::meta) totals: Totals,
+    /// Whether something acknowledged may be missing, so that the rest must be made to agree.
+    pub(in crate::meta) damaged: bool,
+}
+
+/// Rewrites the valid lines since the newest intact checkpoint into a new file, and fills `index`, which must
+/// be empty. All up to transaction `durable` is known to have been acknowledged. After damage, what is left
+/// is made to agree with `content`.
+pub(in crate::meta) fn recover(
+    disk: &dyn Disk,
+    index: &dyn Index,
+    durable: u64,
+    progress: &RecoveryProgress,
+    content: Option<&BlobStore>,
+) -> Result<Recovered, OpenError> {
+    let files = remove_unfinished(disk)?;
+    let base = starting_point::choose(disk)?;
+    let segments = segments::since(disk, &files, &base)?;
+    progress.begin(bytes_to_read(disk, &base, &segments)?);
+    let survey = survey::survey(disk, &segments, &base, durable, progress)?;
+    survey.report();
+
+    let damaged = survey.damaged || base.damaged || base.lacks_journal(&segments);
+    base.load(disk, index, progress)?;
+    let reconciled = content.filter(|_| damaged);
+    let end = (files.highest + 1, reconciled);
+    let journal = replay::replay(disk, index, &segments, &survey, &base, end, progress)?;
+    retire(disk, &files, &segments, &survey, base.begin)?;
+    progress.end();
+    let replayed = journal.head() - (base.begin - 1);
+    // A store that was not there before has nothing to tell of.
+    if replayed > 0 || base.begin > 1 {
+        log::info!("made the index anew from {} and {replayed} transactions", base.name());
+    }
+    Ok(Recovered { journal, totals: Totals::of(View::new(index))?, damaged })
+}
+
+/// Lists the journal's files, without those that were never finished, which are removed.
+pub(in crate::meta) fn remove_unfinished(disk: &dyn Disk) -> Result<Files, OpenError> {
+    let files = list(disk)?;
+    for path in &files.unfinished {
+        log::info!("removing {}, which was left unfinished", path.display());
+        disk.remove(path)?;
+    }
+    Ok(files)
+}
+
+/// Returns how much is read until the index is made: the checkpoint once more after it was chosen, the
+/// journal twice.
+pub(super) fn bytes_to_read(disk: &dyn Disk, base: &Base, segments: &[Segment]) -> Result<u64, OpenError> {
+    let mut total = base.length();
+    for segment in segments {
+        total += 2 * disk.open(&journal_path(segment.number))?.length()?;
+    }
+    Ok(total)
+}
+
+/// Takes the files away that the new one replaces; damaged ones are kept under another name, durably. One
+/// that was removed and that a crash brings back is replaced still.
+fn retire(
+    disk: &dyn Disk,
+    files: &Files,
+    segments: &[Segment],
+    survey: &Survey,
+    begin: u64,
+) -> Result<(), OpenError> {
+    let mut kept = false;
+    for number in &files.finished {
+        let path = journal_path(*number);
+        let Some(segment) = segments.iter().find(|segment| segment.number == *number) else {
+            kept |= retire_replaced(disk, *number, begin)?;
+            continue;
+        };
+        let first = segment.header.as_ref().map(|header| header.first);
+        if survey.damaged_files.contains(number) {
+            disk.rename(&path, &damaged_path(*number))?;
+            kept = true;
+        } else if first >= Some(begin) {
+            disk.remove(&path)?;
+        }
+    }
+    if kept {
+        disk.sync_folder(Path::new(JOURNAL_FOLDER))?;
+    }
+    Ok(())
+}
+
+/// A file that had been replaced already is still here because a crash came before its recovery was done with
+/// it, or because it is history. What cannot be read of it is worth a look, and so it is kept. Returns
+/// whether it got another name for that.
+fn retire_replaced(disk: &dyn Disk, number: u64, begin: u64) -> Result<bool, OpenError> {
+    let path = journal_path(number);
+    let header = header_of(disk, number).ok().flatten();
+    if header.as_ref().is_some_and(|header| header.first < begin) {
+        return Ok(false);
+    }
+    let damaged = header.is_none_or(|header| is_damaged(disk, number, header));
+    if damaged {
+        disk.rename(&path, &damaged_path(number))?;
+    } else {
+        disk.remove(&path)?;
+    }
+    Ok(damaged)
+}
+
+/// Tells whether a journal file, taken alone, lacks anything that was durable.
+pub(in crate::meta) fn is_damaged(disk: &dyn Disk, number: u64, header: Header) -> bool {
+    let alone = Base::before(&header);
+    let segment = Segment { number, header: Some(header), limit: u64::MAX };
+    survey::survey(disk, &[segment], &alone, 0, &RecoveryProgress::default())
+        .map_or(true, |survey| survey.damaged)
+}
+
+/// Makes every file and folder below `folder` durable.
+pub(in crate::meta) fn sync_tree(disk: &Arc<dyn Disk>, folder: &Path) -> Result<(), OpenError> {
+    for entry in disk.list(folder)? {
+        let path = folder.join(&entry.name);
+        if entry.is_folder {
+            sync_tree(disk, &path)?;
+        } else {
+            disk.open(&path)?.sync()?;
+        }
+    }
+    disk.sync_folder(folder)?;
+    Ok(())
+}

@@ -25,7 +25,7 @@ const ROTATION_RETRY_BYTES: u64 = 256 * 1024;
 pub type Answer = Box<dyn FnOnce(Result<(), MetaError>) + Send>;
 
 /// What is sent to the writer.
-pub(super) enum Message {
+pub(in crate::meta) enum Message {
     Command(Box<Command>, Answer),
     /// Answer when everything before this is durable.
     Barrier(Answer),
@@ -40,62 +40,62 @@ pub(super) enum Message {
 
 /// What others may know of the writer's state.
 #[derive(Debug, Default)]
-pub(super) struct Shared {
-    pub(super) poisoned: Mutex<Option<String>>,
-    pub(super) totals: Mutex<Totals>,
-    pub(super) usage: Mutex<Usage>,
+pub(in crate::meta) struct Shared {
+    pub(in crate::meta) poisoned: Mutex<Option<String>>,
+    pub(in crate::meta) totals: Mutex<Totals>,
+    pub(in crate::meta) usage: Mutex<Usage>,
     without_journal: AtomicBool,
 }
 
 impl Shared {
-    pub(super) fn new(totals: Totals, without_journal: bool) -> Self {
+    pub(in crate::meta) fn new(totals: Totals, without_journal: bool) -> Self {
         let without_journal = AtomicBool::new(without_journal);
         Self { totals: Mutex::new(totals), without_journal, ..Self::default() }
     }
 
-    pub(super) fn is_without_journal(&self) -> bool {
+    pub(in crate::meta) fn is_without_journal(&self) -> bool {
         self.without_journal.load(Ordering::SeqCst)
     }
 
-    pub(super) fn set_without_journal(&self, without: bool) {
+    pub(in crate::meta) fn set_without_journal(&self, without: bool) {
         self.without_journal.store(without, Ordering::SeqCst);
     }
 }
 
 /// Owns the journal; nobody else changes the index.
-pub(super) struct Writer {
-    pub(super) journal: Journal,
-    pub(super) index: Arc<LiveIndex>,
-    pub(super) kind: IndexKind,
+pub(in crate::meta) struct Writer {
+    pub(in crate::meta) journal: Journal,
+    pub(in crate::meta) index: Arc<LiveIndex>,
+    pub(in crate::meta) kind: IndexKind,
     /// How many indexes failed since the start.
-    pub(super) failed: u64,
-    pub(super) totals: Totals,
-    pub(super) laws: Laws,
-    pub(super) claims: Arc<dyn Claims>,
-    pub(super) clock: Arc<Clock>,
-    pub(super) shared: Arc<Shared>,
-    pub(super) disk: Arc<dyn Disk>,
-    pub(super) progress: RecoveryProgress,
-    pub(super) rotation: Rotation,
+    pub(in crate::meta) failed: u64,
+    pub(in crate::meta) totals: Totals,
+    pub(in crate::meta) laws: Laws,
+    pub(in crate::meta) claims: Arc<dyn Claims>,
+    pub(in crate::meta) clock: Arc<Clock>,
+    pub(in crate::meta) shared: Arc<Shared>,
+    pub(in crate::meta) disk: Arc<dyn Disk>,
+    pub(in crate::meta) progress: RecoveryProgress,
+    pub(in crate::meta) rotation: Rotation,
 }
 
 /// When the journal goes on in a new file.
-pub(super) struct Rotation {
+pub(in crate::meta) struct Rotation {
     /// The least length in bytes of a file before that.
-    pub(super) min_bytes: u64,
+    pub(in crate::meta) min_bytes: u64,
     /// The length that the file must have before a rotation that failed is tried again.
-    pub(super) not_before: u64,
+    pub(in crate::meta) not_before: u64,
     /// The newest checkpoint's length in bytes: writing the next one should cost no more than the journal
     /// did.
-    pub(super) checkpoint_length: Arc<AtomicU64>,
+    pub(in crate::meta) checkpoint_length: Arc<AtomicU64>,
     /// Who takes a checkpoint then.
-    pub(super) rotated: Sender<Due>,
+    pub(in crate::meta) rotated: Sender<Due>,
 }
 
 impl Writer {
     /// Works until it is told to stop or nobody can send any more, and gives the journal back. `first` is a
     /// message that came already.
-    pub(super) fn run(mut self, first: Option<Message>, messages: &Receiver<Message>) -> Self {
+    pub(in crate::meta) fn run(mut self, first: Option<Message>, messages: &Receiver<Message>) -> Self {
         let mut next = first;
         loop {
             let Some(first) = next.take().or_else(|| messages.recv().ok()) else { return self };
@@ -322,7 +322,7 @@ impl Writer {
 }
 
 /// Returns what the clock says.
-pub(super) fn milliseconds_since_1970() -> u64 {
+pub(in crate::meta) fn milliseconds_since_1970() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,0 +1,6 @@
+//! The one writer, and what is sent to it.
+
+mod thread;
+
+pub use thread::Answer;
+pub(in crate::meta) use thread::{Message, Rotation, Shared, Writer, milliseconds_since_1970};

@@ -7,15 +7,12 @@
 mod checkpoint;
 mod clock;
 mod error;
-#[cfg(test)]
-mod falsify;
 mod index;
 mod journal;
 mod model;
 mod reconcile;
 mod recovery;
 mod rules;
-mod salvage;
 #[cfg(test)]
 mod set_clock;
 mod store;
@@ -28,18 +25,18 @@ pub(crate) use journal::fuzz;
 
 pub use clock::{Clock, PLAUSIBLE_MIN_MS};
 pub use error::{MetaError, OpenError};
-#[cfg(test)]
-pub(crate) use falsify::falsify;
 pub use index::{Compacted, IndexError, IndexKind, Pacing, View, WORTHWHILE_MIN_BYTES};
 pub use journal::verify_closed;
 pub use model::{
     BlobRow, Command, Condition, Fact, Policies, Policy, PutManifestCommand, Redate, SWEEP_CANDIDATES_MAX,
     Sweep, TagRow, Tree, Untagged, UploadId, UploadRow,
 };
+pub use reconcile::{Salvage, rebuild_from_content, rebuild_from_index};
 pub use recovery::{Fault, FaultKind, Inspection, RecoveryProgress, RowsCopy, Start, format_on};
 pub use rules::{Claims, DecideError, Refusal, check_references};
-pub use salvage::{Salvage, rebuild_from_content, rebuild_from_index};
 #[cfg(test)]
 pub(crate) use set_clock::{DAY_MS, SetClock, TODAY_MS};
 pub use store::{Meta, MetaOptions};
+#[cfg(test)]
+pub(crate) use tests::falsify;
 pub use writer::Answer;

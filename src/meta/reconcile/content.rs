@@ -3,7 +3,8 @@
 use crate::blobs::{BlobStore, Found};
 use crate::meta::error::OpenError;
 use crate::meta::model::{BlobRow, Fact, Tree, UploadId};
-use crate::meta::reconcile::{Action, Reconciler};
+use crate::meta::reconcile::reconciler::Reconciler;
+use crate::meta::reconcile::report::Action;
 use crate::spec::{ContentDigest, MANIFEST_SIZE_MAX_BYTES};
 
 /// The largest content that is read as a manifest: as much as the limit on them can be configured to.

@@ -6,7 +6,8 @@ use crate::blobs::Occupant;
 use crate::meta::error::OpenError;
 use crate::meta::model::{Fact, LinkRow, Tree};
 use crate::meta::reconcile::content::verified_bytes;
-use crate::meta::reconcile::{Action, Reconciler, Unattributed};
+use crate::meta::reconcile::reconciler::{Reconciler, Unattributed};
+use crate::meta::reconcile::report::Action;
 use crate::spec::{
     ContentDigest, Descriptor, Digest, MANIFEST_SIZE_MAX_BYTES, Manifest, ManifestKind, ManifestSummary,
     MediaType, RepoName,

@@ -10,99 +10,10 @@
 
 mod content;
 mod manifests;
+mod reconciler;
 mod report;
 mod rows;
+mod salvage;
 
-use std::collections::HashSet;
-
-use crate::blobs::BlobStore;
-use crate::meta::error::OpenError;
-use crate::meta::index::{Index, View};
-use crate::meta::model::{Fact, RepositoryRow};
-use crate::spec::{ContentDigest, RepoName};
-
-pub use report::{Action, Report};
-
-/// Takes facts, and has them in the index when it returns.
-pub(super) trait Sink {
-    /// Makes the facts true.
-    fn take(&mut self, facts: Vec<Fact>) -> Result<(), OpenError>;
-}
-
-/// Makes an index and the content of a store agree.
-pub(super) struct Reconciler<'a> {
-    index: &'a dyn Index,
-    blobs: &'a BlobStore,
-    sink: &'a mut dyn Sink,
-    /// What restored repositories begin at, in milliseconds since 1970.
-    now: u64,
-    /// Content that is there and can't be used.
-    refused: HashSet<ContentDigest>,
-    report: Report,
-}
-
-impl<'a> Reconciler<'a> {
-    pub(super) fn new(index: &'a dyn Index, blobs: &'a BlobStore, sink: &'a mut dyn Sink, now: u64) -> Self {
-        Self { index, blobs, sink, now, refused: HashSet::new(), report: Report::default() }
-    }
-
-    /// Does all of it, and returns what was done.
-    pub(super) fn run(mut self) -> Result<Report, OpenError> {
-        // What the content itself allows to be named comes first, since everything else hangs on it; then the
-        // manifests, which restore what the rest is held against.
-        self.check_content()?;
-        self.check_manifests()?;
-        self.check_tags()?;
-        self.check_tagged()?;
-        self.check_referrers()?;
-        self.check_links()?;
-        self.check_repositories()?;
-        self.report.finish();
-        Ok(self.report)
-    }
-
-    /// Puts the manifests that no repository has, and that have all they need, into one, with what they need.
-    /// One that was `seen` in some repository once was deleted since.
-    pub(super) fn collect_lost(
-        mut self,
-        repo: &RepoName,
-        seen: &HashSet<ContentDigest>,
-        damaged: &HashSet<ContentDigest>,
-    ) -> Result<(Report, Unattributed), OpenError> {
-        let unattributed = self.collect(repo, seen, damaged)?;
-        self.report.finish();
-        Ok((self.report, unattributed))
-    }
-
-    fn view(&self) -> View<'a> {
-        View::new(self.index)
-    }
-
-    fn take(&mut self, fact: Fact) -> Result<(), OpenError> {
-        self.sink.take(vec![fact])
-    }
-
-    fn ensure_repository(&mut self, repo: &RepoName) -> Result<(), OpenError> {
-        if self.view().repository(repo)?.is_some() {
-            return Ok(());
-        }
-        self.report.note(Action::RestoreRepository, &format_args!("{repo}"));
-        let row = Some(RepositoryRow { since: self.now });
-        self.take(Fact::Repository { repo: repo.clone(), row })
-    }
-}
-
-/// What is in the store and could not be given to any repository.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Unattributed {
-    /// Manifests that were put into the repository for what is found.
-    pub manifests: u64,
-    /// Manifests that lack a blob.
-    pub incomplete: u64,
-    /// Manifests that somebody had deleted.
-    pub deleted: u64,
-    /// Content that nothing names, and its bytes.
-    pub loose: (u64, u64),
-    /// Small content beside the damaged that was known of whose bytes are not what its name says.
-    pub damaged: u64,
-}
+pub(super) use reconciler::{Reconciler, Sink};
+pub use salvage::{Salvage, rebuild_from_content, rebuild_from_index};

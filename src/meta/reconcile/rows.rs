@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 use crate::meta::error::OpenError;
 use crate::meta::index::IndexError;
 use crate::meta::model::{Fact, Tree, fact_of, tagged_of};
-use crate::meta::reconcile::{Action, Reconciler};
+use crate::meta::reconcile::reconciler::Reconciler;
+use crate::meta::reconcile::report::Action;
 
 /// How many rows are read at once.
 const STEP_ROWS_MAX: usize = 256;

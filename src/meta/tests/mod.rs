@@ -10,6 +10,7 @@ mod decide_manifests;
 mod decide_sweeps;
 mod decide_uploads;
 mod failures;
+mod falsify;
 mod group_commit;
 mod history;
 mod index;
@@ -17,6 +18,8 @@ mod live;
 mod order;
 mod reconcile;
 mod recovery;
+
+pub(crate) use falsify::falsify;
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};

@@ -18,7 +18,8 @@ use crate::meta::journal::{
     self, Header, LineReader, NewFile, Record, Sum, damaged_path, decode, header_of, journal_path,
 };
 use crate::meta::model::{Fact, Tree, changes_of, fact_of};
-use crate::meta::reconcile::{Reconciler, Report, Sink, Unattributed};
+use crate::meta::reconcile::reconciler::{Reconciler, Sink, Unattributed};
+use crate::meta::reconcile::report::Report;
 use crate::meta::recovery::{Clean, clean_marker, is_damaged, make_folders};
 use crate::meta::writer::milliseconds_since_1970;
 use crate::spec::{ContentDigest, RepoName};

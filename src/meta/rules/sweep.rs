@@ -1,6 +1,6 @@
 //! The rules of a sweep: what of it is still as the collector found it, and goes.
 //!
-//! That nobody counts on a candidate was asked in the same step ([`Claims`](crate::meta::rules::protection::Claims)).
+//! That nobody counts on a candidate was asked in the same step ([`Claims`](super::Claims)).
 
 use crate::meta::index::View;
 use crate::meta::model::{Fact, Sweep};

@@ -31,6 +31,7 @@ use content::verified::Verified;
 use disk_permits::Door;
 use protection::digest_locks::{DigestLocks, Storing};
 use protection::leases::Leases;
+use uploads::memory::ManifestMemory;
 use uploads::pool::Pool;
 use uploads::session::Sessions;
 
@@ -51,7 +52,7 @@ pub use operations::manifest_push::TAGS_PER_PUT_MAX;
 pub(crate) use protection::leases::{Keeps, Scope};
 pub use types::{
     Chunk, Condition, Health, Listing, ManifestContent, ManifestInfo, Page, PutManifest, PutManifestOutcome,
-    PutTarget, Referrers, ReferrersPage, ScrubTotals, Totals, UploadId,
+    PushManifest, PutTarget, Referrers, ReferrersPage, ScrubTotals, Totals, UploadId,
 };
 pub use upkeep::Collected;
 #[cfg(test)]
@@ -80,6 +81,7 @@ struct Inner {
     collected: Mutex<Collected>,
     door: Arc<Door>,
     pool: Pool,
+    manifest_memory: Arc<ManifestMemory>,
     cache: ManifestCache,
     verified: Verified,
     counters: Arc<DiskCounters>,

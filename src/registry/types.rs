@@ -54,6 +54,21 @@ pub struct PutManifest {
     pub condition: Condition,
 }
 
+/// A manifest to store, whose bytes are still to come.
+#[derive(Debug)]
+pub struct PushManifest<B> {
+    /// Where to.
+    pub target: PutTarget,
+    /// The request's Content-Type, if it had one.
+    pub content_type: Option<MediaType>,
+    /// What must hold of the target; with several tags, of each.
+    pub condition: Condition,
+    /// The bytes.
+    pub body: B,
+    /// The Content-Length, if one was sent.
+    pub length: Option<u64>,
+}
+
 /// A manifest that was stored.
 #[derive(Debug, Clone)]
 pub struct PutManifestOutcome {

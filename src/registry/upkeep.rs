@@ -390,11 +390,19 @@ impl Inner {
 impl Names {
     /// Takes a name into use until what is returned is dropped.
     pub(super) fn take(&self, name: String) -> InUse<'_> {
-        self.lock().insert(name.clone());
+        self.add(&name);
         InUse { names: self, name }
     }
 
-    fn has(&self, name: &str) -> bool {
+    pub(super) fn add(&self, name: &str) {
+        self.lock().insert(name.to_owned());
+    }
+
+    pub(super) fn remove(&self, name: &str) {
+        self.lock().remove(name);
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
         self.lock().contains(name)
     }
 
@@ -418,6 +426,6 @@ impl InUse<'_> {
 
 impl Drop for InUse<'_> {
     fn drop(&mut self) {
-        self.names.lock().remove(&self.name);
+        self.names.remove(&self.name);
     }
 }

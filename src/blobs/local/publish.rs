@@ -76,15 +76,7 @@ impl BlobStore {
     /// Reads small content whole, or returns `None` where there is none.
     pub fn read_whole(&self, digest: &ContentDigest) -> Result<Option<Vec<u8>>, BlobError> {
         let Some(file) = self.read(digest)? else { return Ok(None) };
-        let mut bytes = vec![0; usize::try_from(file.length()?).unwrap_or(usize::MAX)];
-        let mut filled = 0;
-        while let Some(space) = bytes.get_mut(filled..).filter(|space| !space.is_empty()) {
-            match file.read_at(space, filled as u64)? {
-                0 => bytes.truncate(filled),
-                read => filled += read,
-            }
-        }
-        Ok(Some(bytes))
+        Ok(Some(read_all(file.as_ref(), file.length()?)?))
     }
 
     /// Stores small content that is in memory. `name` is a name for its unfinished file that nobody else
@@ -188,6 +180,19 @@ impl BlobStore {
         };
         Ok(entries.into_iter().filter(|entry| !entry.is_folder).map(|entry| entry.name).collect())
     }
+}
+
+/// Reads the first `length` bytes of a file, or all where it has fewer.
+pub(in crate::blobs) fn read_all(file: &dyn DiskFile, length: u64) -> Result<Vec<u8>, DiskError> {
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+    let mut filled = 0;
+    while let Some(space) = bytes.get_mut(filled..).filter(|space| !space.is_empty()) {
+        match file.read_at(space, filled as u64)? {
+            0 => bytes.truncate(filled),
+            read => filled += read,
+        }
+    }
+    Ok(bytes)
 }
 
 /// A folder that could not even be opened was not synced, and no failure of the medium was reported in vain:

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::blobs::error::BlobError;
 use crate::blobs::local::layout::{UPLOADS_FOLDER, upload_path};
-use crate::blobs::local::publish::BlobStore;
+use crate::blobs::local::publish::{BlobStore, read_all};
 use crate::disk::DiskFile;
 use crate::spec::{Algorithm, ContentDigest, Hasher};
 
@@ -180,6 +180,16 @@ impl Upload {
             self.writing_back = self.offset;
         }
         Ok(())
+    }
+
+    /// Reads back all that has come.
+    pub fn read_back(&mut self, store: &BlobStore, name: &str) -> Result<Vec<u8>, BlobError> {
+        let bytes = read_all(self.file(store, name)?.as_ref(), self.offset)?;
+        let length = bytes.len() as u64;
+        if length < self.offset {
+            return Err(BlobError::UploadDamaged { length, offset: self.offset });
+        }
+        Ok(bytes)
     }
 
     /// Forgets all that has come, as if nothing had.

@@ -25,6 +25,7 @@ use crate::registry::disk_permits::Door;
 use crate::registry::protection::digest_locks::DigestLocks;
 use crate::registry::protection::leases::Leases;
 use crate::registry::uploads::expiry;
+use crate::registry::uploads::memory::ManifestMemory;
 use crate::registry::uploads::pool::Pool;
 use crate::registry::uploads::session::{Session, Sessions};
 use crate::registry::{Inner, Names, Registry};
@@ -151,6 +152,7 @@ impl Registry {
             collected: Mutex::default(),
             door: Arc::new(door),
             pool: Pool::new(),
+            manifest_memory: ManifestMemory::new(),
             cache: ManifestCache::new(),
             verified: Verified::new(),
             counters,

@@ -3,53 +3,157 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use smol::future::zip;
+use smol::io::AsyncBufRead;
+
 use crate::blobs::DurableBlob;
 use crate::meta::{Command, PutManifestCommand, check_references};
 use crate::registry::error::RegistryError;
-use crate::registry::operations::uploads::supported;
-use crate::registry::types::{PutManifest, PutManifestOutcome, PutTarget, UploadId};
+use crate::registry::operations::uploads::{body_broken, supported};
+use crate::registry::types::{
+    Condition, PushManifest, PutManifest, PutManifestOutcome, PutTarget, UploadId,
+};
+use crate::registry::uploads::body::{Piece, Source};
+use crate::registry::uploads::memory::Reserved;
+use crate::registry::uploads::spool::Spool;
 use crate::registry::{Inner, Registry};
-use crate::spec::{Algorithm, ContentDigest, Descriptor, Digest, Manifest, MediaType, RepoName, Tag};
+use crate::spec::{
+    Algorithm, ContentDigest, Descriptor, Digest, Manifest, ManifestSummary, MediaType, RepoName, Tag,
+};
 
 /// How many tags one push by digest may set (the specification asks for at least 10).
 pub const TAGS_PER_PUT_MAX: usize = 100;
 
 /// A manifest that is longer is looked at where others do not wait for it.
-const EXAMINED_INLINE_MAX_BYTES: usize = 16 * 1024;
+const EXAMINED_INLINE_MAX_BYTES: u64 = 16 * 1024;
+
+/// The bytes of a manifest that has come.
+#[derive(Clone)]
+enum Come {
+    InMemory(Arc<[u8]>),
+    Spooled(Arc<Spool>),
+}
+
+/// What the request says of them.
+struct Said {
+    target: PutTarget,
+    content_type: Option<MediaType>,
+    condition: Condition,
+}
 
 impl Registry {
-    /// Stores a manifest and sets tags to it (the specification's "Pushing Manifests"). It is durable when
-    /// this returns, and so is all that it references.
+    /// Stores a manifest as it comes in, and sets tags to it (the specification's "Pushing Manifests"). It is
+    /// durable when this returns, and so is all that it references.
+    ///
+    /// However slowly it comes, it takes memory only once all of it is there.
+    pub async fn push_manifest<B: AsyncBufRead + Unpin + Send>(
+        &self,
+        repo: &RepoName,
+        push: PushManifest<B>,
+    ) -> Result<PutManifestOutcome, RegistryError> {
+        let PushManifest { target, content_type, condition, body, length } = push;
+        let max = self.inner.options.manifest_size_max_bytes;
+        if length.is_some_and(|length| length > max) {
+            return Err(RegistryError::ManifestTooLarge { max });
+        }
+        let algorithm = target.algorithm()?;
+        let said = Said { target, content_type, condition };
+        let mut source = Source::new(body, max.saturating_add(1));
+        let first = source.next(&self.inner.pool).await.map_err(body_broken)?;
+        // Most come at once: these are written once, under their name.
+        if first.is_none() || source.has_ended_now().await {
+            let bytes = first.as_ref().map(Piece::bytes).unwrap_or_default();
+            check_length(bytes.len() as u64, length, max)?;
+            let memory = self.memory_for(bytes.len() as u64).await;
+            let come = Come::InMemory(bytes.into());
+            drop(first);
+            return self.store_manifest(repo, said, come, memory).await;
+        }
+        self.check_room(length.unwrap_or(0))?;
+        self.inner.check_quota(repo, length.unwrap_or(0), None)?;
+        let spool = Spool::begin(&self.inner, algorithm);
+        let pushed = async {
+            self.fill(&spool, source, first, length).await?;
+            check_length(spool.length(), length, max)?;
+            let memory = self.memory_for(spool.length()).await;
+            self.store_manifest(repo, said, Come::Spooled(Arc::clone(&spool)), memory).await
+        };
+        let pushed = pushed.await;
+        if pushed.is_err() {
+            self.inner.door.write(move || drop(spool)).await;
+        }
+        pushed
+    }
+
+    /// Stores a manifest whose bytes have come, as [`Self::push_manifest`] does.
     pub async fn put_manifest(
         &self,
         repo: &RepoName,
         put: PutManifest,
     ) -> Result<PutManifestOutcome, RegistryError> {
-        let max = self.inner.options.manifest_size_max_bytes;
-        if put.bytes.len() as u64 > max {
-            return Err(RegistryError::ManifestTooLarge { max });
-        }
-        let (inner, for_repo, content_type) = (Arc::clone(&self.inner), repo.clone(), put.content_type);
-        let (bytes, target) = (Arc::clone(&put.bytes), put.target);
-        let examine = move || inner.examine(&for_repo, &bytes, target, content_type.as_ref());
-        let examined = if put.bytes.len() <= EXAMINED_INLINE_MAX_BYTES {
-            examine()
-        } else {
-            self.inner.door.check_writes()?;
-            self.inner.door.write(examine).await
-        };
-        let Examined { named: (digest, tags, outcome_tags), manifest, references } = examined?;
+        let PutManifest { target, content_type, bytes, condition } = put;
+        let length = bytes.len() as u64;
+        check_length(length, None, self.inner.options.manifest_size_max_bytes)?;
+        let memory = self.memory_for(length).await;
+        let said = Said { target, content_type, condition };
+        self.store_manifest(repo, said, Come::InMemory(bytes), memory).await
+    }
 
-        self.inner.check_quota(repo, put.bytes.len() as u64, Some(&digest))?;
-        self.check_room(put.bytes.len() as u64)?;
-        self.inner.door.check_writes()?;
-        let bytes = Arc::clone(&put.bytes);
-        let (inner, repo, condition) = (Arc::clone(&self.inner), repo.clone(), put.condition);
-        let row = manifest.summary();
-        let subject = row.subject.clone();
-        let set = tags.clone();
+    /// Writes what comes into the spool, each piece while the next one comes.
+    async fn fill<B: AsyncBufRead + Unpin + Send>(
+        &self,
+        spool: &Arc<Spool>,
+        mut source: Source<B>,
+        first: Option<Piece>,
+        length: Option<u64>,
+    ) -> Result<(), RegistryError> {
+        let (mut next, mut come) = (first, 0);
+        while let Some(piece) = next {
+            come += piece.bytes().len() as u64;
+            let coming = length.unwrap_or(come).saturating_sub(come);
+            let spool = Arc::clone(spool);
+            let write = self.inner.door.write(move || spool.append(piece.bytes(), coming));
+            let (written, following) = zip(write, source.next(&self.inner.pool)).await;
+            written?;
+            next = following.map_err(body_broken)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the memory that a manifest takes from now on; there is always enough for short ones.
+    async fn memory_for(&self, length: u64) -> Option<Reserved> {
+        match length <= EXAMINED_INLINE_MAX_BYTES {
+            true => None,
+            false => Some(self.inner.manifest_memory.reserve(length).await),
+        }
+    }
+
+    async fn store_manifest(
+        &self,
+        repo: &RepoName,
+        said: Said,
+        come: Come,
+        _memory: Option<Reserved>,
+    ) -> Result<PutManifestOutcome, RegistryError> {
+        let Said { target, content_type, condition } = said;
+        let (inner, for_repo, length) = (Arc::clone(&self.inner), repo.clone(), come.length());
+        let examined = come.clone();
+        let examine = move || {
+            examined.with_bytes(|bytes| inner.examine(&for_repo, bytes, target, content_type.as_ref()))
+        };
+        let is_short = matches!(come, Come::InMemory(_)) && length <= EXAMINED_INLINE_MAX_BYTES;
+        let examined = if is_short { examine() } else { self.inner.door.write(examine).await };
+        let Examined { named: (digest, tags, outcome_tags), row, references } = examined?;
+
+        self.inner.check_quota(repo, length, Some(&digest))?;
+        self.check_room(length)?;
+        let (inner, repo, set) = (Arc::clone(&self.inner), repo.clone(), tags.clone());
+        let (subject, stored) = (row.subject.clone(), come.clone());
         self.store_then_command(digest, move || {
-            let blob = inner.store_manifest(digest, &bytes)?;
+            let blob = match stored {
+                Come::InMemory(bytes) => inner.store_manifest(digest, &bytes),
+                Come::Spooled(spool) => spool.store(digest),
+            }?;
             let References { blobs, children, all: references } = references;
             let tags = set;
             Ok(Command::PutManifest(PutManifestCommand {
@@ -64,8 +168,46 @@ impl Registry {
             }))
         })
         .await?;
-        self.inner.cache.keep(digest, &put.bytes);
+        if let Come::InMemory(bytes) = &come {
+            self.inner.cache.keep(digest, bytes);
+        }
         Ok(PutManifestOutcome { digest, subject, tags: outcome_tags })
+    }
+}
+
+impl Come {
+    fn length(&self) -> u64 {
+        match self {
+            Self::InMemory(bytes) => bytes.len() as u64,
+            Self::Spooled(spool) => spool.length(),
+        }
+    }
+
+    /// Does something with the bytes; those of a spool are read for it.
+    fn with_bytes<T>(&self, work: impl FnOnce(&[u8]) -> Result<T, RegistryError>) -> Result<T, RegistryError> {
+        match self {
+            Self::InMemory(bytes) => work(bytes),
+            Self::Spooled(spool) => work(&spool.read_back()?),
+        }
+    }
+}
+
+impl PutTarget {
+    /// Returns the algorithm that the manifest is named by.
+    fn algorithm(&self) -> Result<Algorithm, RegistryError> {
+        match self {
+            Self::Tag(_) => Ok(Algorithm::Sha256),
+            Self::Digest { digest, .. } => Ok(supported(digest)?.algorithm()),
+        }
+    }
+}
+
+/// Refuses a manifest that has another length than was announced, or too large a one.
+fn check_length(got: u64, said: Option<u64>, max: u64) -> Result<(), RegistryError> {
+    match said {
+        Some(said) if said != got => Err(RegistryError::SizeInvalid { said, got }),
+        _ if got > max => Err(RegistryError::ManifestTooLarge { max }),
+        _ => Ok(()),
     }
 }
 
@@ -92,7 +234,7 @@ fn named_by(target: PutTarget, bytes: &[u8]) -> Result<Named, RegistryError> {
 /// A manifest that somebody wants to push, and that the repository could take.
 struct Examined {
     named: Named,
-    manifest: Manifest,
+    row: ManifestSummary,
     references: References,
 }
 
@@ -117,7 +259,7 @@ impl Inner {
         self.lease(repo, &references)?;
         // A manifest that will be refused shall not be written first; the writer asks again, and that counts.
         check_references(self.meta.view(), repo, &references.blobs, &references.children)?;
-        Ok(Examined { named, manifest, references })
+        Ok(Examined { named, row: manifest.summary(), references })
     }
 
     /// Leases to a manifest that is being pushed what the repository has of its references. What it must have

@@ -8,6 +8,7 @@ mod idle;
 mod large_manifests;
 mod lists;
 mod looks;
+mod manifest_pushes;
 mod model;
 mod mounts;
 mod open;

@@ -2,5 +2,7 @@
 
 pub(in crate::registry) mod body;
 pub(in crate::registry) mod expiry;
+pub(in crate::registry) mod memory;
 pub(in crate::registry) mod pool;
 pub(in crate::registry) mod session;
+pub(in crate::registry) mod spool;

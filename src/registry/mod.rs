@@ -51,8 +51,8 @@ pub use open::options::{RegistryOptions, Storage};
 pub use operations::manifest_push::TAGS_PER_PUT_MAX;
 pub(crate) use protection::leases::{Keeps, Scope};
 pub use types::{
-    Chunk, Condition, Health, Listing, ManifestContent, ManifestInfo, Page, PutManifest, PutManifestOutcome,
-    PushManifest, PutTarget, Referrers, ReferrersPage, ScrubTotals, Totals, UploadId,
+    Chunk, Condition, Health, Listing, ManifestContent, ManifestInfo, Page, PushManifest, PutManifest,
+    PutManifestOutcome, PutTarget, Referrers, ReferrersPage, ScrubTotals, Totals, UploadId,
 };
 pub use upkeep::Collected;
 #[cfg(test)]

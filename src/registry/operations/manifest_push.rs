@@ -10,9 +10,7 @@ use crate::blobs::DurableBlob;
 use crate::meta::{Command, PutManifestCommand, check_references};
 use crate::registry::error::RegistryError;
 use crate::registry::operations::uploads::{body_broken, supported};
-use crate::registry::types::{
-    Condition, PushManifest, PutManifest, PutManifestOutcome, PutTarget, UploadId,
-};
+use crate::registry::types::{Condition, PushManifest, PutManifest, PutManifestOutcome, PutTarget, UploadId};
 use crate::registry::uploads::body::{Piece, Source};
 use crate::registry::uploads::memory::Reserved;
 use crate::registry::uploads::spool::Spool;
@@ -184,7 +182,10 @@ impl Come {
     }
 
     /// Does something with the bytes; those of a spool are read for it.
-    fn with_bytes<T>(&self, work: impl FnOnce(&[u8]) -> Result<T, RegistryError>) -> Result<T, RegistryError> {
+    fn with_bytes<T>(
+        &self,
+        work: impl FnOnce(&[u8]) -> Result<T, RegistryError>,
+    ) -> Result<T, RegistryError> {
         match self {
             Self::InMemory(bytes) => work(bytes),
             Self::Spooled(spool) => work(&spool.read_back()?),

@@ -9,8 +9,8 @@ use crate::registry::error::RegistryError;
 use crate::registry::types::UploadId;
 use crate::spec::{Algorithm, ContentDigest};
 
-/// The file of one manifest, removed when this is dropped unless it has become content. What a crash leaves of
-/// it is removed at the next start, since no session is named so.
+/// The file of one manifest, removed when this is dropped unless it has become content. What a crash leaves
+/// is removed at the next start, as the file of any upload without a session.
 pub(in crate::registry) struct Spool {
     inner: Arc<Inner>,
     name: String,

@@ -6,7 +6,7 @@ use tide::Server;
 use tide::http::headers::ALLOW;
 use tide::http::{Method, Request, Response, StatusCode};
 
-use crate::http::State;
+use crate::http::SharedState;
 use crate::http::api::{
     Call, Failure, Path, Query, Resource, Route, blobs, lists, manifests, referrers, render, uploads,
 };
@@ -22,7 +22,7 @@ pub const HEALTH_PATHS: [&[&str]; 2] = [&LIVE_PATHS, &READY_PATHS];
 
 /// Mounts the endpoints. The router tells only the rooms apart; paths under `/v2/` are parsed from their
 /// right end, which no router does.
-pub(super) fn mount(server: &mut Server<State>) {
+pub(super) fn mount(server: &mut Server<SharedState>) {
     for path in ["/v2", "/v2/", "/v2/*"] {
         server.at(path).all(distribution);
     }
@@ -41,7 +41,7 @@ pub(super) fn mount(server: &mut Server<State>) {
 }
 
 /// Answers everything under `/v2/`.
-async fn distribution(request: tide::Request<State>) -> tide::Result<Response> {
+async fn distribution(request: tide::Request<SharedState>) -> tide::Result<Response> {
     let state = Arc::clone(request.state());
     let request: Request = request.into();
     let target = request.ext().get::<RawTarget>();
@@ -52,7 +52,7 @@ async fn distribution(request: tide::Request<State>) -> tide::Result<Response> {
 }
 
 /// Answers health checks and scrapes.
-async fn watch(request: tide::Request<State>, resource: Resource) -> tide::Result<Response> {
+async fn watch(request: tide::Request<SharedState>, resource: Resource) -> tide::Result<Response> {
     let state = request.state();
     let answered = options(request.method(), resource, state.options.deletes).and_then(|options| {
         match (options, resource) {
@@ -70,7 +70,7 @@ async fn watch(request: tide::Request<State>, resource: Resource) -> tide::Resul
 
 /// Panics with all that a request can hold in its hands.
 #[cfg(test)]
-async fn panicking(request: tide::Request<State>) -> tide::Result<Response> {
+async fn panicking(request: tide::Request<SharedState>) -> tide::Result<Response> {
     let state = Arc::clone(request.state());
     let mut call = Call::new(Arc::clone(&state), Query::parse(""), request.into());
     let _chunk = call.take_chunk();
@@ -80,7 +80,7 @@ async fn panicking(request: tide::Request<State>) -> tide::Result<Response> {
 }
 
 /// Answers everything that is nowhere.
-async fn unknown(_: tide::Request<State>) -> tide::Result<Response> {
+async fn unknown(_: tide::Request<SharedState>) -> tide::Result<Response> {
     Ok(labelled(Resource::Unknown, Err(Failure::unknown_path())))
 }
 

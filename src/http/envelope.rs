@@ -6,27 +6,27 @@ use std::time::Instant;
 use tide::http::headers::CONTENT_LENGTH;
 use tide::http::{Method, Request, Response, StatusCode};
 
-use crate::http::State;
+use crate::http::SharedState;
 use crate::http::api::{Failure, Resource, errors};
 use crate::http::fairness::Room;
-use crate::http::ops::{Entry, InFlight, RequestId};
+use crate::http::ops::{AccessEntry, InFlight, RequestId};
 use crate::spec::ErrorCode;
 use crate::wire::{OnSent, RawTarget};
 
 /// A request between its arrival and the end of its answer.
 pub(super) struct Envelope {
-    state: State,
+    state: SharedState,
     started: Instant,
-    entry: Entry,
+    entry: AccessEntry,
     in_flight: InFlight,
 }
 
 impl Envelope {
     /// Begins a request.
-    pub(super) fn open(state: State, request: &Request, target: RawTarget) -> Self {
+    pub(super) fn open(state: SharedState, request: &Request, target: RawTarget) -> Self {
         let in_flight = state.metrics.begin();
         let peer = request.peer_addr().map(str::to_owned);
-        let entry = Entry { id: RequestId::of(request), method: request.method(), target, peer };
+        let entry = AccessEntry { id: RequestId::of(request), method: request.method(), target, peer };
         Self { state, started: Instant::now(), entry, in_flight }
     }
 

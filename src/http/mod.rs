@@ -90,7 +90,7 @@ impl Default for HttpOptions {
 
 /// What every request shares.
 #[derive(Debug)]
-struct Shared {
+struct AppState {
     registry: Registry,
     options: HttpOptions,
     metrics: Metrics,
@@ -98,12 +98,12 @@ struct Shared {
     bringing: Bringing,
 }
 
-type State = Arc<Shared>;
+type SharedState = Arc<AppState>;
 
 /// The app. A clone is the same app.
 #[derive(Debug, Clone)]
 pub struct App {
-    server: Server<State>,
+    server: Server<SharedState>,
 }
 
 impl App {
@@ -112,7 +112,8 @@ impl App {
         let metrics = Metrics::new(registry.clone());
         let large = LargeBodies::new(options.waiting_max, options.pace_window);
         let bringing = Bringing::new(options.uploads_max, options.slow_upload_time_max);
-        let mut server = Server::with_state(Arc::new(Shared { registry, options, metrics, large, bringing }));
+        let mut server =
+            Server::with_state(Arc::new(AppState { registry, options, metrics, large, bringing }));
         endpoints::mount(&mut server);
         Self { server }
     }

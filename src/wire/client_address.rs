@@ -13,7 +13,7 @@ const TRANSLATED: u128 = 0x0064_ff9b << 96;
 /// Where a client comes from: an IPv4 address, or the network of 64 bits of an IPv6 address, all of whose
 /// addresses one client can take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Source {
+pub enum ClientAddress {
     /// An IPv4 address.
     V4(u32),
     /// The upper half of an IPv6 address.
@@ -22,7 +22,7 @@ pub enum Source {
     V6Link(u128),
 }
 
-impl Source {
+impl ClientAddress {
     /// Returns where an address belongs, or `None` for the loopback address unless that counts.
     pub fn of(address: IpAddr, loopback_counts: bool) -> Option<Self> {
         // A listener on `[::]` sees IPv4 clients at mapped addresses.
@@ -50,18 +50,18 @@ impl Source {
 
 /// Counts what each source has of something.
 #[derive(Debug, Default)]
-pub struct Sources(Arc<Mutex<HashMap<Source, usize>>>);
+pub struct AddressCounts(Arc<Mutex<HashMap<ClientAddress, usize>>>);
 
 /// One that counts for its source, until this is dropped.
 #[derive(Debug)]
-pub struct OfSource {
-    source: Option<Source>,
-    counts: Arc<Mutex<HashMap<Source, usize>>>,
+pub struct AddressPermit {
+    source: Option<ClientAddress>,
+    counts: Arc<Mutex<HashMap<ClientAddress, usize>>>,
 }
 
-impl Sources {
+impl AddressCounts {
     /// Counts one more of a source, unless it has `max` already; no source may have any number.
-    pub fn take(&self, source: Option<Source>, max: usize) -> Option<OfSource> {
+    pub fn take(&self, source: Option<ClientAddress>, max: usize) -> Option<AddressPermit> {
         if let Some(source) = source {
             let mut counts = lock(&self.0);
             let count = counts.get(&source).copied().unwrap_or(0);
@@ -70,7 +70,7 @@ impl Sources {
             }
             counts.insert(source, count + 1);
         }
-        Some(OfSource { source, counts: Arc::clone(&self.0) })
+        Some(AddressPermit { source, counts: Arc::clone(&self.0) })
     }
 
     /// Returns how many sources have anything.
@@ -80,11 +80,11 @@ impl Sources {
     }
 }
 
-fn lock(counts: &Mutex<HashMap<Source, usize>>) -> MutexGuard<'_, HashMap<Source, usize>> {
+fn lock(counts: &Mutex<HashMap<ClientAddress, usize>>) -> MutexGuard<'_, HashMap<ClientAddress, usize>> {
     counts.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Drop for OfSource {
+impl Drop for AddressPermit {
     fn drop(&mut self) {
         let Some(source) = self.source else { return };
         let mut counts = lock(&self.counts);
@@ -100,8 +100,8 @@ impl Drop for OfSource {
 mod tests {
     use super::*;
 
-    fn of(address: &str) -> Option<Source> {
-        Source::of(address.parse().unwrap(), false)
+    fn of(address: &str) -> Option<ClientAddress> {
+        ClientAddress::of(address.parse().unwrap(), false)
     }
 
     #[test]
@@ -128,13 +128,13 @@ mod tests {
     fn the_loopback_address_is_no_source_unless_it_counts() {
         for address in ["127.0.0.1", "::1"] {
             assert_eq!(of(address), None);
-            assert!(Source::of(address.parse().unwrap(), true).is_some());
+            assert!(ClientAddress::of(address.parse().unwrap(), true).is_some());
         }
     }
 
     #[test]
     fn a_source_has_no_more_than_its_share_and_leaves_no_trace() {
-        let (sources, source) = (Sources::default(), of("192.0.2.1"));
+        let (sources, source) = (AddressCounts::default(), of("192.0.2.1"));
         let first = sources.take(source, 2).unwrap();
         let second = sources.take(source, 2).unwrap();
         assert!(sources.take(source, 2).is_none());

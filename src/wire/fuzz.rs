@@ -1,8 +1,8 @@
 //! What fuzzers feed with bytes of their own, and what must hold of any.
 
 use crate::wire::limits::WireLimits;
-use crate::wire::refusal::Refusal;
-use crate::wire::request::{BodyFraming, Framing, Head, HeadScanner, Next};
+use crate::wire::rejection::Rejection;
+use crate::wire::request::{BodyFraming, Framing, HeadScanner, Next, RequestHead};
 
 /// A request's head: it is found, or refused, alike however it is cut, and what is taken is unambiguous.
 pub(crate) fn head(bytes: &[u8]) {
@@ -11,7 +11,7 @@ pub(crate) fn head(bytes: &[u8]) {
     assert_eq!(whole, scan_in_pieces(bytes, &limits), "a head cut into packets is another one");
     let Ok(Some(length)) = whole else { return };
     let head = bytes.get(..length).unwrap_or_default();
-    let Ok(parsed) = Head::parse(head, &limits) else { return };
+    let Ok(parsed) = RequestHead::parse(head, &limits) else { return };
 
     let text = String::from_utf8_lossy(head).to_ascii_lowercase();
     let lines_of = |name: &str| {
@@ -28,7 +28,7 @@ pub(crate) fn head(bytes: &[u8]) {
     assert!(target.is_some_and(|target| target.as_str().starts_with('/')));
 }
 
-fn scan_in_pieces(bytes: &[u8], limits: &WireLimits) -> Result<Option<usize>, Refusal> {
+fn scan_in_pieces(bytes: &[u8], limits: &WireLimits) -> Result<Option<usize>, Rejection> {
     let mut scanner = HeadScanner::default();
     for end in 1..=bytes.len() {
         if let Some(length) = scanner.scan(bytes.get(..end).unwrap_or_default(), limits)? {

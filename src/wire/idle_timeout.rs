@@ -12,13 +12,13 @@ use smol::Timer;
 /// Telling the reactor of a timer wakes a thread, and there may be many short waits in a second. So the timer
 /// is kept from one wait to the next, and set anew only when it fires: waits that end in time cost nothing.
 #[derive(Debug)]
-pub(super) struct Patience {
+pub(super) struct IdleTimeout {
     time_max: Duration,
     waiting_since: Option<Instant>,
     timer: Option<Timer>,
 }
 
-impl Patience {
+impl IdleTimeout {
     /// Waits for `time_max` at a time.
     pub(super) fn new(time_max: Duration) -> Self {
         Self { time_max, waiting_since: None, timer: None }
@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn each_wait_has_all_of_the_time() {
         block_on(async {
-            let mut patience = Patience::new(Duration::from_millis(40));
+            let mut patience = IdleTimeout::new(Duration::from_millis(40));
             for _ in 0..4 {
                 // Together these take longer than one may.
                 let short = Timer::after(Duration::from_millis(15));

@@ -18,7 +18,7 @@
 //! | a request's head, and its body as the application reads it | `request/` |
 //! | a response's head, and its body from memory or from a file | `response/` |
 //! | what the application hands in and gets | `contract`, `client_address`, `min_rate` |
-//! | limits, and what the transport itself refuses | `limits`, `idle_timeout`, `refusal` |
+//! | limits, and what the transport itself refuses | `limits`, `idle_timeout`, `rejection` |
 
 mod client_address;
 mod connection;
@@ -28,14 +28,14 @@ pub(crate) mod fuzz;
 mod idle_timeout;
 mod limits;
 mod min_rate;
-mod refusal;
+mod rejection;
 mod request;
 mod response;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use client_address::SHARES;
-pub use client_address::{OfSource, Source, Sources};
+pub use client_address::{AddressCounts, AddressPermit, ClientAddress};
 pub use connection::{BindError, Listener, ServeOptions, Stop, serve};
 pub use contract::{BodyFile, FileBody, FileStepFuture, OnSent, RawTarget, Sent};
 pub use limits::WireLimits;

@@ -12,11 +12,11 @@ use tide::http::{Method, Request};
 
 use super::errors::Failure;
 use super::query::Query;
-use crate::http::State;
+use crate::http::SharedState;
 use crate::http::fairness::{Place, Room, SMALL_MAX_BYTES, Watched};
 use crate::registry::{Chunk, Registry, RegistryError};
 use crate::spec::{ContentRange, ErrorCode, MediaType};
-use crate::wire::{Pace, Source};
+use crate::wire::{ClientAddress, Pace};
 
 /// What a client library says of a body when it was told nothing. It is no media type of a manifest, so it
 /// counts as none.
@@ -27,14 +27,14 @@ pub(super) type RequestBody = Box<dyn AsyncBufRead + Unpin + Send + Sync>;
 
 /// A request, its query, and what handlers work with.
 pub(in crate::http) struct Call {
-    pub(in crate::http) shared: State,
+    pub(in crate::http) shared: SharedState,
     pub(in crate::http) query: Query,
     request: Request,
 }
 
 impl Call {
     /// Makes a call of a request whose target had this query.
-    pub(in crate::http) fn new(shared: State, query: Query, request: Request) -> Self {
+    pub(in crate::http) fn new(shared: SharedState, query: Query, request: Request) -> Self {
         Self { shared, query, request }
     }
 
@@ -106,9 +106,9 @@ impl Call {
     }
 
     /// Returns where the client comes from.
-    pub(in crate::http) fn source(&self) -> Option<Source> {
+    pub(in crate::http) fn source(&self) -> Option<ClientAddress> {
         let peer: SocketAddr = self.request.peer_addr()?.parse().ok()?;
-        Source::of(peer.ip(), false)
+        ClientAddress::of(peer.ip(), false)
     }
 
     /// Returns the length that was announced; without a body, and so without a length, it is 0.

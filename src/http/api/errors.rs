@@ -28,11 +28,11 @@ pub(in crate::http) struct Failure {
 /// The body of the specification's section "Error Codes".
 #[derive(Serialize)]
 struct Errors<'a> {
-    errors: [Entry<'a>; 1],
+    errors: [ErrorEntry<'a>; 1],
 }
 
 #[derive(Serialize)]
-struct Entry<'a> {
+struct ErrorEntry<'a> {
     code: &'a str,
     message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,7 +96,8 @@ impl Failure {
     }
 
     fn body(&self) -> Vec<u8> {
-        let entry = Entry { code: self.code.as_str(), message: &self.message, detail: self.detail.as_ref() };
+        let entry =
+            ErrorEntry { code: self.code.as_str(), message: &self.message, detail: self.detail.as_ref() };
         // Strings and a small value always serialise; an empty body would still carry the right status.
         serde_json::to_vec(&Errors { errors: [entry] }).unwrap_or_default()
     }

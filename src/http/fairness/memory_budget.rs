@@ -16,7 +16,7 @@ use tide::http::{Response, StatusCode};
 
 use crate::http::api::Failure;
 use crate::spec::ErrorCode;
-use crate::wire::{PACE_MIN_BYTES, Pace, SHARES, Source, Sources};
+use crate::wire::{AddressCounts, ClientAddress, PACE_MIN_BYTES, Pace, SHARES};
 
 /// A body up to this length is a small one.
 pub(in crate::http) const SMALL_MAX_BYTES: u64 = 64 * 1024;
@@ -37,7 +37,7 @@ pub(in crate::http) struct LargeBodies {
     /// How many wait, in either direction.
     waiting: AtomicUsize,
     waiting_max: usize,
-    waiting_of_source: Sources,
+    waiting_of_source: AddressCounts,
     coming_in: Rooms,
     going_out: Rooms,
 }
@@ -47,7 +47,7 @@ pub(in crate::http) struct LargeBodies {
 struct Rooms {
     all: Arc<Share>,
     /// What each address may have of it; there is none for those that any number may come from.
-    of_source: Mutex<HashMap<Source, Arc<Share>>>,
+    of_source: Mutex<HashMap<ClientAddress, Arc<Share>>>,
     of_source_max: usize,
     window: Duration,
 }
@@ -87,26 +87,31 @@ impl LargeBodies {
         Self {
             waiting: AtomicUsize::new(0),
             waiting_max,
-            waiting_of_source: Sources::default(),
+            waiting_of_source: AddressCounts::default(),
             coming_in: Rooms::new(COMING_IN_MAX, window),
             going_out: Rooms::new(GOING_OUT_MAX, window),
         }
     }
 
     /// Waits for the room that a large body takes while it comes in.
-    pub(in crate::http) async fn come_in(&self, source: Option<Source>) -> Result<Room, Failure> {
+    pub(in crate::http) async fn come_in(&self, source: Option<ClientAddress>) -> Result<Room, Failure> {
         self.room(&self.coming_in, source, ROOM_WAIT_MAX).await
     }
 
     /// Waits for the room that a large body takes, from before it is made until it has gone out. The room
     /// goes with the answer, among its extensions.
-    pub(in crate::http) async fn go_out(&self, source: Option<Source>) -> Result<Room, Failure> {
+    pub(in crate::http) async fn go_out(&self, source: Option<ClientAddress>) -> Result<Room, Failure> {
         self.room(&self.going_out, source, ROOM_WAIT_MAX).await
     }
 
     /// Waits for room, but neither among too many nor for too long: a client that is told to come again can
     /// tell what happens, one that hangs cannot.
-    async fn room(&self, rooms: &Rooms, source: Option<Source>, time_max: Duration) -> Result<Room, Failure> {
+    async fn room(
+        &self,
+        rooms: &Rooms,
+        source: Option<ClientAddress>,
+        time_max: Duration,
+    ) -> Result<Room, Failure> {
         let of_source = source.map(|source| rooms.share_of(source));
         if let Some(room) = rooms.take_now(of_source.as_ref()) {
             return Ok(room);
@@ -138,7 +143,7 @@ impl Rooms {
     }
 
     /// Returns what an address may have.
-    fn share_of(&self, source: Source) -> Arc<Share> {
+    fn share_of(&self, source: ClientAddress) -> Arc<Share> {
         let mut shares = self.of_source.lock().unwrap_or_else(PoisonError::into_inner);
         // Clients must not make the table grow: it has those that have room, or wait.
         shares.retain(|_, share| Arc::strong_count(share) > 1);
@@ -267,8 +272,8 @@ mod tests {
         });
     }
 
-    fn source(last: u8) -> Option<Source> {
-        Source::of(std::net::IpAddr::from([192, 0, 2, last]), false)
+    fn source(last: u8) -> Option<ClientAddress> {
+        ClientAddress::of(std::net::IpAddr::from([192, 0, 2, last]), false)
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::receive_rate::{Flow, Watched};
 use crate::http::api::Failure;
 use crate::spec::ErrorCode;
-use crate::wire::{SHARES, Source};
+use crate::wire::{ClientAddress, SHARES};
 
 /// The places of requests that bring bytes.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ struct Taken {
 /// One that has a place.
 #[derive(Debug)]
 struct Bringer {
-    source: Option<Source>,
+    source: Option<ClientAddress>,
     flow: Flow,
 }
 
@@ -56,7 +56,7 @@ impl Bringing {
     pub(in crate::http) fn take(
         &self,
         length: Option<u64>,
-        source: Option<Source>,
+        source: Option<ClientAddress>,
     ) -> Result<Place, Failure> {
         if length == Some(0) {
             return Ok(Place(None));
@@ -79,7 +79,7 @@ impl Bringing {
 }
 
 impl Taken {
-    fn of(&self, source: Option<Source>) -> impl Iterator<Item = &Bringer> {
+    fn of(&self, source: Option<ClientAddress>) -> impl Iterator<Item = &Bringer> {
         self.places.values().filter(move |one| one.source == source)
     }
 
@@ -158,8 +158,8 @@ mod tests {
         fn consume(self: Pin<&mut Self>, _: usize) {}
     }
 
-    fn source(last: u8) -> Option<Source> {
-        Source::of(std::net::IpAddr::from([192, 0, 2, last]), false)
+    fn source(last: u8) -> Option<ClientAddress> {
+        ClientAddress::of(std::net::IpAddr::from([192, 0, 2, last]), false)
     }
 
     /// Begins to wait for a body, which stays away for a moment.

@@ -56,14 +56,14 @@ fn is_well_formed(id: &str) -> bool {
 
 /// What is known of a request before its answer goes out.
 #[derive(Debug)]
-pub(in crate::http) struct Entry {
+pub(in crate::http) struct AccessEntry {
     pub(in crate::http) id: RequestId,
     pub(in crate::http) method: Method,
     pub(in crate::http) target: RawTarget,
     pub(in crate::http) peer: Option<String>,
 }
 
-impl Entry {
+impl AccessEntry {
     /// Writes the line. Whoever watches asks often, so health checks and scrapes are logged at `debug`.
     pub(in crate::http) fn write(&self, resource: Resource, status: u16, time: Duration, sent: Sent) {
         let level = match resource {
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     fn line(target: &str, complete: bool) -> String {
-        let entry = Entry {
+        let entry = AccessEntry {
             id: RequestId("0123456789abcdef".to_owned()),
             method: Method::Get,
             target: RawTarget::new(target),
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_panic_is_told_with_the_id_of_its_request() {
-        let entry = Entry {
+        let entry = AccessEntry {
             id: RequestId("theirs-1".to_owned()),
             method: Method::Put,
             target: RawTarget::new("/v2/a\n"),

@@ -85,7 +85,7 @@ impl Metrics {
         collected.register("http_panics", "Requests whose handler panicked", panics.clone());
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         collected.register("build", "The program that runs", build);
-        collected.register_collector(Box::new(Store(registry)));
+        collected.register_collector(Box::new(RegistryTotals(registry)));
         Self { collected, requests, seconds, bytes_in, bytes_out, in_flight, panics }
     }
 
@@ -149,9 +149,9 @@ fn method_label(method: Method) -> &'static str {
 
 /// Asks the registry for its totals whenever somebody looks.
 #[derive(Debug)]
-struct Store(Registry);
+struct RegistryTotals(Registry);
 
-impl Collector for Store {
+impl Collector for RegistryTotals {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut encoder = encoder;
         encode_collected(&self.0.collected(), &mut encoder)?;

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use event_listener::Event;
 
 use crate::wire::limits::WireLimits;
-use crate::wire::refusal::Refusal;
-use crate::wire::{OfSource, Source, Sources};
+use crate::wire::rejection::Rejection;
+use crate::wire::{AddressCounts, AddressPermit, ClientAddress};
 
 /// How many connections over a limit are told so at once; further ones are closed without a word.
 const REFUSALS_AT_ONCE_MAX: usize = 64;
@@ -17,9 +17,9 @@ const REFUSALS_AT_ONCE_MAX: usize = 64;
 #[derive(Debug)]
 pub(super) enum Admitted {
     /// It is served, and counts until this is dropped.
-    Served(Counted),
+    Served(ConnectionPermit),
     /// It is told why not, and counts among those that are until this is dropped.
-    Refused(Counted, Refusal),
+    Refused(ConnectionPermit, Rejection),
     /// It is closed.
     Closed,
 }
@@ -27,36 +27,36 @@ pub(super) enum Admitted {
 /// Counts the connections of one listener.
 #[derive(Debug, Default)]
 pub(super) struct Admission {
-    open: Arc<Count>,
-    refused: Arc<Count>,
-    of_source: Sources,
+    open: Arc<OpenCount>,
+    refused: Arc<OpenCount>,
+    of_source: AddressCounts,
 }
 
 /// One counted connection, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Counted {
-    count: Arc<Count>,
-    _of_source: Option<OfSource>,
+pub(super) struct ConnectionPermit {
+    count: Arc<OpenCount>,
+    _of_source: Option<AddressPermit>,
 }
 
 impl Admission {
     /// Counts a connection in, unless there are too many. Only the accepting task calls it.
     pub(super) fn admit(&self, address: IpAddr, limits: &WireLimits) -> Admitted {
         if self.open.now() >= limits.connections_max {
-            return self.refuse(Refusal::TooManyConnections);
+            return self.refuse(Rejection::TooManyConnections);
         }
-        let source = Source::of(address, limits.loopback_counts);
+        let source = ClientAddress::of(address, limits.loopback_counts);
         let Some(of_source) = self.of_source.take(source, limits.connections_per_address_max) else {
-            return self.refuse(Refusal::TooManyOfAddress);
+            return self.refuse(Rejection::TooManyOfAddress);
         };
-        Admitted::Served(Counted::new(&self.open, Some(of_source)))
+        Admitted::Served(ConnectionPermit::new(&self.open, Some(of_source)))
     }
 
-    fn refuse(&self, refusal: Refusal) -> Admitted {
+    fn refuse(&self, rejection: Rejection) -> Admitted {
         if self.refused.now() >= REFUSALS_AT_ONCE_MAX {
             return Admitted::Closed;
         }
-        Admitted::Refused(Counted::new(&self.refused, None), refusal)
+        Admitted::Refused(ConnectionPermit::new(&self.refused, None), rejection)
     }
 
     /// Returns how many connections are served.
@@ -77,12 +77,12 @@ impl Admission {
 }
 
 #[derive(Debug, Default)]
-struct Count {
+struct OpenCount {
     now: AtomicUsize,
     less: Event,
 }
 
-impl Count {
+impl OpenCount {
     fn now(&self) -> usize {
         self.now.load(Ordering::SeqCst)
     }
@@ -97,14 +97,14 @@ impl Count {
     }
 }
 
-impl Counted {
-    fn new(count: &Arc<Count>, of_source: Option<OfSource>) -> Self {
+impl ConnectionPermit {
+    fn new(count: &Arc<OpenCount>, of_source: Option<AddressPermit>) -> Self {
         count.now.fetch_add(1, Ordering::SeqCst);
         Self { count: Arc::clone(count), _of_source: of_source }
     }
 }
 
-impl Drop for Counted {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         self.count.now.fetch_sub(1, Ordering::SeqCst);
         self.count.less.notify(usize::MAX);
@@ -119,15 +119,15 @@ mod tests {
         WireLimits { connections_max, connections_per_address_max, ..WireLimits::default() }
     }
 
-    fn served(admitted: Admitted) -> Counted {
+    fn served(admitted: Admitted) -> ConnectionPermit {
         match admitted {
             Admitted::Served(counted) => counted,
             other => panic!("not served: {other:?}"),
         }
     }
 
-    fn refusal(admitted: &Admitted) -> Option<Refusal> {
-        if let Admitted::Refused(_, refusal) = admitted { Some(*refusal) } else { None }
+    fn rejection(admitted: &Admitted) -> Option<Rejection> {
+        if let Admitted::Refused(_, rejection) = admitted { Some(*rejection) } else { None }
     }
 
     fn address(text: &str) -> IpAddr {
@@ -140,7 +140,7 @@ mod tests {
         let first = served(admission.admit(address("192.0.2.1"), &limits));
         let _second = served(admission.admit(address("::ffff:192.0.2.1"), &limits));
         let third = admission.admit(address("192.0.2.1"), &limits);
-        assert_eq!(refusal(&third), Some(Refusal::TooManyOfAddress));
+        assert_eq!(rejection(&third), Some(Rejection::TooManyOfAddress));
         let _other = served(admission.admit(address("192.0.2.2"), &limits));
         drop(first);
         let _again = served(admission.admit(address("192.0.2.1"), &limits));
@@ -151,28 +151,31 @@ mod tests {
         let (admission, limits) = (Admission::default(), limits(4, 1));
         let _first = served(admission.admit(address("2001:db8:0:1::1"), &limits));
         let second = admission.admit(address("2001:db8:0:1:ffff::2"), &limits);
-        assert_eq!(refusal(&second), Some(Refusal::TooManyOfAddress));
+        assert_eq!(rejection(&second), Some(Rejection::TooManyOfAddress));
         let _other = served(admission.admit(address("2001:db8:0:2::1"), &limits));
     }
 
     #[test]
     fn the_loopback_address_is_counted_in_all_alone_unless_that_is_asked_for() {
         let (admission, mut limits) = (Admission::default(), limits(3, 1));
-        let _served: Vec<Counted> = ["127.0.0.1", "::1", "127.0.0.1"]
+        let _served: Vec<ConnectionPermit> = ["127.0.0.1", "::1", "127.0.0.1"]
             .map(|text| served(admission.admit(address(text), &limits)))
             .into();
         let fourth = admission.admit(address("127.0.0.1"), &limits);
-        assert_eq!(refusal(&fourth), Some(Refusal::TooManyConnections));
+        assert_eq!(rejection(&fourth), Some(Rejection::TooManyConnections));
         limits.connections_max = 9;
         limits.loopback_counts = true;
         let _first = served(admission.admit(address("127.0.0.1"), &limits));
-        assert_eq!(refusal(&admission.admit(address("127.0.0.1"), &limits)), Some(Refusal::TooManyOfAddress));
+        assert_eq!(
+            rejection(&admission.admit(address("127.0.0.1"), &limits)),
+            Some(Rejection::TooManyOfAddress)
+        );
     }
 
     #[test]
     fn a_source_without_connections_leaves_no_trace() {
         let (admission, limits) = (Admission::default(), limits(4, 1));
-        let counted: Vec<Counted> =
+        let counted: Vec<ConnectionPermit> =
             (1..=3).map(|last| served(admission.admit(IpAddr::from([192, 0, 2, last]), &limits))).collect();
         let refused = admission.admit(address("192.0.2.1"), &limits);
         assert_eq!((admission.of_source.len(), admission.now()), (3, 3));
@@ -186,7 +189,7 @@ mod tests {
         let (admission, limits) = (Admission::default(), limits(0, 1));
         let refused: Vec<Admitted> =
             (0..REFUSALS_AT_ONCE_MAX).map(|_| admission.admit(address("192.0.2.1"), &limits)).collect();
-        assert!(refused.iter().all(|one| refusal(one).is_some()));
+        assert!(refused.iter().all(|one| rejection(one).is_some()));
         assert!(matches!(admission.admit(address("192.0.2.1"), &limits), Admitted::Closed));
     }
 }

@@ -15,7 +15,7 @@ use crate::wire::limits::WireLimits;
 use crate::wire::request::{BodyFraming, BodyReader, BodySignals, BodySource, Framing, Input};
 
 /// Where the connection's reading half is while a request is answered.
-pub(super) enum Half {
+pub(super) enum BodyHandover {
     /// There is no body: it never left.
     Here(Input),
     /// The application reads the body from it.
@@ -32,9 +32,9 @@ impl<A> Connection<A> {
         input: Input,
         framing: BodyFraming,
         expects_continue: bool,
-    ) -> Half {
+    ) -> BodyHandover {
         if framing == BodyFraming::None {
-            return Half::Here(input);
+            return BodyHandover::Here(input);
         }
         // A client whose body is here already does not wait.
         let signals = Arc::new(BodySignals::new(expects_continue && input.buffer.is_empty()));
@@ -51,15 +51,15 @@ impl<A> Connection<A> {
         if !has_content_type {
             request.remove_header("Content-Type");
         }
-        Half::Lent { back, signals }
+        BodyHandover::Lent { back, signals }
     }
 
     /// Ends the connection in a way that lets the client read its answer.
-    pub(super) async fn end(&self, half: Half, client_may_send: bool) -> Option<Input> {
+    pub(super) async fn end(&self, half: BodyHandover, client_may_send: bool) -> Option<Input> {
         let is_all_read = match half {
-            Half::Here(input) => input.buffer.is_empty(),
-            Half::Back(source) => source.rest() == Some(0),
-            Half::Lent { back, .. } => {
+            BodyHandover::Here(input) => input.buffer.is_empty(),
+            BodyHandover::Back(source) => source.rest() == Some(0),
+            BodyHandover::Lent { back, .. } => {
                 // The application still reads, beside its answer; when it does not end, its body ends
                 // instead.
                 let _ = self.socket.get_ref().shutdown(Shutdown::Write);
@@ -83,11 +83,11 @@ impl<A> Connection<A> {
     }
 
     /// Reads over the rest of the request that was answered.
-    pub(super) async fn pass_rest(&self, half: Half) -> Option<Input> {
+    pub(super) async fn pass_rest(&self, half: BodyHandover) -> Option<Input> {
         let mut source = match half {
-            Half::Here(input) => return Some(input),
-            Half::Back(source) => source,
-            Half::Lent { .. } => return None,
+            BodyHandover::Here(input) => return Some(input),
+            BodyHandover::Back(source) => source,
+            BodyHandover::Lent { .. } => return None,
         };
         let too_slow = async {
             let timer = async {
@@ -101,7 +101,7 @@ impl<A> Connection<A> {
     }
 }
 
-impl Half {
+impl BodyHandover {
     /// Takes the reading half back if the application is done with the body.
     pub(super) fn take_back(self) -> Self {
         match self {

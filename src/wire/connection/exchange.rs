@@ -12,16 +12,16 @@ use smol::future::{FutureExt, yield_now};
 use smol::{Async, Timer};
 use tide::http::{Method, Request, Response};
 
-use super::body_handover::Half;
+use super::body_handover::BodyHandover;
 use super::linger::{Drains, linger};
 use super::next_head::NoHead;
 use super::peer_reset::gone;
 use super::stop::Stop;
 use crate::wire::Pace;
-use crate::wire::idle_timeout::Patience;
+use crate::wire::idle_timeout::IdleTimeout;
 use crate::wire::limits::WireLimits;
-use crate::wire::refusal::Refusal;
-use crate::wire::request::{Head, Input};
+use crate::wire::rejection::Rejection;
+use crate::wire::request::{Input, RequestHead};
 use crate::wire::response::{Output, Reply, ReplyTo, SentGuard, abort, send};
 
 /// How much of a request is looked at for whether it is a health check.
@@ -66,9 +66,9 @@ impl<A> Connection<A> {
     }
 
     /// Answers what could not become a request, and ends the connection.
-    pub(super) async fn refuse(&self, refusal: Refusal) {
+    pub(super) async fn refuse(&self, rejection: Rejection) {
         let to = ReplyTo { is_head: false, is_http_1_1: true, close: true };
-        let Ok(reply) = Reply::new(refusal.response(), to) else { return };
+        let Ok(reply) = Reply::new(rejection.response(), to) else { return };
         if send(reply, self.output(), &mut SentGuard::new(None, 0)).await.is_ok() {
             self.linger().await;
         }
@@ -83,7 +83,7 @@ where
     /// Answers requests until either side ends the connection.
     pub(in crate::wire) async fn run(self) {
         let mut input = Input::new(Arc::clone(&self.socket));
-        let mut idle = Patience::new(self.limits.keep_alive_idle_max);
+        let mut idle = IdleTimeout::new(self.limits.keep_alive_idle_max);
         let mut stopped = pin!(self.stop.wait());
         for number in 1_usize.. {
             if number.is_multiple_of(REQUESTS_IN_A_ROW_MAX) {
@@ -97,41 +97,41 @@ where
                     None => return,
                 },
                 Err(NoHead::Over) => return,
-                Err(NoHead::Refused(refusal)) => {
-                    log::debug!("refused a request of {}: {refusal}", self.peer);
-                    return Box::pin(self.refuse(refusal)).await;
+                Err(NoHead::Refused(rejection)) => {
+                    log::debug!("refused a request of {}: {rejection}", self.peer);
+                    return Box::pin(self.refuse(rejection)).await;
                 }
             }
         }
     }
 
     /// Answers a health check, which must not fail because of others, and refuses any other request unread.
-    pub(super) async fn answer_check_or_refuse(self, refusal: Refusal) {
+    pub(super) async fn answer_check_or_refuse(self, rejection: Rejection) {
         let mut start = [0; CHECK_START_SIZE_BYTES];
         let count = self.socket.get_ref().peek(&mut start).unwrap_or(0);
         if !is_health_check(start.get(..count).unwrap_or_default(), &self.health_paths) {
-            return self.refuse(refusal).await;
+            return self.refuse(rejection).await;
         }
         let mut input = Input::new(Arc::clone(&self.socket));
-        let mut idle = Patience::new(self.limits.head_time_max);
+        let mut idle = IdleTimeout::new(self.limits.head_time_max);
         match self.next_head(&mut input, &mut idle, pin!(self.stop.wait())).await {
             Ok(head) => {
-                self.exchange(input, Head { keep_alive: false, ..head }).await;
+                self.exchange(input, RequestHead { keep_alive: false, ..head }).await;
             }
             Err(NoHead::Over) => {}
-            Err(NoHead::Refused(refusal)) => self.refuse(refusal).await,
+            Err(NoHead::Refused(rejection)) => self.refuse(rejection).await,
         }
     }
 
     /// Lets the application answer one request and sends the answer. Returns the reading half if the
     /// connection is kept.
-    async fn exchange(&self, input: Input, head: Head) -> Option<Input> {
-        let Head { mut request, framing, is_http_1_1, keep_alive, expects_continue } = head;
+    async fn exchange(&self, input: Input, head: RequestHead) -> Option<Input> {
+        let RequestHead { mut request, framing, is_http_1_1, keep_alive, expects_continue } = head;
         let is_head = request.method() == Method::Head;
         let is_read = matches!(request.method(), Method::Get | Method::Head);
         request.set_peer_addr(Some(&self.peer));
         let half = self.attach_body(&mut request, input, framing, expects_continue);
-        let is_watched = is_read && matches!(half, Half::Here(_));
+        let is_watched = is_read && matches!(half, BodyHandover::Here(_));
         let (mut response, panicked) = self.answer(request, is_watched).await?;
         let mut half = half.take_back();
         let mut guard = SentGuard::new(response.ext_mut().remove(), half.bytes_in());
@@ -146,7 +146,7 @@ where
             Ok(reply) => (reply, false),
             Err(error) => {
                 log::error!("{error}");
-                (Reply::new(Refusal::Failed.response(), to).ok()?, true)
+                (Reply::new(Rejection::Failed.response(), to).ok()?, true)
             }
         };
         let close = reply.close;
@@ -206,7 +206,7 @@ where
             Ok(response) => Some((response?, false)),
             Err(payload) => {
                 log::error!("a panic while answering {}: {}", self.peer, panic_message(payload.as_ref()));
-                Some((Refusal::Failed.response(), true))
+                Some((Rejection::Failed.response(), true))
             }
         }
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use smol::future::{or, yield_now};
 use smol::{Async, Timer};
 
-use crate::wire::idle_timeout::Patience;
+use crate::wire::idle_timeout::IdleTimeout;
 use crate::wire::limits::WireLimits;
 
 const READ_SIZE_BYTES: usize = 16 * 1024;
@@ -50,10 +50,10 @@ pub(super) async fn linger(socket: &Async<TcpStream>, limits: &WireLimits, drain
     let too_long = async {
         Timer::after(time_max).await;
     };
-    or(read_away(socket, size_max_bytes, Patience::new(limits.drain_time_max)), too_long).await;
+    or(read_away(socket, size_max_bytes, IdleTimeout::new(limits.drain_time_max)), too_long).await;
 }
 
-async fn read_away(socket: &Async<TcpStream>, size_max_bytes: u64, mut patience: Patience) {
+async fn read_away(socket: &Async<TcpStream>, size_max_bytes: u64, mut patience: IdleTimeout) {
     let mut scratch = vec![0; READ_SIZE_BYTES];
     let mut left = size_max_bytes;
     while left > 0 {

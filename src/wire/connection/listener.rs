@@ -11,12 +11,12 @@ use smol::future::{FutureExt, yield_now};
 use smol::{Async, Executor, Timer};
 use tide::http::{Request, Response};
 
-use super::admission::{Admission, Admitted, Counted};
+use super::admission::{Admission, Admitted, ConnectionPermit};
 use super::exchange::Connection;
 use super::linger::Drains;
 use super::stop::Stop;
 use crate::wire::limits::WireLimits;
-use crate::wire::refusal::Refusal;
+use crate::wire::rejection::Rejection;
 
 /// How many connections may wait in the system to be accepted.
 const ACCEPT_QUEUE_LENGTH: i32 = 1024;
@@ -127,7 +127,7 @@ pub async fn serve<A, F>(
     F: Future<Output = Response> + Send + 'static,
 {
     let ServeOptions { limits, health_paths, stop_time_max } = options;
-    let server = Server {
+    let server = Acceptor {
         app: Arc::new(app),
         limits: Arc::new(limits),
         health_paths: health_paths.into(),
@@ -163,7 +163,7 @@ pub async fn serve<A, F>(
 }
 
 /// What all connections of one listener share.
-struct Server<A> {
+struct Acceptor<A> {
     app: Arc<A>,
     limits: Arc<WireLimits>,
     health_paths: Arc<[&'static str]>,
@@ -175,7 +175,7 @@ struct Server<A> {
     admission: Admission,
 }
 
-impl<A, F> Server<A>
+impl<A, F> Acceptor<A>
 where
     A: Fn(Request) -> F + Send + Sync + 'static,
     F: Future<Output = Response> + Send + 'static,
@@ -195,15 +195,20 @@ where
         };
         match self.admission.admit(peer.ip(), &self.limits) {
             Admitted::Served(counted) => self.spawn(counted, connection.run(), peer),
-            Admitted::Refused(counted, refusal) => {
-                log::debug!("refused the connection of {peer}: {refusal}");
-                self.spawn(counted, refuse(connection, refusal), peer);
+            Admitted::Refused(counted, rejection) => {
+                log::debug!("refused the connection of {peer}: {rejection}");
+                self.spawn(counted, refuse(connection, rejection), peer);
             }
             Admitted::Closed => log::debug!("closed the connection of {peer}: there are too many"),
         }
     }
 
-    fn spawn(&self, counted: Counted, work: impl Future<Output = ()> + Send + 'static, peer: SocketAddr) {
+    fn spawn(
+        &self,
+        counted: ConnectionPermit,
+        work: impl Future<Output = ()> + Send + 'static,
+        peer: SocketAddr,
+    ) {
         let cut_off = self.cut_off.clone();
         // Boxed, since a future that awaits another one which was given to it has room for it twice.
         let work = Box::pin(work);
@@ -237,14 +242,14 @@ where
 
 /// Waits for a request, since an answer to none would confuse clients, and refuses it unread unless it is a
 /// health check.
-async fn refuse<A, F>(connection: Connection<A>, refusal: Refusal)
+async fn refuse<A, F>(connection: Connection<A>, rejection: Rejection)
 where
     A: Fn(Request) -> F + Send + Sync + 'static,
     F: Future<Output = Response> + Send + 'static,
 {
     let refused = async {
         if connection.socket.readable().await.is_ok() {
-            connection.answer_check_or_refuse(refusal).await;
+            connection.answer_check_or_refuse(rejection).await;
         }
     };
     let too_slow = async {

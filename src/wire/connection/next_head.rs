@@ -9,9 +9,9 @@ use smol::Timer;
 use smol::future::{FutureExt, poll_once};
 
 use super::exchange::Connection;
-use crate::wire::idle_timeout::Patience;
-use crate::wire::refusal::Refusal;
-use crate::wire::request::{Head, HeadScanner, Input};
+use crate::wire::idle_timeout::IdleTimeout;
+use crate::wire::rejection::Rejection;
+use crate::wire::request::{HeadScanner, Input, RequestHead};
 
 /// How much of a head is read at first: most heads are smaller.
 const HEAD_READ_SIZE_BYTES: usize = 4 * 1024;
@@ -21,12 +21,12 @@ pub(super) enum NoHead {
     /// The connection is over, and nothing is owed to the client.
     Over,
     /// The client is owed a refusal.
-    Refused(Refusal),
+    Refused(Rejection),
 }
 
-impl From<Refusal> for NoHead {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
+impl From<Rejection> for NoHead {
+    fn from(rejection: Rejection) -> Self {
+        Self::Refused(rejection)
     }
 }
 
@@ -41,9 +41,9 @@ impl<A> Connection<A> {
     pub(super) async fn next_head(
         &self,
         input: &mut Input,
-        idle: &mut Patience,
+        idle: &mut IdleTimeout,
         stopped: Pin<&mut impl Future<Output = ()>>,
-    ) -> Result<Head, NoHead> {
+    ) -> Result<RequestHead, NoHead> {
         if input.buffer.is_empty() {
             self.wait_for_first_byte(input, idle, stopped).await?;
         }
@@ -52,7 +52,7 @@ impl<A> Connection<A> {
         loop {
             let buffered = input.buffer.unread();
             if let Some(length) = scanner.scan(buffered, &self.limits)? {
-                let head = Head::parse(buffered.get(..length).unwrap_or_default(), &self.limits)?;
+                let head = RequestHead::parse(buffered.get(..length).unwrap_or_default(), &self.limits)?;
                 input.buffer.consume(length);
                 return Ok(head);
             }
@@ -60,14 +60,14 @@ impl<A> Connection<A> {
             let read = async { input.fill(HEAD_READ_SIZE_BYTES).await.map_err(NoHead::from) };
             let too_slow = async {
                 Timer::at(deadline).await;
-                Err(NoHead::Refused(Refusal::HeadTooSlow))
+                Err(NoHead::Refused(Rejection::HeadTooSlow))
             };
             let stopped = async {
                 self.stop_lingers().await;
                 Err(NoHead::Over)
             };
             if read.or(too_slow).or(stopped).await? == 0 {
-                return Err(NoHead::Refused(Refusal::BadRequest("the request's head is cut off")));
+                return Err(NoHead::Refused(Rejection::BadRequest("the request's head is cut off")));
             }
         }
     }
@@ -77,7 +77,7 @@ impl<A> Connection<A> {
     async fn wait_for_first_byte(
         &self,
         input: &mut Input,
-        idle: &mut Patience,
+        idle: &mut IdleTimeout,
         stopped: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<(), NoHead> {
         input.buffer.release();

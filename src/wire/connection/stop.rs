@@ -8,11 +8,11 @@ use event_listener::Event;
 /// A signal that is given once and seen by everyone who holds a clone, also by those who look later.
 #[derive(Debug, Clone, Default)]
 pub struct Stop {
-    shared: Arc<Shared>,
+    shared: Arc<StopState>,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+struct StopState {
     triggered: AtomicBool,
     event: Event,
 }

@@ -12,7 +12,7 @@ use smol::io::{AsyncBufRead, AsyncRead};
 use super::continue_100::BodySignals;
 use super::framing::{Framing, Next};
 use super::input::Input;
-use crate::wire::idle_timeout::Patience;
+use crate::wire::idle_timeout::IdleTimeout;
 
 /// How much is read ahead of a body: chunks of 32 KiB, the usual size, come in with one read.
 const READ_AHEAD_SIZE_MAX_BYTES: u64 = 64 * 1024;
@@ -28,7 +28,7 @@ pub(in crate::wire) struct BodySource {
     signals: Arc<BodySignals>,
     interim_sent: usize,
     /// How long the client may let a read wait. The application's own pauses don't count.
-    patience: Patience,
+    patience: IdleTimeout,
     /// Set by the first error, and given again to everyone who goes on reading.
     failed: Option<(io::ErrorKind, String)>,
 }
@@ -41,7 +41,7 @@ impl BodySource {
         signals: Arc<BodySignals>,
         progress_time_max: Duration,
     ) -> Self {
-        let patience = Patience::new(progress_time_max);
+        let patience = IdleTimeout::new(progress_time_max);
         Self { input, framing, signals, interim_sent: 0, patience, failed: None }
     }
 

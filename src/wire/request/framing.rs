@@ -52,8 +52,8 @@ impl Framing {
             Self::Length(0) => Next::End,
             Self::Length(left) => Next::Content(*left),
             Self::Chunked(decoder) => match decoder.state {
-                State::Content { left } => Next::Content(left),
-                State::End => Next::End,
+                ChunkState::Content { left } => Next::Content(left),
+                ChunkState::End => Next::End,
                 _ => Next::Framing,
             },
         }
@@ -79,13 +79,13 @@ impl Framing {
 /// Reads the framing of a chunked body, however it is cut into packets.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(in crate::wire) struct ChunkDecoder {
-    state: State,
+    state: ChunkState,
     extension_bytes: usize,
     trailer_bytes: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum ChunkState {
     Size { value: u64, digits: u8 },
     Extension { size: u64 },
     SizeLineFeed { size: u64 },
@@ -105,7 +105,7 @@ enum TrailerPart {
     Value,
 }
 
-impl Default for State {
+impl Default for ChunkState {
     fn default() -> Self {
         Self::Size { value: 0, digits: 0 }
     }
@@ -113,16 +113,16 @@ impl Default for State {
 
 impl ChunkDecoder {
     fn content_taken(&mut self, count: u64) {
-        if let State::Content { left } = self.state {
+        if let ChunkState::Content { left } = self.state {
             let left = left.saturating_sub(count);
-            self.state = if left == 0 { State::ContentReturn } else { State::Content { left } };
+            self.state = if left == 0 { ChunkState::ContentReturn } else { ChunkState::Content { left } };
         }
     }
 
     fn take_framing(&mut self, bytes: &[u8]) -> Result<usize, BrokenChunks> {
         let mut taken = 0;
         for byte in bytes {
-            if matches!(self.state, State::Content { .. } | State::End) {
+            if matches!(self.state, ChunkState::Content { .. } | ChunkState::End) {
                 break;
             }
             self.state = self.after(*byte)?;
@@ -132,71 +132,76 @@ impl ChunkDecoder {
     }
 
     /// Returns the state after one byte of framing.
-    fn after(&mut self, byte: u8) -> Result<State, BrokenChunks> {
+    fn after(&mut self, byte: u8) -> Result<ChunkState, BrokenChunks> {
         match (self.state, byte) {
-            (State::Size { digits: 1.., value }, b'\r') => Ok(State::SizeLineFeed { size: value }),
-            (State::Size { digits: 1.., value }, b';') => self.in_extension(value, byte),
-            (State::Size { value, digits }, byte) => size_digit(value, digits, byte),
-            (State::Extension { size }, b'\r') => Ok(State::SizeLineFeed { size }),
-            (State::Extension { size }, byte) => self.in_extension(size, byte),
-            (State::SizeLineFeed { size: 0 }, b'\n') => Ok(State::Trailer(TrailerPart::Start)),
-            (State::SizeLineFeed { size }, b'\n') => Ok(State::Content { left: size }),
-            (State::ContentReturn, b'\r') => Ok(State::ContentLineFeed),
-            (State::ContentLineFeed, b'\n') => Ok(State::default()),
-            (State::Trailer(TrailerPart::Start), b'\r') => Ok(State::TrailerLineFeed { line_is_empty: true }),
-            (State::Trailer(TrailerPart::Value), b'\r') => {
-                Ok(State::TrailerLineFeed { line_is_empty: false })
+            (ChunkState::Size { digits: 1.., value }, b'\r') => Ok(ChunkState::SizeLineFeed { size: value }),
+            (ChunkState::Size { digits: 1.., value }, b';') => self.in_extension(value, byte),
+            (ChunkState::Size { value, digits }, byte) => size_digit(value, digits, byte),
+            (ChunkState::Extension { size }, b'\r') => Ok(ChunkState::SizeLineFeed { size }),
+            (ChunkState::Extension { size }, byte) => self.in_extension(size, byte),
+            (ChunkState::SizeLineFeed { size: 0 }, b'\n') => Ok(ChunkState::Trailer(TrailerPart::Start)),
+            (ChunkState::SizeLineFeed { size }, b'\n') => Ok(ChunkState::Content { left: size }),
+            (ChunkState::ContentReturn, b'\r') => Ok(ChunkState::ContentLineFeed),
+            (ChunkState::ContentLineFeed, b'\n') => Ok(ChunkState::default()),
+            (ChunkState::Trailer(TrailerPart::Start), b'\r') => {
+                Ok(ChunkState::TrailerLineFeed { line_is_empty: true })
             }
-            (State::Trailer(part), byte) => self.in_trailer(part, byte),
-            (State::TrailerLineFeed { line_is_empty: true }, b'\n') => Ok(State::End),
-            (State::TrailerLineFeed { line_is_empty: false }, b'\n') => {
-                Ok(State::Trailer(TrailerPart::Start))
+            (ChunkState::Trailer(TrailerPart::Value), b'\r') => {
+                Ok(ChunkState::TrailerLineFeed { line_is_empty: false })
             }
-            (State::ContentReturn, _) => Err(BrokenChunks("a chunk is longer than its size")),
-            (State::SizeLineFeed { .. } | State::ContentLineFeed | State::TrailerLineFeed { .. }, _) => {
-                Err(BrokenChunks("a carriage return stands alone"))
+            (ChunkState::Trailer(part), byte) => self.in_trailer(part, byte),
+            (ChunkState::TrailerLineFeed { line_is_empty: true }, b'\n') => Ok(ChunkState::End),
+            (ChunkState::TrailerLineFeed { line_is_empty: false }, b'\n') => {
+                Ok(ChunkState::Trailer(TrailerPart::Start))
             }
+            (ChunkState::ContentReturn, _) => Err(BrokenChunks("a chunk is longer than its size")),
+            (
+                ChunkState::SizeLineFeed { .. }
+                | ChunkState::ContentLineFeed
+                | ChunkState::TrailerLineFeed { .. },
+                _,
+            ) => Err(BrokenChunks("a carriage return stands alone")),
             // `take_framing` stops at these two.
-            (State::Content { .. } | State::End, _) => Ok(self.state),
+            (ChunkState::Content { .. } | ChunkState::End, _) => Ok(self.state),
         }
     }
 
-    fn in_extension(&mut self, size: u64, byte: u8) -> Result<State, BrokenChunks> {
+    fn in_extension(&mut self, size: u64, byte: u8) -> Result<ChunkState, BrokenChunks> {
         self.extension_bytes += 1;
         if self.extension_bytes > CHUNK_EXTENSIONS_SIZE_MAX_BYTES {
             return Err(BrokenChunks("there are too many chunk extensions"));
         }
         check_text(byte)?;
-        Ok(State::Extension { size })
+        Ok(ChunkState::Extension { size })
     }
 
     /// Trailers are read over: nothing in the registry's protocol has a use for them. But each line must be
     /// one, or a request that follows a body without its last empty line would be read over as well.
-    fn in_trailer(&mut self, part: TrailerPart, byte: u8) -> Result<State, BrokenChunks> {
+    fn in_trailer(&mut self, part: TrailerPart, byte: u8) -> Result<ChunkState, BrokenChunks> {
         self.trailer_bytes += 1;
         if self.trailer_bytes > TRAILERS_SIZE_MAX_BYTES {
             return Err(BrokenChunks("the trailers are too large"));
         }
         match part {
-            TrailerPart::Name if byte == b':' => Ok(State::Trailer(TrailerPart::Value)),
+            TrailerPart::Name if byte == b':' => Ok(ChunkState::Trailer(TrailerPart::Value)),
             TrailerPart::Start | TrailerPart::Name if is_name_byte(byte) => {
-                Ok(State::Trailer(TrailerPart::Name))
+                Ok(ChunkState::Trailer(TrailerPart::Name))
             }
             TrailerPart::Start | TrailerPart::Name => Err(BrokenChunks("a trailer's name is not valid")),
             TrailerPart::Value => {
                 check_text(byte)?;
-                Ok(State::Trailer(TrailerPart::Value))
+                Ok(ChunkState::Trailer(TrailerPart::Value))
             }
         }
     }
 }
 
-fn size_digit(value: u64, digits: u8, byte: u8) -> Result<State, BrokenChunks> {
+fn size_digit(value: u64, digits: u8, byte: u8) -> Result<ChunkState, BrokenChunks> {
     let digit = char::from(byte).to_digit(16).ok_or(BrokenChunks("the size of a chunk is not a number"))?;
     if digits == CHUNK_SIZE_DIGITS_MAX {
         return Err(BrokenChunks("the size of a chunk is too long"));
     }
-    Ok(State::Size { value: value << 4 | u64::from(digit), digits: digits + 1 })
+    Ok(ChunkState::Size { value: value << 4 | u64::from(digit), digits: digits + 1 })
 }
 
 fn is_name_byte(byte: u8) -> bool {

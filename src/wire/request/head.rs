@@ -5,7 +5,7 @@ use tide::http::{Method, Request, Version};
 use super::target::{check_host, parse_target, url};
 use crate::wire::RawTarget;
 use crate::wire::limits::WireLimits;
-use crate::wire::refusal::Refusal;
+use crate::wire::rejection::Rejection;
 
 /// How the body of a request is framed (RFC 9112 section 6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(in crate::wire) enum BodyFraming {
 
 /// A request without its body, and what its head says to the transport.
 #[derive(Debug)]
-pub(in crate::wire) struct Head {
+pub(in crate::wire) struct RequestHead {
     /// The request for the application, its body still empty.
     pub(in crate::wire) request: Request,
     /// How the body is framed.
@@ -44,29 +44,31 @@ struct Understood<'a> {
     expects_continue: bool,
 }
 
-impl Head {
+impl RequestHead {
     /// Parses a whole head, as [`HeadScanner`](super::head_scanner::HeadScanner) found it.
-    pub(in crate::wire) fn parse(head: &[u8], limits: &WireLimits) -> Result<Self, Refusal> {
+    pub(in crate::wire) fn parse(head: &[u8], limits: &WireLimits) -> Result<Self, Rejection> {
         // As many as there are lines: most heads have a few of the many that are allowed.
         let lines = head.iter().filter(|byte| **byte == b'\n').count();
         let mut headers = vec![httparse::EMPTY_HEADER; lines.min(limits.headers_max)];
         let mut parsed = httparse::Request::new(&mut headers);
         match parsed.parse(head) {
             Ok(httparse::Status::Complete(length)) if length == head.len() => {}
-            Ok(_) => return Err(Refusal::BadRequest("the request's head is cut off")),
-            Err(httparse::Error::Version) if names_a_version(head) => return Err(Refusal::UnknownVersion),
+            Ok(_) => return Err(Rejection::BadRequest("the request's head is cut off")),
+            Err(httparse::Error::Version) if names_a_version(head) => return Err(Rejection::UnknownVersion),
             Err(error) => return Err(refusal_of(error)),
         }
         let is_http_1_1 = parsed.version == Some(1);
         let target = parsed.path.unwrap_or_default();
         if target.len() > limits.target_size_max_bytes {
-            return Err(Refusal::TargetTooLong);
+            return Err(Rejection::TargetTooLong);
         }
         let understood = understand(parsed.headers, is_http_1_1)?;
         let framing = match (understood.is_chunked, understood.content_length) {
-            (true, Some(_)) => return Err(Refusal::BadRequest("a body has a length and a transfer coding")),
+            (true, Some(_)) => {
+                return Err(Rejection::BadRequest("a body has a length and a transfer coding"));
+            }
             (true, None) if !is_http_1_1 => {
-                return Err(Refusal::BadRequest("HTTP/1.0 has no transfer codings"));
+                return Err(Rejection::BadRequest("HTTP/1.0 has no transfer codings"));
             }
             (true, None) => BodyFraming::Chunked,
             (false, None | Some(0)) => BodyFraming::None,
@@ -94,15 +96,15 @@ fn names_a_version(head: &[u8]) -> bool {
     is_version && words.next().is_none()
 }
 
-fn refusal_of(error: httparse::Error) -> Refusal {
+fn refusal_of(error: httparse::Error) -> Rejection {
     match error {
-        httparse::Error::TooManyHeaders => Refusal::HeadTooLarge,
-        httparse::Error::HeaderName => Refusal::BadRequest("the name of a header is not valid"),
-        httparse::Error::HeaderValue => Refusal::BadRequest("the value of a header is not valid"),
+        httparse::Error::TooManyHeaders => Rejection::HeadTooLarge,
+        httparse::Error::HeaderName => Rejection::BadRequest("the name of a header is not valid"),
+        httparse::Error::HeaderValue => Rejection::BadRequest("the value of a header is not valid"),
         httparse::Error::NewLine
         | httparse::Error::Status
         | httparse::Error::Token
-        | httparse::Error::Version => Refusal::BadRequest("the request line is not valid"),
+        | httparse::Error::Version => Rejection::BadRequest("the request line is not valid"),
     }
 }
 
@@ -111,16 +113,16 @@ fn request(
     target: &str,
     understood: &Understood<'_>,
     is_http_1_1: bool,
-) -> Result<Request, Refusal> {
+) -> Result<Request, Rejection> {
     let name = parsed.method.unwrap_or_default();
-    let method: Method = name.parse().map_err(|_| Refusal::UnknownMethod)?;
+    let method: Method = name.parse().map_err(|_| Rejection::UnknownMethod)?;
     // Methods are case-sensitive; the parser of `http_types` is not.
     if method.as_ref() != name {
-        return Err(Refusal::UnknownMethod);
+        return Err(Rejection::UnknownMethod);
     }
     let target = parse_target(target)?;
     if is_http_1_1 && understood.host.is_none() {
-        return Err(Refusal::BadRequest("the request has no Host header"));
+        return Err(Rejection::BadRequest("the request has no Host header"));
     }
     let url = url(target.host.or(understood.host), target.path_and_query)?;
     let mut request = Request::new(method, url);
@@ -144,24 +146,27 @@ fn ascii(value: &[u8]) -> String {
     }
 }
 
-fn understand<'a>(headers: &'a [httparse::Header<'_>], is_http_1_1: bool) -> Result<Understood<'a>, Refusal> {
+fn understand<'a>(
+    headers: &'a [httparse::Header<'_>],
+    is_http_1_1: bool,
+) -> Result<Understood<'a>, Rejection> {
     let mut understood = Understood::default();
     for header in headers {
         let name_is = |name: &str| header.name.eq_ignore_ascii_case(name);
         if name_is("Host") {
             let host = std::str::from_utf8(header.value).unwrap_or_default();
             if understood.host.replace(host).is_some() {
-                return Err(Refusal::BadRequest("the request has several Host headers"));
+                return Err(Rejection::BadRequest("the request has several Host headers"));
             }
             // Checked here too, because an absolute-form target keeps it from becoming part of the URL.
             check_host(host)?;
         } else if name_is("Content-Length") {
             if understood.content_length.replace(content_length(header.value)?).is_some() {
-                return Err(Refusal::BadRequest("the request has several Content-Length headers"));
+                return Err(Rejection::BadRequest("the request has several Content-Length headers"));
             }
         } else if name_is("Transfer-Encoding") {
             if understood.is_chunked || !header.value.eq_ignore_ascii_case(b"chunked") {
-                return Err(Refusal::UnknownCoding);
+                return Err(Rejection::UnknownCoding);
             }
             understood.is_chunked = true;
         } else if name_is("Connection") {
@@ -169,7 +174,7 @@ fn understand<'a>(headers: &'a [httparse::Header<'_>], is_http_1_1: bool) -> Res
             understood.says_keep_alive |= has_token(header.value, "keep-alive");
         } else if name_is("Expect") && is_http_1_1 {
             if !header.value.eq_ignore_ascii_case(b"100-continue") {
-                return Err(Refusal::UnknownExpectation);
+                return Err(Rejection::UnknownExpectation);
             }
             understood.expects_continue = true;
         }
@@ -178,12 +183,12 @@ fn understand<'a>(headers: &'a [httparse::Header<'_>], is_http_1_1: bool) -> Res
 }
 
 /// Digits and nothing else: `+1`, `1, 1` and lengths over 64 bits are refused.
-fn content_length(value: &[u8]) -> Result<u64, Refusal> {
+fn content_length(value: &[u8]) -> Result<u64, Rejection> {
     std::str::from_utf8(value)
         .ok()
         .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
         .and_then(|text| text.parse().ok())
-        .ok_or(Refusal::BadRequest("the Content-Length is not a length"))
+        .ok_or(Rejection::BadRequest("the Content-Length is not a length"))
 }
 
 fn has_token(value: &[u8], token: &str) -> bool {

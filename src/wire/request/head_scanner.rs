@@ -1,7 +1,7 @@
 //! Finds where a request's head ends, and refuses the bytes that no head may have.
 
 use crate::wire::limits::WireLimits;
-use crate::wire::refusal::Refusal;
+use crate::wire::rejection::Rejection;
 
 /// What a request line may hold beside its target: the longest method, spaces, the version.
 const REQUEST_LINE_REST_MAX_BYTES: usize = 64;
@@ -27,11 +27,11 @@ impl HeadScanner {
         &mut self,
         buffered: &[u8],
         limits: &WireLimits,
-    ) -> Result<Option<usize>, Refusal> {
+    ) -> Result<Option<usize>, Rejection> {
         for byte in buffered.get(self.scanned..).unwrap_or_default() {
             self.scanned += 1;
             if self.scanned > limits.head_size_max_bytes {
-                return Err(Refusal::HeadTooLarge);
+                return Err(Rejection::HeadTooLarge);
             }
             if self.take(*byte)? {
                 return Ok(Some(self.scanned));
@@ -39,36 +39,38 @@ impl HeadScanner {
             if self.lines == 0
                 && self.line_length > limits.target_size_max_bytes + REQUEST_LINE_REST_MAX_BYTES
             {
-                return Err(Refusal::TargetTooLong);
+                return Err(Rejection::TargetTooLong);
             }
             // The request line is one of them.
             if self.lines > limits.headers_max + 1 {
-                return Err(Refusal::HeadTooLarge);
+                return Err(Rejection::HeadTooLarge);
             }
         }
         Ok(None)
     }
 
     /// Takes one byte, and tells whether the head ends with it.
-    fn take(&mut self, byte: u8) -> Result<bool, Refusal> {
+    fn take(&mut self, byte: u8) -> Result<bool, Rejection> {
         match (self.after_cr, byte) {
             (true, b'\n') => {
                 self.after_cr = false;
                 self.end_line()
             }
-            (true, _) => Err(Refusal::BadRequest("a line of the request's head has a carriage return alone")),
+            (true, _) => {
+                Err(Rejection::BadRequest("a line of the request's head has a carriage return alone"))
+            }
             (false, b'\n') => {
-                Err(Refusal::BadRequest("a line of the request's head ends in a line feed alone"))
+                Err(Rejection::BadRequest("a line of the request's head ends in a line feed alone"))
             }
             (false, b'\r') => {
                 self.after_cr = true;
                 Ok(false)
             }
             (false, b' ' | b'\t') if self.line_length == 0 => {
-                Err(Refusal::BadRequest("a line of the request's head starts with a space"))
+                Err(Rejection::BadRequest("a line of the request's head starts with a space"))
             }
             (false, byte) if byte.is_ascii_control() && byte != b'\t' => {
-                Err(Refusal::BadRequest("the request's head has a control character"))
+                Err(Rejection::BadRequest("the request's head has a control character"))
             }
             (false, _) => {
                 self.line_length += 1;
@@ -77,12 +79,12 @@ impl HeadScanner {
         }
     }
 
-    fn end_line(&mut self) -> Result<bool, Refusal> {
+    fn end_line(&mut self) -> Result<bool, Rejection> {
         let is_empty = self.line_length == 0;
         if is_empty && self.lines == 0 {
             // RFC 9112 section 2.2: old clients send an empty line after a body.
             if self.skipped_empty_line {
-                return Err(Refusal::BadRequest("the request starts with empty lines"));
+                return Err(Rejection::BadRequest("the request starts with empty lines"));
             }
             self.skipped_empty_line = true;
             return Ok(false);
@@ -97,7 +99,7 @@ impl HeadScanner {
 mod tests {
     use super::*;
 
-    fn scan(head: &[u8]) -> Result<Option<usize>, Refusal> {
+    fn scan(head: &[u8]) -> Result<Option<usize>, Rejection> {
         HeadScanner::default().scan(head, &WireLimits::default())
     }
 
@@ -134,7 +136,7 @@ mod tests {
             "\r\n\r\nGET / HTTP/1.1\r\n\r\n",
             "\x16\x03\x01",
         ] {
-            assert!(matches!(scan(head.as_bytes()), Err(Refusal::BadRequest(_))), "{head:?}");
+            assert!(matches!(scan(head.as_bytes()), Err(Rejection::BadRequest(_))), "{head:?}");
         }
     }
 
@@ -142,11 +144,11 @@ mod tests {
     fn a_head_over_a_limit_is_refused_before_it_has_ended() {
         let limits = WireLimits::default();
         let long_target = format!("GET /{}", "a".repeat(limits.target_size_max_bytes + 64));
-        assert_eq!(scan(long_target.as_bytes()), Err(Refusal::TargetTooLong));
+        assert_eq!(scan(long_target.as_bytes()), Err(Rejection::TargetTooLong));
         let large = format!("GET / HTTP/1.1\r\nA: {}", "a".repeat(limits.head_size_max_bytes));
-        assert_eq!(scan(large.as_bytes()), Err(Refusal::HeadTooLarge));
+        assert_eq!(scan(large.as_bytes()), Err(Rejection::HeadTooLarge));
         let many = format!("GET / HTTP/1.1\r\n{}", "A: b\r\n".repeat(limits.headers_max + 1));
-        assert_eq!(scan(many.as_bytes()), Err(Refusal::HeadTooLarge));
+        assert_eq!(scan(many.as_bytes()), Err(Rejection::HeadTooLarge));
         let as_many = format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(limits.headers_max));
         assert_eq!(scan(as_many.as_bytes()), Ok(Some(as_many.len())));
     }

@@ -13,6 +13,6 @@ pub(in crate::wire) use continue_100::BodySignals;
 pub(in crate::wire) use framing::Framing;
 #[cfg(any(test, fuzzing))]
 pub(in crate::wire) use framing::Next;
-pub(in crate::wire) use head::{BodyFraming, Head};
+pub(in crate::wire) use head::{BodyFraming, RequestHead};
 pub(in crate::wire) use head_scanner::HeadScanner;
 pub(in crate::wire) use input::Input;

@@ -2,7 +2,7 @@
 
 use tide::http::Url;
 
-use crate::wire::refusal::Refusal;
+use crate::wire::rejection::Rejection;
 
 /// The longest `Host` that is accepted: a DNS name and a port.
 const HOST_LENGTH_MAX_BYTES: usize = 260;
@@ -12,7 +12,7 @@ const HOST_UNKNOWN: &str = "localhost";
 
 /// A target as it was sent, in origin form or made so from absolute form.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Target<'a> {
+pub(super) struct ParsedTarget<'a> {
     /// The host of an absolute-form target, which takes the place of the `Host` header.
     pub(in crate::wire) host: Option<&'a str>,
     /// Path and query, exactly as sent.
@@ -23,27 +23,27 @@ pub(super) struct Target<'a> {
 ///
 /// Refused is what another reader (a proxy in front, the parser of URLs behind) could take for a different
 /// path: dot segments, backslashes, fragments, and bytes outside of ASCII.
-pub(super) fn parse_target(target: &str) -> Result<Target<'_>, Refusal> {
+pub(super) fn parse_target(target: &str) -> Result<ParsedTarget<'_>, Rejection> {
     if !target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#' && byte != b'\\') {
-        return Err(Refusal::BadRequest("the request's target has a byte that no target may have"));
+        return Err(Rejection::BadRequest("the request's target has a byte that no target may have"));
     }
     let parsed = match strip_scheme(target) {
-        None => Target { host: None, path_and_query: target },
+        None => ParsedTarget { host: None, path_and_query: target },
         Some(rest) => {
             let split = rest.find(['/', '?']).unwrap_or(rest.len());
             let (host, path_and_query) = rest.split_at(split);
-            Target {
+            ParsedTarget {
                 host: Some(host),
                 path_and_query: if split == rest.len() { "/" } else { path_and_query },
             }
         }
     };
     if !parsed.path_and_query.starts_with('/') {
-        return Err(Refusal::BadRequest("the request's target is not a path"));
+        return Err(Rejection::BadRequest("the request's target is not a path"));
     }
     let path = parsed.path_and_query.split('?').next().unwrap_or_default();
     if path.split('/').any(is_dot_segment) {
-        return Err(Refusal::BadRequest("the request's path has a segment of dots"));
+        return Err(Rejection::BadRequest("the request's path has a segment of dots"));
     }
     Ok(parsed)
 }
@@ -91,16 +91,16 @@ fn is_host(host: &str) -> bool {
 }
 
 /// Refuses what is not a host, with or without a port.
-pub(super) fn check_host(host: &str) -> Result<(), Refusal> {
-    if is_host(host) { Ok(()) } else { Err(Refusal::BadRequest("the request's host is not valid")) }
+pub(super) fn check_host(host: &str) -> Result<(), Rejection> {
+    if is_host(host) { Ok(()) } else { Err(Rejection::BadRequest("the request's host is not valid")) }
 }
 
 /// Makes the URL of a request; `host` is `None` only where HTTP/1.0 allows that.
-pub(in crate::wire) fn url(host: Option<&str>, path_and_query: &str) -> Result<Url, Refusal> {
+pub(in crate::wire) fn url(host: Option<&str>, path_and_query: &str) -> Result<Url, Rejection> {
     let host = host.unwrap_or(HOST_UNKNOWN);
     check_host(host)?;
     Url::parse(&format!("http://{host}{path_and_query}"))
-        .map_err(|_| Refusal::BadRequest("the request's host or target is not valid"))
+        .map_err(|_| Rejection::BadRequest("the request's host or target is not valid"))
 }
 
 #[cfg(test)]
@@ -122,7 +122,7 @@ mod tests {
             "/a?",
         ] {
             let parsed = parse_target(target).unwrap();
-            assert_eq!(parsed, Target { host: None, path_and_query: target });
+            assert_eq!(parsed, ParsedTarget { host: None, path_and_query: target });
             let url = url(Some("registry.example:5000"), parsed.path_and_query).unwrap();
             assert_eq!(url.as_str(), format!("http://registry.example:5000{target}"));
         }
@@ -135,7 +135,7 @@ mod tests {
             ("HTTPS://a.example:5000", "a.example:5000", "/"),
             ("http:///x", "", "/x"),
         ] {
-            assert_eq!(parse_target(target).unwrap(), Target { host: Some(host), path_and_query });
+            assert_eq!(parse_target(target).unwrap(), ParsedTarget { host: Some(host), path_and_query });
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use smol::Async;
 
 use crate::wire::Pace;
-use crate::wire::idle_timeout::Patience;
+use crate::wire::idle_timeout::IdleTimeout;
 
 /// How many times a socket that takes no more is tried within the time that a client may stand still.
 const TRIES: u32 = 4;
@@ -26,13 +26,13 @@ pub(in crate::wire) struct Output<'a> {
 
 /// Whether the client takes anything of an answer.
 #[derive(Debug)]
-pub(in crate::wire) struct Progress {
-    patience: Patience,
+pub(in crate::wire) struct WriteProgress {
+    patience: IdleTimeout,
     /// How many waits in a row came to nothing.
     in_vain: u32,
 }
 
-impl Progress {
+impl WriteProgress {
     /// Notes that the client took something.
     pub(in crate::wire) fn made(&mut self) {
         self.in_vain = 0;
@@ -41,15 +41,15 @@ impl Progress {
 
 impl Output<'_> {
     /// Begins to watch whether the client takes anything.
-    pub(in crate::wire) fn progress(&self) -> Progress {
-        Progress { patience: Patience::new(self.progress_time_max / TRIES), in_vain: 0 }
+    pub(in crate::wire) fn progress(&self) -> WriteProgress {
+        WriteProgress { patience: IdleTimeout::new(self.progress_time_max / TRIES), in_vain: 0 }
     }
 
     /// Waits until the socket may take more: then it is to be tried, and what it took told to `progress`.
     ///
     /// The system calls a socket writable only when a third of its buffer is free, which may be some MiB. It
     /// takes a little long before that, and only so can a slow client be told from one that stands still.
-    pub(in crate::wire) async fn writable(&self, progress: &mut Progress) -> io::Result<()> {
+    pub(in crate::wire) async fn writable(&self, progress: &mut WriteProgress) -> io::Result<()> {
         if progress.in_vain >= TRIES {
             return Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes no more of the answer"));
         }

@@ -2,24 +2,24 @@
 
 use crate::wire::RawTarget;
 use crate::wire::limits::WireLimits;
-use crate::wire::refusal::Refusal;
-use crate::wire::request::{BodyFraming, Head, HeadScanner};
+use crate::wire::rejection::Rejection;
+use crate::wire::request::{BodyFraming, HeadScanner, RequestHead};
 use tide::http::headers::HeaderValue;
 use tide::http::{Method, StatusCode};
 
-fn parse(head: &str) -> Result<Head, Refusal> {
+fn parse(head: &str) -> Result<RequestHead, Rejection> {
     let limits = WireLimits::default();
     let length = HeadScanner::default().scan(head.as_bytes(), &limits)?.expect("a whole head");
-    Head::parse(&head.as_bytes()[..length], &limits)
+    RequestHead::parse(&head.as_bytes()[..length], &limits)
 }
 
 /// A request of HTTP/1.1 with these header lines beside its `Host`.
-fn with(headers: &str) -> Result<Head, Refusal> {
+fn with(headers: &str) -> Result<RequestHead, Rejection> {
     parse(&format!("POST /v2/ HTTP/1.1\r\nHost: a\r\n{headers}\r\n"))
 }
 
-fn status(result: Result<Head, Refusal>) -> Option<u16> {
-    result.err().map(|refusal| u16::from(refusal.response().status()))
+fn status(result: Result<RequestHead, Rejection>) -> Option<u16> {
+    result.err().map(|rejection| u16::from(rejection.response().status()))
 }
 
 #[test]

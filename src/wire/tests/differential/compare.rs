@@ -32,7 +32,7 @@ pub(super) fn compare(pulk: &Outcome, hyper: &Outcome) -> Result<Vec<Difference>
             }
             (None, Some(_)) => {
                 let before = number.checked_sub(1).and_then(|before| pulk.seen.get(before));
-                if before.is_some_and(|before| before.body == SeenBody::NotRead) && pulk.refusal.is_none() {
+                if before.is_some_and(|before| before.body == SeenBody::NotRead) && pulk.rejection.is_none() {
                     // What was not read was broken: the connection ended there, which is no refusal.
                     return Ok(Vec::new());
                 }
@@ -60,16 +60,17 @@ fn same_head(ours: &Seen, theirs: &Seen) -> Result<(), String> {
 }
 
 fn stricter(pulk: &Outcome) -> Result<Difference, String> {
-    let refusal = pulk.refusal.as_deref().ok_or("pulk does not take what hyper takes, and says nothing")?;
+    let rejection =
+        pulk.rejection.as_deref().ok_or("pulk does not take what hyper takes, and says nothing")?;
     let stricter = STRICTER.iter().map(|(listed, _, _)| *listed);
-    let listed = stricter.chain(LIMITS).find(|listed| *listed == refusal);
-    let listed = listed.ok_or_else(|| format!("pulk is stricter, which is not listed: {refusal}"))?;
+    let listed = stricter.chain(LIMITS).find(|listed| *listed == rejection);
+    let listed = listed.ok_or_else(|| format!("pulk is stricter, which is not listed: {rejection}"))?;
     Ok(Difference::Stricter(listed))
 }
 
 fn laxer(hyper: &Outcome) -> Result<Difference, String> {
-    let refusal = hyper.refusal.as_deref().unwrap_or("it says nothing");
-    let listed = LAXER.iter().find(|(listed, _, _)| *listed == refusal);
-    let (listed, _, _) = listed.ok_or_else(|| format!("pulk takes what hyper refuses: {refusal}"))?;
+    let rejection = hyper.rejection.as_deref().unwrap_or("it says nothing");
+    let listed = LAXER.iter().find(|(listed, _, _)| *listed == rejection);
+    let (listed, _, _) = listed.ok_or_else(|| format!("pulk takes what hyper refuses: {rejection}"))?;
     Ok(Difference::Laxer(listed))
 }

@@ -74,9 +74,9 @@ pub(super) fn read(stream: &Stream) -> Outcome {
     let packets = Packets { left, waited: false };
     // The end of the stream is no reason to drop requests that came before it.
     let connection = http1::Builder::new().half_close(true).serve_connection(packets, service);
-    let refusal = smol::block_on(connection).err().map(|error| describe(&error));
+    let rejection = smol::block_on(connection).err().map(|error| describe(&error));
     let seen = std::mem::take(&mut *seen.lock().unwrap());
-    Outcome { seen, refusal }
+    Outcome { seen, rejection }
 }
 
 fn describe(error: &dyn std::error::Error) -> String {

@@ -44,7 +44,7 @@ enum SeenBody {
 struct Outcome {
     seen: Vec<Seen>,
     /// Why it took no more, where it said so.
-    refusal: Option<String>,
+    rejection: Option<String>,
 }
 
 /// A stream, and the places where it is cut into packets.

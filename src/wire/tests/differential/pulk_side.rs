@@ -23,7 +23,7 @@ pub(super) fn read(stream: &Stream) -> Outcome {
     let answers = smol::block_on(serve(stream, Arc::clone(&outcome)));
     let mut outcome = std::mem::take(&mut *outcome.lock().unwrap());
     let refusals = refusals(&answers, outcome.seen.len());
-    outcome.refusal = outcome.refusal.or(refusals);
+    outcome.rejection = outcome.rejection.or(refusals);
     outcome
 }
 
@@ -73,7 +73,7 @@ async fn take(mut request: Request, outcome: &Seens) -> Response {
     for (name, values) in request.iter() {
         headers.insert(name.to_string(), values.iter().map(|value| value.as_str().to_owned()).collect());
     }
-    let (body, refusal) = if is_left_unread(&target) {
+    let (body, rejection) = if is_left_unread(&target) {
         (SeenBody::NotRead, None)
     } else {
         match request.body_bytes().await {
@@ -83,7 +83,7 @@ async fn take(mut request: Request, outcome: &Seens) -> Response {
     };
     let mut outcome = outcome.lock().unwrap();
     outcome.seen.push(Seen { method: request.method().to_string(), target, headers, body });
-    outcome.refusal = outcome.refusal.take().or(refusal);
+    outcome.rejection = outcome.rejection.take().or(rejection);
     Response::new(200)
 }
 
@@ -91,7 +91,7 @@ async fn take(mut request: Request, outcome: &Seens) -> Response {
 /// message is returned.
 fn refusals(answers: &str, seen: usize) -> Option<String> {
     let mut left = answers;
-    let (mut count, mut refusal) = (0, None);
+    let (mut count, mut rejection) = (0, None);
     while !left.is_empty() {
         let (head, rest) = left.split_once("\r\n\r\n").unwrap();
         left = rest;
@@ -103,12 +103,12 @@ fn refusals(answers: &str, seen: usize) -> Option<String> {
         let (body, rest) = left.split_at(length.map_or(0, |length| length.parse().unwrap()));
         left = rest;
         if !head.starts_with("HTTP/1.1 200 ") {
-            assert_eq!(count, seen + 1, "a refusal is the last answer: {answers}");
+            assert_eq!(count, seen + 1, "a rejection is the last answer: {answers}");
             assert!(left.is_empty(), "{answers}");
             let body: serde_json::Value = serde_json::from_str(body).unwrap();
-            refusal = body["errors"][0]["message"].as_str().map(str::to_owned);
+            rejection = body["errors"][0]["message"].as_str().map(str::to_owned);
         }
     }
     assert!(count >= seen, "a request without an answer: {answers}");
-    refusal
+    rejection
 }

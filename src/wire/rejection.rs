@@ -6,7 +6,7 @@ use crate::spec::ErrorCode;
 
 /// Why a request is refused before the application sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Refusal {
+pub(super) enum Rejection {
     /// The head breaks the grammar, or could be read in two ways.
     #[error("{0}")]
     BadRequest(&'static str),
@@ -42,7 +42,7 @@ pub(super) enum Refusal {
     UnknownVersion,
 }
 
-impl Refusal {
+impl Rejection {
     /// The one table of statuses and error codes.
     fn status_and_code(self) -> (StatusCode, ErrorCode) {
         match self {
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn refusals_carry_an_error_body_of_the_specification() {
-        let mut response = Refusal::BadRequest("a \"quoted\" reason").response();
+        let mut response = Rejection::BadRequest("a \"quoted\" reason").response();
         assert_eq!(response.status(), StatusCode::BadRequest);
         assert_eq!(response.header("Content-Type").unwrap().as_str(), "application/json");
         let body = smol::block_on(response.body_string()).unwrap();
@@ -91,11 +91,11 @@ mod tests {
 
     #[test]
     fn too_many_connections_says_when_to_come_back() {
-        for (refusal, status) in [
-            (Refusal::TooManyConnections, StatusCode::ServiceUnavailable),
-            (Refusal::TooManyOfAddress, StatusCode::TooManyRequests),
+        for (rejection, status) in [
+            (Rejection::TooManyConnections, StatusCode::ServiceUnavailable),
+            (Rejection::TooManyOfAddress, StatusCode::TooManyRequests),
         ] {
-            let response = refusal.response();
+            let response = rejection.response();
             assert_eq!(response.status(), status);
             assert_eq!(response.header("Retry-After").unwrap().as_str(), "1");
         }

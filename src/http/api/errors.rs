@@ -113,6 +113,12 @@ pub(in crate::http) fn name_request(response: &mut Response, id: &str) {
     }
 }
 
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        Self::of(ErrorCode::Unknown, format!("cannot render the answer: {error}"))
+    }
+}
+
 impl From<RegistryError> for Failure {
     fn from(error: RegistryError) -> Self {
         let mut failure = Self::new(status_of(&error), error.code(), error.to_string());

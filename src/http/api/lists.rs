@@ -78,7 +78,7 @@ pub(in crate::http) async fn catalog(call: &Call) -> Result<Response, Failure> {
 
 /// Answers `_oci/ext/discover`.
 pub(in crate::http) fn discovery() -> Result<Response, Failure> {
-    render::json(&Discovery { extensions: EXTENSIONS })
+    Ok(render::json(&Discovery { extensions: EXTENSIONS })?)
 }
 
 /// Parses which part is wanted. docker, skopeo and oras send no `n`; they get all up to the cap and then a

@@ -4,8 +4,7 @@ use serde::Serialize;
 use tide::http::headers::{CONTENT_TYPE, LOCATION};
 use tide::http::{Body, Response, StatusCode};
 
-use super::errors::Failure;
-use crate::spec::{ContentDigest, ErrorCode, RepoName};
+use crate::spec::{ContentDigest, RepoName};
 
 /// The exact Content-Type of JSON answers: some clients compare it as text (E3).
 pub(in crate::http) const JSON: &str = "application/json";
@@ -34,10 +33,8 @@ pub(in crate::http) fn content(status: StatusCode, content_type: &str, body: imp
 }
 
 /// Makes a JSON answer.
-pub(in crate::http) fn json(value: &impl Serialize) -> Result<Response, Failure> {
-    let body = serde_json::to_vec(value)
-        .map_err(|error| Failure::of(ErrorCode::Unknown, format!("cannot render the answer: {error}")))?;
-    Ok(content(StatusCode::Ok, JSON, body))
+pub(in crate::http) fn json(value: &impl Serialize) -> serde_json::Result<Response> {
+    Ok(content(StatusCode::Ok, JSON, serde_json::to_vec(value)?))
 }
 
 /// Makes the answer for something that is now stored at `location`.

@@ -132,7 +132,7 @@ const ROWS: [(&str, &str, &str); 49] = [
     ),
     (
         "connections of one IPv6 network",
-        "src/wire/admission.rs",
+        "src/wire/connection/admission.rs",
         "the_addresses_of_one_ipv6_network_share_what_one_may_have",
     ),
     (
@@ -157,12 +157,12 @@ const ROWS: [(&str, &str, &str); 49] = [
     ),
     (
         "requests that wait for the disk",
-        "src/registry/door.rs",
+        "src/registry/disk_permits.rs",
         "when_too_many_wait_to_write_the_next_are_refused_and_reads_are_not",
     ),
     (
         "requests that wait for memory",
-        "src/http/large.rs",
+        "src/http/fairness/memory_budget.rs",
         "one_that_would_wait_among_too_many_or_for_too_long_is_told_to_come_again",
     ),
     ("huge heads", "tests/attack/misuse.rs", "heads_over_a_limit_are_refused_before_they_end"),
@@ -198,7 +198,7 @@ const ROWS: [(&str, &str, &str); 49] = [
     ),
     (
         "100 Continue that is not taken",
-        "src/wire/body.rs",
+        "src/wire/request/body.rs",
         "an_interim_answer_that_the_client_does_not_take_is_given_up",
     ),
     (

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+use crate::cli::config::key_help;
 use crate::cli::target::Target;
 use crate::config::{Overrides, values};
 use crate::spec::RepoName;
@@ -135,7 +136,7 @@ pub(in crate::cli) enum Command {
     Serve(Settings),
 
     /// Print the configuration that `serve` would run with, as a pulk.toml.
-    #[command(after_help = EXAMPLES)]
+    #[command(after_help = key_help())]
     Config(Settings),
 
     /// Say what is stored, what sharing saves, and how the server is.

@@ -6,7 +6,6 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::admin::{Failure, Request, Sink, Store, perform};
-use crate::cli::options::server_options;
 use crate::cli::progress::Terminal;
 use crate::config::Config;
 use crate::control::connect;
@@ -57,7 +56,7 @@ pub(in crate::cli) fn ask_into(
         if let Some(server) = reached {
             return server.ask(request, sink).map_err(|failure| failure.to_string());
         }
-        match Store::open(folder, server_options(config).registry) {
+        match Store::open(folder, config.server_options().registry) {
             Ok(store) => {
                 if config.file.is_none() && matches!(request, Request::Rm { .. } | Request::Gc { .. }) {
                     eprintln!("{NO_POLICIES}");

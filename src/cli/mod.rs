@@ -3,11 +3,13 @@
 mod args;
 mod ask;
 mod check;
+mod config;
 mod du;
 mod gc;
 mod logging;
-mod options;
 mod progress;
+#[cfg(test)]
+mod readme_tests;
 mod rebuild;
 mod repos;
 mod rm;
@@ -45,7 +47,7 @@ pub fn main() -> ExitCode {
             Err(error) => failed(&error),
         },
         Command::Config(settings) => match configuration(&settings) {
-            Ok(config) => print(&config),
+            Ok(config) => config::config(&config),
             Err(error) => failed(&error),
         },
         Command::Status { settings, json } => on_store(&settings, |config| status::status(config, json)),
@@ -85,10 +87,6 @@ fn on_store(settings: &StoreSettings, work: impl FnOnce(&Config) -> ExitCode) ->
 
 fn configuration(settings: &Settings) -> Result<Config, ConfigError> {
     Config::load(settings.config.as_deref(), settings.overrides())
-}
-
-fn print(config: &Config) -> ExitCode {
-    printed(io::stdout().lock().write_all(config.to_string().as_bytes()))
 }
 
 /// Prints what a program shall read, as one line.

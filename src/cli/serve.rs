@@ -7,7 +7,6 @@ use log::{error, info, warn};
 use smol::future;
 use smol::stream::StreamExt;
 
-use crate::cli::options::server_options;
 use crate::cli::{failed, logging};
 use crate::config::Config;
 use crate::server::{Server, raise_descriptor_limit};
@@ -28,7 +27,7 @@ pub(in crate::cli) fn serve(config: &Config) -> ExitCode {
 }
 
 async fn run(config: &Config, signals: &mut Signals) -> ExitCode {
-    let started = match until_signal(Server::start(server_options(config)), signals).await {
+    let started = match until_signal(Server::start(config.server_options()), signals).await {
         Outcome::Done(started) => started,
         Outcome::Signal(signal) => at_once(signal, "before it was ready"),
     };

@@ -1,140 +1,196 @@
 //! The configuration: flags over environment over file over defaults.
 //!
-//! The command line hands over what flags and environment say (it settles which of the two wins) as
-//! [`Overrides`]; [`Config::load`] puts them over the file and the file over the defaults.
+//! | | |
+//! |---|---|
+//! | `general`, `limits`, `scrub`, `collector`, `policy` | the keys of each section |
+//! | `key`, `unit` | what a key is, and the units of its numbers |
+//! | `document`, `error` | the file, and what may be wrong with it |
+//! | `values` | the parsers that flags and keys share |
+//!
+//! A key is one entry in its section's file. It names the option of the server that it sets, whose default is
+//! its own; reading, checking, `pulk config` and the README's table follow from the entry. A flag or a variable
+//! that overrides a key comes in as [`Overrides`]: the command line settles which of the two wins.
 
 mod collector;
+mod document;
 mod error;
-mod file;
-mod locate;
-mod merge;
-mod period;
-mod rate;
-mod render;
-mod size;
+mod general;
+mod key;
+mod limits;
+mod policy;
+mod scrub;
+#[cfg(test)]
+mod tests;
+mod unit;
 pub(crate) mod values;
 
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
-pub(crate) use collector::Collector;
 pub(crate) use error::ConfigError;
-pub(crate) use merge::Overrides;
 
-use crate::meta::{Policy, WORTHWHILE_MIN_BYTES};
+use crate::config::document::Document;
+use crate::config::key::Key;
+use crate::meta::Policy;
+use crate::registry::Storage;
+use crate::server::ServerOptions;
+
+/// The port to listen on, unless configured.
+const PORT: u16 = 5000;
 
 /// Everything that can be configured, settled.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Config {
     /// The file that it was read from, if one was.
     pub(crate) file: Option<PathBuf>,
     /// The data directory.
     pub(crate) data: PathBuf,
-    /// The address to listen on; port 0 lets the system pick a free one.
-    pub(crate) listen: SocketAddr,
     /// Whether everything is kept in memory and nothing in the data directory.
     pub(crate) ephemeral: bool,
-    /// Whether an index may be pushed before the manifests that it names.
-    pub(crate) sparse_indexes: bool,
     /// What to log, as a filter of levels and modules.
     pub(crate) log: String,
-    /// The limits on what clients may ask for.
-    pub(crate) limits: Limits,
-    /// How content is read again and again.
-    pub(crate) scrub: Scrub,
-    /// How the collector works.
-    pub(crate) collector: Collector,
-    /// What is kept of repositories, what may not change in them, and how much fits; the first one counts.
-    pub(crate) policies: Vec<Policy>,
-    /// The least size of the index's files, in bytes, at which the collector copies what is left of them; 0
-    /// has it do so whatever they take. Not for people: in no file, and printed by nothing.
-    pub(crate) copy_index_from_bytes: u64,
+    /// What the server is started with; its storage follows from the above.
+    server: ServerOptions,
 }
 
-/// How content is read again and again, so that damage is found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Scrub {
-    /// Whether it is, while a server runs.
-    pub(crate) enabled: bool,
-    /// How many bytes are read in a second at most.
-    pub(crate) rate_bytes: u64,
-    /// How long after the end of a full pass the next one begins.
-    pub(crate) interval: Duration,
+/// A table of the file.
+struct Section {
+    /// Its name; none for the keys outside of any table.
+    name: &'static str,
+    keys: &'static [Key<Config>],
 }
 
-/// The limits on what clients may ask for.
+/// The sections, in the order in which they are written.
+const SECTIONS: [Section; 4] = [
+    Section { name: "", keys: general::KEYS },
+    Section { name: "limits", keys: limits::KEYS },
+    Section { name: "scrub", keys: scrub::KEYS },
+    Section { name: "collector", keys: collector::KEYS },
+];
+
+/// What flags and environment say; a flag has already won over its variable.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Overrides {
+    /// The data directory.
+    pub(crate) data: Option<PathBuf>,
+    /// The address to listen on.
+    pub(crate) listen: Option<SocketAddr>,
+    /// Whether to keep everything in memory.
+    pub(crate) ephemeral: Option<bool>,
+    /// What to log.
+    pub(crate) log: Option<String>,
+    /// From which size on the index is compacted, in bytes. For tests; the file has no key for it.
+    pub(crate) copy_index_from_bytes: Option<u64>,
+}
+
+/// A key, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Limits {
-    /// The connections open at once.
-    pub(crate) connections: usize,
-    /// Those of them that may come from one address; a quarter of them unless the file says otherwise.
-    pub(crate) connections_per_address: usize,
-    /// The requests that may bring content at once.
-    pub(crate) uploads: usize,
-    /// The uploads that may have begun and not ended.
-    pub(crate) upload_sessions: usize,
-    /// The requests that may wait for a turn.
-    pub(crate) waiting: usize,
-    /// The size of a manifest, in bytes.
-    pub(crate) manifest_bytes: u64,
-    /// How long an unfinished upload may lie untouched before it is dropped.
-    pub(crate) upload_idle: Duration,
-    /// How much of the disk is kept free of pushes, in bytes.
-    pub(crate) reserve_bytes: u64,
-    /// The size of a request's head, in bytes.
-    pub(crate) head_bytes: usize,
-    /// How long a request's head may take to arrive.
-    pub(crate) head_time: Duration,
-    /// How long a connection may stay open without a request.
-    pub(crate) keep_alive: Duration,
-    /// How long a body may stand still, either way.
-    pub(crate) body_progress: Duration,
-    /// How long requests in flight may take to finish when pulk stops.
-    pub(crate) stop_time: Duration,
+pub(crate) struct KeyInfo {
+    /// The table that it is in; none for the keys outside of any.
+    pub(crate) section: &'static str,
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// Its default as the file would have it, if it has one.
+    pub(crate) default: Option<String>,
+    /// What it means.
+    pub(crate) text: &'static str,
+}
+
+/// Returns all keys in the order of the file, those of a policy last.
+pub(crate) fn keys() -> Vec<KeyInfo> {
+    let mut config = Config::default();
+    let mut keys = Vec::new();
+    for section in &SECTIONS {
+        keys.extend(infos(section.name, section.keys, &mut config));
+    }
+    keys.extend(infos(policy::NAME, policy::KEYS, &mut Policy::default()));
+    keys
+}
+
+fn infos<T>(section: &'static str, keys: &[Key<T>], defaults: &mut T) -> impl Iterator<Item = KeyInfo> {
+    keys.iter().map(move |key| KeyInfo {
+        section,
+        name: key.name,
+        default: key.write(defaults),
+        text: key.text,
+    })
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self {
-            file: None,
-            data: PathBuf::from("data"),
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 5000)),
-            ephemeral: false,
-            sparse_indexes: false,
-            log: "info".to_owned(),
-            limits: Limits::default(),
-            scrub: Scrub::default(),
-            collector: Collector::default(),
-            policies: Vec::new(),
-            copy_index_from_bytes: WORTHWHILE_MIN_BYTES,
-        }
+        let data = PathBuf::from("data");
+        let mut server = ServerOptions::new(&data);
+        server.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT));
+        Self { file: None, data, ephemeral: false, log: "info".to_owned(), server }
     }
 }
 
-impl Default for Scrub {
-    fn default() -> Self {
-        let interval = Duration::from_secs(30 * 24 * 60 * 60);
-        Self { enabled: true, rate_bytes: 4 * 1024 * 1024, interval }
+impl Config {
+    /// Puts the overrides over the file, and the file over the defaults. Without a file, none is read.
+    pub(crate) fn load(file: Option<&Path>, overrides: Overrides) -> Result<Self, ConfigError> {
+        let mut config = match file {
+            Some(path) => Self::from_document(&Document::read(path)?)?,
+            None => Self::default(),
+        };
+        config.file = file.map(Path::to_owned);
+        config.put_over(overrides);
+        Ok(config)
+    }
+
+    /// Returns what a server that is configured so is started with.
+    pub(crate) fn server_options(&self) -> ServerOptions {
+        let mut options = self.server.clone();
+        options.registry.storage =
+            if self.ephemeral { Storage::Memory } else { Storage::Folder(self.data.clone()) };
+        options
+    }
+
+    fn from_document(document: &Document) -> Result<Self, ConfigError> {
+        let mut config = Self::default();
+        document.apply(&mut config)?;
+        Ok(config)
+    }
+
+    fn put_over(&mut self, overrides: Overrides) {
+        let Overrides { data, listen, ephemeral, log, copy_index_from_bytes } = overrides;
+        replace(&mut self.data, data);
+        replace(&mut self.server.listen, listen);
+        replace(&mut self.ephemeral, ephemeral);
+        replace(&mut self.log, log);
+        replace(&mut self.server.registry.index_worthwhile_bytes, copy_index_from_bytes);
     }
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connections: 1024,
-            connections_per_address: 256,
-            uploads: 512,
-            upload_sessions: 1024,
-            waiting: 256,
-            manifest_bytes: 4 * 1024 * 1024,
-            upload_idle: Duration::from_secs(24 * 60 * 60),
-            reserve_bytes: 64 * 1024 * 1024,
-            head_bytes: 32 * 1024,
-            head_time: Duration::from_secs(10),
-            keep_alive: Duration::from_secs(75),
-            body_progress: Duration::from_secs(60),
-            stop_time: Duration::from_secs(30),
+fn replace<T>(place: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *place = value;
+    }
+}
+
+/// Writes the file that would give this configuration.
+impl fmt::Display for Config {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut config = self.clone();
+        for section in &SECTIONS {
+            if !section.name.is_empty() {
+                writeln!(formatter, "\n[{}]", section.name)?;
+            }
+            write_keys(formatter, section.keys, &mut config)?;
+        }
+        for policy in self.server.registry.policies.all() {
+            writeln!(formatter, "\n[[{}]]", policy::NAME)?;
+            write_keys(formatter, policy::KEYS, &mut policy.clone())?;
+        }
+        Ok(())
+    }
+}
+
+fn write_keys<T>(formatter: &mut fmt::Formatter<'_>, keys: &[Key<T>], from: &mut T) -> fmt::Result {
+    for key in keys {
+        if let Some(value) = key.write(from) {
+            writeln!(formatter, "{} = {value}", key.name)?;
         }
     }
+    Ok(())
 }

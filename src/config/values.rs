@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::period::{self, Period};
+use crate::config::unit::{self, Unit};
 
 /// Parses the data directory.
 pub(crate) fn data(text: &str) -> Result<PathBuf, String> {
@@ -24,7 +24,7 @@ pub(crate) fn listen(text: &str) -> Result<SocketAddr, String> {
 
 /// Parses a duration.
 pub(crate) fn period(text: &str) -> Result<Duration, String> {
-    Period::parse(text).map(Period::duration).ok_or_else(|| format!("\"{text}\" is not {}", period::FORM))
+    unit::period(text).ok_or_else(|| format!("\"{text}\" is not {}", Unit::Period.form()))
 }
 
 /// Parses what to log.

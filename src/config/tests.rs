@@ -1,10 +1,15 @@
-//! Tests of what wins, and of what is refused.
+//! What wins, what is refused, and that every key reaches the server.
+
+use std::time::Duration;
 
 use super::*;
 use crate::base::Pattern;
-use crate::config::Collector;
-use crate::meta::{Policy, Untagged};
+use crate::maintenance::{CollectorOptions, ScrubOptions};
+use crate::meta::Untagged;
 
+const DAY: u64 = 24 * 60 * 60;
+
+/// Every key, with a value that is not its default.
 const FULL: &str = r#"
 data = "/var/lib/pulk"
 listen = "[::]:5001"
@@ -65,6 +70,11 @@ fn refusal(text: &str) -> String {
     read(text).unwrap_err().to_string()
 }
 
+fn overridden(mut config: Config, overrides: Overrides) -> Config {
+    config.put_over(overrides);
+    config
+}
+
 fn overrides() -> Overrides {
     Overrides {
         data: Some(PathBuf::from("elsewhere")),
@@ -77,85 +87,104 @@ fn overrides() -> Overrides {
 
 #[test]
 fn an_empty_file_changes_nothing() {
-    assert_eq!(read("").unwrap(), Config::default());
-    assert_eq!(read("[limits]\n").unwrap(), Config::default());
+    assert_eq!(read("").unwrap().to_string(), Config::default().to_string());
+    assert_eq!(read("[limits]\n").unwrap().to_string(), Config::default().to_string());
 }
 
 #[test]
 fn every_key_of_the_file_wins_over_its_default() {
-    let expected = Config {
-        file: None,
-        data: PathBuf::from("/var/lib/pulk"),
-        listen: "[::]:5001".parse().unwrap(),
-        ephemeral: true,
-        sparse_indexes: true,
-        log: "debug".to_owned(),
-        limits: Limits {
-            connections: 7,
-            connections_per_address: 5,
-            uploads: 6,
-            upload_sessions: 8,
-            waiting: 9,
-            manifest_bytes: 8 << 20,
-            upload_idle: Duration::from_secs(7 * DAY),
-            reserve_bytes: 1024 * 1024 * 1024,
-            head_bytes: 16_384,
-            head_time: Duration::from_secs(5),
-            keep_alive: Duration::from_secs(600),
-            body_progress: Duration::from_secs(120),
-            stop_time: Duration::ZERO,
-        },
-        copy_index_from_bytes: Config::default().copy_index_from_bytes,
-        scrub: Scrub { enabled: false, rate_bytes: 1 << 20, interval: Duration::from_secs(7 * DAY) },
-        collector: Collector {
-            enabled: false,
-            interval: Duration::from_secs(600),
-            lease: Duration::from_secs(60),
-            grace: Duration::ZERO,
-            pace: 50,
-        },
-        policies: vec![
-            Policy {
-                repositories: vec![pattern("team/*"), pattern("app")],
-                keep_tags: vec![pattern("v*")],
-                keep_last: Some(3),
-                keep_younger_than: Some(Duration::from_secs(30 * DAY)),
-                untagged: Untagged::RemoveAfter(Duration::from_secs(7 * DAY)),
-                remove_orphan_referrers: true,
-                immutable: vec![pattern("v*")],
-                quota_bytes: Some(10 << 30),
-            },
-            Policy { repositories: vec![pattern("*")], ..Policy::default() },
-        ],
+    let (default, full) = (Config::default().to_string(), read(FULL).unwrap().to_string());
+    let lines = |text: &str, section: &str| -> Vec<String> {
+        let heads = [format!("[{section}]"), format!("[[{section}]]")];
+        let inside =
+            text.lines().skip_while(|line| !section.is_empty() && !heads.contains(&(*line).to_owned()));
+        let inside = inside.skip(usize::from(!section.is_empty()));
+        inside.take_while(|line| !line.starts_with('[')).map(str::to_owned).collect()
     };
-    assert_eq!(read(FULL).unwrap(), expected);
+    for KeyInfo { section, name, .. } in keys() {
+        let start = format!("{name} = ");
+        let value = |text| lines(text, section).into_iter().find(|line| line.starts_with(&start));
+        let (default, full) = (value(&default), value(&full));
+        assert!(full.is_some() && full != default, "{section}.{name}: {full:?}, by default {default:?}");
+    }
+}
+
+#[test]
+fn every_key_reaches_the_server() {
+    let config = read(FULL).unwrap();
+    assert_eq!((config.data.to_str(), config.ephemeral), (Some("/var/lib/pulk"), true));
+    assert_eq!(config.log, "debug");
+    let seconds = Duration::from_secs;
+    let options = config.server_options();
+    assert_eq!(options.listen, SocketAddr::from(([0; 8], 5001)));
+    let ServerOptions { wire, http, registry, .. } = &options;
+    assert_eq!((wire.connections_max, wire.connections_per_address_max), (7, 5));
+    assert_eq!((wire.head_size_max_bytes, wire.head_time_max), (16_384, seconds(5)));
+    assert_eq!((wire.keep_alive_idle_max, wire.body_progress_time_max), (seconds(600), seconds(120)));
+    assert_eq!((http.uploads_max, http.waiting_max), (6, 9));
+    assert_eq!((registry.upload_sessions_max, registry.waiting_max), (8, 9));
+    assert_eq!((registry.manifest_size_max_bytes, registry.reserve_bytes), (8 << 20, 1 << 30));
+    assert_eq!((registry.upload_idle_max, options.stop_time_max), (seconds(7 * DAY), Duration::ZERO));
+    assert_eq!((registry.lease, registry.grace), (seconds(60), Duration::ZERO));
+    assert!(registry.sparse_indexes);
+    let scrub = ScrubOptions { enabled: false, rate_bytes: 1 << 20, interval: seconds(7 * DAY) };
+    let collector = CollectorOptions { enabled: false, interval: seconds(600), pace_percent: 50 };
+    assert_eq!((options.scrub, options.collector), (scrub, collector));
+    let policies = [
+        Policy {
+            repositories: vec![pattern("team/*"), pattern("app")],
+            keep_tags: vec![pattern("v*")],
+            keep_last: Some(3),
+            keep_younger_than: Some(seconds(30 * DAY)),
+            untagged: Untagged::RemoveAfter(seconds(7 * DAY)),
+            remove_orphan_referrers: true,
+            immutable: vec![pattern("v*")],
+            quota_bytes: Some(10 << 30),
+        },
+        Policy { repositories: vec![pattern("*")], ..Policy::default() },
+    ];
+    assert_eq!(options.registry.policies.all(), policies);
+}
+
+#[test]
+fn the_defaults_are_those_of_the_library_but_for_the_port() {
+    let (configured, plain) = (Config::default().server_options(), ServerOptions::new("data"));
+    let listen = SocketAddr::from(([127, 0, 0, 1], 5000));
+    assert_eq!(format!("{configured:?}"), format!("{:?}", ServerOptions { listen, ..plain }));
+}
+
+#[test]
+fn an_ephemeral_server_has_no_folder() {
+    let config = read("ephemeral = true").unwrap();
+    assert_eq!(config.server_options().registry.storage, Storage::Memory);
 }
 
 #[test]
 fn one_address_may_have_a_quarter_of_the_connections_unless_the_file_says_otherwise() {
     for (connections, share) in [(1, 1), (7, 2), (4096, 1024)] {
         let config = read(&format!("[limits]\nconnections = {connections}\n")).unwrap();
-        assert_eq!(config.limits.connections_per_address, share);
+        assert_eq!(config.server.wire.connections_per_address_max, share);
     }
-    assert_eq!(Limits::default().connections_per_address, Limits::default().connections / 4);
+    let default = Config::default().server.wire;
+    assert_eq!(default.connections_per_address_max, default.connections_max / 4);
 }
 
 #[test]
 fn overrides_win_over_the_file_key_by_key() {
     let file = read(FULL).unwrap();
-    let config = file.clone().overridden(overrides());
+    let config = overridden(file.clone(), overrides());
     assert_eq!(config.data, PathBuf::from("elsewhere"));
-    assert_eq!(config.listen, SocketAddr::from(([127, 0, 0, 2], 9)));
+    assert_eq!(config.server.listen, SocketAddr::from(([127, 0, 0, 2], 9)));
     assert!(!config.ephemeral);
     assert_eq!(config.log, "warn");
-    assert_eq!(config.copy_index_from_bytes, 3);
-    assert_eq!((config.sparse_indexes, config.limits), (file.sparse_indexes, file.limits));
+    assert_eq!(config.server.registry.index_worthwhile_bytes, 3);
+    assert_eq!((&config.server.wire, &config.server.http), (&file.server.wire, &file.server.http));
 }
 
 #[test]
 fn absent_overrides_leave_the_file_alone() {
     let file = read(FULL).unwrap();
-    assert_eq!(file.clone().overridden(Overrides::default()), file);
+    assert_eq!(overridden(file.clone(), Overrides::default()).to_string(), file.to_string());
 }
 
 #[test]
@@ -179,9 +208,14 @@ fn a_bad_value_is_refused_with_its_line_its_key_and_a_right_one() {
         ("[limits]\n\nhead_time = 30", "pulk.toml:3: limits.head_time: ", "\"30s\""),
         ("[limits]\nmanifest_bytes = \"4MB\"", "pulk.toml:2: limits.manifest_bytes: ", "\"4MiB\""),
         ("limits = 1", "pulk.toml:1: limits: ", "[limits]"),
-        ("[[policy]]\nrepositories = [\"a b\"]", "pulk.toml:2: ", "\"team/*\""),
+        ("[[policy]]\nrepositories = [\"a b\"]", "pulk.toml:2: policy.repositories: ", "\"team/*\""),
         ("[[policy]]\nrepositories = []", "pulk.toml:2: ", "[\"*\"]"),
         ("[[policy]]\nrepositories = [\"*\"]\nuntagged = \"go\"", "pulk.toml:3: ", "\"remove after 7d\""),
+        ("policy = 1", "pulk.toml:1: policy: ", "[[policy]]"),
+        ("[[policy]]\nkeep_last = 1", "pulk.toml:1: policy: ", "repositories = [\"*\"]"),
+        ("[[policy]]\nrepositories = [\"*\"]\nkeep = 1", "pulk.toml:3: policy.keep: ", "`keep_last`"),
+        ("[limits]\nuploads = -1", "pulk.toml:2: limits.uploads: ", "negative"),
+        ("[limits]\nuploads = \"many\"", "pulk.toml:2: limits.uploads: ", "a whole number"),
         ("[collector]\npace = 0", "pulk.toml:2: collector.pace: ", "at most 100"),
     ];
     for (text, start, hint) in cases {
@@ -244,9 +278,8 @@ fn a_file_that_was_asked_for_and_is_not_there_is_an_error() {
 
 #[test]
 fn what_is_printed_reads_back_as_the_same() {
-    // What is for tests alone has no place in a file.
-    let overrides = Overrides { copy_index_from_bytes: None, ..overrides() };
-    for config in [Config::default(), read(FULL).unwrap(), read(FULL).unwrap().overridden(overrides)] {
-        assert_eq!(read(&config.to_string()).unwrap(), config);
+    let over = overridden(read(FULL).unwrap(), overrides());
+    for config in [Config::default(), read(FULL).unwrap(), over] {
+        assert_eq!(read(&config.to_string()).unwrap().to_string(), config.to_string());
     }
 }

@@ -1,0 +1,42 @@
+//! The keys outside of any section.
+
+use crate::config::key::{Form, Key, switch};
+use crate::config::{Config, values};
+
+/// The keys, in the order in which they are read and written.
+pub(in crate::config) const KEYS: &[Key<Config>] = &[
+    Key::new(
+        "data",
+        Form::Text {
+            read: |config, text| values::data(text).map(|data| config.data = data),
+            write: |config| config.data.to_string_lossy().into_owned(),
+        },
+        "the data directory",
+    ),
+    Key::new(
+        "listen",
+        Form::Text {
+            read: |config, text| values::listen(text).map(|address| config.server.listen = address),
+            write: |config| config.server.listen.to_string(),
+        },
+        "IP address and port; port 0 picks a free one",
+    ),
+    Key::new(
+        "ephemeral",
+        switch(|config| &mut config.ephemeral),
+        "keep everything in memory and write nothing",
+    ),
+    Key::new(
+        "sparse_indexes",
+        switch(|config| &mut config.server.registry.sparse_indexes),
+        "accept an index before the manifests that it lists",
+    ),
+    Key::new(
+        "log",
+        Form::Text {
+            read: |config, text| values::log(text).map(|filter| config.log = filter),
+            write: |config| config.log.clone(),
+        },
+        "log level, also by module: `warn,pulk::meta=debug`",
+    ),
+];

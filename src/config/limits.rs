@@ -1,0 +1,96 @@
+//! The keys of `[limits]`.
+
+use std::ops::RangeInclusive;
+
+use crate::config::Config;
+use crate::config::key::{Key, number};
+use crate::config::unit::Unit::{Count, Period, Size};
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const TIB: u64 = 1 << 40;
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+const COUNT: RangeInclusive<u64> = 1..=65_536;
+const WAIT: RangeInclusive<u64> = 1..=HOUR;
+
+/// The part of all connections that may come from one address, unless the file says otherwise: one over this.
+const ADDRESS_SHARE_DIVISOR: usize = 4;
+
+/// The keys, in the order in which they are read and written.
+pub(in crate::config) const KEYS: &[Key<Config>] = &[
+    Key::<Config>::new(
+        "connections",
+        number(Count, COUNT, |config| &mut config.server.wire.connections_max),
+        "open connections; the limit of open files may allow fewer",
+    )
+    .then(|config| {
+        let wire = &mut config.server.wire;
+        wire.connections_per_address_max = wire.connections_max.div_ceil(ADDRESS_SHARE_DIVISOR);
+    }),
+    Key::new(
+        "connections_per_address",
+        number(Count, COUNT, |config| &mut config.server.wire.connections_per_address_max),
+        "open connections from one address (see below); unless set, a quarter of `connections`",
+    ),
+    Key::new(
+        "uploads",
+        number(Count, COUNT, |config| &mut config.server.http.uploads_max),
+        "requests that carry content at the same time, a quarter of them from one address",
+    ),
+    Key::new(
+        "upload_sessions",
+        number(Count, COUNT, |config| &mut config.server.registry.upload_sessions_max),
+        "unfinished uploads",
+    ),
+    Key::<Config>::new(
+        "waiting",
+        number(Count, COUNT, |config| &mut config.server.registry.waiting_max),
+        "requests in each queue: disk reads, sends, disk writes, memory for large bodies",
+    )
+    .then(|config| config.server.http.waiting_max = config.server.registry.waiting_max),
+    // Clients may rely on manifests of 4 MiB (OCI Distribution, "Pushing Manifests"); one is held in memory.
+    Key::new(
+        "manifest_bytes",
+        number(Size, 4 * MIB..=64 * MIB, |config| &mut config.server.registry.manifest_size_max_bytes),
+        "size of a manifest, up to `64MiB`",
+    ),
+    Key::new(
+        "upload_idle",
+        number(Period, MINUTE..=365 * DAY, |config| &mut config.server.registry.upload_idle_max),
+        "time without progress after which an upload is dropped",
+    ),
+    Key::new(
+        "reserve_bytes",
+        number(Size, 0..=TIB, |config| &mut config.server.registry.reserve_bytes),
+        "disk space that pushes leave free for deletes and recovery; `0` for none",
+    ),
+    // A head must hold a token, a path and what proxies add.
+    Key::new(
+        "head_bytes",
+        number(Size, 8 * KIB..=MIB, |config| &mut config.server.wire.head_size_max_bytes),
+        "size of a request's head",
+    ),
+    Key::new(
+        "head_time",
+        number(Period, WAIT, |config| &mut config.server.wire.head_time_max),
+        "time for a request's head to arrive",
+    ),
+    Key::new(
+        "keep_alive",
+        number(Period, WAIT, |config| &mut config.server.wire.keep_alive_idle_max),
+        "time that a connection may be idle",
+    ),
+    Key::new(
+        "body_progress",
+        number(Period, WAIT, |config| &mut config.server.wire.body_progress_time_max),
+        "time that a body may make no progress, in or out; its total time has no limit",
+    ),
+    Key::new(
+        "stop_time",
+        number(Period, 0..=HOUR, |config| &mut config.server.stop_time_max),
+        "time that requests in flight have to finish when pulk stops",
+    ),
+];

@@ -1,14 +1,13 @@
 //! `pulk config`: the configuration that `serve` would run with.
 
-use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::cli::printed;
-use crate::config::{Config, keys};
+use crate::config::{Config, POLICY, keys};
 
-/// How wide the column of keys is in the help.
-const KEY_WIDTH_CHARS: usize = 34;
+/// How wide the columns of the help are: keys with their defaults, and what they mean.
+const COLUMNS_CHARS: [usize; 2] = [34, 64];
 
 /// Prints the configuration as a file that would give it.
 pub(in crate::cli) fn config(config: &Config) -> ExitCode {
@@ -17,17 +16,54 @@ pub(in crate::cli) fn config(config: &Config) -> ExitCode {
 
 /// Lists the keys of the file for `pulk config --help`.
 pub(in crate::cli) fn key_help() -> String {
+    let [key_width, text_width] = COLUMNS_CHARS;
     let mut help = "Keys of the configuration file, with their defaults:".to_owned();
     let mut section = "";
     for key in keys() {
         if key.section != section {
             section = key.section;
-            let head = if key.default.is_none() { format!("[[{section}]]") } else { format!("[{section}]") };
+            let head = if section == POLICY { format!("[[{section}]]") } else { format!("[{section}]") };
             help.push_str(&format!("\n\n  {head}"));
         }
-        let entry = key.default.map_or(key.name.to_owned(), |default| format!("{} = {default}", key.name));
-        // Writing to a String cannot fail.
-        let _ = write!(help, "\n  {entry:<KEY_WIDTH_CHARS$}{}", key.text);
+        let mut entry =
+            key.default.map_or(key.name.to_owned(), |default| format!("{} = {default}", key.name));
+        for line in wrapped(key.text, text_width) {
+            help.push_str(&format!("\n  {entry:<key_width$}{line}"));
+            entry.clear();
+        }
     }
     help
+}
+
+/// Breaks a text between words into lines of at most `width` characters.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_broken_between_words() {
+        assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrapped("one", 2), ["one"]);
+    }
+
+    #[test]
+    fn the_help_fits_a_terminal_of_100_columns() {
+        for line in key_help().lines() {
+            assert!(line.chars().count() <= 100, "{line}");
+        }
+    }
 }

@@ -62,7 +62,7 @@ impl<T> Key<T> {
         Self { name, text, form, then: None }
     }
 
-    /// Has a value in the file set more than its own place. Keys that come later in the section win over that.
+    /// Has a value in the file set more than its own place. Keys that follow in the section win over that.
     pub(in crate::config) const fn then(self, then: fn(&mut T)) -> Self {
         Self { name: self.name, text: self.text, form: self.form, then: Some(then) }
     }

@@ -33,7 +33,7 @@ pub(in crate::config) const KEYS: &[Key<Config>] = &[
     Key::new(
         "connections_per_address",
         number(Count, COUNT, |config| &mut config.server.wire.connections_per_address_max),
-        "open connections from one address (see below); unless set, a quarter of `connections`",
+        "open connections from one address; unless set, a quarter of `connections`",
     ),
     Key::new(
         "uploads",

@@ -7,9 +7,9 @@
 //! | `document`, `error` | the file, and what may be wrong with it |
 //! | `values` | the parsers that flags and keys share |
 //!
-//! A key is one entry in its section's file. It names the option of the server that it sets, whose default is
-//! its own; reading, checking, `pulk config` and the README's table follow from the entry. A flag or a variable
-//! that overrides a key comes in as [`Overrides`]: the command line settles which of the two wins.
+//! A key is one entry in its section's file. It names the option of the server that it sets, and has that
+//! option's default. Reading, checking, `pulk config` and the README's table follow from the entry. Flags and
+//! variables that override keys come in as [`Overrides`]; the command line settles which of the two wins.
 
 mod collector;
 mod document;
@@ -29,6 +29,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 pub(crate) use error::ConfigError;
+pub(crate) use policy::NAME as POLICY;
 
 use crate::config::document::Document;
 use crate::config::key::Key;

@@ -6,7 +6,7 @@ use crate::config::unit::{period, written_period};
 use crate::meta::{Policy, Untagged};
 
 /// The name of the tables.
-pub(in crate::config) const NAME: &str = "policy";
+pub(crate) const NAME: &str = "policy";
 
 /// The keys, in the order in which they are read and written.
 pub(in crate::config) const KEYS: &[Key<Policy>] = &[

@@ -9,7 +9,7 @@ use super::model::{Record, Seen, began, ended};
 use crate::disk::Disk;
 use crate::disk::simulated::{Medium, SimulatedDisk, Step};
 use crate::meta::{IndexKind, MetaOptions};
-use crate::registry::{OpenError, Opened, Registry, RegistryError, RegistryOptions, Storage};
+use crate::registry::{Backing, OpenError, Registry, RegistryError, RegistryOptions, Storage};
 
 /// One thing in a history.
 #[derive(Debug, Clone)]
@@ -53,7 +53,7 @@ pub(crate) fn open(disk: &SimulatedDisk) -> Result<Registry, OpenError> {
 pub(super) fn open_on(
     disk: Arc<dyn Disk>,
     index: IndexKind,
-    door_at_once: bool,
+    blocks_inline: bool,
 ) -> Result<Registry, OpenError> {
     let meta = MetaOptions {
         journal_min_bytes: super::JOURNAL_MIN_BYTES,
@@ -62,8 +62,8 @@ pub(super) fn open_on(
     };
     let mut options = RegistryOptions::new(Storage::Memory);
     options.upload_durable_step_bytes = super::DURABLE_STEP_BYTES;
-    options.door_at_once = door_at_once;
-    Registry::open_on(options, Opened { disk, lock: None, meta })
+    options.blocks_inline = blocks_inline;
+    Registry::open_on(options, Backing { disk, lock: None, meta })
 }
 
 fn open_for_many(disk: &SimulatedDisk) -> Option<Registry> {

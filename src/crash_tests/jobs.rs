@@ -12,7 +12,7 @@ use crate::disk::Disk;
 use crate::disk::simulated::{Medium, Place, SimulatedDisk, Step};
 use crate::maintenance::{CollectOptions, Collector, CollectorOptions, Scrub, ScrubOptions, ScrubWatch};
 use crate::meta::{IndexKind, MetaOptions, SWEEP_CANDIDATES_MAX};
-use crate::registry::{Chunk, Opened, Registry, RegistryError, RegistryOptions, Storage, UNNAMED_MAX};
+use crate::registry::{Backing, Chunk, Registry, RegistryError, RegistryOptions, Storage, UNNAMED_MAX};
 use crate::spec::ContentDigest;
 
 const DAMAGED: &[u8] = b"damaged layer";
@@ -53,7 +53,7 @@ pub(super) fn jobs() -> Vec<Job> {
 
 fn open(medium: Medium) -> Result<(Registry, SimulatedDisk), String> {
     let disk = SimulatedDisk::new(medium);
-    let opened = Opened { disk: Arc::new(disk.clone()), lock: None, meta: MetaOptions::new(IndexKind::Map) };
+    let opened = Backing { disk: Arc::new(disk.clone()), lock: None, meta: MetaOptions::new(IndexKind::Map) };
     let registry = Registry::open_on(RegistryOptions::new(Storage::Memory), opened);
     Ok((registry.map_err(|error| format!("it does not open: {error}"))?, disk))
 }

@@ -19,36 +19,36 @@ const WRITES_AT_ONCE_MAX: usize = 16;
 /// Bounds the threads that wait for the disk. Small reads, blobs on their way out, and writes hold permits of
 /// different kinds, so that none of them can starve another, and requests that need no disk wait for none.
 #[derive(Debug)]
-pub(super) struct Door {
-    reads: Queue,
-    sends: Queue,
-    writes: Queue,
+pub(super) struct DiskPermits {
+    reads: PermitQueue,
+    sends: PermitQueue,
+    writes: PermitQueue,
     /// How many may wait for a permit of one kind before further requests are refused.
     waiting_max: usize,
     /// Whether the caller's own thread may block.
     #[cfg(test)]
-    at_once: bool,
+    inline: bool,
 }
 
 /// The permits of one kind, and how many wait for them.
 #[derive(Debug)]
-struct Queue {
-    permits: Arc<Semaphore>,
+struct PermitQueue {
+    free: Arc<Semaphore>,
     waiting: AtomicUsize,
 }
 
-impl Door {
-    /// Makes a door with all its permits free.
+impl DiskPermits {
+    /// Makes the permits, all of them free.
     pub(super) fn new(waiting_max: usize) -> Self {
         let [reads, sends, writes] =
-            [READS_AT_ONCE_MAX, SENDS_AT_ONCE_MAX, WRITES_AT_ONCE_MAX].map(Queue::new);
+            [READS_AT_ONCE_MAX, SENDS_AT_ONCE_MAX, WRITES_AT_ONCE_MAX].map(PermitQueue::new);
         Self {
             reads,
             sends,
             writes,
             waiting_max,
             #[cfg(test)]
-            at_once: false,
+            inline: false,
         }
     }
 
@@ -63,16 +63,16 @@ impl Door {
         self.writes.check(self.waiting_max)
     }
 
-    /// Makes a door for tests of one client on a disk in memory: what goes through it is done at once, which
+    /// Makes permits for tests of one client on a disk in memory: what goes through it is done at once, which
     /// spares most of the time that changing threads takes.
     #[cfg(test)]
-    pub(super) fn at_once(self) -> Self {
-        Self { at_once: true, ..self }
+    pub(super) fn inline(self) -> Self {
+        Self { inline: true, ..self }
     }
 
     /// Runs a read on a thread that may block.
     pub(super) async fn read<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
-        self.pass(&self.reads, work).await
+        self.run(&self.reads, work).await
     }
 
     /// Refuses a request that would send a blob, when too many wait to send already.
@@ -82,19 +82,23 @@ impl Door {
 
     /// Sends a stretch of a blob from a thread that may block.
     pub(super) async fn send<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
-        self.pass(&self.sends, work).await
+        self.run(&self.sends, work).await
     }
 
     /// Runs a write on a thread that may block.
     pub(super) async fn write<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
-        self.pass(&self.writes, work).await
+        self.run(&self.writes, work).await
     }
 
     /// The permit goes with the work, not with the future: a caller that gives up leaves its work running,
     /// and that work still counts.
-    async fn pass<T: Send + 'static>(&self, queue: &Queue, work: impl FnOnce() -> T + Send + 'static) -> T {
+    async fn run<T: Send + 'static>(
+        &self,
+        queue: &PermitQueue,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
         #[cfg(test)]
-        if self.at_once {
+        if self.inline {
             return work();
         }
         let permit = queue.permit().await;
@@ -107,9 +111,9 @@ impl Door {
     }
 }
 
-impl Queue {
-    fn new(permits: usize) -> Self {
-        Self { permits: Arc::new(Semaphore::new(permits)), waiting: AtomicUsize::new(0) }
+impl PermitQueue {
+    fn new(count: usize) -> Self {
+        Self { free: Arc::new(Semaphore::new(count)), waiting: AtomicUsize::new(0) }
     }
 
     fn check(&self, waiting_max: usize) -> Result<(), RegistryError> {
@@ -120,25 +124,25 @@ impl Queue {
     }
 
     async fn permit(&self) -> SemaphoreGuardArc {
-        if let Some(permit) = self.permits.try_acquire_arc() {
+        if let Some(permit) = self.free.try_acquire_arc() {
             return permit;
         }
-        let _waiting = Waiting::begin(&self.waiting);
-        self.permits.acquire_arc().await
+        let _waiting = WaitingForPermit::begin(&self.waiting);
+        self.free.acquire_arc().await
     }
 }
 
 /// One that waits, until this is dropped: also one that is given up.
-struct Waiting<'a>(&'a AtomicUsize);
+struct WaitingForPermit<'a>(&'a AtomicUsize);
 
-impl<'a> Waiting<'a> {
+impl<'a> WaitingForPermit<'a> {
     fn begin(waiting: &'a AtomicUsize) -> Self {
         waiting.fetch_add(1, Ordering::Relaxed);
         Self(waiting)
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for WaitingForPermit<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -156,45 +160,45 @@ mod tests {
     #[test]
     fn when_too_many_wait_to_write_the_next_are_refused_and_reads_are_not() {
         block_on(async {
-            let door = Door::new(2);
+            let permits = DiskPermits::new(2);
             let (go, gone) = channel::<()>();
             let gone = Arc::new(std::sync::Mutex::new(gone));
             let mut writes = Vec::new();
             for _ in 0..WRITES_AT_ONCE_MAX + 2 {
-                assert!(door.check_writes().is_ok());
+                assert!(permits.check_writes().is_ok());
                 let gone = Arc::clone(&gone);
-                let mut write = door.write(move || gone.lock().unwrap().recv().is_ok()).boxed();
+                let mut write = permits.write(move || gone.lock().unwrap().recv().is_ok()).boxed();
                 assert!(poll_once(&mut write).await.is_none());
                 writes.push(write);
             }
-            assert!(matches!(door.check_writes(), Err(RegistryError::TooMany(_))));
-            assert!(door.check_reads().is_ok());
-            assert_eq!(door.read(|| 1).await, 1);
+            assert!(matches!(permits.check_writes(), Err(RegistryError::TooMany(_))));
+            assert!(permits.check_reads().is_ok());
+            assert_eq!(permits.read(|| 1).await, 1);
             // One that gives up makes place.
             writes.pop();
-            assert!(door.check_writes().is_ok());
+            assert!(permits.check_writes().is_ok());
             drop(go);
             for write in writes {
                 write.await;
             }
-            assert_eq!(door.writes.waiting.load(Ordering::Relaxed), 0);
+            assert_eq!(permits.writes.waiting.load(Ordering::Relaxed), 0);
         });
     }
 
     #[test]
     fn pulls_that_wait_for_the_disk_keep_nobody_from_a_small_read() {
         block_on(async {
-            let door = Door::new(0);
+            let permits = DiskPermits::new(0);
             let (go, gone) = channel::<()>();
             let gone = Arc::new(std::sync::Mutex::new(gone));
             let mut sends = Vec::new();
             for _ in 0..=SENDS_AT_ONCE_MAX {
                 let gone = Arc::clone(&gone);
-                let mut send = door.send(move || gone.lock().unwrap().recv().is_ok()).boxed();
+                let mut send = permits.send(move || gone.lock().unwrap().recv().is_ok()).boxed();
                 assert!(poll_once(&mut send).await.is_none());
                 sends.push(send);
             }
-            assert_eq!(door.read(|| 1).await, 1);
+            assert_eq!(permits.read(|| 1).await, 1);
             drop(go);
             for send in sends {
                 send.await;
@@ -205,12 +209,12 @@ mod tests {
     #[test]
     fn a_panic_at_the_disk_gives_its_permit_back() {
         block_on(async {
-            let door = Door::new(1);
+            let permits = DiskPermits::new(1);
             for _ in 0..=READS_AT_ONCE_MAX {
-                let read = std::panic::AssertUnwindSafe(door.read(|| panic!("as asked")));
+                let read = std::panic::AssertUnwindSafe(permits.read(|| panic!("as asked")));
                 assert!(read.catch_unwind().await.is_err());
             }
-            assert_eq!(door.read(|| 1).await, 1);
+            assert_eq!(permits.read(|| 1).await, 1);
         });
     }
 }

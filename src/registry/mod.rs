@@ -25,15 +25,15 @@ use crate::blobs::BlobStore;
 use crate::disk::{DirectoryLock, Disk, DiskCounters, FreeSpace};
 use crate::meta::{Answer, Command, Meta, View};
 use crate::spec::ContentDigest;
-use content::damage::Suspects;
+use content::damage::DamageReports;
 use content::manifest_cache::ManifestCache;
-use content::verified::Verified;
-use disk_permits::Door;
-use protection::digest_locks::{DigestLocks, Storing};
+use content::verified::VerifiedFiles;
+use disk_permits::DiskPermits;
+use protection::digest_locks::{DigestLocks, StoreGuard};
 use protection::leases::Leases;
 use uploads::memory::ManifestMemory;
-use uploads::pool::Pool;
-use uploads::session::Sessions;
+use uploads::pool::BufferPool;
+use uploads::session::UploadSessions;
 
 pub use crate::meta::RecoveryProgress;
 pub(crate) use content::damage::Condemned;
@@ -41,15 +41,15 @@ pub(crate) use content::damage::ScrubCounters;
 pub use content::manifest_body::ManifestBody;
 pub use content::reader::BlobReader;
 pub use error::RegistryError;
-pub use open::OpenError;
 #[cfg(test)]
-pub(crate) use open::Opened;
+pub(crate) use open::Backing;
+pub use open::OpenError;
 #[cfg(test)]
 pub(crate) use open::cleaning::UNNAMED_MAX;
 pub(crate) use open::format::{Layout, examine, examine_content, settle};
 pub use open::options::{RegistryOptions, Storage};
 pub use operations::manifest_push::TAGS_PER_PUT_MAX;
-pub(crate) use protection::leases::{Keeps, Scope};
+pub(crate) use protection::leases::{Protected, Scope};
 pub use types::{
     Chunk, Condition, Health, Listing, ManifestContent, ManifestInfo, Page, PushManifest, PutManifest,
     PutManifestOutcome, PutTarget, Referrers, ReferrersPage, ScrubTotals, Totals, UploadId,
@@ -69,21 +69,21 @@ pub struct Registry {
 struct Inner {
     disk: Arc<dyn Disk>,
     blobs: BlobStore,
-    sessions: Sessions,
+    sessions: UploadSessions,
     leases: Arc<Leases>,
     locks: DigestLocks,
-    suspects: Suspects,
+    damage_reports: DamageReports,
     scrubbed: ScrubCounters,
     /// The files of manifests that are being stored: no session is theirs.
-    storing: Names,
+    storing: NamesInUse,
     /// Whether the start found more content without a name than a crash can leave.
     keeps_unnamed: bool,
     collected: Mutex<Collected>,
-    door: Arc<Door>,
-    pool: Pool,
+    permits: Arc<DiskPermits>,
+    pool: BufferPool,
     manifest_memory: Arc<ManifestMemory>,
     cache: ManifestCache,
-    verified: Verified,
+    verified: VerifiedFiles,
     counters: Arc<DiskCounters>,
     space: FreeSpace,
     meta: Meta,
@@ -187,20 +187,20 @@ impl Registry {
         let (answer, answered) = answer_with(storing);
         let inner = Arc::clone(&self.inner);
         let submit = move || store().map(|command| inner.meta.submit(command, answer));
-        self.inner.door.write(submit).await?;
+        self.inner.permits.write(submit).await?;
         let done = answered.await;
         if done.is_err() {
             // Refused, so that nothing may name the file.
             let inner = Arc::clone(&self.inner);
-            self.inner.door.write(move || inner.remove_if_unnamed(&digest)).await;
+            self.inner.permits.write(move || inner.remove_if_unnamed(&digest)).await;
         }
         done
     }
 }
 
-/// Names that are in use.
+/// The names of files that are being written.
 #[derive(Debug, Default)]
-struct Names(Mutex<BTreeSet<String>>);
+struct NamesInUse(Mutex<BTreeSet<String>>);
 
 /// Returns what to call with a command's end, and what to await it by.
 fn answer() -> (Answer, impl Future<Output = Result<(), RegistryError>>) {
@@ -208,7 +208,7 @@ fn answer() -> (Answer, impl Future<Output = Result<(), RegistryError>>) {
 }
 
 /// The same, for one who holds something until the command has come to its end.
-fn answer_with(storing: Option<Storing>) -> (Answer, impl Future<Output = Result<(), RegistryError>>) {
+fn answer_with(storing: Option<StoreGuard>) -> (Answer, impl Future<Output = Result<(), RegistryError>>) {
     let (sender, receiver) = bounded(1);
     let answer: Answer = Box::new(move |done| {
         drop(storing);

@@ -10,7 +10,7 @@ use crate::maintenance::collector::orphans::Orphans;
 use crate::maintenance::collector::pace::Pace;
 use crate::maintenance::collector::report::{CollectReport, Count, NOTES_MAX, Thing, Verdict};
 use crate::meta::{PLAUSIBLE_MIN_MS, SWEEP_CANDIDATES_MAX, Sweep};
-use crate::registry::{Keeps, RegistryError, Upkeep};
+use crate::registry::{Protected, RegistryError, Upkeep};
 use crate::spec::{ContentDigest, RepoName};
 
 /// How many rows are read in one step.
@@ -142,12 +142,12 @@ impl Pass<'_> {
     }
 
     /// Returns what is kept though nothing needs it.
-    pub(super) fn keeps(&self) -> Keeps {
+    pub(super) fn keeps(&self) -> Protected {
         match self.options {
-            CollectOptions { alone: true, now: true, .. } => Keeps::Nothing,
-            CollectOptions { alone: true, .. } => Keeps::Remembered,
-            CollectOptions { now: true, .. } => Keeps::Leased,
-            _ => Keeps::Young,
+            CollectOptions { alone: true, now: true, .. } => Protected::Nothing,
+            CollectOptions { alone: true, .. } => Protected::Young,
+            CollectOptions { now: true, .. } => Protected::Leased,
+            _ => Protected::LeasedOrYoung,
         }
     }
 

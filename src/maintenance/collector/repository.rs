@@ -79,7 +79,7 @@ impl Pass<'_> {
                     graph.add(digest, &row, &manifest, |digest| upkeep.key(digest));
                 } else if self.upkeep.view().manifest(repo, &digest).map_err(RegistryError::from)?.is_some() {
                     // The scrub finds out what is wrong with it, and takes it out of use if it is damaged.
-                    self.upkeep.suspect(&digest);
+                    self.upkeep.report_damage(&digest);
                     self.unreadable(format!("manifest {repo}@{digest} cannot be read"));
                     return Ok(None);
                 }
@@ -153,25 +153,25 @@ impl Pass<'_> {
             fates.insert(number, fate);
         }
         self.redate_manifests(marked, &dates)?;
-        let doomed = marked.graph.unreached_in_order();
-        let digests: Vec<ContentDigest> = doomed
+        let marked_for_removal = marked.graph.unreached_in_order();
+        let digests: Vec<ContentDigest> = marked_for_removal
             .iter()
             .filter_map(|number| marked.graph.manifest(*number))
             .map(|(digest, ..)| digest)
             .collect();
         // One that comes to be there meanwhile makes its referrers needed.
         let subjects: Vec<ContentDigest> =
-            doomed.iter().filter_map(|number| marked.graph.subject(*number)).collect();
-        self.upkeep.doom(repo, digests.iter().chain(&subjects));
+            marked_for_removal.iter().filter_map(|number| marked.graph.subject(*number)).collect();
+        self.upkeep.mark_for_removal(repo, digests.iter().chain(&subjects));
         for number in 0..marked.graph.len() {
             self.staying(marked, number, fates.get(&number));
         }
         for (numbers, digests) in
-            doomed.chunks(SWEEP_CANDIDATES_MAX).zip(digests.chunks(SWEEP_CANDIDATES_MAX))
+            marked_for_removal.chunks(SWEEP_CANDIDATES_MAX).zip(digests.chunks(SWEEP_CANDIDATES_MAX))
         {
             self.sweep(Sweep::Manifests { repo: repo.clone(), manifests: digests.to_vec() })?;
             for number in numbers {
-                self.doomed(marked, *number)?;
+                self.remove_marked(marked, *number)?;
             }
         }
         Ok(())
@@ -201,7 +201,7 @@ impl Pass<'_> {
     }
 
     /// Says what became of a manifest that was to go.
-    fn doomed(&mut self, marked: &mut Marked<'_>, number: usize) -> Result<(), CollectError> {
+    fn remove_marked(&mut self, marked: &mut Marked<'_>, number: usize) -> Result<(), CollectError> {
         let Some((digest, bytes)) = marked.graph.manifest(number) else { return Ok(()) };
         let there = self.upkeep.view().manifest(marked.repo, &digest).map_err(RegistryError::from)?.is_some();
         let held = if self.options.dry_run { self.waits() } else { there };

@@ -22,7 +22,7 @@ impl Pass<'_> {
             self.upkeep.begin_tags();
             let tags = self.read_tags(marked)?;
             self.evaluate_tags(marked, &tags)?;
-            if !self.upkeep.tags_went() {
+            if !self.upkeep.tags_removed() {
                 return Ok(());
             }
             self.report.tags = counted.and_removed(&self.report.tags);

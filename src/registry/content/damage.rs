@@ -15,20 +15,20 @@ use crate::registry::types::ScrubTotals;
 use crate::registry::{Inner, Registry};
 use crate::spec::ContentDigest;
 
-/// How many suspects may wait for somebody to look at them.
-const SUSPECTS_WAITING_MAX: usize = 256;
+/// The most reports that wait for the scrub.
+const DAMAGE_REPORTS_MAX: usize = 256;
 
 /// Content that a reader found damaged or missing.
 #[derive(Debug)]
-pub(in crate::registry) struct Suspects {
+pub(in crate::registry) struct DamageReports {
     /// Nothing is sent just to wake the one who listens.
     sender: SyncSender<Option<ContentDigest>>,
     receiver: Mutex<Option<Receiver<Option<ContentDigest>>>>,
 }
 
-impl Suspects {
+impl DamageReports {
     pub(in crate::registry) fn new() -> Self {
-        let (sender, receiver) = sync_channel(SUSPECTS_WAITING_MAX);
+        let (sender, receiver) = sync_channel(DAMAGE_REPORTS_MAX);
         Self { sender, receiver: Mutex::new(Some(receiver)) }
     }
 }
@@ -69,19 +69,19 @@ impl Registry {
     /// Returns what wakes a scrub, and tells it of content that readers found damaged or missing. There is
     /// one; who asks second gets nothing.
     pub(crate) fn scrub_waker(&self) -> Option<Receiver<Option<ContentDigest>>> {
-        self.inner.suspects.receiver.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.inner.damage_reports.receiver.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Tells the scrub of content as a reader would that found it damaged.
     #[cfg(test)]
-    pub(crate) fn suspect(&self, digest: &ContentDigest) {
-        let _ = self.inner.suspects.sender.try_send(Some(*digest));
+    pub(crate) fn report_damage(&self, digest: &ContentDigest) {
+        let _ = self.inner.damage_reports.sender.try_send(Some(*digest));
     }
 
     /// Wakes the scrub.
     pub(crate) fn wake_scrub(&self) {
         // Where too many wait, it is awake.
-        let _ = self.inner.suspects.sender.try_send(None);
+        let _ = self.inner.damage_reports.sender.try_send(None);
     }
 
     /// Returns the store's content.
@@ -136,14 +136,14 @@ impl Inner {
     /// Reports content that the index has and the disk has not, or not as it was.
     pub(in crate::registry) fn damaged(&self, digest: &ContentDigest, what: &str) -> RegistryError {
         log::error!("{digest} {what}");
-        self.suspect(digest);
+        self.report_damage(digest);
         RegistryError::Internal(format!("{digest} {what}"))
     }
 
     /// Has a scrub look at content.
-    pub(in crate::registry) fn suspect(&self, digest: &ContentDigest) {
+    pub(in crate::registry) fn report_damage(&self, digest: &ContentDigest) {
         // Where too many wait, the scrub comes to this one, too.
-        let _ = self.suspects.sender.try_send(Some(*digest));
+        let _ = self.damage_reports.sender.try_send(Some(*digest));
     }
 }
 

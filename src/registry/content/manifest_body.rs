@@ -44,9 +44,9 @@ impl Registry {
         if info.size <= CACHED_SIZE_MAX_BYTES as u64 {
             return Ok(self.stored_bytes(info.digest).await?.map(ManifestBody::Bytes));
         }
-        self.inner.door.check_reads()?;
+        self.inner.permits.check_reads()?;
         let (inner, digest, size) = (Arc::clone(&self.inner), info.digest, info.size);
-        self.inner.door.read(move || inner.open_manifest(digest, size)).await
+        self.inner.permits.read(move || inner.open_manifest(digest, size)).await
     }
 }
 
@@ -62,7 +62,7 @@ impl Inner {
         match self.blobs.open_verified(&digest, is_known)? {
             Found::Intact(file) => {
                 self.verified.remember(digest, before, began);
-                let reader = BlobReader::new(file, digest, size, Arc::clone(&self.door));
+                let reader = BlobReader::new(file, digest, size, Arc::clone(&self.permits));
                 Ok(Some(ManifestBody::File(reader)))
             }
             Found::Damaged => Err(self.damaged(&digest, "is damaged in the store")),

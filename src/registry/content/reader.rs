@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::disk::DiskFile;
-use crate::registry::disk_permits::Door;
+use crate::registry::disk_permits::DiskPermits;
 use crate::spec::ContentDigest;
 
 /// An open blob. It stays readable to its end even when the blob is deleted meanwhile.
@@ -12,7 +12,7 @@ pub struct BlobReader {
     file: Arc<dyn DiskFile>,
     digest: ContentDigest,
     size: u64,
-    door: Arc<Door>,
+    permits: Arc<DiskPermits>,
 }
 
 impl BlobReader {
@@ -20,9 +20,9 @@ impl BlobReader {
         file: Arc<dyn DiskFile>,
         digest: ContentDigest,
         size: u64,
-        door: Arc<Door>,
+        permits: Arc<DiskPermits>,
     ) -> Self {
-        Self { file, digest, size, door }
+        Self { file, digest, size, permits }
     }
 
     /// Returns the digest that the blob was asked for by.
@@ -42,6 +42,6 @@ impl BlobReader {
         work: impl FnOnce(&dyn DiskFile) -> T + Send + 'static,
     ) -> T {
         let file = Arc::clone(&self.file);
-        self.door.send(move || work(file.as_ref())).await
+        self.permits.send(move || work(file.as_ref())).await
     }
 }

@@ -13,11 +13,11 @@ const REMEMBERED_MAX_FILES: usize = 1024;
 /// Remembers the files that were verified, so that the same bytes are not read for that again. What a medium
 /// loses meanwhile is for the scrub to find.
 #[derive(Debug)]
-pub(in crate::registry) struct Verified {
+pub(in crate::registry) struct VerifiedFiles {
     files: Cache<ContentDigest, FileState>,
 }
 
-impl Verified {
+impl VerifiedFiles {
     pub(in crate::registry) fn new() -> Self {
         Self { files: Cache::new(REMEMBERED_MAX_FILES) }
     }

@@ -29,7 +29,7 @@ struct Format {
 
 /// Only the version: a newer one may have anything else in it.
 #[derive(Debug, Deserialize)]
-struct Version {
+struct FormatVersion {
     format: u32,
 }
 
@@ -112,30 +112,30 @@ fn said_version(disk: &dyn Disk) -> Result<Option<Result<u32, String>>, OpenErro
     let mut bytes = vec![0; FORMAT_SIZE_MAX_BYTES];
     let length = file.read_at(&mut bytes, 0)?;
     bytes.truncate(length);
-    let version = serde_json::from_slice::<Version>(&bytes);
+    let version = serde_json::from_slice::<FormatVersion>(&bytes);
     Ok(Some(version.map(|version| version.format).map_err(|error| error.to_string())))
 }
 
 /// Tells whether there is any content, whatever names it.
 fn has_content(disk: &Arc<dyn Disk>) -> Result<bool, OpenError> {
     /// Ends the look at the first.
-    enum Look {
+    enum ContentSearch {
         Found,
         Failed(DiskError),
     }
-    impl From<DiskError> for Look {
+    impl From<DiskError> for ContentSearch {
         fn from(error: DiskError) -> Self {
             Self::Failed(error)
         }
     }
     let looked = BlobStore::as_it_is(Arc::clone(disk)).each_occupant(|occupant| match occupant {
-        Occupant::Content(..) => Err(Look::Found),
+        Occupant::Content(..) => Err(ContentSearch::Found),
         Occupant::Stranger(_) => Ok(()),
     });
     match looked {
         Ok(()) => Ok(false),
-        Err(Look::Found) => Ok(true),
-        Err(Look::Failed(error)) => Err(error.into()),
+        Err(ContentSearch::Found) => Ok(true),
+        Err(ContentSearch::Failed(error)) => Err(error.into()),
     }
 }
 

@@ -18,17 +18,17 @@ use crate::disk::{
 use crate::meta::{
     Claims, Command, IndexError, IndexKind, Meta, MetaOptions, OpenError as MetaOpenError, UploadRow,
 };
-use crate::registry::content::damage::{self, ScrubCounters, Suspects};
+use crate::registry::content::damage::{self, DamageReports, ScrubCounters};
 use crate::registry::content::manifest_cache::ManifestCache;
-use crate::registry::content::verified::Verified;
-use crate::registry::disk_permits::Door;
+use crate::registry::content::verified::VerifiedFiles;
+use crate::registry::disk_permits::DiskPermits;
 use crate::registry::protection::digest_locks::DigestLocks;
 use crate::registry::protection::leases::Leases;
 use crate::registry::uploads::expiry;
 use crate::registry::uploads::memory::ManifestMemory;
-use crate::registry::uploads::pool::Pool;
-use crate::registry::uploads::session::{Session, Sessions};
-use crate::registry::{Inner, Names, Registry};
+use crate::registry::uploads::pool::BufferPool;
+use crate::registry::uploads::session::{UploadSession, UploadSessions};
+use crate::registry::{Inner, NamesInUse, Registry};
 use cleaning::Unnamed;
 use options::{RegistryOptions, Storage};
 
@@ -98,7 +98,7 @@ impl Registry {
     /// stop.
     pub fn open(options: RegistryOptions) -> Result<Self, OpenError> {
         let opened = match &options.storage {
-            Storage::Memory => Opened {
+            Storage::Memory => Backing {
                 disk: Arc::new(MemoryDisk::new()),
                 lock: None,
                 meta: MetaOptions::new(IndexKind::Map),
@@ -109,7 +109,7 @@ impl Registry {
     }
 
     /// Opens a registry on a disk.
-    pub(crate) fn open_on(options: RegistryOptions, opened: Opened) -> Result<Self, OpenError> {
+    pub(crate) fn open_on(options: RegistryOptions, opened: Backing) -> Result<Self, OpenError> {
         let layout = format::examine(&opened.disk)?;
         format::settle(opened.disk.as_ref(), &layout)?;
         let metered = MeteredDisk::new(opened.disk);
@@ -134,27 +134,27 @@ impl Registry {
         let meta = Meta::open(Arc::clone(&disk), meta_options)?;
         damage::finish_quarantining(&meta, &blobs)?;
         let keeps_unnamed = cleaning::remove_unnamed(&meta, &blobs)? == Unnamed::Kept;
-        let sessions = take_up_sessions(&meta, &blobs, options.upload_idle_max)?;
+        let sessions = restore_sessions(&meta, &blobs, options.upload_idle_max)?;
         let (alive, gone) = channel();
-        let door = Door::new(options.waiting_max);
+        let permits = DiskPermits::new(options.waiting_max);
         #[cfg(test)]
-        let door = if options.door_at_once { door.at_once() } else { door };
+        let permits = if options.blocks_inline { permits.inline() } else { permits };
         let inner = Arc::new(Inner {
             disk,
             blobs,
             sessions,
             leases,
             locks: DigestLocks::new(),
-            suspects: Suspects::new(),
+            damage_reports: DamageReports::new(),
             scrubbed: ScrubCounters::default(),
-            storing: Names::default(),
+            storing: NamesInUse::default(),
             keeps_unnamed,
             collected: Mutex::default(),
-            door: Arc::new(door),
-            pool: Pool::new(),
+            permits: Arc::new(permits),
+            pool: BufferPool::new(),
             manifest_memory: ManifestMemory::new(),
             cache: ManifestCache::new(),
-            verified: Verified::new(),
+            verified: VerifiedFiles::new(),
             counters,
             space,
             meta,
@@ -170,13 +170,13 @@ impl Registry {
     /// afterwards fails. A second call does nothing.
     pub async fn close(&self) -> Result<(), OpenError> {
         let inner = Arc::clone(&self.inner);
-        self.inner.door.write(move || inner.close()).await
+        self.inner.permits.write(move || inner.close()).await
     }
 }
 
 impl Inner {
     fn close(&self) -> Result<(), OpenError> {
-        for session in self.sessions.all(Session::is_live) {
+        for session in self.sessions.all(UploadSession::is_live) {
             let made_durable = session.with_upload(&self.blobs, |upload| {
                 let file = upload.file(&self.blobs, &session.name())?;
                 if upload.make_durable(&self.blobs, file.as_ref(), 1)? {
@@ -195,23 +195,23 @@ impl Inner {
 }
 
 /// What a registry is kept in.
-pub(crate) struct Opened {
+pub(crate) struct Backing {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) lock: Option<DirectoryLock>,
     pub(crate) meta: MetaOptions,
 }
 
-fn open_folder(folder: &Path) -> Result<Opened, OpenError> {
+fn open_folder(folder: &Path) -> Result<Backing, OpenError> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::open_or_create(folder)?);
     // Before the lock: what can't be gone on with stays as it is, byte for byte.
     format::examine(&disk)?;
     let lock = DirectoryLock::take(folder)?;
     let meta = MetaOptions::new(IndexKind::Sled(folder.to_owned()));
-    Ok(Opened { disk, lock: Some(lock), meta })
+    Ok(Backing { disk, lock: Some(lock), meta })
 }
 
 /// Makes a session of each upload of earlier runs that can go on, and removes the files of all others.
-fn take_up_sessions(meta: &Meta, blobs: &BlobStore, idle_max: Duration) -> Result<Sessions, OpenError> {
+fn restore_sessions(meta: &Meta, blobs: &BlobStore, idle_max: Duration) -> Result<UploadSessions, OpenError> {
     let clock = meta.clock();
     let now = clock.now(Duration::ZERO).ok();
     // Else none would ever time out where pulk starts every day.
@@ -220,7 +220,7 @@ fn take_up_sessions(meta: &Meta, blobs: &BlobStore, idle_max: Duration) -> Resul
         Duration::from_millis(idle.unwrap_or(0))
     };
     let mut files: BTreeSet<String> = blobs.unfinished()?.into_iter().collect();
-    let sessions = Sessions::default();
+    let sessions = UploadSessions::default();
     let (mut lost, mut saved) = (Vec::new(), Vec::new());
     meta.view().uploads(|id, row| saved.push((id, row)))?;
     for (id, row) in saved {
@@ -231,7 +231,7 @@ fn take_up_sessions(meta: &Meta, blobs: &BlobStore, idle_max: Duration) -> Resul
             meta.submit(Command::EndUpload { id }, Box::new(drop));
         } else if files.remove(&name) || row.offset == 0 {
             let idle = idle(&row);
-            sessions.take_up(Session::saved(id, row, idle, idle_max));
+            sessions.restore(UploadSession::saved(id, row, idle, idle_max));
         } else {
             lost.push(id);
         }

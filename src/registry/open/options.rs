@@ -56,7 +56,7 @@ pub struct RegistryOptions {
     pub(crate) index_worthwhile_bytes: u64,
     /// Whether what may block does so at once, on the caller's own thread.
     #[cfg(test)]
-    pub(crate) door_at_once: bool,
+    pub(crate) blocks_inline: bool,
     /// Called once between the two times that somebody who asks for something looks for it.
     #[cfg(test)]
     pub(crate) between_looks: crate::registry::tests::Hook,
@@ -86,7 +86,7 @@ impl RegistryOptions {
             upload_durable_step_bytes: DURABLE_STEP_BYTES,
             index_worthwhile_bytes: WORTHWHILE_MIN_BYTES,
             #[cfg(test)]
-            door_at_once: false,
+            blocks_inline: false,
             #[cfg(test)]
             between_looks: Default::default(),
             reserve_bytes: RESERVE_BYTES,

@@ -21,12 +21,12 @@ impl Registry {
     /// Opens a blob that the repository has (the specification's "Pulling blobs").
     pub async fn open_blob(&self, repo: &RepoName, digest: &Digest) -> Result<BlobReader, RegistryError> {
         let (content, size) = self.find_blob(repo, digest)?;
-        self.inner.door.check_sends()?;
-        self.inner.door.check_reads()?;
+        self.inner.permits.check_sends()?;
+        self.inner.permits.check_reads()?;
         let blobs = self.inner.blobs.clone();
-        let opened = self.inner.door.read(move || blobs.read(&content)).await?;
+        let opened = self.inner.permits.read(move || blobs.read(&content)).await?;
         match opened {
-            Some(file) => Ok(BlobReader::new(file, content, size, Arc::clone(&self.inner.door))),
+            Some(file) => Ok(BlobReader::new(file, content, size, Arc::clone(&self.inner.permits))),
             None => {
                 // It may just have been deleted; else it should be there.
                 self.find_blob(repo, digest)?;
@@ -91,11 +91,11 @@ impl Registry {
             return Ok(None);
         }
         // Many may have to be asked: not on a thread that others wait for, nor where others wait already.
-        if self.inner.door.check_reads().is_err() {
+        if self.inner.permits.check_reads().is_err() {
             return Ok(None);
         }
         let (inner, repo) = (Arc::clone(&self.inner), repo.clone());
-        Ok(self.inner.door.read(move || near_by(inner.meta.view(), &repo, &digest)).await?)
+        Ok(self.inner.permits.read(move || near_by(inner.meta.view(), &repo, &digest)).await?)
     }
 
     /// Deletes a blob from a repository, also while a manifest of it references the blob.

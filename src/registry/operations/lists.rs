@@ -27,16 +27,16 @@ impl Registry {
             return self.inner.tags(repo, page);
         }
         let (inner, repo, page) = (Arc::clone(&self.inner), repo.clone(), page.clone());
-        self.inner.door.check_reads()?;
-        self.inner.door.read(move || inner.tags(&repo, &page)).await
+        self.inner.permits.check_reads()?;
+        self.inner.permits.read(move || inner.tags(&repo, &page)).await
     }
 
     /// Lists the repositories that have a manifest, in the order of their bytes.
     pub async fn repositories(&self, page: &Page) -> Result<Listing<RepoName>, RegistryError> {
         // However short the page, many repositories without a manifest may have to be passed over for it.
         let (inner, page) = (Arc::clone(&self.inner), page.clone());
-        self.inner.door.check_reads()?;
-        self.inner.door.read(move || inner.repositories(&page)).await
+        self.inner.permits.check_reads()?;
+        self.inner.permits.read(move || inner.repositories(&page)).await
     }
 
     /// Lists what refers to a subject, whether or not the subject exists (the specification's "Listing
@@ -104,7 +104,7 @@ impl Registry {
         let bytes = self.manifest_bytes(digest).await?;
         // Not on a thread that others wait for: it may be a large one.
         let parse = move || Ok(Manifest::parse(&bytes, Some(&row.media_type))?.referrer(digest));
-        self.inner.door.read(parse).await
+        self.inner.permits.read(parse).await
     }
 }
 

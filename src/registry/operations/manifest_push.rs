@@ -11,8 +11,8 @@ use crate::meta::{Command, PutManifestCommand, check_references};
 use crate::registry::error::RegistryError;
 use crate::registry::operations::uploads::{body_broken, supported};
 use crate::registry::types::{Condition, PushManifest, PutManifest, PutManifestOutcome, PutTarget, UploadId};
-use crate::registry::uploads::body::{Piece, Source};
-use crate::registry::uploads::memory::Reserved;
+use crate::registry::uploads::body::{BodyPiece, BodyReader};
+use crate::registry::uploads::memory::ReservedMemory;
 use crate::registry::uploads::spool::Spool;
 use crate::registry::{Inner, Registry};
 use crate::spec::{
@@ -27,13 +27,13 @@ const EXAMINED_INLINE_MAX_BYTES: u64 = 16 * 1024;
 
 /// The bytes of a manifest that has come.
 #[derive(Clone)]
-enum Come {
+enum ManifestBytes {
     InMemory(Arc<[u8]>),
     Spooled(Arc<Spool>),
 }
 
 /// What the request says of them.
-struct Said {
+struct PushTarget {
     target: PutTarget,
     content_type: Option<MediaType>,
     condition: Condition,
@@ -55,15 +55,15 @@ impl Registry {
             return Err(RegistryError::ManifestTooLarge { max });
         }
         let algorithm = target.algorithm()?;
-        let said = Said { target, content_type, condition };
-        let mut source = Source::new(body, max.saturating_add(1));
+        let said = PushTarget { target, content_type, condition };
+        let mut source = BodyReader::new(body, max.saturating_add(1));
         let first = source.next(&self.inner.pool).await.map_err(body_broken)?;
         // Most come at once: these are written once, under their name.
         if first.is_none() || source.has_ended_now().await {
-            let bytes = first.as_ref().map(Piece::bytes).unwrap_or_default();
+            let bytes = first.as_ref().map(BodyPiece::bytes).unwrap_or_default();
             check_length(bytes.len() as u64, length, max)?;
             let memory = self.memory_for(bytes.len() as u64).await;
-            let come = Come::InMemory(bytes.into());
+            let come = ManifestBytes::InMemory(bytes.into());
             drop(first);
             return self.store_manifest(repo, said, come, memory).await;
         }
@@ -74,11 +74,11 @@ impl Registry {
             self.fill(&spool, source, first, length).await?;
             check_length(spool.length(), length, max)?;
             let memory = self.memory_for(spool.length()).await;
-            self.store_manifest(repo, said, Come::Spooled(Arc::clone(&spool)), memory).await
+            self.store_manifest(repo, said, ManifestBytes::Spooled(Arc::clone(&spool)), memory).await
         };
         let pushed = pushed.await;
         if pushed.is_err() {
-            self.inner.door.write(move || drop(spool)).await;
+            self.inner.permits.write(move || drop(spool)).await;
         }
         pushed
     }
@@ -93,16 +93,16 @@ impl Registry {
         let length = bytes.len() as u64;
         check_length(length, None, self.inner.options.manifest_size_max_bytes)?;
         let memory = self.memory_for(length).await;
-        let said = Said { target, content_type, condition };
-        self.store_manifest(repo, said, Come::InMemory(bytes), memory).await
+        let said = PushTarget { target, content_type, condition };
+        self.store_manifest(repo, said, ManifestBytes::InMemory(bytes), memory).await
     }
 
     /// Writes what comes into the spool, each piece while the next one comes.
     async fn fill<B: AsyncBufRead + Unpin + Send>(
         &self,
         spool: &Arc<Spool>,
-        mut source: Source<B>,
-        first: Option<Piece>,
+        mut source: BodyReader<B>,
+        first: Option<BodyPiece>,
         length: Option<u64>,
     ) -> Result<(), RegistryError> {
         let (mut next, mut come) = (first, 0);
@@ -110,7 +110,7 @@ impl Registry {
             come += piece.bytes().len() as u64;
             let coming = length.unwrap_or(come).saturating_sub(come);
             let spool = Arc::clone(spool);
-            let write = self.inner.door.write(move || spool.append(piece.bytes(), coming));
+            let write = self.inner.permits.write(move || spool.append(piece.bytes(), coming));
             let (written, following) = zip(write, source.next(&self.inner.pool)).await;
             written?;
             next = following.map_err(body_broken)?;
@@ -119,7 +119,7 @@ impl Registry {
     }
 
     /// Waits for the memory that a manifest takes from now on; there is always enough for short ones.
-    async fn memory_for(&self, length: u64) -> Option<Reserved> {
+    async fn memory_for(&self, length: u64) -> Option<ReservedMemory> {
         match length <= EXAMINED_INLINE_MAX_BYTES {
             true => None,
             false => Some(self.inner.manifest_memory.reserve(length).await),
@@ -129,18 +129,18 @@ impl Registry {
     async fn store_manifest(
         &self,
         repo: &RepoName,
-        said: Said,
-        come: Come,
-        _memory: Option<Reserved>,
+        said: PushTarget,
+        come: ManifestBytes,
+        _memory: Option<ReservedMemory>,
     ) -> Result<PutManifestOutcome, RegistryError> {
-        let Said { target, content_type, condition } = said;
+        let PushTarget { target, content_type, condition } = said;
         let (inner, for_repo, length) = (Arc::clone(&self.inner), repo.clone(), come.length());
         let examined = come.clone();
         let examine = move || {
             examined.with_bytes(|bytes| inner.examine(&for_repo, bytes, target, content_type.as_ref()))
         };
-        let is_short = matches!(come, Come::InMemory(_)) && length <= EXAMINED_INLINE_MAX_BYTES;
-        let examined = if is_short { examine() } else { self.inner.door.write(examine).await };
+        let is_short = matches!(come, ManifestBytes::InMemory(_)) && length <= EXAMINED_INLINE_MAX_BYTES;
+        let examined = if is_short { examine() } else { self.inner.permits.write(examine).await };
         let Examined { named: (digest, tags, outcome_tags), row, references } = examined?;
 
         self.inner.check_quota(repo, length, Some(&digest))?;
@@ -149,8 +149,8 @@ impl Registry {
         let (subject, stored) = (row.subject.clone(), come.clone());
         self.store_then_command(digest, move || {
             let blob = match stored {
-                Come::InMemory(bytes) => inner.store_manifest(digest, &bytes),
-                Come::Spooled(spool) => spool.store(digest),
+                ManifestBytes::InMemory(bytes) => inner.store_manifest(digest, &bytes),
+                ManifestBytes::Spooled(spool) => spool.store(digest),
             }?;
             let References { blobs, children, all: references } = references;
             let tags = set;
@@ -166,14 +166,14 @@ impl Registry {
             }))
         })
         .await?;
-        if let Come::InMemory(bytes) = &come {
+        if let ManifestBytes::InMemory(bytes) = &come {
             self.inner.cache.keep(digest, bytes);
         }
         Ok(PutManifestOutcome { digest, subject, tags: outcome_tags })
     }
 }
 
-impl Come {
+impl ManifestBytes {
     fn length(&self) -> u64 {
         match self {
             Self::InMemory(bytes) => bytes.len() as u64,

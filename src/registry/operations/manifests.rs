@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::meta::Command;
 use crate::registry::error::RegistryError;
-use crate::registry::protection::leases::Watch;
+use crate::registry::protection::leases::RepoWatch;
 use crate::registry::types::{ManifestContent, ManifestInfo};
 use crate::registry::{Inner, Registry};
 use crate::spec::{ContentDigest, Digest, ManifestSummary, Reference, RepoName, Tag};
@@ -117,9 +117,9 @@ impl Registry {
         if let Some(bytes) = self.inner.cache.get(&digest) {
             return Ok(Some(bytes));
         }
-        self.inner.door.check_reads()?;
+        self.inner.permits.check_reads()?;
         let inner = Arc::clone(&self.inner);
-        self.inner.door.read(move || inner.read_manifest(digest)).await
+        self.inner.permits.read(move || inner.read_manifest(digest)).await
     }
 
     /// Returns the exact bytes of a manifest that the index has, to one who may block.
@@ -141,7 +141,7 @@ impl Registry {
 
     /// Begins to look through a repository for what nothing needs: what somebody comes to count on meanwhile
     /// is not deleted by [`Self::delete_untagged`].
-    pub(crate) fn watch(&self, repo: &RepoName) -> Watch {
+    pub(crate) fn watch(&self, repo: &RepoName) -> RepoWatch {
         self.inner.leases.watch(repo)
     }
 

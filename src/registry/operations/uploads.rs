@@ -11,14 +11,14 @@ use crate::blobs::{BlobError, DurableBlob};
 use crate::meta::{Command, UploadRow};
 use crate::registry::error::RegistryError;
 use crate::registry::types::{Chunk, UploadId};
-use crate::registry::uploads::body::{Piece, Source};
-use crate::registry::uploads::session::{Session, Turn};
+use crate::registry::uploads::body::{BodyPiece, BodyReader};
+use crate::registry::uploads::session::{SessionClaim, UploadSession};
 use crate::registry::{Inner, Registry};
 use crate::spec::{Algorithm, ContentDigest, Digest, DigestError, RepoName};
 
 /// A piece of a chunk that is not written yet.
-struct Arrived {
-    piece: Piece,
+struct ReceivedPiece {
+    piece: BodyPiece,
     /// How many bytes come, with it and behind it.
     coming: u64,
     /// What the upload is to be, where that is known already.
@@ -33,18 +33,18 @@ impl Registry {
         algorithm: Option<Algorithm>,
     ) -> Result<UploadId, RegistryError> {
         self.check_room(0)?;
-        self.inner.door.check_writes()?;
+        self.inner.permits.check_writes()?;
         let id = UploadId::random();
         let algorithm = algorithm.unwrap_or(Algorithm::Sha256);
         let row = UploadRow { repo: repo.clone(), algorithm, offset: 0, state: None, at: None };
-        let session = Session::begun(id, &row);
+        let session = UploadSession::begun(id, &row);
         if let Some(other) = self.inner.sessions.add(session, self.inner.options.upload_sessions_max)? {
             log::info!(
                 "giving up upload {}, which was idle, for another one: there are too many",
                 other.id()
             );
             let inner = Arc::clone(&self.inner);
-            self.inner.door.write(move || inner.discard(&other)).await;
+            self.inner.permits.write(move || inner.discard(&other)).await;
         }
         let begun = self.command(Command::BeginUpload { id, row }).await;
         if begun.is_err() {
@@ -71,10 +71,10 @@ impl Registry {
         chunk: Chunk<B>,
     ) -> Result<u64, RegistryError> {
         let session = self.inner.sessions.find(repo, id)?;
-        let turn = session.claim().await;
-        if let Some(last) = self.receive(&turn, chunk, None).await? {
+        let claim = session.claim().await;
+        if let Some(last) = self.receive(&claim, chunk, None).await? {
             let inner = Arc::clone(&self.inner);
-            self.inner.door.write(move || inner.write_last(turn.session(), &last)).await?;
+            self.inner.permits.write(move || inner.write_last(claim.session(), &last)).await?;
         }
         Ok(session.offset())
     }
@@ -92,12 +92,12 @@ impl Registry {
     ) -> Result<ContentDigest, RegistryError> {
         let content = supported(digest)?;
         let session = self.inner.sessions.find(repo, id)?;
-        let turn = session.claim().await;
+        let claim = session.claim().await;
         let is_whole = chunk.range.is_none() && session.offset() == 0;
-        let received = self.receive(&turn, chunk, Some(content)).await;
+        let received = self.receive(&claim, chunk, Some(content)).await;
         if is_whole && received.as_ref().is_err_and(breaks_off) {
-            let (inner, turn) = (Arc::clone(&self.inner), turn.clone());
-            self.inner.door.write(move || inner.start_over(turn.session())).await;
+            let (inner, claim) = (Arc::clone(&self.inner), claim.clone());
+            self.inner.permits.write(move || inner.start_over(claim.session())).await;
         }
         let last = received?;
 
@@ -106,9 +106,9 @@ impl Registry {
         let stored = self
             .store_then_command(content, move || {
                 if let Some(last) = last {
-                    inner.write_last(turn.session(), &last)?;
+                    inner.write_last(claim.session(), &last)?;
                 }
-                let blob = inner.commit(turn.session(), content)?;
+                let blob = inner.commit(claim.session(), content)?;
                 Ok(Command::Link { repo, blob, upload: id })
             })
             .await;
@@ -126,7 +126,7 @@ impl Registry {
         session.end();
         self.inner.sessions.remove(id);
         let (store, name) = (self.inner.blobs.clone(), session.name());
-        self.inner.door.write(move || store.forget(&name)).await;
+        self.inner.permits.write(move || store.forget(&name)).await;
         self.command(Command::EndUpload { id }).await
     }
 
@@ -134,47 +134,47 @@ impl Registry {
     /// bytes that did not come is given back.
     async fn receive<B: AsyncBufRead + Unpin + Send>(
         &self,
-        turn: &Turn,
+        claim: &SessionClaim,
         chunk: Chunk<B>,
         content: Option<ContentDigest>,
-    ) -> Result<Option<Arrived>, RegistryError> {
-        let received = self.take_in(turn, chunk, content).await;
-        if received.is_err() && turn.session().is_live() {
-            let (inner, turn) = (Arc::clone(&self.inner), turn.clone());
-            self.inner.door.write(move || inner.give_back(turn.session())).await;
+    ) -> Result<Option<ReceivedPiece>, RegistryError> {
+        let received = self.take_in(claim, chunk, content).await;
+        if received.is_err() && claim.session().is_live() {
+            let (inner, claim) = (Arc::clone(&self.inner), claim.clone());
+            self.inner.permits.write(move || inner.give_back(claim.session())).await;
         }
         received
     }
 
     async fn take_in<B: AsyncBufRead + Unpin + Send>(
         &self,
-        turn: &Turn,
+        claim: &SessionClaim,
         chunk: Chunk<B>,
         content: Option<ContentDigest>,
-    ) -> Result<Option<Arrived>, RegistryError> {
-        let session = turn.session();
+    ) -> Result<Option<ReceivedPiece>, RegistryError> {
+        let session = claim.session();
         let begins = session.offset();
         let said = expected_length(&chunk, begins)?;
         // What will not fit is refused before it is read.
         self.check_room(said.unwrap_or(0))?;
-        self.inner.door.check_writes()?;
+        self.inner.permits.check_writes()?;
         self.inner.check_quota(session.repo(), begins.saturating_add(said.unwrap_or(0)), content.as_ref())?;
-        let mut source = Source::new(chunk.body, said.unwrap_or(u64::MAX));
-        let mut next = unless_lost(turn, source.next(&self.inner.pool)).await?;
+        let mut source = BodyReader::new(chunk.body, said.unwrap_or(u64::MAX));
+        let mut next = unless_preempted(claim, source.next(&self.inner.pool)).await?;
         while let Some(piece) = next {
             let coming = said.map_or(0, |said| begins.saturating_add(said).saturating_sub(session.offset()));
             // Only where nothing has to be waited for: nobody holds a buffer while waiting for a client.
             if piece.bytes().len() as u64 == coming && source.has_ended_now().await {
-                return Ok(Some(Arrived { piece, coming, content }));
+                return Ok(Some(ReceivedPiece { piece, coming, content }));
             }
-            let following = unless_lost(turn, source.next(&self.inner.pool));
+            let following = unless_preempted(claim, source.next(&self.inner.pool));
             let (written, following) =
-                zip(self.write(turn, Arrived { piece, coming, content }), following).await;
+                zip(self.write(claim, ReceivedPiece { piece, coming, content }), following).await;
             written?;
             next = following?;
         }
         let got = session.offset() - begins;
-        let more = said.is_some() && unless_lost(turn, source.has_more()).await?;
+        let more = said.is_some() && unless_preempted(claim, source.has_more()).await?;
         match said {
             Some(said) if got != said => Err(RegistryError::SizeInvalid { said, got }),
             Some(said) if more => Err(RegistryError::SizeInvalid { said, got: said.saturating_add(1) }),
@@ -182,19 +182,19 @@ impl Registry {
         }
     }
 
-    async fn write(&self, turn: &Turn, arrived: Arrived) -> Result<(), RegistryError> {
-        let (inner, turn) = (Arc::clone(&self.inner), turn.clone());
-        self.inner.door.write(move || inner.write(turn.session(), &arrived)).await
+    async fn write(&self, claim: &SessionClaim, received: ReceivedPiece) -> Result<(), RegistryError> {
+        let (inner, claim) = (Arc::clone(&self.inner), claim.clone());
+        self.inner.permits.write(move || inner.write(claim.session(), &received)).await
     }
 }
 
 impl Inner {
-    fn write(&self, session: &Session, arrived: &Arrived) -> Result<(), RegistryError> {
-        let (bytes, coming) = (arrived.piece.bytes(), arrived.coming);
+    fn write(&self, session: &UploadSession, received: &ReceivedPiece) -> Result<(), RegistryError> {
+        let (bytes, coming) = (received.piece.bytes(), received.coming);
         let written = session.with_upload(&self.blobs, |upload| {
             // Held until the bytes are written.
             let length = upload.offset().saturating_add(bytes.len() as u64);
-            self.check_quota(session.repo(), length, arrived.content.as_ref())?;
+            self.check_quota(session.repo(), length, received.content.as_ref())?;
             let claim = self.space.claim(upload.space_for(bytes.len() as u64, coming));
             let _claim = claim.ok_or(RegistryError::NoSpace)?;
             let file = upload.file(&self.blobs, &session.name())?;
@@ -216,13 +216,13 @@ impl Inner {
     }
 
     /// Leases what the repository has to a push that takes its time.
-    fn lease_to(&self, session: &Session) {
+    fn lease_to(&self, session: &UploadSession) {
         if session.is_slow() {
             self.leases.take_all(session.repo());
         }
     }
 
-    fn write_last(&self, session: &Session, last: &Arrived) -> Result<(), RegistryError> {
+    fn write_last(&self, session: &UploadSession, last: &ReceivedPiece) -> Result<(), RegistryError> {
         let written = self.write(session, last);
         if written.is_err() && session.is_live() {
             self.give_back(session);
@@ -242,7 +242,7 @@ impl Inner {
     }
 
     /// Forgets what came of an upload.
-    fn start_over(&self, session: &Session) {
+    fn start_over(&self, session: &UploadSession) {
         let started_over = session.with_upload(&self.blobs, |upload| {
             upload.start_over(&self.blobs, &session.name());
             let (id, row) = (session.id(), session.row(upload));
@@ -254,7 +254,7 @@ impl Inner {
         }
     }
 
-    fn give_back(&self, session: &Session) {
+    fn give_back(&self, session: &UploadSession) {
         let given_back =
             session.with_upload(&self.blobs, |upload| Ok(upload.give_back(&self.blobs, &session.name())?));
         if let Err(error) = given_back {
@@ -264,7 +264,7 @@ impl Inner {
 
     /// Makes the content of what an upload brought, and ends the session, unless it failed in a way that
     /// leaves the upload as it was.
-    fn commit(&self, session: &Session, digest: ContentDigest) -> Result<DurableBlob, RegistryError> {
+    fn commit(&self, session: &UploadSession, digest: ContentDigest) -> Result<DurableBlob, RegistryError> {
         self.lease_to(session);
         let store = &self.blobs;
         let stored = session.with_upload(store, |upload| Ok(store.commit(&session.name(), upload, digest)));
@@ -289,10 +289,13 @@ fn breaks_off(error: &RegistryError) -> bool {
 }
 
 /// Reads from a body until another request takes the session over.
-async fn unless_lost<T>(turn: &Turn, read: impl Future<Output = io::Result<T>>) -> Result<T, RegistryError> {
+async fn unless_preempted<T>(
+    claim: &SessionClaim,
+    read: impl Future<Output = io::Result<T>>,
+) -> Result<T, RegistryError> {
     let read = async { read.await.map_err(body_broken) };
     let lost = async {
-        turn.lost().await;
+        claim.lost().await;
         Err(RegistryError::UploadTakenOver)
     };
     or(read, lost).await

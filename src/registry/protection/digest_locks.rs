@@ -20,24 +20,24 @@ const LOCKS: usize = 512;
 
 /// Held while content is stored, until a row names it.
 #[derive(Debug)]
-pub(in crate::registry) struct Storing {
+pub(in crate::registry) struct StoreGuard {
     _held: RwLockReadGuardArc<()>,
 }
 
 /// Held while a file of content is removed.
 #[derive(Debug)]
-pub(in crate::registry) struct Removing {
+pub(in crate::registry) struct RemoveGuard {
     _held: RwLockWriteGuardArc<()>,
 }
 
 #[derive(Debug)]
 pub(in crate::registry) struct DigestLocks {
     keys: RandomState,
-    locks: [Lock; LOCKS],
+    locks: [DigestLock; LOCKS],
 }
 
 #[derive(Debug, Default)]
-struct Lock {
+struct DigestLock {
     held: Arc<RwLock<()>>,
     /// How often somebody stored.
     stored: AtomicU64,
@@ -45,30 +45,30 @@ struct Lock {
 
 /// A moment, as far as storing some content is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::registry) struct Since(u64);
+pub(in crate::registry) struct StoreCount(u64);
 
 impl DigestLocks {
     pub(in crate::registry) fn new() -> Self {
-        Self { keys: RandomState::new(), locks: array::from_fn(|_| Lock::default()) }
+        Self { keys: RandomState::new(), locks: array::from_fn(|_| DigestLock::default()) }
     }
 
-    fn lock(&self, digest: &ContentDigest) -> Option<&Lock> {
+    fn lock(&self, digest: &ContentDigest) -> Option<&DigestLock> {
         let at = self.keys.hash_one(digest) % LOCKS as u64;
         usize::try_from(at).ok().and_then(|at| self.locks.get(at))
     }
 
     /// Waits while the file of this content is removed, and keeps it from being removed.
-    pub(in crate::registry) async fn store(&self, digest: &ContentDigest) -> Option<Storing> {
+    pub(in crate::registry) async fn store(&self, digest: &ContentDigest) -> Option<StoreGuard> {
         let lock = self.lock(digest)?;
         let held = lock.held.read_arc().await;
         // Before anything is stored, and while nothing can be removed.
         lock.stored.fetch_add(1, Ordering::SeqCst);
-        Some(Storing { _held: held })
+        Some(StoreGuard { _held: held })
     }
 
     /// Returns a moment from which on [`Self::try_remove_since`] knows of everybody who stores this content.
-    pub(in crate::registry) fn now(&self, digest: &ContentDigest) -> Option<Since> {
-        Some(Since(self.lock(digest)?.stored.load(Ordering::SeqCst)))
+    pub(in crate::registry) fn now(&self, digest: &ContentDigest) -> Option<StoreCount> {
+        Some(StoreCount(self.lock(digest)?.stored.load(Ordering::SeqCst)))
     }
 
     /// Keeps others from storing this content for a moment; `None` while somebody does, or if somebody began
@@ -76,16 +76,16 @@ impl DigestLocks {
     pub(in crate::registry) fn try_remove_since(
         &self,
         digest: &ContentDigest,
-        since: Since,
-    ) -> Option<Removing> {
+        since: StoreCount,
+    ) -> Option<RemoveGuard> {
         let removing = self.try_remove(digest)?;
         (self.now(digest)? == since).then_some(removing)
     }
 
     /// Keeps others from storing this content for a moment; `None` while somebody does.
-    pub(in crate::registry) fn try_remove(&self, digest: &ContentDigest) -> Option<Removing> {
+    pub(in crate::registry) fn try_remove(&self, digest: &ContentDigest) -> Option<RemoveGuard> {
         let lock = self.lock(digest)?;
-        Some(Removing { _held: lock.held.try_write_arc()? })
+        Some(RemoveGuard { _held: lock.held.try_write_arc()? })
     }
 }
 

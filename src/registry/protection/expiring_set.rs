@@ -18,13 +18,13 @@ const GENERATION_MAX: usize = 1 << 22;
 /// Two generations: a member is there for at least the time that it was put in for, and for less than twice
 /// that.
 #[derive(Debug)]
-pub(in crate::registry) struct Generations {
+pub(in crate::registry) struct ExpiringSet {
     time: Duration,
     began: Instant,
-    younger: Members,
-    elder: Members,
+    current: Members,
+    previous: Members,
     /// Until when nobody knows who would be in it: one was turned away, or nothing is known of before.
-    unknown_until: Option<Instant>,
+    incomplete_until: Option<Instant>,
 }
 
 /// Keys, which are hashes: all of them as they are, or, when they are many, bits that each of them sets. Then
@@ -110,31 +110,31 @@ fn places(key: u64) -> impl Iterator<Item = (usize, u64)> {
     })
 }
 
-impl Generations {
+impl ExpiringSet {
     /// Makes an empty set that is taken up at `now`: what would be in it from before is not known.
     pub(in crate::registry) fn new(time: Duration, now: Instant) -> Self {
-        let (younger, elder) = (Members::new(), Members::new());
-        Self { time, began: now, younger, elder, unknown_until: now.checked_add(time) }
+        let (current, previous) = (Members::new(), Members::new());
+        Self { time, began: now, current, previous, incomplete_until: now.checked_add(time) }
     }
 
     /// Makes everybody known who is in it, as if the start were long ago.
     #[cfg(test)]
-    pub(in crate::registry) fn know_all(&mut self) {
-        self.unknown_until = Some(self.began);
+    pub(in crate::registry) fn complete_now(&mut self) {
+        self.incomplete_until = Some(self.began);
     }
 
     /// Returns how many members it has.
     #[cfg(test)]
     pub(in crate::registry) fn count(&self) -> usize {
-        self.younger.count() + self.elder.count()
+        self.current.count() + self.previous.count()
     }
 
     /// Makes all that was ever put in look that much older.
     #[cfg(test)]
     pub(in crate::registry) fn grow_older(&mut self, time: Duration) {
-        self.turn(self.began);
+        self.rotate(self.began);
         self.began = self.began.checked_sub(time).expect("the machine runs for longer than that");
-        self.unknown_until = self.unknown_until.and_then(|until| until.checked_sub(time));
+        self.incomplete_until = self.incomplete_until.and_then(|until| until.checked_sub(time));
     }
 
     /// Puts a member in, or puts it in anew.
@@ -142,37 +142,37 @@ impl Generations {
         if self.time.is_zero() {
             return;
         }
-        self.turn(now);
-        if !self.younger.insert(key) {
+        self.rotate(now);
+        if !self.current.insert(key) {
             if self.wait(now).is_zero() {
                 log::warn!("clients count on so much that nothing is collected for {:?}", self.time);
             }
-            self.unknown_until = now.checked_add(self.time);
+            self.incomplete_until = now.checked_add(self.time);
         }
     }
 
     /// Tells whether it has a member.
     pub(in crate::registry) fn contains(&mut self, key: u64, now: Instant) -> bool {
-        self.turn(now);
-        self.younger.contains(key) || self.elder.contains(key)
+        self.rotate(now);
+        self.current.contains(key) || self.previous.contains(key)
     }
 
     /// Returns for how long it is not known yet who is in it.
     pub(in crate::registry) fn wait(&mut self, now: Instant) -> Duration {
-        let Some(until) = self.unknown_until else { return Duration::MAX };
+        let Some(until) = self.incomplete_until else { return Duration::MAX };
         until.saturating_duration_since(now)
     }
 
-    fn turn(&mut self, now: Instant) {
+    fn rotate(&mut self, now: Instant) {
         let age = now.saturating_duration_since(self.began);
         if age < self.time {
             return;
         }
         // A generation that began two times ago, or earlier, has nobody left who was put in lately.
         let twice = age >= self.time.saturating_mul(2);
-        self.elder = std::mem::replace(&mut self.younger, Members::new());
+        self.previous = std::mem::replace(&mut self.current, Members::new());
         if twice {
-            self.elder = Members::new();
+            self.previous = Members::new();
         }
         self.began = now;
     }
@@ -188,7 +188,7 @@ mod tests {
     fn a_member_stays_for_its_time_and_not_for_twice_as_long() {
         let begin = Instant::now();
         for put_in in [0, 1, 5, 9, 10, 15, 25] {
-            let mut set = Generations::new(TIME, begin);
+            let mut set = ExpiringSet::new(TIME, begin);
             let at = |seconds| begin + Duration::from_secs(seconds);
             set.insert(1, at(put_in));
             for seconds in put_in..put_in + 10 {
@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn a_member_that_is_asked_for_only_late_is_gone_then() {
         let begin = Instant::now();
-        let mut set = Generations::new(TIME, begin);
+        let mut set = ExpiringSet::new(TIME, begin);
         set.insert(1, begin);
         assert!(!set.contains(1, begin + 2 * TIME));
     }
@@ -209,10 +209,10 @@ mod tests {
     #[test]
     fn what_was_before_the_start_is_not_known_for_a_while() {
         let begin = Instant::now();
-        let mut set = Generations::new(TIME, begin);
+        let mut set = ExpiringSet::new(TIME, begin);
         assert_eq!(set.wait(begin), TIME);
         assert_eq!(set.wait(begin + TIME), Duration::ZERO);
-        assert_eq!(Generations::new(Duration::ZERO, begin).wait(begin), Duration::ZERO);
+        assert_eq!(ExpiringSet::new(Duration::ZERO, begin).wait(begin), Duration::ZERO);
     }
 
     /// Keys as hashes are: all bits differ.
@@ -227,12 +227,12 @@ mod tests {
     fn many_members_are_all_there_and_few_others_seem_to_be() {
         let begin = Instant::now();
         let later = begin + TIME;
-        let mut set = Generations::new(TIME, begin);
+        let mut set = ExpiringSet::new(TIME, begin);
         let many = 4 * EXACT_MAX as u64;
         for key in keys(0, many) {
             set.insert(key, later);
         }
-        assert!(matches!(set.younger, Members::Coarse { .. }));
+        assert!(matches!(set.current, Members::Coarse { .. }));
         assert_eq!(set.wait(later), Duration::ZERO);
         for seconds in [0, 5, 9] {
             let at = later + Duration::from_secs(seconds);
@@ -242,18 +242,18 @@ mod tests {
         assert!(strangers < many as usize / 100, "{strangers}");
         // A lease later, all is as before.
         set.insert(1, later + 2 * TIME);
-        assert!(matches!(set.younger, Members::Exact(_)));
+        assert!(matches!(set.current, Members::Exact(_)));
         assert!(!keys(0, 99).any(|key| set.contains(key, later + 2 * TIME)));
     }
 
     #[test]
     fn a_full_set_says_that_it_does_not_know_everybody() {
         let begin = Instant::now();
-        let mut set = Generations::new(TIME, begin);
+        let mut set = ExpiringSet::new(TIME, begin);
         let later = begin + TIME;
         set.insert(7, later);
-        set.younger.make_coarse();
-        let Members::Coarse { count, .. } = &mut set.younger else { panic!("it is exact") };
+        set.current.make_coarse();
+        let Members::Coarse { count, .. } = &mut set.current else { panic!("it is exact") };
         *count = GENERATION_MAX - 1;
         set.insert(u64::MAX / 3, later);
         set.insert(7, later);

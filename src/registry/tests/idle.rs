@@ -96,7 +96,7 @@ fn open_by(disk: &Arc<dyn Disk>, clock: &SetClock) -> Registry {
     let mut options = RegistryOptions::new(Storage::Memory);
     options.upload_durable_step_bytes = 1;
     let meta = MetaOptions { clock: clock.clock(), ..MetaOptions::new(IndexKind::Map) };
-    Registry::open_on(options, Opened { disk: Arc::clone(disk), lock: None, meta }).unwrap()
+    Registry::open_on(options, Backing { disk: Arc::clone(disk), lock: None, meta }).unwrap()
 }
 
 /// Else uploads would never time out where pulk starts every day.

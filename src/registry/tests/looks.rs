@@ -8,7 +8,7 @@ use smol::block_on;
 
 use super::*;
 use crate::meta::{Claims, Sweep, TagRow};
-use crate::registry::protection::leases::{Keeps, Leases, Scope};
+use crate::registry::protection::leases::{Leases, Protected, Scope};
 use crate::spec::Reference;
 
 type Once = Box<dyn FnOnce() + Send>;
@@ -85,7 +85,7 @@ fn what_goes_between_the_two_looks_for_it_is_not_told_of() {
 fn a_tag_that_is_going_at_this_instant_is_not_told_of_and_what_it_names_is() {
     let leases = Leases::new(Duration::ZERO, Duration::ZERO);
     let (name, digest) = (repo("app"), ContentDigest::sha256_of(b"manifest"));
-    leases.begin_marking(Scope::Repository(name.clone()), Keeps::Nothing);
+    leases.begin_marking(Scope::Repository(name.clone()), Protected::Nothing);
     leases.begin_tags();
     let row = TagRow { digest, at: None, order: None };
     let sweep = Sweep::Tags { repo: name.clone(), tags: vec![(tag("old"), row)] };
@@ -106,7 +106,7 @@ fn who_asks_for_a_tag_at_the_instant_at_which_it_goes_is_told_that_it_is_not_the
     let sweep = Sweep::Tags { repo: repo("app"), tags: vec![(tag("v1"), row)] };
     let leases = Arc::clone(&registry.inner.leases);
     registry.inner.options.between_looks.set(move || {
-        leases.begin_marking(Scope::Repository(repo("app")), Keeps::Nothing);
+        leases.begin_marking(Scope::Repository(repo("app")), Protected::Nothing);
         leases.begin_tags();
         assert_eq!(leases.release(&sweep), sweep);
     });

@@ -28,7 +28,7 @@ use smol::Timer;
 use crate::disk::faulty::{Faults, FaultyDisk};
 use crate::disk::{Disk, MemoryDisk};
 use crate::meta::{IndexKind, MetaOptions};
-use crate::registry::open::Opened;
+use crate::registry::open::Backing;
 use crate::registry::{
     Chunk, Condition, PutManifest, PutTarget, Registry, RegistryError, RegistryOptions, Storage, UploadId,
 };
@@ -53,7 +53,7 @@ fn sha256(content: &[u8]) -> Digest {
 fn open_on(disk: Arc<dyn Disk>, change: impl FnOnce(&mut RegistryOptions)) -> Registry {
     let mut options = RegistryOptions::new(Storage::Memory);
     change(&mut options);
-    Registry::open_on(options, Opened { disk, lock: None, meta: MetaOptions::new(IndexKind::Map) }).unwrap()
+    Registry::open_on(options, Backing { disk, lock: None, meta: MetaOptions::new(IndexKind::Map) }).unwrap()
 }
 
 fn in_memory() -> Registry {

@@ -7,25 +7,25 @@ use smol::Timer;
 use smol::future::{or, poll_once};
 use smol::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt};
 
-use crate::registry::uploads::pool::{Buffer, Pool};
+use crate::registry::uploads::pool::{BufferPool, PooledBuffer};
 
 /// How long a half-full buffer waits for more before it is written as it is.
 const FILL_TIME_MAX: Duration = Duration::from_millis(100);
 
 /// Bytes that came in.
-pub(in crate::registry) struct Piece {
-    buffer: Buffer,
+pub(in crate::registry) struct BodyPiece {
+    buffer: PooledBuffer,
     length: usize,
 }
 
-impl Piece {
+impl BodyPiece {
     pub(in crate::registry) fn bytes(&self) -> &[u8] {
         self.buffer.filled(self.length)
     }
 }
 
 /// Reads pieces from a body.
-pub(in crate::registry) struct Source<B> {
+pub(in crate::registry) struct BodyReader<B> {
     body: B,
     /// How many bytes may still come.
     limit: u64,
@@ -34,14 +34,14 @@ pub(in crate::registry) struct Source<B> {
     ended: bool,
 }
 
-impl<B: AsyncBufRead + Unpin + Send> Source<B> {
+impl<B: AsyncBufRead + Unpin + Send> BodyReader<B> {
     /// Reads at most `limit` bytes of `body`.
     pub(in crate::registry) fn new(body: B, limit: u64) -> Self {
         Self { body, limit, failed: None, ended: false }
     }
 
     /// Returns the next bytes, or `None` at the end.
-    pub(in crate::registry) async fn next(&mut self, pool: &Pool) -> io::Result<Option<Piece>> {
+    pub(in crate::registry) async fn next(&mut self, pool: &BufferPool) -> io::Result<Option<BodyPiece>> {
         if let Some(error) = self.failed.take() {
             self.ended = true;
             return Err(error);
@@ -89,7 +89,7 @@ impl<B: AsyncBufRead + Unpin + Send> Source<B> {
             }
         }
         buffer.end_waiting();
-        Ok(Some(Piece { buffer, length }))
+        Ok(Some(BodyPiece { buffer, length }))
     }
 
     /// Tells whether the body is known to have ended, without waiting for it.
@@ -125,8 +125,8 @@ mod tests {
     #[test]
     fn a_slow_client_waits_with_its_bytes_only_while_there_are_buffers_for_others() {
         block_on(async {
-            let pool = Pool::new();
-            let slow = || Source::new(Body::that_hangs_after(b"abc"), u64::MAX);
+            let pool = BufferPool::new();
+            let slow = || BodyReader::new(Body::that_hangs_after(b"abc"), u64::MAX);
             let mut others = Vec::new();
             let mut patient = slow();
             assert!(poll_once(patient.next(&pool)).await.is_none(), "more may come soon");

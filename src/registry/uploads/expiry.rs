@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::meta::Command;
 use crate::registry::Inner;
-use crate::registry::uploads::session::Session;
+use crate::registry::uploads::session::UploadSession;
 
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
@@ -42,7 +42,7 @@ impl Inner {
     }
 
     /// Ends a session that brings nothing, for nobody who waits.
-    pub(in crate::registry) fn discard(&self, session: &Session) {
+    pub(in crate::registry) fn discard(&self, session: &UploadSession) {
         session.end();
         self.sessions.remove(session.id());
         self.blobs.forget(&session.name());

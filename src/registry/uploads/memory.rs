@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use event_listener::Event;
-use smol::lock::Mutex as Queue;
+use smol::lock::Mutex as AsyncMutex;
 
 /// How many bytes there are in all. Parsing takes several times as much.
 const MANIFEST_MEMORY_BYTES: u64 = 4 * 1024 * 1024;
@@ -14,12 +14,12 @@ pub(in crate::registry) struct ManifestMemory {
     free: Mutex<u64>,
     freed: Event,
     /// Held by the first in the queue, so that a large manifest is not overtaken for ever.
-    queue: Queue<()>,
+    queue: AsyncMutex<()>,
 }
 
 /// Memory for one manifest, until this is dropped.
 #[derive(Debug)]
-pub(in crate::registry) struct Reserved {
+pub(in crate::registry) struct ReservedMemory {
     bytes: u64,
     memory: Arc<ManifestMemory>,
 }
@@ -27,17 +27,17 @@ pub(in crate::registry) struct Reserved {
 impl ManifestMemory {
     pub(in crate::registry) fn new() -> Arc<Self> {
         let free = Mutex::new(MANIFEST_MEMORY_BYTES);
-        Arc::new(Self { free, freed: Event::new(), queue: Queue::new(()) })
+        Arc::new(Self { free, freed: Event::new(), queue: AsyncMutex::new(()) })
     }
 
     /// Waits for memory for `length` bytes. A manifest that exceeds all there is waits for all of it.
-    pub(in crate::registry) async fn reserve(self: &Arc<Self>, length: u64) -> Reserved {
+    pub(in crate::registry) async fn reserve(self: &Arc<Self>, length: u64) -> ReservedMemory {
         let bytes = length.min(MANIFEST_MEMORY_BYTES);
         let _first = self.queue.lock().await;
         loop {
             let freed = self.freed.listen();
             if self.take(bytes) {
-                return Reserved { bytes, memory: Arc::clone(self) };
+                return ReservedMemory { bytes, memory: Arc::clone(self) };
             }
             freed.await;
         }
@@ -55,7 +55,7 @@ impl ManifestMemory {
     }
 }
 
-impl Drop for Reserved {
+impl Drop for ReservedMemory {
     fn drop(&mut self) {
         *self.memory.free() += self.bytes;
         self.memory.freed.notify(1);

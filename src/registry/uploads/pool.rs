@@ -19,21 +19,21 @@ const BUFFERS_KEPT_MAX: usize = 4;
 
 /// Lends buffers.
 #[derive(Debug)]
-pub(in crate::registry) struct Pool {
+pub(in crate::registry) struct BufferPool {
     permits: Arc<Semaphore>,
     patient: Arc<Semaphore>,
     kept: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
 /// A lent buffer, given back when it is dropped.
-pub(in crate::registry) struct Buffer {
+pub(in crate::registry) struct PooledBuffer {
     bytes: Vec<u8>,
     kept: Arc<Mutex<Vec<Vec<u8>>>>,
     patience: Option<SemaphoreGuardArc>,
     _permit: SemaphoreGuardArc,
 }
 
-impl Pool {
+impl BufferPool {
     pub(in crate::registry) fn new() -> Self {
         Self {
             permits: Arc::new(Semaphore::new(BUFFERS_MAX)),
@@ -43,16 +43,16 @@ impl Pool {
     }
 
     /// Waits for a buffer. Nobody may hold one while waiting for a client without bound.
-    pub(in crate::registry) async fn take(&self) -> Buffer {
+    pub(in crate::registry) async fn take(&self) -> PooledBuffer {
         let permit = self.permits.acquire_arc().await;
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let bytes = kept.unwrap_or_else(|| vec![0; BUFFER_SIZE_BYTES]);
         let patience = self.patient.try_acquire_arc();
-        Buffer { bytes, kept: Arc::clone(&self.kept), patience, _permit: permit }
+        PooledBuffer { bytes, kept: Arc::clone(&self.kept), patience, _permit: permit }
     }
 }
 
-impl Buffer {
+impl PooledBuffer {
     /// Tells whether it may wait for more from its client, for a while.
     pub(in crate::registry) fn is_patient(&self) -> bool {
         self.patience.is_some()
@@ -75,7 +75,7 @@ impl Buffer {
     }
 }
 
-impl Drop for Buffer {
+impl Drop for PooledBuffer {
     fn drop(&mut self) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() < BUFFERS_KEPT_MAX {
@@ -93,14 +93,14 @@ mod tests {
     #[test]
     fn only_half_of_the_buffers_wait_for_slow_clients() {
         block_on(async {
-            let pool = Pool::new();
+            let pool = BufferPool::new();
             let mut taken = Vec::new();
             for _ in 0..BUFFERS_MAX {
                 taken.push(pool.take().await);
             }
             assert_eq!(taken.iter().filter(|buffer| buffer.is_patient()).count(), PATIENT_MAX);
             assert!(smol::future::poll_once(pool.take()).await.is_none());
-            taken.iter_mut().for_each(Buffer::end_waiting);
+            taken.iter_mut().for_each(PooledBuffer::end_waiting);
             taken.pop();
             assert!(pool.take().await.is_patient());
         });

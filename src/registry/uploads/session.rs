@@ -1,4 +1,4 @@
-//! Upload sessions in memory: whose turn it is, how far they have come, how long they have been idle.
+//! Upload sessions in memory: which request may write, how far they have come, how long they have been idle.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use event_listener::{Event, listener};
-use smol::lock::{Mutex as TurnMutex, MutexGuardArc as TurnGuard};
+use smol::lock::{Mutex as AsyncMutex, MutexGuardArc as AsyncMutexGuard};
 
 use crate::blobs::{BlobError, BlobStore, Upload};
 use crate::meta::UploadRow;
@@ -26,14 +26,14 @@ const UNUSED_KEPT_MIN: Duration = Duration::from_secs(60);
 const USED_KEPT_MIN: Duration = Duration::from_secs(60 * 60);
 
 /// How long at least an upload of an earlier run is kept after a start, so that its client can come back.
-const TAKEN_UP_KEPT_MIN: Duration = Duration::from_secs(15 * 60);
+const RESTORED_KEPT_MIN: Duration = Duration::from_secs(15 * 60);
 
 /// A repository that has this part of all uploads that there may be crowds the others out, unless that is a
 /// few.
-const CROWD: usize = 4;
+const CROWDING_PART: usize = 4;
 
 /// So many are a few.
-const CROWD_MIN: usize = 16;
+const CROWDING_MIN: usize = 16;
 
 /// How long after its beginning an upload counts as a slow one.
 const SLOW_MIN: Duration = Duration::from_secs(10);
@@ -41,22 +41,22 @@ const SLOW_MIN: Duration = Duration::from_secs(10);
 /// An upload session. One request at a time goes on with it; a later one takes it over, since a client whose
 /// connection broke comes back before the server has noticed.
 #[derive(Debug)]
-pub(in crate::registry) struct Session {
+pub(in crate::registry) struct UploadSession {
     id: UploadId,
     repo: RepoName,
     algorithm: Algorithm,
-    progress: Mutex<Progress>,
+    progress: Mutex<SessionProgress>,
     /// How many bytes have come, to be read without waiting for anybody.
     offset: AtomicU64,
-    times: Mutex<Times>,
-    turn: Arc<TurnMutex<()>>,
+    times: Mutex<IdleTimes>,
+    exclusive: Arc<AsyncMutex<()>>,
     claims: AtomicU64,
     claimed: Event,
 }
 
 /// On the monotonic clock, but for what was before the start.
 #[derive(Debug, Clone, Copy)]
-struct Times {
+struct IdleTimes {
     /// When the upload began; unknown for one of an earlier run.
     began: Option<Instant>,
     /// When somebody was there last, as far as this process knows.
@@ -66,7 +66,7 @@ struct Times {
 }
 
 #[derive(Debug)]
-enum Progress {
+enum SessionProgress {
     /// As the index has it: nothing was opened since the start.
     Saved(UploadRow),
     /// It goes on.
@@ -76,31 +76,31 @@ enum Progress {
 }
 
 /// The right to go on with a session, until another request claims it. A clone goes with each piece of work
-/// on the disk, which may outlast a request that is given up: the next one's turn comes when all of them are
+/// on the disk, which may outlast a request that is given up: the next claim is granted when all of them are
 /// done.
 #[derive(Clone)]
-pub(in crate::registry) struct Turn {
+pub(in crate::registry) struct SessionClaim {
     claim: u64,
-    held: Arc<Held>,
+    held: Arc<ClaimGuard>,
 }
 
-/// What all clones of a turn hold, until the last of them is gone.
-struct Held {
-    session: Arc<Session>,
-    _guard: TurnGuard<()>,
+/// What all clones of a claim hold, until the last of them is gone.
+struct ClaimGuard {
+    session: Arc<UploadSession>,
+    _guard: AsyncMutexGuard<()>,
 }
 
-impl Drop for Held {
+impl Drop for ClaimGuard {
     fn drop(&mut self) {
-        // INVARIANT: still in turn, so that the file is nobody else's.
-        if let Progress::Live(upload) = &mut *self.session.progress() {
+        // INVARIANT: the claim is still held, so no other request has the file.
+        if let SessionProgress::Live(upload) = &mut *self.session.progress() {
             upload.close_file();
         }
     }
 }
 
-impl Turn {
-    pub(in crate::registry) fn session(&self) -> &Session {
+impl SessionClaim {
+    pub(in crate::registry) fn session(&self) -> &UploadSession {
         &self.held.session
     }
 
@@ -117,16 +117,16 @@ impl Turn {
     }
 }
 
-impl Session {
-    fn new(id: UploadId, row: &UploadRow, progress: Progress, began: Option<Instant>) -> Self {
+impl UploadSession {
+    fn new(id: UploadId, row: &UploadRow, progress: SessionProgress, began: Option<Instant>) -> Self {
         Self {
             id,
             repo: row.repo.clone(),
             algorithm: row.algorithm,
             progress: Mutex::new(progress),
             offset: AtomicU64::new(row.offset),
-            times: Mutex::new(Times { began, used: Instant::now(), idle_before: Duration::ZERO }),
-            turn: Arc::default(),
+            times: Mutex::new(IdleTimes { began, used: Instant::now(), idle_before: Duration::ZERO }),
+            exclusive: Arc::default(),
             claims: AtomicU64::new(0),
             claimed: Event::new(),
         }
@@ -135,7 +135,7 @@ impl Session {
     /// Makes a session that has just begun.
     pub(in crate::registry) fn begun(id: UploadId, row: &UploadRow) -> Self {
         let upload = Box::new(Upload::begin(row.algorithm));
-        Self::new(id, row, Progress::Live(upload), Some(Instant::now()))
+        Self::new(id, row, SessionProgress::Live(upload), Some(Instant::now()))
     }
 
     /// Makes a session of an earlier run that nobody has gone on with for so long, where uploads may be idle
@@ -146,9 +146,9 @@ impl Session {
         idle: Duration,
         idle_max: Duration,
     ) -> Self {
-        let session = Self::new(id, &row.clone(), Progress::Saved(row), None);
+        let session = Self::new(id, &row.clone(), SessionProgress::Saved(row), None);
         // The clock that says so may be wrong.
-        let most = session.idle_max(idle_max).saturating_sub(TAKEN_UP_KEPT_MIN);
+        let most = session.idle_max(idle_max).saturating_sub(RESTORED_KEPT_MIN);
         session.times().idle_before = idle.min(most);
         session
     }
@@ -172,12 +172,12 @@ impl Session {
     }
 
     /// Takes the session over from whoever goes on with it.
-    pub(in crate::registry) async fn claim(self: &Arc<Self>) -> Turn {
+    pub(in crate::registry) async fn claim(self: &Arc<Self>) -> SessionClaim {
         let claim = self.claims.fetch_add(1, Ordering::SeqCst) + 1;
         self.claimed.notify(usize::MAX);
-        let guard = self.turn.lock_arc().await;
+        let guard = self.exclusive.lock_arc().await;
         self.touch();
-        Turn { claim, held: Arc::new(Held { session: Arc::clone(self), _guard: guard }) }
+        SessionClaim { claim, held: Arc::new(ClaimGuard { session: Arc::clone(self), _guard: guard }) }
     }
 
     /// Notes that somebody is there.
@@ -193,7 +193,7 @@ impl Session {
 
     /// Tells whether nobody has gone on with it for so long.
     pub(in crate::registry) fn is_idle(&self, idle_max: Duration) -> bool {
-        self.turn.try_lock().is_some() && self.idle() >= idle_max
+        self.exclusive.try_lock().is_some() && self.idle() >= idle_max
     }
 
     /// Tells whether nobody has gone on with it for longer than it may be idle.
@@ -213,7 +213,7 @@ impl Session {
         times.used.elapsed().saturating_add(times.idle_before)
     }
 
-    fn times(&self) -> MutexGuard<'_, Times> {
+    fn times(&self) -> MutexGuard<'_, IdleTimes> {
         self.times.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -232,21 +232,21 @@ impl Session {
         work: impl FnOnce(&mut Upload) -> Result<T, RegistryError>,
     ) -> Result<T, RegistryError> {
         let mut progress = self.progress();
-        if let Progress::Saved(row) = &*progress {
+        if let SessionProgress::Saved(row) = &*progress {
             *progress = match open_saved(store, &self.name(), row) {
-                Ok(upload) => Progress::Live(Box::new(upload)),
+                Ok(upload) => SessionProgress::Live(Box::new(upload)),
                 Err(error) => {
                     log::warn!("upload {} cannot go on: {error}", self.id);
-                    Progress::Ended
+                    SessionProgress::Ended
                 }
             };
         }
-        let Progress::Live(upload) = &mut *progress else { return Err(RegistryError::UploadUnknown) };
+        let SessionProgress::Live(upload) = &mut *progress else { return Err(RegistryError::UploadUnknown) };
         let done = work(upload);
         self.offset.store(upload.offset(), Ordering::SeqCst);
         self.touch();
         if upload.is_lost() {
-            *progress = Progress::Ended;
+            *progress = SessionProgress::Ended;
         }
         done
     }
@@ -260,20 +260,20 @@ impl Session {
 
     /// Ends the session; whoever comes later finds nothing.
     pub(in crate::registry) fn end(&self) {
-        *self.progress() = Progress::Ended;
+        *self.progress() = SessionProgress::Ended;
     }
 
     /// Tells whether bytes may have come that the index knows nothing of.
     pub(in crate::registry) fn is_live(&self) -> bool {
-        matches!(&*self.progress(), Progress::Live(_))
+        matches!(&*self.progress(), SessionProgress::Live(_))
     }
 
     /// Tells whether nobody can go on with it any more.
     pub(in crate::registry) fn has_ended(&self) -> bool {
-        matches!(&*self.progress(), Progress::Ended)
+        matches!(&*self.progress(), SessionProgress::Ended)
     }
 
-    fn progress(&self) -> MutexGuard<'_, Progress> {
+    fn progress(&self) -> MutexGuard<'_, SessionProgress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -303,47 +303,47 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
 
 /// All sessions that have not ended.
 #[derive(Debug, Default)]
-pub(in crate::registry) struct Sessions {
-    open: Mutex<HashMap<UploadId, Arc<Session>>>,
+pub(in crate::registry) struct UploadSessions {
+    open: Mutex<HashMap<UploadId, Arc<UploadSession>>>,
 }
 
-impl Sessions {
+impl UploadSessions {
     /// Adds a session, unless there are `max` already. Then the one that has waited longest for its first
     /// byte gives way, if it has waited for a while, or else the one that has been idle longest, if that is
     /// long: it is returned, to be given up. Where a repository has a quarter of them or more, it is one of
     /// that one's, and need not have been idle for long: no repository shall keep others from pushing.
     pub(in crate::registry) fn add(
         &self,
-        session: Session,
+        session: UploadSession,
         max: usize,
-    ) -> Result<Option<Arc<Session>>, RegistryError> {
+    ) -> Result<Option<Arc<UploadSession>>, RegistryError> {
         let mut open = self.open();
-        let mut gives_way = None;
+        let mut evicted = None;
         if open.len() >= max {
             let mut counts: HashMap<&RepoName, usize> = HashMap::new();
             for one in open.values() {
                 *counts.entry(&one.repo).or_default() += 1;
             }
             let most = counts.values().copied().max().unwrap_or_default();
-            let too_many = most >= CROWD_MIN && most.saturating_mul(CROWD) >= max;
-            let crowds = |one: &Session| too_many && counts.get(&one.repo) == Some(&most);
-            let can_go = |one: &&Arc<Session>| {
+            let too_many = most >= CROWDING_MIN && most.saturating_mul(CROWDING_PART) >= max;
+            let crowds = |one: &UploadSession| too_many && counts.get(&one.repo) == Some(&most);
+            let can_go = |one: &&Arc<UploadSession>| {
                 let soon = one.offset() == 0 || crowds(one);
                 one.is_idle(if soon { UNUSED_KEPT_MIN } else { USED_KEPT_MIN })
             };
-            let first = |one: &&Arc<Session>| (!crowds(one), one.offset() != 0, Reverse(one.idle()));
+            let first = |one: &&Arc<UploadSession>| (!crowds(one), one.offset() != 0, Reverse(one.idle()));
             let Some(oldest) = open.values().filter(can_go).min_by_key(first).cloned() else {
                 return Err(RegistryError::TooMany("too many uploads have begun and not ended"));
             };
             open.remove(&oldest.id);
-            gives_way = Some(oldest);
+            evicted = Some(oldest);
         }
         open.insert(session.id, Arc::new(session));
-        Ok(gives_way)
+        Ok(evicted)
     }
 
     /// Adds a session of an earlier run.
-    pub(in crate::registry) fn take_up(&self, session: Session) {
+    pub(in crate::registry) fn restore(&self, session: UploadSession) {
         self.open().insert(session.id, Arc::new(session));
     }
 
@@ -352,7 +352,7 @@ impl Sessions {
         &self,
         repo: &RepoName,
         id: UploadId,
-    ) -> Result<Arc<Session>, RegistryError> {
+    ) -> Result<Arc<UploadSession>, RegistryError> {
         let found = self.open().get(&id).filter(|session| session.repo == *repo).cloned();
         found.ok_or(RegistryError::UploadUnknown)
     }
@@ -368,11 +368,14 @@ impl Sessions {
     }
 
     /// Returns those that `wanted` says yes to.
-    pub(in crate::registry) fn all(&self, mut wanted: impl FnMut(&Session) -> bool) -> Vec<Arc<Session>> {
+    pub(in crate::registry) fn all(
+        &self,
+        mut wanted: impl FnMut(&UploadSession) -> bool,
+    ) -> Vec<Arc<UploadSession>> {
         self.open().values().filter(|session| wanted(session)).cloned().collect()
     }
 
-    fn open(&self) -> MutexGuard<'_, HashMap<UploadId, Arc<Session>>> {
+    fn open(&self) -> MutexGuard<'_, HashMap<UploadId, Arc<UploadSession>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -14,7 +14,7 @@ use crate::maintenance::collector::options::{CollectOptions, CollectWatch, Colle
 use crate::maintenance::collector::report::Verdict;
 use crate::maintenance::collector::worker::Collector;
 use crate::meta::{IndexKind, MetaOptions};
-use crate::registry::{Opened, Registry, RegistryOptions, Storage};
+use crate::registry::{Backing, Registry, RegistryOptions, Storage};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -51,13 +51,13 @@ fn with_grace(disk: Arc<dyn Disk>) -> Registry {
     let mut options = RegistryOptions::new(Storage::Memory);
     (options.lease, options.grace) = (HOUR / 6, 4 * HOUR);
     let meta = MetaOptions::new(IndexKind::Map);
-    Registry::open_on(options, Opened { disk, lock: None, meta }).unwrap()
+    Registry::open_on(options, Backing { disk, lock: None, meta }).unwrap()
 }
 
 #[test]
 fn now_takes_what_is_young_and_spares_what_somebody_counts_on() {
     let registry = with_grace(Arc::new(MemoryDisk::new()));
-    registry.upkeep().know_all();
+    registry.upkeep().complete_now();
     block_on(push_blob(&registry, "a", 0)).unwrap();
     // No lease lasts so long, and the grace time does.
     registry.upkeep().grow_older(HOUR);

@@ -107,7 +107,7 @@ fn referrers_without_a_subject_go_only_by_policy() {
 fn what_a_referrer_lists_stays_while_somebody_counts_on_the_referrer() {
     let lease = Duration::from_secs(20);
     let registry = open_on(Arc::new(MemoryDisk::new()), lease, Some(removing_untagged()));
-    registry.upkeep().know_all();
+    registry.upkeep().complete_now();
     push(&registry, "a", 0, None);
     push(&registry, "a", 2, None);
     let described =
@@ -140,7 +140,7 @@ fn what_a_referrer_lists_stays_while_somebody_counts_on_the_referrer() {
 fn a_push_that_takes_longer_than_a_lease_keeps_what_it_began_with() {
     let lease = Duration::from_secs(20);
     let registry = open_on(Arc::new(MemoryDisk::new()), lease, Some(removing_untagged()));
-    registry.upkeep().know_all();
+    registry.upkeep().complete_now();
     // A child of an index that is still to come, and a layer; elsewhere, a layer that nobody goes on with.
     push(&registry, "a", 0, None);
     block_on(push_blob(&registry, "a", 3)).unwrap();
@@ -249,7 +249,7 @@ fn a_lease_keeps_what_a_client_was_told_of() {
     block_on(registry.close()).unwrap();
     drop(registry);
     let registry = open_on(disk, hour, None);
-    registry.upkeep().know_all();
+    registry.upkeep().complete_now();
     let digest: Digest = blob_digest(1).into();
     assert!(block_on(registry.blob_size(&repo("a"), &digest)).is_ok());
     collect(&registry, &options());
@@ -401,9 +401,9 @@ fn a_manifest_that_cannot_be_read_keeps_its_repository_is_told_of_and_is_looked_
     let hex = damaged.to_string().split_off("sha256:".len());
     let file = disk.open_writable(Path::new(&format!("blobs/sha256/{}/{hex}", &hex[..2]))).unwrap();
     file.write_at(b"damaged", 0).unwrap();
-    let suspects = registry.scrub_waker().unwrap();
+    let damage_reports = registry.scrub_waker().unwrap();
     let report = collect(&registry, &options());
     assert!(!report.complete && report.unreadable[0].contains(&damaged.to_string()), "{report:?}");
-    assert_eq!(suspects.try_recv().unwrap(), Some(damaged));
+    assert_eq!(damage_reports.try_recv().unwrap(), Some(damaged));
     assert_eq!((blobs_of(&registry, "a").contains(&3), blobs_of(&registry, "b").contains(&3)), (true, false));
 }

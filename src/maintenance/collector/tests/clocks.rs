@@ -12,7 +12,7 @@ use crate::disk::{Disk, MemoryDisk};
 use crate::maintenance::collector::options::CollectOptions;
 use crate::maintenance::collector::report::CollectReport;
 use crate::meta::{Clock, DAY_MS, IndexKind, MetaOptions, Policies, Policy, SetClock, TODAY_MS, Untagged};
-use crate::registry::{Opened, Registry, RegistryOptions, Storage};
+use crate::registry::{Backing, Registry, RegistryOptions, Storage};
 use crate::spec::Reference;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -37,8 +37,8 @@ fn start(disk: &Arc<dyn Disk>, clock: Arc<Clock>, policy: &Policy) -> Registry {
     (options.lease, options.grace) = (HOUR, HOUR);
     options.policies = Policies::new(vec![policy.clone()]);
     let meta = MetaOptions { clock, ..MetaOptions::new(IndexKind::Map) };
-    let registry = Registry::open_on(options, Opened { disk: Arc::clone(disk), lock: None, meta }).unwrap();
-    registry.upkeep().know_all();
+    let registry = Registry::open_on(options, Backing { disk: Arc::clone(disk), lock: None, meta }).unwrap();
+    registry.upkeep().complete_now();
     registry
 }
 

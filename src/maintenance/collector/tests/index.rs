@@ -13,7 +13,7 @@ use crate::disk::{Disk, RealDisk};
 use crate::maintenance::collector::options::{CollectOptions, CollectorOptions};
 use crate::maintenance::collector::worker::Collector;
 use crate::meta::{IndexKind, MetaOptions};
-use crate::registry::{Opened, Registry, RegistryOptions, Storage};
+use crate::registry::{Backing, Registry, RegistryOptions, Storage};
 
 /// Opens a registry whose index is in sled, below a folder, and far too large as soon as it takes anything.
 fn with_sled(folder: &Path) -> Registry {
@@ -28,7 +28,7 @@ fn with_journal(folder: &Path, journal_min_bytes: u64) -> Registry {
     options.index_worthwhile_bytes = 0;
     let kind = IndexKind::Sled(folder.to_owned());
     let meta = MetaOptions { journal_min_bytes, ..MetaOptions::new(kind) };
-    Registry::open_on(options, Opened { disk, lock: None, meta }).unwrap()
+    Registry::open_on(options, Backing { disk, lock: None, meta }).unwrap()
 }
 
 fn generation(folder: &Path) -> Option<String> {

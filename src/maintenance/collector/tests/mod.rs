@@ -25,7 +25,7 @@ use crate::maintenance::collector::pace::{Bell, Pace};
 use crate::maintenance::collector::pass::Pass;
 use crate::maintenance::collector::report::{CollectReport, Verdict};
 use crate::meta::{IndexKind, MetaOptions, Policies, Policy};
-use crate::registry::{Opened, Registry, RegistryError, RegistryOptions, Storage};
+use crate::registry::{Backing, Registry, RegistryError, RegistryOptions, Storage};
 
 /// Opens a registry with these times.
 pub(crate) fn open_on(disk: Arc<dyn Disk>, lease: Duration, policy: Option<Policy>) -> Registry {
@@ -35,7 +35,7 @@ pub(crate) fn open_on(disk: Arc<dyn Disk>, lease: Duration, policy: Option<Polic
     options.policies = Policies::new(policy.into_iter().collect());
     let meta =
         MetaOptions { journal_min_bytes: 3000, history_max_bytes: 0, ..MetaOptions::new(IndexKind::Map) };
-    Registry::open_on(options, Opened { disk, lock: None, meta }).unwrap()
+    Registry::open_on(options, Backing { disk, lock: None, meta }).unwrap()
 }
 
 /// Opens a registry in memory that leases nothing.

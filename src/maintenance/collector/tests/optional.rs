@@ -16,7 +16,7 @@ use super::{collect, in_memory, pass};
 use crate::disk::{Disk, MemoryDisk};
 use crate::maintenance::collector::options::CollectOptions;
 use crate::meta::{IndexKind, MetaOptions, Policies};
-use crate::registry::{Condition, Opened, PutManifest, PutTarget, Registry, RegistryOptions, Storage};
+use crate::registry::{Backing, Condition, PutManifest, PutTarget, Registry, RegistryOptions, Storage};
 use crate::spec::{ContentDigest, MediaType};
 
 fn put_of(named: &str, body: &Value) -> (ContentDigest, PutManifest) {
@@ -99,7 +99,7 @@ fn sparse(disk: Arc<dyn Disk>, lease: Duration) -> Registry {
     (options.lease, options.grace) = (lease, Duration::ZERO);
     options.sparse_indexes = true;
     options.policies = Policies::new(vec![removing_untagged()]);
-    Registry::open_on(options, Opened { disk, lock: None, meta: MetaOptions::new(IndexKind::Map) }).unwrap()
+    Registry::open_on(options, Backing { disk, lock: None, meta: MetaOptions::new(IndexKind::Map) }).unwrap()
 }
 
 /// A push that was checked before a pass, whose barrier knows nothing of that, and ends at a step of it.
@@ -149,7 +149,7 @@ fn what_is_optional_and_there_when_a_push_begins_is_leased_to_it() {
         drop(registry);
         // Nothing is leased any more to who pushed it.
         let registry = sparse(disk, Duration::from_secs(3600));
-        registry.upkeep().know_all();
+        registry.upkeep().complete_now();
         let (digest, put) = put_of("v1", &optional.body());
         let held = registry.hold_storing(&digest);
         let name = repo("a");

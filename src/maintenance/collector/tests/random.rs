@@ -69,7 +69,7 @@ fn no_push_is_refused_under_a_lease() {
         let removes = seed % 2 == 1;
         let lease = Duration::from_secs(3600);
         let registry = open_on(Arc::new(MemoryDisk::new()), lease, removes.then(removing_untagged));
-        registry.upkeep().know_all();
+        registry.upkeep().complete_now();
         let habits = Habits { delete_content: false, refusals: false };
         let (mut model, mut clients) = (Model::new(removes), Clients::new(3, habits));
         let mut chance = Chance::of(seed);

@@ -22,7 +22,7 @@ const STEPS_PER_PASS_MAX: usize = 100;
 fn run(seed: u64, lease: Duration, habits: Habits) {
     let removes = seed % 2 == 1;
     let registry = open_on(Arc::new(MemoryDisk::new()), lease, removes.then(removing_untagged));
-    registry.upkeep().know_all();
+    registry.upkeep().complete_now();
     let (mut model, mut clients) = (Model::new(removes), Clients::new(4, habits));
     let mut chance = Chance::of(seed);
     let (done, (passed, passes)) = (AtomicBool::new(false), channel());

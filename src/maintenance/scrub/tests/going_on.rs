@@ -164,7 +164,7 @@ fn suspects_that_never_end_do_not_keep_a_full_pass_from_its_end() {
             scope.spawn(move || {
                 let suspect = digest(format!("layer {number}").as_bytes());
                 while !done.load(Ordering::SeqCst) {
-                    registry.suspect(&suspect);
+                    registry.report_damage(&suspect);
                     std::thread::yield_now();
                 }
             });

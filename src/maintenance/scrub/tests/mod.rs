@@ -15,7 +15,7 @@ use crate::maintenance::scrub::pass::{Drive, Pass, Reached};
 use crate::maintenance::scrub::report::ScrubReport;
 use crate::meta::{IndexKind, MetaOptions};
 use crate::registry::{
-    Chunk, Condition, Opened, PutManifest, PutTarget, Registry, RegistryError, RegistryOptions, Storage,
+    Backing, Chunk, Condition, PutManifest, PutTarget, Registry, RegistryError, RegistryOptions, Storage,
 };
 use crate::spec::{ContentDigest, MediaType, RepoName};
 
@@ -24,7 +24,7 @@ const JOURNAL_MIN_BYTES: u64 = 1500;
 pub(crate) fn open_on(disk: Arc<dyn Disk>) -> Registry {
     let options = RegistryOptions::new(Storage::Memory);
     let meta = MetaOptions { journal_min_bytes: JOURNAL_MIN_BYTES, ..MetaOptions::new(IndexKind::Map) };
-    Registry::open_on(options, Opened { disk, lock: None, meta }).unwrap()
+    Registry::open_on(options, Backing { disk, lock: None, meta }).unwrap()
 }
 
 pub(crate) fn repo(name: &str) -> RepoName {

@@ -11,9 +11,9 @@ use crate::blobs::{BlobError, BlobStore, Occupant};
 use crate::meta::{Clock, Command, Compacted, Pacing, Policy, Redate, Sweep, View};
 use crate::registry::error::RegistryError;
 use crate::registry::open::cleaning::UNNAMED_MAX;
-use crate::registry::protection::digest_locks::Removing;
-use crate::registry::protection::leases::{Keeps, Scope};
-use crate::registry::{Inner, Names, Registry};
+use crate::registry::protection::digest_locks::RemoveGuard;
+use crate::registry::protection::leases::{Protected, Scope};
+use crate::registry::{Inner, NamesInUse, Registry};
 use crate::spec::{ContentDigest, RepoName};
 
 /// What collections came to since the start, for whoever watches.
@@ -97,8 +97,8 @@ impl Upkeep {
     }
 
     /// Begins to mark something: what happens to it from now on is not swept by [`Self::sweep`].
-    pub(crate) fn begin_marking(&self, scope: Scope, keeps: Keeps) {
-        self.inner.leases.begin_marking(scope, keeps);
+    pub(crate) fn begin_marking(&self, scope: Scope, protected: Protected) {
+        self.inner.leases.begin_marking(scope, protected);
     }
 
     /// Ends marking.
@@ -112,13 +112,17 @@ impl Upkeep {
     }
 
     /// Tells whether somebody removed tags of it since, so that none is swept until they are read again.
-    pub(crate) fn tags_went(&self) -> bool {
-        self.inner.leases.tags_went()
+    pub(crate) fn tags_removed(&self) -> bool {
+        self.inner.leases.tags_removed()
     }
 
     /// Says which manifests of the repository that is marked are to go, and what those refer to.
-    pub(crate) fn doom<'a>(&self, repo: &RepoName, doomed: impl Iterator<Item = &'a ContentDigest>) {
-        self.inner.leases.doom(repo, doomed);
+    pub(crate) fn mark_for_removal<'a>(
+        &self,
+        repo: &RepoName,
+        marked_for_removal: impl Iterator<Item = &'a ContentDigest>,
+    ) {
+        self.inner.leases.mark_for_removal(repo, marked_for_removal);
     }
 
     /// Tells whether something happened that the marks don't know of, so that marking has to begin again.
@@ -148,23 +152,23 @@ impl Upkeep {
 
     /// Returns for how long nothing may be swept yet.
     pub(crate) fn lease_wait(&self) -> Option<Duration> {
-        self.wait(Keeps::Young)
+        self.wait(Protected::LeasedOrYoung)
     }
 
     /// Returns for how long nothing may be swept yet by a pass that keeps no more than this.
-    pub(crate) fn wait(&self, keeps: Keeps) -> Option<Duration> {
-        self.inner.leases.wait(keeps)
+    pub(crate) fn wait(&self, protected: Protected) -> Option<Duration> {
+        self.inner.leases.wait(protected)
     }
 
     /// Has a scrub look at content that could not be read.
-    pub(crate) fn suspect(&self, digest: &ContentDigest) {
-        self.inner.suspect(digest);
+    pub(crate) fn report_damage(&self, digest: &ContentDigest) {
+        self.inner.report_damage(digest);
     }
 
     /// Makes the start look as if it were long ago.
     #[cfg(test)]
-    pub(crate) fn know_all(&self) {
-        self.inner.leases.know_all();
+    pub(crate) fn complete_now(&self) {
+        self.inner.leases.complete_now();
     }
 
     /// Returns how much is leased.
@@ -332,7 +336,7 @@ impl Inner {
         self.remove_locked(digest, &removing)
     }
 
-    fn remove_locked(&self, digest: &ContentDigest, _: &Removing) -> Result<Removal, RegistryError> {
+    fn remove_locked(&self, digest: &ContentDigest, _: &RemoveGuard) -> Result<Removal, RegistryError> {
         // INVARIANT: whoever stored it since its row went has had the row written by now; nobody begins to
         // before the lock is free.
         if self.meta.view().blob(digest)?.is_some() {
@@ -387,11 +391,11 @@ impl Inner {
     }
 }
 
-impl Names {
+impl NamesInUse {
     /// Takes a name into use until what is returned is dropped.
-    pub(super) fn take(&self, name: String) -> InUse<'_> {
+    pub(super) fn take(&self, name: String) -> NameInUse<'_> {
         self.add(&name);
-        InUse { names: self, name }
+        NameInUse { names: self, name }
     }
 
     pub(super) fn add(&self, name: &str) {
@@ -413,18 +417,18 @@ impl Names {
 
 /// A name that is in use.
 #[derive(Debug)]
-pub(super) struct InUse<'a> {
-    names: &'a Names,
+pub(super) struct NameInUse<'a> {
+    names: &'a NamesInUse,
     name: String,
 }
 
-impl InUse<'_> {
+impl NameInUse<'_> {
     pub(super) fn as_str(&self) -> &str {
         &self.name
     }
 }
 
-impl Drop for InUse<'_> {
+impl Drop for NameInUse<'_> {
     fn drop(&mut self) {
         self.names.remove(&self.name);
     }

@@ -1,0 +1,96 @@
+//! What the writer asks before a sweep, and notes after a command.
+
+use std::time::Instant;
+
+use super::{Leases, Scope, WatchedRepo};
+use crate::meta::{Claims, Command, Sweep, TagRow, View};
+use crate::spec::{ContentDigest, RepoName, Tag};
+
+impl Claims for Leases {
+    fn release(&self, sweep: &Sweep) -> Sweep {
+        let now = Instant::now();
+        let mut state = self.state();
+        state.removing.clear();
+        let mut left = |repo: &RepoName, all: &[ContentDigest]| -> Vec<ContentDigest> {
+            let held = state.holds(self.all_key(repo), now);
+            if held || !state.may_sweep(&Scope::Repository(repo.clone()), now) {
+                return Vec::new();
+            }
+            all.iter().filter(|digest| state.release(self.key(repo, digest), now)).copied().collect()
+        };
+        match sweep {
+            Sweep::Manifests { repo, manifests } => {
+                Sweep::Manifests { repo: repo.clone(), manifests: left(repo, manifests) }
+            }
+            Sweep::Links { repo, links } => Sweep::Links { repo: repo.clone(), links: left(repo, links) },
+            Sweep::Content { content } => {
+                let may = state.may_sweep(&Scope::Content, now);
+                let goes = |digest: &&ContentDigest| may && state.release(self.content_key(digest), now);
+                Sweep::Content { content: content.iter().filter(goes).copied().collect() }
+            }
+            Sweep::Tags { repo, tags } => {
+                let went = state.marking.as_ref().is_none_or(|marking| marking.tags_removed);
+                let held = went || state.holds(self.all_key(repo), now);
+                let may = !held && state.may_sweep(&Scope::Repository(repo.clone()), now);
+                // A client was told of a tag together with the manifest that it names.
+                let goes = |(tag, row): &&(Tag, TagRow)| {
+                    may && state.release_for(self.tag_key(repo, tag), self.key(repo, &row.digest), now)
+                };
+                Sweep::Tags { repo: repo.clone(), tags: tags.iter().filter(goes).cloned().collect() }
+            }
+            Sweep::Repository { repo } => Sweep::Repository { repo: repo.clone() },
+        }
+    }
+
+    fn let_go(&self, repo: &RepoName, digest: &ContentDigest) -> bool {
+        let key = self.key(repo, digest);
+        let mut state = self.state();
+        let counted_on = |watched: &WatchedRepo| watched.anything || watched.touched.contains(&key);
+        if state.watched.values().filter(|watched| watched.repo == *repo).any(counted_on) {
+            return false;
+        }
+        state.removing.clear();
+        state.removing.insert(key);
+        true
+    }
+
+    fn swept(&self) {
+        self.state().removing.clear();
+    }
+
+    fn note(&self, command: &Command, view: View<'_>) {
+        let (repo, digests) = match command {
+            Command::Link { repo, blob, .. } => (repo, vec![blob.digest()]),
+            Command::Mount { repo, digest, .. } => (repo, vec![*digest]),
+            Command::PutManifest(put) => {
+                // What is not there is noted when it comes: who invents digests shall not fill the leases.
+                let is_there = |digest: &ContentDigest| {
+                    let linked = view.link(&put.repo, digest).map(|row| row.is_some());
+                    // INVARIANT: what the index cannot tell of is noted.
+                    linked.unwrap_or(true)
+                        || view.manifest(&put.repo, digest).map_or(true, |row| row.is_some())
+                };
+                let known = put.references.iter().filter_map(crate::spec::Digest::content).filter(is_there);
+                (&put.repo, known.chain([put.blob.digest()]).collect())
+            }
+            Command::DeleteManifest { repo, .. } | Command::DeleteTag { repo, .. } => {
+                return self.state().note_tags_removed(repo);
+            }
+            Command::DeleteUntagged { .. }
+            | Command::Condemn { .. }
+            | Command::Redate(_)
+            | Command::Unlink { .. }
+            | Command::BeginUpload { .. }
+            | Command::AdvanceUpload { .. }
+            | Command::EndUpload { .. }
+            | Command::Sweep(_) => return,
+        };
+        let (now, scope) = (Instant::now(), Scope::Repository(repo.clone()));
+        let mut state = self.state();
+        for digest in digests {
+            state.watch(repo, self.key(repo, &digest));
+            state.note(&scope, self.key(repo, &digest), now);
+            state.note(&Scope::Content, self.content_key(&digest), now);
+        }
+    }
+}

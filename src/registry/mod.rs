@@ -15,7 +15,6 @@ mod types;
 mod upkeep;
 mod uploads;
 
-use std::collections::BTreeSet;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -32,6 +31,7 @@ use disk_permits::DiskPermits;
 use protection::digest_locks::{DigestLocks, StoreGuard};
 use protection::leases::Leases;
 use uploads::memory::ManifestMemory;
+use uploads::names_in_use::NamesInUse;
 use uploads::pool::BufferPool;
 use uploads::session::UploadSessions;
 
@@ -40,6 +40,7 @@ pub(crate) use content::damage::Condemned;
 pub(crate) use content::damage::ScrubCounters;
 pub use content::manifest_body::ManifestBody;
 pub use content::reader::BlobReader;
+pub(crate) use content::removal::Removal;
 pub use error::RegistryError;
 #[cfg(test)]
 pub(crate) use open::Backing;
@@ -55,9 +56,9 @@ pub use types::{
     PutManifestOutcome, PutTarget, Referrers, ReferrersPage, ScrubTotals, Totals, UploadId,
 };
 pub use upkeep::Collected;
+pub(crate) use upkeep::Upkeep;
 #[cfg(test)]
-pub(crate) use upkeep::OCCUPANTS_PER_STEP;
-pub(crate) use upkeep::{Removal, Upkeep};
+pub(crate) use upkeep::sweeping::OCCUPANTS_PER_STEP;
 
 /// A registry: a handle that can be cloned freely. The store is closed with [`Registry::close`], or when the
 /// last handle is dropped.
@@ -197,10 +198,6 @@ impl Registry {
         done
     }
 }
-
-/// The names of files that are being written.
-#[derive(Debug, Default)]
-struct NamesInUse(Mutex<BTreeSet<String>>);
 
 /// Returns what to call with a command's end, and what to await it by.
 fn answer() -> (Answer, impl Future<Output = Result<(), RegistryError>>) {

@@ -1,23 +1,17 @@
 //! Opening a registry and closing it.
 
 pub(in crate::registry) mod cleaning;
+mod error;
 pub(in crate::registry) mod format;
 pub(in crate::registry) mod options;
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use crate::blobs::{BLOBS_FOLDER, BlobError, BlobStore, UPLOADS_FOLDER};
-use crate::disk::{
-    DirectoryLock, Disk, DiskError, ForeignOwner, FreeSpace, LockError, MemoryDisk, MeteredDisk, RealDisk,
-    same_filesystem,
-};
-use crate::meta::{
-    Claims, Command, IndexError, IndexKind, Meta, MetaOptions, OpenError as MetaOpenError, UploadRow,
-};
+use crate::blobs::{BLOBS_FOLDER, BlobStore, UPLOADS_FOLDER};
+use crate::disk::{DirectoryLock, Disk, FreeSpace, MemoryDisk, MeteredDisk, RealDisk, same_filesystem};
+use crate::meta::{Claims, Command, IndexKind, Meta, MetaOptions};
 use crate::registry::content::damage::{self, DamageReports, ScrubCounters};
 use crate::registry::content::manifest_cache::ManifestCache;
 use crate::registry::content::verified::VerifiedFiles;
@@ -27,71 +21,13 @@ use crate::registry::protection::leases::Leases;
 use crate::registry::uploads::expiry;
 use crate::registry::uploads::memory::ManifestMemory;
 use crate::registry::uploads::pool::BufferPool;
-use crate::registry::uploads::session::{UploadSession, UploadSessions};
+use crate::registry::uploads::restore::restore_sessions;
+use crate::registry::uploads::session::UploadSession;
 use crate::registry::{Inner, NamesInUse, Registry};
 use cleaning::Unnamed;
+
+pub use error::OpenError;
 use options::{RegistryOptions, Storage};
-
-/// Why a registry could not be opened or closed.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another pulk uses the data directory, or the lock could not be taken.
-    #[error(transparent)]
-    Lock(#[from] LockError),
-    /// The data directory was made by a newer version.
-    #[error("the data directory has format {found}, this version of pulk knows formats up to {known}")]
-    Newer {
-        /// The directory's format.
-        found: u32,
-        /// The newest that this version knows.
-        known: u32,
-    },
-    /// There is no store, and this is not to make one.
-    #[error("there is no store in it: neither pulk.json nor a journal nor content")]
-    NoStore,
-    /// The data directory belongs to another user, whom files of this one would lock out of it.
-    #[error("it belongs to uid {owner}, and what uid {user} makes in it would lock that one out")]
-    Foreign {
-        /// The user that it belongs to.
-        owner: u32,
-        /// The user that this process runs as.
-        user: u32,
-    },
-    /// There is content, and nothing that says what it is.
-    #[error("journal and checkpoints are missing in the data directory, but there is content in it")]
-    MetadataLost,
-    /// `pulk.json` is damaged.
-    #[error("pulk.json in the data directory cannot be read: {0}")]
-    Format(String),
-    /// Uploads could not be renamed to their place.
-    #[error("`uploads` and `blobs` in the data directory are on different filesystems")]
-    Filesystems,
-    /// A disk operation failed.
-    #[error(transparent)]
-    Disk(#[from] DiskError),
-    /// Content could not be looked at.
-    #[error(transparent)]
-    Blobs(#[from] BlobError),
-    /// Metadata could not be opened or closed.
-    #[error(transparent)]
-    Meta(#[from] MetaOpenError),
-    /// The index could not be read.
-    #[error(transparent)]
-    Index(#[from] IndexError),
-    /// A thread could not be started.
-    #[error("cannot start a thread: {0}")]
-    Thread(std::io::Error),
-    /// The server that uses the data directory did not do its part.
-    #[error("the server does not answer as it should: {0}")]
-    Server(String),
-}
-
-impl OpenError {
-    /// Makes the error of a data directory that belongs to another user.
-    pub(crate) fn foreign(found: ForeignOwner) -> Self {
-        Self::Foreign { owner: found.owner, user: rustix::process::geteuid().as_raw() }
-    }
-}
 
 impl Registry {
     /// Opens a registry, and makes its data directory when it is not there. May take a while after an unclean
@@ -208,41 +144,4 @@ fn open_folder(folder: &Path) -> Result<Backing, OpenError> {
     let lock = DirectoryLock::take(folder)?;
     let meta = MetaOptions::new(IndexKind::Sled(folder.to_owned()));
     Ok(Backing { disk, lock: Some(lock), meta })
-}
-
-/// Makes a session of each upload of earlier runs that can go on, and removes the files of all others.
-fn restore_sessions(meta: &Meta, blobs: &BlobStore, idle_max: Duration) -> Result<UploadSessions, OpenError> {
-    let clock = meta.clock();
-    let now = clock.now(Duration::ZERO).ok();
-    // Else none would ever time out where pulk starts every day.
-    let idle = |row: &UploadRow| {
-        let idle = now.zip(clock.corrected(row.at)).map(|(now, at)| now.saturating_sub(at));
-        Duration::from_millis(idle.unwrap_or(0))
-    };
-    let mut files: BTreeSet<String> = blobs.unfinished()?.into_iter().collect();
-    let sessions = UploadSessions::default();
-    let (mut lost, mut saved) = (Vec::new(), Vec::new());
-    meta.view().uploads(|id, row| saved.push((id, row)))?;
-    for (id, row) in saved {
-        let name = id.to_string();
-        // INVARIANT: nobody goes on with a file that is content already.
-        if files.contains(&name) && blobs.is_content_too(&name)? {
-            log::info!("upload {id} is given up: a crash came when its file had become content");
-            meta.submit(Command::EndUpload { id }, Box::new(drop));
-        } else if files.remove(&name) || row.offset == 0 {
-            let idle = idle(&row);
-            sessions.restore(UploadSession::saved(id, row, idle, idle_max));
-        } else {
-            lost.push(id);
-        }
-    }
-    for name in &files {
-        log::info!("removing the file of upload {name}, which nothing knows of any more");
-        blobs.forget(name);
-    }
-    for id in lost {
-        log::warn!("upload {id} lost its file and is given up");
-        meta.submit(Command::EndUpload { id }, Box::new(drop));
-    }
-    Ok(sessions)
 }

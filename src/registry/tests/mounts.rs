@@ -3,7 +3,7 @@
 use smol::block_on;
 
 use super::*;
-use crate::registry::operations::blobs::SOURCES_ASKED_MAX;
+use crate::registry::operations::mount::SOURCES_ASKED_MAX;
 
 async fn mount(registry: &Registry, target: &str, blob: &Digest) -> bool {
     registry.mount(&repo(target), blob, None).await.unwrap()

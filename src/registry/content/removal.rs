@@ -1,0 +1,68 @@
+//! Removing the files of content that no row names.
+
+use crate::blobs::BlobError;
+use crate::meta::Sweep;
+use crate::registry::Inner;
+use crate::registry::error::RegistryError;
+use crate::registry::protection::digest_locks::RemoveGuard;
+use crate::spec::ContentDigest;
+
+/// What became of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Removal {
+    /// It is gone.
+    Removed,
+    /// It is needed again, or being stored again at this moment.
+    Kept,
+}
+
+impl Inner {
+    /// Removes the file of content if no row names it, durably, and nobody is storing it.
+    pub(in crate::registry) fn remove_file(&self, digest: &ContentDigest) -> Result<Removal, RegistryError> {
+        let Some(removing) = self.locks.try_remove(digest) else { return Ok(Removal::Kept) };
+        self.remove_locked(digest, &removing)
+    }
+
+    fn remove_locked(&self, digest: &ContentDigest, _: &RemoveGuard) -> Result<Removal, RegistryError> {
+        // INVARIANT: whoever stored it since its row went has had the row written by now; nobody begins to
+        // before the lock is free.
+        if self.meta.view().blob(digest)?.is_some() {
+            return Ok(Removal::Kept);
+        }
+        match self.blobs.discard(digest) {
+            Ok(()) => Ok(Removal::Removed),
+            Err(BlobError::Disk(error)) if error.is_not_found() => Ok(Removal::Removed),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Removes the file of content that was stored for something that was then refused.
+    pub(in crate::registry) fn remove_if_unnamed(&self, digest: &ContentDigest) {
+        if self.meta.poisoned().is_some() {
+            // Nobody knows whether the row is durable.
+            return;
+        }
+        match self.remove_when_durable(digest) {
+            Ok(Removal::Removed) => {}
+            Ok(Removal::Kept) => log::debug!("the file of {digest} is needed, or left to the collector"),
+            Err(error) => log::debug!("the file of {digest} stays until the collector comes: {error}"),
+        }
+    }
+
+    /// Removes the file of content although a sweep may just have taken its row away. Nobody who stores it
+    /// waits while that becomes durable.
+    fn remove_when_durable(&self, digest: &ContentDigest) -> Result<Removal, RegistryError> {
+        let Some(since) = self.locks.now(digest) else { return Ok(Removal::Kept) };
+        if self.meta.view().blob(digest)?.is_some() {
+            return Ok(Removal::Kept);
+        }
+        // The answer to this is that of any command behind a sweep.
+        self.sweep(Sweep::Content { content: Vec::new() })?;
+        // INVARIANT: only who stores content can have had a row written for it since, which may have gone
+        // again, and not durably.
+        match self.locks.try_remove_since(digest, since) {
+            Some(removing) => self.remove_locked(digest, &removing),
+            None => Ok(Removal::Kept),
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Compaction of the index's files, and renewal of checkpoints.
+
+use crate::meta::{Compacted, Pacing};
+use crate::registry::error::RegistryError;
+use crate::registry::upkeep::Upkeep;
+
+/// Checkpoints are worth renewing from this part of the size on from which the index is: 4 MiB by default.
+const CHECKPOINT_WORTHWHILE_DIVISOR: u64 = 16;
+
+impl Upkeep {
+    /// Makes the index's files anew if they are far too large for what is left in it. `pause` is called
+    /// between steps and tells whether to go on.
+    pub(crate) fn compact_index(&self, pause: &mut dyn FnMut() -> bool) -> Result<Compacted, RegistryError> {
+        let space = &self.inner.space;
+        let mut pacing = Pacing {
+            pause,
+            has_room: &|bytes| space.has_room(bytes),
+            worthwhile_bytes: self.inner.options.index_worthwhile_bytes,
+        };
+        let compacted = self.inner.meta.compact_index(&mut pacing)?;
+        // Where metadata may be missing, old checkpoints may be all that is left of it.
+        if let Compacted::Done { after_bytes, .. } = compacted
+            && self.keeps_everything().is_none()
+        {
+            self.renew_checkpoints(after_bytes, pacing.pause);
+        }
+        Ok(compacted)
+    }
+
+    /// What the index had to be made anew for is in the checkpoints, too. They are shorter than its files.
+    fn renew_checkpoints(&self, index_bytes: u64, pause: &mut dyn FnMut() -> bool) {
+        let worthwhile = self.inner.options.index_worthwhile_bytes / CHECKPOINT_WORTHWHILE_DIVISOR;
+        let expected = if worthwhile == 0 { 0 } else { index_bytes };
+        if let Err(error) = self.inner.meta.renew_checkpoints(expected, worthwhile, pause) {
+            log::info!("old checkpoints stay until the journal is long enough: {error}");
+        }
+    }
+}

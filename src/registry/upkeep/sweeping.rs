@@ -1,0 +1,81 @@
+//! Sweeps: rows first, then the files that lost their last row.
+
+use crate::blobs::Occupant;
+use crate::meta::{Command, Redate, Sweep};
+use crate::registry::content::removal::Removal;
+use crate::registry::error::RegistryError;
+use crate::registry::open::cleaning::UNNAMED_MAX;
+use crate::registry::upkeep::Upkeep;
+use crate::spec::ContentDigest;
+
+/// How many files are looked at before somebody who goes through all of them may pause.
+pub(crate) const OCCUPANTS_PER_STEP: usize = 64;
+
+impl Upkeep {
+    /// Has the writer remove what of this is still as it was found. It is durable when this returns; the
+    /// index tells what is gone.
+    pub(crate) fn sweep(&self, sweep: Sweep) -> Result<(), RegistryError> {
+        self.inner.sweep(sweep)
+    }
+
+    /// Has the writer note other times for what is still as it was found.
+    pub(crate) fn redate(&self, redate: Redate) -> Result<(), RegistryError> {
+        self.inner.submit_and_wait(Command::Redate(redate))
+    }
+
+    /// Removes the files of content that no row names any more, durably, and says what became of each.
+    pub(crate) fn remove_files(&self, content: &[ContentDigest]) -> Result<Vec<Removal>, RegistryError> {
+        // Each is tried: what is left of a batch has no name, and no later sweep comes to it.
+        let removals: Vec<_> = content.iter().map(|digest| self.inner.remove_file(digest)).collect();
+        // A power cut brings back no more than the next start removes by itself.
+        self.inner.blobs.sync_names(content).map_err(|error| self.inner.not_stored(error))?;
+        removals.into_iter().collect()
+    }
+
+    /// Lists the content that no row names, or says that there is more of it than anything that is known of
+    /// leaves behind. There may be much to look at: `step` is called now and then, to pause, or to end this.
+    pub(crate) fn unnamed<E: From<RegistryError>>(
+        &self,
+        mut step: impl FnMut() -> Result<(), E>,
+    ) -> Result<Option<Vec<(ContentDigest, u64)>>, E> {
+        let mut unnamed = Vec::new();
+        let (mut seen, mut ended) = (0_usize, Ok(()));
+        let looked = self.inner.blobs.each_occupant(|occupant| {
+            seen += 1;
+            if seen.is_multiple_of(OCCUPANTS_PER_STEP) {
+                ended = step();
+                if ended.is_err() {
+                    return Err(RegistryError::Unavailable("the search was ended".to_owned()));
+                }
+            }
+            if let Occupant::Content(digest, length) = occupant
+                && unnamed.len() <= UNNAMED_MAX
+                && self.view().blob(&digest)?.is_none()
+            {
+                unnamed.push((digest, length));
+            }
+            Ok(())
+        });
+        ended?;
+        looked?;
+        Ok((unnamed.len() <= UNNAMED_MAX).then_some(unnamed))
+    }
+
+    /// Removes the files of uploads whose session has ended, and returns how many there were.
+    pub(crate) fn remove_ended_uploads(&self) -> Result<u64, RegistryError> {
+        let mut removed = 0;
+        for name in self.inner.blobs.unfinished()? {
+            // INVARIANT: a file comes after its session, or the name in use, and never after their end.
+            if !self.inner.sessions.has(&name) && !self.inner.storing.has(&name) {
+                self.inner.blobs.forget(&name);
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Gives up the uploads that were idle for too long.
+    pub(crate) fn expire_uploads(&self) {
+        self.inner.expire_uploads();
+    }
+}

@@ -1,0 +1,50 @@
+//! Uploads of earlier runs, restored at a start.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::blobs::BlobStore;
+use crate::meta::{Command, Meta, UploadRow};
+use crate::registry::open::OpenError;
+use crate::registry::uploads::session::{UploadSession, UploadSessions};
+
+/// Makes a session of each upload of earlier runs that can go on, and removes the files of all others.
+pub(in crate::registry) fn restore_sessions(
+    meta: &Meta,
+    blobs: &BlobStore,
+    idle_max: Duration,
+) -> Result<UploadSessions, OpenError> {
+    let clock = meta.clock();
+    let now = clock.now(Duration::ZERO).ok();
+    // Else none would ever time out where pulk starts every day.
+    let idle = |row: &UploadRow| {
+        let idle = now.zip(clock.corrected(row.at)).map(|(now, at)| now.saturating_sub(at));
+        Duration::from_millis(idle.unwrap_or(0))
+    };
+    let mut files: BTreeSet<String> = blobs.unfinished()?.into_iter().collect();
+    let sessions = UploadSessions::default();
+    let (mut lost, mut saved) = (Vec::new(), Vec::new());
+    meta.view().uploads(|id, row| saved.push((id, row)))?;
+    for (id, row) in saved {
+        let name = id.to_string();
+        // INVARIANT: nobody goes on with a file that is content already.
+        if files.contains(&name) && blobs.is_content_too(&name)? {
+            log::info!("upload {id} is given up: a crash came when its file had become content");
+            meta.submit(Command::EndUpload { id }, Box::new(drop));
+        } else if files.remove(&name) || row.offset == 0 {
+            let idle = idle(&row);
+            sessions.restore(UploadSession::saved(id, row, idle, idle_max));
+        } else {
+            lost.push(id);
+        }
+    }
+    for name in &files {
+        log::info!("removing the file of upload {name}, which nothing knows of any more");
+        blobs.forget(name);
+    }
+    for id in lost {
+        log::warn!("upload {id} lost its file and is given up");
+        meta.submit(Command::EndUpload { id }, Box::new(drop));
+    }
+    Ok(sessions)
+}

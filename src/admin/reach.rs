@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use crate::admin::failure::Failure;
-use crate::meta::IndexError;
+use crate::meta::{IndexError, ManifestRow};
 use crate::registry::Registry;
-use crate::spec::{ContentDigest, Digest, Manifest, ManifestSummary, RepoName};
+use crate::spec::{ContentDigest, Digest, Manifest, RepoName};
 
 /// How many referrers of a subject are read at once.
 const REFERRERS_PER_STEP_MAX: usize = 256;
@@ -94,7 +94,7 @@ pub(super) fn pulled_bytes(
 }
 
 /// Reads a manifest, or returns `None` where it is damaged or was just deleted.
-pub(super) fn read(registry: &Registry, digest: ContentDigest, row: &ManifestSummary) -> Option<Manifest> {
+pub(super) fn read(registry: &Registry, digest: ContentDigest, row: &ManifestRow) -> Option<Manifest> {
     let bytes = registry.manifest_bytes_now(digest).ok()?;
     Manifest::parse(&bytes, Some(&row.media_type)).ok()
 }

@@ -10,8 +10,9 @@ use crate::admin::pages::{ROWS_PER_STEP_MAX, count_tags, pages};
 use crate::admin::reach::{read, referrers};
 use crate::admin::request::Removal;
 use crate::admin::sink::Sink;
+use crate::meta::ManifestRow;
 use crate::registry::{Registry, RegistryError};
-use crate::spec::{ContentDigest, Digest, Manifest, ManifestKind, ManifestSummary, RepoName, Tag};
+use crate::spec::{ContentDigest, Digest, Manifest, ManifestKind, RepoName, Tag};
 
 /// What was removed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -253,7 +254,7 @@ impl Removing<'_> {
 
     /// Returns what is in the repository perhaps only for a manifest: the children of an index, and what
     /// refers to it.
-    fn dependents(&self, digest: ContentDigest, row: &ManifestSummary) -> Result<Dependents, Failure> {
+    fn dependents(&self, digest: ContentDigest, row: &ManifestRow) -> Result<Dependents, Failure> {
         let children = read(self.registry, digest, row).into_iter().flat_map(|manifest| {
             let children: Vec<_> =
                 manifest.all_children().filter_map(|child| child.digest.content()).collect();
@@ -269,7 +270,7 @@ impl Removing<'_> {
     fn still_needed(
         &self,
         digest: ContentDigest,
-        row: &ManifestSummary,
+        row: &ManifestRow,
         indexes: &Indexes,
     ) -> Result<Option<String>, Failure> {
         if let Some(why) = self.led_to(digest, indexes)? {

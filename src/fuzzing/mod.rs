@@ -17,7 +17,7 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("chunked", crate::wire::fuzz::chunked),
     ("target", crate::http::fuzz::target),
     ("range", crate::spec::fuzz::range),
-    ("manifest", crate::spec::fuzz::manifest),
+    ("manifest", crate::meta::fuzz::manifest),
     ("name", crate::spec::fuzz::name),
     ("journal_line", crate::meta::fuzz::line),
 ];

@@ -6,9 +6,9 @@ use crate::blobs::BlobStore;
 use crate::maintenance::content::Content;
 use crate::maintenance::finding::{CheckReport, Kind};
 use crate::maintenance::progress::Progress;
-use crate::meta::{Fact, Tree, UploadId, UploadRow, View};
+use crate::meta::{Fact, ManifestRow, Tree, UploadId, UploadRow, View};
 use crate::registry::OpenError;
-use crate::spec::{ContentDigest, Descriptor, Manifest, ManifestSummary, RepoName};
+use crate::spec::{ContentDigest, Descriptor, Manifest, RepoName};
 
 /// Checks the rows of a store.
 pub(super) struct Rows<'a> {
@@ -144,7 +144,7 @@ impl<'a> Rows<'a> {
         &mut self,
         repo: &RepoName,
         digest: ContentDigest,
-        row: &ManifestSummary,
+        row: &ManifestRow,
     ) -> Result<(), OpenError> {
         self.report.totals.manifests += 1;
         self.check_known(repo)?;

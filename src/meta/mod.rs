@@ -20,16 +20,20 @@ mod store;
 mod tests;
 mod writer;
 
+/// What fuzzers call.
 #[cfg(any(test, fuzzing))]
-pub(crate) use journal::fuzz;
+pub(crate) mod fuzz {
+    pub(crate) use super::journal::fuzz::line;
+    pub(crate) use super::model::fuzz::manifest;
+}
 
 pub use clock::{Clock, PLAUSIBLE_MIN_MS};
 pub use error::{MetaError, OpenError};
 pub use index::{Compacted, IndexError, IndexKind, Pacing, View, WORTHWHILE_MIN_BYTES};
 pub use journal::verify_closed;
 pub use model::{
-    BlobRow, Command, Condition, Fact, Policies, Policy, PutManifestCommand, Redate, SWEEP_CANDIDATES_MAX,
-    Sweep, TagRow, Tree, Untagged, UploadId, UploadRow,
+    BlobRow, Command, Condition, Fact, ManifestRow, Policies, Policy, PutManifestCommand, Redate,
+    SWEEP_CANDIDATES_MAX, Sweep, TagRow, Tree, Untagged, UploadId, UploadRow,
 };
 pub use reconcile::{Salvage, rebuild_from_content, rebuild_from_index};
 pub use recovery::{Fault, FaultKind, Inspection, RecoveryProgress, RowsCopy, Start, format_on};

@@ -42,7 +42,7 @@ pub(crate) fn manifest(bytes: &[u8]) {
             holds::<Digest>(descriptor.digest.as_str());
         }
         let referrer = manifest.referrer(ContentDigest::sha256_of(bytes));
-        assert!(serde_json::to_vec(&referrer).is_ok() && serde_json::to_vec(&manifest.summary()).is_ok());
+        assert!(serde_json::to_vec(&referrer).is_ok());
     }
     if let Some(manifest) = Manifest::recognise(bytes) {
         let own = Some(manifest.media_type().clone());

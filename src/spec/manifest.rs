@@ -11,7 +11,6 @@ use crate::spec::descriptor::Descriptor;
 use crate::spec::json_object::Object;
 use crate::spec::media_type::{MEDIA_TYPE_LENGTH_MAX_CHARS, ManifestKind, MediaType, MediaTypeError};
 use crate::spec::referrer::Referrer;
-use crate::spec::summary::ManifestSummary;
 
 /// The largest manifest that is accepted where nothing else is configured (W10).
 pub const MANIFEST_SIZE_MAX_BYTES: u64 = 4 * 1024 * 1024;
@@ -159,11 +158,6 @@ impl Manifest {
     /// Returns the annotations.
     pub fn annotations(&self) -> &BTreeMap<String, String> {
         &self.annotations
-    }
-
-    /// Returns the short row about the manifest that the index keeps.
-    pub fn summary(&self) -> ManifestSummary {
-        ManifestSummary::of(self)
     }
 
     /// Returns the manifest as the referrers of its subject list it (R6); `digest` is its own.

@@ -18,19 +18,21 @@ mod name;
 mod recognise;
 mod reference;
 mod referrer;
-mod summary;
 mod tag;
 
 pub use byte_range::{ByteRange, ContentRange};
 pub use content_digest::ContentDigest;
 pub use descriptor::Descriptor;
+#[cfg(test)]
+pub(crate) use digest::DIGEST_LENGTH_MAX_BYTES;
 pub use digest::{Algorithm, Digest, DigestError};
 pub use error_code::ErrorCode;
 pub use hasher::Hasher;
 pub use manifest::{MANIFEST_SIZE_MAX_BYTES, Manifest, ManifestError};
+#[cfg(test)]
+pub(crate) use media_type::MEDIA_TYPE_LENGTH_MAX_CHARS;
 pub use media_type::{ManifestKind, MediaType};
 pub use name::RepoName;
 pub use reference::Reference;
 pub use referrer::{Referrer, referrers_index};
-pub use summary::ManifestSummary;
 pub use tag::Tag;

@@ -3,7 +3,8 @@
 
 use std::collections::HashMap;
 
-use crate::spec::{ContentDigest, Digest, Manifest, ManifestKind, ManifestSummary};
+use crate::meta::ManifestRow;
+use crate::spec::{ContentDigest, Digest, Manifest, ManifestKind};
 
 /// Manifests, by their number.
 type Number = u32;
@@ -63,7 +64,7 @@ impl Graph {
     pub(super) fn add(
         &mut self,
         digest: ContentDigest,
-        row: &ManifestSummary,
+        row: &ManifestRow,
         manifest: &Manifest,
         key: impl Fn(&ContentDigest) -> u64,
     ) {

@@ -45,7 +45,7 @@ fn graph(plans: &[Plan]) -> Graph {
             body["subject"] = described(&name(subject));
         }
         let manifest = Manifest::parse(body.to_string().as_bytes(), None).unwrap();
-        graph.add(digest(&name(number)), &manifest.summary(), &manifest, key);
+        graph.add(digest(&name(number)), &ManifestRow::of(&manifest), &manifest, key);
     }
     graph.finish();
     graph

@@ -7,9 +7,9 @@ use crate::maintenance::collector::graph::{Graph, Reach, Role};
 use crate::maintenance::collector::pass::{About, Batch, End, Pass, ROWS_PER_STEP};
 use crate::maintenance::collector::policy::{Fate, evaluate_untagged};
 use crate::maintenance::collector::report::Thing;
-use crate::meta::{Policy, SWEEP_CANDIDATES_MAX, Sweep};
+use crate::meta::{ManifestRow, Policy, SWEEP_CANDIDATES_MAX, Sweep};
 use crate::registry::{RegistryError, Scope};
-use crate::spec::{ContentDigest, Manifest, ManifestSummary, RepoName, Tag};
+use crate::spec::{ContentDigest, Manifest, RepoName, Tag};
 
 /// How often a repository is marked in one pass, where clients keep changing what was marked.
 pub(super) const TRIES_MAX: usize = 3;
@@ -100,7 +100,7 @@ impl Pass<'_> {
         }
     }
 
-    fn read(&self, digest: &ContentDigest, row: &ManifestSummary) -> Option<Manifest> {
+    fn read(&self, digest: &ContentDigest, row: &ManifestRow) -> Option<Manifest> {
         let read = self.upkeep.blobs().read_whole(digest);
         let bytes = read.map_err(|error| log::warn!("cannot read {digest}: {error}")).ok()??;
         if ContentDigest::of(digest.algorithm(), &bytes) != *digest {

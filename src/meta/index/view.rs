@@ -6,9 +6,10 @@ use serde::de::DeserializeOwned;
 
 use crate::meta::index::contract::{Index, IndexError};
 use crate::meta::model::{
-    BlobRow, Fact, LinkRow, RepositoryRow, TagRow, Tree, UploadId, UploadRow, fact_of, key, last_part, prefix,
+    BlobRow, Fact, LinkRow, ManifestRow, RepositoryRow, TagRow, Tree, UploadId, UploadRow, fact_of, key,
+    last_part, prefix,
 };
-use crate::spec::{ContentDigest, Digest, ManifestSummary, RepoName, Tag};
+use crate::spec::{ContentDigest, Digest, RepoName, Tag};
 
 /// The key and the value of a row, as they are stored.
 pub type RawRow = (Vec<u8>, Vec<u8>);
@@ -35,7 +36,7 @@ impl<'a> View<'a> {
         &self,
         repo: &RepoName,
         digest: &ContentDigest,
-    ) -> Result<Option<ManifestSummary>, IndexError> {
+    ) -> Result<Option<ManifestRow>, IndexError> {
         self.row(Tree::Manifests, &[repo.as_str(), &digest.to_string()])
     }
 
@@ -65,7 +66,7 @@ impl<'a> View<'a> {
         &self,
         repo: &RepoName,
         digest: &ContentDigest,
-    ) -> Result<Option<ManifestSummary>, IndexError> {
+    ) -> Result<Option<ManifestRow>, IndexError> {
         let Some(row) = self.manifest(repo, digest)? else { return Ok(None) };
         Ok(self.has_content(digest)?.then_some(row))
     }
@@ -157,7 +158,7 @@ impl<'a> View<'a> {
         repo: &RepoName,
         last: Option<&ContentDigest>,
         limit: usize,
-    ) -> Result<Vec<(ContentDigest, ManifestSummary)>, IndexError> {
+    ) -> Result<Vec<(ContentDigest, ManifestRow)>, IndexError> {
         self.rows(Tree::Manifests, repo, last.map(ToString::to_string).as_deref(), limit)
     }
 

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::blobs::DurableBlob;
+use crate::meta::model::ManifestRow;
 use crate::meta::model::row::{TagRow, UploadRow};
 use crate::meta::model::upload_id::UploadId;
-use crate::spec::{ContentDigest, Digest, ManifestSummary, RepoName, Tag};
+use crate::spec::{ContentDigest, Digest, RepoName, Tag};
 
 /// A condition on what the target named before (RFC 9110, section 13.1).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -164,7 +165,7 @@ pub struct PutManifestCommand {
     /// The manifest's bytes in the store.
     pub blob: DurableBlob,
     /// The manifest's row.
-    pub row: ManifestSummary,
+    pub row: ManifestRow,
     /// The blobs that the repository must have.
     pub blobs: Arc<[Digest]>,
     /// The manifests or blobs that the repository must have, for an index.

@@ -7,10 +7,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::meta::index::Change;
+use crate::meta::model::ManifestRow;
 use crate::meta::model::row::{BlobRow, LinkRow, RepositoryRow, TagRow, UploadRow};
 use crate::meta::model::tree::{Tree, key};
 use crate::meta::model::upload_id::UploadId;
-use crate::spec::{ContentDigest, Digest, ManifestSummary, RepoName, Tag};
+use crate::spec::{ContentDigest, Digest, RepoName, Tag};
 
 /// The most facts that one transaction may hold; bigger work goes in steps.
 pub const FACTS_MAX: usize = 4096;
@@ -33,7 +34,7 @@ pub enum Fact {
         /// The manifest's digest.
         digest: ContentDigest,
         /// Its row.
-        row: Option<ManifestSummary>,
+        row: Option<ManifestRow>,
     },
     /// A tag.
     Tag {

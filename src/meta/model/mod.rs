@@ -2,6 +2,9 @@
 
 mod command;
 mod fact;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
+mod manifest_row;
 mod policy;
 mod row;
 mod row_fact;
@@ -11,6 +14,7 @@ mod upload_id;
 pub use command::{Command, Condition, PutManifestCommand, Redate, SWEEP_CANDIDATES_MAX, Sweep};
 pub use fact::Fact;
 pub(in crate::meta) use fact::{FACTS_MAX, changes_of};
+pub use manifest_row::ManifestRow;
 pub use policy::{Policies, Policy, Untagged};
 pub use row::{BlobRow, TagRow, UploadRow};
 pub(in crate::meta) use row::{LinkRow, RepositoryRow};

@@ -4,13 +4,12 @@ use std::collections::HashSet;
 
 use crate::blobs::Occupant;
 use crate::meta::error::OpenError;
-use crate::meta::model::{Fact, LinkRow, Tree};
+use crate::meta::model::{Fact, LinkRow, ManifestRow, Tree};
 use crate::meta::reconcile::content::verified_bytes;
 use crate::meta::reconcile::reconciler::{Reconciler, Unattributed};
 use crate::meta::reconcile::report::Action;
 use crate::spec::{
-    ContentDigest, Descriptor, Digest, MANIFEST_SIZE_MAX_BYTES, Manifest, ManifestKind, ManifestSummary,
-    MediaType, RepoName,
+    ContentDigest, Descriptor, Digest, MANIFEST_SIZE_MAX_BYTES, Manifest, ManifestKind, MediaType, RepoName,
 };
 
 /// A manifest that is to be restored: its digest, and what it is where that is known.
@@ -92,7 +91,7 @@ impl Reconciler<'_> {
         &mut self,
         repo: &RepoName,
         digest: ContentDigest,
-        row: &ManifestSummary,
+        row: &ManifestRow,
     ) -> Result<(), OpenError> {
         let Some(subject) = &row.subject else { return Ok(()) };
         if self.view().has_referrer(repo, subject, &digest)? {
@@ -136,7 +135,7 @@ impl Reconciler<'_> {
     ) -> Result<(), OpenError> {
         self.ensure_repository(repo)?;
         self.report.note(Action::RestoreManifest, &format_args!("{repo}@{digest}"));
-        let row = manifest.summary();
+        let row = ManifestRow::of(&manifest);
         self.take(Fact::Manifest { repo: repo.clone(), digest, row: Some(row.clone()) })?;
         self.ensure_referrer(repo, digest, &row)
     }

@@ -28,10 +28,10 @@ use std::sync::{Arc, OnceLock};
 use crate::blobs::{BlobStore, DurableBlob};
 use crate::disk::{Disk, MemoryDisk};
 use crate::meta::index::{Change, Index, MapIndex, View};
-use crate::meta::model::{Fact, Sweep, Tree, UploadId, UploadRow, changes_of};
+use crate::meta::model::{Fact, ManifestRow, Sweep, Tree, UploadId, UploadRow, changes_of};
 use crate::meta::rules::{DecideError, Decision, Laws, Moment, Refusal, decide};
 use crate::meta::{Claims, Command, Condition, IndexKind, Meta, MetaError, MetaOptions, PutManifestCommand};
-use crate::spec::{Algorithm, ContentDigest, Digest, ManifestSummary, MediaType, RepoName, Tag};
+use crate::spec::{Algorithm, ContentDigest, Digest, MediaType, RepoName, Tag};
 
 fn repo(name: &str) -> RepoName {
     name.parse().unwrap()
@@ -60,8 +60,8 @@ fn upload_row(name: &str, offset: u64) -> UploadRow {
     UploadRow { repo: repo(name), algorithm: Algorithm::Sha256, offset, state: None, at: None }
 }
 
-fn summary(content: &str, subject: Option<Digest>) -> ManifestSummary {
-    ManifestSummary {
+fn summary(content: &str, subject: Option<Digest>) -> ManifestRow {
+    ManifestRow {
         media_type: MediaType::OCI_MANIFEST.parse().unwrap(),
         size: content.len() as u64,
         subject,

@@ -4,6 +4,7 @@ use super::*;
 use crate::disk::faulty::FaultyDisk;
 use crate::meta::Start;
 use crate::meta::journal::{journal_path, list};
+use crate::meta::model::ManifestRow;
 use crate::spec::Manifest;
 
 /// Opens metadata with the content on the same disk.
@@ -35,7 +36,7 @@ fn push(meta: &Meta, blobs: &BlobStore, name: &str, to: &str) {
     let blob = put_content(name);
     run(meta, Command::Link { repo: repo("app"), blob, upload: upload_id(0) }).unwrap();
     let manifest = image(name);
-    let row = Manifest::parse(manifest.as_bytes(), None).unwrap().summary();
+    let row = ManifestRow::of(&Manifest::parse(manifest.as_bytes(), None).unwrap());
     let blob = put_content(&manifest);
     let put = PutManifestCommand { blob, row, ..put("app", name, &[to]) };
     run(meta, Command::PutManifest(put)).unwrap();

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::meta::ManifestRow;
 use crate::registry::error::RegistryError;
 use crate::registry::types::{Listing, Page, Referrers, ReferrersPage};
 use crate::registry::{Inner, Registry};
-use crate::spec::{ContentDigest, Digest, Manifest, ManifestSummary, Referrer, RepoName, Tag};
+use crate::spec::{ContentDigest, Digest, Manifest, Referrer, RepoName, Tag};
 
 /// A list of referrers ends before it gets longer than this: it is a manifest to clients, and some of them
 /// take no longer ones, while others never ask for a second part.
@@ -99,7 +100,7 @@ impl Registry {
     async fn read_referrer(
         &self,
         digest: ContentDigest,
-        row: ManifestSummary,
+        row: ManifestRow,
     ) -> Result<Referrer, RegistryError> {
         let bytes = self.manifest_bytes(digest).await?;
         // Not on a thread that others wait for: it may be a large one.

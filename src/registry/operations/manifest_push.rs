@@ -7,7 +7,7 @@ use smol::future::zip;
 use smol::io::AsyncBufRead;
 
 use crate::blobs::DurableBlob;
-use crate::meta::{Command, PutManifestCommand, check_references};
+use crate::meta::{Command, ManifestRow, PutManifestCommand, check_references};
 use crate::registry::error::RegistryError;
 use crate::registry::operations::uploads::{body_broken, supported};
 use crate::registry::types::{Condition, PushManifest, PutManifest, PutManifestOutcome, PutTarget, UploadId};
@@ -15,9 +15,7 @@ use crate::registry::uploads::body::{BodyPiece, BodyReader};
 use crate::registry::uploads::memory::ReservedMemory;
 use crate::registry::uploads::spool::Spool;
 use crate::registry::{Inner, Registry};
-use crate::spec::{
-    Algorithm, ContentDigest, Descriptor, Digest, Manifest, ManifestSummary, MediaType, RepoName, Tag,
-};
+use crate::spec::{Algorithm, ContentDigest, Descriptor, Digest, Manifest, MediaType, RepoName, Tag};
 
 /// How many tags one push by digest may set (the specification asks for at least 10).
 pub const TAGS_PER_PUT_MAX: usize = 100;
@@ -235,7 +233,7 @@ fn named_by(target: PutTarget, bytes: &[u8]) -> Result<Named, RegistryError> {
 /// A manifest that somebody wants to push, and that the repository could take.
 struct Examined {
     named: Named,
-    row: ManifestSummary,
+    row: ManifestRow,
     references: References,
 }
 
@@ -260,7 +258,7 @@ impl Inner {
         self.lease(repo, &references)?;
         // A manifest that will be refused shall not be written first; the writer asks again, and that counts.
         check_references(self.meta.view(), repo, &references.blobs, &references.children)?;
-        Ok(Examined { named, row: manifest.summary(), references })
+        Ok(Examined { named, row: ManifestRow::of(&manifest), references })
     }
 
     /// Leases to a manifest that is being pushed what the repository has of its references. What it must have

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::meta::Command;
+use crate::meta::{Command, ManifestRow};
 use crate::registry::error::RegistryError;
 use crate::registry::protection::leases::RepoWatch;
 use crate::registry::types::{ManifestContent, ManifestInfo};
 use crate::registry::{Inner, Registry};
-use crate::spec::{ContentDigest, Digest, ManifestSummary, Reference, RepoName, Tag};
+use crate::spec::{ContentDigest, Digest, Reference, RepoName, Tag};
 
 impl Registry {
     /// Returns a manifest (the specification's "Pulling manifests").
@@ -43,7 +43,7 @@ impl Registry {
         &self,
         repo: &RepoName,
         reference: &Reference,
-    ) -> Result<(ContentDigest, ManifestSummary), RegistryError> {
+    ) -> Result<(ContentDigest, ManifestRow), RegistryError> {
         let found = self.look_for_manifest(repo, reference)?;
         #[cfg(test)]
         self.inner.options.between_looks.call();
@@ -68,7 +68,7 @@ impl Registry {
         &self,
         repo: &RepoName,
         reference: &Reference,
-    ) -> Result<(ContentDigest, ManifestSummary), RegistryError> {
+    ) -> Result<(ContentDigest, ManifestRow), RegistryError> {
         let view = self.inner.meta.view();
         match reference {
             Reference::Digest(digest) => {

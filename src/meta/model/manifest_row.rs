@@ -4,18 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::content_digest::ContentDigest;
-use crate::spec::digest::Digest;
-use crate::spec::manifest::Manifest;
-use crate::spec::media_type::MediaType;
-use crate::spec::referrer::Referrer;
+use crate::spec::{ContentDigest, Digest, Manifest, MediaType, Referrer};
 
 /// The longest annotations that a summary repeats, in bytes of JSON.
 const SUMMARY_ANNOTATIONS_MAX_BYTES: usize = 2 * 1024;
 
 /// The row about a manifest that an index keeps. In JSON it is shorter than 4 KiB, whatever the manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ManifestSummary {
+pub struct ManifestRow {
     /// The media type, without parameters.
     pub media_type: MediaType,
     /// The length in bytes of the manifest.
@@ -35,8 +31,9 @@ pub struct ManifestSummary {
     pub since: Option<u64>,
 }
 
-impl ManifestSummary {
-    pub(in crate::spec) fn of(manifest: &Manifest) -> Self {
+impl ManifestRow {
+    /// Returns the row of a manifest.
+    pub fn of(manifest: &Manifest) -> Self {
         let annotations = manifest.annotations();
         Self {
             media_type: manifest.media_type().clone(),
@@ -78,8 +75,7 @@ fn is_short(annotations: &BTreeMap<String, String>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::digest::DIGEST_LENGTH_MAX_BYTES;
-    use crate::spec::media_type::MEDIA_TYPE_LENGTH_MAX_CHARS;
+    use crate::spec::{DIGEST_LENGTH_MAX_BYTES, MEDIA_TYPE_LENGTH_MAX_CHARS};
 
     fn manifest_of(annotation: &str) -> Manifest {
         let body = serde_json::json!({
@@ -95,22 +91,22 @@ mod tests {
     fn a_summary_is_short_whatever_the_manifest() {
         // `{"a":"…"}` has eight bytes more than its value; a control character takes six.
         for annotation in ["v".repeat(SUMMARY_ANNOTATIONS_MAX_BYTES - 8), "\u{1}".repeat(340)] {
-            let summary = manifest_of(&annotation).summary();
+            let summary = ManifestRow::of(&manifest_of(&annotation));
             assert!(summary.annotations.is_some());
             let json = serde_json::to_vec(&summary).unwrap();
             assert!(json.len() < 4096, "{}", json.len());
         }
         for annotation in ["v".repeat(SUMMARY_ANNOTATIONS_MAX_BYTES - 7), "\u{1}".repeat(341)] {
-            assert_eq!(manifest_of(&annotation).summary().annotations, None);
+            assert_eq!(ManifestRow::of(&manifest_of(&annotation)).annotations, None);
         }
     }
 
     #[test]
     fn a_summary_comes_back_from_json() {
         for annotation in ["short".to_owned(), "long".repeat(1000)] {
-            let summary = manifest_of(&annotation).summary();
+            let summary = ManifestRow::of(&manifest_of(&annotation));
             let json = serde_json::to_string(&summary).unwrap();
-            assert_eq!(serde_json::from_str::<ManifestSummary>(&json).unwrap(), summary);
+            assert_eq!(serde_json::from_str::<ManifestRow>(&json).unwrap(), summary);
         }
     }
 
@@ -119,7 +115,7 @@ mod tests {
     fn a_summary_lists_the_referrer_as_the_manifest_does() {
         let digest = ContentDigest::sha256_of(b"manifest");
         let manifest = manifest_of("short");
-        assert_eq!(manifest.summary().referrer(digest), Some(manifest.referrer(digest)));
-        assert_eq!(manifest_of(&"long".repeat(1000)).summary().referrer(digest), None);
+        assert_eq!(ManifestRow::of(&manifest).referrer(digest), Some(manifest.referrer(digest)));
+        assert_eq!(ManifestRow::of(&manifest_of(&"long".repeat(1000))).referrer(digest), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::support::{OCTETS, TestServer, filler, sha256, unknown_digest};
 
-/// B1, B2, B3, B9: GET and HEAD bring the bytes, length, digest and type; also of a blob without a byte.
+/// B1, B2, B3, B9: GET and HEAD return the bytes, length, digest and type, also of an empty blob.
 #[test]
 fn a_blob_comes_back_as_it_was_pushed() {
     let server = TestServer::start();
@@ -20,7 +20,7 @@ fn a_blob_comes_back_as_it_was_pushed() {
     }
 }
 
-/// B4: what is missing is 404, and a blob of another repository is missing.
+/// B4: a missing blob is 404, and so is a blob of another repository.
 #[test]
 fn a_blob_is_one_of_its_repository_only() {
     let server = TestServer::start();
@@ -33,9 +33,9 @@ fn a_blob_is_one_of_its_repository_only() {
     server.delete(format!("/v2/b/blobs/{digest}")).send().fails(404, "BLOB_UNKNOWN");
 }
 
-/// B5: a range is 206 with exactly its bytes and where they lie.
+/// B5: a range is 206 with exactly its bytes and their position.
 #[test]
-fn a_range_brings_its_bytes() {
+fn a_range_returns_its_bytes() {
     let server = TestServer::start();
     let bytes = filler(2, 2048);
     let target = format!("/v2/a/blobs/{}", server.push_blob("a", &bytes));
@@ -57,7 +57,7 @@ fn a_range_brings_its_bytes() {
     }
 }
 
-/// B6: a range without a byte of the blob is 416 and tells the length; an inverted one, too.
+/// B6: a range outside the blob is 416 with the length; so is an inverted one.
 #[test]
 fn a_range_outside_is_refused_with_the_length() {
     let server = TestServer::start();
@@ -72,9 +72,9 @@ fn a_range_outside_is_refused_with_the_length() {
     }
 }
 
-/// B7: several ranges bring the whole blob, never one part that was not asked for.
+/// B7: several ranges return the whole blob, never a part that was not requested.
 #[test]
-fn several_ranges_bring_the_whole() {
+fn several_ranges_return_the_whole_blob() {
     let server = TestServer::start();
     let bytes = filler(4, 2048);
     let target = format!("/v2/a/blobs/{}", server.push_blob("a", &bytes));
@@ -85,7 +85,7 @@ fn several_ranges_bring_the_whole() {
     }
 }
 
-/// B8: `bytes=0-` is 206, clients that close early harm nobody, and ranges are offered on GET and HEAD.
+/// B8: `bytes=0-` is 206, clients that close early do no harm, and ranges are offered on GET and HEAD.
 #[test]
 fn a_client_may_ask_for_everything_and_close_early() {
     let server = TestServer::start();
@@ -102,11 +102,11 @@ fn a_client_may_ask_for_everything_and_close_early() {
         assert_eq!(answer.header("Accept-Ranges"), "bytes");
         assert_eq!(answer.header("Content-Length"), "8388608");
     }
-    // Ranges are for GET alone (RFC 9110, section 14.2).
+    // Ranges apply to GET only (RFC 9110, section 14.2).
     server.head(&target).header("Range", "bytes=0-1").send().is(200);
 }
 
-/// B10: a manifest is no blob, and containerd, which asks for both, finds it where it is.
+/// B10: a manifest is not a blob; containerd, which tries both, finds it as a manifest.
 #[test]
 fn a_manifest_is_no_blob() {
     let server = TestServer::start();

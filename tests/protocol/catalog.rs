@@ -16,7 +16,7 @@ fn the_catalog_lists_repositories_with_manifests() {
     assert_eq!(answer.texts("repositories"), ["a", "a-b", "a/b", "a/b/c", "b"]);
 }
 
-/// §17: a repository that has become empty is not listed, and is again when it is pushed to again.
+/// §17: an empty repository is not listed until it is pushed to again.
 #[test]
 fn an_emptied_repository_is_not_listed() {
     let server = TestServer::start();
@@ -32,7 +32,7 @@ fn an_emptied_repository_is_not_listed() {
 
 /// §17: `n`, `n=0`, `last` and links are as for tags.
 #[test]
-fn the_catalog_comes_in_parts() {
+fn the_catalog_is_paginated() {
     let server = TestServer::start();
     let repos = ["a", "b/c", "d", "e/f/g"];
     for repo in repos {
@@ -55,7 +55,7 @@ fn the_catalog_comes_in_parts() {
     server.get("/v2/_catalog?n=-1").send().fails(400, "PAGINATION_NUMBER_INVALID");
 }
 
-/// §17: the extensions there are can be discovered, with their endpoints, and others are not there.
+/// §17: the existing extensions can be discovered with their endpoints; others do not exist.
 #[test]
 fn extensions_are_discovered() {
     let server = TestServer::start();

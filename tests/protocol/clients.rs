@@ -1,4 +1,4 @@
-//! What real clients send, in their order and spelling, as it was seen on the wire.
+//! The requests of real clients, in their order and spelling, as seen on the wire.
 
 use serde_json::json;
 
@@ -7,12 +7,12 @@ use crate::support::{
     descriptor, empty_config, filler, sha256, unknown_digest, with_query,
 };
 
-/// How clients write a digest in a query that they made anew.
+/// Encodes a digest as clients do that rebuild a query.
 fn encoded(digest: &str) -> String {
     digest.replace(':', "%3A")
 }
 
-/// What docker parses: `fmt.Sscanf(range, "%d-%d")`, and the end not before the beginning.
+/// Parses a range as docker does: `fmt.Sscanf(range, "%d-%d")`, the end not before the beginning.
 #[track_caller]
 fn docker_reads(range: &str) -> u64 {
     let (first, last) = range.split_once('-').unwrap();
@@ -21,7 +21,7 @@ fn docker_reads(range: &str) -> u64 {
     last
 }
 
-/// C1, C5, C6, U16, W3: docker 20.10: a stream without type and length, an empty PUT, and a look at each
+/// C1, C5, C6, U16, W3: docker 20.10: a stream without type and length, an empty PUT, and HEAD of each
 /// blob.
 #[test]
 fn docker_pushes_and_pulls() {
@@ -64,7 +64,7 @@ fn docker_pushes_and_pulls() {
     assert!(resumed.body == layer[400_000..]);
 }
 
-/// U10, U16, M7, B8, B10: containerd: no ping, HEAD, POST and the whole in one PUT; ranges that it closes
+/// U10, U16, M7, B8, B10: containerd: no ping, HEAD, POST and everything in one PUT; ranges that it closes
 /// early.
 #[test]
 fn containerd_pushes_and_pulls() {
@@ -86,7 +86,7 @@ fn containerd_pushes_and_pulls() {
     let head = server.head("/v2/wire/ctr/manifests/v1?ns=registry.example").header("Accept", &*accept);
     let head = head.send().is(200);
     assert_eq!((head.digest(), head.header("Content-Type")), (&*image.digest, OCI_MANIFEST));
-    // A digest of unknown kind: manifests first, then blobs.
+    // A digest of unknown kind: manifests are tried first, then blobs.
     server.head(format!("/v2/wire/ctr/manifests/{digest}")).send().is(404);
     server.head(format!("/v2/wire/ctr/blobs/{digest}")).send().is(200);
     let blob = server.get(format!("/v2/wire/ctr/blobs/{digest}")).header("Range", "bytes=0-");
@@ -97,7 +97,7 @@ fn containerd_pushes_and_pulls() {
     server.referrers("wire/ctr", &image.digest, referrers);
 }
 
-/// T3, C5, X1, D2: skopeo: a mount that fails, its session deleted; a stream with a length; a tag deleted by
+/// T3, C5, X1, D2: skopeo: a failed mount whose session it deletes; a stream with a length; a tag deleted by
 /// digest.
 #[test]
 fn skopeo_copies_and_deletes() {
@@ -123,7 +123,7 @@ fn skopeo_copies_and_deletes() {
     assert_eq!(server.tags("wire/skopeo", "").is(200).texts("tags"), [""; 0]);
 }
 
-/// C5, C7: buildah: a chunked stream with a type, and the digest first in a query made anew.
+/// C5, C7: buildah: a chunked stream with a type, and the digest first in a rebuilt query.
 #[test]
 fn buildah_pushes() {
     let server = TestServer::start();
@@ -135,10 +135,10 @@ fn buildah_pushes() {
     server.put(with_query(&patch.location(), &query)).header("Content-Type", OCTETS).body("").send().is(201);
 }
 
-/// T1, T4, U5, M2, M4, L5, R5: crane: a ping each time, mounts with `origin`, POST with a type, digests by
+/// T1, T4, U5, M2, M4, L5, R5: crane: a ping every time, mounts with `origin`, POST with a type, digests by
 /// HEAD.
 #[test]
-fn crane_copies_lists_and_asks() {
+fn crane_copies_lists_and_inspects() {
     let server = TestServer::start();
     let digest = server.push_blob("wire/source", "layer");
     let ping = || server.get("/v2/").send().is(200);
@@ -164,7 +164,7 @@ fn crane_copies_lists_and_asks() {
     assert_eq!(referrers.header("Content-Type"), OCI_INDEX);
 }
 
-/// R1, R2, R5, T3, H8: oras: asks for the referrers of nothing first, sends `:` and `/` raw, trusts
+/// R1, R2, R5, T3, H8: oras: first requests the referrers of a missing digest, sends `:` and `/` raw, trusts
 /// `OCI-Subject`.
 #[test]
 fn oras_attaches_and_discovers() {
@@ -185,10 +185,10 @@ fn oras_attaches_and_discovers() {
     assert_eq!(found.json()["manifests"][0]["digest"], artifact.digest);
 }
 
-/// C2, C9, C11, T2, D1: regctl: an anonymous mount, chunks with a range, and going on from a 416 or from the
+/// C2, C9, C11, T2, D1: regctl: an anonymous mount, chunks with a range, and resuming after a 416 or by the
 /// status.
 #[test]
-fn regctl_pushes_in_chunks_and_goes_on() {
+fn regctl_pushes_in_chunks_and_resumes() {
     let server = TestServer::start();
     let bytes = filler(44, 2_500_000);
     let digest = sha256(&bytes);
@@ -196,7 +196,7 @@ fn regctl_pushes_in_chunks_and_goes_on() {
     let mut location = server.post(mount).body("").send().is(202).location();
     let size = 1024 * 1024;
     let mut offset = 0;
-    // It begins with a chunk that it believes to be the next and is told where it stands.
+    // It begins with the chunk it believes to be the next, and the answer has the offset.
     let patch = |location: &str, first: usize, part: &[u8]| {
         let range = format!("{first}-{}", first + part.len() - 1);
         server.patch(location).header("Content-Type", OCTETS).header("Content-Range", range).body(part).send()
@@ -222,9 +222,9 @@ fn regctl_pushes_in_chunks_and_goes_on() {
     server.post(again).body("").send().is(201);
 }
 
-/// U5, X1: kaniko asks whether it may push: POST, then DELETE of the session.
+/// U5, X1: kaniko checks whether it may push: POST, then DELETE of the session.
 #[test]
-fn kaniko_asks_whether_it_may_push() {
+fn kaniko_checks_whether_it_may_push() {
     let server = TestServer::start();
     let post = server.post("/v2/wire/kaniko/blobs/uploads/").header("Content-Type", "application/json");
     server.delete(post.body("").send().is(202).location()).send().is(204);
@@ -250,7 +250,7 @@ fn helm_pushes_a_chart() {
     assert_eq!((pulled.header("Content-Type"), &pulled.body), (OCI_MANIFEST, &manifest.bytes));
 }
 
-/// R6, R8, R12, W13: cosign: a tag made of the digest, and referrers whose type has parameters.
+/// R6, R8, R12, W13: cosign: a tag derived from the digest, and referrers whose type has parameters.
 #[test]
 fn cosign_signs_in_both_ways() {
     let server = TestServer::start();
@@ -272,8 +272,8 @@ fn cosign_signs_in_both_ways() {
     assert_eq!(found["manifests"][0]["artifactType"], kind);
 }
 
-/// W8, W13: buildkit: attestations beside the image, and cache manifests that list layers with types of its
-/// own.
+/// W8, W13: buildkit: attestations beside the image, and cache manifests that list layers with its own
+/// types.
 #[test]
 fn buildkit_pushes_attestations_and_caches() {
     let server = TestServer::start();
@@ -301,10 +301,10 @@ fn buildkit_pushes_attestations_and_caches() {
     }
 }
 
-/// B5, B7: podman goes on where it stopped and asks for many ranges; stargz asks for two bytes to learn the
+/// B5, B7: podman resumes where it stopped and requests many ranges; stargz requests two bytes to learn the
 /// size.
 #[test]
-fn lazy_pullers_ask_for_parts() {
+fn lazy_pullers_request_ranges() {
     let server = TestServer::start();
     let bytes = filler(46, 100_000);
     let target = format!("/v2/wire/lazy/blobs/{}", server.push_blob("wire/lazy", &bytes));
@@ -318,7 +318,7 @@ fn lazy_pullers_ask_for_parts() {
     assert!(ask("bytes=99900-").is(206).body == bytes[99_900..]);
 }
 
-/// H2: curl waits for `100 Continue` before it sends a large body, and for none when it is refused at once.
+/// H2: curl waits for `100 Continue` before it sends a large body, and gets none if it is refused at once.
 #[test]
 fn curl_waits_before_it_sends() {
     let server = TestServer::start();
@@ -342,7 +342,7 @@ fn curl_waits_before_it_sends() {
     connection.answer("PUT").fails(404, "BLOB_UPLOAD_UNKNOWN");
 }
 
-/// D1, D2: crane and regctl delete by tag first; a list and its children go one by one.
+/// D1, D2: crane and regctl delete by tag first; an image index and its children are deleted one by one.
 #[test]
 fn deleters_take_tags_first() {
     let server = TestServer::start();
@@ -356,12 +356,12 @@ fn deleters_take_tags_first() {
     }
 }
 
-/// H6, U10: the query of a location is taken apart, sorted, and written anew by every Go client but one.
+/// H6, U10: every Go client but one parses, sorts and rewrites the query of a location.
 #[test]
 fn sorted_and_rewritten_queries_are_understood() {
     let server = TestServer::start();
     let digest = encoded(&sha256("content"));
-    // The registry may give a query of its own to the location; clients treat it like these.
+    // The registry may add its own query to the location; clients treat it like these.
     for query in [
         format!("?digest={digest}&_state=abc%3D%3D"),
         format!("?_state=abc%3D%3D&digest={digest}"),
@@ -379,9 +379,9 @@ fn sorted_and_rewritten_queries_are_understood() {
     }
 }
 
-/// W9, R1: artifacts with the empty config and without a layer are images like any.
+/// W9, R1: artifacts with the empty config and without layers are images like others.
 #[test]
-fn artifacts_with_the_empty_config_are_taken() {
+fn artifacts_with_the_empty_config_are_accepted() {
     let server = TestServer::start();
     server.push_blob("wire/empty", "{}");
     let fields =

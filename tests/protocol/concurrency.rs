@@ -7,7 +7,7 @@ use crate::support::{Client, Manifest, TestServer, filler, sha256, with_query};
 
 const CLIENTS: usize = 16;
 
-/// Runs `work` in as many threads as there are clients, all from the same moment on.
+/// Runs `work` in one thread for each client, all starting at once.
 fn at_once(client: &Client, work: impl Fn(&Client, usize) + Sync) {
     let barrier = Barrier::new(CLIENTS);
     std::thread::scope(|scope| {
@@ -21,7 +21,7 @@ fn at_once(client: &Client, work: impl Fn(&Client, usize) + Sync) {
     });
 }
 
-/// Pushes an image the way docker does, and pulls it again.
+/// Pushes an image as docker does, and pulls it.
 fn push_and_pull(client: &Client, repo: &str, tag: &str, layers: &[Vec<u8>]) -> Manifest {
     let config = format!(r#"{{"author":"{tag}"}}"#);
     client.push_blob(repo, &config);
@@ -56,7 +56,7 @@ fn the_same_image_can_be_pushed_by_many_at_once() {
     assert_eq!(server.tags("same", "").texts("tags"), ["latest"]);
 }
 
-/// W14, U16: sixteen clients push different images with a layer in common at once, to one repository and to
+/// W14, U16: sixteen clients push different images with a common layer at once, to one repository and to
 /// many.
 #[test]
 fn different_images_can_be_pushed_by_many_at_once() {
@@ -79,7 +79,7 @@ fn different_images_can_be_pushed_by_many_at_once() {
     }
 }
 
-/// W14: whoever reads a tag while it moves sees one of the images in whole, and in the end the last.
+/// W14: a read of a moving tag returns one of the images as a whole, and in the end the last.
 #[test]
 fn a_moving_tag_is_never_torn() {
     let server = TestServer::start();
@@ -114,7 +114,7 @@ fn a_moving_tag_is_never_torn() {
     assert_eq!(server.manifest("a", "moving").is(200).body, images[3].bytes);
 }
 
-/// D4, D7: of many that delete the same, one succeeds, and pushes of something else go on.
+/// D4, D7: of many equal deletions one succeeds, and other pushes are unaffected.
 #[test]
 fn of_many_deletions_one_succeeds() {
     let server = TestServer::start();

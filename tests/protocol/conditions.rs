@@ -16,9 +16,9 @@ fn push(client: &Client, reference: &str, manifest: &Manifest, condition: (&str,
         .send()
 }
 
-/// M11: the digest is the entity tag; who has the content gets 304 without it.
+/// M11: the digest is the entity tag; a client that has the content gets 304 without a body.
 #[test]
-fn what_a_client_has_is_not_sent_again() {
+fn content_that_a_client_has_is_not_sent_again() {
     let server = TestServer::start();
     let image = server.push_tagged("a", "v1");
     let blob = server.push_blob("a", "content");
@@ -47,9 +47,9 @@ fn what_a_client_has_is_not_sent_again() {
     server.get("/v2/a/manifests/none").header("If-None-Match", "*").send().is(404);
 }
 
-/// M11, B5: a range is brought only of the content that `If-Range` names.
+/// M11, B5: a range is served only from the content that `If-Range` names.
 #[test]
-fn a_range_of_other_content_is_not_brought() {
+fn a_range_of_other_content_is_not_served() {
     let server = TestServer::start();
     let blob = server.push_blob("a", "content");
     let ask = |tag: &str| {
@@ -60,9 +60,9 @@ fn a_range_of_other_content_is_not_brought() {
     assert_eq!(ask(&format!("W/{}", quoted(&blob))).is(200).body, b"content");
 }
 
-/// M11: a push can depend on there being no such tag.
+/// M11: a push can require that the tag does not exist.
 #[test]
-fn a_push_may_depend_on_absence() {
+fn a_push_may_require_absence() {
     let server = TestServer::start();
     let (one, other) = (server.push_image("a", "one"), server.push_image("a", "other"));
     let absent = ("If-None-Match", "*");
@@ -75,9 +75,9 @@ fn a_push_may_depend_on_absence() {
     push(&server, &one.digest, &one, absent).is(412);
 }
 
-/// M11: a push can depend on what the tag names, so that of two that change it only one gets through.
+/// M11: a push can require what the tag names, so that of two concurrent changes one succeeds.
 #[test]
-fn a_push_may_depend_on_what_is_there() {
+fn a_push_may_require_what_the_tag_names() {
     let server = TestServer::start();
     let (one, other) = (server.push_image("a", "one"), server.push_image("a", "other"));
     push(&server, "v1", &one, ("If-Match", "*")).is(412);
@@ -94,7 +94,7 @@ fn a_push_may_depend_on_what_is_there() {
     push(&server, "v1", &other, ("If-Match", "*")).is(201);
 }
 
-/// M11: of many clients that all want to be the first, one is.
+/// M11: of many clients that push only if the tag is absent, one succeeds.
 #[test]
 fn of_many_first_pushes_one_succeeds() {
     let server = TestServer::start();
@@ -114,7 +114,7 @@ fn of_many_first_pushes_one_succeeds() {
     assert_eq!(server.manifest("a", "v1").digest(), images[winner].digest);
 }
 
-/// M11: a condition that is not kept is refused, never passed over.
+/// M11: an unsupported condition is refused, never ignored.
 #[test]
 fn a_condition_that_cannot_be_kept_is_refused() {
     let server = TestServer::start();

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::support::{Manifest, TestServer, sha256, unknown_digest};
 
-/// D1: of a tag only the tag goes, at once.
+/// D1: deleting a tag removes only the tag, at once.
 #[test]
 fn deleting_a_tag_keeps_the_manifest() {
     let server = TestServer::start();
@@ -21,7 +21,7 @@ fn deleting_a_tag_keeps_the_manifest() {
     assert_eq!(server.tags("a", "").is(200).texts("tags"), [""; 0]);
 }
 
-/// D2: with a manifest all its tags go, and no others.
+/// D2: deleting a manifest removes all its tags, and no others.
 #[test]
 fn deleting_a_manifest_deletes_its_tags() {
     let server = TestServer::start();
@@ -41,7 +41,7 @@ fn deleting_a_manifest_deletes_its_tags() {
     server.delete("/v2/none/manifests/v1").send().fails(404, "NAME_UNKNOWN");
 }
 
-/// D3: a blob goes; an unknown one is 404.
+/// D3: a blob can be deleted; an unknown one is 404.
 #[test]
 fn deleting_a_blob_deletes_it_here_only() {
     let server = TestServer::start();
@@ -55,7 +55,7 @@ fn deleting_a_blob_deletes_it_here_only() {
     server.delete(format!("/v2/none/blobs/{digest}")).send().fails(404, "NAME_UNKNOWN");
 }
 
-/// D1, D2, D3: where deletion is switched off it is 405 and changes nothing.
+/// D1, D2, D3: if deletion is disabled, it is 405 and changes nothing.
 #[test]
 fn deletion_can_be_switched_off() {
     let server = TestServer::with(|options| options.http.deletes = false);
@@ -72,7 +72,7 @@ fn deletion_can_be_switched_off() {
     }
 }
 
-/// D4: HEAD knows of a deletion right after its answer.
+/// D4: HEAD shows a deletion right after its answer.
 #[test]
 fn a_deletion_takes_effect_at_once() {
     let server = TestServer::start();
@@ -91,7 +91,7 @@ fn a_deletion_takes_effect_at_once() {
     }
 }
 
-/// D5: blobs may go before the manifest that names them; it is still there, can be pulled, and be deleted.
+/// D5: blobs may be deleted before the manifest that names them, which can still be pulled and deleted.
 #[test]
 fn blobs_may_be_deleted_before_their_manifest() {
     let server = TestServer::start();
@@ -100,7 +100,7 @@ fn blobs_may_be_deleted_before_their_manifest() {
     server.delete(format!("/v2/a/blobs/{layer}")).send().is(202);
     server.blob("a", &layer).fails(404, "BLOB_UNKNOWN");
     assert_eq!(server.manifest("a", "v1").is(200).body, image.bytes);
-    // Pushed again it would refer to what is not there.
+    // Pushed again, it would reference missing blobs.
     server.push("a", "v2", &image).fails(400, "MANIFEST_BLOB_UNKNOWN");
     server.push_blob("a", "layer of v1");
     server.push("a", "v2", &image).is(201);
@@ -108,7 +108,7 @@ fn blobs_may_be_deleted_before_their_manifest() {
     server.manifest("a", "v1").is(404);
 }
 
-/// D6: children of an index, and subjects, may go: what refers to them stays.
+/// D6: children of an image index and subjects may be deleted; what refers to them stays.
 #[test]
 fn children_and_subjects_may_be_deleted() {
     let server = TestServer::start();
@@ -123,7 +123,7 @@ fn children_and_subjects_may_be_deleted() {
     assert_eq!(server.manifest("a", &artifact.digest).is(200).body, artifact.bytes);
 }
 
-/// D7: what is deleted can't be deleted again.
+/// D7: deleting twice is 404.
 #[test]
 fn deleting_twice_is_not_found() {
     let server = TestServer::start();
@@ -139,9 +139,9 @@ fn deleting_twice_is_not_found() {
     }
 }
 
-/// D1, D2, D3: what was deleted can be pushed again.
+/// D1, D2, D3: deleted content can be pushed again.
 #[test]
-fn what_was_deleted_can_be_pushed_again() {
+fn deleted_content_can_be_pushed_again() {
     let server = TestServer::start();
     for _ in 0..2 {
         let image = server.push_tagged("a", "v1");

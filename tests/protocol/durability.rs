@@ -1,4 +1,4 @@
-//! What was pushed is there after a stop, and after an end without one.
+//! Pushes survive a clean stop, and an end without one.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::support::{Client, Manifest, TestServer, blake3, filler, sha256, sha512, with_query};
 
-/// What a client pushed and did before the end.
+/// What a client did before the end.
 struct Pushed {
     image: Manifest,
     artifact: Manifest,
@@ -62,9 +62,9 @@ fn check_everything(client: &Client, pushed: &Pushed) {
     assert_eq!(client.get("/v2/_catalog").send().texts("repositories"), ["a/b"]);
 }
 
-/// W2, B1, D4: after a clean stop all is as it was, and the upload that had begun goes on.
+/// W2, B1, D4: after a clean stop everything is unchanged, and an unfinished upload can be resumed.
 #[test]
-fn everything_is_there_after_a_restart() {
+fn everything_survives_a_restart() {
     let data = tempfile::tempdir().unwrap();
     let server = TestServer::over(data.path());
     let pushed = push_everything(&server);
@@ -84,9 +84,9 @@ fn everything_is_there_after_a_restart() {
     server.push_tagged("new", "v1");
 }
 
-/// W2, B1, D4: what was answered is there after an end without a stop: all of it is on the disk by then.
+/// W2, B1, D4: what was acknowledged survives an end without a stop: it was on the disk before the answer.
 #[test]
-fn everything_is_there_after_an_end_without_a_stop() {
+fn everything_survives_an_end_without_a_stop() {
     let data = tempfile::tempdir().unwrap();
     let server = TestServer::over(&data.path().join("running"));
     let pushed = push_everything(&server);
@@ -95,7 +95,7 @@ fn everything_is_there_after_an_end_without_a_stop() {
 
     let recovered = TestServer::over(&copy);
     check_everything(&recovered, &pushed);
-    // Of an upload that had not ended the client is told the truth, and what it tells can be gone on from.
+    // The status of an unfinished upload is correct, and the upload can be resumed from there.
     let status = recovered.get(&pushed.session).send();
     if status.status == 204 {
         let last: i64 = status.header("Range").strip_prefix("0-").unwrap().parse().unwrap();

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::support::{Manifest, OCI_MANIFEST, TestServer, sha256, unknown_digest, with_query};
 
 /// E1, E2, E3, E6: each mistake has its status and code, in the specification's form and with the type that
-/// docker parses; HEAD has the status alone.
+/// docker parses; HEAD has only the status.
 #[test]
 fn every_mistake_has_its_status_and_code() {
     let server = TestServer::start();
@@ -47,7 +47,7 @@ fn every_mistake_has_its_status_and_code() {
     }
 }
 
-/// E2: no error invents a code, and details are said where there are some.
+/// E2: errors use only the specification's codes, and have details where there are any.
 #[test]
 fn details_name_what_is_missing() {
     let server = TestServer::start();
@@ -61,7 +61,7 @@ fn details_name_what_is_missing() {
     assert_eq!(detail("/nowhere"), Value::Null);
 }
 
-/// E1, E3: what the transport refuses before it is a request is answered in the same form.
+/// E1, E3: what the transport refuses as no request is answered in the same form.
 #[test]
 fn what_is_no_request_is_refused_in_the_same_form() {
     let server = TestServer::start();
@@ -85,9 +85,9 @@ fn what_is_no_request_is_refused_in_the_same_form() {
     }
 }
 
-/// E4: who begins too many uploads is told to come again, and when; once one has ended there is room.
+/// E4: too many uploads are refused with `Retry-After`; once one has ended, the next one is accepted.
 #[test]
-fn too_many_uploads_are_told_to_come_again() {
+fn too_many_uploads_are_refused_with_retry_after() {
     let server = TestServer::with(|options| options.registry.upload_sessions_max = 2);
     let first = server.begin("a");
     server.begin("b");
@@ -99,7 +99,7 @@ fn too_many_uploads_are_told_to_come_again() {
     server.begin("a");
 }
 
-/// E5: nothing is warned of: an answer has no `Warning` that clients would print.
+/// E5: no answer has a `Warning` header, which clients would print.
 #[test]
 fn no_answer_warns() {
     let server = TestServer::start();

@@ -1,8 +1,8 @@
-//! What holds for all of HTTP, and the answer to `/v2/`.
+//! Rules for all requests, and the answer to `/v2/`.
 
 use crate::support::{Manifest, OCTETS, TestServer, sha256, unknown_digest, with_query};
 
-/// H1: pull, push, discovery and management are all there, none of them in part.
+/// H1: pull, push, discovery and management exist completely.
 #[test]
 fn every_category_is_served() {
     let server = TestServer::start();
@@ -19,7 +19,7 @@ fn every_category_is_served() {
     server.delete(format!("/v2/all/of/it/blobs/{blob}")).send().is(202);
 }
 
-/// H2: what the specification leaves open is as RFC 9110 has it: dates, methods, connections that stay.
+/// H2: what the specification leaves open follows RFC 9110: dates, methods, persistent connections.
 #[test]
 fn what_is_not_specified_follows_http() {
     let server = TestServer::start();
@@ -37,7 +37,7 @@ fn what_is_not_specified_follows_http() {
     }
 }
 
-/// H3: nothing is redirected: what a client asks for comes from where it asked.
+/// H3: no request is redirected.
 #[test]
 fn no_request_is_redirected() {
     let server = TestServer::start();
@@ -51,7 +51,7 @@ fn no_request_is_redirected() {
     }
 }
 
-/// H4: HEAD has the headers of GET, its length among them, and no body; also where there is nothing.
+/// H4: HEAD has the headers of GET, including its length, and no body, also for a 404.
 #[test]
 fn head_has_the_headers_of_get() {
     let server = TestServer::start();
@@ -83,7 +83,7 @@ fn head_has_the_headers_of_get() {
     }
 }
 
-/// H5: every Go client accepts gzip, containerd zstd, too; nothing is ever encoded.
+/// H5: every Go client accepts gzip, and containerd zstd as well; no answer is encoded.
 #[test]
 fn nothing_is_encoded_whatever_the_client_accepts() {
     let server = TestServer::start();
@@ -132,10 +132,9 @@ fn a_location_survives_what_clients_do_to_its_query() {
     assert_eq!(server.get(location).send().is(200).body, manifest.bytes);
 }
 
-/// H7: a known path with another method is 405 with Allow, a path that is nowhere is 404; both say so in
-/// JSON.
+/// H7: a known path with another method is 405 with Allow, an unknown path is 404, both with JSON.
 #[test]
-fn other_methods_are_refused_with_those_there_are() {
+fn other_methods_are_refused_with_the_allowed_ones() {
     let server = TestServer::start();
     let digest = unknown_digest();
     let session = server.begin("a");
@@ -161,7 +160,7 @@ fn other_methods_are_refused_with_those_there_are() {
     }
 }
 
-/// H8: paths and queries come percent-encoded in part, in full, or not at all.
+/// H8: paths and queries may be percent-encoded in part, in full, or not at all.
 #[test]
 fn encoded_and_literal_targets_are_the_same() {
     let server = TestServer::start();
@@ -185,7 +184,7 @@ fn encoded_and_literal_targets_are_the_same() {
     }
 }
 
-/// H9: the plus of a media type comes encoded, raw, or as the space that form rules make of it.
+/// H9: the plus of a media type arrives encoded, raw, or as a space by the rules of forms.
 #[test]
 fn a_plus_in_a_query_is_a_plus() {
     let server = TestServer::start();
@@ -198,9 +197,9 @@ fn a_plus_in_a_query_is_a_plus() {
     }
 }
 
-/// V1: 200 says that this is a registry of the specification, and no login is asked for.
+/// V1: 200 identifies a registry of the specification, and no login is required.
 #[test]
-fn the_ping_says_that_this_is_a_registry() {
+fn the_ping_identifies_a_registry() {
     let server = TestServer::start();
     let answer = server.get("/v2/").send().is(200);
     assert_eq!(answer.maybe("WWW-Authenticate"), None);
@@ -208,9 +207,9 @@ fn the_ping_says_that_this_is_a_registry() {
     assert_eq!(with_login.body, answer.body);
 }
 
-/// V2: its body and headers are what old clients look for, with and without the slash, and for HEAD.
+/// V2: its body and headers are those that old clients check, with and without the slash, and for HEAD.
 #[test]
-fn the_ping_has_the_body_and_headers_that_clients_know() {
+fn the_ping_has_the_body_and_headers_that_clients_expect() {
     let server = TestServer::start();
     for (method, target) in [("GET", "/v2/"), ("GET", "/v2"), ("HEAD", "/v2/"), ("HEAD", "/v2")] {
         let answer = server.request(method, target).send().is(200);
@@ -221,7 +220,7 @@ fn the_ping_has_the_body_and_headers_that_clients_know() {
     }
 }
 
-/// Y1, Y2: pulk is no proxy: a pull that names a namespace is answered from what is here, and claims none.
+/// Y1, Y2: pulk is no proxy: a pull that names a namespace is answered from this store, without claiming one.
 #[test]
 fn the_namespace_of_a_mirrored_pull_is_ignored() {
     let server = TestServer::start();
@@ -237,7 +236,7 @@ fn the_namespace_of_a_mirrored_pull_is_ignored() {
     server.get("/v2/library/none/manifests/v1?ns=docker.io").send().is(404);
 }
 
-/// An early refusal of a body that is still being sent reaches the client.
+/// An early refusal reaches a client that is still sending its body.
 #[test]
 fn the_refusal_of_a_large_upload_can_be_read() {
     let server = TestServer::start();

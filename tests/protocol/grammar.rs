@@ -2,7 +2,7 @@
 
 use crate::support::{Manifest, OCI_INDEX, TestServer, blake3, sha256, sha512, unknown_digest, with_query};
 
-/// G1: names follow the grammar, and what does not is `NAME_INVALID`.
+/// G1: names follow the grammar; others are `NAME_INVALID`.
 #[test]
 fn repository_names_follow_the_grammar() {
     let server = TestServer::start();
@@ -40,7 +40,8 @@ fn repository_names_follow_the_grammar() {
         server.manifest(name, "v1").fails(400, "NAME_INVALID");
         server.tags(name, "").fails(400, "NAME_INVALID");
     }
-    // A path with a segment of dots is refused before it is a name: clients and proxies read it in two ways.
+    // A path with a segment of dots is refused before it is parsed as a name: proxies may read it
+    // differently.
     for name in ["a/../b", "..", "./a", "a/%2e%2E/b"] {
         server.tags(name, "").is(400);
     }
@@ -83,7 +84,7 @@ fn a_reference_with_a_colon_is_a_digest() {
         server.push("a", reference, &image).fails(400, "DIGEST_INVALID");
         server.manifest("a", reference).fails(400, "DIGEST_INVALID");
     }
-    // By the grammar these are digests, of algorithms that nobody knows (G9).
+    // By the grammar these are digests of unknown algorithms (G9).
     for reference in ["a:b", "v1:latest"] {
         server.push("a", reference, &image).fails(400, "DIGEST_INVALID");
         server.manifest("a", reference).fails(404, "MANIFEST_UNKNOWN");
@@ -92,7 +93,7 @@ fn a_reference_with_a_colon_is_a_digest() {
     server.manifest("a", "sha256").is(200);
 }
 
-/// G5: digests follow the grammar wherever they come.
+/// G5: digests follow the grammar wherever they occur.
 #[test]
 fn digests_follow_the_grammar() {
     let server = TestServer::start();
@@ -109,7 +110,7 @@ fn digests_follow_the_grammar() {
     }
 }
 
-/// G6: SHA-256 is there, in 64 lower-case digits and no other spelling.
+/// G6: SHA-256 is supported, in 64 lower-case digits and no other spelling.
 #[test]
 fn sha256_has_one_spelling() {
     let server = TestServer::start();
@@ -147,7 +148,7 @@ fn other_algorithms_are_verified_without_and_with_announcement() {
             assert_eq!(answer.digest(), digest);
             let pulled = server.get(answer.location()).send().is(200);
             assert_eq!((pulled.digest(), &*pulled.body), (&*digest, content));
-            // Content is known by the digest it was pushed with.
+            // Content is known only by the digest it was pushed with.
             let other = if algorithm == "sha256" { sha512(content) } else { sha256(content) };
             server.blob(&repo, &other).is(404);
         }
@@ -156,10 +157,9 @@ fn other_algorithms_are_verified_without_and_with_announcement() {
     }
 }
 
-/// G7, G8, M3: manifests are pushed and pulled by any algorithm, and the answer is in the one that was asked
-/// for.
+/// G7, G8, M3: manifests are pushed and pulled by any algorithm, and the answer uses the requested one.
 #[test]
-fn manifests_have_the_digest_they_are_asked_by() {
+fn manifests_have_the_requested_digest() {
     let server = TestServer::start();
     let image = server.push_image("a", "image");
     for digest in [sha512(&image.bytes), blake3(&image.bytes), image.digest.clone()] {
@@ -172,7 +172,7 @@ fn manifests_have_the_digest_they_are_asked_by() {
     server.push("a", &blake3("other"), &image).fails(400, "DIGEST_INVALID");
 }
 
-/// G9: an algorithm that nobody knows is fine to refer to, and none to push with.
+/// G9: a digest of an unknown algorithm can be referred to, and not pushed.
 #[test]
 fn unknown_algorithms_are_valid_and_cannot_be_pushed() {
     let server = TestServer::start();
@@ -193,9 +193,9 @@ fn unknown_algorithms_are_valid_and_cannot_be_pushed() {
     assert_eq!(found["manifests"][0]["digest"], about.digest);
 }
 
-/// G10: names may have the words of the paths as components.
+/// G10: names may have the API's words as components.
 #[test]
-fn names_may_have_the_words_of_the_paths_in_them() {
+fn names_may_contain_the_words_of_the_api() {
     let server = TestServer::start();
     for name in [
         "a/manifests/b",
@@ -221,7 +221,7 @@ fn names_may_have_the_words_of_the_paths_in_them() {
         let session = server.begin(name);
         server.get(&session).send().is(204);
         server.delete(session).send().is(204);
-        // Tags named like the words are no less in the way.
+        // So may tags.
         for tag in ["list", "uploads", "manifests", "tags"] {
             server.push(name, tag, &image).is(201);
             server.manifest(name, tag).is(200);

@@ -1,11 +1,11 @@
-//! The steps of the suite that came with version 1.1.1 of the specification, in its order: what it alone
-//! tests is guarded by these.
+//! The steps of the conformance suite of version 1.1.1 of the specification, in its order, for what only that
+//! suite tests.
 
 use serde_json::json;
 
 use crate::support::{Manifest, OCTETS, TestServer, sha256, unknown_digest, with_query};
 
-/// E1, E2, M7, B4: pulls of what is not there fail in the specification's form, and HEAD without a body.
+/// E1, E2, M7, B4: pulls of missing things fail in the specification's form, and HEAD without a body.
 #[test]
 fn the_steps_of_its_pulls() {
     let server = TestServer::start();
@@ -54,7 +54,7 @@ fn the_steps_of_its_pushes() {
     chunk(&location, second.clone(), two).is(416);
     let answer = chunk(&location, first.clone(), one).is(202);
     assert_eq!(answer.header("Range"), first);
-    // Again to the place of the first answer.
+    // Again to the location of the first answer.
     chunk(&location, first.clone(), one).is(416);
     let status = server.get(&location).send().is(204);
     assert_eq!(status.header("Range"), first);
@@ -65,7 +65,7 @@ fn the_steps_of_its_pushes() {
     assert_eq!(server.get(put.location()).send().is(200).body, content);
 }
 
-/// T1, T2, T3, T5: its mounts: with a source exactly the blob's place, without one whatever can be had.
+/// T1, T2, T3, T5: its mounts: with a source the blob's exact location, without one any result.
 #[test]
 fn the_steps_of_its_mounts() {
     let server = TestServer::start();
@@ -80,8 +80,8 @@ fn the_steps_of_its_mounts() {
     post(format!("mount={digest}")).is(201);
 }
 
-/// L1, L2, L3, L5, L6, R2, R6, R8: its discovery: tags in order, in parts and behind one; referrers and their
-/// filter.
+/// L1, L2, L3, L5, L6, R2, R6, R8: its discovery: tags in order, in pages and after a tag; referrers and
+/// their filter.
 #[test]
 fn the_steps_of_its_discovery() {
     let server = TestServer::start();
@@ -116,7 +116,7 @@ fn the_steps_of_its_discovery() {
     assert_eq!(count(&image.digest, "?artifactType=application/vnd.nba.strawberry.jam.croissant"), 1);
 }
 
-/// D1, D2, D3, D5: its deletions, blobs before their manifest as one of its settings has it, and the other
+/// D1, D2, D3, D5: its deletions, blobs before their manifest as one of its settings wants, and the other
 /// way round.
 #[test]
 fn the_steps_of_its_deletions() {

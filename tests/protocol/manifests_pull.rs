@@ -2,13 +2,13 @@
 
 use crate::support::{Manifest, OCI_CONFIG, OCI_MANIFEST, TestServer, descriptor, unknown_digest};
 
-/// M1, M2, M4, M5, M6: GET and HEAD by tag and by digest bring the exact bytes, digest, length and type.
+/// M1, M2, M4, M5, M6: GET and HEAD by tag and by digest return the exact bytes, digest, length and type.
 #[test]
 fn a_manifest_comes_back_exactly_as_it_was_pushed() {
     let server = TestServer::start();
     server.push_blob("a", "{}");
     let config = descriptor(OCI_CONFIG, "{}");
-    // Spaces, order, unknown and repeated fields of no meaning here: bytes are bytes.
+    // Spaces, order, unknown and repeated fields must not be changed.
     let bytes = format!(
         "{{ \"layers\":[],\n\t\"x\": 1.50, \"mediaType\":\"{OCI_MANIFEST}\", \"config\":{config}, \
          \"schemaVersion\" : 2, \"\u{e9}\": \"\\u00e9\" }}\n\n"
@@ -26,7 +26,7 @@ fn a_manifest_comes_back_exactly_as_it_was_pushed() {
     }
 }
 
-/// M7: what is missing is 404, and the code tells a missing repository from a missing manifest.
+/// M7: a missing manifest is 404, and the code distinguishes a missing repository from a missing manifest.
 #[test]
 fn a_missing_manifest_is_not_found() {
     let server = TestServer::start();
@@ -39,7 +39,7 @@ fn a_missing_manifest_is_not_found() {
     }
 }
 
-/// M7: a manifest is one of its repository only.
+/// M7: a manifest belongs to its repository only.
 #[test]
 fn a_manifest_of_another_repository_is_not_found() {
     let server = TestServer::start();
@@ -49,9 +49,9 @@ fn a_manifest_of_another_repository_is_not_found() {
     server.manifest("b", "v1").fails(404, "MANIFEST_UNKNOWN");
 }
 
-/// M8, M10: what is stored is served, whatever `Accept` says and in how many lines it says it.
+/// M8, M10: the stored manifest is served, whatever `Accept` says in however many lines.
 #[test]
-fn what_is_stored_is_served_whatever_is_accepted() {
+fn the_stored_manifest_is_served_whatever_is_accepted() {
     let server = TestServer::start();
     let image = server.push_tagged("a", "v1");
     let lines: &[&[&str]] = &[

@@ -7,10 +7,10 @@ use crate::support::{
     descriptor, sha256, unknown_digest,
 };
 
-/// W1, W2, W3, W15: 201 with a place to pull from and the digest, which for a tag is SHA-256, and the exact
-/// bytes.
+/// W1, W2, W3, W15: 201 with a location to pull from and the digest, which for a tag is SHA-256, and the
+/// exact bytes.
 #[test]
-fn a_push_is_answered_with_place_and_digest() {
+fn a_push_is_answered_with_location_and_digest() {
     let server = TestServer::start();
     let image = server.push_image("a/b", "image");
     for reference in ["v1", &image.digest] {
@@ -22,7 +22,7 @@ fn a_push_is_answered_with_place_and_digest() {
     }
 }
 
-/// W4: bytes that are not what the digest says are refused, and so is a malformed digest; nothing is stored.
+/// W4: bytes with another digest are refused, and so is a malformed digest; nothing is stored.
 #[test]
 fn bytes_with_another_digest_are_refused() {
     let server = TestServer::start();
@@ -33,7 +33,7 @@ fn bytes_with_another_digest_are_refused() {
     server.manifest("a", &index.digest).fails(404, "MANIFEST_UNKNOWN");
 }
 
-/// W5: parameters of the request's type don't matter, and don't come back.
+/// W5: parameters of the request's type are ignored, and not returned.
 #[test]
 fn parameters_of_the_type_are_ignored() {
     let server = TestServer::start();
@@ -46,7 +46,7 @@ fn parameters_of_the_type_are_ignored() {
     }
 }
 
-/// W6: the types of request and manifest agree; one of them may be missing, both may not.
+/// W6: the types of request and manifest must agree; one of them may be missing, but not both.
 #[test]
 fn one_type_is_enough_and_two_must_agree() {
     let server = TestServer::start();
@@ -71,9 +71,9 @@ fn one_type_is_enough_and_two_must_agree() {
     }
 }
 
-/// W6: what is no manifest at all is refused.
+/// W6: a body that is not a manifest is refused.
 #[test]
-fn what_is_no_manifest_is_refused() {
+fn a_body_that_is_no_manifest_is_refused() {
     let server = TestServer::start();
     server.push_blob("a", "{}");
     let put = server.put("/v2/a/manifests/v1").header("Content-Type", OCI_MANIFEST);
@@ -90,7 +90,7 @@ fn what_is_no_manifest_is_refused() {
 
 /// W7: the subject need not exist.
 #[test]
-fn a_manifest_may_have_a_subject_that_is_not_there() {
+fn a_manifest_may_have_a_missing_subject() {
     let server = TestServer::start();
     let nowhere = Manifest::index(&[]);
     let artifact = Manifest::artifact(&nowhere, "application/x", &json!({}));
@@ -99,8 +99,7 @@ fn a_manifest_may_have_a_subject_that_is_not_there() {
     server.manifest("a", &nowhere.digest).is(404);
 }
 
-/// W8: any other reference has to be there, in this repository; the code tells clients that it is not the
-/// form.
+/// W8: any other reference must exist in this repository; the code shows that the form is not the problem.
 #[test]
 fn a_manifest_needs_what_it_references() {
     let server = TestServer::start();
@@ -121,9 +120,9 @@ fn a_manifest_needs_what_it_references() {
     server.push("other", "index", &index).fails(400, "MANIFEST_BLOB_UNKNOWN");
 }
 
-/// W8: what comes from elsewhere need not be here.
+/// W8: content with foreign URLs need not exist here.
 #[test]
-fn layers_from_elsewhere_need_not_be_there() {
+fn layers_with_foreign_urls_need_not_exist() {
     let server = TestServer::start();
     server.push_blob("a", "{}");
     let mut foreign = descriptor("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", "foreign");
@@ -135,9 +134,9 @@ fn layers_from_elsewhere_need_not_be_there() {
     server.push("a", "urls", &Manifest::json(OCI_MANIFEST, fields(&foreign))).is(201);
 }
 
-/// W8: with `sparse_indexes` an index may list what is not there; an image still may not.
+/// W8: with `sparse_indexes` an image index may list missing manifests; an image still may not.
 #[test]
-fn a_sparse_index_is_taken_where_it_is_allowed() {
+fn a_sparse_index_is_accepted_if_allowed() {
     let server = TestServer::with(|options| options.registry.sparse_indexes = true);
     let image = Manifest::image(b"{}", &[]);
     let index = Manifest::index(&[&image]);
@@ -180,7 +179,7 @@ fn a_manifest_has_4_mebibytes_at_most() {
     server.manifest("a", "bigger").is(404);
 }
 
-/// W11: a push by digest sets the tags of `?tag=` with it, and each is told; G7: so sha512 manifests get
+/// W11: a push by digest sets the tags of `?tag=`, and reports each; G7: so sha512 manifests get
 /// tags.
 #[test]
 fn a_push_by_digest_sets_tags() {
@@ -199,7 +198,7 @@ fn a_push_by_digest_sets_tags() {
     assert_eq!(server.push("a", "plain", &image).is(201).all("OCI-Tag"), [""; 0]);
 }
 
-/// W11: more than a hundred tags are too many, a malformed one is refused, and then none is set.
+/// W11: more than a hundred tags and malformed ones are refused, and then none is set.
 #[test]
 fn tags_of_a_push_are_set_together_or_not_at_all() {
     let server = TestServer::start();
@@ -212,7 +211,7 @@ fn tags_of_a_push_are_set_together_or_not_at_all() {
     assert_eq!(repeated.all("OCI-Tag"), ["same"]);
 }
 
-/// W12: there is no `?digest=` on this push: what is not known is ignored.
+/// W12: this push has no `?digest=`; unknown parameters are ignored.
 #[test]
 fn a_digest_parameter_of_a_manifest_push_is_ignored() {
     let server = TestServer::start();
@@ -221,10 +220,9 @@ fn a_digest_parameter_of_a_manifest_push_is_ignored() {
     assert_eq!(answer.digest(), image.digest);
 }
 
-/// W13: unknown fields, embedded data, artifact types, parameters, types of others: all taken, all as they
-/// were.
+/// W13: unknown fields, embedded data, artifact types, parameters and foreign types are accepted, unchanged.
 #[test]
-fn everything_that_manifests_have_is_taken() {
+fn every_field_of_a_manifest_is_accepted() {
     let server = TestServer::start();
     let image = server.push_image("a", "image");
     let index = Manifest::index(&[&image]);
@@ -261,9 +259,9 @@ fn everything_that_manifests_have_is_taken() {
     }
 }
 
-/// W14: a tag moves to what was pushed last, and what it named stays.
+/// W14: a tag moves to the last push, and the manifest it named before stays.
 #[test]
-fn a_tag_moves_and_what_it_named_stays() {
+fn a_tag_moves_and_the_manifest_it_named_stays() {
     let server = TestServer::start();
     let (one, other) = (server.push_tagged("a", "one"), server.push_tagged("a", "other"));
     for image in [&one, &other, &one, &one] {

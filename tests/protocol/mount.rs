@@ -2,7 +2,8 @@
 
 use crate::support::{TestServer, sha256, unknown_digest, with_query};
 
-/// T1: a mount is 201 with exactly the blob's place in the target, its digest, and the blob there at once.
+/// T1: a mount is 201 with the blob's exact location in the target and its digest, and the blob exists at
+/// once.
 #[test]
 fn a_blob_is_mounted_from_another_repository() {
     let server = TestServer::start();
@@ -14,13 +15,13 @@ fn a_blob_is_mounted_from_another_repository() {
     assert_eq!(answer.maybe("Docker-Upload-UUID"), None);
     assert_eq!(server.head(answer.location()).send().is(200).header("Content-Length"), "7");
     assert_eq!(server.get(answer.location()).send().is(200).body, b"content");
-    // It is the target's own: what happens to the source is none of its business.
+    // It belongs to the target: changes of the source do not affect it.
     server.delete(format!("/v2/source/repo/blobs/{digest}")).send().is(202);
     server.blob("target/repo", &digest).is(200);
     server.blob("source/repo", &digest).is(404);
 }
 
-/// T1: blobs of every algorithm can be mounted, and again where they are already.
+/// T1: blobs of every algorithm can be mounted, even where they exist already.
 #[test]
 fn every_blob_can_be_mounted_again() {
     let server = TestServer::start();
@@ -34,7 +35,7 @@ fn every_blob_can_be_mounted_again() {
     }
 }
 
-/// T2: without `from` any repository that a client may read will do.
+/// T2: without `from` any repository that a client may read is a source.
 #[test]
 fn a_mount_without_a_source_finds_one() {
     let server = TestServer::start();
@@ -43,7 +44,7 @@ fn a_mount_without_a_source_finds_one() {
     let target = format!("/v2/target/blobs/uploads/?mount={digest}");
     let answer = server.post(&target).body("").send().is(201);
     assert_eq!(answer.header("Location"), format!("/v2/target/blobs/{digest}"));
-    // What no repository has any more is not to be had.
+    // Content that no repository has cannot be mounted.
     for repo in ["source", "target"] {
         server.delete(format!("/v2/{repo}/blobs/{digest}")).send().is(202);
     }
@@ -51,9 +52,9 @@ fn a_mount_without_a_source_finds_one() {
     server.blob("target", &digest).is(404);
 }
 
-/// T3: what can't be mounted becomes a session that works, whatever the reason.
+/// T3: a failed mount becomes a working session, whatever the reason.
 #[test]
-fn what_cannot_be_mounted_becomes_a_session() {
+fn a_failed_mount_becomes_a_session() {
     let server = TestServer::start();
     let digest = server.push_blob("source", "content");
     server.push_blob("another", "other content");
@@ -75,7 +76,7 @@ fn what_cannot_be_mounted_becomes_a_session() {
     }
 }
 
-/// T4: parameters that nobody knows change nothing.
+/// T4: unknown parameters change nothing.
 #[test]
 fn unknown_parameters_of_a_mount_are_ignored() {
     let server = TestServer::start();
@@ -84,7 +85,7 @@ fn unknown_parameters_of_a_mount_are_ignored() {
     server.post(format!("/v2/target/blobs/uploads/?{query}")).body("").send().is(201);
 }
 
-/// T5: a malformed digest is refused; one that nobody has, without a source, becomes a session.
+/// T5: a malformed digest is refused; an unknown one, without a source, becomes a session.
 #[test]
 fn a_malformed_mount_is_refused_and_an_unknown_one_is_a_session() {
     let server = TestServer::start();

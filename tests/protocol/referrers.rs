@@ -22,9 +22,9 @@ fn set(manifests: &[&Manifest]) -> BTreeSet<String> {
     manifests.iter().map(|manifest| manifest.digest.clone()).collect()
 }
 
-/// R1: image manifests and indexes with a subject are answered with it; others are not.
+/// R1: the answer to a push of a manifest with a subject has `OCI-Subject`; others do not.
 #[test]
-fn a_push_with_a_subject_is_told_so() {
+fn a_push_with_a_subject_is_answered_with_oci_subject() {
     let server = TestServer::start();
     let subject = server.push_image("a", "subject");
     server.push_blob("a", "{}");
@@ -40,8 +40,7 @@ fn a_push_with_a_subject_is_told_so() {
     assert_eq!(digests(&server.referrers("a", &subject.digest, "")), set(&[&image, &index]));
 }
 
-/// R2, R4, R5, R7: who has no referrers has an empty list, in the exact form; also in a repository that is
-/// not known.
+/// R2, R4, R5, R7: without referrers the list is empty, in the exact form, also in an unknown repository.
 #[test]
 fn without_referrers_the_list_is_empty() {
     let server = TestServer::start();
@@ -74,7 +73,7 @@ fn a_malformed_subject_is_refused() {
 /// R6: descriptors have type, size, digest and annotations; the artifact type is the manifest's, else its
 /// config's, and an index without one has none.
 #[test]
-fn descriptors_say_what_the_specification_wants() {
+fn descriptors_have_what_the_specification_requires() {
     let server = TestServer::start();
     let subject = server.push_image("a", "subject");
     server.push_blob("a", "{}");
@@ -116,7 +115,8 @@ fn descriptors_say_what_the_specification_wants() {
     }
 }
 
-/// R7, R8: the filter is applied and said to be; a repeated one takes any, an empty one is one, too.
+/// R7, R8: the filter is applied and said to be; a repeated one accepts any of its values, and an empty one
+/// is a filter, too.
 #[test]
 fn referrers_are_filtered_by_artifact_type() {
     let server = TestServer::start();
@@ -147,10 +147,10 @@ fn referrers_are_filtered_by_artifact_type() {
     assert_eq!(all.maybe("OCI-Filters-Applied"), None);
 }
 
-/// R9: a list that would be longer than a manifest goes on behind a link, which keeps the filter; a shorter
-/// one does not.
+/// R9: a list longer than a manifest may be continues at a link, which keeps the filter; a shorter one has
+/// none.
 #[test]
-fn a_long_list_goes_on_behind_a_link() {
+fn a_long_list_continues_at_a_link() {
     let server = TestServer::start();
     let subject = server.push_image("a", "subject");
     let big = |kind: &str, number: usize| {
@@ -182,10 +182,10 @@ fn a_long_list_goes_on_behind_a_link() {
     assert_eq!(listed, set(&[&wanted[0], &wanted[1], &wanted[2], &wanted[3], &more]));
 }
 
-/// R10, R12: a client without the API keeps a list under a tag made of the subject's digest. It is a tag like
-/// any, and what it lists is found by the API, too.
+/// R10, R12: a client without the API keeps a list under a tag derived from the subject's digest. It is a tag
+/// like any other, and the API finds what it lists as well.
 #[test]
-fn what_a_fallback_tag_lists_is_found() {
+fn referrers_listed_by_a_fallback_tag_are_found() {
     let server = TestServer::start();
     let subject = server.push_image("a", "subject");
     let artifact = Manifest::artifact(&subject, "application/x", &json!({}));
@@ -196,7 +196,7 @@ fn what_a_fallback_tag_lists_is_found() {
     assert_eq!(server.manifest("a", &tag).is(200).body, fallback.bytes);
     assert_eq!(digests(&server.referrers("a", &subject.digest, "")), set(&[&artifact]));
     assert_eq!(server.tags("a", "").texts("tags"), [tag]);
-    // Its artifacts may list what is not there: it is still no more than a tag.
+    // It may list missing artifacts: it is just a tag.
     let cut = format!("sha512-{}", &sha512(&subject.bytes)[7..71]);
     server.push("a", &cut, &fallback).is(201);
     server.delete(format!("/v2/a/manifests/{cut}")).send().is(202);
@@ -229,7 +229,7 @@ fn referrers_are_listed_once_until_they_are_deleted() {
     assert_eq!(digests(&server.referrers("a", &subject.digest, "")), set(&[&one, &other]));
 }
 
-/// R6, R11: referrers are those of one repository, and a subject is known by the digest that was said.
+/// R6, R11: referrers belong to one repository, and a subject is identified by the given digest.
 #[test]
 fn referrers_are_those_of_their_repository_and_digest() {
     let server = TestServer::start();

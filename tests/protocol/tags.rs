@@ -12,7 +12,7 @@ fn with_tags(tags: &[&str]) -> TestServer {
     server
 }
 
-/// L1: a repository tells its name and tags, `[]` when there are none; an unknown one is 404.
+/// L1: the list has the repository's name and tags, `[]` if there are none; an unknown repository is 404.
 #[test]
 fn a_repository_lists_its_tags() {
     let server = with_tags(&[]);
@@ -38,7 +38,7 @@ fn an_emptied_repository_is_unknown() {
     server.tags("a", "").is(200);
 }
 
-/// L2: the order is that of the bytes, however they were pushed.
+/// L2: tags are in the order of their bytes, however they were pushed.
 #[test]
 fn tags_are_in_the_order_of_their_bytes() {
     let server = with_tags(&["v2", "latest", "v10", "V1", "_x", "0", "v1", "v1.0", "v1-0", "v1_0", "a", "A"]);
@@ -46,18 +46,18 @@ fn tags_are_in_the_order_of_their_bytes() {
     assert_eq!(server.tags("a", "").texts("tags"), expected);
 }
 
-/// L3: `n` brings exactly as many, unless there are fewer.
+/// L3: `n` returns exactly that many, unless there are fewer.
 #[test]
-fn a_part_has_as_many_tags_as_were_asked_for() {
+fn a_page_has_as_many_tags_as_requested() {
     let server = with_tags(&["a", "b", "c", "d", "e"]);
     for (n, count) in [(1, 1), (2, 2), (4, 4), (5, 5), (6, 5), (1000, 5)] {
         assert_eq!(server.tags("a", &format!("?n={n}")).texts("tags").len(), count);
     }
 }
 
-/// L4: `n=0` brings nothing, and no link.
+/// L4: `n=0` returns no tags and no link.
 #[test]
-fn none_is_an_answer() {
+fn a_page_may_be_empty() {
     let server = with_tags(&["a", "b"]);
     for query in ["?n=0", "?n=0&last=a", "?n=00"] {
         let answer = server.tags("a", query).is(200);
@@ -67,7 +67,7 @@ fn none_is_an_answer() {
     server.tags("none", "?n=0").fails(404, "NAME_UNKNOWN");
 }
 
-/// L5: links lead through all tags and end; the last part has none, even when it is full.
+/// L5: links lead through all tags; the last page has none, even if it is full.
 #[test]
 fn links_lead_through_all_tags() {
     let tags = ["a", "b.c", "d_e-f", "g", "h", "i"];
@@ -83,9 +83,9 @@ fn links_lead_through_all_tags() {
     assert_eq!(server.tags("a", "").next(), None);
 }
 
-/// L6: `last` is a tag that is left out, with `n` or without; one that does not exist is a position.
+/// L6: the list begins after `last`, with `n` or without, even if that tag does not exist.
 #[test]
-fn a_list_goes_on_behind_the_last_tag() {
+fn a_list_continues_after_the_last_tag() {
     let server = with_tags(&["a", "b", "c", "d"]);
     for (query, expected) in [
         ("?last=b", &["c", "d"][..]),
@@ -105,7 +105,7 @@ fn a_list_goes_on_behind_the_last_tag() {
     assert_eq!(server.tags("a", "?n=2&last=b").next(), None);
 }
 
-/// L6: a tag that was deleted meanwhile is still the place to go on from.
+/// L6: the list can continue after a tag that was deleted meanwhile.
 #[test]
 fn a_deleted_tag_is_still_a_position() {
     let server = with_tags(&["a", "b", "c"]);
@@ -114,7 +114,7 @@ fn a_deleted_tag_is_still_a_position() {
     assert_eq!(server.get(next).send().is(200).texts("tags"), ["c"]);
 }
 
-/// L7: what is no number is refused; one above the cap is clamped, and a link leads on.
+/// L7: anything but a number is refused; a number over the cap is clamped, and a link follows.
 #[test]
 fn a_number_above_the_cap_is_clamped_and_garbage_refused() {
     let server = TestServer::with(|options| options.http.list_max_names = 2);

@@ -2,7 +2,7 @@
 
 use crate::support::{Answer, Client, OCTETS, TestServer, filler, sha256, with_query};
 
-/// How often a test asks how far an upload has come before it fails.
+/// How often a test polls an upload's offset before it fails.
 const ASKED_MAX: usize = 2000;
 
 /// Sends a chunk with its range.
@@ -22,9 +22,9 @@ fn end(client: &Client, location: &str, whole: &[u8], last: &[u8]) -> Answer {
     client.put(with_query(location, &format!("digest={}", sha256(whole)))).body(last).send()
 }
 
-/// C1, C2, C7: each chunk is answered with the last byte of the blob so far, and PUT closes.
+/// C1, C2, C7: the answer to each chunk has the last byte of the blob so far, and PUT completes it.
 #[test]
-fn chunks_are_answered_with_how_far_the_blob_has_come() {
+fn chunks_are_answered_with_the_last_byte_so_far() {
     let server = TestServer::start();
     let bytes = filler(10, 300_000);
     let mut location = server.begin("a");
@@ -38,7 +38,7 @@ fn chunks_are_answered_with_how_far_the_blob_has_come() {
     assert!(server.get(answer.location()).send().body == bytes);
 }
 
-/// C2: a range that is none, that does not begin at 0, or that is written as for answers, is refused.
+/// C2: a malformed range, one that does not begin at 0, and one in the form of answers are refused.
 #[test]
 fn a_range_of_another_form_is_refused() {
     let server = TestServer::start();
@@ -55,10 +55,10 @@ fn a_range_of_another_form_is_refused() {
     end(&server, &location, b"content", b"").is(201);
 }
 
-/// C3, C11: a chunk ahead of the upload or behind it is 416 and changes nothing; the answer tells where to go
-/// on.
+/// C3, C11: a chunk before or after the upload's offset is 416 and changes nothing; the answer has the
+/// offset.
 #[test]
-fn chunks_out_of_order_are_refused_with_where_to_go_on() {
+fn chunks_out_of_order_are_refused_with_the_offset() {
     let server = TestServer::start();
     let location = server.begin("a");
     let ahead = chunk(&server, &location, 4, b"more").fails(416, "BLOB_UPLOAD_INVALID");
@@ -73,7 +73,7 @@ fn chunks_out_of_order_are_refused_with_where_to_go_on() {
     end(&server, &location, b"somemore", b"").is(201);
 }
 
-/// C4, C11: the last chunk out of order is 416, too, and the session goes on.
+/// C4, C11: a last chunk out of order is 416, too, and the session stays.
 #[test]
 fn a_last_chunk_out_of_order_is_refused_and_the_session_stays() {
     let server = TestServer::start();
@@ -90,7 +90,7 @@ fn a_last_chunk_out_of_order_is_refused_and_the_session_stays() {
     assert_eq!(server.blob("a", &sha256("somemore")).is(200).body, b"somemore");
 }
 
-/// C5, C6: streams have no range, mostly no length, some no type, and several of them append.
+/// C5, C6: streams have no range, mostly no length, some no type; several of them append.
 #[test]
 fn streams_append_without_range_length_and_type() {
     let server = TestServer::start();
@@ -107,9 +107,9 @@ fn streams_append_without_range_length_and_type() {
     assert!(server.get(answer.location()).send().body == bytes);
 }
 
-/// C1, C5: a stream of nothing is a stream; docker pushes empty layers this way.
+/// C1, C5: a stream may be empty; docker pushes empty layers this way.
 #[test]
-fn a_stream_may_bring_nothing() {
+fn a_stream_may_be_empty() {
     let server = TestServer::start();
     let answer = server.patch(server.begin("a")).chunked(b"", 1).send().is(202);
     assert_eq!(answer.header("Range"), "0-0");
@@ -120,7 +120,7 @@ fn a_stream_may_bring_nothing() {
     );
 }
 
-/// C7: the last chunk comes with PUT, with its range or without.
+/// C7: the last chunk may come with PUT, with its range or without.
 #[test]
 fn the_last_chunk_may_come_with_the_end() {
     let server = TestServer::start();
@@ -140,10 +140,9 @@ fn the_last_chunk_may_come_with_the_end() {
     }
 }
 
-/// C8, C9: the status tells how far the upload has come; where there is nothing yet, regclient goes on at
-/// byte 0.
+/// C8, C9: the status has the upload's offset; if it is empty, regclient continues at byte 0.
 #[test]
-fn the_status_tells_where_to_go_on() {
+fn the_status_has_the_offset() {
     let server = TestServer::start();
     let location = server.begin("a");
     let next =
@@ -159,7 +158,7 @@ fn the_status_tells_where_to_go_on() {
     }
 }
 
-/// C10: the location of an earlier answer still tells the truth, and takes no chunk that came already.
+/// C10: the location of an earlier answer stays valid, and refuses a chunk that came already.
 #[test]
 fn an_older_location_of_a_session_stays_valid() {
     let server = TestServer::start();
@@ -177,7 +176,7 @@ fn an_older_location_of_a_session_stays_valid() {
     }
 }
 
-/// C12: a length that is not the range's is refused, with nothing stored.
+/// C12: a length that differs from the range's is refused, and nothing is stored.
 #[test]
 fn a_length_that_differs_from_the_range_is_refused() {
     let server = TestServer::start();
@@ -189,7 +188,7 @@ fn a_length_that_differs_from_the_range_is_refused() {
     }
 }
 
-/// C12: of a stream the length shows only at its end; what came up to the range's end is kept, and told.
+/// C12: the length of a stream is known only at its end; bytes up to the range's end are kept and reported.
 #[test]
 fn a_stream_that_differs_from_its_range_is_refused() {
     let server = TestServer::start();
@@ -209,9 +208,9 @@ fn a_stream_that_differs_from_its_range_is_refused() {
     server.put(target).header("Content-Range", "9-15").chunked(b"nd more", 9).send().is(201);
 }
 
-/// C12: after a cut in the middle of a chunk the status tells what is there, and the client goes on from it.
+/// C12: after a chunk breaks off, the status has the offset, and the client resumes there.
 #[test]
-fn an_upload_goes_on_after_a_cut() {
+fn an_upload_resumes_after_a_broken_connection() {
     let server = TestServer::start();
     let bytes = filler(12, 2_000_000);
     let location = server.begin("a");
@@ -219,7 +218,7 @@ fn an_upload_goes_on_after_a_cut() {
     let head = format!("PATCH {location} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", bytes.len());
     connection.send(head.as_bytes());
     connection.send(&bytes[..1_200_000]);
-    // Some of it has arrived by the time of the cut: without this the cut could come first.
+    // Waits until some of it arrived, since the connection could break first.
     let arrived = |server: &TestServer| {
         let status = server.get(&location).send().is(204);
         let last: i64 = status.header("Range").strip_prefix("0-").unwrap().parse().unwrap();
@@ -237,7 +236,7 @@ fn an_upload_goes_on_after_a_cut() {
     assert!(server.blob("a", &sha256(&bytes)).is(200).body == bytes);
 }
 
-/// C14: a session that never was, or that has ended, is unknown to every method.
+/// C14: a session that never existed or has ended is unknown to every method.
 #[test]
 fn an_unknown_session_is_not_found() {
     let server = TestServer::start();
@@ -261,7 +260,7 @@ fn an_unknown_session_is_not_found() {
     }
 }
 
-/// C15: a wrong digest at the end is 400, and neither digest can be read.
+/// C15: a wrong digest at the end is 400, and neither digest can be pulled.
 #[test]
 fn chunks_with_another_digest_are_refused() {
     let server = TestServer::start();
@@ -276,9 +275,9 @@ fn chunks_with_another_digest_are_refused() {
     }
 }
 
-/// X1, X2: an upload can be cancelled, once; then it is unknown, and nothing of it is there.
+/// X1, X2: an upload can be cancelled once; then it is unknown, and nothing of it is left.
 #[test]
-fn a_cancelled_upload_is_over() {
+fn a_cancelled_upload_is_gone() {
     let server = TestServer::start();
     server.push_blob("a", "known");
     for stored in ["", "some"] {
@@ -293,14 +292,14 @@ fn a_cancelled_upload_is_over() {
     }
 }
 
-/// X2: cancelling is no deletion of content: it works where deletion is switched off.
+/// X2: cancelling deletes no content, and works if deletion is disabled.
 #[test]
-fn an_upload_can_be_cancelled_where_nothing_can_be_deleted() {
+fn an_upload_can_be_cancelled_if_deletion_is_disabled() {
     let server = TestServer::with(|options| options.http.deletes = false);
     server.delete(server.begin("a")).send().is(204);
 }
 
-/// C12: a client whose request hangs comes back and takes its upload over, wherever the first one waits.
+/// C12: a client whose request hangs reconnects and takes its upload over, wherever the first request waits.
 #[test]
 fn a_client_that_comes_back_takes_its_upload_over() {
     let server = TestServer::start();
@@ -308,7 +307,7 @@ fn a_client_that_comes_back_takes_its_upload_over() {
         "Content-Length: 100\r\n\r\n",
         "Content-Length: 8\r\nContent-Range: 0-7\r\n\r\n",
         "Transfer-Encoding: chunked\r\n\r\n",
-        // All that its range says may have come, and the end has not.
+        // Everything in its range may have arrived, but not its end.
         "Transfer-Encoding: chunked\r\nContent-Range: 0-3\r\n\r\n4\r\nsome\r\n",
     ] {
         let location = server.begin("a");
@@ -325,7 +324,7 @@ fn a_client_that_comes_back_takes_its_upload_over() {
     }
 }
 
-/// Waits until an upload has come so far.
+/// Waits until an upload has this range.
 fn wait_until_at(client: &Client, location: &str, range: &str) {
     let is_there = || client.get(location).send().is(204).header("Range") == range;
     assert!((0..ASKED_MAX).any(|_| is_there()), "the upload never came to {range}");

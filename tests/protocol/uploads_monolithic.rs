@@ -1,13 +1,13 @@
-//! Beginning an upload, and pushing a blob in one request.
+//! Starting an upload, and pushing a blob in one request.
 
 use std::time::Duration;
 
 use crate::support::{OCTETS, TestServer, filler, sha256, unknown_digest, with_query};
 
-/// How often a test asks whether an upload has timed out before it fails.
+/// How often a test polls whether an upload has expired before it fails.
 const ASKED_MAX: usize = 1000;
 
-/// U1, U2: POST opens a session with a location of its own, and tells what distribution tells.
+/// U1, U2: POST opens a session with its own location, and sends the headers that distribution sends.
 #[test]
 fn a_post_opens_a_session() {
     let server = TestServer::start();
@@ -20,7 +20,7 @@ fn a_post_opens_a_session() {
     assert_eq!(one.header("Content-Length"), "0");
 }
 
-/// U3, C13: no chunk is too small, so no minimum is told.
+/// U3, C13: no chunk is too small, so no minimum is sent.
 #[test]
 fn chunks_may_be_as_small_as_can_be() {
     let server = TestServer::start();
@@ -41,7 +41,7 @@ fn chunks_may_be_as_small_as_can_be() {
     server.put(with_query(&location, &format!("digest={}", sha256("abc")))).body("").send().is(201);
 }
 
-/// U4: an algorithm that nobody knows is refused when it is announced.
+/// U4: an unknown algorithm is refused when it is announced.
 #[test]
 fn an_unknown_algorithm_is_refused_at_once() {
     let server = TestServer::start();
@@ -51,9 +51,9 @@ fn an_unknown_algorithm_is_refused_at_once() {
     }
 }
 
-/// U5: the body and type of POST mean nothing, a length may be missing, and so may the slash.
+/// U5: body and type of POST are ignored, and length and slash may be missing.
 #[test]
-fn what_a_post_brings_along_is_ignored() {
+fn body_and_type_of_a_post_are_ignored() {
     let server = TestServer::start();
     let typed = server.post("/v2/a/blobs/uploads/").header("Content-Type", "application/json");
     for request in [
@@ -69,7 +69,7 @@ fn what_a_post_brings_along_is_ignored() {
     }
 }
 
-/// U6: a session is one of its repository.
+/// U6: a session belongs to its repository.
 #[test]
 fn a_session_is_unknown_to_other_repositories() {
     let server = TestServer::start();
@@ -85,12 +85,12 @@ fn a_session_is_unknown_to_other_repositories() {
     server.put(with_query(&location, &end)).body("x").send().is(201);
 }
 
-/// U7, C14: an upload that nobody goes on with is over after a while, and then unknown.
+/// U7, C14: an idle upload expires, and is then unknown.
 #[test]
-fn an_idle_upload_times_out() {
+fn an_idle_upload_expires() {
     let server = TestServer::with(|options| options.registry.upload_idle_max = Duration::from_millis(20));
     let location = server.begin("a");
-    // Whether it is there is asked without touching it: a question is a sign of life.
+    // Polled without touching the upload, since a request for its status keeps it alive.
     let uploads = |server: &TestServer| {
         let metrics = String::from_utf8(server.get("/metrics").send().is(200).body).unwrap();
         let line = metrics.lines().find(|line| line.starts_with("pulk_uploads_in_flight "));
@@ -105,7 +105,7 @@ fn an_idle_upload_times_out() {
     server.patch(&location).body("x").send().fails(404, "BLOB_UPLOAD_UNKNOWN");
 }
 
-/// U10, U11, U16: PUT is 201 with a location to pull from and the digest, and the blob is there at once.
+/// U10, U11, U16: PUT is 201 with a location to pull from and the digest, and the blob exists at once.
 #[test]
 fn a_blob_is_pushed_with_one_put() {
     let server = TestServer::start();
@@ -124,7 +124,7 @@ fn a_blob_is_pushed_with_one_put() {
     }
 }
 
-/// U12, C15: content that is not what was said is refused, and nothing of it is kept.
+/// U12, C15: content with another digest is refused, and nothing of it is kept.
 #[test]
 fn content_with_another_digest_is_refused() {
     let server = TestServer::start();
@@ -140,7 +140,7 @@ fn content_with_another_digest_is_refused() {
     }
 }
 
-/// U13: without a digest the upload can't end, and goes on.
+/// U13: without a digest the upload cannot be completed, and stays.
 #[test]
 fn an_end_without_a_digest_is_refused_and_the_session_stays() {
     let server = TestServer::start();
@@ -174,7 +174,7 @@ fn a_blob_is_pushed_with_one_post() {
     server.blob("a", &unknown_digest()).is(404);
 }
 
-/// U15: a body that ends early, or that is longer than its length, stores nothing.
+/// U15: a body that ends early, or is longer than its length, stores nothing.
 #[test]
 fn a_body_that_breaks_off_stores_nothing() {
     let server = TestServer::start();

@@ -1,8 +1,8 @@
-//! An answer, and what holds of every answer.
+//! An answer, and what must hold of every answer.
 
 use serde_json::Value;
 
-/// An answer, exactly as it came.
+/// An answer, exactly as received.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -32,7 +32,7 @@ impl Answer {
         self.headers.iter().filter(named).map(|(_, value)| value.as_str()).collect()
     }
 
-    /// Returns the value of a header that may come once at most.
+    /// Returns the value of a header that may occur at most once.
     #[track_caller]
     pub fn maybe(&self, name: &str) -> Option<&str> {
         let values = self.all(name);
@@ -40,7 +40,7 @@ impl Answer {
         values.first().copied()
     }
 
-    /// Returns the value of a header that has to come exactly once.
+    /// Returns the value of a header that must occur exactly once.
     #[track_caller]
     pub fn header(&self, name: &str) -> &str {
         match self.maybe(name) {
@@ -86,7 +86,7 @@ impl Answer {
         self.json()["errors"][0]["code"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// Returns the target of the link to the next part, if there is one (RFC 8288).
+    /// Returns the target of the link to the next page, if there is one (RFC 8288).
     #[track_caller]
     pub fn next(&self) -> Option<String> {
         let link = self.maybe("Link")?;
@@ -100,7 +100,7 @@ impl Answer {
         String::from_utf8_lossy(&self.body).chars().take(1000).collect()
     }
 
-    /// Asserts what holds of every answer: no coding, an exact length, no body where there can be none, and
+    /// Asserts what must hold of every answer: no coding, an exact length, no body where none is allowed, and
     /// errors in the specification's form.
     #[track_caller]
     pub fn check(&self, method: &str) {

@@ -1,4 +1,4 @@
-//! Content to push, and its digests, computed here and not by what is tested.
+//! Content to push, with digests computed independently of the code under test.
 
 use serde_json::{Value, json};
 use sha2::Digest as _;
@@ -27,7 +27,7 @@ pub fn blake3(bytes: impl AsRef<[u8]>) -> String {
     format!("blake3:{}", blake3::hash(bytes.as_ref()).to_hex())
 }
 
-/// Returns a digest that nothing has.
+/// Returns a digest that no content has.
 pub fn unknown_digest() -> String {
     format!("sha256:{}", "0123456789abcdef".repeat(4))
 }
@@ -89,7 +89,7 @@ impl Manifest {
         Self::json(OCI_INDEX, json!({ "manifests": children }))
     }
 
-    /// Makes an artifact that says something about a subject.
+    /// Makes an artifact with a subject.
     pub fn artifact(subject: &Self, artifact_type: &str, annotations: &Value) -> Self {
         let fields = json!({
             "artifactType": artifact_type,

@@ -1,4 +1,4 @@
-//! An HTTP/1.1 client that sends exactly what a test says and hides nothing of the answer.
+//! An HTTP/1.1 client that sends exactly what a test specifies and hides nothing of the answer.
 
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Read, Write};
@@ -13,7 +13,7 @@ const SOCKET_TIME_MAX: Duration = Duration::from_secs(30);
 /// How many header lines an answer may have.
 const HEADERS_MAX: usize = 128;
 
-/// Makes requests of one server; each has a connection of its own.
+/// Sends requests to one server, each over its own connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Client {
     address: SocketAddr,
@@ -98,13 +98,14 @@ impl Request {
         self
     }
 
-    /// Sends the bytes chunked, in chunks of so many bytes at most.
+    /// Sends the bytes chunked, in chunks of at most `size` bytes.
     pub fn chunked(mut self, bytes: &[u8], chunk_size_bytes: usize) -> Self {
         self.body = Body::Chunked(bytes.chunks(chunk_size_bytes).map(<[u8]>::to_vec).collect());
         self
     }
 
-    /// Sends it on a connection of its own that ends with the answer, and checks what holds of every answer.
+    /// Sends it over its own connection, which ends with the answer, and checks what must hold of every
+    /// answer.
     #[track_caller]
     pub fn send(mut self) -> Answer {
         self.headers.push(("Connection".to_owned(), "close".to_owned()));
@@ -160,24 +161,24 @@ impl Connection {
         self.stream.write_all(bytes).unwrap();
     }
 
-    /// Sends a request until the server takes no more of it, as clients do: its answer tells why.
+    /// Sends a request until the server stops reading it, as clients do; the answer says why.
     fn send_what_is_taken(&mut self, request: &Request) {
         if let Err(error) = self.stream.write_all(&request.encode()) {
             assert!(matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset), "{error}");
         }
     }
 
-    /// Says that no more will be sent, and goes on reading.
+    /// Closes the sending side, and continues to read.
     pub fn end_sending(&self) {
         self.stream.shutdown(Shutdown::Write).unwrap();
     }
 
-    /// Ends the connection while the server is still busy with it.
+    /// Closes the connection while the server still works on it.
     pub fn cut(self) {
         drop(self);
     }
 
-    /// Reads one answer, to the end that its framing tells, and checks what holds of every answer.
+    /// Reads one answer by its framing, and checks what must hold of every answer.
     #[track_caller]
     pub fn answer(&mut self, method: &str) -> Answer {
         let mut answer = self.answer_head();
@@ -211,7 +212,7 @@ impl Connection {
         }
     }
 
-    /// Reads to the end of the connection, and tells whether nothing came.
+    /// Reads to the end of the connection, and tells whether nothing arrived.
     pub fn at_end(&mut self) -> bool {
         while self.read_more() {}
         self.unread.is_empty()

@@ -1,4 +1,4 @@
-//! What all tests use: a server in this process, a client that hides nothing, and content to push.
+//! Shared by all tests: a server in this process, a client that hides nothing, and content to push.
 
 mod answer;
 mod content;

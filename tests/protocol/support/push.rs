@@ -1,14 +1,14 @@
-//! Pushes in the plainest way, for tests of something else.
+//! Plain pushes and pulls, for tests of something else.
 
 use super::answer::Answer;
 use super::content::{Manifest, OCTETS, sha256};
 use super::http::Client;
 
-/// How many parts of a list a test follows before it fails.
+/// How many pages of a list a test follows before it fails.
 const PARTS_MAX: usize = 1000;
 
 impl Client {
-    /// Begins an upload and returns its location.
+    /// Starts an upload and returns its location.
     #[track_caller]
     pub fn begin(&self, repo: &str) -> String {
         self.post(format!("/v2/{repo}/blobs/uploads/")).body("").send().is(202).location()
@@ -29,19 +29,19 @@ impl Client {
         self.put(location).header("Content-Type", OCTETS).body(bytes).send()
     }
 
-    /// Asks for a blob.
+    /// Requests a blob.
     #[track_caller]
     pub fn blob(&self, repo: &str, digest: &str) -> Answer {
         self.get(format!("/v2/{repo}/blobs/{digest}")).send()
     }
 
-    /// Asks for a manifest.
+    /// Requests a manifest.
     #[track_caller]
     pub fn manifest(&self, repo: &str, reference: &str) -> Answer {
         self.get(format!("/v2/{repo}/manifests/{reference}")).send()
     }
 
-    /// Pushes a manifest whose references are there.
+    /// Pushes a manifest whose references exist.
     #[track_caller]
     pub fn push(&self, repo: &str, reference: &str, manifest: &Manifest) -> Answer {
         self.put(format!("/v2/{repo}/manifests/{reference}"))
@@ -50,7 +50,7 @@ impl Client {
             .send()
     }
 
-    /// Pushes an image that differs with `salt`, by its digest only.
+    /// Pushes an image that depends on `salt`, by digest.
     #[track_caller]
     pub fn push_image(&self, repo: &str, salt: &str) -> Manifest {
         let config = format!(r#"{{"architecture":"amd64","os":"linux","author":"{salt}"}}"#);
@@ -62,7 +62,7 @@ impl Client {
         image
     }
 
-    /// Pushes an image that differs with the tag, and tags it.
+    /// Pushes an image that depends on the tag, by tag.
     #[track_caller]
     pub fn push_tagged(&self, repo: &str, tag: &str) -> Manifest {
         let image = self.push_image(repo, tag);
@@ -70,33 +70,33 @@ impl Client {
         image
     }
 
-    /// Pushes an artifact that says something about a subject.
+    /// Pushes an artifact with a subject.
     #[track_caller]
     pub fn push_artifact(&self, repo: &str, artifact: &Manifest) -> Answer {
         self.push_blob(repo, "{}");
         self.push(repo, &artifact.digest, artifact).is(201)
     }
 
-    /// Asks for the referrers of a subject.
+    /// Requests the referrers of a subject.
     #[track_caller]
     pub fn referrers(&self, repo: &str, subject: &str, query: &str) -> Answer {
         self.get(format!("/v2/{repo}/referrers/{subject}{query}")).send().is(200)
     }
 
-    /// Asks for the tags of a repository.
+    /// Requests the tags of a repository.
     #[track_caller]
     pub fn tags(&self, repo: &str, query: &str) -> Answer {
         self.get(format!("/v2/{repo}/tags/list{query}")).send()
     }
 }
 
-/// Adds a parameter the way clients do that append to a Location.
+/// Appends a parameter to a Location, as clients do.
 pub fn with_query(location: &str, parameter: &str) -> String {
     let separator = if location.contains('?') { '&' } else { '?' };
     format!("{location}{separator}{parameter}")
 }
 
-/// Follows the links from one part of a list to the next, and returns all parts.
+/// Follows the links from page to page of a list, and returns all pages.
 #[track_caller]
 pub fn follow(client: &Client, target: &str) -> Vec<Answer> {
     let mut parts = vec![client.get(target).send().is(200)];

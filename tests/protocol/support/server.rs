@@ -7,7 +7,7 @@ use pulk::{Server, ServerOptions};
 
 use super::http::Client;
 
-/// A running server, and a client of it.
+/// A running server with a client.
 pub struct TestServer {
     server: Server,
     client: Client,
@@ -38,7 +38,7 @@ impl TestServer {
         Self { server, client }
     }
 
-    /// Stops it as a clean stop does.
+    /// Stops it cleanly.
     pub fn stop(self) {
         smol::block_on(self.server.stop()).unwrap();
     }

@@ -19,8 +19,6 @@ pub(in crate::wire) async fn send(reply: Reply, output: Output<'_>, guard: &mut 
     match payload {
         Payload::None => output.write_all(&head, false, &mut 0).await?,
         Payload::Sized { body, length } => send_sized(head, body, length, output, guard).await?,
-        Payload::Chunked(body) => send_stream(head, body, Form::Chunks, output, guard).await?,
-        Payload::UntilClose(body) => send_stream(head, body, Form::Plain, output, guard).await?,
         Payload::File(file) => {
             output.write_all(&head, true, &mut 0).await?;
             send_file(&file, output, &mut guard.sent.bytes_out).await?;
@@ -44,78 +42,26 @@ async fn send_sized(
     while left > 0 {
         let count = usize::try_from(left).unwrap_or(usize::MAX).min(PIECE_SIZE_BYTES);
         piece.resize(head_length + count, 0);
-        let read = fill_piece(&mut body, &mut piece, head_length).await?;
-        piece.truncate(head_length + read);
+        fill_piece(&mut body, &mut piece, head_length).await?;
         let mut written = 0;
         let result = output.write_all(&piece, false, &mut written).await;
         guard.sent.bytes_out += written.saturating_sub(head_length as u64);
         result?;
-        left -= read as u64;
+        left -= count as u64;
         piece.clear();
         head_length = 0;
     }
     Ok(())
 }
 
-/// Reads into `piece` from `start` on, until it is full or the body has to wait while there is something to
-/// send. Returns how much was read.
-async fn fill_piece(body: &mut Body, piece: &mut [u8], start: usize) -> io::Result<usize> {
+/// Reads into `piece` from `start` until it is full.
+async fn fill_piece(body: &mut Body, piece: &mut [u8], start: usize) -> io::Result<()> {
     let mut end = start;
     while let Some(room) = piece.get_mut(end..).filter(|room| !room.is_empty()) {
-        let count = match smol::future::poll_once(body.read(room)).await {
-            Some(read) => read?,
-            None if end > 0 => break,
-            None => body.read(room).await?,
-        };
-        if count == 0 {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the answer's body ended early"));
+        match body.read(room).await? {
+            0 => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the answer's body ended early")),
+            count => end += count,
         }
-        end += count;
     }
-    Ok(end - start)
-}
-
-/// How the pieces of a body of unknown length are told apart from what follows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Chunks,
-    Plain,
-}
-
-async fn send_stream(
-    head: Vec<u8>,
-    mut body: Body,
-    form: Form,
-    output: Output<'_>,
-    guard: &mut SentGuard,
-) -> io::Result<()> {
-    let mut piece = vec![0; PIECE_SIZE_BYTES];
-    let mut out = head;
-    loop {
-        let read = match smol::future::poll_once(body.read(&mut piece)).await {
-            Some(read) => read?,
-            None => {
-                // The stream has to wait: what is known goes out first.
-                output.write_all(&out, false, &mut 0).await?;
-                out.clear();
-                body.read(&mut piece).await?
-            }
-        };
-        let content = piece.get(..read).unwrap_or_default();
-        match form {
-            Form::Chunks if content.is_empty() => out.extend_from_slice(b"0\r\n\r\n"),
-            Form::Chunks => {
-                out.extend_from_slice(format!("{read:x}\r\n").as_bytes());
-                out.extend_from_slice(content);
-                out.extend_from_slice(b"\r\n");
-            }
-            Form::Plain => out.extend_from_slice(content),
-        }
-        output.write_all(&out, false, &mut 0).await?;
-        guard.sent.bytes_out += read as u64;
-        if read == 0 {
-            return Ok(());
-        }
-        out.clear();
-    }
+    Ok(())
 }

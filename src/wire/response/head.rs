@@ -31,10 +31,6 @@ pub(in crate::wire) enum Payload {
         /// How many there must be.
         length: u64,
     },
-    /// All of `body`, in chunks.
-    Chunked(Body),
-    /// All of `body`, ended by the connection's end: the only way in HTTP/1.0.
-    UntilClose(Body),
     /// A stretch of a file.
     File(FileBody),
 }
@@ -53,18 +49,24 @@ pub(in crate::wire) struct Reply {
 impl Payload {
     /// Tells whether it holds memory while it goes out.
     pub(in crate::wire) fn is_in_memory(&self) -> bool {
-        !matches!(self, Self::None | Self::File(_))
+        matches!(self, Self::Sized { .. })
     }
 }
 
-/// The application made a header that can't be sent without becoming something else on the way.
+/// Why an answer of the application cannot be sent.
 #[derive(Debug, thiserror::Error)]
-#[error("the answer's header {0:?} holds bytes that no header may have")]
-pub(in crate::wire) struct BadHeader(String);
+pub(in crate::wire) enum UnsendableReply {
+    /// Sent as it is, the header could become something else on the way.
+    #[error("the answer's header {0:?} holds bytes that no header may have")]
+    BadHeader(String),
+    /// A body of unknown length would have to be chunked, which no answer needs.
+    #[error("the answer has a body of unknown length")]
+    NoLength,
+}
 
 impl Reply {
     /// Makes an answer ready to be sent.
-    pub(in crate::wire) fn new(mut response: Response, to: ReplyTo) -> Result<Self, BadHeader> {
+    pub(in crate::wire) fn new(mut response: Response, to: ReplyTo) -> Result<Self, UnsendableReply> {
         let status = response.status();
         let file = response.ext_mut().remove::<FileBody>();
         let said = said_length(&response);
@@ -83,25 +85,15 @@ impl Reply {
             (_, Some(0)) => Payload::None,
             (Some(file), _) => Payload::File(file),
             (None, Some(length)) => Payload::Sized { body, length },
-            (None, None) if to.is_http_1_1 => Payload::Chunked(body),
-            (None, None) => Payload::UntilClose(body),
+            (None, None) => return Err(UnsendableReply::NoLength),
         };
-        let close = to.close || asks_to_close(&response) || matches!(payload, Payload::UntilClose(_));
-        let is_chunked = matches!(payload, Payload::Chunked(_));
-        let head = head(&response, &Framed { length, is_chunked, close, is_http_1_1: to.is_http_1_1 })?;
+        let close = to.close || asks_to_close(&response);
+        let head = head(&response, length, ReplyTo { close, ..to })?;
         Ok(Self { head, payload, close })
     }
 }
 
-/// What the head says about the transport.
-struct Framed {
-    length: Option<u64>,
-    is_chunked: bool,
-    close: bool,
-    is_http_1_1: bool,
-}
-
-fn head(response: &Response, framed: &Framed) -> Result<Vec<u8>, BadHeader> {
+fn head(response: &Response, length: Option<u64>, to: ReplyTo) -> Result<Vec<u8>, UnsendableReply> {
     let status = response.status();
     let mut head = Vec::with_capacity(512);
     // Writing into memory does not fail. The version is the server's own, whatever the client's: RFC 9110
@@ -116,15 +108,12 @@ fn head(response: &Response, framed: &Framed) -> Result<Vec<u8>, BadHeader> {
         }
     }
     let _ = write!(head, "Date: {}\r\n", HttpDate(SystemTime::now()));
-    if let Some(length) = framed.length {
+    if let Some(length) = length {
         let _ = write!(head, "Content-Length: {length}\r\n");
     }
-    if framed.is_chunked {
-        push_header(&mut head, "Transfer-Encoding", "chunked")?;
-    }
-    if framed.close {
+    if to.close {
         push_header(&mut head, "Connection", "close")?;
-    } else if !framed.is_http_1_1 {
+    } else if !to.is_http_1_1 {
         push_header(&mut head, "Connection", "keep-alive")?;
     }
     head.extend_from_slice(b"\r\n");
@@ -139,11 +128,11 @@ fn is_of_transport(name: &str) -> bool {
 }
 
 /// Pushes a header with its name in the usual capitals. `http_types` checks no more than that both are ASCII.
-fn push_header(head: &mut Vec<u8>, name: &str, value: &str) -> Result<(), BadHeader> {
+fn push_header(head: &mut Vec<u8>, name: &str, value: &str) -> Result<(), UnsendableReply> {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     let is_text = |byte: u8| byte == b'\t' || (b' '..0x7f).contains(&byte);
     if name.is_empty() || !name.bytes().all(is_token) || !value.bytes().all(is_text) {
-        return Err(BadHeader(name.to_owned()));
+        return Err(UnsendableReply::BadHeader(name.to_owned()));
     }
     let name_at = head.len();
     head.extend_from_slice(name.as_bytes());

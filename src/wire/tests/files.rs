@@ -286,7 +286,7 @@ fn every_answer_is_reported_once() {
             } else if request.url().path() == "/bad" {
                 response.insert_header("X", "a\nb");
             } else {
-                response.set_body(Body::from_reader(Panicking, None));
+                response.set_body(Body::from_reader(Panicking, Some(1)));
             }
             response
         }

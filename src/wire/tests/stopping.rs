@@ -5,8 +5,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use smol::channel::{Receiver, Sender, bounded};
-use smol::io::BufReader;
-use tide::http::{Body, Request, Response, StatusCode};
+use tide::http::{Request, Response};
 
 use super::server::{TestServer, answer};
 use crate::wire::{BindError, Listener, WireLimits};
@@ -137,38 +136,6 @@ fn a_client_over_the_limit_is_answered_503_and_let_in_later() {
     drop(first);
     let let_in = (0..1000).any(|_| server.connect().get("/hello").status == 200);
     assert!(let_in);
-}
-
-#[test]
-fn an_answer_can_be_made_of_the_body_as_it_comes() {
-    let server = TestServer::with(WireLimits::default(), |mut request: Request| async move {
-        let mut response = Response::new(StatusCode::Ok);
-        response.set_body(Body::from_reader(BufReader::new(request.take_body()), None));
-        response
-    });
-    let mut client = server.connect();
-    client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
-    // The head comes although the request has not ended.
-    let head = client.head();
-    assert!(head.contains("Connection: close\r\n"), "{head}");
-    assert_eq!(client.bytes(10), b"5\r\nhello\r\n");
-    client.send("1\r\n!\r\n0\r\n\r\n");
-    assert_eq!(client.rest(), "1\r\n!\r\n0\r\n\r\n");
-}
-
-#[test]
-fn no_continue_is_sent_within_an_answer() {
-    let server = TestServer::with(WireLimits::default(), |mut request: Request| async move {
-        let mut response = Response::new(StatusCode::Ok);
-        response.set_body(Body::from_reader(BufReader::new(request.take_body()), None));
-        response
-    });
-    let mut client = server.connect();
-    client.send("PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
-    let mut all = Vec::new();
-    // The body that can't be read any more cuts the answer off.
-    let _ = std::io::Read::read_to_end(&mut client.socket, &mut all);
-    assert!(!String::from_utf8_lossy(&all).contains("100 Continue"), "{all:?}");
 }
 
 #[test]

@@ -33,17 +33,11 @@ pub(super) const MEMORY_BODY_TIME_MAX: Duration = Duration::from_secs(10 * 60);
 /// How much of an unread request body is read away so that the connection can be kept.
 pub(super) const REST_SIZE_MAX_BYTES: u64 = 64 * 1024;
 
-/// How many clients that still send after their answer are read away from for as long as they do.
-pub(super) const DRAINS_MAX: usize = 16;
+/// How long a connection whose client still sends after its answer is read to its end.
+pub(super) const DRAIN_TIME_MAX: Duration = Duration::from_secs(5 * 60);
 
-/// How long that may take at most.
-pub(super) const LONG_DRAIN_TIME_MAX: Duration = Duration::from_secs(5 * 60);
-
-/// How much is read away from each further client, so that it can read its answer.
-pub(super) const DRAIN_SIZE_MAX_BYTES: u64 = 64 * 1024 * 1024;
-
-/// How long reading that away may take, and how long a client may send nothing meanwhile.
-pub(super) const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long such a client may send nothing.
+pub(super) const DRAIN_IDLE_MAX: Duration = Duration::from_secs(10);
 
 /// What one listener allows its clients. Sizes are in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,15 +66,11 @@ pub struct WireLimits {
     pub memory_body_time_max: Duration,
     /// How much of an unread request body is read away so that the connection can be kept.
     pub rest_size_max_bytes: u64,
-    /// How many clients that still send after their answer, since it came before their request had ended, are
-    /// read away from for as long as they do: else they might never see it.
-    pub drains_max: usize,
-    /// How long that may take at most.
-    pub long_drain_time_max: Duration,
-    /// How much is read away from each further client.
-    pub drain_size_max_bytes: u64,
-    /// How long reading that away may take, and how long a client may send nothing meanwhile.
+    /// How long a connection is read on after an answer that came before its request had ended. Many clients
+    /// read the answer only after they sent the whole request.
     pub drain_time_max: Duration,
+    /// How long such a client may send nothing.
+    pub drain_idle_max: Duration,
 }
 
 impl Default for WireLimits {
@@ -97,10 +87,8 @@ impl Default for WireLimits {
             body_progress_time_max: BODY_PROGRESS_TIME_MAX,
             memory_body_time_max: MEMORY_BODY_TIME_MAX,
             rest_size_max_bytes: REST_SIZE_MAX_BYTES,
-            drains_max: DRAINS_MAX,
-            long_drain_time_max: LONG_DRAIN_TIME_MAX,
-            drain_size_max_bytes: DRAIN_SIZE_MAX_BYTES,
             drain_time_max: DRAIN_TIME_MAX,
+            drain_idle_max: DRAIN_IDLE_MAX,
         }
     }
 }

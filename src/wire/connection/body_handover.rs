@@ -1,8 +1,7 @@
-//! The reading half of a connection: lent to the application with a request's body, taken back, and what
-//! becomes of it behind the answer.
+//! The reading half of a connection: lent to the application with a request's body, taken back, and read to
+//! the end of the request or of the connection after the answer.
 
 use std::io;
-use std::net::Shutdown;
 use std::sync::Arc;
 
 use smol::Timer;
@@ -10,18 +9,19 @@ use smol::channel::Receiver;
 use smol::future::FutureExt;
 use tide::http::{Body, Request};
 
-use super::exchange::Connection;
+use super::context::Connection;
 use crate::wire::limits::WireLimits;
 use crate::wire::request::{BodyFraming, BodyReader, BodySignals, BodySource, Framing, Input};
+use crate::wire::response::abort;
 
 /// Where the connection's reading half is while a request is answered.
 pub(super) enum BodyHandover {
-    /// There is no body: it never left.
-    Here(Input),
-    /// The application reads the body from it.
+    /// There is no body: the connection kept it.
+    Kept(Input),
+    /// The application has it, to read the body.
     Lent { back: Receiver<BodySource>, signals: Arc<BodySignals> },
-    /// It came back from there.
-    Back(BodySource),
+    /// The application gave it back.
+    Returned(BodySource),
 }
 
 impl<A> Connection<A> {
@@ -34,7 +34,7 @@ impl<A> Connection<A> {
         expects_continue: bool,
     ) -> BodyHandover {
         if framing == BodyFraming::None {
-            return BodyHandover::Here(input);
+            return BodyHandover::Kept(input);
         }
         // A client whose body is here already does not wait.
         let signals = Arc::new(BodySignals::new(expects_continue && input.buffer.is_empty()));
@@ -55,43 +55,32 @@ impl<A> Connection<A> {
     }
 
     /// Ends the connection in a way that lets the client read its answer.
-    pub(super) async fn end(&self, half: BodyHandover, client_may_send: bool) -> Option<Input> {
-        let is_all_read = match half {
-            BodyHandover::Here(input) => input.buffer.is_empty(),
-            BodyHandover::Back(source) => source.rest() == Some(0),
-            BodyHandover::Lent { back, .. } => {
-                // The application still reads, beside its answer; when it does not end, its body ends
-                // instead.
-                let _ = self.socket.get_ref().shutdown(Shutdown::Write);
-                let is_back = async { back.recv().await.is_ok() };
-                let too_slow = async {
-                    Timer::after(self.limits.drain_time_max).await;
-                    false
-                };
-                if !is_back.or(too_slow).await {
-                    let _ = self.socket.get_ref().shutdown(Shutdown::Read);
-                    return None;
-                }
-                false
-            }
+    pub(super) async fn end(&self, handover: BodyHandover, client_may_send: bool) {
+        let is_all_read = match &handover {
+            BodyHandover::Kept(input) => input.buffer.is_empty(),
+            BodyHandover::Returned(source) => source.rest() == Some(0),
+            BodyHandover::Lent { .. } => false,
         };
         // A client that asked for the end, and whose request is read, sends nothing that could be in the way.
         if client_may_send || !is_all_read {
             self.linger().await;
         }
-        None
+        if matches!(handover, BodyHandover::Lent { .. }) {
+            abort(&self.socket);
+        }
     }
 
-    /// Reads over the rest of the request that was answered.
-    pub(super) async fn pass_rest(&self, half: BodyHandover) -> Option<Input> {
-        let mut source = match half {
-            BodyHandover::Here(input) => return Some(input),
-            BodyHandover::Back(source) => source,
+    /// Reads the rest of the request that was answered, and drops it. Returns the reading half, unless that
+    /// takes too long.
+    pub(super) async fn pass_rest(&self, handover: BodyHandover) -> Option<Input> {
+        let mut source = match handover {
+            BodyHandover::Kept(input) => return Some(input),
+            BodyHandover::Returned(source) => source,
             BodyHandover::Lent { .. } => return None,
         };
         let too_slow = async {
             let timer = async {
-                Timer::after(self.limits.drain_time_max).await;
+                Timer::after(self.limits.drain_idle_max).await;
             };
             timer.or(self.stop_lingers()).await;
             false
@@ -106,28 +95,30 @@ impl BodyHandover {
     pub(super) fn take_back(self) -> Self {
         match self {
             Self::Lent { back, signals } => match back.try_recv() {
-                Ok(source) => Self::Back(source),
+                Ok(source) => Self::Returned(source),
                 Err(_) => Self::Lent { back, signals },
             },
             other => other,
         }
     }
 
+    /// Returns how many bytes of the body were read.
     pub(super) fn bytes_in(&self) -> u64 {
         match self {
-            Self::Here(_) => 0,
+            Self::Kept(_) => 0,
             Self::Lent { signals, .. } => signals.bytes_in(),
-            Self::Back(source) => source.signals().bytes_in(),
+            Self::Returned(source) => source.signals().bytes_in(),
         }
     }
 
-    /// Forbids `100 Continue` from now on. Returns whether the connection can be used for another request.
+    /// Makes sure that no `100 Continue` comes any more, and that a body which the application still holds
+    /// ends. Returns whether the connection can be used for another request.
     pub(super) fn begin_answer(&mut self, limits: &WireLimits) -> io::Result<bool> {
         match self {
-            Self::Here(_) => Ok(true),
-            Self::Lent { signals, .. } => signals.begin_answer().map(|_| false),
-            Self::Back(source) => {
-                if source.signals().begin_answer()? {
+            Self::Kept(_) => Ok(true),
+            Self::Lent { signals, .. } => signals.end_body().map(|()| false),
+            Self::Returned(source) => {
+                if source.signals().awaits_continue()? {
                     return Ok(false);
                 }
                 source.skip_buffered();

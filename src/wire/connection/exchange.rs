@@ -2,24 +2,20 @@
 
 use std::future::{Future, pending};
 use std::io;
-use std::net::TcpStream;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
+use smol::Timer;
 use smol::future::{FutureExt, yield_now};
-use smol::{Async, Timer};
 use tide::http::{Method, Request, Response};
 
 use super::body_handover::BodyHandover;
-use super::linger::{Drains, linger};
+use super::context::Connection;
 use super::next_head::NoHead;
 use super::peer_reset::gone;
-use super::stop::Stop;
 use crate::wire::Pace;
 use crate::wire::idle_timeout::IdleTimeout;
-use crate::wire::limits::WireLimits;
 use crate::wire::rejection::Rejection;
 use crate::wire::request::{Input, RequestHead};
 use crate::wire::response::{Output, Reply, ReplyTo, SentGuard, abort, send};
@@ -27,53 +23,9 @@ use crate::wire::response::{Output, Reply, ReplyTo, SentGuard, abort, send};
 /// How much of a request is looked at for whether it is a health check.
 const CHECK_START_SIZE_BYTES: usize = 32;
 
-/// How long a connection on which nothing is in flight may still take at a stop: for the rest of a head that
-/// has begun to come, or to let the client read its answer.
-const STOP_LINGER_TIME_MAX: Duration = Duration::from_millis(500);
-
 /// How many requests of one connection may follow each other before others get their turn: a client that
 /// always has the next one ready must not keep the thread for itself.
 const REQUESTS_IN_A_ROW_MAX: usize = 16;
-
-/// A connection and what it shares with the others.
-pub(in crate::wire) struct Connection<A> {
-    pub(in crate::wire) socket: Arc<Async<TcpStream>>,
-    /// The client's address, as text: every request carries it.
-    pub(in crate::wire) peer: String,
-    pub(in crate::wire) app: Arc<A>,
-    pub(in crate::wire) limits: Arc<WireLimits>,
-    /// The paths of the application's health checks.
-    pub(in crate::wire) health_paths: Arc<[&'static str]>,
-    pub(in crate::wire) drains: Arc<Drains>,
-    /// Asks the connection to end after the request in flight.
-    pub(in crate::wire) stop: Stop,
-}
-
-impl<A> Connection<A> {
-    fn output(&self) -> Output<'_> {
-        let progress_time_max = self.limits.body_progress_time_max;
-        Output { socket: &self.socket, progress_time_max, pace: None }
-    }
-
-    pub(super) async fn linger(&self) {
-        Box::pin(linger(&self.socket, &self.limits, &self.drains)).or(self.stop_lingers()).await;
-    }
-
-    /// Returns a while after a stop: clients that keep an idle connection must not hold it up.
-    pub(super) async fn stop_lingers(&self) {
-        self.stop.wait().await;
-        Timer::after(STOP_LINGER_TIME_MAX).await;
-    }
-
-    /// Answers what could not become a request, and ends the connection.
-    pub(super) async fn refuse(&self, rejection: Rejection) {
-        let to = ReplyTo { is_head: false, is_http_1_1: true, close: true };
-        let Ok(reply) = Reply::new(rejection.response(), to) else { return };
-        if send(reply, self.output(), &mut SentGuard::new(None, 0)).await.is_ok() {
-            self.linger().await;
-        }
-    }
-}
 
 impl<A, F> Connection<A>
 where
@@ -130,16 +82,17 @@ where
         let is_head = request.method() == Method::Head;
         let is_read = matches!(request.method(), Method::Get | Method::Head);
         request.set_peer_addr(Some(&self.peer));
-        let half = self.attach_body(&mut request, input, framing, expects_continue);
-        let is_watched = is_read && matches!(half, BodyHandover::Here(_));
+        let handover = self.attach_body(&mut request, input, framing, expects_continue);
+        let is_watched = is_read && matches!(handover, BodyHandover::Kept(_));
         let (mut response, panicked) = self.answer(request, is_watched).await?;
-        let mut half = half.take_back();
-        let mut guard = SentGuard::new(response.ext_mut().remove(), half.bytes_in());
+        let mut handover = handover.take_back();
+        let mut guard = SentGuard::new(response.ext_mut().remove(), handover.bytes_in());
         let pace: Option<Pace> = response.ext_mut().remove();
-        let Ok(reusable) = half.begin_answer(&self.limits) else {
+        let Ok(reusable) = handover.begin_answer(&self.limits) else {
             abort(&self.socket);
             return None;
         };
+        guard.sent.bytes_in = handover.bytes_in();
         let close = !keep_alive || !reusable || panicked || self.stop.is_triggered();
         let to = ReplyTo { is_head, is_http_1_1, close };
         let (reply, replaced) = match Reply::new(response, to) {
@@ -159,10 +112,12 @@ where
             // It was another answer that went out.
             (guard.sent.bytes_out, guard.sent.complete) = (0, false);
         }
-        half = half.take_back();
-        guard.sent.bytes_in = half.bytes_in();
         drop(guard);
-        if close { self.end(half, keep_alive).await } else { self.pass_rest(half).await }
+        if !close {
+            return self.pass_rest(handover).await;
+        }
+        self.end(handover, keep_alive).await;
+        None
     }
 
     /// Sends an answer. What lies in memory must not lie there for as long as a client likes, nor, where

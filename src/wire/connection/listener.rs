@@ -12,8 +12,7 @@ use smol::{Async, Executor, Timer};
 use tide::http::{Request, Response};
 
 use super::admission::{Admission, Admitted, ConnectionPermit};
-use super::exchange::Connection;
-use super::linger::Drains;
+use super::context::Connection;
 use super::stop::Stop;
 use crate::wire::limits::WireLimits;
 use crate::wire::rejection::Rejection;
@@ -131,7 +130,6 @@ pub async fn serve<A, F>(
         app: Arc::new(app),
         limits: Arc::new(limits),
         health_paths: health_paths.into(),
-        drains: Arc::default(),
         executor,
         stop,
         cut_off: Stop::new(),
@@ -167,7 +165,6 @@ struct Acceptor<A> {
     app: Arc<A>,
     limits: Arc<WireLimits>,
     health_paths: Arc<[&'static str]>,
-    drains: Arc<Drains>,
     executor: Arc<Executor<'static>>,
     stop: Stop,
     /// Ends connections at once.
@@ -190,7 +187,6 @@ where
             app: Arc::clone(&self.app),
             limits: Arc::clone(&self.limits),
             health_paths: Arc::clone(&self.health_paths),
-            drains: Arc::clone(&self.drains),
             stop: self.stop.clone(),
         };
         match self.admission.admit(peer.ip(), &self.limits) {

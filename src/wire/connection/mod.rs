@@ -2,6 +2,7 @@
 
 mod admission;
 mod body_handover;
+mod context;
 mod exchange;
 mod linger;
 mod listener;
@@ -10,6 +11,6 @@ mod peer_reset;
 mod stop;
 
 #[cfg(test)]
-pub(in crate::wire) use exchange::Connection;
+pub(in crate::wire) use context::Connection;
 pub use listener::{BindError, Listener, ServeOptions, serve};
 pub use stop::Stop;

@@ -8,7 +8,7 @@ use std::time::Instant;
 use smol::Timer;
 use smol::future::{FutureExt, poll_once};
 
-use super::exchange::Connection;
+use super::context::Connection;
 use crate::wire::idle_timeout::IdleTimeout;
 use crate::wire::rejection::Rejection;
 use crate::wire::request::{HeadScanner, Input, RequestHead};

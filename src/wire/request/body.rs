@@ -26,7 +26,6 @@ pub(in crate::wire) struct BodySource {
     input: Input,
     framing: Framing,
     signals: Arc<BodySignals>,
-    interim_sent: usize,
     /// How long the client may let a read wait. The application's own pauses don't count.
     patience: IdleTimeout,
     /// Set by the first error, and given again to everyone who goes on reading.
@@ -42,7 +41,7 @@ impl BodySource {
         progress_time_max: Duration,
     ) -> Self {
         let patience = IdleTimeout::new(progress_time_max);
-        Self { input, framing, signals, interim_sent: 0, patience, failed: None }
+        Self { input, framing, signals, patience, failed: None }
     }
 
     /// Gives the reading half back; it stands after the body when [`BodySource::rest`] is 0.
@@ -140,13 +139,8 @@ impl BodySource {
         context: &mut Context<'_>,
         target: Option<&mut [u8]>,
     ) -> Poll<io::Result<usize>> {
-        match self.signals.poll_interim(context, &self.input.socket, &mut self.interim_sent) {
-            Poll::Ready(sent) => sent?,
-            Poll::Pending => {
-                ready!(self.patience.poll(context));
-                let reason = "the client took no 100 Continue in time";
-                return Poll::Ready(Err(self.fail(io::ErrorKind::TimedOut, reason)));
-            }
+        if let Err(error) = self.signals.send_continue(context, &self.input.socket) {
+            return Poll::Ready(Err(self.fail(error.kind(), &error.to_string())));
         }
         let capacity = match &self.framing {
             Framing::Length(left) => (*left).min(READ_AHEAD_SIZE_MAX_BYTES),
@@ -274,9 +268,9 @@ mod tests {
     use super::*;
     use crate::wire::request::head::BodyFraming;
 
-    /// A client that has asked a lot and reads nothing, and then waits for `100 Continue`.
+    /// A client that sent many requests and reads nothing, then waits for `100 Continue`.
     #[test]
-    fn an_interim_answer_that_the_client_does_not_take_is_given_up() {
+    fn a_client_that_does_not_read_100_continue_fails_the_body() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let socket = Arc::new(Async::new(listener.accept().unwrap().0).unwrap());

@@ -4,34 +4,34 @@ use std::io;
 use std::net::TcpStream;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use smol::Async;
 use smol::io::AsyncWrite;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// Nothing is to be sent (any more).
+/// No `100 Continue` is owed.
 const SETTLED: u8 = 0;
-/// The client waits, and nothing was sent yet.
+/// The client waits for one.
 const AWAITED: u8 = 1;
-/// A part of the interim answer may have gone out.
+/// It is being sent, or could not be sent whole.
 const SENDING: u8 = 2;
-/// The answer has begun before the body was asked for.
-const TOO_LATE: u8 = 3;
+/// The answer has begun: the body cannot be read any more.
+const ANSWERED: u8 = 3;
 
-/// What the body of a request and its connection tell each other, also while the application holds the body.
+/// State that the body of a request and its connection share while the application holds the body.
 #[derive(Debug)]
 pub(in crate::wire) struct BodySignals {
-    interim: AtomicU8,
+    state: AtomicU8,
     bytes_in: AtomicU64,
 }
 
 impl BodySignals {
     /// Makes the signals of one body.
     pub(in crate::wire) fn new(client_awaits_continue: bool) -> Self {
-        let interim = if client_awaits_continue { AWAITED } else { SETTLED };
-        Self { interim: AtomicU8::new(interim), bytes_in: AtomicU64::new(0) }
+        let state = if client_awaits_continue { AWAITED } else { SETTLED };
+        Self { state: AtomicU8::new(state), bytes_in: AtomicU64::new(0) }
     }
 
     /// Returns how many bytes of the body were read.
@@ -44,39 +44,51 @@ impl BodySignals {
         self.bytes_in.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// Forbids the interim answer from now on. Returns whether the client still waits for one.
+    /// Tells whether the client still waits for `100 Continue`.
     ///
-    /// Fails when half of it is out, so that no answer can follow.
-    pub(in crate::wire) fn begin_answer(&self) -> Result<bool, io::Error> {
-        match self.interim.compare_exchange(AWAITED, TOO_LATE, Ordering::SeqCst, Ordering::SeqCst) {
-            Ok(_) | Err(TOO_LATE) => Ok(true),
-            Err(SETTLED) => Ok(false),
-            Err(_) => Err(io::Error::other("the answer came while 100 Continue was being sent")),
+    /// Fails if a part of it was sent, so that no answer can follow.
+    pub(in crate::wire) fn awaits_continue(&self) -> io::Result<bool> {
+        Self::awaits(self.state.load(Ordering::SeqCst))
+    }
+
+    /// Ends the body, wherever it is: from now on neither it nor `100 Continue` interferes with the answer.
+    ///
+    /// Fails if a part of `100 Continue` was sent.
+    pub(in crate::wire) fn end_body(&self) -> io::Result<()> {
+        Self::awaits(self.state.swap(ANSWERED, Ordering::SeqCst)).map(|_| ())
+    }
+
+    fn awaits(state: u8) -> io::Result<bool> {
+        match state {
+            SENDING => Err(io::Error::other("100 Continue could not be sent whole")),
+            state => Ok(state == AWAITED),
         }
     }
 
-    /// Sends the interim answer if the client waits for it; `sent` holds how much of it is out.
-    pub(super) fn poll_interim(
+    /// Sends `100 Continue` if the client waits for it. A socket that does not take these few bytes at once
+    /// belongs to a client that does not read: then the body fails.
+    pub(super) fn send_continue(
         &self,
         context: &mut Context<'_>,
         mut socket: &Async<TcpStream>,
-        sent: &mut usize,
-    ) -> Poll<io::Result<()>> {
-        match self.interim.compare_exchange(AWAITED, SENDING, Ordering::SeqCst, Ordering::SeqCst) {
-            Err(SETTLED) => return Poll::Ready(Ok(())),
-            Err(TOO_LATE) => {
-                let reason = "the request was answered before its body was asked for";
-                return Poll::Ready(Err(io::Error::new(io::ErrorKind::UnexpectedEof, reason)));
-            }
-            Ok(_) | Err(_) => {}
-        }
-        while let Some(rest) = CONTINUE.get(*sent..).filter(|rest| !rest.is_empty()) {
-            match ready!(Pin::new(&mut socket).poll_write(context, rest))? {
-                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                count => *sent += count,
+    ) -> io::Result<()> {
+        match self.state.compare_exchange(AWAITED, SENDING, Ordering::SeqCst, Ordering::SeqCst) {
+            Ok(_) => {}
+            Err(SETTLED) => return Ok(()),
+            Err(_) => {
+                let reason = "the request was answered before all of its body was read";
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, reason));
             }
         }
-        self.interim.store(SETTLED, Ordering::SeqCst);
-        Poll::Ready(Ok(()))
+        let sent = match Pin::new(&mut socket).poll_write(context, CONTINUE) {
+            Poll::Ready(sent) => sent?,
+            Poll::Pending => 0,
+        };
+        if sent < CONTINUE.len() {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read 100 Continue"));
+        }
+        // Fails if the answer has begun meanwhile, which has noticed.
+        let _ = self.state.compare_exchange(SENDING, SETTLED, Ordering::SeqCst, Ordering::SeqCst);
+        Ok(())
     }
 }

@@ -56,7 +56,6 @@ fn a_client_that_never_pauses_leaves_others_their_turn() {
             counted.fetch_add(1, Ordering::SeqCst);
             answer(request)
         }),
-        drains: Arc::default(),
         limits: Arc::new(WireLimits::default()),
         health_paths: Arc::new([]),
         stop: Stop::new(),

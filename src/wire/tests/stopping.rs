@@ -72,6 +72,7 @@ fn a_stop_waits_for_requests_in_flight_alone() {
         keep_alive_idle_max: HOUR,
         body_progress_time_max: HOUR,
         drain_time_max: HOUR,
+        drain_idle_max: HOUR,
         ..WireLimits::default()
     };
     let (mut server, arrivals, go) = held(limits, HOUR);

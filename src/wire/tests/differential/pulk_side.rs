@@ -40,7 +40,6 @@ async fn serve(stream: &Stream, outcome: Seens) -> String {
         socket: Arc::new(Async::new(TcpStream::from(theirs)).unwrap()),
         peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)).to_string(),
         app: Arc::new(app),
-        drains: Arc::default(),
         limits: Arc::new(WireLimits::default()),
         health_paths: Arc::new([]),
         stop: Stop::new(),

@@ -1,135 +1,46 @@
-//! A bounded set whose members are forgotten some time after they were put in last.
+//! A bounded set whose members expire.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-/// The most members of one generation that are known exactly: together with their table, some 2 MiB.
-const EXACT_MAX: usize = 1 << 17;
+/// The most members of one generation. A table of 2^18 buckets holds this many; it takes 2.3 MiB.
+const GENERATION_MAX: usize = (1 << 18) / 8 * 7;
 
-/// How many bits stand for the members of a larger generation: 2 MiB, too.
-const COARSE_BITS: u64 = 1 << 24;
-
-/// How many of these bits stand for each member.
-const BITS_PER_MEMBER: u64 = 4;
-
-/// The most members of a generation: with so many, one in seven that are none passes for one.
-const GENERATION_MAX: usize = 1 << 22;
-
-/// Two generations: a member is there for at least the time that it was put in for, and for less than twice
-/// that.
+/// Keys in two generations: a member stays for at least `time` after its last insertion, and for less than
+/// twice that.
+///
+/// An insertion into a full generation is not remembered. From then on, and for `time` after the start, the
+/// set is incomplete, and [`Self::wait`] says for how long.
 #[derive(Debug)]
 pub(in crate::registry) struct ExpiringSet {
     time: Duration,
+    /// When the current generation began.
     began: Instant,
-    current: Members,
-    previous: Members,
-    /// Until when nobody knows who would be in it: one was turned away, or nothing is known of before.
+    current: HashSet<u64>,
+    previous: HashSet<u64>,
     incomplete_until: Option<Instant>,
 }
 
-/// Keys, which are hashes: all of them as they are, or, when they are many, bits that each of them sets. Then
-/// others seem to be members, too, but no member is ever missed.
-#[derive(Debug)]
-enum Members {
-    Exact(HashSet<u64>),
-    Coarse {
-        bits: Vec<u64>,
-        /// How many were put in that did not seem to be there.
-        count: usize,
-    },
-}
-
-impl Members {
-    fn new() -> Self {
-        Self::Exact(HashSet::new())
-    }
-
-    fn contains(&self, key: u64) -> bool {
-        match self {
-            Self::Exact(keys) => keys.contains(&key),
-            Self::Coarse { bits, .. } => places(key).all(|(word, bit)| {
-                // A word that is not there cannot say that nobody set it.
-                bits.get(word).is_none_or(|word| word & bit != 0)
-            }),
-        }
-    }
-
-    /// Puts a member in, and tells whether there was still a place for it.
-    fn insert(&mut self, key: u64) -> bool {
-        if self.contains(key) {
-            return true;
-        }
-        if matches!(self, Self::Exact(keys) if keys.len() >= EXACT_MAX) {
-            self.make_coarse();
-        }
-        match self {
-            Self::Exact(keys) => keys.insert(key),
-            Self::Coarse { count, .. } if *count >= GENERATION_MAX => false,
-            Self::Coarse { bits, count } => {
-                *count += 1;
-                set(bits, key);
-                true
-            }
-        }
-    }
-
-    #[cfg(test)]
-    fn count(&self) -> usize {
-        match self {
-            Self::Exact(keys) => keys.len(),
-            Self::Coarse { count, .. } => *count,
-        }
-    }
-
-    fn make_coarse(&mut self) {
-        let Self::Exact(keys) = self else { return };
-        let words = usize::try_from(COARSE_BITS / u64::from(u64::BITS)).unwrap_or(0);
-        let (mut bits, count) = (vec![0; words], keys.len());
-        keys.iter().for_each(|key| set(&mut bits, *key));
-        log::info!("clients count on so much that more is kept from being collected than they know of");
-        *self = Self::Coarse { bits, count };
-    }
-}
-
-fn set(bits: &mut [u64], key: u64) {
-    for (word, bit) in places(key) {
-        if let Some(word) = bits.get_mut(word) {
-            *word |= bit;
-        }
-    }
-}
-
-/// Returns where the bits of a key are: the word, and the bit in it.
-fn places(key: u64) -> impl Iterator<Item = (usize, u64)> {
-    // Odd, so that the places differ.
-    let stride = (key >> 32) | 1;
-    (0..BITS_PER_MEMBER).map(move |number| {
-        let place = key.wrapping_add(stride.wrapping_mul(number)) % COARSE_BITS;
-        let word = usize::try_from(place / u64::from(u64::BITS)).unwrap_or(usize::MAX);
-        (word, 1 << (place % u64::from(u64::BITS)))
-    })
-}
-
 impl ExpiringSet {
-    /// Makes an empty set that is taken up at `now`: what would be in it from before is not known.
+    /// Makes an empty set. It is incomplete for `time`: members from before `now` are unknown.
     pub(in crate::registry) fn new(time: Duration, now: Instant) -> Self {
-        let (current, previous) = (Members::new(), Members::new());
+        let (current, previous) = (HashSet::new(), HashSet::new());
         Self { time, began: now, current, previous, incomplete_until: now.checked_add(time) }
     }
 
-    /// Makes everybody known who is in it, as if the start were long ago.
+    /// Makes the set complete, as if it had existed for long.
     #[cfg(test)]
     pub(in crate::registry) fn complete_now(&mut self) {
         self.incomplete_until = Some(self.began);
     }
 
-    /// Returns how many members it has.
+    /// Returns the number of members.
     #[cfg(test)]
     pub(in crate::registry) fn count(&self) -> usize {
-        self.current.count() + self.previous.count()
+        self.current.len() + self.previous.len()
     }
 
-    /// Makes all that was ever put in look that much older.
+    /// Makes all members, and the start, `time` older.
     #[cfg(test)]
     pub(in crate::registry) fn grow_older(&mut self, time: Duration) {
         self.rotate(self.began);
@@ -137,27 +48,29 @@ impl ExpiringSet {
         self.incomplete_until = self.incomplete_until.and_then(|until| until.checked_sub(time));
     }
 
-    /// Puts a member in, or puts it in anew.
+    /// Inserts a member, or renews it.
     pub(in crate::registry) fn insert(&mut self, key: u64, now: Instant) {
         if self.time.is_zero() {
             return;
         }
         self.rotate(now);
-        if !self.current.insert(key) {
-            if self.wait(now).is_zero() {
-                log::warn!("clients count on so much that nothing is collected for {:?}", self.time);
-            }
-            self.incomplete_until = now.checked_add(self.time);
+        if self.current.len() < GENERATION_MAX || self.current.contains(&key) {
+            self.current.insert(key);
+            return;
         }
+        if self.wait(now).is_zero() {
+            log::warn!("{GENERATION_MAX} active leases: the collector removes nothing for {:?}", self.time);
+        }
+        self.incomplete_until = now.checked_add(self.time);
     }
 
-    /// Tells whether it has a member.
+    /// Tells whether `key` is a member.
     pub(in crate::registry) fn contains(&mut self, key: u64, now: Instant) -> bool {
         self.rotate(now);
-        self.current.contains(key) || self.previous.contains(key)
+        self.current.contains(&key) || self.previous.contains(&key)
     }
 
-    /// Returns for how long it is not known yet who is in it.
+    /// Returns how long the set stays incomplete.
     pub(in crate::registry) fn wait(&mut self, now: Instant) -> Duration {
         let Some(until) = self.incomplete_until else { return Duration::MAX };
         until.saturating_duration_since(now)
@@ -168,11 +81,10 @@ impl ExpiringSet {
         if age < self.time {
             return;
         }
-        // A generation that began two times ago, or earlier, has nobody left who was put in lately.
-        let twice = age >= self.time.saturating_mul(2);
-        self.previous = std::mem::replace(&mut self.current, Members::new());
-        if twice {
-            self.previous = Members::new();
+        self.previous = std::mem::take(&mut self.current);
+        // All members of a generation that began two times ago have expired.
+        if age >= self.time.saturating_mul(2) {
+            self.previous = HashSet::new();
         }
         self.began = now;
     }
@@ -199,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_that_is_asked_for_only_late_is_gone_then() {
+    fn an_expired_member_is_gone_even_if_nothing_was_asked_meanwhile() {
         let begin = Instant::now();
         let mut set = ExpiringSet::new(TIME, begin);
         set.insert(1, begin);
@@ -207,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_before_the_start_is_not_known_for_a_while() {
+    fn a_new_set_is_incomplete_for_its_time() {
         let begin = Instant::now();
         let mut set = ExpiringSet::new(TIME, begin);
         assert_eq!(set.wait(begin), TIME);
@@ -215,51 +127,33 @@ mod tests {
         assert_eq!(ExpiringSet::new(Duration::ZERO, begin).wait(begin), Duration::ZERO);
     }
 
-    /// Keys as hashes are: all bits differ.
-    fn keys(from: u64, to: u64) -> impl Iterator<Item = u64> {
-        (from..to).map(|number| {
-            let mixed = (number ^ (number >> 31)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb) ^ (mixed >> 33)
-        })
-    }
-
     #[test]
-    fn many_members_are_all_there_and_few_others_seem_to_be() {
+    fn a_full_set_keeps_its_members_and_says_that_it_is_incomplete() {
         let begin = Instant::now();
-        let later = begin + TIME;
         let mut set = ExpiringSet::new(TIME, begin);
-        let many = 4 * EXACT_MAX as u64;
-        for key in keys(0, many) {
+        let later = begin + TIME;
+        let full = GENERATION_MAX as u64;
+        for key in 0..full {
             set.insert(key, later);
         }
-        assert!(matches!(set.current, Members::Coarse { .. }));
-        assert_eq!(set.wait(later), Duration::ZERO);
-        for seconds in [0, 5, 9] {
-            let at = later + Duration::from_secs(seconds);
-            assert!(keys(0, many).all(|key| set.contains(key, at)), "{seconds}");
-        }
-        let strangers = keys(many, 2 * many).filter(|key| set.contains(*key, later)).count();
-        assert!(strangers < many as usize / 100, "{strangers}");
-        // A lease later, all is as before.
-        set.insert(1, later + 2 * TIME);
-        assert!(matches!(set.current, Members::Exact(_)));
-        assert!(!keys(0, 99).any(|key| set.contains(key, later + 2 * TIME)));
+        let renewed = later + TIME / 2;
+        set.insert(0, renewed);
+        assert_eq!(set.wait(renewed), Duration::ZERO, "renewing a member needs no place");
+        set.insert(full, renewed);
+        assert_eq!(set.wait(renewed), TIME);
+        assert!((0..full).all(|key| set.contains(key, renewed)) && !set.contains(full, renewed));
+        assert_eq!(set.wait(renewed + TIME), Duration::ZERO);
     }
 
     #[test]
-    fn a_full_set_says_that_it_does_not_know_everybody() {
+    fn a_full_set_has_room_again_when_its_generation_ends() {
         let begin = Instant::now();
         let mut set = ExpiringSet::new(TIME, begin);
         let later = begin + TIME;
-        set.insert(7, later);
-        set.current.make_coarse();
-        let Members::Coarse { count, .. } = &mut set.current else { panic!("it is exact") };
-        *count = GENERATION_MAX - 1;
-        set.insert(u64::MAX / 3, later);
-        set.insert(7, later);
-        assert_eq!(set.wait(later), Duration::ZERO);
-        set.insert(u64::MAX, later);
-        assert_eq!(set.wait(later), TIME);
-        assert_eq!(set.wait(later + TIME), Duration::ZERO);
+        (0..=GENERATION_MAX as u64).for_each(|key| set.insert(key, later));
+        let next = later + TIME;
+        set.insert(u64::MAX, next);
+        assert_eq!(set.wait(next), Duration::ZERO);
+        assert!(set.contains(u64::MAX, next) && set.contains(0, next));
     }
 }

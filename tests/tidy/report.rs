@@ -1,0 +1,104 @@
+//! Compares what is found with what is known.
+
+use std::collections::BTreeMap;
+
+use crate::exceptions::MOVING;
+
+/// Something untidy.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Finding {
+    /// What stands in the list of exceptions.
+    pub(crate) key: String,
+    /// Where it is, and what to do.
+    pub(crate) what: String,
+}
+
+impl Finding {
+    pub(crate) fn new(key: impl Into<String>, what: impl Into<String>) -> Self {
+        Self { key: key.into(), what: what.into() }
+    }
+
+    /// Something for which there are no exceptions.
+    pub(crate) fn at(file: &str, line: usize, what: impl AsRef<str>) -> Self {
+        Self::new("", format!("{file}:{line}: {}", what.as_ref()))
+    }
+}
+
+/// Fails with every finding that is no known exception, and with every exception that is not needed any more.
+pub(crate) fn settle(list: &str, exceptions: &[&str], findings: &[Finding]) {
+    let (new, gone) = compare(exceptions, findings);
+    assert!(new.is_empty(), "\n{}\n", new.join("\n"));
+    if !gone.is_empty() {
+        let gone = format!("take out of {list} in tests/tidy/exceptions.rs: {gone:?}");
+        tell(&gone);
+    }
+}
+
+/// The same for findings that moving files may bring, which are only printed while files are moved.
+pub(crate) fn settle_paths(list: &str, exceptions: &[&str], findings: &[Finding]) {
+    if !MOVING {
+        settle(list, exceptions, findings);
+    }
+    compare(exceptions, findings).0.iter().for_each(|what| eprintln!("{what}"));
+}
+
+fn tell(gone: &str) {
+    if MOVING { eprintln!("{gone}") } else { panic!("\n{gone}\n") }
+}
+
+fn compare<'a>(exceptions: &[&'a str], findings: &[Finding]) -> (Vec<String>, Vec<&'a str>) {
+    let is_known = |finding: &&Finding| exceptions.contains(&&*finding.key);
+    let new = findings.iter().filter(|finding| !is_known(finding)).map(|finding| finding.what.clone());
+    let is_gone = |exception: &&&str| findings.iter().all(|finding| finding.key != **exception);
+    (new.collect(), exceptions.iter().filter(is_gone).copied().collect())
+}
+
+/// The same for findings that are counted: the key of each is the place that it counts for.
+pub(crate) fn settle_counts(list: &str, known: &[(&str, usize)], findings: &[Finding]) {
+    let mut found: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for finding in findings {
+        found.entry(&finding.key).or_default().push(&finding.what);
+    }
+    let known: BTreeMap<&str, usize> = known.iter().copied().collect();
+    let mut more = String::new();
+    for (place, what) in &found {
+        let allowed = known.get(place).copied().unwrap_or(0);
+        if what.len() > allowed {
+            more += &format!("{}\n{place}: {}, at most {allowed}\n", what.join("\n"), what.len());
+        }
+    }
+    // While files are moved from room to room, only the sum may not grow.
+    let sum: usize = known.values().sum();
+    assert!(more.is_empty() || (MOVING && findings.len() <= sum), "\n{more}");
+    for (place, allowed) in known {
+        let count = found.get(place).map_or(0, Vec::len);
+        if count < allowed {
+            let gone =
+                format!("write {count} for {place} into {list} in tests/tidy/exceptions.rs, or take it out");
+            tell(&gone);
+        }
+    }
+}
+
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_new_and_what_is_gone_is_found() {
+        let findings = [Finding::new("a", "a: do b"), Finding::new("c", "c: do d")];
+        assert_eq!(compare(&["a", "c"], &findings), (vec![], vec![]));
+        assert_eq!(compare(&["a", "e"], &findings), (vec!["c: do d".to_owned()], vec!["e"]));
+    }
+
+    #[test]
+    #[should_panic(expected = "c: do d")]
+    fn what_is_new_fails() {
+        settle("LIST", &["a"], &[Finding::new("a", "a: do b"), Finding::new("c", "c: do d")]);
+    }
+
+    #[test]
+    #[should_panic(expected = "a: 2, at most 1")]
+    fn more_of_the_same_fails() {
+        settle_counts("LIST", &[("a", 1)], &[Finding::new("a", "b"), Finding::new("a", "c")]);
+    }
+}

@@ -112,7 +112,7 @@ fn pipelined_requests_are_answered_once_each_and_in_order() {
     assert_eq!(answers_in(&client.rest()), 2);
 }
 
-/// A client that sends requests without reading gets only so many answers: further requests wait in the
+/// A client that sends requests without reading gets a bounded number of answers: further ones wait in the
 /// client's own buffers.
 #[test]
 fn a_client_that_sends_requests_without_reading_takes_no_more_memory() {

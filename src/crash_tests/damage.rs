@@ -214,7 +214,7 @@ pub(super) fn repairs() -> Vec<Repair> {
 
 #[test]
 fn a_start_that_repairs_damage_can_die_at_any_moment() {
-    let (one_in, each) = if super::is_soak() { (1, 6) } else { (5, 1) };
+    let (one_in, each) = if super::is_soak() { (1, 6) } else { (9, 1) };
     let (mut tried, mut failures) = (0, Vec::new());
     for repair in repairs() {
         let (count, failed) = repair.try_states(one_in, each);

@@ -164,7 +164,7 @@ fn a_disk_operation_that_fails_loses_nothing_that_was_acknowledged() {
     let operations = run(&prepared, None);
     assert!(operations > 100, "{operations}");
     // All of them in the gate, a sample otherwise.
-    let step = if std::env::var_os(super::STATES_VARIABLE).is_some() { 1 } else { 7 };
+    let step = if super::is_soak() { 1 } else { 15 };
     let kinds = (0..).zip(FAULTS);
     let faults: Vec<Fault> = kinds
         .flat_map(|(number, (kind, sticky))| {

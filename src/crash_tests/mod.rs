@@ -57,7 +57,7 @@ const JOURNAL_MIN_BYTES: u64 = 1500;
 const HISTORY_MAX_BYTES: u64 = 0;
 
 /// How many states are tried unless the environment says otherwise.
-const STATES_DEFAULT: u64 = 600;
+const STATES_DEFAULT: u64 = 300;
 
 const STATES_VARIABLE: &str = "PULK_CRASH_STATES";
 

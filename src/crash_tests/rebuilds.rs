@@ -46,7 +46,7 @@ fn dies_everywhere(name: &str, store: &Medium, least: Option<&Found>, from_conte
     rebuilt(&disk, from_content).unwrap_or_else(|why| panic!("{name}: {why}"));
     let steps = disk.steps();
     let found = found_on(&disk).unwrap();
-    let (one_in, each) = if is_soak() { (1, 4) } else { (11, 1) };
+    let (one_in, each) = if is_soak() { (1, 4) } else { (23, 1) };
     each_power_cut(store, &steps, one_in, each, |at, left| {
         let check = || {
             let opened = SimulatedDisk::new(left.clone());

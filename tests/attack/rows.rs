@@ -137,7 +137,7 @@ const ROWS: [(&str, &str, &str); 49] = [
     ),
     (
         "connections that take all descriptors",
-        "tests/serve_signals.rs",
+        "tests/program/serve.rs",
         "a_push_goes_on_while_connections_use_up_all_descriptors_that_they_may",
     ),
     (

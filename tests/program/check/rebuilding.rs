@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::json;
 use smol::block_on;
 
-use crate::store::*;
+use crate::check::store::*;
 
 const NOTHING: [String; 0] = [];
 

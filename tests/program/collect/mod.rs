@@ -4,8 +4,6 @@
 //!
 //! `PULK_COLLECT_SECONDS` sets how long the clients run.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
 mod client;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +14,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use client::{Client, Image, digest};
+use self::client::{Client, Image, digest};
 use rustix::process::{Pid, Signal, kill_process};
 
 const CLIENTS: usize = 8;

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 
-use crate::support::{Image, Store, push};
+use crate::commands::support::{Image, Store, push};
 
 /// A user that files can be given to; it need not exist.
 const OWNER: u32 = 54_321;

@@ -5,7 +5,9 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::support::{Image, Store, command, descriptor, index_of, push, push_blob, push_manifest, sha256};
+use crate::commands::support::{
+    Image, Store, command, descriptor, index_of, push, push_blob, push_manifest, sha256,
+};
 
 const SHARED: &[u8] = &[b's'; 4000];
 const OWN: &[u8] = &[b'o'; 1000];
@@ -125,7 +127,7 @@ fn an_index_has_the_size_of_all_its_images_and_a_signature_belongs_to_what_it_si
     let store = Store::new();
     let (amd64, arm64) = (Image::new("amd64", &[SHARED]), Image::new("arm64", &[SHARED, OWN]));
     let index = index_of(&[&amd64, &arm64]);
-    let subject = json!({"subject": descriptor(crate::support::OCI_INDEX, &index)});
+    let subject = json!({"subject": descriptor(crate::commands::support::OCI_INDEX, &index)});
     let signature = Image::with("signature", &[b"signed"], &subject);
     store.run(|registry| {
         push(registry, "app", &amd64, None);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::support::{Image, Store, push, sha256};
+use crate::commands::support::{Image, Store, push, sha256};
 
 /// Where a file of content lies in a data directory.
 fn blob_file(data: &Path, content: &[u8]) -> PathBuf {

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Image, OCI_INDEX, OCI_MANIFEST, Store, descriptor, index_of, push, push_manifest};
+use crate::commands::support::{
+    Image, OCI_INDEX, OCI_MANIFEST, Store, descriptor, index_of, push, push_manifest,
+};
 
 fn digests(removed: &Value) -> Vec<&str> {
     removed["manifests"].as_array().unwrap().iter().map(|row| row["digest"].as_str().unwrap()).collect()

@@ -1,7 +1,5 @@
 //! The command line of the real binary: what wins, what is refused, how it ends.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};

@@ -1,7 +1,5 @@
 //! How the real binary starts and stops, and how it says why it doesn't.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;

@@ -11,8 +11,8 @@ use pulk::{Condition, PutManifest, PutTarget};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::commands::support::{Image, Serving, Store, pulk, push, sha256};
 use crate::common::repo;
-use crate::support::{Image, Serving, Store, pulk, push, sha256};
 
 fn connect(data: &Path) -> UnixStream {
     UnixStream::connect(data.join("control.sock")).unwrap()

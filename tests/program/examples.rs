@@ -1,6 +1,4 @@
 //! The programs under `examples/` do what they say.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on shall fail")]
-
 use std::path::PathBuf;
 use std::process::Command;
 

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::store::*;
+use crate::check::store::*;
 
 #[test]
 fn a_sound_store_is_reported_as_sound_and_left_unchanged() {

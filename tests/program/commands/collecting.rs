@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 
-use crate::support::{Image, Store, command, push, push_blob};
+use crate::commands::support::{Image, Store, command, push, push_blob};
 
 /// `app:v1`, and an untagged image.
 fn store() -> (Store, [Image; 2]) {

@@ -1,0 +1,21 @@
+//! The real program: its command line, its server, and what it does to a store. One test program for all, so
+//! that tests that wait do so side by side, and only one is linked.
+//!
+//! | what | where |
+//! |---|---|
+//! | flags, variables, the configuration file | `configuration` |
+//! | how a server starts and stops, and why it does not | `serve` |
+//! | the commands, on a store alone and through a server's socket | `commands` |
+//! | check, rebuild, and starts on damaged stores | `check` |
+//! | a collector that never rests beside clients that push | `collect` |
+//! | the programs under `examples/` | `examples` |
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
+
+mod check;
+mod collect;
+mod commands;
+mod common;
+mod configuration;
+mod examples;
+mod serve;

@@ -199,7 +199,7 @@ const ROWS: [(&str, &str, &str); 49] = [
     (
         "100 Continue that is not taken",
         "src/wire/request/body.rs",
-        "an_interim_answer_that_the_client_does_not_take_is_given_up",
+        "a_client_that_does_not_read_100_continue_fails_the_body",
     ),
     (
         "a panic in a handler",

@@ -83,7 +83,7 @@ fn print_collector(
     };
     line("collector", doing)?;
     if let Some(why) = &collector.ages {
-        line("", format!("nothing counts as old: {why}"))?;
+        line("", format!("ages leave out the time that pulk was stopped before this start: {why}"))?;
     }
     if let Some(last) = &collector.last {
         line("", format!("last pass {}: {} removed", time(last.began_ms), size(last.content.removed.bytes)))?;

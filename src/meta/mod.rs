@@ -13,8 +13,6 @@ mod model;
 mod reconcile;
 mod recovery;
 mod rules;
-#[cfg(test)]
-mod set_clock;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -27,19 +25,19 @@ pub(crate) mod fuzz {
     pub(crate) use super::model::fuzz::manifest;
 }
 
-pub use clock::{Clock, PLAUSIBLE_MIN_MS};
+pub use clock::{Ages, Clock, PLAUSIBLE_MIN_MS};
+#[cfg(test)]
+pub(crate) use clock::{DAY_MS, SetClock, TODAY_MS};
 pub use error::{MetaError, OpenError};
 pub use index::{Compacted, IndexError, IndexKind, Pacing, View, WORTHWHILE_MIN_BYTES};
 pub use journal::verify_closed;
 pub use model::{
-    BlobRow, Command, Condition, Fact, ManifestRow, Policies, Policy, PutManifestCommand, Redate,
+    BlobRow, Command, Condition, Fact, ManifestRow, Policies, Policy, PutManifestCommand,
     SWEEP_CANDIDATES_MAX, Sweep, TagRow, Tree, Untagged, UploadId, UploadRow,
 };
 pub use reconcile::{Salvage, rebuild_from_content, rebuild_from_index};
 pub use recovery::{Fault, FaultKind, Inspection, RecoveryProgress, RowsCopy, Start, format_on};
 pub use rules::{Claims, DecideError, Refusal, check_references};
-#[cfg(test)]
-pub(crate) use set_clock::{DAY_MS, SetClock, TODAY_MS};
 pub use store::{Meta, MetaOptions};
 #[cfg(test)]
 pub(crate) use tests::falsify;

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crate::blobs::BlobStore;
 use crate::disk::{Disk, DiskError};
@@ -52,6 +53,8 @@ pub struct MetaOptions {
     pub claims: Arc<dyn Claims>,
     /// Tells the time.
     pub clock: Arc<Clock>,
+    /// For how long after a start nothing is removed, so that the wall clock need not be trusted sooner.
+    pub rest: Duration,
 }
 
 impl MetaOptions {
@@ -68,6 +71,7 @@ impl MetaOptions {
             policies: Policies::default(),
             claims: Arc::new(Unclaimed),
             clock: Arc::default(),
+            rest: Duration::ZERO,
         }
     }
 }
@@ -116,13 +120,14 @@ impl Meta {
             policies,
             claims,
             clock,
+            rest,
         } = options;
         let durable = marker.as_ref().map_or(0, |marker| marker.seq);
         let trusted = marker.filter(|_| !distrust_index);
         let found = open::Found { durable, content: content.as_ref(), progress: &progress };
-        let Opened { index, can_stay, journal, totals, start } =
+        let Opened { index, can_stay, journal, totals, time, start } =
             open::open(disk.as_ref(), &kind, trusted.as_ref(), &found)?;
-        clock.learn(totals.latest_ms);
+        clock.resume(&time, rest);
         let keeps_damaged = start == Start::Salvaged || keeps_damaged(disk.as_ref())?;
         let (sender, messages) = channel();
         let index = Arc::new(LiveIndex::new(index, can_stay, sender.clone()));
@@ -134,6 +139,7 @@ impl Meta {
             sender.clone(),
             rotations,
             Keep { history_max_bytes, reserve_bytes },
+            Arc::clone(&clock),
         )
         .map_err(|error| OpenError::Thread(error.to_string()))?;
         let checkpoint_length = checkpointer.newest_length();
@@ -328,9 +334,9 @@ impl Meta {
         sync_tree(&self.disk, Path::new(INDEX_FOLDER))?;
         // 3. And the folder that holds it. 4. Only now may the marker say so.
         self.disk.sync_folder(Path::new(""))?;
-        let totals = Totals { latest_ms: self.clock.latest_ms(), ..totals };
+        let time = self.clock.known();
         let generation = self.index.generation();
-        let clean = Clean { seq: journal.head(), line: journal.sum().clone(), totals, generation };
+        let clean = Clean { seq: journal.head(), line: journal.sum().clone(), totals, time, generation };
         clean_marker::write(self.disk.as_ref(), &clean)?;
         Ok(())
     }

@@ -14,7 +14,6 @@
 //! Why nothing that is needed can go is argued in `docs/collector.md`.
 
 mod content;
-mod dates;
 mod error;
 mod graph;
 mod index;

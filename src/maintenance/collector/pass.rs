@@ -9,7 +9,7 @@ use crate::maintenance::collector::options::CollectOptions;
 use crate::maintenance::collector::orphans::Orphans;
 use crate::maintenance::collector::pace::Pace;
 use crate::maintenance::collector::report::{CollectReport, Count, NOTES_MAX, Thing, Verdict};
-use crate::meta::{PLAUSIBLE_MIN_MS, SWEEP_CANDIDATES_MAX, Sweep};
+use crate::meta::{Ages, PLAUSIBLE_MIN_MS, SWEEP_CANDIDATES_MAX, Sweep};
 use crate::registry::{Protected, RegistryError, Upkeep};
 use crate::spec::{ContentDigest, RepoName};
 
@@ -20,6 +20,9 @@ pub(super) const ROWS_PER_STEP: usize = 256;
 pub(super) const UNTAGGED_ADVICE: &str =
     "untagged = \"remove after 7d\" in a [[policy]] with repositories = [\"*\"]";
 
+/// What a note says before the reason why the wall clock cannot tell ages.
+const UNCOUNTED: &str = "ages leave out the time that pulk was stopped before this start";
+
 /// A pass that is under way.
 pub(super) struct Pass<'a> {
     pub(super) upkeep: &'a Upkeep,
@@ -27,6 +30,8 @@ pub(super) struct Pass<'a> {
     pub(super) pace: Pace<'a>,
     pub(super) visit: &'a mut dyn FnMut(&Verdict),
     pub(super) orphans: &'a mut Orphans,
+    /// Tells ages, as of the beginning of the pass.
+    pub(super) ages: Ages,
     pub(super) report: CollectReport,
     /// Whether something was left out that would have been looked at.
     pub(super) left_out: bool,
@@ -61,15 +66,15 @@ impl Pass<'_> {
         self.report.dry_run = self.options.dry_run;
         self.report.began_ms = now_ms();
         let clock = self.upkeep.clock();
-        let (steps, tells_ages) = (clock.steps(), self.upkeep.now().is_ok());
+        if self.options.alone {
+            clock.skip_rest();
+        }
+        self.ages = clock.ages();
         let done = self.everything();
         self.upkeep.end_marking();
         let done = done.and_then(|()| if self.has_removed() { self.index() } else { Ok(()) });
         let kept = !self.options.dry_run && self.upkeep.keeps_everything().is_some();
         self.report.complete = done.is_ok() && !kept && !self.left_out;
-        if self.report.complete && tells_ages && !self.options.dry_run {
-            clock.noted_rightly(steps);
-        }
         self.report.duration_ms = millis(began.elapsed());
         if self.report.untagged.count > 0 {
             self.report.untagged_advice = Some(UNTAGGED_ADVICE.to_owned());
@@ -87,14 +92,17 @@ impl Pass<'_> {
         }
         let ages =
             self.upkeep.options().policies.ask_for_ages() || self.options.untagged_older_than.is_some();
-        if let Some(why) = self.upkeep.now().err().filter(|_| ages) {
-            self.note(format!("nothing counts as old: {why}"));
+        if let Some(why) = self.upkeep.clock().uncounted().filter(|_| ages) {
+            self.note(format!("{UNCOUNTED}: {why}"));
         }
         if let Some(why) = self.upkeep.keeps_everything()
             && !self.options.dry_run
         {
             self.note(format!("nothing is removed: {why}"));
             return Ok(());
+        }
+        if ages && !self.options.dry_run {
+            self.upkeep.note_time()?;
         }
         let mut last: Option<RepoName> = None;
         loop {

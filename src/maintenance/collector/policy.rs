@@ -26,56 +26,20 @@ impl Fate {
     }
 }
 
-/// How old something is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Age {
-    /// So many milliseconds.
-    Known(u64),
-    /// Nobody knows when it was noted.
-    Unknown,
-    /// Nothing counts as old now: the clock is known to be wrong, or was set a moment ago.
-    Rests,
-}
-
-impl Age {
-    /// Returns the age of what was noted at one time, at another, both in milliseconds since 1970. What was
-    /// noted in the future is as young as can be.
-    pub(super) fn of(noted: Option<u64>, now: Option<u64>) -> Self {
-        match (noted, now) {
-            (_, None) => Self::Rests,
-            (None, Some(_)) => Self::Unknown,
-            (Some(noted), Some(now)) => Self::Known(now.saturating_sub(noted)),
-        }
-    }
-
-    /// Returns why something is not as old as this, if it isn't.
-    fn younger_than(self, age: Duration) -> Option<&'static str> {
-        match self {
-            Self::Known(known) if known >= millis(age) => None,
-            Self::Known(_) => Some("it is young"),
-            Self::Unknown => Some("since when it is there is not known"),
-            Self::Rests => Some("the clock cannot be relied on now, so that nothing is old"),
-        }
-    }
-}
-
 /// What a policy asks of a tag.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TagFacts<'a> {
     pub(super) tag: &'a Tag,
     /// Its place in the order in which tags were set; rows of older versions have none and came before.
     pub(super) order: Option<u64>,
-    /// When it was set, by whatever clock, in milliseconds since 1970.
-    pub(super) at: Option<u64>,
-    pub(super) age: Age,
+    /// How long ago it was set, in milliseconds.
+    pub(super) age: u64,
 }
 
 impl<'a> TagFacts<'a> {
-    /// Tags in the order in which they were set. What the clock said counts only where there is no order, and
-    /// the names only within one push.
-    fn rank(&self) -> (Option<u64>, Option<u64>, &'a Tag) {
-        let at = self.at.filter(|_| self.order.is_none());
-        (self.order, at, self.tag)
+    /// Ranks tags in the order in which they were set; those of one push, by their names.
+    fn rank(&self) -> (Option<u64>, &'a Tag) {
+        (self.order, self.tag)
     }
 }
 
@@ -100,16 +64,16 @@ pub(super) fn evaluate(policy: &Policy, tags: &[TagFacts<'_>]) -> Vec<Fate> {
             if last_begins.as_ref().is_some_and(|first| facts.rank() >= *first) {
                 return stays("it is among those that were set last");
             }
-            match policy.keep_younger_than.and_then(|young| facts.age.younger_than(young)) {
-                Some(why) => stays(why),
-                None => Fate::Goes("no line of the repository's policy keeps it".to_owned()),
+            if policy.keep_younger_than.is_some_and(|young| facts.age < millis(young)) {
+                return stays("it is young");
             }
+            Fate::Goes("no line of the repository's policy keeps it".to_owned())
         })
         .collect()
 }
 
 /// Returns the rank of the `count`-th newest tag; none when nothing is kept for being new.
-fn nth_newest<'a>(tags: &[TagFacts<'a>], count: usize) -> Option<(Option<u64>, Option<u64>, &'a Tag)> {
+fn nth_newest<'a>(tags: &[TagFacts<'a>], count: usize) -> Option<(Option<u64>, &'a Tag)> {
     if count == 0 || tags.is_empty() {
         return None;
     }
@@ -120,7 +84,7 @@ fn nth_newest<'a>(tags: &[TagFacts<'a>], count: usize) -> Option<(Option<u64>, O
 
 /// Says whether a manifest that no tag leads to stays. `age` is that of its push, or of the loss of its last
 /// tag; `older_than` is what somebody asked for beside the policy.
-pub(super) fn evaluate_untagged(policy: &Policy, age: Age, older_than: Option<Duration>) -> Fate {
+pub(super) fn evaluate_untagged(policy: &Policy, age: u64, older_than: Option<Duration>) -> Fate {
     let of_policy = match policy.untagged {
         Untagged::Keep => None,
         Untagged::RemoveAfter(age) => Some(age),
@@ -130,10 +94,10 @@ pub(super) fn evaluate_untagged(policy: &Policy, age: Age, older_than: Option<Du
         (Some(age), None) | (None, Some(age)) => age,
         (None, None) => return Fate::Stays("untagged = \"keep\"".to_owned()),
     };
-    match age.younger_than(age_max) {
-        Some(why) => Fate::Stays(format!("untagged, but {why}")),
-        None => Fate::Goes("no tag has led to it for long enough".to_owned()),
+    if age < millis(age_max) {
+        return Fate::Stays("untagged, but it is young".to_owned());
     }
+    Fate::Goes("no tag has led to it for long enough".to_owned())
 }
 
 #[cfg(test)]

@@ -153,7 +153,7 @@ pub struct CollectorStatus {
     /// Why nothing is swept at the moment, such as the lease after a start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits: Option<String>,
-    /// Why nothing counts as old at the moment, where a policy asks for ages.
+    /// Why ages leave out the time that pulk was stopped before this start, where a policy asks for ages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ages: Option<String>,
     /// In how many seconds the next pass begins, where one is due.

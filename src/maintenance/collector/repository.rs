@@ -128,7 +128,6 @@ impl Pass<'_> {
             }
         }
         let mut fates: HashMap<usize, Fate> = HashMap::new();
-        let mut dates = self.dates();
         for number in loose {
             let Some((digest, ..)) = marked.graph.manifest(number) else { continue };
             let held = self.holds(repo, &digest);
@@ -143,7 +142,7 @@ impl Pass<'_> {
                     Fate::Goes("its subject is gone".to_owned())
                 }
                 _ => {
-                    let age = self.untagged_age(marked, &mut dates, &digest)?;
+                    let age = self.untagged_age(marked, &digest)?;
                     evaluate_untagged(&marked.policy, age, self.options.untagged_older_than)
                 }
             };
@@ -152,7 +151,6 @@ impl Pass<'_> {
             }
             fates.insert(number, fate);
         }
-        self.redate_manifests(marked, &dates)?;
         let marked_for_removal = marked.graph.unreached_in_order();
         let digests: Vec<ContentDigest> = marked_for_removal
             .iter()
@@ -175,6 +173,18 @@ impl Pass<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Returns the age of a manifest that no tag leads to: by its row as it is now, for it may have lost its
+    /// last tag only by this pass.
+    fn untagged_age(&self, marked: &Marked<'_>, digest: &ContentDigest) -> Result<u64, CollectError> {
+        let view = self.upkeep.view();
+        if !view.tags_of(marked.repo, digest, 1).map_err(RegistryError::from)?.is_empty() {
+            // In a dry run, the tags that would go are still there.
+            return Ok(0);
+        }
+        let row = view.manifest(marked.repo, digest).map_err(RegistryError::from)?;
+        Ok(row.map_or(0, |row| self.ages.of(row.noted)))
     }
 
     /// Says why a manifest stays, if it does.

@@ -47,10 +47,9 @@ impl Pass<'_> {
     }
 
     fn evaluate_tags(&mut self, marked: &mut Marked<'_>, tags: &[(Tag, TagRow)]) -> Result<(), CollectError> {
-        let mut dates = self.dates();
         let facts: Vec<TagFacts<'_>> = tags
             .iter()
-            .map(|(tag, row)| TagFacts { tag, order: row.order, at: row.at, age: dates.age(row.at) })
+            .map(|(tag, row)| TagFacts { tag, order: row.order, age: self.ages.of(row.noted) })
             .collect();
         let fates = evaluate(&marked.policy, &facts);
         let mut batch = Batch::new();
@@ -58,15 +57,13 @@ impl Pass<'_> {
             let about = about_tag(marked.repo, one);
             if !fate.goes() {
                 self.verdict(&about, End::Needed, |_| format!("kept: {}", fate.why()));
-                dates.tag(one);
             } else if self.holds(marked.repo, &one.1.digest) {
                 self.verdict(&about, End::Held, |_| "kept for now: leased or young".to_owned());
             } else if let Some(full) = batch.add(one.clone()) {
                 self.sweep_tags(marked, &full)?;
             }
         }
-        self.sweep_tags(marked, &batch.rest())?;
-        self.redate_tags(marked, &dates)
+        self.sweep_tags(marked, &batch.rest())
     }
 
     fn sweep_tags(&mut self, marked: &mut Marked<'_>, tags: &[(Tag, TagRow)]) -> Result<(), CollectError> {

@@ -13,6 +13,7 @@ use crate::maintenance::collector::pace::{Bell, Pace};
 use crate::maintenance::collector::pass::Pass;
 use crate::maintenance::collector::report::{CollectReport, CollectorStatus, Verdict};
 use crate::maintenance::collector::turn::{Turn, Turns};
+use crate::meta::Ages;
 use crate::registry::{Registry, Upkeep};
 
 /// How long the collector rests after a pass that was given up, unless the interval is shorter.
@@ -143,7 +144,7 @@ impl Collector {
             format!("nothing goes for another {seconds} s: what is leased or young is not known yet")
         });
         let ages = shared.upkeep.options().policies.ask_for_ages();
-        status.ages = shared.upkeep.now().err().filter(|_| ages);
+        status.ages = shared.upkeep.clock().uncounted().filter(|_| ages);
         let next = *lock(&shared.next);
         status.next_seconds = next.map(|at| at.saturating_duration_since(Instant::now()).as_secs());
         status
@@ -247,6 +248,7 @@ impl Shared {
             pace: Pace::new(&self.bell, percent).while_wanted(&wanted),
             visit: &mut |verdict| watch.borrow_mut().verdict(verdict),
             orphans: &mut turn.orphans,
+            ages: Ages::default(),
             report: CollectReport::default(),
             left_out: false,
             doing: &doing,

@@ -14,6 +14,7 @@ mod write;
 
 use serde::{Deserialize, Serialize};
 
+use crate::meta::clock::StoreTime;
 use crate::meta::journal::Sum;
 use crate::meta::model::Fact;
 
@@ -22,7 +23,7 @@ pub(super) use files::{
 };
 pub(super) use read::{each_line, load, verify};
 pub(in crate::meta) use taker::{Checkpointer, Due, Keep, renew, without_checkpoint};
-pub(super) use write::{Draft, WalkError, walk};
+pub(super) use write::{WalkError, walk};
 
 /// The version of the checkpoints' format.
 const FORMAT: u32 = 1;
@@ -43,6 +44,9 @@ pub(super) struct Trailer {
     pub(super) prev: Sum,
     /// The last transaction that the walk may have seen something of.
     pub(super) end: u64,
+    /// The store time.
+    #[serde(default)]
+    pub(super) time: StoreTime,
     /// How many rows there are.
     rows: u64,
     /// The sum of all lines' sums.

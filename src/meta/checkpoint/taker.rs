@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::disk::{Disk, DiskError};
 use crate::meta::checkpoint::{self, WalkError, walk};
+use crate::meta::clock::Clock;
 use crate::meta::index::Index;
 use crate::meta::journal::{self, Sum, forget_history};
 use crate::meta::writer::Message;
@@ -51,6 +52,7 @@ struct Work {
     index: Arc<dyn Index>,
     writer: Sender<Message>,
     keep: Keep,
+    clock: Arc<Clock>,
     interrupted: Arc<AtomicBool>,
     newest_length: Arc<AtomicU64>,
 }
@@ -76,6 +78,7 @@ impl Checkpointer {
         writer: Sender<Message>,
         rotations: Receiver<Due>,
         keep: Keep,
+        clock: Arc<Clock>,
     ) -> Result<Self, CheckpointerError> {
         let newest = checkpoint::list(disk.as_ref())?.first().map_or(0, |file| file.length);
         let interrupted = Arc::new(AtomicBool::new(false));
@@ -85,6 +88,7 @@ impl Checkpointer {
             index,
             writer,
             keep,
+            clock,
             interrupted: Arc::clone(&interrupted),
             newest_length: Arc::clone(&newest_length),
         };
@@ -198,7 +202,7 @@ impl Work {
         // INVARIANT: the trailer is written only when the journal is durable as far as the walk may have
         // seen.
         self.barrier()?;
-        let length = draft.seal()?;
+        let length = draft.seal(self.clock.known())?;
         let files = checkpoint::list(self.disk.as_ref())?;
         checkpoint::forget_older(self.disk.as_ref(), &files)?;
         // With two of them there is no need for what came before the older one.

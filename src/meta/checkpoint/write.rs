@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::disk::{Disk, DiskError, DiskFile};
 use crate::meta::checkpoint::files::{CHECKPOINT_FOLDER, finished_path, unfinished_path};
 use crate::meta::checkpoint::{FORMAT, Rows, Trailer};
+use crate::meta::clock::StoreTime;
 use crate::meta::index::{Index, IndexError};
 use crate::meta::journal::{Sum, SumOfSums, encode};
 use crate::meta::model::{Fact, Tree, fact_of};
@@ -126,12 +127,13 @@ impl Draft<'_> {
     }
 
     /// Completes the checkpoint and returns its length in bytes. The journal must be durable up to `end`.
-    pub(in crate::meta) fn seal(mut self) -> Result<u64, WalkError> {
+    pub(in crate::meta) fn seal(mut self, time: StoreTime) -> Result<u64, WalkError> {
         let trailer = Trailer {
             checkpoint: FORMAT,
             begin: self.begin,
             prev: self.prev.clone(),
             end: self.end,
+            time,
             rows: self.rows,
             lines: self.lines.finish(),
         };

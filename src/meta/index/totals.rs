@@ -18,9 +18,6 @@ pub struct Totals {
     /// The order of the tag that was set last.
     #[serde(default)]
     pub tag_order: u64,
-    /// The latest time that is known of, in milliseconds since 1970: of a tag, or of the last clean stop.
-    #[serde(default)]
-    pub latest_ms: u64,
 }
 
 impl Totals {
@@ -35,7 +32,6 @@ impl Totals {
         view.each_fact(Tree::Tags, |fact| {
             if let Fact::Tag { row: Some(row), .. } = fact {
                 totals.tag_order = totals.tag_order.max(row.order.unwrap_or(0));
-                totals.latest_ms = totals.latest_ms.max(row.at.unwrap_or(0));
             }
         })?;
         Ok(totals)

@@ -97,8 +97,8 @@ pub enum Command {
     },
     /// Remove what nobody needs.
     Sweep(Sweep),
-    /// Say when something was set or pushed of which that was not known, or was noted wrongly.
-    Redate(Redate),
+    /// Write a line that says nothing but the store time.
+    NoteTime,
     /// End an upload session that brought nothing.
     EndUpload {
         /// Its id.
@@ -144,17 +144,6 @@ pub enum Sweep {
         /// The content.
         content: Vec<ContentDigest>,
     },
-}
-
-/// What gets another time if it is still as it was found: at most [`SWEEP_CANDIDATES_MAX`] of a kind.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Redate {
-    /// The repository.
-    pub repo: RepoName,
-    /// Tags, each with the row that it had, and when it was set, in milliseconds since 1970.
-    pub tags: Vec<(Tag, TagRow, u64)>,
-    /// Manifests that no tag leads to, each with the time that its row had, and the right one.
-    pub manifests: Vec<(ContentDigest, Option<u64>, u64)>,
 }
 
 /// The manifest to store.

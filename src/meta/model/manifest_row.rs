@@ -25,10 +25,9 @@ pub struct ManifestRow {
     /// The annotations, or `None` when they are so long that they must be read from the manifest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annotations: Option<BTreeMap<String, String>>,
-    /// When a repository got it, or when it last lost its last tag, in milliseconds since 1970: what whoever
-    /// keeps the row says. Unknown if the clock was known to be wrong.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub since: Option<u64>,
+    /// The store time when the repository got it, or when it last lost its last tag, in milliseconds.
+    #[serde(default)]
+    pub noted: u64,
 }
 
 impl ManifestRow {
@@ -41,18 +40,18 @@ impl ManifestRow {
             subject: manifest.subject().map(|subject| subject.digest.clone()),
             artifact_type: manifest.artifact_type().map(str::to_owned),
             annotations: is_short(annotations).then(|| annotations.clone()),
-            since: None,
+            noted: 0,
         }
     }
 
-    /// Tells whether another one says the same of the manifest, since whenever.
+    /// Tells whether another one says the same of the manifest, whenever it was noted.
     pub fn says_the_same(&self, other: &Self) -> bool {
-        Self { since: None, ..self.clone() } == Self { since: None, ..other.clone() }
+        self.clone().noted(0) == other.clone().noted(0)
     }
 
-    /// Returns it with the time since when it holds, in milliseconds since 1970, if that is known.
-    pub fn since(self, since: Option<u64>) -> Self {
-        Self { since, ..self }
+    /// Returns it as noted at a time.
+    pub fn noted(self, noted: u64) -> Self {
+        Self { noted, ..self }
     }
 
     /// Returns the manifest as the referrers of its subject list it (R6), or `None` when the manifest must be

@@ -11,7 +11,7 @@ mod row_fact;
 mod tree;
 mod upload_id;
 
-pub use command::{Command, Condition, PutManifestCommand, Redate, SWEEP_CANDIDATES_MAX, Sweep};
+pub use command::{Command, Condition, PutManifestCommand, SWEEP_CANDIDATES_MAX, Sweep};
 pub use fact::Fact;
 pub(in crate::meta) use fact::{FACTS_MAX, changes_of};
 pub use manifest_row::ManifestRow;

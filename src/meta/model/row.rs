@@ -16,9 +16,9 @@ pub struct RepositoryRow {
 pub struct TagRow {
     /// The manifest it names.
     pub digest: ContentDigest,
-    /// When it was set last, in milliseconds since 1970; unknown if the clock was known to be wrong.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at: Option<u64>,
+    /// The store time when it was set last, in milliseconds.
+    #[serde(default)]
+    pub noted: u64,
     /// Its place among all tags in the order in which they were set last, whatever the clock said: higher
     /// than that of every tag which was set before. Unknown in rows of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -12,6 +12,7 @@ use std::sync::atomic::AtomicBool;
 use crate::blobs::{BlobStore, Found};
 use crate::disk::Disk;
 use crate::meta::checkpoint::{self, WalkError};
+use crate::meta::clock::StoreTime;
 use crate::meta::error::OpenError;
 use crate::meta::index::{Index, IndexCopy, MapIndex, SledIndex, View};
 use crate::meta::journal::{
@@ -60,8 +61,9 @@ pub fn rebuild_from_content(
             salvage.from_index = lines.take_index(root, &marker)?;
         }
         lines.highest = lines.highest.max(marker.seq);
+        lines.time.learn(&marker.time);
     }
-    let Lines { index, seen, highest, .. } = lines;
+    let Lines { index, seen, highest, time, .. } = lines;
     let damaged = forget_damaged(&index, blobs, read)?;
     let now = milliseconds_since_1970();
     salvage.report = Reconciler::new(&index, blobs, &mut Loading(&index), now).run()?;
@@ -70,7 +72,7 @@ pub fn rebuild_from_content(
     salvage.report.add(&report);
     salvage.damaged = damaged.len() as u64;
     salvage.unattributed = unattributed;
-    publish(disk, &index, highest + 1)?;
+    publish(disk, &index, highest + 1, time)?;
     Ok(salvage)
 }
 
@@ -86,7 +88,8 @@ pub fn rebuild_from_index(disk: &dyn Disk, root: &Path) -> Result<bool, OpenErro
     let mut known = Lines::default();
     known.gather(disk)?;
     clean_marker::take(disk)?;
-    publish(disk, &lines.index, known.highest.max(marker.seq) + 1)?;
+    known.time.learn(&marker.time);
+    publish(disk, &lines.index, known.highest.max(marker.seq) + 1, known.time)?;
     Ok(true)
 }
 
@@ -98,6 +101,8 @@ struct Lines {
     seen: HashSet<ContentDigest>,
     /// The highest number of a transaction that is known of.
     highest: u64,
+    /// The store time that they have come to.
+    time: StoreTime,
     good: u64,
     bad: u64,
 }
@@ -136,6 +141,7 @@ impl Lines {
             if let Ok((record, _)) = decode::<Record>(&line.bytes) {
                 self.good += 1;
                 self.highest = self.highest.max(record.seq);
+                self.time.learn(&record.time);
                 self.facts(&record.facts)?;
             } else if let Ok((header, _)) = decode::<Header>(&line.bytes) {
                 self.highest = self.highest.max(header.first.saturating_sub(1));
@@ -150,6 +156,7 @@ impl Lines {
         let file = disk.open(path)?;
         if let Some(trailer) = checkpoint::verify(file.as_ref())? {
             self.highest = self.highest.max(trailer.end).max(trailer.begin.saturating_sub(1));
+            self.time.learn(&trailer.time);
             // It is whole: what it does not have was not there any more.
             self.index = MapIndex::new();
         }
@@ -208,7 +215,7 @@ fn forget_damaged(
 
 /// Writes the state durably, as what the next start goes on from.
 /// `before` is a number that no transaction has.
-fn publish(disk: &dyn Disk, index: &MapIndex, before: u64) -> Result<(), OpenError> {
+fn publish(disk: &dyn Disk, index: &MapIndex, before: u64, time: StoreTime) -> Result<(), OpenError> {
     index.apply(before, &[])?;
     let number = journal::list(disk)?.highest + 1;
     // 1. A journal file to go on in, without which the checkpoint would look like one whose journal is lost.
@@ -217,7 +224,7 @@ fn publish(disk: &dyn Disk, index: &MapIndex, before: u64) -> Result<(), OpenErr
     // 2. The checkpoint, which is all there is from then on. Unfinished ones go by listing.
     checkpoint::list(disk)?;
     let draft = checkpoint::walk(disk, index, (before + 1, Sum::zero()), &AtomicBool::new(false));
-    draft.and_then(checkpoint::Draft::seal).map_err(|error| match error {
+    draft.and_then(|draft| draft.seal(time)).map_err(|error| match error {
         WalkError::Disk(error) => OpenError::Disk(error),
         WalkError::Index(error) => OpenError::Index(error),
         WalkError::Render(_) | WalkError::Interrupted => OpenError::Damaged(error.to_string()),

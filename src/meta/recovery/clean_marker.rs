@@ -7,12 +7,13 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::disk::{Disk, DiskError};
+use crate::meta::clock::StoreTime;
 use crate::meta::index::Totals;
 use crate::meta::journal::{Sum, decode, encode};
 
 const MARKER: &str = "clean";
 const UNFINISHED_MARKER: &str = "clean.new";
-const MARKER_SIZE_MAX_BYTES: usize = 4096;
+const MARKER_SIZE_MAX_BYTES: usize = 32 * 1024;
 
 /// What the store was when it stopped cleanly.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +24,9 @@ pub(in crate::meta) struct Clean {
     pub(in crate::meta) line: Sum,
     /// What the index adds up to.
     pub(in crate::meta) totals: Totals,
+    /// The store time.
+    #[serde(default)]
+    pub(in crate::meta) time: StoreTime,
     /// Which of the databases in the folder of the index counts.
     #[serde(default, skip_serializing_if = "is_first")]
     pub(in crate::meta) generation: u64,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::blobs::BlobStore;
 use crate::disk::Disk;
+use crate::meta::clock::StoreTime;
 use crate::meta::error::OpenError;
 use crate::meta::index::{INDEX_FOLDER, Index, IndexKind, MapIndex, SledIndex, Totals};
 use crate::meta::journal::{JOURNAL_FOLDER, Journal};
@@ -23,6 +24,8 @@ pub(in crate::meta) struct Opened {
     /// `None` when the disk has no space to begin one in.
     pub(in crate::meta) journal: Option<Journal>,
     pub(in crate::meta) totals: Totals,
+    /// The store time.
+    pub(in crate::meta) time: StoreTime,
     pub(in crate::meta) start: Start,
 }
 
@@ -78,10 +81,11 @@ fn left_clean(
         index.close()?;
         return Ok(None);
     }
-    let (index, journal, totals) = (Arc::new(index), Some(journal), marker.totals);
+    let (index, journal) = (Arc::new(index), Some(journal));
+    let (totals, time) = (marker.totals, marker.time.clone());
     // A rotation that failed may have left one, and another would fail for it.
     remove_unfinished(disk)?;
-    Ok(Some(Opened { index, can_stay: true, journal, totals, start: Start::Clean }))
+    Ok(Some(Opened { index, can_stay: true, journal, totals, time, start: Start::Clean }))
 }
 
 /// Makes the index anew, and a journal that can be appended to. An index that finds no space on the disk is
@@ -94,12 +98,12 @@ pub(in crate::meta) fn recovered(
     let recovered_into = |index: Arc<dyn Index>, can_stay| {
         let Found { durable, content, progress } = *found;
         let recovered = recover(disk, index.as_ref(), durable, progress, content)?;
-        let Recovered { journal, totals, damaged } = recovered;
+        let Recovered { journal, totals, time, damaged } = recovered;
         if damaged {
             log::error!("something that had been acknowledged may be missing");
         }
         let start = after_recovery(disk, damaged)?;
-        Ok(Opened { index, can_stay, journal: Some(journal), totals, start })
+        Ok(Opened { index, can_stay, journal: Some(journal), totals, time, start })
     };
     match kind.make(0).and_then(|index| recovered_into(index, true)) {
         Err(error) if error.is_full() => {
@@ -127,9 +131,9 @@ fn give_way(disk: &dyn Disk, kind: &IndexKind) -> Result<(), OpenError> {
 /// Returns what can be read, with nothing written for it.
 fn readable(disk: &dyn Disk, found: &Found<'_>) -> Result<Opened, OpenError> {
     let index: Arc<dyn Index> = Arc::new(MapIndex::new());
-    let Refilled { totals, .. } = refill(disk, index.as_ref(), found.durable, found.progress)?;
+    let Refilled { totals, time, .. } = refill(disk, index.as_ref(), found.durable, found.progress)?;
     // Nothing is known yet of what a recovery would find.
-    Ok(Opened { index, can_stay: false, journal: None, totals, start: Start::Salvaged })
+    Ok(Opened { index, can_stay: false, journal: None, totals, time, start: Start::Salvaged })
 }
 
 /// Makes an index anew from the journal as it stands, up to transaction `head`. `failed` counts the indexes
@@ -143,7 +147,7 @@ pub(in crate::meta) fn rebuilt(
     progress: &RecoveryProgress,
 ) -> Result<(Arc<dyn Index>, Totals), OpenError> {
     let filled = |index: Arc<dyn Index>| {
-        let Refilled { seq, totals, damaged } = refill(disk, index.as_ref(), head, progress)?;
+        let Refilled { seq, totals, damaged, .. } = refill(disk, index.as_ref(), head, progress)?;
         if damaged || seq != head {
             let place = Path::new(JOURNAL_FOLDER).display();
             return Err(OpenError::Damaged(format!("{place} ends at {seq} instead of {head}")));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::blobs::BlobStore;
 use crate::disk::Disk;
+use crate::meta::clock::StoreTime;
 use crate::meta::error::OpenError;
 use crate::meta::index::{Index, Totals, View};
 use crate::meta::journal::{
@@ -22,6 +23,8 @@ pub(in crate::meta) struct Recovered {
     pub(in crate::meta) journal: Journal,
     /// What the index adds up to.
     pub(in crate::meta) totals: Totals,
+    /// The store time.
+    pub(in crate::meta) time: StoreTime,
     /// Whether something acknowledged may be missing, so that the rest must be made to agree.
     pub(in crate::meta) damaged: bool,
 }
@@ -47,7 +50,7 @@ pub(in crate::meta) fn recover(
     base.load(disk, index, progress)?;
     let reconciled = content.filter(|_| damaged);
     let end = (files.highest + 1, reconciled);
-    let journal = replay::replay(disk, index, &segments, &survey, &base, end, progress)?;
+    let (journal, time) = replay::replay(disk, index, &segments, &survey, &base, end, progress)?;
     retire(disk, &files, &segments, &survey, base.begin)?;
     progress.end();
     let replayed = journal.head() - (base.begin - 1);
@@ -55,7 +58,7 @@ pub(in crate::meta) fn recover(
     if replayed > 0 || base.begin > 1 {
         log::info!("made the index anew from {} and {replayed} transactions", base.name());
     }
-    Ok(Recovered { journal, totals: Totals::of(View::new(index))?, damaged })
+    Ok(Recovered { journal, totals: Totals::of(View::new(index))?, time, damaged })
 }
 
 /// Lists the journal's files, without those that were never finished, which are removed.

@@ -1,6 +1,7 @@
 //! Filling an index from what is there, without writing anything.
 
 use crate::disk::Disk;
+use crate::meta::clock::StoreTime;
 use crate::meta::error::OpenError;
 use crate::meta::index::{Change, Index, Totals, View};
 use crate::meta::journal::list;
@@ -16,6 +17,8 @@ pub(in crate::meta) struct Refilled {
     pub(in crate::meta) seq: u64,
     /// What it adds up to.
     pub(in crate::meta) totals: Totals,
+    /// The store time.
+    pub(in crate::meta) time: StoreTime,
     /// Whether something of the journal is missing.
     pub(in crate::meta) damaged: bool,
 }
@@ -35,12 +38,14 @@ pub(in crate::meta) fn refill(
     let survey = survey(disk, &segments, &base, durable, progress)?;
     base.load(disk, index, progress)?;
     let mut pending: Vec<Change> = Vec::new();
+    let mut time = base.time.clone();
     for segment in &segments {
         for_each_line(disk, segment, base.begin, progress, |line, found| {
             let place = Place { file: segment.number, line: line.number };
             let Some((record, _)) = found.filter(|_| survey.cut().is_none_or(|cut| place < cut)) else {
                 return Ok(());
             };
+            time.learn(&record.time);
             for fact in &record.facts {
                 fact.changes(&mut pending).map_err(|error| OpenError::Damaged(error.to_string()))?;
             }
@@ -55,5 +60,6 @@ pub(in crate::meta) fn refill(
     let seq = base.begin - 1 + survey.valid;
     index.apply(seq, &[])?;
     progress.end();
-    Ok(Refilled { seq, totals: Totals::of(View::new(index))?, damaged: survey.damaged || base.damaged })
+    let damaged = survey.damaged || base.damaged;
+    Ok(Refilled { seq, totals: Totals::of(View::new(index))?, time, damaged })
 }

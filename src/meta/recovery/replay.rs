@@ -2,6 +2,7 @@
 
 use crate::blobs::BlobStore;
 use crate::disk::Disk;
+use crate::meta::clock::StoreTime;
 use crate::meta::error::OpenError;
 use crate::meta::index::{Change, Index};
 use crate::meta::journal::{Journal, NewFile, RawLine, Record, Sum, encode};
@@ -16,9 +17,9 @@ use crate::meta::writer::milliseconds_since_1970;
 /// How many changes go into the index at once.
 pub(super) const LOAD_CHANGES_MAX: usize = 10_000;
 
-/// Writes the valid lines to a new file, replays them into `index`, and returns the journal that goes on
-/// there. With `reconciled`, what is left is then made to agree with that content, in the same new file: a
-/// crash at any moment leaves either all of it or the damage as it was.
+/// Writes the valid lines to a new file, replays them into `index`, and returns the journal that continues
+/// there, and the store time. With `reconciled`, what is left is then made to agree with that content, in the
+/// same new file: a crash at any moment leaves either all of it or the damage as it was.
 pub(super) fn replay(
     disk: &dyn Disk,
     index: &dyn Index,
@@ -27,11 +28,11 @@ pub(super) fn replay(
     base: &Base,
     (number, reconciled): (u64, Option<&BlobStore>),
     progress: &RecoveryProgress,
-) -> Result<Journal, OpenError> {
+) -> Result<(Journal, StoreTime), OpenError> {
     let durable = base.begin - 1 + survey.valid;
     let new = NewFile::create(disk, number, (base.begin - 1, base.prev.clone()), durable)?;
     let now = milliseconds_since_1970();
-    let mut replay = Replay { index, new, pending: Vec::new(), now };
+    let mut replay = Replay { index, new, pending: Vec::new(), now, time: base.time.clone() };
     for_each_valid(disk, segments, survey, base, progress, |line, record, sum| {
         replay.line(&line, record, sum)
     })?;
@@ -88,10 +89,13 @@ struct Replay<'a> {
     new: NewFile<'a>,
     pending: Vec<Change>,
     now: u64,
+    /// The store time that the lines have come to.
+    time: StoreTime,
 }
 
 impl Replay<'_> {
     fn line(&mut self, line: &RawLine, record: Record, sum: Sum) -> Result<(), OpenError> {
+        self.time.learn(&record.time);
         for fact in &record.facts {
             fact.changes(&mut self.pending).map_err(unreadable)?;
         }
@@ -104,6 +108,13 @@ impl Replay<'_> {
         }
         // Lines are missing before this one: it gets a place in the new chain.
         self.push(&Record { seq: before + 1, prev, durable: before, ..record })
+    }
+
+    /// Adds a line of this recovery's own.
+    fn note(&mut self, facts: Vec<Fact>) -> Result<(), OpenError> {
+        let (before, prev) = self.new.head();
+        let (at, time) = (self.now, self.time.clone());
+        self.push(&Record { seq: before + 1, prev, durable: before, at, time, facts })
     }
 
     fn push(&mut self, record: &Record) -> Result<(), OpenError> {
@@ -124,19 +135,18 @@ impl Replay<'_> {
     /// Adds a line without facts if there are more lines than the header says are durable. The header was
     /// written before they were: if the last of them is damaged one day, this one tells that it was there.
     fn close_off(&mut self, said: u64) -> Result<(), OpenError> {
-        let (before, prev) = self.new.head();
-        if before == said {
+        if self.new.head().0 == said {
             return Ok(());
         }
-        self.push(&Record { seq: before + 1, prev, durable: before, at: self.now, facts: Vec::new() })
+        self.note(Vec::new())
     }
 
-    fn finish(mut self) -> Result<Journal, OpenError> {
+    fn finish(mut self) -> Result<(Journal, StoreTime), OpenError> {
         self.finish_load()?;
         let journal = self.new.publish()?;
         let nothing: &[Change] = &[];
         self.index.apply(journal.head(), nothing)?;
-        Ok(journal)
+        Ok((journal, self.time))
     }
 }
 
@@ -144,8 +154,7 @@ impl Sink for Replay<'_> {
     fn take(&mut self, facts: Vec<Fact>) -> Result<(), OpenError> {
         self.index.load(&changes_of(&facts).map_err(unreadable)?)?;
         self.index.finish_load()?;
-        let (before, prev) = self.new.head();
-        self.push(&Record { seq: before + 1, prev, durable: before, at: self.now, facts })
+        self.note(facts)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::disk::Disk;
 use crate::meta::checkpoint::{self, CheckpointFile, Trailer};
+use crate::meta::clock::StoreTime;
 use crate::meta::error::OpenError;
 use crate::meta::index::Index;
 use crate::meta::journal::{Header, Sum};
@@ -17,6 +18,8 @@ pub(super) struct Base {
     pub(super) prev: Sum,
     /// The last transaction that is known to have been durable.
     pub(super) durable: u64,
+    /// The store time.
+    pub(super) time: StoreTime,
     /// Whether a newer checkpoint was damaged.
     pub(super) damaged: bool,
 }
@@ -44,23 +47,26 @@ pub(super) fn examine(
     let mut durable = 0;
     for file in newest_first {
         if let Some(trailer) = checkpoint::verify(disk.open(&file.path())?.as_ref())? {
-            let Trailer { begin, prev, end, .. } = trailer;
+            let Trailer { begin, prev, end, time, .. } = trailer;
             let (checkpoint, durable) = (Some(*file), durable.max(end));
-            return Ok((Base { checkpoint, begin, prev, durable, damaged: !damaged.is_empty() }, damaged));
+            let base = Base { checkpoint, begin, prev, durable, time, damaged: !damaged.is_empty() };
+            return Ok((base, damaged));
         }
         // It was complete once, and so was the journal up to where it began.
         durable = durable.max(file.begin.saturating_sub(1));
         damaged.push(*file);
     }
-    let (begin, prev) = (1, Sum::zero());
-    Ok((Base { checkpoint: None, begin, prev, durable, damaged: !damaged.is_empty() }, damaged))
+    let (begin, prev, time) = (1, Sum::zero(), StoreTime::default());
+    let base = Base { checkpoint: None, begin, prev, durable, time, damaged: !damaged.is_empty() };
+    Ok((base, damaged))
 }
 
 impl Base {
     /// Returns the state that a journal file goes on from.
     pub(super) fn before(header: &Header) -> Self {
-        let prev = header.prev.clone();
-        Self { checkpoint: None, begin: header.first, prev, durable: header.durable, damaged: false }
+        let Header { first: begin, prev, durable, .. } = header.clone();
+        let time = StoreTime::default();
+        Self { checkpoint: None, begin, prev, durable, time, damaged: false }
     }
 
     /// Tells whether the journal that goes on from a checkpoint is gone; it was durable before the checkpoint

@@ -5,8 +5,8 @@
 
 use crate::meta::index::{IndexError, View};
 use crate::meta::model::{
-    BlobRow, Command, Condition, Fact, LinkRow, PutManifestCommand, Redate, RepositoryRow, TagRow, Tree,
-    UploadId, UploadRow,
+    BlobRow, Command, Condition, Fact, LinkRow, PutManifestCommand, RepositoryRow, TagRow, Tree, UploadId,
+    UploadRow,
 };
 use crate::meta::rules::policy_check::Law;
 use crate::meta::rules::sweep::sweep;
@@ -15,14 +15,18 @@ use crate::spec::{ContentDigest, Digest, RepoName, Tag};
 /// The most tags that one step of a manifest's removal takes away.
 const TAGS_PER_STEP_MAX: usize = 1000;
 
-/// How far from now what is known of a tag or a manifest must be for a push of it as it is to change that.
+/// How long ago a tag or a manifest must have been noted for a push of it as it is to note it again.
 const PUSHED_AGAIN_MIN_MS: u64 = 60 * 60 * 1000;
 
 /// When a command is decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
-    /// The time in milliseconds since 1970, unless the clock is known to be wrong.
-    pub at: Option<u64>,
+    /// The wall clock's time in milliseconds since 1970, unless it was never set.
+    pub wall_ms: Option<u64>,
+    /// The store time, in milliseconds.
+    pub noted: u64,
+    /// The store time when this run began, in milliseconds.
+    pub began: u64,
     /// The order of a tag that is set now.
     pub order: u64,
 }
@@ -123,7 +127,7 @@ pub fn decide(view: View<'_>, now: Moment, law: Law<'_>, command: &Command) -> R
         }
         Command::Unlink { repo, digest } => unlink(view, repo, digest),
         Command::Sweep(candidates) => sweep(view, now, law, candidates),
-        Command::Redate(redate) => redated(view, redate),
+        Command::NoteTime => Ok(Vec::new().into()),
         Command::BeginUpload { id, row } => Ok(vec![upload_fact(now, *id, row)].into()),
         Command::AdvanceUpload { id, row } => {
             let known = view.upload(*id)?.ok_or(Refusal::UploadUnknown)?;
@@ -138,7 +142,7 @@ pub fn decide(view: View<'_>, now: Moment, law: Law<'_>, command: &Command) -> R
 }
 
 fn upload_fact(now: Moment, id: UploadId, row: &UploadRow) -> Fact {
-    Fact::Upload { id, row: Some(UploadRow { at: now.at, ..row.clone() }) }
+    Fact::Upload { id, row: Some(UploadRow { at: now.wall_ms, ..row.clone() }) }
 }
 
 fn put_manifest(
@@ -154,7 +158,7 @@ fn put_manifest(
     let mut facts = content_facts(view, digest, put.blob.size())?;
     facts.extend(repository_fact(view, now, &put.repo)?);
     if needs_row(view, now, put, &digest)? {
-        let row = Some(put.row.clone().since(now.at));
+        let row = Some(put.row.clone().noted(now.noted));
         facts.push(Fact::Manifest { repo: put.repo.clone(), digest, row });
         if let Some(subject) = &put.row.subject {
             let (repo, subject) = (put.repo.clone(), subject.clone());
@@ -169,11 +173,11 @@ fn put_manifest(
             if was.is_some() {
                 law.may_change(&put.repo, tag)?;
             }
-            let row = Some(TagRow { digest, at: now.at, order: Some(now.order) });
+            let row = Some(TagRow { digest, noted: now.noted, order: Some(now.order) });
             facts.push(Fact::Tag { repo: put.repo.clone(), tag: tag.clone(), row, was });
         } else if !named_before && known.is_some_and(|row| counts_anew(now, law, &put.repo, &row)) {
             // Pushed again as it is: it counts as set now. It loses nothing that it named.
-            let row = Some(TagRow { digest, at: now.at, order: Some(now.order) });
+            let row = Some(TagRow { digest, noted: now.noted, order: Some(now.order) });
             facts.push(Fact::Tag { repo: put.repo.clone(), tag: tag.clone(), row, was: None });
         }
     }
@@ -195,42 +199,20 @@ fn needs_row(
     if !known.says_the_same(&put.row) {
         return Ok(true);
     }
-    Ok(is_old(now, known.since) && put.tags.is_empty() && view.tags_of(&put.repo, digest, 1)?.is_empty())
+    Ok(is_old(now, known.noted) && put.tags.is_empty() && view.tags_of(&put.repo, digest, 1)?.is_empty())
 }
 
 /// Tells whether a tag that is pushed again as it is gets another row. The last tags may stay for having been
 /// set last: then it does unless it was set by the very last push of tags.
 fn counts_anew(now: Moment, law: Law<'_>, repo: &RepoName, row: &TagRow) -> bool {
     let is_last = row.order.is_some_and(|order| order + 1 == now.order);
-    is_old(now, row.at) || law.keeps_last(repo) && !is_last
+    is_old(now, row.noted) || law.keeps_last(repo) && !is_last
 }
 
-/// Tells whether what is known of a time is to be replaced by what it is now: it is far from that, to
-/// whatever side, for it may have been noted by a clock that was wrong; or only one of the two is known.
-fn is_old(now: Moment, since: Option<u64>) -> bool {
-    match (now.at, since) {
-        (Some(now), Some(since)) => now.abs_diff(since) >= PUSHED_AGAIN_MIN_MS,
-        (now, since) => now != since,
-    }
-}
-
-/// Gives another time to what is still as it was found.
-fn redated(view: View<'_>, redate: &Redate) -> Result<Decision, DecideError> {
-    let Redate { repo, tags, manifests } = redate;
-    let mut facts = Vec::new();
-    for (tag, found, at) in tags {
-        if view.tag(repo, tag)?.as_ref() == Some(found) {
-            let row = Some(TagRow { at: Some(*at), ..found.clone() });
-            facts.push(Fact::Tag { repo: repo.clone(), tag: tag.clone(), row, was: None });
-        }
-    }
-    for (digest, found, since) in manifests {
-        if let Some(row) = view.manifest(repo, digest)?.filter(|row| row.since == *found) {
-            let row = Some(row.since(Some(*since)));
-            facts.push(Fact::Manifest { repo: repo.clone(), digest: *digest, row });
-        }
-    }
-    Ok(facts.into())
+/// Tells whether a push of something as it is notes it again. A downtime may have followed if an earlier run
+/// noted it.
+fn is_old(now: Moment, noted: u64) -> bool {
+    noted < now.began || now.noted.abs_diff(noted) >= PUSHED_AGAIN_MIN_MS
 }
 
 /// Returns the rows of manifests that lose their last tag by these facts: no tag has named them since `now`.
@@ -259,7 +241,7 @@ pub(in crate::meta) fn untagged_facts(
             continue;
         }
         if let Some(row) = view.manifest(repo, &digest)? {
-            untagged.push(Fact::Manifest { repo: repo.clone(), digest, row: Some(row.since(now.at)) });
+            untagged.push(Fact::Manifest { repo: repo.clone(), digest, row: Some(row.noted(now.noted)) });
         }
     }
     Ok(untagged)
@@ -394,7 +376,7 @@ fn repository_fact(view: View<'_>, now: Moment, repo: &RepoName) -> Result<Optio
     let absent = view.repository(repo)?.is_none();
     Ok(absent.then(|| Fact::Repository {
         repo: repo.clone(),
-        row: Some(RepositoryRow { since: now.at.unwrap_or(0) }),
+        row: Some(RepositoryRow { since: now.wall_ms.unwrap_or(0) }),
     }))
 }
 

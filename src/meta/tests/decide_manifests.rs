@@ -1,13 +1,13 @@
 //! The rules for storing manifests and setting tags.
 
 use super::*;
-use crate::meta::model::{BlobRow, Policies, Policy, Redate, RepositoryRow, TagRow};
+use crate::meta::model::{BlobRow, Policies, Policy, RepositoryRow, TagRow};
 
 /// How far from now a time must be for a push as it is to change it, in milliseconds.
 const PUSHED_AGAIN: u64 = 60 * 60 * 1000;
 
 fn tag_fact(name: &str, was: Option<&str>, now: &str) -> Fact {
-    let row = Some(TagRow { digest: digest(now), at: Some(NOW), order: Some(ORDER) });
+    let row = Some(TagRow { digest: digest(now), noted: NOW, order: Some(ORDER) });
     Fact::Tag { repo: repo("app"), tag: tag(name), row, was: was.map(digest) }
 }
 
@@ -48,7 +48,7 @@ fn a_tag_that_is_pushed_again_after_a_while_counts_as_set_anew() {
     };
     assert_eq!(later(59).1, []);
     let (now, facts) = later(60);
-    let row = Some(TagRow { digest: digest("one"), at: Some(now), order: Some(ORDER) });
+    let row = Some(TagRow { digest: digest("one"), noted: now, order: Some(ORDER) });
     assert_eq!(facts, [Fact::Tag { repo: repo("app"), tag: tag("latest"), row, was: None }]);
     rules.apply(&facts);
     assert_eq!(rules.view().tags_of(&repo("app"), &digest("one"), 9).unwrap(), [tag("latest")]);
@@ -60,7 +60,7 @@ fn another_media_type_for_the_same_bytes_replaces_the_row() {
     rules.carry_out(&put_manifest("app", "one", &[]));
     let mut command = put("app", "one", &[]);
     command.row.media_type = MediaType::DOCKER_MANIFEST.parse().unwrap();
-    let row = Some(command.row.clone().since(Some(NOW)));
+    let row = Some(command.row.clone().noted(NOW));
     let facts = rules.carry_out(&Command::PutManifest(command));
     assert_eq!(facts, [Fact::Manifest { repo: repo("app"), digest: digest("one"), row }]);
 }
@@ -74,7 +74,7 @@ fn a_tag_that_moves_says_what_it_was_and_leaves_the_old_manifest() {
     let view = rules.view();
     assert_eq!(
         view.tag(&repo("app"), &tag("latest")).unwrap(),
-        Some(TagRow { digest: digest("two"), at: Some(NOW), order: Some(ORDER) })
+        Some(TagRow { digest: digest("two"), noted: NOW, order: Some(ORDER) })
     );
     assert_eq!(view.tags_of(&repo("app"), &digest("one"), 9).unwrap(), []);
     assert_eq!(view.tags_of(&repo("app"), &digest("two"), 9).unwrap(), [tag("latest")]);
@@ -217,11 +217,12 @@ fn without_tags_a_condition_is_asked_of_the_digest() {
     assert!(matches!(rules.refusal(&Command::PutManifest(command)), Refusal::ConditionFailed(_)));
 }
 
-/// A push as it is, of `latest`, at a time and as the tag of that order; under a policy, or none.
-fn again(rules: &Rules, at: Option<u64>, order: u64, policy: Option<Policy>) -> Vec<Fact> {
+/// A push as it is, of `latest`, at a store time and as the tag of that order; under a policy, or none.
+fn again(rules: &Rules, noted: u64, order: u64, policy: Option<Policy>) -> Vec<Fact> {
     let laws = Laws::over(Policies::new(policy.into_iter().collect()), rules.view()).unwrap();
     let command = put_manifest("app", "one", &["latest"]);
-    decide(rules.view(), Moment { at, order }, laws.law(), &command).unwrap().facts
+    let now = Moment { noted, order, ..moment(NOW) };
+    decide(rules.view(), now, laws.law(), &command).unwrap().facts
 }
 
 #[test]
@@ -232,57 +233,47 @@ fn a_push_as_it_is_counts_as_set_last_where_the_last_tags_stay() {
         let repositories = vec!["app".parse().unwrap()];
         Some(Policy { repositories, keep_last: Some(2), ..Policy::default() })
     };
-    assert_eq!(again(&rules, Some(NOW), ORDER + 1, keeps_last()), [], "it was set last");
-    assert_eq!(again(&rules, Some(NOW), ORDER + 2, None), [], "nobody asks for the order");
-    let row = Some(TagRow { digest: digest("one"), at: Some(NOW), order: Some(ORDER + 2) });
-    let facts = again(&rules, Some(NOW), ORDER + 2, keeps_last());
+    assert_eq!(again(&rules, NOW, ORDER + 1, keeps_last()), [], "it was set last");
+    assert_eq!(again(&rules, NOW, ORDER + 2, None), [], "no policy needs the order");
+    let row = Some(TagRow { digest: digest("one"), noted: NOW, order: Some(ORDER + 2) });
+    let facts = again(&rules, NOW, ORDER + 2, keeps_last());
     assert_eq!(facts, [Fact::Tag { repo: repo("app"), tag: tag("latest"), row, was: None }]);
 }
 
 #[test]
-fn a_push_as_it_is_corrects_a_time_that_is_far_from_now() {
+fn a_push_as_it_is_is_noted_again_after_an_hour_and_where_the_time_cannot_be() {
     let far = PUSHED_AGAIN;
-    for (noted, now, corrects) in [
-        (Some(NOW), Some(NOW + far - 1), false),
-        (Some(NOW), Some(NOW + far), true),
-        (Some(NOW + far - 1), Some(NOW), false),
-        (Some(NOW + far), Some(NOW), true),
-        (Some(NOW), None, true),
-        (None, Some(NOW), true),
-        (None, None, false),
+    for (noted, now, again_noted) in [
+        (NOW, NOW, false),
+        (NOW, NOW + far - 1, false),
+        (NOW, NOW + far, true),
+        (NOW + far - 1, NOW, false),
+        (NOW + far, NOW, true),
+        (u64::MAX, NOW, true),
     ] {
         let mut rules = Rules::default();
         rules.carry_out(&put_manifest("app", "one", &["latest"]));
-        let row = Some(TagRow { digest: digest("one"), at: noted, order: Some(ORDER) });
+        let row = Some(TagRow { digest: digest("one"), noted, order: Some(ORDER) });
         rules.apply(&[Fact::Tag { repo: repo("app"), tag: tag("latest"), row, was: None }]);
-        let row = Some(TagRow { digest: digest("one"), at: now, order: Some(ORDER + 9) });
+        let row = Some(TagRow { digest: digest("one"), noted: now, order: Some(ORDER + 9) });
         let expected = [Fact::Tag { repo: repo("app"), tag: tag("latest"), row, was: None }];
         let facts = again(&rules, now, ORDER + 9, None);
-        assert_eq!(facts, if corrects { &expected[..] } else { &[] }, "{noted:?} {now:?}");
+        assert_eq!(facts, if again_noted { &expected[..] } else { &[] }, "{noted} {now}");
     }
 }
 
+/// There may have been a downtime since, which is not counted yet.
 #[test]
-fn another_time_is_noted_only_for_what_is_still_as_it_was_found() {
+fn a_push_as_it_is_is_noted_again_in_each_run() {
     let mut rules = Rules::default();
-    rules.carry_out(&put_manifest("app", "one", &["a", "b"]));
+    rules.carry_out(&put_manifest("app", "one", &["latest"]));
     rules.carry_out(&put_manifest("app", "two", &[]));
-    let found = TagRow { digest: digest("one"), at: Some(NOW), order: Some(ORDER) };
-    let other = TagRow { at: None, ..found.clone() };
-    let command = Command::Redate(Redate {
-        repo: repo("app"),
-        tags: vec![(tag("a"), found.clone(), 5), (tag("b"), other, 5), (tag("c"), found.clone(), 5)],
-        manifests: vec![
-            (digest("two"), Some(NOW), 6),
-            (digest("one"), None, 6),
-            (digest("three"), Some(NOW), 6),
-        ],
-    });
-    let row = Some(summary("two", None).since(Some(6)));
-    let expected = [
-        Fact::Tag { repo: repo("app"), tag: tag("a"), row: Some(TagRow { at: Some(5), ..found }), was: None },
-        Fact::Manifest { repo: repo("app"), digest: digest("two"), row },
-    ];
-    assert_eq!(rules.carry_out(&command), expected);
-    assert_eq!(rules.view().tags_of(&repo("app"), &digest("one"), 9).unwrap(), [tag("a"), tag("b")]);
+    let facts = |name: &str, tags: &[&str], began| {
+        let (now, laws) = (Moment { noted: NOW + 5, began, ..moment(NOW) }, Laws::default());
+        decide(rules.view(), now, laws.law(), &put_manifest("app", name, tags)).unwrap().facts
+    };
+    for (name, tags) in [("one", &["latest"][..]), ("two", &[])] {
+        assert_eq!(facts(name, tags, NOW), []);
+        assert_eq!(facts(name, tags, NOW + 1).len(), 1);
+    }
 }

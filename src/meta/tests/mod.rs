@@ -67,13 +67,13 @@ fn summary(content: &str, subject: Option<Digest>) -> ManifestRow {
         subject,
         artifact_type: None,
         annotations: None,
-        since: None,
+        noted: 0,
     }
 }
 
 /// Says that a manifest is there since now: it was pushed, or lost its last tag.
 fn manifest_fact(content: &str) -> Fact {
-    let row = Some(summary(content, None).since(Some(NOW)));
+    let row = Some(summary(content, None).noted(NOW));
     Fact::Manifest { repo: repo("app"), digest: digest(content), row }
 }
 
@@ -156,7 +156,7 @@ const NOW: u64 = 1_700_000_000_000;
 const ORDER: u64 = 7;
 
 fn moment(now: u64) -> Moment {
-    Moment { at: Some(now), order: ORDER }
+    Moment { wall_ms: Some(now), noted: now, began: 0, order: ORDER }
 }
 
 /// Returns every row of every tree.

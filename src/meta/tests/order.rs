@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::disk::RealDisk;
+use crate::meta::clock::{DAY_MS, SetClock, TODAY_MS};
 use crate::meta::model::TagRow;
-use crate::meta::set_clock::{DAY_MS, SetClock, TODAY_MS};
 
 fn open_by(disk: &Arc<dyn Disk>, index: &IndexKind, clock: &SetClock) -> Meta {
     let options = MetaOptions { clock: clock.clock(), ..MetaOptions::new(index.clone()) };
@@ -47,19 +47,49 @@ fn each_push_comes_behind_all_before_it_whatever_the_clock_says() {
 }
 
 #[test]
-fn a_start_remembers_the_latest_time_and_believes_no_clock_that_is_behind_it() {
+fn store_time_goes_on_after_a_stop_and_after_a_power_cut() {
     on_both(|disk, index| {
-        let meta = open_by(disk, index, &SetClock::new(TODAY_MS));
-        assert_eq!(push(&meta, "a").at, Some(TODAY_MS));
-        meta.close().unwrap();
-        for (started, at) in
-            [(TODAY_MS - 90 * DAY_MS, None), (1000, None), (TODAY_MS + 2, Some(TODAY_MS + 2))]
-        {
-            let meta = open_by(disk, index, &SetClock::new(started));
-            assert_eq!(push(&meta, &format!("t{started}")).at, at, "{started}");
-            meta.close().unwrap();
+        let clock = SetClock::new(1000);
+        let mut before = 0;
+        for stops in [true, false, true, false] {
+            let meta = open_by(disk, index, &clock);
+            clock.pass(DAY_MS);
+            let noted = push(&meta, "a").noted;
+            assert!((DAY_MS..DAY_MS + 1000).contains(&(noted - before)), "{noted} {before}");
+            before = noted;
+            if stops {
+                meta.close().unwrap();
+            } else {
+                std::mem::forget(meta);
+            }
         }
     });
+}
+
+#[test]
+fn what_is_known_of_time_is_in_the_marker_of_a_stop_and_in_checkpoints() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(folder.path()).unwrap());
+    let (index, clock) = (IndexKind::Sled(folder.path().to_owned()), SetClock::new(TODAY_MS));
+    let meta = open_by(&disk, &index, &clock);
+    clock.pass(DAY_MS);
+    let noted = push(&meta, "a").noted;
+    clock.pass(DAY_MS);
+    meta.close().unwrap();
+    // A day by `clean`, and 30 by the wall clock, which only a checkpoint and `clean` have: no line follows.
+    clock.pass(30 * DAY_MS);
+    let meta = open_by(&disk, &index, &clock);
+    clock.pass(DAY_MS);
+    assert_eq!(meta.clock().ages().of(noted) / DAY_MS, 32);
+    meta.renew_checkpoints(0, 0, &mut || true).unwrap();
+    meta.close().unwrap();
+    let meta = open_by(&disk, &index, &clock);
+    assert_eq!(meta.clock().ages().of(noted) / DAY_MS, 32);
+    // The first line of a run has what `clean` had.
+    push(&meta, "b");
+    std::mem::forget(meta);
+    let meta = open_by(&disk, &index, &clock);
+    assert_eq!(meta.clock().ages().of(noted) / DAY_MS, 32);
 }
 
 #[test]

@@ -179,7 +179,7 @@ impl Writer {
     fn checkpoint_for(&mut self, waits: Sender<u64>) {
         // A line that says nothing: a checkpoint has its name by the first transaction behind it, and the
         // last one may have that name already.
-        match self.write(self.clock.says_ms(), Vec::new()) {
+        match self.write(Vec::new()) {
             Ok(()) => self.rotate(Some(waits)),
             Err(error) => log::info!("no checkpoint is taken: {error}"),
         }
@@ -245,27 +245,32 @@ impl Writer {
     fn decided(&mut self, command: &Command, goes_on: bool) -> Result<bool, MetaError> {
         // INVARIANT: a tag's order is higher than that of every tag that was set before, however often pulk
         // was started since and whatever the clock said.
-        let now = Moment { at: self.clock.stamp(), order: self.totals.tag_order + 1 };
+        let (noted, began) = self.clock.store_time();
+        let (wall_ms, order) = (self.clock.plausible_wall_ms(), self.totals.tag_order + 1);
+        let now = Moment { wall_ms, noted, began, order };
         let law = if goes_on { self.laws.law().going_on() } else { self.laws.law() };
         let decision = decide(View::new(self.index.as_ref()), now, law, command);
         let Decision { facts, again } = decision.map_err(|error| match error {
             DecideError::Refused(refusal) => MetaError::Refused(refusal),
             DecideError::Index(error) => MetaError::Index(error),
         })?;
-        if !facts.is_empty() {
-            self.write(self.clock.says_ms(), facts)?;
+        if !facts.is_empty() || matches!(command, Command::NoteTime) {
+            self.write(facts)?;
         } else if let Some(why) = self.journal.poisoned() {
             return Err(MetaError::Poisoned(why.to_owned()));
         }
         Ok(again)
     }
 
-    fn write(&mut self, now: u64, facts: Vec<Fact>) -> Result<(), MetaError> {
+    fn write(&mut self, facts: Vec<Fact>) -> Result<(), MetaError> {
         let changes = changes_of(&facts).map_err(|error| MetaError::Failed(error.to_string()))?;
         let mut totals = self.totals;
         totals.count(View::new(self.index.as_ref()), &facts)?;
         let usage = self.laws.counted(View::new(self.index.as_ref()), &facts)?;
-        let seq = self.journal.append(now, facts).map_err(|error| self.note(&error))?;
+        let (at, time) = self.clock.line();
+        let open_ms = time.open_ms;
+        let seq = self.journal.append((at, time), facts).map_err(|error| self.note(&error))?;
+        self.clock.wrote(open_ms);
         match self.index.apply(seq, &changes) {
             Ok(()) => {
                 self.totals = totals;

@@ -65,6 +65,7 @@ impl Registry {
             reserve_bytes: options.reserve_bytes,
             progress: options.progress.clone(),
             content: Some(blobs.clone()),
+            rest: options.lease.max(options.grace),
             ..opened.meta
         };
         let meta = Meta::open(Arc::clone(&disk), meta_options)?;

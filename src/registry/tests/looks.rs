@@ -87,7 +87,7 @@ fn a_tag_that_is_going_at_this_instant_is_not_told_of_and_what_it_names_is() {
     let (name, digest) = (repo("app"), ContentDigest::sha256_of(b"manifest"));
     leases.begin_marking(Scope::Repository(name.clone()), Protected::Nothing);
     leases.begin_tags();
-    let row = TagRow { digest, at: None, order: None };
+    let row = TagRow { digest, noted: 0, order: None };
     let sweep = Sweep::Tags { repo: name.clone(), tags: vec![(tag("old"), row)] };
     assert_eq!(leases.release(&sweep), sweep);
     assert!(!leases.take_tagged(&name, &tag("old"), &digest));
@@ -102,7 +102,7 @@ fn a_tag_that_is_going_at_this_instant_is_not_told_of_and_what_it_names_is() {
 fn who_asks_for_a_tag_at_the_instant_at_which_it_goes_is_told_that_it_is_not_there() {
     let registry = in_memory();
     let digest = push_image(&registry);
-    let row = TagRow { digest, at: None, order: None };
+    let row = TagRow { digest, noted: 0, order: None };
     let sweep = Sweep::Tags { repo: repo("app"), tags: vec![(tag("v1"), row)] };
     let leases = Arc::clone(&registry.inner.leases);
     registry.inner.options.between_looks.set(move || {

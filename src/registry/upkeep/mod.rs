@@ -62,11 +62,6 @@ impl Upkeep {
         self.inner.meta.clock()
     }
 
-    /// Returns the time by which things are old, in milliseconds since 1970; or why nothing is old now.
-    pub(crate) fn now(&self) -> Result<u64, String> {
-        self.clock().now(self.inner.options.grace)
-    }
-
     /// Returns the content.
     pub(crate) fn blobs(&self) -> &BlobStore {
         &self.inner.blobs

@@ -1,7 +1,7 @@
 //! Sweeps: rows first, then the files that lost their last row.
 
 use crate::blobs::Occupant;
-use crate::meta::{Command, Redate, Sweep};
+use crate::meta::{Command, Sweep};
 use crate::registry::content::removal::Removal;
 use crate::registry::error::RegistryError;
 use crate::registry::open::cleaning::UNNAMED_MAX;
@@ -18,9 +18,12 @@ impl Upkeep {
         self.inner.sweep(sweep)
     }
 
-    /// Has the writer note other times for what is still as it was found.
-    pub(crate) fn redate(&self, redate: Redate) -> Result<(), RegistryError> {
-        self.inner.submit_and_wait(Command::Redate(redate))
+    /// Writes the store time down, durably, if that is long ago.
+    pub(crate) fn note_time(&self) -> Result<(), RegistryError> {
+        if !self.clock().is_long_unwritten() {
+            return Ok(());
+        }
+        self.inner.submit_and_wait(Command::NoteTime)
     }
 
     /// Removes the files of content that no row names any more, durably, and says what became of each.

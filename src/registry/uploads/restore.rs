@@ -14,11 +14,10 @@ pub(in crate::registry) fn restore_sessions(
     blobs: &BlobStore,
     idle_max: Duration,
 ) -> Result<UploadSessions, OpenError> {
-    let clock = meta.clock();
-    let now = clock.now(Duration::ZERO).ok();
+    let now = meta.clock().plausible_wall_ms();
     // Else none would ever time out where pulk starts every day.
     let idle = |row: &UploadRow| {
-        let idle = now.zip(clock.corrected(row.at)).map(|(now, at)| now.saturating_sub(at));
+        let idle = now.zip(row.at).map(|(now, at)| now.saturating_sub(at));
         Duration::from_millis(idle.unwrap_or(0))
     };
     let mut files: BTreeSet<String> = blobs.unfinished()?.into_iter().collect();

@@ -7,6 +7,7 @@ pub(crate) mod clients;
 mod clocks;
 mod content;
 mod index;
+mod leased_tags;
 pub(crate) mod model;
 mod optional;
 mod policies;
@@ -24,7 +25,7 @@ use crate::maintenance::collector::orphans::Orphans;
 use crate::maintenance::collector::pace::{Bell, Pace};
 use crate::maintenance::collector::pass::Pass;
 use crate::maintenance::collector::report::{CollectReport, Verdict};
-use crate::meta::{IndexKind, MetaOptions, Policies, Policy};
+use crate::meta::{Ages, IndexKind, MetaOptions, Policies, Policy};
 use crate::registry::{Backing, Registry, RegistryError, RegistryOptions, Storage};
 
 /// Opens a registry with these times.
@@ -69,6 +70,7 @@ fn try_pass(
         pace: Pace::new(&bell, 100).with(between),
         visit,
         orphans: &mut orphans,
+        ages: Ages::default(),
         report: CollectReport::default(),
         left_out: false,
         doing: &|_| {},

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::disk::{Disk, DiskError, DiskFile};
+use crate::meta::clock::StoreTime;
 use crate::meta::journal::file::files::{journal_path, unfinished_path};
 use crate::meta::journal::file::line::{LINE_SIZE_MAX_BYTES, Record, Sum, encode};
 use crate::meta::journal::file::new_file::NewFile;
@@ -85,13 +86,17 @@ impl Journal {
     }
 
     /// Appends a transaction and returns its number. It is durable only after [`Self::sync`].
-    pub(in crate::meta) fn append(&mut self, at: u64, facts: Vec<Fact>) -> Result<u64, JournalError> {
+    pub(in crate::meta) fn append(
+        &mut self,
+        (at, time): (u64, StoreTime),
+        facts: Vec<Fact>,
+    ) -> Result<u64, JournalError> {
         if let Some(why) = &self.poisoned {
             return Err(JournalError::Poisoned(why.clone()));
         }
         let count = facts.len();
         let seq = self.seq + 1;
-        let record = Record { seq, prev: self.sum.clone(), durable: self.synced, at, facts };
+        let record = Record { seq, prev: self.sum.clone(), durable: self.synced, at, time, facts };
         let (line, sum) = encode(&record)?;
         if count > FACTS_MAX || line.len() > LINE_SIZE_MAX_BYTES {
             return Err(JournalError::TooLarge { facts: count, bytes: line.len() });

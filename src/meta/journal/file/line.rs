@@ -7,6 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::meta::clock::StoreTime;
 use crate::meta::model::Fact;
 
 /// The version of the journal's format.
@@ -84,6 +85,9 @@ pub(in crate::meta) struct Record {
     pub(in crate::meta) durable: u64,
     /// When it was decided, in milliseconds since 1970.
     pub(in crate::meta) at: u64,
+    /// The store time then.
+    #[serde(default)]
+    pub(in crate::meta) time: StoreTime,
     /// What it says.
     pub(in crate::meta) facts: Vec<Fact>,
 }
@@ -148,7 +152,8 @@ mod tests {
     use super::*;
 
     fn record() -> Record {
-        Record { seq: 7, prev: Sum::zero(), durable: 6, at: 1, facts: Vec::new() }
+        let time = StoreTime::default();
+        Record { seq: 7, prev: Sum::zero(), durable: 6, at: 1, time, facts: Vec::new() }
     }
 
     #[test]

@@ -78,7 +78,7 @@ impl Claims for Leases {
             }
             Command::DeleteUntagged { .. }
             | Command::Condemn { .. }
-            | Command::Redate(_)
+            | Command::NoteTime
             | Command::Unlink { .. }
             | Command::BeginUpload { .. }
             | Command::AdvanceUpload { .. }

@@ -17,6 +17,7 @@
 //! | connections: accepted, counted, served, ended | `connection/` |
 //! | a request's head, and its body as the application reads it | `request/` |
 //! | a response's head, and its body from memory or from a file | `response/` |
+//! | what a connection needs of its socket, over TCP and in memory | `stream/` |
 //! | what the application hands in and gets | `contract`, `client_address`, `min_rate` |
 //! | limits, and what the transport itself refuses | `limits`, `idle_timeout`, `rejection` |
 
@@ -31,6 +32,7 @@ mod min_rate;
 mod rejection;
 mod request;
 mod response;
+mod stream;
 #[cfg(test)]
 mod tests;
 

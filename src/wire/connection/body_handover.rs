@@ -12,7 +12,6 @@ use tide::http::{Body, Request};
 use super::context::Connection;
 use crate::wire::limits::WireLimits;
 use crate::wire::request::{BodyFraming, BodyReader, BodySignals, BodySource, Framing, Input};
-use crate::wire::response::abort;
 
 /// Where the connection's reading half is while a request is answered.
 pub(super) enum BodyHandover {
@@ -66,7 +65,7 @@ impl<A> Connection<A> {
             self.linger().await;
         }
         if matches!(handover, BodyHandover::Lent { .. }) {
-            abort(&self.socket);
+            self.stream.abort();
         }
     }
 

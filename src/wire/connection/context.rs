@@ -1,17 +1,17 @@
 //! A connection, and what it shares with the others.
 
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
+use smol::Timer;
 use smol::future::FutureExt;
-use smol::{Async, Timer};
 
 use super::linger::linger;
 use super::stop::Stop;
 use crate::wire::limits::WireLimits;
 use crate::wire::rejection::Rejection;
 use crate::wire::response::{Output, Reply, ReplyTo, SentGuard, send};
+use crate::wire::stream::Stream;
 
 /// How long a connection on which nothing is in flight may still take at a stop: for the rest of a head that
 /// has begun to come, or to let the client read its answer.
@@ -19,7 +19,7 @@ const STOP_LINGER_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// A connection and what it shares with the others.
 pub(in crate::wire) struct Connection<A> {
-    pub(in crate::wire) socket: Arc<Async<TcpStream>>,
+    pub(in crate::wire) stream: Arc<dyn Stream>,
     /// The client's address, as text: every request carries it.
     pub(in crate::wire) peer: String,
     pub(in crate::wire) app: Arc<A>,
@@ -34,12 +34,12 @@ impl<A> Connection<A> {
     /// Returns the writing half.
     pub(super) fn output(&self) -> Output<'_> {
         let progress_time_max = self.limits.body_progress_time_max;
-        Output { socket: &self.socket, progress_time_max, pace: None }
+        Output { stream: &self.stream, progress_time_max, pace: None }
     }
 
     /// Ends the connection in a way that lets the client read its answer.
     pub(super) async fn linger(&self) {
-        Box::pin(linger(&self.socket, &self.limits)).or(self.stop_lingers()).await;
+        Box::pin(linger(&*self.stream, &self.limits)).or(self.stop_lingers()).await;
     }
 
     /// Returns a while after a stop: clients that keep an idle connection must not hold it up.

@@ -13,12 +13,12 @@ use tide::http::{Method, Request, Response};
 use super::body_handover::BodyHandover;
 use super::context::Connection;
 use super::next_head::NoHead;
-use super::peer_reset::gone;
+use super::peer_reset::reset;
 use crate::wire::Pace;
 use crate::wire::idle_timeout::IdleTimeout;
 use crate::wire::rejection::Rejection;
 use crate::wire::request::{Input, RequestHead};
-use crate::wire::response::{Output, Reply, ReplyTo, SentGuard, abort, send};
+use crate::wire::response::{Output, Reply, ReplyTo, SentGuard, send};
 
 /// How much of a request is looked at for whether it is a health check.
 const CHECK_START_SIZE_BYTES: usize = 32;
@@ -34,7 +34,7 @@ where
 {
     /// Answers requests until either side ends the connection.
     pub(in crate::wire) async fn run(self) {
-        let mut input = Input::new(Arc::clone(&self.socket));
+        let mut input = Input::new(Arc::clone(&self.stream));
         let mut idle = IdleTimeout::new(self.limits.keep_alive_idle_max);
         let mut stopped = pin!(self.stop.wait());
         for number in 1_usize.. {
@@ -60,11 +60,11 @@ where
     /// Answers a health check, which must not fail because of others, and refuses any other request unread.
     pub(super) async fn answer_check_or_refuse(self, rejection: Rejection) {
         let mut start = [0; CHECK_START_SIZE_BYTES];
-        let count = self.socket.get_ref().peek(&mut start).unwrap_or(0);
+        let count = self.stream.peek(&mut start).unwrap_or(0);
         if !is_health_check(start.get(..count).unwrap_or_default(), &self.health_paths) {
             return self.refuse(rejection).await;
         }
-        let mut input = Input::new(Arc::clone(&self.socket));
+        let mut input = Input::new(Arc::clone(&self.stream));
         let mut idle = IdleTimeout::new(self.limits.head_time_max);
         match self.next_head(&mut input, &mut idle, pin!(self.stop.wait())).await {
             Ok(head) => {
@@ -89,7 +89,7 @@ where
         let mut guard = SentGuard::new(response.ext_mut().remove(), handover.bytes_in());
         let pace: Option<Pace> = response.ext_mut().remove();
         let Ok(reusable) = handover.begin_answer(&self.limits) else {
-            abort(&self.socket);
+            self.stream.abort();
             return None;
         };
         guard.sent.bytes_in = handover.bytes_in();
@@ -105,7 +105,7 @@ where
         let close = reply.close;
         if let Err(error) = self.send(reply, pace.as_ref(), &mut guard).await {
             log::debug!("an answer to {} was cut off: {error}", self.peer);
-            abort(&self.socket);
+            self.stream.abort();
             return None;
         }
         if replaced {
@@ -150,7 +150,7 @@ where
         let is_gone = async {
             // Boxed, since most answers need no wait, and an idle connection no room for one.
             if is_watched {
-                Box::pin(gone(&self.socket)).await;
+                Box::pin(reset(&*self.stream)).await;
             } else {
                 pending::<()>().await;
             }

@@ -1,13 +1,11 @@
 //! Ends connections whose clients may still be sending.
 
-use std::io;
-use std::net::{Shutdown, TcpStream};
-
+use smol::Timer;
 use smol::future::{or, yield_now};
-use smol::{Async, Timer};
 
 use crate::wire::idle_timeout::IdleTimeout;
 use crate::wire::limits::WireLimits;
+use crate::wire::stream::Stream;
 
 const READ_SIZE_BYTES: usize = 16 * 1024;
 
@@ -15,21 +13,20 @@ const READ_SIZE_BYTES: usize = 16 * 1024;
 ///
 /// Closing at once would make the system reset the connection, and the client would lose the answer. A client
 /// may read it only after its whole layer is sent, so size is no bound here, only time.
-pub(super) async fn linger(socket: &Async<TcpStream>, limits: &WireLimits) {
-    if socket.get_ref().shutdown(Shutdown::Write).is_err() {
+pub(super) async fn linger(stream: &dyn Stream, limits: &WireLimits) {
+    if stream.shutdown_write().is_err() {
         return;
     }
     let too_long = async {
         Timer::after(limits.drain_time_max).await;
     };
-    or(drain(socket, IdleTimeout::new(limits.drain_idle_max)), too_long).await;
+    or(drain(stream, IdleTimeout::new(limits.drain_idle_max)), too_long).await;
 }
 
-async fn drain(socket: &Async<TcpStream>, mut idle: IdleTimeout) {
+async fn drain(stream: &dyn Stream, mut idle: IdleTimeout) {
     let mut scratch = vec![0; READ_SIZE_BYTES];
     loop {
-        let read = socket.read_with(|mut socket| io::Read::read(&mut socket, &mut scratch));
-        if matches!(idle.wait(read).await, None | Some(Ok(0) | Err(_))) {
+        if matches!(idle.wait(stream.read(&mut scratch)).await, None | Some(Ok(0) | Err(_))) {
             return;
         }
         // A fast client must not keep the thread from other connections.

@@ -16,6 +16,7 @@ use super::context::Connection;
 use super::stop::Stop;
 use crate::wire::limits::WireLimits;
 use crate::wire::rejection::Rejection;
+use crate::wire::stream::PlainStream;
 
 /// How many connections may wait in the system to be accepted.
 const ACCEPT_QUEUE_LENGTH: i32 = 1024;
@@ -178,11 +179,8 @@ where
     F: Future<Output = Response> + Send + 'static,
 {
     fn admit(&self, socket: Async<TcpStream>, peer: SocketAddr) {
-        if let Err(error) = socket.get_ref().set_nodelay(true) {
-            log::debug!("cannot set TCP_NODELAY for {peer}: {error}");
-        }
         let connection = Connection {
-            socket: Arc::new(socket),
+            stream: Arc::new(PlainStream::new(socket)),
             peer: peer.to_string(),
             app: Arc::clone(&self.app),
             limits: Arc::clone(&self.limits),
@@ -244,7 +242,7 @@ where
     F: Future<Output = Response> + Send + 'static,
 {
     let refused = async {
-        if connection.socket.readable().await.is_ok() {
+        if connection.stream.readable().await.is_ok() {
             connection.answer_check_or_refuse(rejection).await;
         }
     };

@@ -85,7 +85,7 @@ impl<A> Connection<A> {
         if !self.stop.is_triggered() {
             let readable = async {
                 loop {
-                    self.socket.readable().await?;
+                    self.stream.readable().await?;
                     // The system may have been wrong: then it is waited on, with time and stop in sight.
                     match poll_once(input.fill(HEAD_READ_SIZE_BYTES)).await {
                         Some(read) => return read.map_err(NoHead::from),

@@ -1,19 +1,18 @@
-//! Tells when a client is gone.
+//! Notices that a client reset its connection.
 
 use std::future::pending;
 use std::io::ErrorKind;
-use std::net::TcpStream;
 
-use smol::Async;
+use crate::wire::stream::Stream;
 
-/// Waits until the connection of a client that waits for its answer is reset.
+/// Waits until the client of an answer that is being made resets the connection.
 ///
-/// One that only ended its own half is still to be answered, and looks no different when it is gone as well;
-/// what a client sends ahead hides what it does after that. Then this waits for ever.
-pub(in crate::wire) async fn gone(socket: &Async<TcpStream>) {
-    // Not asked at once: an answer that needs no wait costs no system call.
-    while socket.readable().await.is_ok() {
-        match socket.get_ref().peek(&mut [0]) {
+/// A client that only ended its own direction still gets its answer, and looks the same when it is gone as
+/// well; bytes sent ahead hide what follows them. In both cases this waits for ever.
+pub(super) async fn reset(stream: &dyn Stream) {
+    // Peeked at only when something happened: an answer that needs no wait costs no system call.
+    while stream.readable().await.is_ok() {
+        match stream.peek(&mut [0]) {
             Ok(_) => return pending().await,
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
             Err(_) => return,

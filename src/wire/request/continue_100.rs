@@ -1,13 +1,10 @@
 //! `100 Continue`: sent when the application first asks for the body, and never once the answer has begun.
 
 use std::io;
-use std::net::TcpStream;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
-use smol::Async;
-use smol::io::AsyncWrite;
+use crate::wire::stream::Stream;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -65,13 +62,9 @@ impl BodySignals {
         }
     }
 
-    /// Sends `100 Continue` if the client waits for it. A socket that does not take these few bytes at once
+    /// Sends `100 Continue` if the client waits for it. A stream that does not take these few bytes at once
     /// belongs to a client that does not read: then the body fails.
-    pub(super) fn send_continue(
-        &self,
-        context: &mut Context<'_>,
-        mut socket: &Async<TcpStream>,
-    ) -> io::Result<()> {
+    pub(super) fn send_continue(&self, context: &mut Context<'_>, stream: &dyn Stream) -> io::Result<()> {
         match self.state.compare_exchange(AWAITED, SENDING, Ordering::SeqCst, Ordering::SeqCst) {
             Ok(_) => {}
             Err(SETTLED) => return Ok(()),
@@ -80,7 +73,7 @@ impl BodySignals {
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, reason));
             }
         }
-        let sent = match Pin::new(&mut socket).poll_write(context, CONTINUE) {
+        let sent = match stream.poll_write(context, CONTINUE, false) {
             Poll::Ready(sent) => sent?,
             Poll::Pending => 0,
         };

@@ -1,18 +1,15 @@
-//! The reading half of a connection: the socket and what was read ahead from it.
+//! The reading half of a connection: the stream and what was read ahead from it.
 
 use std::io;
-use std::net::TcpStream;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use smol::Async;
-use smol::io::AsyncRead;
+use crate::wire::stream::Stream;
 
 /// How much may lie in a buffer that keeps its memory while more is waited for.
 const SHRUNK_SIZE_MAX_BYTES: usize = 1024;
 
-/// Bytes that were read from the socket and not yet used.
+/// Bytes that were read from the stream and not yet used.
 #[derive(Debug, Default)]
 pub(in crate::wire) struct InputBuffer {
     storage: Vec<u8>,
@@ -79,16 +76,16 @@ impl InputBuffer {
 /// The reading half of a connection. It lies either with the connection or with the body of its request.
 #[derive(Debug)]
 pub(in crate::wire) struct Input {
-    /// The socket, which the writing half shares.
-    pub(in crate::wire) socket: Arc<Async<TcpStream>>,
+    /// The stream, which the writing half shares.
+    pub(in crate::wire) stream: Arc<dyn Stream>,
     /// What was read ahead.
     pub(in crate::wire) buffer: InputBuffer,
 }
 
 impl Input {
-    /// Makes the reading half of a socket from which nothing was read.
-    pub(in crate::wire) fn new(socket: Arc<Async<TcpStream>>) -> Self {
-        Self { socket, buffer: InputBuffer::default() }
+    /// Makes the reading half of a stream from which nothing was read.
+    pub(in crate::wire) fn new(stream: Arc<dyn Stream>) -> Self {
+        Self { stream, buffer: InputBuffer::default() }
     }
 
     /// Reads more into the buffer, which takes `capacity` bytes if it is smaller; 0 means that the client
@@ -98,8 +95,7 @@ impl Input {
         context: &mut Context<'_>,
         capacity: usize,
     ) -> Poll<io::Result<usize>> {
-        let mut socket = &*self.socket;
-        let read = Pin::new(&mut socket).poll_read(context, self.buffer.room(capacity));
+        let read = self.stream.poll_read(context, self.buffer.room(capacity));
         match read {
             Poll::Ready(Ok(count)) => self.buffer.filled(count),
             // A client that sends nothing holds no buffer, however much it announced.
@@ -115,14 +111,13 @@ impl Input {
         std::future::poll_fn(|context| self.poll_fill(context, capacity)).await
     }
 
-    /// Reads past the buffer, straight from the socket.
+    /// Reads past the buffer, straight from the stream.
     pub(super) fn poll_read_past(
         &mut self,
         context: &mut Context<'_>,
         target: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        let mut socket = &*self.socket;
-        Pin::new(&mut socket).poll_read(context, target)
+        self.stream.poll_read(context, target)
     }
 }
 

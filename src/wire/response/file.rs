@@ -1,69 +1,14 @@
-//! Sends a range of a file: by `sendfile` where there is a descriptor, through a buffer elsewhere.
+//! Sends a range of a file: by `sendfile` where there are descriptors, through a buffer elsewhere.
 
-use std::io;
 #[cfg(target_os = "linux")]
-use std::net::TcpStream;
-use std::os::fd::BorrowedFd;
+use std::future::poll_fn;
+use std::io;
 #[cfg(target_os = "linux")]
 use std::sync::Arc;
 
-#[cfg(target_os = "linux")]
-use smol::Async;
-
+use super::file_step::{FileStep, FileStepEnd};
 use super::output::Output;
 use crate::wire::contract::FileBody;
-
-/// How much one `sendfile` may send: a bound on how long one client occupies the disk.
-#[cfg(target_os = "linux")]
-const SENDFILE_SIZE_MAX_BYTES: u64 = 1024 * 1024;
-
-/// How much is read at once where there is no `sendfile`.
-const READ_SIZE_MAX_BYTES: u64 = 256 * 1024;
-
-/// What one step on a file came to.
-#[derive(Debug)]
-pub enum FileStepEnd {
-    /// The socket took this many bytes, at least one.
-    #[cfg(target_os = "linux")]
-    Sent(u64),
-    /// The socket takes nothing at the moment.
-    #[cfg(target_os = "linux")]
-    Full,
-    /// There is no descriptor: these bytes were read instead.
-    Read(Vec<u8>),
-    /// The file has no byte there.
-    Ended,
-}
-
-/// One step of sending a file: it may block on the disk, but never on the client.
-#[derive(Debug)]
-pub struct FileStep {
-    #[cfg(target_os = "linux")]
-    socket: Arc<Async<TcpStream>>,
-    offset: u64,
-    left: u64,
-}
-
-impl FileStep {
-    /// Sends the file of `descriptor`, or without one reads by `read_at`, which fills a buffer from an offset
-    /// on and returns how many bytes it read.
-    pub fn run(
-        self,
-        descriptor: Option<BorrowedFd<'_>>,
-        read_at: impl FnOnce(&mut [u8], u64) -> io::Result<usize>,
-    ) -> io::Result<FileStepEnd> {
-        #[cfg(target_os = "linux")]
-        if let Some(descriptor) = descriptor {
-            return sendfile(self.socket.get_ref(), descriptor, self.offset, self.left);
-        }
-        #[cfg(not(target_os = "linux"))]
-        let _ = descriptor;
-        let mut bytes = vec![0; self.left.min(READ_SIZE_MAX_BYTES) as usize];
-        let count = read_at(&mut bytes, self.offset)?;
-        bytes.truncate(count);
-        Ok(if bytes.is_empty() { FileStepEnd::Ended } else { FileStepEnd::Read(bytes) })
-    }
-}
 
 /// Sends the bytes of `body`, and counts in `sent` those that the socket took.
 ///
@@ -77,7 +22,7 @@ pub(super) async fn send_file(body: &FileBody, output: Output<'_>, sent: &mut u6
         let before = *sent;
         let step = FileStep {
             #[cfg(target_os = "linux")]
-            socket: Arc::clone(output.socket),
+            stream: Arc::clone(output.stream),
             offset,
             left,
         };
@@ -88,7 +33,10 @@ pub(super) async fn send_file(body: &FileBody, output: Output<'_>, sent: &mut u6
                 *sent += count;
             }
             #[cfg(target_os = "linux")]
-            FileStepEnd::Full => output.writable(&mut progress).await?,
+            FileStepEnd::Full => {
+                let writable = poll_fn(|context| output.stream.poll_writable(context));
+                output.wait(writable, &mut progress).await?;
+            }
             FileStepEnd::Read(bytes) => output.write_all(&bytes, false, sent).await?,
             FileStepEnd::Ended => {
                 let reason = format!("{} ended at byte {offset}", body.file.name());
@@ -101,24 +49,4 @@ pub(super) async fn send_file(body: &FileBody, output: Output<'_>, sent: &mut u6
         left = left.saturating_sub(count);
     }
     Ok(())
-}
-
-/// Sends until the socket is full, but no more than one step allows. The socket does not block.
-#[cfg(target_os = "linux")]
-fn sendfile(socket: &TcpStream, file: BorrowedFd<'_>, offset: u64, left: u64) -> io::Result<FileStepEnd> {
-    let mut position = offset;
-    let end = offset.saturating_add(left.min(SENDFILE_SIZE_MAX_BYTES));
-    while position < end {
-        let count = usize::try_from(end - position).unwrap_or(usize::MAX);
-        // The call moves `position` on by what it sent.
-        match rustix::fs::sendfile(socket, file, Some(&mut position), count) {
-            Ok(0) if position == offset => return Ok(FileStepEnd::Ended),
-            Ok(0) => break,
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(rustix::io::Errno::AGAIN) if position == offset => return Ok(FileStepEnd::Full),
-            Err(rustix::io::Errno::AGAIN) => break,
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(FileStepEnd::Sent(position - offset))
 }

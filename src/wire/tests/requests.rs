@@ -1,16 +1,16 @@
 //! Requests and their bodies, over a socket.
 
-use std::net::{Shutdown, TcpStream};
+use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use smol::Timer;
 use smol::future::poll_once;
-use smol::{Async, Timer};
 
-use super::server::{Client, TestServer, answer};
+use super::server::{TestServer, answer};
 use crate::wire::connection::Connection;
+use crate::wire::stream::{MemoryStream, Stream, write_all};
 use crate::wire::{Stop, WireLimits};
 
 #[test]
@@ -43,14 +43,13 @@ fn pipelined_requests_get_their_answers_in_order() {
 /// One that always has the next request ready must not keep the thread for itself.
 #[test]
 fn a_client_that_never_pauses_leaves_others_their_turn() {
-    let (ours, theirs) =
-        socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
-    let mut client = Client::of(TcpStream::from(ours));
-    client.send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n".repeat(100));
+    let (server, client) = MemoryStream::pair();
+    let requests = "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n".repeat(100);
+    smol::block_on(write_all(&client, requests.as_bytes())).unwrap();
     let answered = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&answered);
     let connection = Connection {
-        socket: Arc::new(Async::new(TcpStream::from(theirs)).unwrap()),
+        stream: Arc::new(server),
         peer: "127.0.0.1:1".into(),
         app: Arc::new(move |request| {
             counted.fetch_add(1, Ordering::SeqCst);
@@ -73,7 +72,7 @@ fn a_client_that_never_pauses_leaves_others_their_turn() {
             }
             Timer::after(Duration::from_millis(1)).await;
         }
-        let _ = client.socket.shutdown(Shutdown::Write);
+        client.shutdown_write().unwrap();
         connection.await;
     });
     assert_eq!(answered.load(Ordering::SeqCst), 100);

@@ -1,6 +1,6 @@
 //! Streams of requests: by the grammar, then bent in places that readers of HTTP are known to differ on.
 
-use super::Stream;
+use super::PacketStream;
 use crate::base::Chance;
 
 const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -137,7 +137,7 @@ const TOKENS: [&str; 22] = [
 ];
 
 /// Makes a stream and cuts it.
-pub(super) fn stream(chance: &mut Chance) -> Stream {
+pub(super) fn stream(chance: &mut Chance) -> PacketStream {
     let mut bytes = Vec::new();
     for _ in 0..=chance.place(4) {
         bytes.extend(request(chance));
@@ -237,9 +237,9 @@ fn bend(chance: &mut Chance, bytes: &mut Vec<u8>) {
     }
 }
 
-fn cut(chance: &mut Chance, bytes: Vec<u8>) -> Stream {
+fn cut(chance: &mut Chance, bytes: Vec<u8>) -> PacketStream {
     if bytes.len() < 2_000 && chance.once_in(8) {
-        return Stream { packets: bytes.into_iter().map(|byte| vec![byte]).collect() };
+        return PacketStream { packets: bytes.into_iter().map(|byte| vec![byte]).collect() };
     }
     let mut packets = Vec::new();
     let mut left = bytes;
@@ -249,5 +249,5 @@ fn cut(chance: &mut Chance, bytes: Vec<u8>) -> Stream {
         left = rest;
     }
     packets.push(left);
-    Stream { packets }
+    PacketStream { packets }
 }

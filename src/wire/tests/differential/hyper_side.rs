@@ -13,7 +13,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 
-use super::{Outcome, Seen, SeenBody, Stream};
+use super::{Outcome, PacketStream, Seen, SeenBody};
 
 /// The packets of a stream as hyper reads them, each only after it was waited for.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl Write for Packets {
     }
 }
 
-pub(super) fn read(stream: &Stream) -> Outcome {
+pub(super) fn read(stream: &PacketStream) -> Outcome {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let noted = Arc::clone(&seen);
     let service = service_fn(move |request| {

@@ -49,11 +49,11 @@ struct Outcome {
 
 /// A stream, and the places where it is cut into packets.
 #[derive(Debug, Clone)]
-struct Stream {
+struct PacketStream {
     packets: Vec<Vec<u8>>,
 }
 
-impl Stream {
+impl PacketStream {
     fn of(text: &[u8]) -> Self {
         Self { packets: vec![text.to_vec()] }
     }
@@ -69,7 +69,7 @@ fn is_left_unread(target: &str) -> bool {
     target.contains("unread")
 }
 
-fn check(stream: &Stream) -> Result<Vec<Difference>, String> {
+fn check(stream: &PacketStream) -> Result<Vec<Difference>, String> {
     let (pulk, hyper) = (pulk_side::read(stream), hyper_side::read(stream));
     compare::compare(&pulk, &hyper)
         .map_err(|what| format!("{what}\nstream: {}\npulk: {pulk:?}\nhyper: {hyper:?}", stream.text()))
@@ -110,7 +110,7 @@ fn pulk_and_hyper_take_the_same_requests_out_of_any_stream() {
 fn what_is_known_to_smuggle_is_taken_alike_or_refused_for_a_listed_reason() {
     for text in attacks::KNOWN_ATTACKS {
         for packets in [vec![text.as_bytes().to_vec()], text.bytes().map(|byte| vec![byte]).collect()] {
-            let stream = Stream { packets };
+            let stream = PacketStream { packets };
             if let Err(failure) = check(&stream) {
                 panic!("{failure}");
             }
@@ -122,15 +122,15 @@ fn what_is_known_to_smuggle_is_taken_alike_or_refused_for_a_listed_reason() {
 #[test]
 fn each_listed_difference_is_one() {
     for (listed, reason, example) in listed::STRICTER {
-        let found = check(&Stream::of(example.as_bytes()));
+        let found = check(&PacketStream::of(example.as_bytes()));
         assert_eq!(found, Ok(vec![Difference::Stricter(listed)]), "{listed}: {reason}");
     }
     for listed in listed::LIMITS {
-        let found = check(&Stream::of(listed::example_of_limit(listed).as_bytes()));
+        let found = check(&PacketStream::of(listed::example_of_limit(listed).as_bytes()));
         assert_eq!(found, Ok(vec![Difference::Stricter(listed)]), "{listed}");
     }
     for (listed, reason, example) in listed::LAXER {
-        let found = check(&Stream::of(example.as_bytes()));
+        let found = check(&PacketStream::of(example.as_bytes()));
         assert_eq!(found, Ok(vec![Difference::Laxer(listed)]), "{listed}: {reason}");
     }
 }

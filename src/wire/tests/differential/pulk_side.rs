@@ -1,24 +1,22 @@
-//! What pulk makes of a stream: a connection of `src/wire` on one end of a pair of sockets.
+//! What pulk makes of a stream: a connection of `src/wire` on one end of a stream in memory.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use smol::Async;
 use smol::future::{yield_now, zip};
-use smol::io::{AsyncReadExt, AsyncWriteExt};
 use tide::http::{Request, Response};
 
-use super::{Outcome, Seen, SeenBody, Stream, is_left_unread};
+use super::{Outcome, PacketStream, Seen, SeenBody, is_left_unread};
 use crate::wire::RawTarget;
 use crate::wire::connection::Connection;
 use crate::wire::connection::Stop;
 use crate::wire::limits::WireLimits;
+use crate::wire::stream::{MemoryStream, Stream, read_to_end, write_all};
 
 type Seens = Arc<Mutex<Outcome>>;
 
-pub(super) fn read(stream: &Stream) -> Outcome {
+pub(super) fn read(stream: &PacketStream) -> Outcome {
     let outcome = Seens::default();
     let answers = smol::block_on(serve(stream, Arc::clone(&outcome)));
     let mut outcome = std::mem::take(&mut *outcome.lock().unwrap());
@@ -28,40 +26,32 @@ pub(super) fn read(stream: &Stream) -> Outcome {
 }
 
 /// Runs the connection and its client; returns all that came back.
-async fn serve(stream: &Stream, outcome: Seens) -> String {
-    // A pair of local sockets takes the place of TCP: it is faster and leaves nothing behind.
-    let (ours, theirs) =
-        socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+async fn serve(stream: &PacketStream, outcome: Seens) -> String {
+    let (server, client) = MemoryStream::pair();
     let app = move |request: Request| {
         let outcome = Arc::clone(&outcome);
         async move { take(request, &outcome).await }
     };
     let connection = Connection {
-        socket: Arc::new(Async::new(TcpStream::from(theirs)).unwrap()),
+        stream: Arc::new(server),
         peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)).to_string(),
         app: Arc::new(app),
         limits: Arc::new(WireLimits::default()),
         health_paths: Arc::new([]),
         stop: Stop::new(),
     };
-    let client = Async::new(TcpStream::from(ours)).unwrap();
     let writes = async {
         for packet in &stream.packets {
             // The connection may have ended in a refusal.
-            if (&client).write_all(packet).await.is_err() {
+            if write_all(&client, packet).await.is_err() {
                 break;
             }
             // Lets the connection take it before the next one comes.
             yield_now().await;
         }
-        let _ = client.get_ref().shutdown(Shutdown::Write);
+        client.shutdown_write().unwrap();
     };
-    let reads = async {
-        let mut answers = Vec::new();
-        let _ = (&client).read_to_end(&mut answers).await;
-        answers
-    };
-    let (((), answers), ()) = zip(zip(writes, reads), connection.run()).await;
+    let (((), answers), ()) = zip(zip(writes, read_to_end(&client)), connection.run()).await;
     String::from_utf8(answers).unwrap()
 }
 

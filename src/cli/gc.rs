@@ -2,13 +2,14 @@
 
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use serde_json::Value;
 
 use crate::admin::{Failure, Request, Sink};
+use crate::base::lock;
 use crate::cli::ask::ask_into;
 use crate::cli::progress::Terminal;
 use crate::cli::units::{count, size};
@@ -48,10 +49,6 @@ pub(in crate::cli) fn gc(config: &Config, request: &Request, json: bool) -> Exit
             code
         }
     }
-}
-
-fn lock(terminal: &Mutex<Terminal>) -> MutexGuard<'_, Terminal> {
-    terminal.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Hands over what is to be printed.

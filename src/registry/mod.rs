@@ -16,10 +16,11 @@ mod upkeep;
 mod uploads;
 
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use smol::channel::bounded;
 
+use crate::base::lock;
 use crate::blobs::BlobStore;
 use crate::disk::{DirectoryLock, Disk, DiskCounters, FreeSpace};
 use crate::meta::{Answer, Command, Meta, View};
@@ -140,7 +141,7 @@ impl Registry {
 
     /// Returns what collections came to since the start.
     pub fn collected(&self) -> Collected {
-        *self.inner.collected.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.inner.collected)
     }
 
     /// Returns where a scrub says what it did.

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
+
+use crate::base::lock;
 
 /// One address may have one in so many of what there is.
 pub(crate) const SHARES: usize = 4;
@@ -78,10 +80,6 @@ impl AddressCounts {
     pub(crate) fn len(&self) -> usize {
         lock(&self.0).len()
     }
-}
-
-fn lock(counts: &Mutex<HashMap<ClientAddress, usize>>) -> MutexGuard<'_, HashMap<ClientAddress, usize>> {
-    counts.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for AddressPermit {

@@ -1,11 +1,12 @@
 //! Content that is damaged or missing: who hears of it, and how it is taken out of use.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, PoisonError};
 
 use smol::block_on;
 
+use crate::base::lock;
 use crate::blobs::{BlobStore, Quarantined};
 use crate::disk::{Disk, DiskFile};
 use crate::meta::{Command, Meta};
@@ -69,7 +70,7 @@ impl Registry {
     /// Returns what wakes a scrub, and tells it of content that readers found damaged or missing. There is
     /// one; who asks second gets nothing.
     pub(crate) fn scrub_waker(&self) -> Option<Receiver<Option<ContentDigest>>> {
-        self.inner.damage_reports.receiver.lock().unwrap_or_else(PoisonError::into_inner).take()
+        lock(&self.inner.damage_reports.receiver).take()
     }
 
     /// Tells the scrub of content as a reader would that found it damaged.

@@ -14,9 +14,10 @@ mod release;
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use crate::base::lock;
 use crate::registry::protection::expiring_set::ExpiringSet;
 use crate::spec::{ContentDigest, RepoName, Tag};
 
@@ -290,7 +291,7 @@ impl Leases {
     }
 
     fn state(&self) -> MutexGuard<'_, LeaseState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -1,12 +1,13 @@
 //! Asking for something while it goes: at every instant the answer is one that holds.
 
 use std::fmt::{self, Debug, Formatter};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::thread;
 
 use smol::block_on;
 
 use super::*;
+use crate::base::lock;
 use crate::meta::{Claims, Sweep, TagRow};
 use crate::registry::protection::leases::{Leases, Protected, Scope};
 use crate::spec::Reference;
@@ -20,7 +21,7 @@ pub(crate) struct Hook(Arc<Mutex<Option<Once>>>);
 impl Hook {
     /// Does it, if it was not done yet.
     pub(crate) fn call(&self) {
-        let work = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let work = lock(&self.0).take();
         if let Some(work) = work {
             work();
         }

@@ -6,9 +6,10 @@ mod compaction;
 mod marking;
 pub(in crate::registry) mod sweeping;
 
+use std::sync::Arc;
 use std::sync::mpsc::channel;
-use std::sync::{Arc, PoisonError};
 
+use crate::base::lock;
 use crate::blobs::BlobStore;
 use crate::meta::{Clock, Command, Policy, Sweep, View};
 use crate::registry::error::RegistryError;
@@ -92,7 +93,7 @@ impl Upkeep {
 
     /// Notes what a pass came to.
     pub(crate) fn note(&self, passed: impl FnOnce(&mut Collected)) {
-        passed(&mut self.inner.collected.lock().unwrap_or_else(PoisonError::into_inner));
+        passed(&mut lock(&self.inner.collected));
     }
 }
 

@@ -1,9 +1,11 @@
 //! A bound, in bytes, on the manifests that lie in memory at once while they are examined and stored.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use event_listener::Event;
 use smol::lock::Mutex as AsyncMutex;
+
+use crate::base::lock;
 
 /// How many bytes there are in all. Parsing takes several times as much.
 const MANIFEST_MEMORY_BYTES: u64 = 4 * 1024 * 1024;
@@ -51,7 +53,7 @@ impl ManifestMemory {
     }
 
     fn free(&self) -> MutexGuard<'_, u64> {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.free)
     }
 }
 

@@ -1,7 +1,9 @@
 //! Names of unfinished files that belong to no session.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
+
+use crate::base::lock;
 
 /// The names of files that are being written.
 #[derive(Debug, Default)]
@@ -27,7 +29,7 @@ impl NamesInUse {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

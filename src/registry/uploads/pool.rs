@@ -1,8 +1,10 @@
 //! The bounded pool of buffers that bodies come in through.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use smol::lock::{Semaphore, SemaphoreGuardArc};
+
+use crate::base::lock;
 
 /// The length of a buffer, and so of a hop to the disk.
 pub(in crate::registry) const BUFFER_SIZE_BYTES: usize = 256 * 1024;
@@ -45,7 +47,7 @@ impl BufferPool {
     /// Waits for a buffer. Nobody may hold one while waiting for a client without bound.
     pub(in crate::registry) async fn take(&self) -> PooledBuffer {
         let permit = self.permits.acquire_arc().await;
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let kept = lock(&self.kept).pop();
         let bytes = kept.unwrap_or_else(|| vec![0; BUFFER_SIZE_BYTES]);
         let patience = self.patient.try_acquire_arc();
         PooledBuffer { bytes, kept: Arc::clone(&self.kept), patience, _permit: permit }
@@ -77,7 +79,7 @@ impl PooledBuffer {
 
 impl Drop for PooledBuffer {
     fn drop(&mut self) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = lock(&self.kept);
         if kept.len() < BUFFERS_KEPT_MAX {
             kept.push(std::mem::take(&mut self.bytes));
         }

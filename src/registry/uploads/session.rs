@@ -3,12 +3,13 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use event_listener::{Event, listener};
 use smol::lock::{Mutex as AsyncMutex, MutexGuardArc as AsyncMutexGuard};
 
+use crate::base::lock;
 use crate::blobs::{BlobError, BlobStore, Upload};
 use crate::meta::UploadRow;
 use crate::registry::error::RegistryError;
@@ -214,7 +215,7 @@ impl UploadSession {
     }
 
     fn times(&self) -> MutexGuard<'_, IdleTimes> {
-        self.times.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.times)
     }
 
     /// Makes it look as if it had begun that much earlier, and nobody had gone on with it since.
@@ -274,7 +275,7 @@ impl UploadSession {
     }
 
     fn progress(&self) -> MutexGuard<'_, SessionProgress> {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.progress)
     }
 }
 
@@ -376,6 +377,6 @@ impl UploadSessions {
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<UploadId, Arc<UploadSession>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.open)
     }
 }

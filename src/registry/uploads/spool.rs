@@ -1,8 +1,9 @@
 //! A manifest on its way in that does not come at once. It is written to an unfinished file, as an upload is,
 //! and read back when all of it is there: until then no client holds memory.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
+use crate::base::lock;
 use crate::blobs::{DurableBlob, Upload};
 use crate::registry::Inner;
 use crate::registry::error::RegistryError;
@@ -69,7 +70,7 @@ impl Spool {
     }
 
     fn upload(&self) -> MutexGuard<'_, Option<Upload>> {
-        self.upload.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.upload)
     }
 }
 

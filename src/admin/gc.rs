@@ -1,11 +1,45 @@
 //! Taking away what nobody needs.
 
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
 use crate::admin::failure::Failure;
+use crate::admin::request::Ask;
 use crate::admin::sink::{Sink, send_item};
+use crate::admin::store::Store;
 use crate::maintenance::{CollectError, CollectOptions, CollectReport, CollectWatch, Collector, Verdict};
 
-/// Has the collector make a pass now, and sends what it says: of everything in a dry run, else of what goes.
-pub(super) fn collect(
+/// Asks for a pass of the collector, for its verdicts (in a dry run those on everything, else on what is
+/// removed) and for its report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct GcRequest {
+    /// Whether nothing is removed.
+    pub(crate) dry_run: bool,
+    /// Also remove untagged manifests that are older than this many seconds.
+    pub(crate) untagged_older_than: Option<u64>,
+    /// Also remove what is younger than the grace time.
+    #[serde(default)]
+    pub(crate) now: bool,
+}
+
+impl Ask for GcRequest {
+    type Item = Verdict;
+    type Report = CollectReport;
+
+    fn perform(&self, store: &Store, sink: &mut dyn Sink) -> Result<CollectReport, Failure> {
+        let options = CollectOptions {
+            dry_run: self.dry_run,
+            untagged_older_than: self.untagged_older_than.map(Duration::from_secs),
+            now: self.now,
+            alone: store.serving.is_none(),
+            unpaced: true,
+        };
+        collect(&store.collector, &options, sink)
+    }
+}
+
+fn collect(
     collector: &Collector,
     options: &CollectOptions,
     sink: &mut dyn Sink,

@@ -1,15 +1,26 @@
 //! Listing repositories.
 
+use serde::{Deserialize, Serialize};
+
 use crate::admin::du::{RepositoryUsage, StoreUsage, survey};
 use crate::admin::failure::Failure;
+use crate::admin::request::Ask;
 use crate::admin::sink::{Sink, send_item};
-use crate::registry::Registry;
+use crate::admin::store::Store;
 
-/// Sends the repositories, in the order of their names, and returns the sum of what they have.
-pub(super) fn repositories(registry: &Registry, sink: &mut dyn Sink) -> Result<StoreUsage, Failure> {
-    let found = survey(registry, sink)?;
-    for repository in found.repositories {
-        send_item(sink, &RepositoryUsage { unique_bytes: None, ..repository })?;
+/// Asks for the repositories in the order of their names, and for the sum of what they have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ReposRequest {}
+
+impl Ask for ReposRequest {
+    type Item = RepositoryUsage;
+    type Report = StoreUsage;
+
+    fn perform(&self, store: &Store, sink: &mut dyn Sink) -> Result<StoreUsage, Failure> {
+        let found = survey(&store.registry, sink)?;
+        for repository in found.repositories {
+            send_item(sink, &RepositoryUsage { unique_bytes: None, ..repository })?;
+        }
+        Ok(found.totals)
     }
-    Ok(found.totals)
 }

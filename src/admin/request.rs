@@ -1,62 +1,75 @@
-//! What a store is asked.
+//! The requests that a store answers, each in the file of its command.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::meta::Tree;
-use crate::spec::{Digest, RepoName, Tag};
+use crate::admin::du::{DuRepoRequest, DuRequest};
+use crate::admin::failure::Failure;
+use crate::admin::gc::GcRequest;
+use crate::admin::repos::ReposRequest;
+use crate::admin::rm::RmRequest;
+use crate::admin::rows::RowsRequest;
+use crate::admin::scrub::ScrubRequest;
+use crate::admin::sink::Sink;
+use crate::admin::status::StatusRequest;
+use crate::admin::store::Store;
+use crate::admin::tags::TagsRequest;
 
-/// What a store is asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "command", rename_all = "kebab-case")]
-pub(crate) enum Request {
-    /// How the store and its server are.
-    Status,
-    /// Which repositories there are.
-    Repos,
-    /// Which tags a repository has.
-    Tags {
-        /// The repository.
-        repo: RepoName,
-    },
-    /// Who uses the space: the repositories, or the tags of one.
-    Du {
-        /// The repository, for its tags.
-        repo: Option<RepoName>,
-    },
-    /// Read everything, at full speed, and hold it against its digest.
-    Scrub,
-    /// Take away what nobody needs, or say what that would be.
-    Gc {
-        /// Whether nothing is taken away.
-        dry_run: bool,
-        /// Untagged manifests that are older than so many seconds go, too.
-        untagged_older_than: Option<u64>,
-        /// Whether what is younger than the grace time goes, too.
-        #[serde(default)]
-        now: bool,
-    },
-    /// All rows of a tree of the index, for a check.
-    Rows {
-        /// The tree.
-        tree: Tree,
-    },
-    /// Remove something.
-    Rm {
-        /// The repository it is in.
-        repo: RepoName,
-        /// What to remove of it.
-        what: Removal,
-    },
+/// A request: how a store answers it, and with what.
+pub(crate) trait Ask: Into<Request> {
+    /// What is sent one by one before the report; `()` where nothing is.
+    type Item: Serialize + DeserializeOwned;
+
+    /// What is returned at the end.
+    type Report: Serialize + DeserializeOwned;
+
+    /// Carries the request out. It blocks until that is done.
+    fn perform(&self, store: &Store, sink: &mut dyn Sink) -> Result<Self::Report, Failure>;
 }
 
-/// What to remove of a repository.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Removal {
-    /// A tag, and what it named, unless something else needs that.
-    Tag(Tag),
-    /// A manifest with all its tags.
-    Manifest(Digest),
-    /// Everything.
-    All,
+/// Declares [`Request`]: a request is sent under its name here.
+macro_rules! requests {
+    ($($name:ident($request:ty),)*) => {
+        /// Any request, as it is sent.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(tag = "command", rename_all = "kebab-case")]
+        pub(crate) enum Request {
+            $(
+                #[doc = concat!("A [`", stringify!($request), "`].")]
+                $name($request),
+            )*
+        }
+
+        impl Request {
+            /// Carries the request out, and returns its report. It blocks until that is done.
+            pub(crate) fn perform(&self, store: &Store, sink: &mut dyn Sink) -> Result<Value, Failure> {
+                match self {
+                    $(Self::$name(request) => {
+                        serde_json::to_value(request.perform(store, sink)?).map_err(Failure::failed)
+                    })*
+                }
+            }
+        }
+
+        $(
+            impl From<$request> for Request {
+                fn from(request: $request) -> Self {
+                    Self::$name(request)
+                }
+            }
+        )*
+    };
+}
+
+requests! {
+    Status(StatusRequest),
+    Repos(ReposRequest),
+    Tags(TagsRequest),
+    Du(DuRequest),
+    DuRepo(DuRepoRequest),
+    Rm(RmRequest),
+    Gc(GcRequest),
+    Scrub(ScrubRequest),
+    Rows(RowsRequest),
 }

@@ -8,11 +8,33 @@ use smol::{LocalExecutor, block_on};
 use crate::admin::failure::{Failure, FailureKind};
 use crate::admin::pages::{ROWS_PER_STEP_MAX, count_tags, pages};
 use crate::admin::reach::{read, referrers};
-use crate::admin::request::Removal;
+use crate::admin::request::Ask;
 use crate::admin::sink::Sink;
+use crate::admin::store::Store;
 use crate::meta::ManifestRow;
 use crate::registry::{Registry, RegistryError};
 use crate::spec::{ContentDigest, Digest, Manifest, ManifestKind, RepoName, Tag};
+
+/// Asks to remove something from a repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RmRequest {
+    /// The repository.
+    pub(crate) repo: RepoName,
+    /// What to remove from it.
+    pub(crate) what: RmTarget,
+}
+
+/// What to remove from a repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum RmTarget {
+    /// A tag, and the manifest that it names unless something else needs that.
+    Tag(Tag),
+    /// A manifest with all its tags.
+    Manifest(Digest),
+    /// Everything.
+    All,
+}
 
 /// What was removed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,20 +73,29 @@ const DELETIONS_AT_ONCE_MAX: usize = 64;
 /// How often a repository is gone through again because something was pushed to it meanwhile.
 const ROUNDS_MAX: usize = 3;
 
+impl Ask for RmRequest {
+    type Item = ();
+    type Report = Removed;
+
+    fn perform(&self, store: &Store, sink: &mut dyn Sink) -> Result<Removed, Failure> {
+        remove(&store.registry, &self.repo, &self.what, sink)
+    }
+}
+
 /// Removes something, and says what.
 pub(super) fn remove(
     registry: &Registry,
     repo: &RepoName,
-    what: &Removal,
+    what: &RmTarget,
     sink: &mut dyn Sink,
 ) -> Result<Removed, Failure> {
     // INVARIANT: from before it is read what needs what until the last of it is removed.
     let _watch = registry.watch(repo);
     let mut removing = Removing { registry, repo, unreadable: None, removed: Removed::default() };
     match what {
-        Removal::Tag(tag) => removing.tag(tag, sink)?,
-        Removal::Manifest(digest) => removing.manifest(digest, sink)?,
-        Removal::All => removing.all(sink)?,
+        RmTarget::Tag(tag) => removing.tag(tag, sink)?,
+        RmTarget::Manifest(digest) => removing.manifest(digest, sink)?,
+        RmTarget::All => removing.all(sink)?,
     }
     Ok(removing.removed)
 }

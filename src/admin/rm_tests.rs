@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 use smol::block_on;
 
 use crate::admin::failure::{Failure, FailureKind};
-use crate::admin::request::Removal;
-use crate::admin::rm::remove;
+use crate::admin::rm::{RmTarget, remove};
 use crate::admin::sink::Sink;
 use crate::registry::{Condition, PutManifest, PutTarget, Registry, RegistryOptions, Storage};
 use crate::spec::{ContentDigest, RepoName};
@@ -71,14 +70,14 @@ fn left(registry: &Registry) -> usize {
 #[test]
 fn all_that_refers_to_what_is_removed_goes_with_it() {
     let registry = with_referrers(300);
-    let tag = Removal::Tag("v1".parse().unwrap());
+    let tag = RmTarget::Tag("v1".parse().unwrap());
     let removed = remove(&registry, &app(), &tag, &mut GoneAfter(Cell::new(u32::MAX))).unwrap();
     assert_eq!((removed.manifest_count, removed.manifests.len(), left(&registry)), (301, 301, 0));
 }
 
 #[test]
 fn a_removal_ends_soon_after_nobody_waits_for_it_any_more() {
-    for what in [Removal::Tag("v1".parse().unwrap()), Removal::All] {
+    for what in [RmTarget::Tag("v1".parse().unwrap()), RmTarget::All] {
         let registry = with_referrers(300);
         // Enough to see the indexes there are, and to begin.
         let failure = remove(&registry, &app(), &what, &mut GoneAfter(Cell::new(4))).unwrap_err();

@@ -1,17 +1,35 @@
 //! The rows of the index as they are, for a check in another process.
 
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 
 use crate::admin::failure::Failure;
-use crate::admin::sink::Sink;
+use crate::admin::request::Ask;
+use crate::admin::sink::{Sink, send_item};
+use crate::admin::store::Store;
 use crate::meta::Tree;
 use crate::registry::Registry;
 
 /// How many rows are sent at once.
 const ROWS_PER_ITEM_MAX: usize = 256;
 
-/// Sends all rows of a tree as pairs of texts, many in one item, and returns how many there were.
-pub(super) fn rows(registry: &Registry, tree: Tree, sink: &mut dyn Sink) -> Result<u64, Failure> {
+/// Asks for all rows of a tree of the index, and for their number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RowsRequest {
+    /// The tree.
+    pub(crate) tree: Tree,
+}
+
+impl Ask for RowsRequest {
+    /// Pairs of key and value, many at once.
+    type Item = Vec<(String, String)>;
+    type Report = u64;
+
+    fn perform(&self, store: &Store, sink: &mut dyn Sink) -> Result<u64, Failure> {
+        rows(&store.registry, self.tree, sink)
+    }
+}
+
+fn rows(registry: &Registry, tree: Tree, sink: &mut dyn Sink) -> Result<u64, Failure> {
     let (mut count, mut behind) = (0, None::<Vec<u8>>);
     loop {
         let page = registry.view().raw_rows(tree, behind.as_deref(), ROWS_PER_ITEM_MAX)?;
@@ -21,7 +39,7 @@ pub(super) fn rows(registry: &Registry, tree: Tree, sink: &mut dyn Sink) -> Resu
         // Keys and values are texts; what is not would be a finding, and stays one.
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let pairs: Vec<_> = page.iter().map(|(key, value)| (text(key), text(value))).collect();
-        sink.item(json!(pairs))?;
+        send_item(sink, &pairs)?;
         if at_end {
             return Ok(count);
         }

@@ -1,11 +1,27 @@
 //! Reading everything now.
 
+use serde::{Deserialize, Serialize};
+
 use crate::admin::failure::{Failure, FailureKind};
+use crate::admin::request::Ask;
 use crate::admin::sink::Sink;
+use crate::admin::store::Store;
 use crate::maintenance::{Scrub, ScrubError, ScrubReport, ScrubWatch};
 
-/// Reads everything at full speed, and says what was found.
-pub(super) fn scrub(scrub: &Scrub, sink: &mut dyn Sink) -> Result<ScrubReport, Failure> {
+/// Asks for a pass over all content at full speed, and for what it found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ScrubRequest {}
+
+impl Ask for ScrubRequest {
+    type Item = ();
+    type Report = ScrubReport;
+
+    fn perform(&self, store: &Store, sink: &mut dyn Sink) -> Result<ScrubReport, Failure> {
+        scrub(&store.scrub, sink)
+    }
+}
+
+fn scrub(scrub: &Scrub, sink: &mut dyn Sink) -> Result<ScrubReport, Failure> {
     let mut watch = Watch { sink, ended: None };
     let done = scrub.run(&mut watch);
     match (done, watch.ended) {

@@ -4,12 +4,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::admin::du::{StoreUsage, survey};
 use crate::admin::failure::Failure;
+use crate::admin::request::Ask;
 use crate::admin::sink::Sink;
 use crate::admin::store::{Serving, Store};
 use crate::base::unix_ms;
 use crate::maintenance::{CollectorStatus, ScrubStatus};
 
-/// How a store and its server are.
+/// Asks what is stored, what sharing saves, and how the server is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StatusRequest {}
+
+/// How a store and its server are doing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StatusReport {
     /// The version of the pulk that answers.
@@ -56,8 +61,16 @@ pub(crate) struct ServerStatus {
     pub(crate) since: u64,
 }
 
-/// Says how a store and its server are.
-pub(super) fn status(store: &Store, sink: &mut dyn Sink) -> Result<StatusReport, Failure> {
+impl Ask for StatusRequest {
+    type Item = ();
+    type Report = StatusReport;
+
+    fn perform(&self, store: &Store, sink: &mut dyn Sink) -> Result<StatusReport, Failure> {
+        status(store, sink)
+    }
+}
+
+fn status(store: &Store, sink: &mut dyn Sink) -> Result<StatusReport, Failure> {
     let repositories = survey(&store.registry, sink)?.totals;
     let totals = store.registry.totals();
     let health = store.registry.health();

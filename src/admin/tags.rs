@@ -5,9 +5,18 @@ use serde::{Deserialize, Serialize};
 use crate::admin::failure::Failure;
 use crate::admin::pages::ROWS_PER_STEP_MAX;
 use crate::admin::reach::pulled_bytes;
+use crate::admin::request::Ask;
 use crate::admin::sink::{Sink, send_item};
+use crate::admin::store::Store;
 use crate::registry::{Registry, RegistryError};
 use crate::spec::{ContentDigest, RepoName, Tag};
+
+/// Asks for the tags of a repository in the order of their names, and for their number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TagsRequest {
+    /// The repository.
+    pub(crate) repo: RepoName,
+}
 
 /// A tag of a repository.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,8 +32,16 @@ pub(crate) struct TagEntry {
     pub(crate) bytes: u64,
 }
 
-/// Sends the tags of a repository, in the order of their names, and returns how many there are.
-pub(super) fn tags(registry: &Registry, repo: &RepoName, sink: &mut dyn Sink) -> Result<u64, Failure> {
+impl Ask for TagsRequest {
+    type Item = TagEntry;
+    type Report = u64;
+
+    fn perform(&self, store: &Store, sink: &mut dyn Sink) -> Result<u64, Failure> {
+        tags(&store.registry, &self.repo, sink)
+    }
+}
+
+fn tags(registry: &Registry, repo: &RepoName, sink: &mut dyn Sink) -> Result<u64, Failure> {
     let view = registry.view();
     view.repository(repo)?.ok_or_else(|| RegistryError::NameUnknown(repo.clone()))?;
     let (mut count, mut last) = (0, None::<Tag>);

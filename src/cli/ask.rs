@@ -1,64 +1,86 @@
 //! Asking the server that runs, or the store itself where none does.
 
+use std::io;
+use std::marker::PhantomData;
 use std::path::Path;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::admin::{Failure, Request, Sink, Store, perform};
-use crate::cli::progress::Terminal;
+use crate::admin::{Ask, Failure, Request, Sink, Store};
+use crate::cli::CommandError;
+use crate::cli::output::Terminal;
 use crate::config::Config;
 use crate::control::connect;
 use crate::disk::LockError;
 use crate::maintenance::Progress;
 use crate::registry::OpenError;
-use crate::server::StartError;
 
-/// How often a store that another process has is tried again: another command soon lets go of it.
+/// How often a store that another process holds is tried: other commands soon release it.
 const TRIES_MAX: u32 = 20;
 
-/// How long to wait before that.
+/// The pause between two tries.
 const TRY_PAUSE: Duration = Duration::from_millis(100);
 
-/// What is told where a store is worked on, or would be, by policies that nobody named.
-const NO_POLICIES: &str = "pulk: no configuration file is named (--config, PULK_CONFIG), so that no policies \
-     are known: immutable tags are not protected";
+/// A warning before a stopped store is changed without its policies.
+const NO_POLICIES: &str = "pulk: no configuration file is named (--config, PULK_CONFIG): no policies apply, \
+     and immutable tags are not protected";
 
-/// What came of a request: its result, and what was sent before that.
-pub(in crate::cli) struct Answer {
-    /// The result.
-    pub(in crate::cli) result: Value,
+/// The answer to a request. Its values are printed to programs as they came, also those of a server of
+/// another version.
+pub(in crate::cli) struct Answer<R> {
+    /// The report.
+    pub(in crate::cli) report: Value,
     /// What was sent before it.
     pub(in crate::cli) items: Vec<Value>,
+    request: PhantomData<R>,
 }
 
-/// Has a request carried out by the server that uses the configured data directory, or here where none does.
-/// Fails with what to tell on standard error.
-pub(in crate::cli) fn ask(config: &Config, request: &Request) -> Result<Answer, String> {
+/// Has the server that uses the configured data directory carry out a request, or carries it out here where
+/// none runs.
+pub(in crate::cli) fn ask<R: Ask>(config: &Config, request: R) -> Result<Answer<R>, CommandError> {
     let mut collected = Collected { terminal: Terminal::new(), items: Vec::new() };
-    let asked = ask_into(config, request, &mut collected);
+    let asked = ask_into(config, &request.into(), &mut collected);
     collected.terminal.clear();
-    asked.map(|result| Answer { result, items: collected.items })
+    Ok(Answer { report: asked?, items: collected.items, request: PhantomData })
 }
 
-/// Does the same, and hands over what is sent as it comes.
+impl<R: Ask> Answer<R> {
+    /// Returns the items and the report as what they are.
+    pub(in crate::cli) fn typed(self) -> io::Result<(Vec<R::Item>, R::Report)> {
+        let items = self.items.into_iter().map(typed).collect::<io::Result<_>>()?;
+        Ok((items, typed(self.report)?))
+    }
+}
+
+/// Reads a part of an answer as what it is.
+pub(in crate::cli) fn typed<T: DeserializeOwned>(value: Value) -> io::Result<T> {
+    serde_json::from_value(value).map_err(|error| {
+        let what = format!("the server is another version of pulk; cannot read its answer: {error}");
+        io::Error::new(io::ErrorKind::InvalidData, what)
+    })
+}
+
+/// Does the same as [`ask`], but hands items over as they come.
 pub(in crate::cli) fn ask_into(
     config: &Config,
     request: &Request,
     sink: &mut dyn Sink,
-) -> Result<Value, String> {
+) -> Result<Value, CommandError> {
     let folder = config.data.as_path();
     let mut tries = 1;
     loop {
-        let reached = connect(folder).map_err(|error| {
-            format!("cannot use the control socket of the server on {}: {error}", folder.display())
+        let server = connect(folder).map_err(|error| {
+            let what = format!("cannot use the control socket of the server on {}", folder.display());
+            CommandError::failed(format_args!("{what}: {error}"))
         })?;
-        if let Some(server) = reached {
-            return server.ask(request, sink).map_err(|failure| failure.to_string());
+        if let Some(server) = server {
+            return server.ask(request, sink).map_err(CommandError::failed);
         }
         match Store::open(folder, config.server_options().registry) {
             Ok(store) => {
-                if config.file.is_none() && matches!(request, Request::Rm { .. } | Request::Gc { .. }) {
+                if config.file.is_none() && matches!(request, Request::Rm(_) | Request::Gc(_)) {
                     eprintln!("{NO_POLICIES}");
                 }
                 return ask_store(store, folder, request, sink);
@@ -68,35 +90,35 @@ pub(in crate::cli) fn ask_into(
                 std::thread::sleep(TRY_PAUSE);
             }
             Err(OpenError::Lock(LockError::Held { pid, .. })) => return Err(held(folder, pid)),
-            Err(error) => return Err(refused(folder, error)),
+            Err(error) => return Err(CommandError::cannot_open(folder, error)),
         }
     }
 }
 
-fn ask_store(store: Store, folder: &Path, request: &Request, sink: &mut dyn Sink) -> Result<Value, String> {
-    let performed = perform(&store, request, sink);
+fn ask_store(
+    store: Store,
+    folder: &Path,
+    request: &Request,
+    sink: &mut dyn Sink,
+) -> Result<Value, CommandError> {
+    let performed = request.perform(&store, sink);
     let closed = store.close();
-    let result = performed.map_err(|failure| failure.to_string())?;
-    closed.map_err(|error| refused(folder, error))?;
-    Ok(result)
+    let report = performed.map_err(CommandError::failed)?;
+    closed.map_err(|error| CommandError::cannot_open(folder, error))?;
+    Ok(report)
 }
 
-fn held(folder: &Path, pid: Option<u32>) -> String {
-    let who = pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
-    format!(
-        "another process{who} uses {}, and nobody answers at control.sock in it\n      It is a server still \
-         starting, another command that works on the store, or a program that carries pulk without its \
-         control socket: try again, or stop it.",
+fn held(folder: &Path, pid: Option<u32>) -> CommandError {
+    let pid = pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+    CommandError::failed(format_args!(
+        "another process{pid} uses {}, and does not answer at its control.sock\n      It may be a server \
+         that still starts, another command that works on the store, or a program that embeds pulk without a \
+         control socket. Try again, or stop it.",
         folder.display()
-    )
+    ))
 }
 
-fn refused(folder: &Path, error: OpenError) -> String {
-    let error = StartError::from_open(folder, error);
-    format!("{error}\n      {}", error.advice())
-}
-
-/// Keeps what is sent, and shows progress on a terminal.
+/// Keeps items, and shows progress on a terminal.
 struct Collected {
     terminal: Terminal,
     items: Vec<Value>,

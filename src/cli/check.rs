@@ -1,57 +1,96 @@
-//! `pulk check`: what is wrong with a store, in words or as JSON.
+//! `pulk check`: what is wrong with a store.
 
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use clap::Args;
 use serde_json::Value;
 
-use crate::admin::{Failure, Request, Sink, check_owner};
-use crate::cli::progress::Terminal;
-use crate::cli::{printed as printed_all, refused};
+use crate::admin::{Failure, RowsRequest, Sink, check_owner};
+use crate::cli::CommandError;
+use crate::cli::command::Run;
+use crate::cli::output::units::{count, size};
+use crate::cli::output::{Terminal, finish};
+use crate::cli::settings::StoreSettings;
 use crate::config::Config;
 use crate::control::connect;
 use crate::maintenance::{CheckReport, LiveRows, check as check_store, check_live};
 use crate::meta::{RowsCopy, Tree};
 use crate::registry::OpenError;
 
-/// Checks the store and prints what was found; succeeds only when nothing is wrong.
-pub(in crate::cli) fn check(config: &Config, deep: bool, json: bool) -> ExitCode {
+const EXAMPLES: &str = "\
+Examples:
+  pulk check --data /srv/pulk      quick: everything but the bytes of content
+  pulk check --deep                read every byte as well
+  pulk check --deep --json         for programs
+
+Exit codes:
+  0  nothing is wrong
+  1  something is wrong, or the store could not be opened
+  2  wrong command line";
+
+/// Check a store for damage, without changing it.
+///
+/// Checks journal, checkpoints and index, and that every manifest, tag and blob has what it needs. Beside a
+/// running server, the command reads the files itself, asks the server for its index, and looks again at what
+/// seems wrong, because the store changes meanwhile.
+///
+/// Findings go to standard output, progress to a terminal on standard error.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(in crate::cli) struct CheckArgs {
+    #[command(flatten)]
+    settings: StoreSettings,
+
+    /// Also read every byte of content and verify its digest
+    #[arg(long)]
+    deep: bool,
+
+    /// Print one JSON object: findings, notes (each with kind, where and what) and totals
+    #[arg(long)]
+    json: bool,
+}
+
+impl Run for CheckArgs {
+    fn run(self) -> Result<ExitCode, CommandError> {
+        let config = self.settings.load()?;
+        check(&config, self.deep, self.json)
+    }
+}
+
+fn check(config: &Config, deep: bool, json: bool) -> Result<ExitCode, CommandError> {
     let mut progress = Terminal::new();
     let folder = config.data.as_path();
     let checked = match connect(folder) {
-        Ok(Some(_)) => check_live(folder, deep, &mut Server { folder }, &mut progress),
-        // Whoever uses the directory then is told of by its lock, which is made where there is none.
+        Ok(Some(_)) => check_live(folder, deep, &mut ServerRows { folder }, &mut progress),
+        // A process that uses the directory without answering is found by its lock.
         Ok(None) | Err(_) => check_owner(folder).and_then(|()| check_store(folder, deep, &mut progress)),
     };
     progress.clear();
-    let report = match checked {
-        Ok(report) => report,
-        Err(error) => return refused(&config.data, error),
-    };
+    let report = checked.map_err(|error| CommandError::cannot_open(folder, error))?;
     let mut out = io::stdout().lock();
     let printed = match json {
-        true => print_json(&mut out, &report),
+        true => print_report(&mut out, &report),
         false => print_words(&mut out, &report, deep),
     };
-    let shown = printed_all(printed);
-    if report.findings.is_empty() { shown } else { ExitCode::FAILURE }
+    finish(printed, report.findings.is_empty())
 }
 
 /// The server that uses a data directory.
-struct Server<'a> {
+struct ServerRows<'a> {
     folder: &'a Path,
 }
 
-impl LiveRows for Server<'_> {
+impl LiveRows for ServerRows<'_> {
     fn copy(&mut self) -> Result<RowsCopy, OpenError> {
         let copy = RowsCopy::new();
         for tree in Tree::ALL {
             let server = connect(self.folder).map_err(|error| lost(&error))?;
-            let server = server.ok_or_else(|| lost(&"nobody answers at its control socket any more"))?;
-            let mut rows = Rows { copy: &copy, tree };
-            server.ask(&Request::Rows { tree }, &mut rows).map_err(|error| lost(&error))?;
+            let server = server.ok_or_else(|| lost(&"it no longer answers at its control socket"))?;
+            let mut rows = TreeRows { copy: &copy, tree };
+            server.ask(&RowsRequest { tree }.into(), &mut rows).map_err(|error| lost(&error))?;
         }
         Ok(copy)
     }
@@ -62,12 +101,12 @@ fn lost(error: &dyn Display) -> OpenError {
 }
 
 /// Takes the rows of a tree.
-struct Rows<'a> {
+struct TreeRows<'a> {
     copy: &'a RowsCopy,
     tree: Tree,
 }
 
-impl Sink for Rows<'_> {
+impl Sink for TreeRows<'_> {
     fn progress(&mut self, _: &str, _: u64, _: u64) {}
 
     fn item(&mut self, item: Value) -> Result<(), Failure> {
@@ -80,7 +119,7 @@ impl Sink for Rows<'_> {
     }
 }
 
-fn print_json(out: &mut impl Write, report: &CheckReport) -> io::Result<()> {
+fn print_report(out: &mut impl Write, report: &CheckReport) -> io::Result<()> {
     serde_json::to_writer(&mut *out, report)?;
     writeln!(out)
 }
@@ -93,30 +132,21 @@ fn print_words(out: &mut impl Write, report: &CheckReport, deep: bool) -> io::Re
         writeln!(out, "note: {note}")?;
     }
     let totals = &report.totals;
-    writeln!(
-        out,
-        "looked at {} transactions, {} repositories, {} manifests, {} tags, {} links, {} uploads, {} \
-         files of content ({} bytes)",
-        totals.transactions,
-        totals.repositories,
-        totals.manifests,
-        totals.tags,
-        totals.links,
-        totals.uploads,
-        totals.content,
-        totals.content_bytes
-    )?;
-    let hint = if deep { "" } else { "; --deep reads every byte of content as well" };
-    match report.findings.len() {
-        0 => writeln!(out, "nothing is wrong{hint}"),
-        1 => {
-            writeln!(out, "1 thing is wrong; the next start, or `pulk rebuild`, repairs what can be repaired")
-        }
-        many => {
-            writeln!(
-                out,
-                "{many} things are wrong; the next start, or `pulk rebuild`, repairs what can be repaired"
-            )
-        }
-    }
+    let counts = [
+        count(totals.transactions, "transaction", "transactions"),
+        count(totals.repositories, "repository", "repositories"),
+        count(totals.manifests, "manifest", "manifests"),
+        count(totals.tags, "tag", "tags"),
+        count(totals.links, "link", "links"),
+        count(totals.uploads, "upload", "uploads"),
+        count(totals.content, "content file", "content files"),
+    ];
+    writeln!(out, "checked {} ({})", counts.join(", "), size(totals.content_bytes))?;
+    let hint = if deep { "" } else { "; --deep also reads every byte of content" };
+    let things = match report.findings.len() {
+        0 => return writeln!(out, "nothing is wrong{hint}"),
+        1 => "1 thing is wrong".to_owned(),
+        many => format!("{many} things are wrong"),
+    };
+    writeln!(out, "{things}; the next start or `pulk rebuild` repairs what can be repaired")
 }

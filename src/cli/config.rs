@@ -3,19 +3,46 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use crate::cli::printed;
-use crate::config::{Config, POLICY, keys};
+use clap::Args;
+
+use crate::cli::CommandError;
+use crate::cli::command::Run;
+use crate::cli::output::finish;
+use crate::cli::settings::ServeSettings;
+use crate::config::{POLICY, keys};
 
 /// How wide the columns of the help are: keys with their defaults, and what they mean.
 const COLUMNS_CHARS: [usize; 2] = [34, 64];
 
-/// Prints the configuration as a file that would give it.
-pub(in crate::cli) fn config(config: &Config) -> ExitCode {
-    printed(io::stdout().lock().write_all(config.to_string().as_bytes()))
+const EXAMPLES: &str = "\
+Examples:
+  pulk config > pulk.toml              write a file with all defaults
+  pulk config --config pulk.toml       check a file and print the effective configuration
+
+Exit codes:
+  0  done
+  1  the file cannot be read, or has an unknown key or a bad value
+  2  wrong command line";
+
+/// Print the effective configuration as a pulk.toml.
+///
+/// This is what `serve` would run with, given the same flags, variables and file.
+#[derive(Debug, Args)]
+#[command(after_help = format!("{EXAMPLES}\n\n{}", key_help()))]
+pub(in crate::cli) struct ConfigArgs {
+    #[command(flatten)]
+    settings: ServeSettings,
+}
+
+impl Run for ConfigArgs {
+    fn run(self) -> Result<ExitCode, CommandError> {
+        let config = self.settings.load()?;
+        finish(io::stdout().lock().write_all(config.to_string().as_bytes()), true)
+    }
 }
 
 /// Lists the keys of the file for `pulk config --help`.
-pub(in crate::cli) fn key_help() -> String {
+fn key_help() -> String {
     let [key_width, text_width] = COLUMNS_CHARS;
     let mut help = "Keys of the configuration file, with their defaults:".to_owned();
     let mut section = "";

@@ -1,39 +1,85 @@
-//! `pulk du`: who uses the space.
+//! `pulk du`: what uses the space.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use clap::Args;
 use serde_json::json;
 
-use crate::admin::{Request, TagGroup, TagUsage, TagUsageTotals};
-use crate::cli::ask::{Answer, ask};
+use crate::admin::{DuRepoRequest, DuRequest, TagGroup, TagUsage, TagUsageTotals};
+use crate::cli::CommandError;
+use crate::cli::ask::ask;
+use crate::cli::command::Run;
+use crate::cli::output::table::{self, Align};
+use crate::cli::output::units::{count, size};
+use crate::cli::output::{finish, print_json};
 use crate::cli::repos::print_repositories;
-use crate::cli::table::{self, Align};
-use crate::cli::units::{count, size};
-use crate::cli::{failed, items_of, print_json, printed, typed};
+use crate::cli::settings::StoreSettings;
 use crate::config::Config;
 use crate::spec::RepoName;
 
-/// Says who uses the space.
-pub(in crate::cli) fn du(config: &Config, repo: Option<RepoName>, json: bool) -> ExitCode {
-    let answer = match ask(config, &Request::Du { repo: repo.clone() }) {
-        Ok(answer) => answer,
-        Err(why) => return failed(&why),
-    };
-    let mut out = io::stdout().lock();
-    match (repo, json) {
-        (None, true) => print_json(&json!({"repositories": answer.items, "totals": answer.result})),
-        (Some(repo), true) => {
-            print_json(&json!({"repository": repo, "groups": answer.items, "totals": answer.result}))
+const EXAMPLES: &str = "\
+Examples:
+  pulk du                      which repositories use the space
+  pulk du team/app             which tags of one repository do
+  pulk du --json               for programs; sizes are exact bytes
+
+Exit codes:
+  0  done
+  1  there is no such repository, or the store or its server could not be asked
+  2  wrong command line";
+
+/// Show what uses the space: the repositories, or the tags of one.
+///
+/// SIZE is everything that a repository or tag needs. UNIQUE is the part that nothing else needs: removing
+/// this one frees it. Tags of the same manifest share a line, which includes the manifest's children and
+/// referrers (such as signatures).
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(in crate::cli) struct DuArgs {
+    /// The repository, for example team/app; without it, all repositories
+    #[arg(value_name = "REPO")]
+    repo: Option<RepoName>,
+
+    #[command(flatten)]
+    settings: StoreSettings,
+
+    /// Print one JSON object: repositories, or groups of tags, and totals
+    #[arg(long)]
+    json: bool,
+}
+
+impl Run for DuArgs {
+    fn run(self) -> Result<ExitCode, CommandError> {
+        let config = self.settings.load()?;
+        match self.repo {
+            None => show_repositories(&config, self.json),
+            Some(repo) => show_tags(&config, &repo, self.json),
         }
-        (None, false) => printed(print_repositories(&mut out, answer, true)),
-        (Some(_), false) => printed(print_groups(&mut out, answer)),
     }
 }
 
-fn print_groups(out: &mut impl Write, answer: Answer) -> io::Result<()> {
-    let totals: TagUsageTotals = typed(answer.result)?;
-    let groups: Vec<TagUsage> = items_of(answer.items)?;
+fn show_repositories(config: &Config, json: bool) -> Result<ExitCode, CommandError> {
+    let answer = ask(config, DuRequest {})?;
+    if json {
+        let object = json!({"repositories": answer.items, "totals": answer.report});
+        return finish(print_json(&object), true);
+    }
+    let (repositories, totals) = answer.typed()?;
+    finish(print_repositories(&mut io::stdout().lock(), &repositories, &totals, true), true)
+}
+
+fn show_tags(config: &Config, repo: &RepoName, json: bool) -> Result<ExitCode, CommandError> {
+    let answer = ask(config, DuRepoRequest { repo: repo.clone() })?;
+    if json {
+        let object = json!({"repository": repo, "groups": answer.items, "totals": answer.report});
+        return finish(print_json(&object), true);
+    }
+    let (groups, totals) = answer.typed()?;
+    finish(print_tags(&mut io::stdout().lock(), &groups, &totals), true)
+}
+
+fn print_tags(out: &mut impl Write, groups: &[TagUsage], totals: &TagUsageTotals) -> io::Result<()> {
     let cells = |usage: &TagUsage| {
         let name = match &usage.group {
             TagGroup::Tags(tags) => tags.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
@@ -54,7 +100,7 @@ fn print_groups(out: &mut impl Write, answer: Answer) -> io::Result<()> {
     writeln!(out, "{} together, {unique} of it in no other repository", size(totals.bytes))?;
     if totals.unreadable > 0 {
         let manifests = count(totals.unreadable, "manifest", "manifests");
-        writeln!(out, "{manifests} could not be read: what they name counts as if nothing named it")?;
+        writeln!(out, "{manifests} could not be read: what they reference is counted as unreferenced")?;
     }
     Ok(())
 }

@@ -1,64 +1,128 @@
-//! `pulk gc`: takes away what nobody needs, or says what that would be.
+//! `pulk gc`: removes unneeded content, or says what it would remove.
 
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
+use std::time::Duration;
 
+use clap::Args;
 use serde_json::Value;
 
-use crate::admin::{Failure, Request, Sink};
+use crate::admin::{Failure, GcRequest, Sink};
 use crate::base::lock;
-use crate::cli::ask::ask_into;
-use crate::cli::progress::Terminal;
-use crate::cli::units::{count, size};
-use crate::cli::{failed, printed, typed};
-use crate::config::Config;
+use crate::cli::CommandError;
+use crate::cli::ask::{ask_into, typed};
+use crate::cli::command::Run;
+use crate::cli::output::units::{count, size};
+use crate::cli::output::{Terminal, finish};
+use crate::cli::settings::StoreSettings;
+use crate::config::{Config, values};
 use crate::maintenance::{CollectReport, Count, Progress, Thing, Verdict};
 
-/// How many lines may wait to be printed, so that a pager that shows one page at a time holds up nobody.
+/// How many lines may wait to be printed, so that a pager that shows one page does not stall the collection.
 const LINES_WAITING_MAX: usize = 100_000;
 
 /// How the JSON object begins.
 const VERDICTS: &str = "{\"verdicts\":[";
 
-/// Has the collector make a pass, and prints what it says as it comes: there may be much of it.
-pub(in crate::cli) fn gc(config: &Config, request: &Request, json: bool) -> ExitCode {
+const EXAMPLES: &str = "\
+Examples:
+  pulk gc                              remove what is not needed
+  pulk gc --dry-run                    print for each thing why it stays or would be removed
+  pulk gc --untagged-older-than 7d     also remove untagged manifests older than a week
+  pulk gc --now                        also remove young content
+
+On a stopped store, give --config: without it, no policy applies. Leases are not known there; what was
+written within `collector.grace` (1h) stays, by the times of the files.
+
+Exit codes:
+  0  done
+  1  the collection failed or did not finish, or something could not be read
+  2  wrong command line";
+
+/// Remove unneeded content now.
+///
+/// A running server does this by itself. Untagged manifests stay unless a policy or --untagged-older-than
+/// says otherwise. Content stays if a client pushed it or asked for it within `collector.lease`, or if it is
+/// younger than `collector.grace`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(in crate::cli) struct GcArgs {
+    /// Remove nothing: print for each thing why it stays or would be removed
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Also remove manifests that no tag leads to and that are older than this: 0s, 12h, 30d
+    #[arg(long, value_name = "AGE", value_parser = values::period)]
+    untagged_older_than: Option<Duration>,
+
+    /// Also remove what is younger than `collector.grace`; a running server still keeps what a client pushed
+    /// or asked for within `collector.lease`
+    #[arg(long)]
+    now: bool,
+
+    #[command(flatten)]
+    settings: StoreSettings,
+
+    /// Print one JSON object: verdicts (on what is removed; in a dry run on everything) and report
+    #[arg(long)]
+    json: bool,
+}
+
+impl Run for GcArgs {
+    fn run(self) -> Result<ExitCode, CommandError> {
+        let request = GcRequest {
+            dry_run: self.dry_run,
+            untagged_older_than: self.untagged_older_than.map(|age| age.as_secs()),
+            now: self.now,
+        };
+        gc(&self.settings.load()?, request, self.json)
+    }
+}
+
+/// Has the collector make a pass, and prints verdicts as they come: there may be many.
+fn gc(config: &Config, request: GcRequest, json: bool) -> Result<ExitCode, CommandError> {
     let terminal = Mutex::new(Terminal::new());
     let (lines, waiting) = sync_channel(LINES_WAITING_MAX);
     let (asked, printing) = thread::scope(|scope| {
         let printing = scope.spawn(|| print_lines(waiting, &terminal, json));
-        let asked = ask_into(config, request, &mut Sender { lines, terminal: &terminal, json });
+        let asked = ask_into(config, &request.into(), &mut LineSender { lines, terminal: &terminal, json });
         (asked, printing.join())
     });
     lock(&terminal).clear();
     let count = match printing {
         Ok(Ok(count)) => count,
-        Ok(Err(error)) => return printed(Err(error)),
-        Err(_) => return ExitCode::FAILURE,
+        Ok(Err(error)) => return finish(Err(error), true),
+        Err(_) => return Ok(ExitCode::FAILURE),
     };
     let mut out = io::stdout().lock();
     match asked {
-        Ok(result) => end(&mut out, &result, count, json).unwrap_or_else(|error| printed(Err(error))),
+        Ok(result) => {
+            let report: CollectReport = typed(result.clone())?;
+            let printed = match json {
+                true => end_json(&mut out, &result, count),
+                false => summary(&mut out, &report).and_then(|()| out.flush()),
+            };
+            finish(printed, report.complete)
+        }
         Err(why) => {
-            let code = failed(&why);
-            if json && let Err(error) = end_json(&mut out, &Value::Null, count) {
-                return printed(Err(error));
-            }
-            code
+            let code = why.report();
+            let printed = if json { end_json(&mut out, &Value::Null, count) } else { Ok(()) };
+            finish(printed, true).map(|_| code)
         }
     }
 }
 
-/// Hands over what is to be printed.
-struct Sender<'a> {
+/// Hands lines to the thread that prints them.
+struct LineSender<'a> {
     lines: SyncSender<String>,
     terminal: &'a Mutex<Terminal>,
     json: bool,
 }
 
-impl Sink for Sender<'_> {
+impl Sink for LineSender<'_> {
     fn progress(&mut self, what: &str, done: u64, total: u64) {
         lock(self.terminal).at(what, done, total);
     }
@@ -66,8 +130,8 @@ impl Sink for Sender<'_> {
     fn item(&mut self, item: Value) -> Result<(), Failure> {
         let line = if self.json { Some(item.to_string()) } else { line(item).map_err(Failure::failed)? };
         match line {
-            // Where nothing can be printed any more, the printer says why.
-            Some(line) => self.lines.send(line).map_err(|_| Failure::failed("nothing can be printed")),
+            // The thread that prints returns why it ended.
+            Some(line) => self.lines.send(line).map_err(|_| Failure::failed("cannot print")),
             None => Ok(()),
         }
     }
@@ -77,11 +141,11 @@ impl Sink for Sender<'_> {
     }
 }
 
-/// Renders a verdict, unless nobody wants to read it.
+/// Renders a verdict, unless it repeats others.
 fn line(item: Value) -> io::Result<Option<String>> {
     let verdict: Verdict = typed(item)?;
     if verdict.stays && verdict.what == Thing::Content {
-        // What repositories have was told of already.
+        // The verdicts on repositories have said so.
         return Ok(None);
     }
     let size = if verdict.bytes > 0 { format!(" ({})", size(verdict.bytes)) } else { String::new() };
@@ -105,19 +169,7 @@ fn print_lines(lines: Receiver<String>, terminal: &Mutex<Terminal>, json: bool) 
     Ok(count)
 }
 
-/// Prints what the pass came to behind its verdicts.
-fn end(out: &mut impl Write, result: &Value, count: u64, json: bool) -> io::Result<ExitCode> {
-    let report: CollectReport = typed(result.clone())?;
-    if json {
-        end_json(out, result, count)?;
-    } else {
-        summary(out, &report)?;
-        out.flush()?;
-    }
-    Ok(if report.complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// Ends the object, also where there is no report, so that programs can read what came.
+/// Ends the JSON object, with or without a report, so that programs can read what came.
 fn end_json(out: &mut impl Write, report: &Value, count: u64) -> io::Result<()> {
     let before = if count == 0 { VERDICTS } else { "" };
     writeln!(out, "{before}],\"report\":{report}}}")?;
@@ -155,27 +207,23 @@ fn summary(out: &mut impl Write, report: &CollectReport) -> io::Result<()> {
     )?;
     let held = held(&[*tags, *manifests, *links, *content, *files]);
     if held > 0 {
-        writeln!(
-            out,
-            "{} for now: pushed, or asked for, a moment ago",
-            count(held, "thing stays", "things stay")
-        )?;
+        writeln!(out, "{} for now: recently pushed or asked for", count(held, "thing stays", "things stay"))?;
     }
     if report.untagged.count > 0 {
         let untagged = count(report.untagged.count, "untagged manifest stays", "untagged manifests stay");
         writeln!(out, "{untagged}, with {}", size(report.untagged.bytes))?;
         if let Some(advice) = &report.untagged_advice {
-            writeln!(out, "this line of pulk.toml would free them: {advice}")?;
+            writeln!(out, "to free them, add to pulk.toml: {advice}")?;
         }
     }
     if !report.unreadable.is_empty() {
         writeln!(
             out,
-            "nothing was removed from repositories with a manifest that cannot be read; `pulk scrub` sets \
-             aside what is damaged"
+            "nothing was removed from repositories with an unreadable manifest; `pulk scrub` moves damaged \
+             content to quarantine/"
         )?;
     } else if !report.complete {
-        writeln!(out, "the pass did not come to its end")?;
+        writeln!(out, "the pass did not finish")?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use clap::CommandFactory;
 
-use crate::cli::args::Cli;
+use crate::cli::command::Cli;
 use crate::config::{KeyInfo, POLICY, keys};
 
 const README: &str = include_str!("../../README.md");
@@ -30,4 +30,21 @@ fn every_key_has_its_row_with_flag_variable_default_and_text() {
         }
     }
     assert!(missing.is_empty(), "the README lacks these rows:\n{}\n", missing.join("\n"));
+}
+
+#[test]
+fn every_command_has_its_row_with_its_arguments_and_what_it_is_for() {
+    let mut missing = Vec::new();
+    for command in Cli::command().get_subcommands() {
+        let mut usage = format!("pulk {}", command.get_name());
+        for argument in command.get_positionals() {
+            let name = argument.get_value_names().unwrap().join(" ").replace('|', "\\|");
+            usage += &if argument.is_required_set() { format!(" {name}") } else { format!(" [{name}]") };
+        }
+        let row = format!("\n| `{usage}` | {}", command.get_about().unwrap());
+        if !README.contains(&row) {
+            missing.push(row);
+        }
+    }
+    assert!(missing.is_empty(), "the README lacks rows that begin so:{}\n", missing.join(""));
 }

@@ -3,35 +3,61 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use clap::Args;
 use serde_json::json;
 
-use crate::admin::{RepositoryUsage, Request, StoreUsage};
-use crate::cli::ask::{Answer, ask};
-use crate::cli::table::{self, Align};
-use crate::cli::units::{count, size};
-use crate::cli::{failed, items_of, print_json, printed, typed};
-use crate::config::Config;
+use crate::admin::{ReposRequest, RepositoryUsage, StoreUsage};
+use crate::cli::CommandError;
+use crate::cli::ask::ask;
+use crate::cli::command::Run;
+use crate::cli::output::table::{self, Align};
+use crate::cli::output::units::{count, size};
+use crate::cli::output::{finish, print_json};
+use crate::cli::settings::StoreSettings;
 
-/// Lists the repositories.
-pub(in crate::cli) fn repos(config: &Config, json: bool) -> ExitCode {
-    let answer = match ask(config, &Request::Repos) {
-        Ok(answer) => answer,
-        Err(why) => return failed(&why),
-    };
-    if json {
-        return print_json(&json!({"repositories": answer.items, "totals": answer.result}));
+const EXAMPLES: &str = "\
+Examples:
+  pulk repos                   a table
+  pulk repos --json            for programs; sizes are exact bytes
+
+Exit codes:
+  0  done
+  1  the store or its server could not be asked
+  2  wrong command line";
+
+/// List the repositories.
+///
+/// A repository's SIZE counts each content once. SIZE uses powers of 1024.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(in crate::cli) struct ReposArgs {
+    #[command(flatten)]
+    settings: StoreSettings,
+
+    /// Print one JSON object: repositories and totals
+    #[arg(long)]
+    json: bool,
+}
+
+impl Run for ReposArgs {
+    fn run(self) -> Result<ExitCode, CommandError> {
+        let answer = ask(&self.settings.load()?, ReposRequest {})?;
+        if self.json {
+            let object = json!({"repositories": answer.items, "totals": answer.report});
+            return finish(print_json(&object), true);
+        }
+        let (repositories, totals) = answer.typed()?;
+        finish(print_repositories(&mut io::stdout().lock(), &repositories, &totals, false), true)
     }
-    printed(print_repositories(&mut io::stdout().lock(), answer, false))
 }
 
 /// Prints a table of repositories and what they have, with or without what no other has.
 pub(in crate::cli) fn print_repositories(
     out: &mut impl Write,
-    answer: Answer,
+    repositories: &[RepositoryUsage],
+    totals: &StoreUsage,
     unique: bool,
 ) -> io::Result<()> {
-    let totals: StoreUsage = typed(answer.result)?;
-    let repositories: Vec<RepositoryUsage> = items_of(answer.items)?;
     let cells = |usage: &RepositoryUsage| {
         let RepositoryUsage { repository, tags, manifests, blobs, bytes, unique_bytes } = usage;
         let unique = unique_bytes.map(size).unwrap_or_default();

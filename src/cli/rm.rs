@@ -2,47 +2,114 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::str::FromStr;
 
-use crate::admin::{Removal, Removed, Request};
+use clap::Args;
+
+use crate::admin::{Removed, RmRequest, RmTarget};
+use crate::cli::CommandError;
 use crate::cli::ask::ask;
-use crate::cli::target::Target;
-use crate::cli::units::count;
-use crate::cli::{EXIT_USAGE, failed, print_json, printed, typed};
-use crate::config::Config;
+use crate::cli::command::Run;
+use crate::cli::output::units::count;
+use crate::cli::output::{finish, print_json};
+use crate::cli::settings::StoreSettings;
 use crate::spec::RepoName;
 
-/// Removes what was named.
-pub(in crate::cli) fn rm(config: &Config, target: Target, all: bool, json: bool) -> ExitCode {
-    let Target { repo, what } = target;
-    let what = match (what, all) {
-        (Some(what), false) => what,
-        (None, true) => Removal::All,
-        (None, false) => {
-            eprintln!(
-                "pulk: {repo} is a whole repository: `pulk rm {repo} --all` removes everything in it, and \
-                 `pulk rm {repo}:TAG` one tag"
-            );
-            return ExitCode::from(EXIT_USAGE);
-        }
-        (Some(_), true) => {
-            eprintln!(
-                "pulk: --all removes a whole repository: leave tag or digest out (pulk rm {repo} --all)"
-            );
-            return ExitCode::from(EXIT_USAGE);
-        }
-    };
-    let answer = match ask(config, &Request::Rm { repo: repo.clone(), what: what.clone() }) {
-        Ok(answer) => answer,
-        Err(why) => return failed(&why),
-    };
-    if json {
-        return print_json(&answer.result);
-    }
-    printed(typed(answer.result).and_then(|removed| print(&mut io::stdout().lock(), &repo, &what, &removed)))
+const EXAMPLES: &str = "\
+Examples:
+  pulk rm team/app:v1          the tag, and its manifest if nothing else needs that
+  pulk rm team/app@sha256:…    the manifest, and all tags that name it
+  pulk rm team/app --all       everything in the repository
+
+rm does not ask for confirmation. The next collection frees the space.
+On a stopped store, give --config: without it, immutable tags are not known.
+
+Exit codes:
+  0  removed
+  1  there is no such thing, or it could not be removed
+  2  wrong command line";
+
+/// Remove a tag, a manifest, or everything in a repository.
+///
+/// Removing a tag also removes its manifest, unless another tag names it or an index lists it. Removing a
+/// manifest also removes its children and its referrers (such as signatures), by the same rule. A referrer of
+/// something that stays also stays.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(in crate::cli) struct RmArgs {
+    /// What to remove: REPO:TAG, REPO@DIGEST, or REPO with --all
+    #[arg(value_name = "REPO[:TAG|@DIGEST]")]
+    target: Target,
+
+    /// Remove everything in the repository
+    #[arg(long)]
+    all: bool,
+
+    #[command(flatten)]
+    settings: StoreSettings,
+
+    /// Print one JSON object: what was removed
+    #[arg(long)]
+    json: bool,
 }
 
-fn print(out: &mut impl Write, repo: &RepoName, what: &Removal, removed: &Removed) -> io::Result<()> {
-    if *what == Removal::All {
+impl Run for RmArgs {
+    fn run(self) -> Result<ExitCode, CommandError> {
+        let Target { repo, what } = self.target;
+        let what = match (what, self.all) {
+            (Some(what), false) => what,
+            (None, true) => RmTarget::All,
+            (None, false) => {
+                return Err(CommandError::usage(format!(
+                    "{repo} is a repository: `pulk rm {repo} --all` removes everything in it, \
+                     `pulk rm {repo}:TAG` one tag"
+                )));
+            }
+            (Some(_), true) => {
+                return Err(CommandError::usage(format!(
+                    "--all removes a whole repository: leave out the tag or digest (pulk rm {repo} --all)"
+                )));
+            }
+        };
+        let answer = ask(&self.settings.load()?, RmRequest { repo: repo.clone(), what: what.clone() })?;
+        if self.json {
+            return finish(print_json(&answer.report), true);
+        }
+        let (_, removed) = answer.typed()?;
+        finish(print(&mut io::stdout().lock(), &repo, &what, &removed), true)
+    }
+}
+
+/// What to remove: `REPO`, `REPO:TAG` or `REPO@DIGEST`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Target {
+    /// The repository.
+    repo: RepoName,
+    /// What in it; `None` for all of it.
+    what: Option<RmTarget>,
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let named = |name: &str| name.parse().map_err(|error| format!("{error}"));
+        if let Some((repo, digest)) = text.split_once('@') {
+            let digest = digest.parse().map_err(|error| format!("{error}"))?;
+            return Ok(Self { repo: named(repo)?, what: Some(RmTarget::Manifest(digest)) });
+        }
+        match text.split_once(':') {
+            Some((repo, tag)) => {
+                let tag = tag.parse().map_err(|error| format!("{error}"))?;
+                Ok(Self { repo: named(repo)?, what: Some(RmTarget::Tag(tag)) })
+            }
+            None => Ok(Self { repo: named(text)?, what: None }),
+        }
+    }
+}
+
+fn print(out: &mut impl Write, repo: &RepoName, what: &RmTarget, removed: &Removed) -> io::Result<()> {
+    if *what == RmTarget::All {
         writeln!(
             out,
             "removed {repo}: {}, {}, {}",
@@ -61,10 +128,28 @@ fn print(out: &mut impl Write, repo: &RepoName, what: &Removal, removed: &Remove
         writeln!(out, "{kept}")?;
     }
     for index in &removed.lacking {
-        writeln!(out, "{repo}@{index} still lists it, and can't be pulled whole any more")?;
+        writeln!(out, "{repo}@{index} still lists it and can no longer be pulled completely")?;
     }
     if removed.manifest_count + removed.link_count > 0 {
-        writeln!(out, "the space comes back with the next collection")?;
+        writeln!(out, "the next collection frees the space")?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_a_repository_a_tag_or_a_digest() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let what = |text: &str| text.parse::<Target>().map(|target| target.what);
+        assert_eq!(what("team/app"), Ok(None));
+        assert_eq!(what("team/app:v1"), Ok(Some(RmTarget::Tag("v1".parse().unwrap()))));
+        let manifest = RmTarget::Manifest(digest.parse().unwrap());
+        assert_eq!(what(&format!("team/app@{digest}")), Ok(Some(manifest)));
+        for wrong in ["", "App", "app:", "app:a b", "app@sha256:abc", "localhost:5000/app:v1"] {
+            assert!(what(wrong).is_err(), "{wrong:?}");
+        }
+    }
 }

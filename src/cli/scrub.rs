@@ -4,28 +4,54 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::admin::Request;
-use crate::cli::ask::ask;
-use crate::cli::units::{count, size};
-use crate::cli::{failed, print_json, printed, typed};
-use crate::config::Config;
+use clap::Args;
+
+use crate::admin::ScrubRequest;
+use crate::cli::CommandError;
+use crate::cli::ask::{ask, typed};
+use crate::cli::command::Run;
+use crate::cli::output::units::{count, size};
+use crate::cli::output::{finish, print_json};
+use crate::cli::settings::StoreSettings;
 use crate::maintenance::ScrubReport;
 
-/// Reads everything, and succeeds only when nothing is wrong.
-pub(in crate::cli) fn scrub(config: &Config, json: bool) -> ExitCode {
-    let answer = match ask(config, &Request::Scrub) {
-        Ok(answer) => answer,
-        Err(why) => return failed(&why),
-    };
-    let report: ScrubReport = match typed(answer.result.clone()) {
-        Ok(report) => report,
-        Err(error) => return failed(&error),
-    };
-    let shown = match json {
-        true => print_json(&answer.result),
-        false => printed(print(&mut io::stdout().lock(), &report)),
-    };
-    if report.is_sound() { shown } else { ExitCode::FAILURE }
+const EXAMPLES: &str = "\
+Examples:
+  pulk scrub                   with progress on a terminal
+  pulk scrub --json            for programs
+
+Exit codes:
+  0  nothing is damaged
+  1  something is damaged or unreadable, or the scrub could not run
+  2  wrong command line";
+
+/// Read all content now, at full speed, and verify its digests.
+///
+/// A running server does this in the background, at `scrub.rate`, and pauses for this command. Damaged
+/// content is moved to quarantine/ in the data directory. Clients then get 404 for it, and the next push of
+/// it, to any repository, repairs all repositories that had it. Closed journal files and checkpoints are
+/// verified as well.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(in crate::cli) struct ScrubArgs {
+    #[command(flatten)]
+    settings: StoreSettings,
+
+    /// Print one JSON object: what was read, and what is damaged
+    #[arg(long)]
+    json: bool,
+}
+
+impl Run for ScrubArgs {
+    fn run(self) -> Result<ExitCode, CommandError> {
+        let answer = ask(&self.settings.load()?, ScrubRequest {})?;
+        let report: ScrubReport = typed(answer.report.clone())?;
+        let printed = match self.json {
+            true => print_json(&answer.report),
+            false => print(&mut io::stdout().lock(), &report),
+        };
+        finish(printed, report.is_sound())
+    }
 }
 
 fn print(out: &mut impl Write, report: &ScrubReport) -> io::Result<()> {
@@ -54,8 +80,8 @@ fn print(out: &mut impl Write, report: &ScrubReport) -> io::Result<()> {
     )
 }
 
-/// Returns how many bytes a second that is.
-pub(in crate::cli) fn per_second(bytes: u64, time: Duration) -> u64 {
+/// Returns the speed in bytes per second.
+fn per_second(bytes: u64, time: Duration) -> u64 {
     let millis = time.as_millis().max(1);
     u64::try_from(u128::from(bytes) * 1000 / millis).unwrap_or(u64::MAX)
 }

@@ -3,63 +3,97 @@
 use std::process::ExitCode;
 
 use async_signal::{Signal, Signals};
+use clap::Args;
 use log::{error, info, warn};
 use smol::future;
 use smol::stream::StreamExt;
 
-use crate::cli::{failed, logging};
+use crate::cli::CommandError;
+use crate::cli::command::Run;
+use crate::cli::output::logging;
+use crate::cli::settings::ServeSettings;
 use crate::config::Config;
 use crate::server::{Server, raise_descriptor_limit};
 
 /// What a shell adds to a signal's number in the exit code of what the signal ended.
 const SIGNAL_EXIT_BASE: u8 = 128;
 
-/// Runs a server until it is told to stop.
-pub(in crate::cli) fn serve(config: &Config) -> ExitCode {
-    logging::start(&config.log);
-    raise_descriptor_limit();
-    // Registered before anything slow: the first process of a container has no default reaction to signals.
-    let mut signals = match Signals::new([Signal::Term, Signal::Int]) {
-        Ok(signals) => signals,
-        Err(error) => return failed(&format_args!("cannot wait for signals: {error}")),
-    };
-    smol::block_on(run(config, &mut signals))
+const EXAMPLES: &str = "\
+Examples:
+  pulk serve                                   on 127.0.0.1:5000, data in ./data
+  pulk serve --data /srv/pulk --listen 0.0.0.0:5000
+                                               for the whole network; there is no login yet
+  pulk serve --ephemeral --listen 127.0.0.1:0  in memory, on a free port, for a test suite
+
+Exit codes:
+  0    stopped cleanly (SIGTERM or SIGINT)
+  1    could not start, or failed while running
+  2    wrong command line
+  130  stopped at once by SIGINT: the second signal, or before it was ready
+  143  stopped at once by SIGTERM: likewise";
+
+/// Run the registry until SIGTERM or SIGINT.
+///
+/// The first signal stops pulk cleanly: it accepts no more connections and lets requests in flight finish
+/// (`limits.stop_time`, 30 seconds by default). A second signal stops it at once. Neither loses anything that
+/// pulk has acknowledged.
+///
+/// Connections, uploads, sizes and times have limits: `pulk config` prints them, `pulk config --help`
+/// explains them. Requests over a limit get 429 or 503 with Retry-After.
+///
+/// When less than `limits.reserve_bytes` of disk space is free (64 MiB by default), pushes are refused; pulls
+/// and deletes still work.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(in crate::cli) struct ServeArgs {
+    #[command(flatten)]
+    settings: ServeSettings,
 }
 
-async fn run(config: &Config, signals: &mut Signals) -> ExitCode {
+impl Run for ServeArgs {
+    fn run(self) -> Result<ExitCode, CommandError> {
+        let config = self.settings.load()?;
+        logging::start(&config.log);
+        raise_descriptor_limit();
+        // Registered before anything slow: the first process of a container has no default reaction to
+        // signals.
+        let mut signals = Signals::new([Signal::Term, Signal::Int])
+            .map_err(|error| CommandError::failed(format_args!("cannot wait for signals: {error}")))?;
+        smol::block_on(serve(&config, &mut signals))
+    }
+}
+
+async fn serve(config: &Config, signals: &mut Signals) -> Result<ExitCode, CommandError> {
     let started = match until_signal(Server::start(config.server_options()), signals).await {
-        Outcome::Done(started) => started,
-        Outcome::Signal(signal) => at_once(signal, "before it was ready"),
+        Interrupted::Done(started) => started,
+        Interrupted::Signal(signal) => at_once(signal, "before it was ready"),
     };
-    let running = match started {
-        Ok(running) => running,
-        Err(error) => return failed(&format_args!("{error}\n      {}", error.advice())),
-    };
+    let running = started?;
     info!("pulk listening on http://{}", running.local_addr());
 
     let signal = next(signals).await;
     info!("{} received: no new connections, requests in flight may finish", name(signal));
-    match until_signal(running.stop(), signals).await {
-        Outcome::Done(Ok(())) => {
+    Ok(match until_signal(running.stop(), signals).await {
+        Interrupted::Done(Ok(())) => {
             info!("stopped cleanly");
             ExitCode::SUCCESS
         }
-        Outcome::Done(Err(error)) => {
+        Interrupted::Done(Err(error)) => {
             error!("the stop was not clean: {error}; the next start rebuilds the index from the journal");
             ExitCode::FAILURE
         }
-        Outcome::Signal(signal) => at_once(signal, "without waiting for requests in flight"),
-    }
+        Interrupted::Signal(signal) => at_once(signal, "without waiting for requests in flight"),
+    })
 }
 
-enum Outcome<T> {
+enum Interrupted<T> {
     Done(T),
     Signal(Signal),
 }
 
-async fn until_signal<T>(work: impl Future<Output = T>, signals: &mut Signals) -> Outcome<T> {
-    let work = async { Outcome::Done(work.await) };
-    let signal = async { Outcome::Signal(next(signals).await) };
+async fn until_signal<T>(work: impl Future<Output = T>, signals: &mut Signals) -> Interrupted<T> {
+    let work = async { Interrupted::Done(work.await) };
+    let signal = async { Interrupted::Signal(next(signals).await) };
     future::or(work, signal).await
 }
 
@@ -74,7 +108,7 @@ async fn next(signals: &mut Signals) -> Signal {
     }
 }
 
-/// Ends the process here and now, as the signal itself would have: what was acknowledged is durable already.
+/// Ends the process as the signal itself would have: what was acknowledged is durable.
 fn at_once(signal: Signal, how: &str) -> ! {
     warn!("{} received: stopping at once, {how}", name(signal));
     let number = u8::try_from(signal as i32).unwrap_or_default();

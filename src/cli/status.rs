@@ -1,26 +1,57 @@
-//! `pulk status`: what is stored, and how the server is.
+//! `pulk status`: what is stored, and how the server is doing.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::admin::{Request, StatusReport};
+use clap::Args;
+
+use crate::admin::{StatusReport, StatusRequest};
+use crate::cli::CommandError;
 use crate::cli::ask::ask;
-use crate::cli::units::{count, duration, since, size, time};
-use crate::cli::{failed, print_json, printed, typed};
+use crate::cli::command::Run;
+use crate::cli::output::units::{count, duration, since, size, time};
+use crate::cli::output::{finish, print_json};
+use crate::cli::settings::StoreSettings;
 use crate::config::Config;
 use crate::maintenance::{CollectorStatus, ScrubReport, ScrubStatus};
 
-/// Says how the store and its server are.
-pub(in crate::cli) fn status(config: &Config, json: bool) -> ExitCode {
-    let answer = match ask(config, &Request::Status) {
-        Ok(answer) => answer,
-        Err(why) => return failed(&why),
-    };
-    if json {
-        return print_json(&answer.result);
+const EXAMPLES: &str = "\
+Examples:
+  pulk status                      of the store in ./data
+  pulk status --data /srv/pulk     of another one
+  pulk status --json               for programs; sizes are exact bytes
+
+Exit codes:
+  0  done, whether the server is healthy or not
+  1  the store or its server could not be asked
+  2  wrong command line";
+
+/// Show what is stored, what sharing saves, and how the server is doing.
+///
+/// A running server answers through control.sock in the data directory. If none runs, the command opens the
+/// store itself, which only the store's user may do (sudo -u '#UID' pulk …). Sizes use powers of 1024.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(in crate::cli) struct StatusArgs {
+    #[command(flatten)]
+    settings: StoreSettings,
+
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Run for StatusArgs {
+    fn run(self) -> Result<ExitCode, CommandError> {
+        let config = self.settings.load()?;
+        let answer = ask(&config, StatusRequest {})?;
+        if self.json {
+            return finish(print_json(&answer.report), true);
+        }
+        let (_, report) = answer.typed()?;
+        finish(print(&mut io::stdout().lock(), &config, &report), true)
     }
-    printed(typed(answer.result).and_then(|report| print(&mut io::stdout().lock(), config, &report)))
 }
 
 fn print(out: &mut impl Write, config: &Config, report: &StatusReport) -> io::Result<()> {
@@ -62,10 +93,7 @@ fn print(out: &mut impl Write, config: &Config, report: &StatusReport) -> io::Re
     print_collector(&mut line, &report.collector)?;
     print_scrub(&mut line, &report.scrub)?;
     if let Some(free) = report.free_bytes {
-        line(
-            "disk",
-            format!("{} free, {} of them kept from pushes", size(free), size(report.reserve_bytes)),
-        )?;
+        line("disk", format!("{} free, {} of them reserved", size(free), size(report.reserve_bytes)))?;
     }
     Ok(())
 }
@@ -76,10 +104,10 @@ fn print_collector(
 ) -> io::Result<()> {
     let doing = match (&collector.doing, &collector.waits, collector.next_seconds) {
         (Some(doing), _, _) => doing.clone(),
-        (None, Some(waits), _) => format!("waits: {waits}"),
+        (None, Some(waits), _) => format!("waiting: {waits}"),
         (None, None, Some(next)) => format!("next pass in {}", duration(Duration::from_secs(next))),
-        (None, None, None) if collector.enabled => "rests".to_owned(),
-        (None, None, None) => "works only while a server runs".to_owned(),
+        (None, None, None) if collector.enabled => "idle".to_owned(),
+        (None, None, None) => "runs only while a server runs".to_owned(),
     };
     line("collector", doing)?;
     if let Some(why) = &collector.ages {
@@ -91,7 +119,7 @@ fn print_collector(
             let manifests = count(last.untagged.count, "untagged manifest", "untagged manifests");
             line("", format!("{} in {manifests}", size(last.untagged.bytes)))?;
             if let Some(advice) = &last.untagged_advice {
-                line("", format!("this line of pulk.toml would free them: {advice}"))?;
+                line("", format!("to free them, add to pulk.toml: {advice}"))?;
             }
         }
     }
@@ -118,7 +146,7 @@ fn print_scrub(line: &mut impl FnMut(&str, String) -> io::Result<()>, scrub: &Sc
         line("", format!("next pass {}, at {}/s", time(next), size(scrub.rate_bytes)))?;
     }
     if let Some(failed) = &scrub.failed {
-        line("", format!("rests: {failed}"))?;
+        line("", format!("paused: {failed}"))?;
     }
     if scrub.quarantined > 0 {
         let files = count(scrub.quarantined, "damaged file", "damaged files");

@@ -3,30 +3,59 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use serde_json::{Value, json};
+use clap::Args;
+use serde_json::json;
 
-use crate::admin::{Request, TagEntry};
+use crate::admin::{TagEntry, TagsRequest};
+use crate::cli::CommandError;
 use crate::cli::ask::ask;
-use crate::cli::table::{self, Align};
-use crate::cli::units::size;
-use crate::cli::{failed, items_of, print_json, printed};
-use crate::config::Config;
+use crate::cli::command::Run;
+use crate::cli::output::table::{self, Align};
+use crate::cli::output::units::size;
+use crate::cli::output::{finish, print_json};
+use crate::cli::settings::StoreSettings;
 use crate::spec::RepoName;
 
-/// Lists the tags of a repository.
-pub(in crate::cli) fn tags(config: &Config, repo: &RepoName, json: bool) -> ExitCode {
-    let answer = match ask(config, &Request::Tags { repo: repo.clone() }) {
-        Ok(answer) => answer,
-        Err(why) => return failed(&why),
-    };
-    if json {
-        return print_json(&json!({"repository": repo, "tags": answer.items}));
-    }
-    printed(print_tags(&mut io::stdout().lock(), answer.items))
+const EXAMPLES: &str = "\
+Examples:
+  pulk tags team/app           a table
+  pulk tags team/app --json    for programs; sizes are exact bytes
+
+Exit codes:
+  0  done
+  1  there is no such repository, or the store or its server could not be asked
+  2  wrong command line";
+
+/// List the tags of a repository, with digests and sizes.
+///
+/// SIZE is what a client pulls at most: the manifest, its blobs, and everything that an index lists.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(in crate::cli) struct TagsArgs {
+    /// The repository, for example team/app
+    #[arg(value_name = "REPO")]
+    repo: RepoName,
+
+    #[command(flatten)]
+    settings: StoreSettings,
+
+    /// Print one JSON object: repository and tags
+    #[arg(long)]
+    json: bool,
 }
 
-fn print_tags(out: &mut impl Write, items: Vec<Value>) -> io::Result<()> {
-    let tags: Vec<TagEntry> = items_of(items)?;
+impl Run for TagsArgs {
+    fn run(self) -> Result<ExitCode, CommandError> {
+        let answer = ask(&self.settings.load()?, TagsRequest { repo: self.repo.clone() })?;
+        if self.json {
+            return finish(print_json(&json!({"repository": self.repo, "tags": answer.items})), true);
+        }
+        let (tags, _) = answer.typed()?;
+        finish(print(&mut io::stdout().lock(), &tags), true)
+    }
+}
+
+fn print(out: &mut impl Write, tags: &[TagEntry]) -> io::Result<()> {
     let rows: Vec<_> = tags
         .iter()
         .map(|entry| [entry.tag.to_string(), entry.digest.to_string(), size(entry.bytes)])

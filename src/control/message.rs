@@ -84,16 +84,18 @@ pub(super) fn encode_event(event: &Event) -> Result<Vec<u8>, serde_json::Error> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::Removal;
+    use crate::admin::{DuRequest, RmRequest, RmTarget, StatusRequest, TagsRequest};
+    use crate::spec::RepoName;
 
     #[test]
     fn a_request_comes_back_as_it_was() {
-        let requests = [
-            Request::Status,
-            Request::Tags { repo: "team/app".parse().unwrap() },
-            Request::Du { repo: None },
-            Request::Rm { repo: "app".parse().unwrap(), what: Removal::Tag("v1".parse().unwrap()) },
-            Request::Rm { repo: "app".parse().unwrap(), what: Removal::All },
+        let repo: RepoName = "team/app".parse().unwrap();
+        let requests: [Request; 5] = [
+            StatusRequest {}.into(),
+            TagsRequest { repo: repo.clone() }.into(),
+            DuRequest {}.into(),
+            RmRequest { repo: repo.clone(), what: RmTarget::Tag("v1".parse().unwrap()) }.into(),
+            RmRequest { repo, what: RmTarget::All }.into(),
         ];
         for request in requests {
             let line = encode_request(&request).unwrap();

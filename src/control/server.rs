@@ -17,7 +17,7 @@ use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::lock::{Semaphore, SemaphoreGuardArc};
 use smol::{Async, Executor, Task, Timer};
 
-use crate::admin::{Failure, FailureKind, Request, Store, perform};
+use crate::admin::{Failure, FailureKind, Request, Store};
 use crate::control::message::{
     EVENT_SIZE_MAX_BYTES, Event, REQUEST_SIZE_MAX_BYTES, decode_request, encode_event,
 };
@@ -189,7 +189,7 @@ async fn serve(
         Err(failure) => return waits.send(&stream, &Event::Failure(failure)).await,
     };
     let collection = match &request {
-        Request::Gc { .. } => match shared.collections.try_acquire_arc() {
+        Request::Gc(_) => match shared.collections.try_acquire_arc() {
             Some(collection) => Some(collection),
             None => return waits.send(&stream, &Event::Failure(too_many_collections())).await,
         },
@@ -198,7 +198,7 @@ async fn serve(
     let (sender, events) = bounded(EVENTS_WAITING_MAX);
     let work = smol::unblock(move || {
         let mut sink = ClientSink::new(sender.clone(), Arc::clone(&shared.stopping));
-        let last = match perform(&shared.store, &request, &mut sink) {
+        let last = match request.perform(&shared.store, &mut sink) {
             Ok(result) => Event::Result(result),
             Err(failure) => Event::Failure(failure),
         };

@@ -25,7 +25,7 @@ const SETTINGS: [(&str, &str, &str, &str, &str, &str, &str); 4] = [
     ("log", "\"info\"", "\"error\"", "warn", "\"warn\"", "debug", "\"debug\""),
 ];
 
-/// A `pulk` that knows no variable but those a test gives it.
+/// A `pulk` without variables other than those that a test sets.
 fn pulk(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pulk"));
     for name in ["DATA", "LISTEN", "CONFIG", "EPHEMERAL", "LOG"] {

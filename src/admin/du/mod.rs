@@ -4,7 +4,6 @@ mod ledger;
 mod repositories;
 mod tags;
 
-pub(crate) use repositories::{RepositoryUsage, StoreUsage};
-pub(in crate::admin) use repositories::{repositories, survey};
-pub(in crate::admin) use tags::tags;
-pub(crate) use tags::{TagGroup, TagUsage, TagUsageTotals};
+pub(in crate::admin) use repositories::survey;
+pub(crate) use repositories::{DuRequest, RepositoryUsage, StoreUsage};
+pub(crate) use tags::{DuRepoRequest, TagGroup, TagUsage, TagUsageTotals};

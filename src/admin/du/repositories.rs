@@ -5,9 +5,15 @@ use serde::{Deserialize, Serialize};
 use crate::admin::du::ledger::Ledger;
 use crate::admin::failure::Failure;
 use crate::admin::pages::{ROWS_PER_STEP_MAX, count_tags, each_repository, pages};
+use crate::admin::request::Ask;
 use crate::admin::sink::{Sink, send_item};
+use crate::admin::store::Store;
 use crate::registry::Registry;
 use crate::spec::{ContentDigest, RepoName};
+
+/// Asks what each repository has, the largest first, and for the sum.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DuRequest {}
 
 /// What all repositories have together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,17 +50,19 @@ pub(crate) struct RepositoryUsage {
     pub(crate) unique_bytes: Option<u64>,
 }
 
-/// Sends what each repository has, the largest first, and returns the sum.
-pub(in crate::admin) fn repositories(
-    registry: &Registry,
-    sink: &mut dyn Sink,
-) -> Result<StoreUsage, Failure> {
-    let Survey { mut repositories, totals } = survey(registry, sink)?;
-    repositories.sort_by(|one, other| (other.bytes, &one.repository).cmp(&(one.bytes, &other.repository)));
-    for repository in &repositories {
-        send_item(sink, repository)?;
+impl Ask for DuRequest {
+    type Item = RepositoryUsage;
+    type Report = StoreUsage;
+
+    fn perform(&self, store: &Store, sink: &mut dyn Sink) -> Result<StoreUsage, Failure> {
+        let Survey { mut repositories, totals } = survey(&store.registry, sink)?;
+        repositories
+            .sort_by(|one, other| (other.bytes, &one.repository).cmp(&(one.bytes, &other.repository)));
+        for repository in &repositories {
+            send_item(sink, repository)?;
+        }
+        Ok(totals)
     }
-    Ok(totals)
 }
 
 /// What all repositories have.

@@ -8,9 +8,18 @@ use crate::admin::du::ledger::Ledger;
 use crate::admin::failure::Failure;
 use crate::admin::pages::{ROWS_PER_STEP_MAX, each_repository, pages};
 use crate::admin::reach::Reach;
+use crate::admin::request::Ask;
 use crate::admin::sink::{Sink, send_item};
+use crate::admin::store::Store;
 use crate::registry::{Registry, RegistryError};
 use crate::spec::{ContentDigest, RepoName, Tag};
+
+/// Asks what each tag of a repository needs, the largest first, what no tag needs, and for the sum.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DuRepoRequest {
+    /// The repository.
+    pub(crate) repo: RepoName,
+}
 
 /// What of a repository's content somebody uses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,12 +60,16 @@ pub(crate) struct TagUsageTotals {
     pub(crate) unreadable: u64,
 }
 
-/// Sends what each tag of a repository needs, the largest first, and what no tag needs; returns the sum.
-pub(in crate::admin) fn tags(
-    registry: &Registry,
-    repo: &RepoName,
-    sink: &mut dyn Sink,
-) -> Result<TagUsageTotals, Failure> {
+impl Ask for DuRepoRequest {
+    type Item = TagUsage;
+    type Report = TagUsageTotals;
+
+    fn perform(&self, store: &Store, sink: &mut dyn Sink) -> Result<TagUsageTotals, Failure> {
+        tags(&store.registry, &self.repo, sink)
+    }
+}
+
+fn tags(registry: &Registry, repo: &RepoName, sink: &mut dyn Sink) -> Result<TagUsageTotals, Failure> {
     registry.view().repository(repo)?.ok_or_else(|| RegistryError::NameUnknown(repo.clone()))?;
     let mut usage = Usage { registry, repo, ledger: Ledger::default(), groups: Vec::new(), unreadable: 0 };
     for (digest, tags) in tagged(registry, repo)? {

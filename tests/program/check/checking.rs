@@ -14,7 +14,7 @@ fn a_sound_store_is_reported_as_sound_and_left_unchanged() {
         let (code, out, err) = store.pulk(arguments);
         assert_eq!(code, 0, "{out}{err}");
         assert!(out.contains("nothing is wrong"), "{out}");
-        assert!(out.contains("1 repositories, 2 manifests, 2 tags, 4 links"), "{out}");
+        assert!(out.contains("1 repository, 2 manifests, 2 tags, 4 links"), "{out}");
         // Progress is for terminals only.
         assert_eq!(err, "");
     }

@@ -16,7 +16,7 @@ fn a_lost_index_is_rebuilt_from_the_journal() {
     assert_eq!(store.wrong(&[]), ["index"]);
     let (code, out, err) = store.pulk(&["rebuild"]);
     assert_eq!(code, 0, "{err}");
-    assert!(out.contains("1 repositories, 2 manifests, 2 tags, 4 links"), "{out}");
+    assert!(out.contains("1 repository, 2 manifests, 2 tags, 4 links"), "{out}");
     assert_eq!(store.wrong(&["--deep"]), NOTHING);
 }
 
@@ -31,8 +31,8 @@ fn from_content_alone_images_come_back_without_tags_into_one_repository() {
     let (code, out, err) = store.pulk(&["rebuild"]);
     assert_eq!(code, 0, "{err}");
     assert!(out.contains("all tags and the names of repositories"), "{out}");
-    assert!(out.contains("2 manifests without a repository, now untagged in `recovered`"), "{out}");
-    assert!(out.contains("1 files of content (11 bytes) that no repository has"), "{out}");
+    assert!(out.contains("2 manifests of no known repository, now untagged in `recovered`"), "{out}");
+    assert!(out.contains("1 content file (11 B) of no repository"), "{out}");
     assert_eq!(store.wrong(&["--deep"]), NOTHING);
     store.run(|registry| {
         assert!(has(registry, "recovered", &Image::new("one")));
@@ -80,7 +80,7 @@ fn damaged_or_incomplete_manifests_are_not_restored() {
     }
     let (code, out, _) = store.pulk(&["rebuild"]);
     assert_eq!(code, 0);
-    assert!(out.contains("1 manifests that lack something they need, left out"), "{out}");
+    assert!(out.contains("1 manifest left out: something needed is missing"), "{out}");
     store.run(|registry| {
         assert!(!has(registry, "recovered", &Image::new("one")));
         assert!(has(registry, "recovered", &Image::new("two")));
@@ -93,7 +93,7 @@ fn the_index_of_a_clean_stop_stands_in_for_a_lost_journal() {
     store.remove_folder("journal");
     let (code, out, err) = store.pulk(&["rebuild"]);
     assert_eq!(code, 0, "{err}");
-    assert!(out.contains("the index of the last clean stop was read instead"), "{out}");
+    assert!(out.contains("read the index of the last clean stop instead"), "{out}");
     assert_eq!(store.wrong(&["--deep"]), NOTHING);
     store.run(|registry| {
         assert!(has(registry, "app", &Image::new("one")));
@@ -112,7 +112,7 @@ fn every_line_that_is_left_is_used_even_in_damaged_files() {
     store.remove("clean");
     let (code, out, err) = store.pulk(&["rebuild", "--from-content"]);
     assert_eq!(code, 0, "{err}");
-    assert!(out.contains("1 manifests without a repository"), "{out}");
+    assert!(out.contains("1 manifest of no known repository"), "{out}");
     store.run(|registry| {
         assert_eq!(tags(registry, "app"), ["v2"]);
         assert!(has(registry, "app", &Image::new("two")));
@@ -129,7 +129,7 @@ fn deleted_content_stays_deleted() {
     });
     let (code, out, err) = store.pulk(&["rebuild", "--from-content"]);
     assert_eq!(code, 0, "{err}");
-    assert!(out.contains("1 manifests that had been deleted, left out"), "{out}");
+    assert!(out.contains("1 manifest left out: deleted earlier"), "{out}");
     store.run(|registry| {
         assert_eq!(tags(registry, "app"), ["v2"]);
         assert!(!has(registry, "recovered", &Image::new("one")));
@@ -143,7 +143,7 @@ fn a_sound_store_is_the_same_afterwards_and_rebuilding_twice_changes_nothing() {
     for arguments in [&["rebuild"][..], &["rebuild", "--from-content"], &["rebuild", "--from-content"]] {
         let (code, out, err) = store.pulk(arguments);
         assert_eq!(code, 0, "{err}");
-        assert!(out.contains("1 repositories, 2 manifests, 2 tags, 4 links"), "{out}");
+        assert!(out.contains("1 repository, 2 manifests, 2 tags, 4 links"), "{out}");
         assert_eq!(store.wrong(&["--deep"]), NOTHING);
     }
     store.run(|registry| {
@@ -159,7 +159,7 @@ fn content_that_is_damaged_loses_its_links_and_can_be_pushed_again() {
     flip(&store.blob(&image.layer));
     let (code, out, err) = store.pulk(&["rebuild", "--from-content"]);
     assert_eq!(code, 0, "{err}");
-    assert!(out.contains("1 files of content whose bytes are not what their names say"), "{out}");
+    assert!(out.contains("1 content file with bytes that do not match the digest"), "{out}");
     store.run(|registry| {
         assert!(!has(registry, "app", &image));
         push_blob(registry, "app", &image.layer);

@@ -1,10 +1,10 @@
-//! The commands that look after a store, with the real binary: on a store that no server uses, and through
-//! the control socket of one that runs.
+//! The commands for owners, with the real binary: on a stopped store, and through the control socket of a
+//! running server.
 
-mod collecting;
-mod looking;
+mod gc;
 mod owner;
-mod removing;
-mod scrubbing;
+mod reports;
+mod rm;
+mod scrub;
 mod socket;
 mod support;

@@ -1,4 +1,4 @@
-//! Commands that root types, on the store of another user.
+//! Commands of root on another user's store.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,7 +20,7 @@ fn visit(path: &Path, seen: &mut dyn FnMut(&Path, &fs::Metadata)) {
     }
 }
 
-/// Everything in a folder: whose it is, and its bytes.
+/// Everything in a folder: its owner and its bytes.
 fn snapshot(folder: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
     let mut files = BTreeMap::new();
     visit(folder, &mut |path, status| {
@@ -34,7 +34,7 @@ fn give_away(folder: &Path) {
     visit(folder, &mut |path, _| chown(path, Some(OWNER), Some(OWNER)).unwrap());
 }
 
-/// Only root can give files away, and only for root is there anything to be kept from.
+/// Only root can give files away, and only root is refused anything.
 fn is_root() -> bool {
     let root = rustix::process::geteuid().is_root();
     if !root {
@@ -44,13 +44,13 @@ fn is_root() -> bool {
 }
 
 #[test]
-fn what_would_lock_the_stores_user_out_is_refused_before_anything_is_touched() {
+fn a_command_that_would_lock_out_the_stores_user_is_refused_before_it_changes_anything() {
     if !is_root() {
         return;
     }
     let store = Store::new();
     store.run(|registry| push(registry, "app", &Image::new("one", &[b"layer"]), Some("v1")));
-    // As in a copy of a store: a check would have to make it.
+    // A copy of a store may lack it; a check would have to create it.
     fs::remove_file(store.path().join("lock")).unwrap();
     give_away(store.path());
     let before = snapshot(store.path());
@@ -76,12 +76,12 @@ fn what_would_lock_the_stores_user_out_is_refused_before_anything_is_touched() {
 }
 
 #[test]
-fn root_asks_the_server_of_another_user_and_serves_a_volume_that_has_no_store_yet() {
+fn root_may_ask_the_server_of_another_user_and_serve_a_volume_without_a_store() {
     if !is_root() {
         return;
     }
     let store = Store::new();
-    // What a container's volume is like: its folder is somebody else's, and what is served in it is root's.
+    // Like a container's volume: the folder belongs to another user, and root's server uses it.
     chown(store.path(), Some(OWNER), Some(OWNER)).unwrap();
     let serving = store.serve();
     assert_eq!(store.pulk(&["status"]).code, 0);

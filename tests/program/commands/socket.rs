@@ -1,4 +1,4 @@
-//! The control socket of a server that runs.
+//! The control socket of a running server.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -26,7 +26,7 @@ fn say(data: &Path, bytes: &[u8]) -> Vec<Value> {
 }
 
 #[test]
-fn the_socket_is_its_owners_alone_and_goes_with_the_server() {
+fn only_the_owner_can_use_the_socket_and_a_stop_removes_it() {
     let store = Store::new();
     let serving = store.serve();
     let status = fs::symlink_metadata(store.path().join("control.sock")).unwrap();
@@ -63,7 +63,7 @@ fn a_path_longer_than_a_sockets_address_works() {
 }
 
 #[test]
-fn what_is_no_request_gets_a_failure_or_the_end_and_nobody_else_notices() {
+fn a_bad_request_gets_a_failure_or_the_end_and_other_clients_are_not_affected() {
     let store = Store::new();
     let _serving = store.serve();
     for (bytes, why) in [
@@ -75,7 +75,7 @@ fn what_is_no_request_gets_a_failure_or_the_end_and_nobody_else_notices() {
         let message = said[0]["failure"]["message"].as_str().unwrap();
         assert!(said.len() == 1 && message.contains(why), "{said:?}");
     }
-    // One that never ends its line is cut off, and one that goes at once is nobody's concern.
+    // A client that never ends its line is cut off; one that leaves at once disturbs nothing.
     let mut endless = connect(store.path());
     let _ = endless.write_all(&vec![b'x'; 200_000]);
     let mut rest = Vec::new();
@@ -90,7 +90,7 @@ fn many_clients_at_once_all_get_their_answer() {
     let store = Store::new();
     store.run(|registry| push(registry, "app", &Image::new("one", &[b"layer"]), Some("v1")));
     let serving = store.serve();
-    // More than are served at once, some of them silent.
+    // More clients than are served at once, some of them silent.
     let silent: Vec<_> = (0..3).map(|_| connect(store.path())).collect();
     let data = store.path();
     std::thread::scope(|scope| {
@@ -105,7 +105,7 @@ fn many_clients_at_once_all_get_their_answer() {
 }
 
 #[test]
-fn a_server_without_a_socket_is_told_apart_from_none() {
+fn a_server_without_a_socket_is_reported_as_another_process() {
     let store = Store::new();
     let serving = store.serve();
     fs::remove_file(store.path().join("control.sock")).unwrap();
@@ -118,7 +118,7 @@ fn a_server_without_a_socket_is_told_apart_from_none() {
 
 const DRY_RUN: &[u8] = b"{\"pulk\":1,\"command\":\"gc\",\"dry_run\":true}\n";
 
-/// A store of which a dry run has more to say than fits between server and client.
+/// A store whose dry run has a longer answer than the buffers between server and client hold.
 fn much_to_say() -> Store {
     let store = Store::new();
     let image = Image::new("one", &[b"layer"]);
@@ -135,7 +135,7 @@ fn much_to_say() -> Store {
     store
 }
 
-/// How many tags are set by one push.
+/// The number of tags that one push sets.
 const TAGS_AT_ONCE: usize = 100;
 
 fn ask(data: &Path, request: &[u8]) -> UnixStream {
@@ -145,11 +145,11 @@ fn ask(data: &Path, request: &[u8]) -> UnixStream {
 }
 
 #[test]
-fn a_dry_run_for_a_client_that_does_not_read_ends_and_the_next_pass_gets_its_turn() {
+fn a_dry_run_ends_when_its_client_does_not_read_and_the_next_pass_runs() {
     let store = much_to_say();
     let serving = store.serve();
     let mut stalled = BufReader::new(ask(store.path(), DRY_RUN));
-    // It is its turn now.
+    // The next pass runs now.
     stalled.read_line(&mut String::new()).unwrap();
     let report = store.json(&["gc", "--dry-run"]);
     assert!(report["verdicts"].as_array().unwrap().len() > 6000);
@@ -160,11 +160,11 @@ fn a_dry_run_for_a_client_that_does_not_read_ends_and_the_next_pass_gets_its_tur
 }
 
 #[test]
-fn passes_that_wait_for_each_other_leave_room_for_others_and_are_given_up_with_their_clients() {
+fn waiting_collections_leave_permits_for_other_requests_and_end_with_their_clients() {
     let store = much_to_say();
     let serving = store.serve();
     let mut asking: Vec<_> = (0..4).map(|_| ask(store.path(), DRY_RUN)).collect();
-    // One of the five is too many, whichever comes last.
+    // The last of the five is refused.
     asking.push(ask(store.path(), DRY_RUN));
     assert_eq!(store.json(&["status"])["server"]["pid"], json!(serving.pid()));
     let is_refused = |mut stream: &UnixStream| {
@@ -175,7 +175,7 @@ fn passes_that_wait_for_each_other_leave_room_for_others_and_are_given_up_with_t
     };
     let busy = (0..1000).find_map(|_| asking.iter().position(is_refused)).unwrap();
     drop(asking.remove(busy));
-    // Their clients are gone: who waits, waits no more, and who runs, runs no further.
+    // Their clients are gone: waiting and running collections end.
     drop(asking);
     let ended = (0..300).find_map(|_| {
         std::thread::sleep(Duration::from_millis(20));

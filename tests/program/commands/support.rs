@@ -1,4 +1,4 @@
-//! Stores to look after, servers that use them, and the program to do it with.
+//! Stores, servers that use them, and the program.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -18,7 +18,7 @@ use crate::common::{config_of, manifest_of};
 /// A data directory.
 pub(crate) struct Store {
     pub(crate) folder: TempDir,
-    /// For what is not part of it.
+    /// For files beside it.
     beside: TempDir,
 }
 
@@ -29,7 +29,7 @@ pub(crate) struct Image {
 }
 
 impl Image {
-    /// One that tells itself from others by its config, with these layers.
+    /// An image with these layers; its config makes it differ from others.
     pub(crate) fn new(name: &str, layers: &[&[u8]]) -> Self {
         Self::with(name, layers, &json!({}))
     }
@@ -85,7 +85,7 @@ impl Store {
         pulk(arguments, self.path())
     }
 
-    /// Runs the program on the store and reads the JSON object that it prints.
+    /// Runs the program on the store and parses the JSON object that it prints.
     pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         let ran = self.pulk(&[arguments, &["--json"]].concat());
         assert_eq!(ran.code, 0, "{}", ran.err);
@@ -122,13 +122,13 @@ impl Serving {
         self.child.id()
     }
 
-    /// Stops it and returns its exit code.
+    /// Stops the server and returns its exit code.
     pub(crate) fn stop(mut self) -> i32 {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
         self.child.wait().unwrap().code().unwrap()
     }
 
-    /// Ends it as a crash does.
+    /// Kills the server, as a crash would.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();

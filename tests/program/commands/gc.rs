@@ -22,7 +22,7 @@ fn store() -> (Store, [Image; 2]) {
 }
 
 #[test]
-fn a_dry_run_says_of_each_thing_why_it_stays_and_removes_nothing() {
+fn a_dry_run_says_for_each_thing_why_it_stays_and_removes_nothing() {
     let (store, [one, untagged]) = store();
     let ran = store.pulk(&["gc", "--dry-run", "--now", "--untagged-older-than", "0s"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
@@ -41,7 +41,7 @@ fn a_dry_run_says_of_each_thing_why_it_stays_and_removes_nothing() {
 }
 
 #[test]
-fn what_was_removed_comes_back_as_space() {
+fn gc_frees_the_space_of_what_was_removed() {
     let (store, [one, untagged]) = store();
     let report = store.json(&["gc", "--now", "--untagged-older-than", "0s"]);
     assert_eq!(report["report"]["complete"], json!(true));
@@ -56,7 +56,7 @@ fn what_was_removed_comes_back_as_space() {
 }
 
 #[test]
-fn a_running_server_collects_when_it_is_told_to_and_spares_what_was_just_asked_for() {
+fn gc_on_a_running_server_keeps_what_was_just_asked_for() {
     let (store, _) = store();
     let serving = store.serve();
     let dry = store.json(&["gc", "--dry-run"]);
@@ -68,7 +68,7 @@ fn a_running_server_collects_when_it_is_told_to_and_spares_what_was_just_asked_f
 }
 
 #[test]
-fn who_reads_no_further_ends_a_dry_run_without_an_error() {
+fn a_dry_run_ends_without_error_when_its_reader_stops_early() {
     let (store, _) = store();
     let file = store.file("pulk.toml", "");
     let mut child = command(&["gc", "--dry-run", "--config", &file], store.path())
@@ -105,7 +105,7 @@ fn written_at(store: &Store, time: SystemTime) {
 }
 
 #[test]
-fn what_was_pushed_a_moment_before_the_server_stopped_stays_unless_now_is_said() {
+fn what_was_pushed_just_before_the_server_stopped_stays_without_now() {
     let (store, _) = store();
     store.run(|registry| push_blob(registry, "app", b"of an image that is being pushed"));
     let untagged_too = ["gc", "--untagged-older-than", "0s"];
@@ -116,7 +116,7 @@ fn what_was_pushed_a_moment_before_the_server_stopped_stays_unless_now_is_said()
         dry.out.contains("young") && dry.out.contains("would remove 0 tags, 0 manifests, 0 blobs"),
         "{dry:?}"
     );
-    // A clock that was set back makes all of it young.
+    // A clock that was set back makes everything young.
     for time in [SystemTime::now(), SystemTime::now() + Duration::from_secs(7200)] {
         written_at(&store, time);
         let report = store.json(&untagged_too);
@@ -124,13 +124,13 @@ fn what_was_pushed_a_moment_before_the_server_stopped_stays_unless_now_is_said()
             assert_eq!(removed(&report, what), json!(0), "{what}: {report}");
         }
     }
-    // Old files may have been mounted, or pushed again, a moment ago: the journal tells.
+    // Old files may have been mounted or pushed again recently; the journal shows that.
     written_at(&store, SystemTime::now() - Duration::from_secs(7200));
     let report = store.json(&untagged_too);
     for what in ["manifests", "links", "content"] {
         assert_eq!(removed(&report, what), json!(0), "{what}: {report}");
     }
-    // Some time later they are old, which is a short time here.
+    // After the grace time, which is short here, they are old.
     let elsewhere = tempfile::tempdir().unwrap();
     let config = elsewhere.path().join("gc.toml");
     fs::write(&config, "[collector]\ngrace = \"1s\"\n").unwrap();
@@ -141,7 +141,7 @@ fn what_was_pushed_a_moment_before_the_server_stopped_stays_unless_now_is_said()
 }
 
 #[test]
-fn now_takes_what_is_young_as_well() {
+fn now_also_removes_young_content() {
     let (store, _) = store();
     store.run(|registry| push_blob(registry, "app", b"of an image that is being pushed"));
     let report = store.json(&["gc", "--now"]);
@@ -153,7 +153,7 @@ fn now_takes_what_is_young_as_well() {
 }
 
 #[test]
-fn a_manifest_that_cannot_be_read_is_named_and_the_exit_code_is_1() {
+fn an_unreadable_manifest_is_named_and_the_exit_code_is_1() {
     let (store, [_, untagged]) = store();
     let digest = untagged.digest().to_string();
     let hex = digest.split_once(':').unwrap().1;
@@ -169,7 +169,7 @@ fn a_manifest_that_cannot_be_read_is_named_and_the_exit_code_is_1() {
     {
         assert!(ran.out.contains(said), "{said}: {}", ran.out);
     }
-    // With a server, the scrub hears of it, and takes it out of use by itself.
+    // On a running server, the scrub learns of the damage and quarantines it by itself.
     let serving = store.serve();
     assert_eq!(store.pulk(&["gc"]).code, 1);
     let quarantine = store.path().join("quarantine");

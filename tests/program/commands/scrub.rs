@@ -1,4 +1,4 @@
-//! `pulk scrub`, and `pulk check` on a store that a server uses.
+//! `pulk scrub`, and `pulk check` beside a running server.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::commands::support::{Image, Store, push, sha256};
 
-/// Where a file of content lies in a data directory.
+/// The path of a content file in a data directory.
 fn blob_file(data: &Path, content: &[u8]) -> PathBuf {
     let encoded = sha256(content).encoded().to_owned();
     data.join("blobs/sha256").join(&encoded[..2]).join(encoded)
@@ -48,7 +48,7 @@ fn store() -> (Store, Image) {
 }
 
 #[test]
-fn a_scrub_sets_damage_aside_with_a_server_and_without_and_a_push_heals_it() {
+fn a_scrub_quarantines_damage_with_and_without_a_server_and_a_push_repairs_it() {
     for with_server in [false, true] {
         let (store, image) = store();
         let layer = &image.blobs[1];

@@ -31,7 +31,7 @@ fn removing_a_tag_removes_its_image_once_no_other_tag_names_it() {
 
     let ran = store.pulk(&["rm", "app:stable"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
-    for said in ["removed tag app:stable", "no tag names it any more", "comes back with the next collection"]
+    for said in ["removed tag app:stable", "no tag names it any more", "the next collection frees the space"]
     {
         assert!(ran.out.contains(said), "{}", ran.out);
     }
@@ -42,7 +42,7 @@ fn removing_a_tag_removes_its_image_once_no_other_tag_names_it() {
 }
 
 #[test]
-fn with_an_index_go_its_images_and_signatures_but_not_what_another_index_or_tag_needs() {
+fn removing_an_index_removes_its_images_and_signatures_but_not_what_something_else_needs() {
     let store = Store::new();
     let [only, tagged, shared] = ["only", "tagged", "shared"].map(|name| Image::new(name, &[b"layer"]));
     let index = index_of(&[&only, &tagged, &shared]);
@@ -73,7 +73,7 @@ fn with_an_index_go_its_images_and_signatures_but_not_what_another_index_or_tag_
 }
 
 #[test]
-fn what_an_index_may_list_that_cannot_be_read_stays() {
+fn whatever_an_unreadable_index_may_list_stays() {
     let store = Store::new();
     let [listed, only] = ["listed", "only"].map(|name| Image::new(name, &[b"layer"]));
     let unreadable = index_of(&[&listed]);
@@ -93,7 +93,7 @@ fn what_an_index_may_list_that_cannot_be_read_stays() {
     assert_eq!((removed["tags"].clone(), digests(&removed).len()), (json!(["v2"]), 0), "{removed}");
     let kept = removed["kept"].as_str().unwrap();
     assert!(kept.contains(&format!("{damaged} cannot be read")), "{kept}");
-    // Named, it goes itself, and nothing that the other one may list goes with it.
+    // Named by digest, it is removed, but nothing that the other index may list.
     let readable = pulk::ContentDigest::sha256_of(&readable).to_string();
     let removed = store.json(&["rm", &format!("app@{readable}")]);
     assert_eq!(digests(&removed), [readable.as_str()]);
@@ -102,7 +102,7 @@ fn what_an_index_may_list_that_cannot_be_read_stays() {
 }
 
 #[test]
-fn a_digest_removes_the_manifest_with_its_tags_and_tells_which_index_lacks_it_now() {
+fn removing_a_digest_removes_its_tags_and_names_indexes_that_now_lack_it() {
     let store = Store::new();
     let image = Image::new("one", &[b"layer"]);
     let index = index_of(&[&image]);
@@ -117,7 +117,7 @@ fn a_digest_removes_the_manifest_with_its_tags_and_tells_which_index_lacks_it_no
 }
 
 #[test]
-fn a_whole_repository_goes_only_with_all() {
+fn a_whole_repository_is_removed_only_with_all() {
     let store = Store::new();
     store.run(|registry| {
         for number in 0..5 {
@@ -142,7 +142,7 @@ fn a_whole_repository_goes_only_with_all() {
 const IMMUTABLE: &str = "[[policy]]\nrepositories = [\"*\"]\nimmutable = [\"v*\"]\n";
 
 #[test]
-fn a_repository_with_an_immutable_tag_does_not_go_even_in_part() {
+fn nothing_is_removed_from_a_repository_with_an_immutable_tag() {
     let store = Store::new();
     store.run(|registry| {
         for number in 0..5 {
@@ -164,7 +164,7 @@ fn a_repository_with_an_immutable_tag_does_not_go_even_in_part() {
 }
 
 #[test]
-fn a_signature_stays_with_the_image_that_it_signs_when_an_index_that_lists_it_goes() {
+fn a_signature_stays_with_its_image_when_an_index_that_lists_it_is_removed() {
     let store = Store::new();
     let image = Image::new("signed", &[b"layer"]);
     let signed = json!({"subject": descriptor(OCI_MANIFEST, &image.manifest)});
@@ -177,13 +177,13 @@ fn a_signature_stays_with_the_image_that_it_signs_when_an_index_that_lists_it_go
     });
     let removed = store.json(&["rm", "app:sigs"]);
     assert_eq!(digests(&removed), [pulk::ContentDigest::sha256_of(&listing).to_string()]);
-    // With the image it goes.
+    // Removing the image removes it.
     let removed = store.json(&["rm", "app:v1"]);
     assert_eq!(digests(&removed), [image.digest().to_string(), signature.digest().to_string()]);
 }
 
 #[test]
-fn where_no_policy_is_known_that_is_said_by_what_would_remove_something() {
+fn rm_and_gc_on_a_stopped_store_warn_when_no_policy_is_known() {
     let store = Store::new();
     let image = Image::new("one", &[b"layer"]);
     store.run(|registry| {
@@ -194,7 +194,7 @@ fn where_no_policy_is_known_that_is_said_by_what_would_remove_something() {
     let says = |arguments: &[&str]| {
         let ran = store.pulk(arguments);
         assert_eq!(ran.code, 0, "{ran:?}");
-        ran.err.lines().filter(|line| line.contains("no policies are known")).count()
+        ran.err.lines().filter(|line| line.contains("no policies apply")).count()
     };
     assert_eq!((says(&["gc"]), says(&["rm", "app:t1"]), says(&["status"])), (1, 1, 0));
     let file = store.file("pulk.toml", IMMUTABLE);

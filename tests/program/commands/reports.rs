@@ -12,8 +12,8 @@ use crate::commands::support::{
 const SHARED: &[u8] = &[b's'; 4000];
 const OWN: &[u8] = &[b'o'; 1000];
 
-/// `app:v1` and `app:v2` share a layer with `web:latest`; `app` also has an untagged image and a blob that
-/// nothing names.
+/// `app:v1` and `app:v2` share a layer with `web:latest`; `app` also has an untagged image and an
+/// unreferenced blob.
 fn store() -> (Store, [Image; 4]) {
     let store = Store::new();
     let images = [
@@ -84,7 +84,7 @@ fn status_says_what_is_stored_and_what_sharing_saves() {
 }
 
 #[test]
-fn what_only_one_repository_has_is_unique_to_it() {
+fn content_of_only_one_repository_is_unique_to_it() {
     let (store, images) = store();
     let du = store.json(&["du"]);
     let names: Vec<_> = du["repositories"].as_array().unwrap().iter().map(|row| &row["repository"]).collect();
@@ -95,7 +95,7 @@ fn what_only_one_repository_has_is_unique_to_it() {
 }
 
 #[test]
-fn du_of_a_repository_tells_its_tags_apart_from_what_no_tag_leads_to() {
+fn du_of_a_repository_separates_its_tags_from_what_no_tag_leads_to() {
     let (store, [one, two, untagged, _]) = store();
     let du = store.json(&["du", "app"]);
     let groups = du["groups"].as_array().unwrap();
@@ -146,7 +146,7 @@ fn an_index_has_the_size_of_all_its_images_and_a_signature_belongs_to_what_it_si
 }
 
 #[test]
-fn who_reads_no_further_ends_a_command_without_an_error() {
+fn a_command_ends_without_error_when_its_reader_stops_early() {
     let store = Store::new();
     store.run(|registry| {
         for number in 0..50 {
@@ -162,7 +162,7 @@ fn who_reads_no_further_ends_a_command_without_an_error() {
 }
 
 #[test]
-fn what_is_not_there_ends_with_exit_code_1_and_says_so() {
+fn an_unknown_name_is_an_error_with_exit_code_1() {
     let (store, _) = store();
     for arguments in [&["tags", "nowhere"], &["du", "nowhere"]] {
         let ran = store.pulk(arguments);

@@ -1,0 +1,29 @@
+//! What the command line writes: tables, units, progress, JSON, log lines.
+
+pub(in crate::cli) mod logging;
+mod progress;
+pub(in crate::cli) mod table;
+pub(in crate::cli) mod units;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use serde_json::Value;
+
+use crate::cli::CommandError;
+pub(in crate::cli) use progress::Terminal;
+
+/// Ends a command after its output, or after the attempt. A reader that closes the pipe early, as `head`
+/// does, has all that it wants.
+pub(in crate::cli) fn finish(printed: io::Result<()>, is_good: bool) -> Result<ExitCode, CommandError> {
+    match printed {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ if is_good => Ok(ExitCode::SUCCESS),
+        _ => Ok(ExitCode::FAILURE),
+    }
+}
+
+/// Prints a value for programs, as one line.
+pub(in crate::cli) fn print_json(value: &Value) -> io::Result<()> {
+    writeln!(io::stdout().lock(), "{value}")
+}

@@ -2,7 +2,7 @@
 //! here.
 
 #[cfg(test)]
-mod for_tests;
+mod changes;
 
 use std::collections::BTreeMap;
 use std::path::Path;

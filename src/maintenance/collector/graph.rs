@@ -225,5 +225,4 @@ impl Graph {
 }
 
 #[cfg(test)]
-#[path = "graph_tests.rs"]
 mod tests;

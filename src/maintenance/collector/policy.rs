@@ -101,5 +101,4 @@ pub(super) fn evaluate_untagged(policy: &Policy, age: u64, older_than: Option<Du
 }
 
 #[cfg(test)]
-#[path = "policy_tests.rs"]
 mod tests;

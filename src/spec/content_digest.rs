@@ -5,8 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::base::{excerpt, serde_as_text};
-use crate::spec::digest::{Algorithm, Digest, DigestError, split};
-use crate::spec::hasher::Hasher;
+use crate::spec::algorithm::{Algorithm, DigestError, split};
 
 /// The length of the longest hash.
 const HASH_LENGTH_MAX_BYTES: usize = 64;
@@ -23,18 +22,6 @@ pub struct ContentDigest {
 }
 
 impl ContentDigest {
-    /// Computes the digest of `content`.
-    pub fn of(algorithm: Algorithm, content: &[u8]) -> Self {
-        let mut hasher = Hasher::new(algorithm);
-        hasher.update(content);
-        hasher.finish()
-    }
-
-    /// Computes the digest of `content` by the algorithm that is used when nobody names one.
-    pub fn sha256_of(content: &[u8]) -> Self {
-        Self::of(Algorithm::Sha256, content)
-    }
-
     /// Makes a digest of a finished hash; `hash` has the length that `algorithm` yields.
     pub(in crate::spec) fn from_hash(algorithm: Algorithm, hash: &[u8]) -> Self {
         debug_assert_eq!(hash.len(), algorithm.length_bytes());
@@ -119,26 +106,6 @@ impl FromStr for ContentDigest {
     }
 }
 
-impl TryFrom<&Digest> for ContentDigest {
-    type Error = DigestError;
-
-    fn try_from(digest: &Digest) -> Result<Self, DigestError> {
-        digest.as_str().parse()
-    }
-}
-
-impl PartialEq<Digest> for ContentDigest {
-    fn eq(&self, other: &Digest) -> bool {
-        other.content() == Some(*self)
-    }
-}
-
-impl PartialEq<ContentDigest> for Digest {
-    fn eq(&self, other: &ContentDigest) -> bool {
-        other == self
-    }
-}
-
 serde_as_text!(ContentDigest);
 
 fn hexadecimal_digits(byte: u8) -> [u8; 2] {
@@ -165,6 +132,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::spec::digest::Digest;
 
     fn any_content_digest() -> impl Strategy<Value = ContentDigest> {
         (prop::sample::select(&Algorithm::ALL), any::<[u8; HASH_LENGTH_MAX_BYTES]>()).prop_map(

@@ -6,8 +6,8 @@ use std::ops::Range;
 use sha2::digest::common::hazmat::{SerializableState, SerializedState};
 use sha2::{Digest as _, Sha256, Sha512};
 
+use crate::spec::algorithm::Algorithm;
 use crate::spec::content_digest::ContentDigest;
-use crate::spec::digest::Algorithm;
 
 // A saved SHA-2 state is the chaining value, the count of whole blocks (little-endian), the fill of the last
 // block and that block. The highest bytes of the count are zero until content has 16 PiB: a state that sets
@@ -25,6 +25,20 @@ enum State {
     Sha512(Sha512),
     // Boxed, since it is many times as large as the others.
     Blake3(Box<blake3::Hasher>),
+}
+
+impl ContentDigest {
+    /// Computes the digest of `content`.
+    pub fn of(algorithm: Algorithm, content: &[u8]) -> Self {
+        let mut hasher = Hasher::new(algorithm);
+        hasher.update(content);
+        hasher.finish()
+    }
+
+    /// Computes the digest of `content` by the algorithm that is used where none is named.
+    pub fn sha256_of(content: &[u8]) -> Self {
+        Self::of(Algorithm::Sha256, content)
+    }
 }
 
 impl Hasher {

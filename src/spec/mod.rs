@@ -3,6 +3,7 @@
 //! Everything here is pure: no I/O, no clock, nothing asynchronous. Holding one of these types proves that
 //! its text follows the grammar. Ids such as G1 or W6 name rules of the protocol; `rules.md` holds them.
 
+mod algorithm;
 mod byte_range;
 mod content_digest;
 mod descriptor;
@@ -20,12 +21,13 @@ mod reference;
 mod referrer;
 mod tag;
 
+#[cfg(test)]
+pub(crate) use algorithm::DIGEST_LENGTH_MAX_BYTES;
+pub use algorithm::{Algorithm, DigestError};
 pub use byte_range::{ByteRange, ContentRange};
 pub use content_digest::ContentDigest;
 pub use descriptor::Descriptor;
-#[cfg(test)]
-pub(crate) use digest::DIGEST_LENGTH_MAX_BYTES;
-pub use digest::{Algorithm, Digest, DigestError};
+pub use digest::Digest;
 pub use error_code::ErrorCode;
 pub use hasher::Hasher;
 pub use manifest::{MANIFEST_SIZE_MAX_BYTES, Manifest, ManifestError};

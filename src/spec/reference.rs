@@ -6,7 +6,8 @@ use std::str::FromStr;
 use thiserror::Error;
 
 use crate::base::serde_as_text;
-use crate::spec::digest::{Digest, DigestError};
+use crate::spec::algorithm::DigestError;
+use crate::spec::digest::Digest;
 use crate::spec::tag::{Tag, TagError};
 
 /// What a manifest is asked for by: a tag or a digest, nothing else (G4).

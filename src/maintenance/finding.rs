@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::meta::{Fault, FaultKind};
+use crate::meta::{MetaFault, MetaFaultKind};
 
 /// What something that was found is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -88,13 +88,13 @@ impl fmt::Display for Finding {
     }
 }
 
-impl From<Fault> for Finding {
-    fn from(Fault { kind, place, what }: Fault) -> Self {
+impl From<MetaFault> for Finding {
+    fn from(MetaFault { kind, place, what }: MetaFault) -> Self {
         let kind = match kind {
-            FaultKind::Journal => Kind::Journal,
-            FaultKind::Checkpoint => Kind::Checkpoint,
-            FaultKind::Index => Kind::Index,
-            FaultKind::Leftover => Kind::Leftover,
+            MetaFaultKind::Journal => Kind::Journal,
+            MetaFaultKind::Checkpoint => Kind::Checkpoint,
+            MetaFaultKind::Index => Kind::Index,
+            MetaFaultKind::Leftover => Kind::Leftover,
         };
         Self { kind, place, what }
     }

@@ -7,8 +7,8 @@ use crate::blobs::BlobStore;
 use crate::disk::{DirectoryLock, Disk, RealDisk};
 use crate::maintenance::progress::Progress;
 use crate::meta::{
-    IndexKind, Inspection, Meta, MetaOptions, OpenError as MetaOpenError, Salvage, Start, Tree,
-    rebuild_from_content, rebuild_from_index,
+    IndexKind, Inspection, Meta, MetaOpenError, MetaOptions, Salvage, Start, Tree, rebuild_from_content,
+    rebuild_from_index,
 };
 use crate::registry::{Layout, OpenError, examine, examine_content, settle};
 use crate::spec::RepoName;

@@ -30,7 +30,7 @@ pub enum MetaError {
 
 /// Why metadata could not be opened or closed.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub enum MetaOpenError {
     /// A disk operation failed.
     #[error(transparent)]
     Disk(#[from] DiskError),
@@ -54,7 +54,7 @@ pub enum OpenError {
     Poisoned(String),
 }
 
-impl OpenError {
+impl MetaOpenError {
     /// Tells whether it is for want of space.
     pub(super) fn is_full(&self) -> bool {
         match self {

@@ -28,7 +28,7 @@ pub(crate) mod fuzz {
 pub use clock::{Ages, Clock, PLAUSIBLE_MIN_MS};
 #[cfg(test)]
 pub(crate) use clock::{DAY_MS, SetClock, TODAY_MS};
-pub use error::{MetaError, OpenError};
+pub use error::{MetaError, MetaOpenError};
 pub use index::{Compacted, IndexError, IndexKind, Pacing, View, WORTHWHILE_MIN_BYTES};
 pub use journal::verify_closed;
 pub use model::{
@@ -36,8 +36,8 @@ pub use model::{
     SWEEP_CANDIDATES_MAX, Sweep, TagRow, Tree, Untagged, UploadId, UploadRow,
 };
 pub use reconcile::{Salvage, rebuild_from_content, rebuild_from_index};
-pub use recovery::{Fault, FaultKind, Inspection, RecoveryProgress, RowsCopy, Start, format_on};
-pub use rules::{Claims, DecideError, Refusal, check_references};
+pub use recovery::{Inspection, MetaFault, MetaFaultKind, RecoveryProgress, RowsCopy, Start, format_on};
+pub use rules::{DecideError, Protection, Refusal, check_references};
 pub use store::{Meta, MetaOptions};
 #[cfg(test)]
 pub(crate) use tests::falsify;

@@ -8,20 +8,20 @@ use std::time::Duration;
 
 use crate::blobs::BlobStore;
 use crate::disk::{Disk, DiskError};
-use crate::meta::checkpoint::{Checkpointer, Due, Keep, renew, without_checkpoint};
+use crate::meta::checkpoint::{Checkpointer, DueCheckpoint, Retention, renew, without_checkpoint};
 use crate::meta::clock::Clock;
-use crate::meta::error::{MetaError, OpenError};
+use crate::meta::error::{MetaError, MetaOpenError};
 use crate::meta::index::{
-    Compacted, INDEX_FOLDER, Index, IndexError, IndexKind, LiveIndex, Pacing, Totals, View,
+    Compacted, INDEX_FOLDER, Index, IndexError, IndexKind, Pacing, ReplaceableIndex, RowTotals, View,
 };
 use crate::meta::journal::{Journal, named_since};
 use crate::meta::model::{Command, Policies};
 use crate::meta::recovery::{
-    Clean, Opened, RecoveryProgress, Start, Waiting, clean_marker, keeps_damaged, make_folders, open,
-    sync_tree,
+    AwaitSpace, CleanMarker, OpenedMeta, RecoveryProgress, Start, clean_marker, keeps_damaged, make_folders,
+    open, sync_tree,
 };
-use crate::meta::rules::{Claims, Laws, Unclaimed};
-use crate::meta::writer::{Answer, Message, Rotation, Shared, Writer};
+use crate::meta::rules::{PolicyChecks, Protection, SweepNothing};
+use crate::meta::writer::{Answer, Message, Rotation, Writer, WriterState};
 use crate::spec::{ContentDigest, RepoName};
 
 /// The least length of a journal file before the journal goes on in another.
@@ -50,7 +50,7 @@ pub struct MetaOptions {
     /// What may not change, and how much fits.
     pub policies: Policies,
     /// Knows what may not be swept.
-    pub claims: Arc<dyn Claims>,
+    pub protection: Arc<dyn Protection>,
     /// Tells the time.
     pub clock: Arc<Clock>,
     /// For how long after a start nothing is removed, so that the wall clock need not be trusted sooner.
@@ -69,7 +69,7 @@ impl MetaOptions {
             content: None,
             distrust_index: false,
             policies: Policies::default(),
-            claims: Arc::new(Unclaimed),
+            protection: Arc::new(SweepNothing),
             clock: Arc::default(),
             rest: Duration::ZERO,
         }
@@ -79,14 +79,14 @@ impl MetaOptions {
 /// The metadata of a store: an index to read, and one writer that changes it.
 pub struct Meta {
     disk: Arc<dyn Disk>,
-    index: Arc<LiveIndex>,
+    index: Arc<ReplaceableIndex>,
     kind: IndexKind,
     progress: RecoveryProgress,
     writer: Sender<Message>,
     /// Gives nothing back where it never had a journal to write to.
     thread: Mutex<Option<JoinHandle<Option<Writer>>>>,
     checkpointer: Checkpointer,
-    shared: Arc<Shared>,
+    shared: Arc<WriterState>,
     policies: Policies,
     clock: Arc<Clock>,
     start: Start,
@@ -103,7 +103,7 @@ impl Meta {
     /// Opens the metadata on a disk, and makes it when there is none.
     ///
     /// After anything but a clean stop the index is made anew from the journal.
-    pub fn open(disk: Arc<dyn Disk>, options: MetaOptions) -> Result<Self, OpenError> {
+    pub fn open(disk: Arc<dyn Disk>, options: MetaOptions) -> Result<Self, MetaOpenError> {
         // First of all: whatever happens from here on, the next start is not after a clean stop of before.
         let marker = clean_marker::take(disk.as_ref())?;
         // With this, the marker is gone durably.
@@ -118,46 +118,46 @@ impl Meta {
             content,
             distrust_index,
             policies,
-            claims,
+            protection,
             clock,
             rest,
         } = options;
         let durable = marker.as_ref().map_or(0, |marker| marker.seq);
         let trusted = marker.filter(|_| !distrust_index);
-        let found = open::Found { durable, content: content.as_ref(), progress: &progress };
-        let Opened { index, can_stay, journal, totals, time, start } =
+        let found = open::RecoverySources { durable, content: content.as_ref(), progress: &progress };
+        let OpenedMeta { index, can_stay, journal, totals, time, start } =
             open::open(disk.as_ref(), &kind, trusted.as_ref(), &found)?;
         clock.resume(&time, rest);
         let keeps_damaged = start == Start::Salvaged || keeps_damaged(disk.as_ref())?;
         let (sender, messages) = channel();
-        let index = Arc::new(LiveIndex::new(index, can_stay, sender.clone()));
-        let shared = Arc::new(Shared::new(totals, journal.is_none()));
+        let index = Arc::new(ReplaceableIndex::new(index, can_stay, sender.clone()));
+        let shared = Arc::new(WriterState::new(totals, journal.is_none()));
         let (rotated, rotations) = channel();
         let checkpointer = Checkpointer::start(
             Arc::clone(&disk),
             Arc::clone(&index) as Arc<dyn Index>,
             sender.clone(),
             rotations,
-            Keep { history_max_bytes, reserve_bytes },
+            Retention { history_max_bytes, reserve_bytes },
             Arc::clone(&clock),
         )
-        .map_err(|error| OpenError::Thread(error.to_string()))?;
+        .map_err(|error| MetaOpenError::Thread(error.to_string()))?;
         let checkpoint_length = checkpointer.newest_length();
-        let laws = match &journal {
-            Some(_) => Laws::over(policies.clone(), View::new(index.as_ref()))?,
-            None => Laws::default(),
+        let checks = match &journal {
+            Some(_) => PolicyChecks::over(policies.clone(), View::new(index.as_ref()))?,
+            None => PolicyChecks::default(),
         };
-        *shared.usage.lock().unwrap_or_else(PoisonError::into_inner) = laws.usage().clone();
+        *shared.usage.lock().unwrap_or_else(PoisonError::into_inner) = checks.usage().clone();
         // The next rotation may be far, and each start after a crash would replay more than it has to.
         match without_checkpoint(disk.as_ref()) {
-            Ok(Some(begin)) if journal.is_some() => drop(rotated.send(Due { begin, waits: None })),
+            Ok(Some(begin)) if journal.is_some() => drop(rotated.send(DueCheckpoint { begin, waits: None })),
             Ok(_) => {}
             Err(error) => log::warn!("{error}"),
         }
-        let work = Work {
-            laws,
+        let work = WriterSetup {
+            checks,
             policies: policies.clone(),
-            claims,
+            protection,
             clock: Arc::clone(&clock),
             disk: Arc::clone(&disk),
             index: Arc::clone(&index),
@@ -171,7 +171,7 @@ impl Meta {
         let thread = std::thread::Builder::new()
             .name("pulk-writer".to_owned())
             .spawn(move || work.run(journal.map(|journal| (journal, totals)), &messages))
-            .map_err(|error| OpenError::Thread(error.to_string()))?;
+            .map_err(|error| MetaOpenError::Thread(error.to_string()))?;
         let thread = Mutex::new(Some(thread));
         Ok(Self {
             disk,
@@ -298,18 +298,18 @@ impl Meta {
     }
 
     /// Returns how much is stored.
-    pub fn totals(&self) -> Totals {
+    pub fn totals(&self) -> RowTotals {
         *self.shared.totals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Stops the writer after the commands that it has, and leaves the store so that the next start can trust
     /// the index. A second call does nothing.
-    pub fn close(&self) -> Result<(), OpenError> {
+    pub fn close(&self) -> Result<(), MetaOpenError> {
         let taken = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(thread) = taken else { return Ok(()) };
         self.checkpointer.interrupt();
         self.send(Message::Stop);
-        let stopped = thread.join().map_err(|_| OpenError::Thread("it ended in a panic".to_owned()));
+        let stopped = thread.join().map_err(|_| MetaOpenError::Thread("it ended in a panic".to_owned()));
         // Without the writer nobody rotates any more, which ends the checkpointer.
         let end = stopped.map(|writer| writer.map(|writer| (writer.journal, writer.totals)));
         self.checkpointer.join();
@@ -317,14 +317,14 @@ impl Meta {
         self.index.close()?;
         let Some((mut journal, totals)) = end else { return Ok(()) };
         if let Some(why) = journal.poisoned() {
-            return Err(OpenError::Poisoned(why.to_owned()));
+            return Err(MetaOpenError::Poisoned(why.to_owned()));
         }
         // The next start goes on where the file ends, and else makes the index anew.
         journal.end()?;
         self.mark_clean(&journal, totals)
     }
 
-    fn mark_clean(&self, journal: &Journal, totals: Totals) -> Result<(), OpenError> {
+    fn mark_clean(&self, journal: &Journal, totals: RowTotals) -> Result<(), MetaOpenError> {
         let IndexKind::Sled(_) = &self.kind else { return Ok(()) };
         if !self.index.can_stay() {
             log::info!("the index is not the one that the start made: the next start makes it anew");
@@ -336,7 +336,8 @@ impl Meta {
         self.disk.sync_folder(Path::new(""))?;
         let time = self.clock.known();
         let generation = self.index.generation();
-        let clean = Clean { seq: journal.head(), line: journal.sum().clone(), totals, time, generation };
+        let clean =
+            CleanMarker { seq: journal.head(), line: journal.sum().clone(), totals, time, generation };
         clean_marker::write(self.disk.as_ref(), &clean)?;
         Ok(())
     }
@@ -351,28 +352,28 @@ impl Drop for Meta {
 }
 
 /// What the writer's thread works with.
-struct Work {
-    laws: Laws,
+struct WriterSetup {
+    checks: PolicyChecks,
     policies: Policies,
-    claims: Arc<dyn Claims>,
+    protection: Arc<dyn Protection>,
     clock: Arc<Clock>,
     disk: Arc<dyn Disk>,
-    index: Arc<LiveIndex>,
+    index: Arc<ReplaceableIndex>,
     kind: IndexKind,
     durable: u64,
     content: Option<BlobStore>,
-    shared: Arc<Shared>,
+    shared: Arc<WriterState>,
     progress: RecoveryProgress,
     rotation: Rotation,
 }
 
-impl Work {
+impl WriterSetup {
     /// Writes until it is told to stop; where there is no journal yet, it waits for the space for one first.
-    fn run(self, opened: Option<(Journal, Totals)>, messages: &Receiver<Message>) -> Option<Writer> {
+    fn run(self, opened: Option<(Journal, RowTotals)>, messages: &Receiver<Message>) -> Option<Writer> {
         let Self {
-            mut laws,
+            mut checks,
             policies,
-            claims,
+            protection,
             clock,
             disk,
             index,
@@ -386,7 +387,7 @@ impl Work {
         let (journal, totals, first) = match opened {
             Some((journal, totals)) => (journal, totals, None),
             None => {
-                let waiting = Waiting {
+                let waiting = AwaitSpace {
                     disk: Arc::clone(&disk),
                     index: Arc::clone(&index),
                     kind: kind.clone(),
@@ -396,7 +397,7 @@ impl Work {
                     progress: progress.clone(),
                 };
                 let (journal, totals, first) = waiting.until_space(messages)?;
-                laws = Laws::over_or_uncounted(policies, View::new(index.as_ref()));
+                checks = PolicyChecks::over_or_uncounted(policies, View::new(index.as_ref()));
                 (journal, totals, Some(first))
             }
         };
@@ -406,8 +407,8 @@ impl Work {
             kind,
             failed: 0,
             totals,
-            laws,
-            claims,
+            checks,
+            protection,
             clock,
             shared,
             disk,

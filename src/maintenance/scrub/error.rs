@@ -1,6 +1,6 @@
 //! Why a scrub did not come to its end.
 
-use crate::meta::{IndexError, OpenError};
+use crate::meta::{IndexError, MetaOpenError};
 use crate::registry::RegistryError;
 
 /// Why a scrub did not come to its end.
@@ -20,7 +20,7 @@ pub enum ScrubError {
     Registry(#[from] RegistryError),
     /// The journal or a checkpoint could not be read.
     #[error("the journal cannot be read: {0}")]
-    Journal(OpenError),
+    Journal(MetaOpenError),
 }
 
 impl From<IndexError> for ScrubError {

@@ -22,7 +22,7 @@ pub(super) use files::{
     CHECKPOINT_FOLDER, CHECKPOINTS_KEPT, CheckpointFile, find, forget_older, list, set_aside,
 };
 pub(super) use read::{each_line, load, verify};
-pub(in crate::meta) use taker::{Checkpointer, Due, Keep, renew, without_checkpoint};
+pub(in crate::meta) use taker::{Checkpointer, DueCheckpoint, Retention, renew, without_checkpoint};
 pub(super) use write::{WalkError, walk};
 
 /// The version of the checkpoints' format.
@@ -30,7 +30,7 @@ const FORMAT: u32 = 1;
 
 /// Some of a checkpoint's rows.
 #[derive(Debug, Serialize, Deserialize)]
-struct Rows {
+struct CheckpointRows {
     facts: Vec<Fact>,
 }
 

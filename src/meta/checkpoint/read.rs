@@ -1,15 +1,15 @@
 //! Reading a checkpoint.
 
 use crate::disk::DiskFile;
-use crate::meta::checkpoint::{FORMAT, Rows, Trailer};
-use crate::meta::error::OpenError;
+use crate::meta::checkpoint::{CheckpointRows, FORMAT, Trailer};
+use crate::meta::error::MetaOpenError;
 use crate::meta::index::Index;
 use crate::meta::journal::{LineReader, RawLine, SumOfSums, check_sum, decode};
 use crate::meta::model::{Fact, changes_of};
 use crate::meta::recovery::RecoveryProgress;
 
 /// Returns the trailer of a checkpoint if all of it is as it was written.
-pub(in crate::meta) fn verify(file: &dyn DiskFile) -> Result<Option<Trailer>, OpenError> {
+pub(in crate::meta) fn verify(file: &dyn DiskFile) -> Result<Option<Trailer>, MetaOpenError> {
     let mut lines = LineReader::new(file);
     let mut sums = SumOfSums::default();
     let mut last: Option<RawLine> = None;
@@ -29,12 +29,12 @@ pub(in crate::meta) fn verify(file: &dyn DiskFile) -> Result<Option<Trailer>, Op
 /// lines do and how many don't.
 pub(in crate::meta) fn each_line(
     file: &dyn DiskFile,
-    mut visit: impl FnMut(&[Fact]) -> Result<(), OpenError>,
-) -> Result<(u64, u64), OpenError> {
+    mut visit: impl FnMut(&[Fact]) -> Result<(), MetaOpenError>,
+) -> Result<(u64, u64), MetaOpenError> {
     let mut lines = LineReader::new(file);
     let (mut good, mut bad) = (0, 0);
     while let Some(line) = lines.next()? {
-        if let Ok((rows, _)) = decode::<Rows>(&line.bytes) {
+        if let Ok((rows, _)) = decode::<CheckpointRows>(&line.bytes) {
             good += 1;
             visit(&rows.facts)?;
         } else if decode::<Trailer>(&line.bytes).is_err() {
@@ -49,12 +49,12 @@ pub(in crate::meta) fn load(
     file: &dyn DiskFile,
     index: &dyn Index,
     progress: &RecoveryProgress,
-) -> Result<(), OpenError> {
+) -> Result<(), MetaOpenError> {
     let mut lines = LineReader::new(file);
     while let Some(line) = lines.next()? {
         progress.advance(line.bytes.len() as u64 + 1);
-        let Ok((rows, _)) = decode::<Rows>(&line.bytes) else { continue };
-        let changes = changes_of(&rows.facts).map_err(|error| OpenError::Damaged(error.to_string()))?;
+        let Ok((rows, _)) = decode::<CheckpointRows>(&line.bytes) else { continue };
+        let changes = changes_of(&rows.facts).map_err(|error| MetaOpenError::Damaged(error.to_string()))?;
         index.load(&changes)?;
     }
     Ok(())

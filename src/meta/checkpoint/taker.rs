@@ -15,7 +15,7 @@ use crate::meta::journal::{self, Sum, forget_history};
 use crate::meta::writer::Message;
 
 /// Where a journal file begins: its first transaction, and the sum of the line before.
-pub(in crate::meta) type Begin = (u64, Sum);
+pub(in crate::meta) type FileBegin = (u64, Sum);
 
 /// How many times as long as a new one a checkpoint may be before a new one is taken for that.
 const EXCESS_MAX: u64 = 4;
@@ -24,8 +24,8 @@ const EXCESS_MAX: u64 = 4;
 const RENEW_PAUSE: Duration = Duration::from_millis(100);
 
 /// A checkpoint that is due.
-pub(in crate::meta) struct Due {
-    pub(in crate::meta) begin: Begin,
+pub(in crate::meta) struct DueCheckpoint {
+    pub(in crate::meta) begin: FileBegin,
     /// Who waits for it: told of its length, or dropped when it was not taken.
     pub(in crate::meta) waits: Option<Sender<u64>>,
 }
@@ -40,18 +40,18 @@ pub(in crate::meta) struct Checkpointer {
 
 /// What is kept, and what is kept free.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::meta) struct Keep {
+pub(in crate::meta) struct Retention {
     /// How many bytes of journal files are kept that no recovery needs any more.
     pub(in crate::meta) history_max_bytes: u64,
     /// How many bytes of the disk a checkpoint leaves free: deletes need them more.
     pub(in crate::meta) reserve_bytes: u64,
 }
 
-struct Work {
+struct CheckpointThread {
     disk: Arc<dyn Disk>,
     index: Arc<dyn Index>,
     writer: Sender<Message>,
-    keep: Keep,
+    keep: Retention,
     clock: Arc<Clock>,
     interrupted: Arc<AtomicBool>,
     newest_length: Arc<AtomicU64>,
@@ -76,14 +76,14 @@ impl Checkpointer {
         disk: Arc<dyn Disk>,
         index: Arc<dyn Index>,
         writer: Sender<Message>,
-        rotations: Receiver<Due>,
-        keep: Keep,
+        rotations: Receiver<DueCheckpoint>,
+        keep: Retention,
         clock: Arc<Clock>,
     ) -> Result<Self, CheckpointerError> {
         let newest = checkpoint::list(disk.as_ref())?.first().map_or(0, |file| file.length);
         let interrupted = Arc::new(AtomicBool::new(false));
         let newest_length = Arc::new(AtomicU64::new(newest));
-        let work = Work {
+        let work = CheckpointThread {
             disk,
             index,
             writer,
@@ -128,7 +128,7 @@ pub(in crate::meta) enum CheckpointerError {
 
 /// Returns where the journal's newest file begins, unless a checkpoint was taken for it. It is missing where
 /// the stop came too soon after the rotation, or the disk was full.
-pub(in crate::meta) fn without_checkpoint(disk: &dyn Disk) -> Result<Option<Begin>, DiskError> {
+pub(in crate::meta) fn without_checkpoint(disk: &dyn Disk) -> Result<Option<FileBegin>, DiskError> {
     let Some(number) = journal::list(disk)?.finished.last().copied() else { return Ok(None) };
     let Some(header) = journal::header_of(disk, number)? else { return Ok(None) };
     let newest = checkpoint::find(disk)?.finished.first().map_or(1, |file| file.begin);
@@ -165,9 +165,9 @@ pub(in crate::meta) fn renew(
     Ok(())
 }
 
-impl Work {
-    fn run(&self, rotations: &Receiver<Due>) {
-        while let Ok(Due { begin, waits }) = rotations.recv() {
+impl CheckpointThread {
+    fn run(&self, rotations: &Receiver<DueCheckpoint>) {
+        while let Ok(DueCheckpoint { begin, waits }) = rotations.recv() {
             let seq = begin.0;
             match self.take(begin) {
                 Ok(length) => {
@@ -190,7 +190,7 @@ impl Work {
         }
     }
 
-    fn take(&self, begin: Begin) -> Result<u64, CheckpointError> {
+    fn take(&self, begin: FileBegin) -> Result<u64, CheckpointError> {
         // What an earlier one left unfinished is removed by listing.
         checkpoint::list(self.disk.as_ref())?;
         // It is about as long as the one before.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::disk::{Disk, DiskError, DiskFile};
 use crate::meta::checkpoint::files::{CHECKPOINT_FOLDER, finished_path, unfinished_path};
-use crate::meta::checkpoint::{FORMAT, Rows, Trailer};
+use crate::meta::checkpoint::{CheckpointRows, FORMAT, Trailer};
 use crate::meta::clock::StoreTime;
 use crate::meta::index::{Index, IndexError};
 use crate::meta::journal::{Sum, SumOfSums, encode};
@@ -82,10 +82,10 @@ pub(in crate::meta) fn walk<'a>(
     Ok(draft)
 }
 
-type Step = (Vec<Fact>, Option<Vec<u8>>);
+type WalkStep = (Vec<Fact>, Option<Vec<u8>>);
 
 /// Reads the next rows of a tree. The last key comes with them unless the tree ends there.
-fn step(index: &dyn Index, tree: Tree, after: Option<&[u8]>) -> Result<Step, IndexError> {
+fn step(index: &dyn Index, tree: Tree, after: Option<&[u8]>) -> Result<WalkStep, IndexError> {
     let mut facts = Vec::new();
     let mut last = None;
     let mut failed = None;
@@ -112,7 +112,7 @@ impl Draft<'_> {
             return Ok(());
         }
         self.rows += facts.len() as u64;
-        let (line, sum) = encode(&Rows { facts })?;
+        let (line, sum) = encode(&CheckpointRows { facts })?;
         self.pending.extend_from_slice(&line);
         self.lines.add(&sum);
         if self.pending.len() >= WRITE_SIZE_BYTES { self.write() } else { Ok(()) }

@@ -8,7 +8,7 @@ use crate::meta::model::Tree;
 
 /// What becomes of one row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
+pub struct RowChange {
     /// The row's tree.
     pub tree: Tree,
     /// The row's key.
@@ -43,7 +43,7 @@ pub enum IndexError {
 }
 
 /// Called for each row of a scan.
-pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
+pub type RowVisitor<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
 
 /// Ordered trees of rows that change together.
 pub trait Index: Send + Sync + 'static {
@@ -57,15 +57,15 @@ pub trait Index: Send + Sync + 'static {
         tree: Tree,
         prefix: &[u8],
         after: Option<&[u8]>,
-        visit: &mut Visit<'_>,
+        visit: &mut RowVisitor<'_>,
     ) -> Result<(), IndexError>;
 
     /// Makes all changes visible at once, and with them `seq`, the last transaction that they belong to.
-    fn apply(&self, seq: u64, changes: &[Change]) -> Result<(), IndexError>;
+    fn apply(&self, seq: u64, changes: &[RowChange]) -> Result<(), IndexError>;
 
     /// Makes changes in the fastest way, not all at once and perhaps not before [`Self::finish_load`]: for an
     /// index that is made anew and that nobody reads yet.
-    fn load(&self, changes: &[Change]) -> Result<(), IndexError>;
+    fn load(&self, changes: &[RowChange]) -> Result<(), IndexError>;
 
     /// Ends loading: everything loaded can be read now.
     fn finish_load(&self) -> Result<(), IndexError>;

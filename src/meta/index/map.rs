@@ -4,21 +4,21 @@ use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 use std::sync::{PoisonError, RwLock};
 
-use crate::meta::index::contract::{Change, Index, IndexError, Visit};
+use crate::meta::index::contract::{Index, IndexError, RowChange, RowVisitor};
 use crate::meta::model::Tree;
 
-type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
+type MapRows = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// An index that is gone with the process.
 #[derive(Debug, Default)]
 pub struct MapIndex {
-    state: RwLock<State>,
+    state: RwLock<MapState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct MapState {
     applied: u64,
-    trees: BTreeMap<Tree, Rows>,
+    trees: BTreeMap<Tree, MapRows>,
 }
 
 impl MapIndex {
@@ -28,8 +28,8 @@ impl MapIndex {
     }
 }
 
-impl State {
-    fn change(&mut self, changes: &[Change]) {
+impl MapState {
+    fn change(&mut self, changes: &[RowChange]) {
         for change in changes {
             let rows = self.trees.entry(change.tree).or_default();
             match &change.value {
@@ -51,7 +51,7 @@ impl Index for MapIndex {
         tree: Tree,
         prefix: &[u8],
         after: Option<&[u8]>,
-        visit: &mut Visit<'_>,
+        visit: &mut RowVisitor<'_>,
     ) -> Result<(), IndexError> {
         let mut from = match after {
             Some(after) if after >= prefix => Bound::Excluded(after.to_vec()),
@@ -77,14 +77,14 @@ impl Index for MapIndex {
         }
     }
 
-    fn apply(&self, seq: u64, changes: &[Change]) -> Result<(), IndexError> {
+    fn apply(&self, seq: u64, changes: &[RowChange]) -> Result<(), IndexError> {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         state.change(changes);
         state.applied = seq;
         Ok(())
     }
 
-    fn load(&self, changes: &[Change]) -> Result<(), IndexError> {
+    fn load(&self, changes: &[RowChange]) -> Result<(), IndexError> {
         self.state.write().unwrap_or_else(PoisonError::into_inner).change(changes);
         Ok(())
     }

@@ -10,15 +10,15 @@ mod usage;
 mod view;
 
 pub use contract::IndexError;
-pub(in crate::meta) use contract::{Change, Index, Visit, guarded};
+pub(in crate::meta) use contract::{Index, RowChange, RowVisitor, guarded};
 pub(in crate::meta) use kind::INDEX_FOLDER;
 pub use kind::IndexKind;
 #[cfg(test)]
 pub(in crate::meta) use kind::Made;
 pub(in crate::meta) use map::MapIndex;
-pub(in crate::meta) use replaceable::LiveIndex;
+pub(in crate::meta) use replaceable::ReplaceableIndex;
 pub use sled::{Compacted, Pacing, WORTHWHILE_MIN_BYTES};
-pub(in crate::meta) use sled::{IndexCopy, SledIndex};
-pub(in crate::meta) use totals::Totals;
-pub(in crate::meta) use usage::{Usage, added_bytes};
+pub(in crate::meta) use sled::{SledIndex, TemporaryCopy};
+pub(in crate::meta) use totals::RowTotals;
+pub(in crate::meta) use usage::{QuotaUsage, added_bytes};
 pub use view::View;

@@ -7,13 +7,13 @@
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::meta::index::contract::{Change, Index, IndexError, Visit, guarded};
+use crate::meta::index::contract::{Index, IndexError, RowChange, RowVisitor, guarded};
 use crate::meta::index::sled::{Compacted, Pacing};
 use crate::meta::model::Tree;
 use crate::meta::writer::Message;
 
 /// The index, whichever it is at the moment.
-pub(in crate::meta) struct LiveIndex {
+pub(in crate::meta) struct ReplaceableIndex {
     slot: RwLock<Slot>,
     /// Whom to tell when it fails.
     writer: Sender<Message>,
@@ -26,7 +26,7 @@ struct Slot {
     can_stay: bool,
 }
 
-impl LiveIndex {
+impl ReplaceableIndex {
     /// Puts an index behind a handle. Only one that `can_stay` is trusted after a clean stop.
     pub(in crate::meta) fn new(index: Arc<dyn Index>, can_stay: bool, writer: Sender<Message>) -> Self {
         Self { slot: RwLock::new(Slot { open: Some(index), can_stay }), writer }
@@ -86,7 +86,7 @@ impl LiveIndex {
     }
 }
 
-impl Index for LiveIndex {
+impl Index for ReplaceableIndex {
     fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
         self.with(|index| index.get(tree, key))
     }
@@ -96,16 +96,16 @@ impl Index for LiveIndex {
         tree: Tree,
         prefix: &[u8],
         after: Option<&[u8]>,
-        visit: &mut Visit<'_>,
+        visit: &mut RowVisitor<'_>,
     ) -> Result<(), IndexError> {
         self.with(|index| index.scan(tree, prefix, after, visit))
     }
 
-    fn apply(&self, seq: u64, changes: &[Change]) -> Result<(), IndexError> {
+    fn apply(&self, seq: u64, changes: &[RowChange]) -> Result<(), IndexError> {
         self.with(|index| index.apply(seq, changes))
     }
 
-    fn load(&self, changes: &[Change]) -> Result<(), IndexError> {
+    fn load(&self, changes: &[RowChange]) -> Result<(), IndexError> {
         self.with(|index| index.load(changes))
     }
 

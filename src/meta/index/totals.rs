@@ -8,7 +8,7 @@ use crate::meta::model::{Fact, Tree};
 
 /// How much is stored, and which was the last of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Totals {
+pub struct RowTotals {
     /// Blobs in the store, manifests among them.
     pub blobs: u64,
     /// Their bytes.
@@ -20,7 +20,7 @@ pub struct Totals {
     pub tag_order: u64,
 }
 
-impl Totals {
+impl RowTotals {
     /// Counts all that an index has.
     pub(in crate::meta) fn of(view: View<'_>) -> Result<Self, IndexError> {
         let mut totals = Self::default();

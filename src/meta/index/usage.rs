@@ -8,11 +8,11 @@ use crate::spec::RepoName;
 /// Bytes for each policy, in the policies' order. What two repositories have counts twice, and what is stored
 /// once counts so, too: a repository's use is what it would be without the others.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(in crate::meta) struct Usage {
+pub(in crate::meta) struct QuotaUsage {
     bytes: Vec<u64>,
 }
 
-impl Usage {
+impl QuotaUsage {
     /// Counts all that an index has. Where no policy has a quota, there is nothing to count.
     pub(in crate::meta) fn of(view: View<'_>, policies: &Policies) -> Result<Self, IndexError> {
         let mut usage = Self { bytes: vec![0; policies.all().len()] };

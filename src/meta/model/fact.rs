@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::meta::index::Change;
+use crate::meta::index::RowChange;
 use crate::meta::model::ManifestRow;
 use crate::meta::model::row::{BlobRow, LinkRow, RepositoryRow, TagRow, UploadRow};
 use crate::meta::model::tree::{Tree, key};
@@ -86,7 +86,7 @@ pub enum Fact {
 
 impl Fact {
     /// Appends what this fact changes in the trees.
-    pub fn changes(&self, changes: &mut Vec<Change>) -> Result<(), serde_json::Error> {
+    pub fn changes(&self, changes: &mut Vec<RowChange>) -> Result<(), serde_json::Error> {
         match self {
             Self::Repository { repo, row } => {
                 changes.push(change(Tree::Repositories, &[repo.as_str()], row.as_ref())?);
@@ -123,17 +123,17 @@ impl Fact {
     }
 }
 
-fn change<R: Serialize>(tree: Tree, parts: &[&str], row: Option<&R>) -> Result<Change, serde_json::Error> {
+fn change<R: Serialize>(tree: Tree, parts: &[&str], row: Option<&R>) -> Result<RowChange, serde_json::Error> {
     let value = row.map(serde_json::to_vec).transpose()?;
-    Ok(Change { tree, key: key(parts), value })
+    Ok(RowChange { tree, key: key(parts), value })
 }
 
-fn presence(tree: Tree, parts: &[&str], present: bool) -> Change {
-    Change { tree, key: key(parts), value: present.then(Vec::new) }
+fn presence(tree: Tree, parts: &[&str], present: bool) -> RowChange {
+    RowChange { tree, key: key(parts), value: present.then(Vec::new) }
 }
 
 /// Returns what a list of facts changes in the trees.
-pub fn changes_of(facts: &[Fact]) -> Result<Vec<Change>, serde_json::Error> {
+pub fn changes_of(facts: &[Fact]) -> Result<Vec<RowChange>, serde_json::Error> {
     let mut changes = Vec::with_capacity(facts.len() * 2);
     for fact in facts {
         fact.changes(&mut changes)?;

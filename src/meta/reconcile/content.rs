@@ -1,7 +1,7 @@
 //! Content: which of it may be named.
 
 use crate::blobs::{BlobStore, Found};
-use crate::meta::error::OpenError;
+use crate::meta::error::MetaOpenError;
 use crate::meta::model::{BlobRow, Fact, Tree, UploadId};
 use crate::meta::reconcile::reconciler::Reconciler;
 use crate::meta::reconcile::report::Action;
@@ -12,7 +12,7 @@ const MANIFEST_READ_MAX_BYTES: u64 = 16 * MANIFEST_SIZE_MAX_BYTES;
 
 impl Reconciler<'_> {
     /// Drops the rows of content that is not there, or not as long as it was.
-    pub(super) fn check_content(&mut self) -> Result<(), OpenError> {
+    pub(super) fn check_content(&mut self) -> Result<(), MetaOpenError> {
         self.each_row(Tree::Blobs, |this, fact| {
             let Fact::Blob { digest, row: Some(row) } = fact else { return Ok(()) };
             let why = match this.blobs.length(&digest) {
@@ -27,7 +27,7 @@ impl Reconciler<'_> {
     }
 
     /// Returns the length in bytes of content that may be named. What no row names is adopted first.
-    pub(super) fn usable(&mut self, digest: &ContentDigest) -> Result<Option<u64>, OpenError> {
+    pub(super) fn usable(&mut self, digest: &ContentDigest) -> Result<Option<u64>, MetaOpenError> {
         if let Some(row) = self.view().blob(digest)? {
             return Ok(Some(row.size));
         }
@@ -50,7 +50,7 @@ impl Reconciler<'_> {
     }
 
     /// Returns the bytes of content that may be named and may be a manifest, verified.
-    pub(super) fn usable_bytes(&mut self, digest: &ContentDigest) -> Result<Option<Vec<u8>>, OpenError> {
+    pub(super) fn usable_bytes(&mut self, digest: &ContentDigest) -> Result<Option<Vec<u8>>, MetaOpenError> {
         match self.usable(digest)? {
             Some(size) if size <= MANIFEST_READ_MAX_BYTES => Ok(verified_bytes(self.blobs, digest)),
             _ => Ok(None),

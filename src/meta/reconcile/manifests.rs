@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::blobs::Occupant;
-use crate::meta::error::OpenError;
+use crate::meta::error::MetaOpenError;
 use crate::meta::model::{Fact, LinkRow, ManifestRow, Tree};
 use crate::meta::reconcile::content::verified_bytes;
 use crate::meta::reconcile::reconciler::{Reconciler, Unattributed};
@@ -17,7 +17,7 @@ type Wanted = (ContentDigest, Option<MediaType>);
 
 impl Reconciler<'_> {
     /// Drops manifests without content, and restores what the others reference.
-    pub(super) fn check_manifests(&mut self) -> Result<(), OpenError> {
+    pub(super) fn check_manifests(&mut self) -> Result<(), MetaOpenError> {
         self.each_row(Tree::Manifests, |this, fact| {
             let Fact::Manifest { repo, digest, row: Some(row) } = fact else { return Ok(()) };
             let Some(bytes) = this.usable_bytes(&digest)? else {
@@ -36,7 +36,7 @@ impl Reconciler<'_> {
     }
 
     /// Restores what a manifest references, and what the manifests among that do.
-    fn ensure_references(&mut self, repo: &RepoName, manifest: &Manifest) -> Result<(), OpenError> {
+    fn ensure_references(&mut self, repo: &RepoName, manifest: &Manifest) -> Result<(), MetaOpenError> {
         let mut wanted = self.ensure_direct_references(repo, manifest)?;
         // INVARIANT: each manifest is restored at most once, so this ends, and no depth of indexes fills the
         // stack.
@@ -61,7 +61,7 @@ impl Reconciler<'_> {
         &mut self,
         repo: &RepoName,
         manifest: &Manifest,
-    ) -> Result<Vec<Wanted>, OpenError> {
+    ) -> Result<Vec<Wanted>, MetaOpenError> {
         for blob in manifest.blobs() {
             let known = match blob.digest.content() {
                 Some(digest) => self.ensure_link(repo, &digest)?,
@@ -76,7 +76,7 @@ impl Reconciler<'_> {
     }
 
     /// Returns whether the repository has the blob, restored if need be.
-    fn ensure_link(&mut self, repo: &RepoName, digest: &ContentDigest) -> Result<bool, OpenError> {
+    fn ensure_link(&mut self, repo: &RepoName, digest: &ContentDigest) -> Result<bool, MetaOpenError> {
         let Some(size) = self.usable(digest)? else { return Ok(false) };
         if self.view().link(repo, digest)?.is_none() {
             self.ensure_repository(repo)?;
@@ -92,7 +92,7 @@ impl Reconciler<'_> {
         repo: &RepoName,
         digest: ContentDigest,
         row: &ManifestRow,
-    ) -> Result<(), OpenError> {
+    ) -> Result<(), MetaOpenError> {
         let Some(subject) = &row.subject else { return Ok(()) };
         if self.view().has_referrer(repo, subject, &digest)? {
             return Ok(());
@@ -107,7 +107,7 @@ impl Reconciler<'_> {
         &mut self,
         digest: &ContentDigest,
         media_type: Option<&MediaType>,
-    ) -> Result<Option<Manifest>, OpenError> {
+    ) -> Result<Option<Manifest>, MetaOpenError> {
         let Some(bytes) = self.usable_bytes(digest)? else { return Ok(None) };
         // A layer's media type makes any JSON object a manifest of a type that nobody knows.
         let known = media_type.filter(|said| said.kind() != ManifestKind::Other);
@@ -120,7 +120,7 @@ impl Reconciler<'_> {
         &mut self,
         repo: &RepoName,
         digest: ContentDigest,
-    ) -> Result<bool, OpenError> {
+    ) -> Result<bool, MetaOpenError> {
         let Some(manifest) = self.usable_manifest(&digest, None)? else { return Ok(false) };
         self.restore_manifest(repo, digest, &manifest)?;
         self.ensure_references(repo, &manifest)?;
@@ -132,7 +132,7 @@ impl Reconciler<'_> {
         repo: &RepoName,
         digest: ContentDigest,
         manifest: &Manifest,
-    ) -> Result<(), OpenError> {
+    ) -> Result<(), MetaOpenError> {
         self.ensure_repository(repo)?;
         self.report.note(Action::RestoreManifest, &format_args!("{repo}@{digest}"));
         let row = ManifestRow::of(&manifest);
@@ -146,13 +146,13 @@ impl Reconciler<'_> {
         repo: &RepoName,
         seen: &HashSet<ContentDigest>,
         damaged: &HashSet<ContentDigest>,
-    ) -> Result<Unattributed, OpenError> {
+    ) -> Result<Unattributed, MetaOpenError> {
         let mut found = Unattributed::default();
         let named = self.named()?;
         let mut lost = Vec::new();
         let mut loose = Vec::new();
         self.blobs.each_occupant(|occupant| {
-            let Occupant::Content(digest, length) = occupant else { return Ok::<_, OpenError>(()) };
+            let Occupant::Content(digest, length) = occupant else { return Ok::<_, MetaOpenError>(()) };
             if named.contains(&digest) {
                 return Ok(());
             }
@@ -190,7 +190,7 @@ impl Reconciler<'_> {
     }
 
     /// Tells whether all blobs that a manifest needs are there and intact.
-    fn is_complete(&mut self, manifest: &Manifest) -> Result<bool, OpenError> {
+    fn is_complete(&mut self, manifest: &Manifest) -> Result<bool, MetaOpenError> {
         for blob in manifest.blobs() {
             let usable = match blob.digest.content() {
                 Some(digest) => self.usable(&digest)?.is_some(),
@@ -204,7 +204,7 @@ impl Reconciler<'_> {
     }
 
     /// Returns all content that some repository has, as a blob or a manifest.
-    fn named(&self) -> Result<HashSet<ContentDigest>, OpenError> {
+    fn named(&self) -> Result<HashSet<ContentDigest>, MetaOpenError> {
         let mut named = HashSet::new();
         for tree in [Tree::Manifests, Tree::Links] {
             self.view().each_fact(tree, |fact| {

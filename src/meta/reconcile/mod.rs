@@ -15,5 +15,5 @@ mod report;
 mod rows;
 mod salvage;
 
-pub(super) use reconciler::{Reconciler, Sink};
+pub(super) use reconciler::{FactSink, Reconciler};
 pub use salvage::{Salvage, rebuild_from_content, rebuild_from_index};

@@ -3,23 +3,23 @@
 use std::collections::HashSet;
 
 use crate::blobs::BlobStore;
-use crate::meta::error::OpenError;
+use crate::meta::error::MetaOpenError;
 use crate::meta::index::{Index, View};
 use crate::meta::model::{Fact, RepositoryRow};
 use crate::meta::reconcile::report::{Action, Report};
 use crate::spec::{ContentDigest, RepoName};
 
 /// Takes facts, and has them in the index when it returns.
-pub(in crate::meta) trait Sink {
+pub(in crate::meta) trait FactSink {
     /// Makes the facts true.
-    fn take(&mut self, facts: Vec<Fact>) -> Result<(), OpenError>;
+    fn take(&mut self, facts: Vec<Fact>) -> Result<(), MetaOpenError>;
 }
 
 /// Makes an index and the content of a store agree.
 pub(in crate::meta) struct Reconciler<'a> {
     pub(super) index: &'a dyn Index,
     pub(super) blobs: &'a BlobStore,
-    pub(super) sink: &'a mut dyn Sink,
+    pub(super) sink: &'a mut dyn FactSink,
     /// What restored repositories begin at, in milliseconds since 1970.
     pub(super) now: u64,
     /// Content that is there and can't be used.
@@ -31,14 +31,14 @@ impl<'a> Reconciler<'a> {
     pub(in crate::meta) fn new(
         index: &'a dyn Index,
         blobs: &'a BlobStore,
-        sink: &'a mut dyn Sink,
+        sink: &'a mut dyn FactSink,
         now: u64,
     ) -> Self {
         Self { index, blobs, sink, now, refused: HashSet::new(), report: Report::default() }
     }
 
     /// Does all of it, and returns what was done.
-    pub(in crate::meta) fn run(mut self) -> Result<Report, OpenError> {
+    pub(in crate::meta) fn run(mut self) -> Result<Report, MetaOpenError> {
         // What the content itself allows to be named comes first, since everything else hangs on it; then the
         // manifests, which restore what the rest is held against.
         self.check_content()?;
@@ -59,7 +59,7 @@ impl<'a> Reconciler<'a> {
         repo: &RepoName,
         seen: &HashSet<ContentDigest>,
         damaged: &HashSet<ContentDigest>,
-    ) -> Result<(Report, Unattributed), OpenError> {
+    ) -> Result<(Report, Unattributed), MetaOpenError> {
         let unattributed = self.collect(repo, seen, damaged)?;
         self.report.finish();
         Ok((self.report, unattributed))
@@ -69,11 +69,11 @@ impl<'a> Reconciler<'a> {
         View::new(self.index)
     }
 
-    pub(super) fn take(&mut self, fact: Fact) -> Result<(), OpenError> {
+    pub(super) fn take(&mut self, fact: Fact) -> Result<(), MetaOpenError> {
         self.sink.take(vec![fact])
     }
 
-    pub(super) fn ensure_repository(&mut self, repo: &RepoName) -> Result<(), OpenError> {
+    pub(super) fn ensure_repository(&mut self, repo: &RepoName) -> Result<(), MetaOpenError> {
         if self.view().repository(repo)?.is_some() {
             return Ok(());
         }

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use crate::meta::error::OpenError;
+use crate::meta::error::MetaOpenError;
 use crate::meta::index::IndexError;
 use crate::meta::model::{Fact, Tree, fact_of, tagged_of};
 use crate::meta::reconcile::reconciler::Reconciler;
@@ -15,7 +15,7 @@ type Row = (Vec<u8>, Vec<u8>);
 
 impl Reconciler<'_> {
     /// Drops tags that name nothing, unless what they name is there.
-    pub(super) fn check_tags(&mut self) -> Result<(), OpenError> {
+    pub(super) fn check_tags(&mut self) -> Result<(), MetaOpenError> {
         self.each_row(Tree::Tags, |this, fact| {
             let Fact::Tag { repo, tag, row: Some(row), .. } = fact else { return Ok(()) };
             let named = row.digest;
@@ -29,7 +29,7 @@ impl Reconciler<'_> {
     }
 
     /// Corrects what is known of manifests' tags from the other side.
-    pub(super) fn check_tagged(&mut self) -> Result<(), OpenError> {
+    pub(super) fn check_tagged(&mut self) -> Result<(), MetaOpenError> {
         self.each_step(Tree::Tagged, |this, (key, _)| {
             let (repo, digest, tag) = tagged_of(&key)?;
             let row = this.view().tag(&repo, &tag)?;
@@ -43,7 +43,7 @@ impl Reconciler<'_> {
     }
 
     /// Drops referrers that are no manifests with that subject.
-    pub(super) fn check_referrers(&mut self) -> Result<(), OpenError> {
+    pub(super) fn check_referrers(&mut self) -> Result<(), MetaOpenError> {
         self.each_row(Tree::Referrers, |this, fact| {
             let Fact::Referrer { repo, subject, digest, .. } = fact else { return Ok(()) };
             let row = this.view().manifest(&repo, &digest)?;
@@ -57,7 +57,7 @@ impl Reconciler<'_> {
     }
 
     /// Drops links without content.
-    pub(super) fn check_links(&mut self) -> Result<(), OpenError> {
+    pub(super) fn check_links(&mut self) -> Result<(), MetaOpenError> {
         self.each_row(Tree::Links, |this, fact| {
             let Fact::Link { repo, digest, row: Some(row) } = fact else { return Ok(()) };
             if this.usable(&digest)? == Some(row.size) {
@@ -70,7 +70,7 @@ impl Reconciler<'_> {
     }
 
     /// Drops repositories that have nothing.
-    pub(super) fn check_repositories(&mut self) -> Result<(), OpenError> {
+    pub(super) fn check_repositories(&mut self) -> Result<(), MetaOpenError> {
         self.each_row(Tree::Repositories, |this, fact| {
             let Fact::Repository { repo, row: Some(_) } = fact else { return Ok(()) };
             if this.view().has_anything(&repo)? {
@@ -85,8 +85,8 @@ impl Reconciler<'_> {
     pub(super) fn each_row(
         &mut self,
         tree: Tree,
-        mut check: impl FnMut(&mut Self, Fact) -> Result<(), OpenError>,
-    ) -> Result<(), OpenError> {
+        mut check: impl FnMut(&mut Self, Fact) -> Result<(), MetaOpenError>,
+    ) -> Result<(), MetaOpenError> {
         self.each_step(tree, |this, (key, value)| match fact_of(tree, &key, &value)? {
             Some(fact) => check(this, fact),
             None => Ok(()),
@@ -96,8 +96,8 @@ impl Reconciler<'_> {
     fn each_step(
         &mut self,
         tree: Tree,
-        mut check: impl FnMut(&mut Self, Row) -> Result<(), OpenError>,
-    ) -> Result<(), OpenError> {
+        mut check: impl FnMut(&mut Self, Row) -> Result<(), MetaOpenError>,
+    ) -> Result<(), MetaOpenError> {
         let mut after: Option<Vec<u8>> = None;
         loop {
             let rows = self.step(tree, after.as_deref())?;

@@ -13,15 +13,15 @@ use crate::blobs::{BlobStore, Found};
 use crate::disk::Disk;
 use crate::meta::checkpoint::{self, WalkError};
 use crate::meta::clock::StoreTime;
-use crate::meta::error::OpenError;
-use crate::meta::index::{Index, IndexCopy, MapIndex, SledIndex, View};
+use crate::meta::error::MetaOpenError;
+use crate::meta::index::{Index, MapIndex, SledIndex, TemporaryCopy, View};
 use crate::meta::journal::{
     self, Header, LineReader, NewFile, Record, Sum, damaged_path, decode, header_of, journal_path,
 };
 use crate::meta::model::{Fact, Tree, changes_of, fact_of};
-use crate::meta::reconcile::reconciler::{Reconciler, Sink, Unattributed};
+use crate::meta::reconcile::reconciler::{FactSink, Reconciler, Unattributed};
 use crate::meta::reconcile::report::Report;
-use crate::meta::recovery::{Clean, clean_marker, is_damaged, make_folders};
+use crate::meta::recovery::{CleanMarker, clean_marker, is_damaged, make_folders};
 use crate::meta::writer::milliseconds_since_1970;
 use crate::spec::{ContentDigest, RepoName};
 
@@ -50,7 +50,7 @@ pub fn rebuild_from_content(
     blobs: &BlobStore,
     repo: &RepoName,
     read: &mut dyn FnMut(u64),
-) -> Result<Salvage, OpenError> {
+) -> Result<Salvage, MetaOpenError> {
     make_folders(disk)?;
     let mut lines = Lines::default();
     lines.gather(disk)?;
@@ -78,7 +78,7 @@ pub fn rebuild_from_content(
 
 /// Makes the journal anew from the index of a clean stop, which the next start would trust as well, where the
 /// journal or the checkpoints are damaged. Returns whether there is such an index.
-pub fn rebuild_from_index(disk: &dyn Disk, root: &Path) -> Result<bool, OpenError> {
+pub fn rebuild_from_index(disk: &dyn Disk, root: &Path) -> Result<bool, MetaOpenError> {
     let Some(marker) = clean_marker::read(disk)? else { return Ok(false) };
     let mut lines = Lines::default();
     if !lines.take_index(root, &marker)? {
@@ -108,7 +108,7 @@ struct Lines {
 }
 
 impl Lines {
-    fn gather(&mut self, disk: &dyn Disk) -> Result<(), OpenError> {
+    fn gather(&mut self, disk: &dyn Disk) -> Result<(), MetaOpenError> {
         let files = journal::list(disk)?;
         let mut journals: Vec<(u64, PathBuf)> =
             files.finished.iter().map(|number| (*number, journal_path(*number))).collect();
@@ -134,7 +134,7 @@ impl Lines {
         Ok(())
     }
 
-    fn journal(&mut self, disk: &dyn Disk, path: &Path) -> Result<(), OpenError> {
+    fn journal(&mut self, disk: &dyn Disk, path: &Path) -> Result<(), MetaOpenError> {
         let file = disk.open(path)?;
         let mut lines = LineReader::new(file.as_ref());
         while let Some(line) = lines.next()? {
@@ -152,7 +152,7 @@ impl Lines {
         Ok(())
     }
 
-    fn checkpoint(&mut self, disk: &dyn Disk, path: &Path) -> Result<(), OpenError> {
+    fn checkpoint(&mut self, disk: &dyn Disk, path: &Path) -> Result<(), MetaOpenError> {
         let file = disk.open(path)?;
         if let Some(trailer) = checkpoint::verify(file.as_ref())? {
             self.highest = self.highest.max(trailer.end).max(trailer.begin.saturating_sub(1));
@@ -165,7 +165,7 @@ impl Lines {
         Ok(())
     }
 
-    fn facts(&mut self, facts: &[Fact]) -> Result<(), OpenError> {
+    fn facts(&mut self, facts: &[Fact]) -> Result<(), MetaOpenError> {
         for fact in facts {
             if let Fact::Manifest { digest, .. } = fact {
                 self.seen.insert(*digest);
@@ -175,8 +175,8 @@ impl Lines {
     }
 
     /// Takes the index of a clean stop where there is nothing else. Returns whether it could be used.
-    fn take_index(&mut self, root: &Path, marker: &Clean) -> Result<bool, OpenError> {
-        let Ok(copy) = IndexCopy::of(root, marker.generation) else { return Ok(false) };
+    fn take_index(&mut self, root: &Path, marker: &CleanMarker) -> Result<bool, MetaOpenError> {
+        let Ok(copy) = TemporaryCopy::of(root, marker.generation) else { return Ok(false) };
         let Ok(index) = SledIndex::open(copy.folder()) else { return Ok(false) };
         if index.applied()? != marker.seq {
             return Ok(false);
@@ -199,7 +199,7 @@ fn forget_damaged(
     index: &MapIndex,
     blobs: &BlobStore,
     read: &mut dyn FnMut(u64),
-) -> Result<HashSet<ContentDigest>, OpenError> {
+) -> Result<HashSet<ContentDigest>, MetaOpenError> {
     let mut named = Vec::new();
     View::new(index).blobs(|digest, _| named.push(digest))?;
     let mut damaged = HashSet::new();
@@ -215,7 +215,7 @@ fn forget_damaged(
 
 /// Writes the state durably, as what the next start goes on from.
 /// `before` is a number that no transaction has.
-fn publish(disk: &dyn Disk, index: &MapIndex, before: u64, time: StoreTime) -> Result<(), OpenError> {
+fn publish(disk: &dyn Disk, index: &MapIndex, before: u64, time: StoreTime) -> Result<(), MetaOpenError> {
     index.apply(before, &[])?;
     let number = journal::list(disk)?.highest + 1;
     // 1. A journal file to go on in, without which the checkpoint would look like one whose journal is lost.
@@ -225,15 +225,15 @@ fn publish(disk: &dyn Disk, index: &MapIndex, before: u64, time: StoreTime) -> R
     checkpoint::list(disk)?;
     let draft = checkpoint::walk(disk, index, (before + 1, Sum::zero()), &AtomicBool::new(false));
     draft.and_then(|draft| draft.seal(time)).map_err(|error| match error {
-        WalkError::Disk(error) => OpenError::Disk(error),
-        WalkError::Index(error) => OpenError::Index(error),
-        WalkError::Render(_) | WalkError::Interrupted => OpenError::Damaged(error.to_string()),
+        WalkError::Disk(error) => MetaOpenError::Disk(error),
+        WalkError::Index(error) => MetaOpenError::Index(error),
+        WalkError::Render(_) | WalkError::Interrupted => MetaOpenError::Damaged(error.to_string()),
     })?;
     // 3. What is damaged counts for nothing any more, and is kept.
     set_damaged_aside(disk)
 }
 
-fn set_damaged_aside(disk: &dyn Disk) -> Result<(), OpenError> {
+fn set_damaged_aside(disk: &dyn Disk) -> Result<(), MetaOpenError> {
     for number in journal::list(disk)?.finished {
         let header = header_of(disk, number)?;
         if header.is_none_or(|header| is_damaged(disk, number, header)) {
@@ -253,14 +253,14 @@ fn set_damaged_aside(disk: &dyn Disk) -> Result<(), OpenError> {
 struct Loading<'a>(&'a MapIndex);
 
 impl Loading<'_> {
-    fn load(&self, facts: &[Fact]) -> Result<(), OpenError> {
-        let changes = changes_of(facts).map_err(|error| OpenError::Damaged(error.to_string()))?;
+    fn load(&self, facts: &[Fact]) -> Result<(), MetaOpenError> {
+        let changes = changes_of(facts).map_err(|error| MetaOpenError::Damaged(error.to_string()))?;
         Ok(self.0.load(&changes)?)
     }
 }
 
-impl Sink for Loading<'_> {
-    fn take(&mut self, facts: Vec<Fact>) -> Result<(), OpenError> {
+impl FactSink for Loading<'_> {
+    fn take(&mut self, facts: Vec<Fact>) -> Result<(), MetaOpenError> {
         self.load(&facts)
     }
 }

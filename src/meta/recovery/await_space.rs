@@ -7,35 +7,35 @@ use std::time::{Duration, Instant};
 use crate::blobs::BlobStore;
 use crate::disk::{Disk, DiskError};
 use crate::meta::error::MetaError;
-use crate::meta::index::{IndexKind, LiveIndex, Totals};
+use crate::meta::index::{IndexKind, ReplaceableIndex, RowTotals};
 use crate::meta::journal::{Journal, journal_path, list};
-use crate::meta::recovery::open::{Found, Opened, recovered};
+use crate::meta::recovery::open::{OpenedMeta, RecoverySources, recovered};
 use crate::meta::recovery::progress::RecoveryProgress;
-use crate::meta::writer::{Message, Shared};
+use crate::meta::writer::{Message, WriterState};
 
 /// How long no other recovery is tried after one that found no space.
 const RETRY_PAUSE: Duration = Duration::from_secs(2);
 
 /// Waits for the space that a recovery needs.
-pub(in crate::meta) struct Waiting {
+pub(in crate::meta) struct AwaitSpace {
     pub(in crate::meta) disk: Arc<dyn Disk>,
-    pub(in crate::meta) index: Arc<LiveIndex>,
+    pub(in crate::meta) index: Arc<ReplaceableIndex>,
     pub(in crate::meta) kind: IndexKind,
     /// All up to this transaction is known to have been acknowledged.
     pub(in crate::meta) durable: u64,
     /// What metadata is made to agree with after damage.
     pub(in crate::meta) content: Option<BlobStore>,
-    pub(in crate::meta) shared: Arc<Shared>,
+    pub(in crate::meta) shared: Arc<WriterState>,
     pub(in crate::meta) progress: RecoveryProgress,
 }
 
-impl Waiting {
+impl AwaitSpace {
     /// Refuses commands until one finds space: returns the journal, and that command as the first message for
     /// the writer. Returns `None` when it is told to stop before.
     pub(in crate::meta) fn until_space(
         self,
         messages: &Receiver<Message>,
-    ) -> Option<(Journal, Totals, Message)> {
+    ) -> Option<(Journal, RowTotals, Message)> {
         let mut tried: Option<Instant> = None;
         loop {
             match messages.recv().ok()? {
@@ -57,7 +57,7 @@ impl Waiting {
         }
     }
 
-    fn recovered(&self) -> Option<(Journal, Totals)> {
+    fn recovered(&self) -> Option<(Journal, RowTotals)> {
         match self.has_space() {
             Ok(true) => {}
             Ok(false) => return None,
@@ -66,15 +66,19 @@ impl Waiting {
                 return None;
             }
         }
-        let found = Found { durable: self.durable, content: self.content.as_ref(), progress: &self.progress };
+        let found = RecoverySources {
+            durable: self.durable,
+            content: self.content.as_ref(),
+            progress: &self.progress,
+        };
         match recovered(self.disk.as_ref(), &self.kind, &found) {
-            Ok(Opened { index, can_stay, journal: Some(journal), totals, .. }) => {
+            Ok(OpenedMeta { index, can_stay, journal: Some(journal), totals, .. }) => {
                 self.index.replace(index, can_stay);
                 self.shared.set_without_journal(false);
                 log::info!("there is space again, and pushes are taken");
                 Some((journal, totals))
             }
-            Ok(Opened { journal: None, .. }) => None,
+            Ok(OpenedMeta { journal: None, .. }) => None,
             Err(error) => {
                 log::warn!("{error}; there is still not enough space to write");
                 None

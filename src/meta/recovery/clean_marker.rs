@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::disk::{Disk, DiskError};
 use crate::meta::clock::StoreTime;
-use crate::meta::index::Totals;
+use crate::meta::index::RowTotals;
 use crate::meta::journal::{Sum, decode, encode};
 
 const MARKER: &str = "clean";
@@ -17,13 +17,13 @@ const MARKER_SIZE_MAX_BYTES: usize = 32 * 1024;
 
 /// What the store was when it stopped cleanly.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::meta) struct Clean {
+pub(in crate::meta) struct CleanMarker {
     /// The last transaction, applied to the index and durable in the journal.
     pub(in crate::meta) seq: u64,
     /// Its line's sum.
     pub(in crate::meta) line: Sum,
     /// What the index adds up to.
-    pub(in crate::meta) totals: Totals,
+    pub(in crate::meta) totals: RowTotals,
     /// The store time.
     #[serde(default)]
     pub(in crate::meta) time: StoreTime,
@@ -41,7 +41,7 @@ fn is_first(generation: &u64) -> bool {
 ///
 /// INVARIANT: that sync comes before the index is changed. A start makes it with the folders' names; a
 /// rebuild from lines or content changes no index, and its journal ends where no marker of before says.
-pub(in crate::meta) fn take(disk: &dyn Disk) -> Result<Option<Clean>, DiskError> {
+pub(in crate::meta) fn take(disk: &dyn Disk) -> Result<Option<CleanMarker>, DiskError> {
     let read = read(disk)?;
     for name in [MARKER, UNFINISHED_MARKER] {
         match disk.remove(Path::new(name)) {
@@ -54,7 +54,7 @@ pub(in crate::meta) fn take(disk: &dyn Disk) -> Result<Option<Clean>, DiskError>
 }
 
 /// Reads the marker, and leaves it.
-pub(in crate::meta) fn read(disk: &dyn Disk) -> Result<Option<Clean>, DiskError> {
+pub(in crate::meta) fn read(disk: &dyn Disk) -> Result<Option<CleanMarker>, DiskError> {
     let file = match disk.open(Path::new(MARKER)) {
         Ok(file) => file,
         Err(error) if error.is_not_found() => return Ok(None),
@@ -65,11 +65,11 @@ pub(in crate::meta) fn read(disk: &dyn Disk) -> Result<Option<Clean>, DiskError>
     bytes.truncate(length);
     let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
     // A marker that cannot be read is no marker: the index is then made anew.
-    Ok(decode::<Clean>(line).ok().map(|(clean, _)| clean))
+    Ok(decode::<CleanMarker>(line).ok().map(|(clean, _)| clean))
 }
 
 /// Writes the marker. Everything it speaks of is durable before this is called.
-pub(in crate::meta) fn write(disk: &dyn Disk, clean: &Clean) -> Result<(), DiskError> {
+pub(in crate::meta) fn write(disk: &dyn Disk, clean: &CleanMarker) -> Result<(), DiskError> {
     let unfinished = Path::new(UNFINISHED_MARKER);
     let marker = Path::new(MARKER);
     let (line, _) = encode(clean).map_err(|error| DiskError::new("render", marker, error))?;

@@ -2,27 +2,27 @@
 
 use crate::disk::Disk;
 use crate::meta::checkpoint::{self, CheckpointFile};
-use crate::meta::error::OpenError;
+use crate::meta::error::MetaOpenError;
 use crate::meta::journal::{self, Files, damaged_path, header_of, journal_path};
-use crate::meta::recovery::inspection::{FaultKind, Inspection};
+use crate::meta::recovery::inspection::{Inspection, MetaFaultKind};
 use crate::meta::recovery::progress::RecoveryProgress;
 use crate::meta::recovery::recover::is_damaged;
 use crate::meta::recovery::segments::{self, Segment};
 use crate::meta::recovery::start::if_there;
-use crate::meta::recovery::starting_point::{self, Base};
-use crate::meta::recovery::survey::{self, Survey};
+use crate::meta::recovery::starting_point::{self, StartingPoint};
+use crate::meta::recovery::survey::{self, JournalSurvey};
 use crate::meta::recovery::{clean_marker, replay};
 
 /// Follows the journal and looks at the checkpoints, and fills the inspection's index as a recovery would.
-pub(in crate::meta) fn inspect(disk: &dyn Disk, found: &mut Inspection) -> Result<(), OpenError> {
+pub(in crate::meta) fn inspect(disk: &dyn Disk, found: &mut Inspection) -> Result<(), MetaOpenError> {
     let files = if_there(journal::list(disk))?.unwrap_or_default();
     let checkpoints = if_there(checkpoint::find(disk))?.unwrap_or_default();
     for path in files.unfinished.iter().chain(&checkpoints.unfinished) {
-        found.note(FaultKind::Leftover, path, "was left unfinished; it goes at the next start");
+        found.note(MetaFaultKind::Leftover, path, "was left unfinished; it goes at the next start");
     }
     let set_aside = files.damaged.iter().map(|number| damaged_path(*number));
     for path in set_aside.chain(checkpoints.damaged.iter().cloned()) {
-        found.note(FaultKind::Leftover, &path, "is damaged and was set aside by an earlier recovery");
+        found.note(MetaFaultKind::Leftover, &path, "is damaged and was set aside by an earlier recovery");
     }
     let (base, damaged) = starting_point::examine(disk, &checkpoints.finished)?;
     check_checkpoints(disk, &checkpoints.finished, &base, &damaged, found)?;
@@ -34,7 +34,7 @@ pub(in crate::meta) fn inspect(disk: &dyn Disk, found: &mut Inspection) -> Resul
     check_survey(&survey, found);
     if base.lacks_journal(&segments) {
         found.fault(
-            FaultKind::Journal,
+            MetaFaultKind::Journal,
             "journal",
             format!("nothing is left of what came after {}", base.name()),
         );
@@ -51,10 +51,10 @@ pub(in crate::meta) fn inspect(disk: &dyn Disk, found: &mut Inspection) -> Resul
 fn check_checkpoints(
     disk: &dyn Disk,
     newest_first: &[CheckpointFile],
-    base: &Base,
+    base: &StartingPoint,
     damaged: &[CheckpointFile],
     found: &mut Inspection,
-) -> Result<(), OpenError> {
+) -> Result<(), MetaOpenError> {
     for file in newest_first {
         let bad = if damaged.contains(file) {
             true
@@ -63,31 +63,32 @@ fn check_checkpoints(
             file.begin != base.begin && checkpoint::verify(disk.open(&file.path())?.as_ref())?.is_none()
         };
         if bad {
-            found.fault(FaultKind::Checkpoint, &file.path(), "is damaged: it is not what was written");
+            found.fault(MetaFaultKind::Checkpoint, &file.path(), "is damaged: it is not what was written");
         }
     }
     Ok(())
 }
 
-fn check_survey(survey: &Survey, found: &mut Inspection) {
+fn check_survey(survey: &JournalSurvey, found: &mut Inspection) {
     let Some(place) = survey.first_bad else {
         if survey.damaged {
-            found.fault(FaultKind::Journal, "journal", "its end, which was durable, is missing");
+            found.fault(MetaFaultKind::Journal, "journal", "its end, which was durable, is missing");
         }
         return;
     };
-    let line = |place: &survey::Place| format!("{} line {}", journal_path(place.file).display(), place.line);
+    let line =
+        |place: &survey::LinePlace| format!("{} line {}", journal_path(place.file).display(), place.line);
     if !survey.damaged {
         let what =
             "and what follows was cut off by a crash before it was acknowledged; it goes at the next start";
-        return found.note(FaultKind::Journal, line(&place), what);
+        return found.note(MetaFaultKind::Journal, line(&place), what);
     }
     for bad in survey.bad_lines() {
-        found.fault(FaultKind::Journal, line(bad), "cannot be read: it is not what was written");
+        found.fault(MetaFaultKind::Journal, line(bad), "cannot be read: it is not what was written");
     }
     if survey.bad_lines().first() != Some(&place) {
         found.fault(
-            FaultKind::Journal,
+            MetaFaultKind::Journal,
             line(&place),
             "does not follow the line before it: lines are missing",
         );
@@ -100,16 +101,16 @@ fn check_history(
     files: &Files,
     segments: &[Segment],
     found: &mut Inspection,
-) -> Result<(), OpenError> {
+) -> Result<(), MetaOpenError> {
     for number in &files.finished {
         if segments.iter().any(|segment| segment.number == *number && segment.header.is_some()) {
             continue;
         }
         let path = journal_path(*number);
         match header_of(disk, *number)? {
-            None => found.fault(FaultKind::Journal, &path, "has a header that cannot be read"),
+            None => found.fault(MetaFaultKind::Journal, &path, "has a header that cannot be read"),
             Some(header) if is_damaged(disk, *number, header.clone()) => {
-                found.fault(FaultKind::Journal, &path, "is damaged, in a part that is history");
+                found.fault(MetaFaultKind::Journal, &path, "is damaged, in a part that is history");
             }
             Some(_) => {}
         }

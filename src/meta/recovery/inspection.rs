@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::disk::Disk;
-use crate::meta::error::OpenError;
-use crate::meta::index::{Change, Index, IndexCopy, IndexError, MapIndex, SledIndex, View};
+use crate::meta::error::MetaOpenError;
+use crate::meta::index::{Index, IndexError, MapIndex, RowChange, SledIndex, TemporaryCopy, View};
 use crate::meta::model::Tree;
-use crate::meta::recovery::clean_marker::Clean;
+use crate::meta::recovery::clean_marker::CleanMarker;
 use crate::meta::recovery::inspect::inspect;
 
 /// How many rows of the index that differ are named one by one.
@@ -16,7 +16,7 @@ const ROWS_NAMED_MAX: u64 = 20;
 
 /// What something that is wrong is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FaultKind {
+pub enum MetaFaultKind {
     /// The journal.
     Journal,
     /// A checkpoint.
@@ -29,9 +29,9 @@ pub enum FaultKind {
 
 /// Something that is wrong, or just worth knowing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct MetaFault {
     /// What it is about.
-    pub kind: FaultKind,
+    pub kind: MetaFaultKind,
     /// Where it is.
     pub place: String,
     /// What it is.
@@ -43,18 +43,18 @@ pub struct Fault {
 pub struct Inspection {
     pub(in crate::meta) index: MapIndex,
     /// What the last stop left to say that it was a clean one, so that the index on the disk counts.
-    pub(in crate::meta) clean: Option<Clean>,
+    pub(in crate::meta) clean: Option<CleanMarker>,
     /// How many transactions there are.
     pub transactions: u64,
     /// What is wrong.
-    pub faults: Vec<Fault>,
+    pub faults: Vec<MetaFault>,
     /// What is worth knowing.
-    pub notes: Vec<Fault>,
+    pub notes: Vec<MetaFault>,
 }
 
 impl Inspection {
     /// Looks at the metadata on a disk.
-    pub fn of(disk: &Arc<dyn Disk>) -> Result<Self, OpenError> {
+    pub fn of(disk: &Arc<dyn Disk>) -> Result<Self, MetaOpenError> {
         let mut found = Self {
             index: MapIndex::new(),
             clean: None,
@@ -71,31 +71,41 @@ impl Inspection {
         View::new(&self.index)
     }
 
-    pub(in crate::meta) fn fault(&mut self, kind: FaultKind, place: impl Place, what: impl Into<String>) {
-        self.faults.push(Fault { kind, place: place.text(), what: what.into() });
+    pub(in crate::meta) fn fault(
+        &mut self,
+        kind: MetaFaultKind,
+        place: impl FaultPlace,
+        what: impl Into<String>,
+    ) {
+        self.faults.push(MetaFault { kind, place: place.text(), what: what.into() });
     }
 
-    pub(in crate::meta) fn note(&mut self, kind: FaultKind, place: impl Place, what: impl Into<String>) {
-        self.notes.push(Fault { kind, place: place.text(), what: what.into() });
+    pub(in crate::meta) fn note(
+        &mut self,
+        kind: MetaFaultKind,
+        place: impl FaultPlace,
+        what: impl Into<String>,
+    ) {
+        self.notes.push(MetaFault { kind, place: place.text(), what: what.into() });
     }
 
     /// Holds the index in the data directory `root` against what journal and checkpoints add up to.
     ///
     /// sled writes when it opens a database, so a copy is opened, among the system's temporary files.
-    pub fn compare_index(&mut self, root: &Path) -> Result<(), OpenError> {
+    pub fn compare_index(&mut self, root: &Path) -> Result<(), MetaOpenError> {
         let Some(marker) = &self.clean else {
             let what = "does not count, since the last stop was not clean; the next start makes it anew";
-            self.note(FaultKind::Index, "index", what);
+            self.note(MetaFaultKind::Index, "index", what);
             return Ok(());
         };
-        let copied = IndexCopy::of(root, marker.generation);
+        let copied = TemporaryCopy::of(root, marker.generation);
         let opened = copied
             .as_ref()
             .map_err(ToString::to_string)
             .and_then(|copy| SledIndex::open(copy.folder()).map_err(|error| error.to_string()));
         match opened {
             Ok(index) => self.compare(&index)?,
-            Err(error) => self.fault(FaultKind::Index, "index", format!("cannot be opened: {error}")),
+            Err(error) => self.fault(MetaFaultKind::Index, "index", format!("cannot be opened: {error}")),
         }
         Ok(())
     }
@@ -109,7 +119,7 @@ impl Inspection {
         let applied = other.applied()?;
         if applied != self.transactions {
             let what = format!("is at transaction {applied}, the journal at {}", self.transactions);
-            self.fault(FaultKind::Index, "index", what);
+            self.fault(MetaFaultKind::Index, "index", what);
         }
         self.compare_trees(other)
     }
@@ -135,11 +145,11 @@ impl Inspection {
 
     fn report(&mut self, tree: Tree, wrong: Wrong) -> Result<(), IndexError> {
         for (row, what) in wrong.named {
-            self.fault(FaultKind::Index, format!("index, {}: {row}", tree.name()).as_str(), what);
+            self.fault(MetaFaultKind::Index, format!("index, {}: {row}", tree.name()).as_str(), what);
         }
         if let Some(more) = wrong.count.checked_sub(ROWS_NAMED_MAX).filter(|more| *more > 0) {
             let what = format!("{more} more rows are not what the journal says");
-            self.fault(FaultKind::Index, format!("index, {}", tree.name()).as_str(), what);
+            self.fault(MetaFaultKind::Index, format!("index, {}", tree.name()).as_str(), what);
         }
         wrong.failed.map_or(Ok(()), Err)
     }
@@ -157,9 +167,9 @@ impl RowsCopy {
 
     /// Adds rows of a tree: keys and values.
     pub fn add(&self, tree: Tree, rows: Vec<(String, String)>) -> Result<(), IndexError> {
-        let changes: Vec<Change> = rows
+        let changes: Vec<RowChange> = rows
             .into_iter()
-            .map(|(key, value)| Change { tree, key: key.into_bytes(), value: Some(value.into_bytes()) })
+            .map(|(key, value)| RowChange { tree, key: key.into_bytes(), value: Some(value.into_bytes()) })
             .collect();
         self.0.load(&changes)
     }
@@ -189,23 +199,23 @@ impl Wrong {
 }
 
 /// What names a place.
-pub(in crate::meta) trait Place {
+pub(in crate::meta) trait FaultPlace {
     fn text(self) -> String;
 }
 
-impl Place for &str {
+impl FaultPlace for &str {
     fn text(self) -> String {
         self.to_owned()
     }
 }
 
-impl Place for String {
+impl FaultPlace for String {
     fn text(self) -> String {
         self
     }
 }
 
-impl Place for &std::path::PathBuf {
+impl FaultPlace for &std::path::PathBuf {
     fn text(self) -> String {
         self.display().to_string()
     }

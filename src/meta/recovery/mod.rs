@@ -20,10 +20,10 @@ mod start;
 mod starting_point;
 mod survey;
 
-pub(in crate::meta) use await_space::Waiting;
-pub(in crate::meta) use clean_marker::Clean;
-pub use inspection::{Fault, FaultKind, Inspection, RowsCopy};
-pub(in crate::meta) use open::{Opened, rebuilt};
+pub(in crate::meta) use await_space::AwaitSpace;
+pub(in crate::meta) use clean_marker::CleanMarker;
+pub use inspection::{Inspection, MetaFault, MetaFaultKind, RowsCopy};
+pub(in crate::meta) use open::{OpenedMeta, rebuilt};
 pub use progress::RecoveryProgress;
 pub(in crate::meta) use recover::{is_damaged, sync_tree};
 pub use start::{Start, format_on};

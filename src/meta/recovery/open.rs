@@ -6,10 +6,10 @@ use std::sync::Arc;
 use crate::blobs::BlobStore;
 use crate::disk::Disk;
 use crate::meta::clock::StoreTime;
-use crate::meta::error::OpenError;
-use crate::meta::index::{INDEX_FOLDER, Index, IndexKind, MapIndex, SledIndex, Totals};
+use crate::meta::error::MetaOpenError;
+use crate::meta::index::{INDEX_FOLDER, Index, IndexKind, MapIndex, RowTotals, SledIndex};
 use crate::meta::journal::{JOURNAL_FOLDER, Journal};
-use crate::meta::recovery::clean_marker::Clean;
+use crate::meta::recovery::clean_marker::CleanMarker;
 use crate::meta::recovery::progress::RecoveryProgress;
 use crate::meta::recovery::recover::{Recovered, recover, remove_unfinished};
 use crate::meta::recovery::refill::{Refilled, refill};
@@ -17,20 +17,20 @@ use crate::meta::recovery::resume::resume;
 use crate::meta::recovery::start::{Start, after_recovery};
 
 /// An index, and the journal that it agrees with.
-pub(in crate::meta) struct Opened {
+pub(in crate::meta) struct OpenedMeta {
     pub(in crate::meta) index: Arc<dyn Index>,
     /// Whether a clean stop may leave the index for the next start.
     pub(in crate::meta) can_stay: bool,
     /// `None` when the disk has no space to begin one in.
     pub(in crate::meta) journal: Option<Journal>,
-    pub(in crate::meta) totals: Totals,
+    pub(in crate::meta) totals: RowTotals,
     /// The store time.
     pub(in crate::meta) time: StoreTime,
     pub(in crate::meta) start: Start,
 }
 
 /// What a recovery goes by beside the journal.
-pub(in crate::meta) struct Found<'a> {
+pub(in crate::meta) struct RecoverySources<'a> {
     /// All up to this transaction is known to have been acknowledged.
     pub(in crate::meta) durable: u64,
     /// The content that metadata is made to agree with after damage.
@@ -43,9 +43,9 @@ pub(in crate::meta) struct Found<'a> {
 pub(in crate::meta) fn open(
     disk: &dyn Disk,
     kind: &IndexKind,
-    marker: Option<&Clean>,
-    found: &Found<'_>,
-) -> Result<Opened, OpenError> {
+    marker: Option<&CleanMarker>,
+    found: &RecoverySources<'_>,
+) -> Result<OpenedMeta, MetaOpenError> {
     if let Some(opened) = left_clean(disk, kind, marker)? {
         return Ok(opened);
     }
@@ -62,8 +62,8 @@ pub(in crate::meta) fn open(
 fn left_clean(
     disk: &dyn Disk,
     kind: &IndexKind,
-    marker: Option<&Clean>,
-) -> Result<Option<Opened>, OpenError> {
+    marker: Option<&CleanMarker>,
+) -> Result<Option<OpenedMeta>, MetaOpenError> {
     let (IndexKind::Sled(root), Some(marker)) = (kind, marker) else { return Ok(None) };
     let Some(journal) = resume(disk, marker)? else {
         log::warn!("the journal does not end where the last stop left it");
@@ -85,7 +85,7 @@ fn left_clean(
     let (totals, time) = (marker.totals, marker.time.clone());
     // A rotation that failed may have left one, and another would fail for it.
     remove_unfinished(disk)?;
-    Ok(Some(Opened { index, can_stay: true, journal, totals, time, start: Start::Clean }))
+    Ok(Some(OpenedMeta { index, can_stay: true, journal, totals, time, start: Start::Clean }))
 }
 
 /// Makes the index anew, and a journal that can be appended to. An index that finds no space on the disk is
@@ -93,17 +93,17 @@ fn left_clean(
 pub(in crate::meta) fn recovered(
     disk: &dyn Disk,
     kind: &IndexKind,
-    found: &Found<'_>,
-) -> Result<Opened, OpenError> {
+    found: &RecoverySources<'_>,
+) -> Result<OpenedMeta, MetaOpenError> {
     let recovered_into = |index: Arc<dyn Index>, can_stay| {
-        let Found { durable, content, progress } = *found;
+        let RecoverySources { durable, content, progress } = *found;
         let recovered = recover(disk, index.as_ref(), durable, progress, content)?;
         let Recovered { journal, totals, time, damaged } = recovered;
         if damaged {
             log::error!("something that had been acknowledged may be missing");
         }
         let start = after_recovery(disk, damaged)?;
-        Ok(Opened { index, can_stay, journal: Some(journal), totals, time, start })
+        Ok(OpenedMeta { index, can_stay, journal: Some(journal), totals, time, start })
     };
     match kind.make(0).and_then(|index| recovered_into(index, true)) {
         Err(error) if error.is_full() => {
@@ -123,17 +123,17 @@ pub(in crate::meta) fn recovered(
 }
 
 /// Frees the space that a recovery took which did not come to its end.
-fn give_way(disk: &dyn Disk, kind: &IndexKind) -> Result<(), OpenError> {
+fn give_way(disk: &dyn Disk, kind: &IndexKind) -> Result<(), MetaOpenError> {
     remove_unfinished(disk)?;
     kind.remove()
 }
 
 /// Returns what can be read, with nothing written for it.
-fn readable(disk: &dyn Disk, found: &Found<'_>) -> Result<Opened, OpenError> {
+fn readable(disk: &dyn Disk, found: &RecoverySources<'_>) -> Result<OpenedMeta, MetaOpenError> {
     let index: Arc<dyn Index> = Arc::new(MapIndex::new());
     let Refilled { totals, time, .. } = refill(disk, index.as_ref(), found.durable, found.progress)?;
     // Nothing is known yet of what a recovery would find.
-    Ok(Opened { index, can_stay: false, journal: None, totals, time, start: Start::Salvaged })
+    Ok(OpenedMeta { index, can_stay: false, journal: None, totals, time, start: Start::Salvaged })
 }
 
 /// Makes an index anew from the journal as it stands, up to transaction `head`. `failed` counts the indexes
@@ -145,17 +145,17 @@ pub(in crate::meta) fn rebuilt(
     failed: u64,
     head: u64,
     progress: &RecoveryProgress,
-) -> Result<(Arc<dyn Index>, Totals), OpenError> {
+) -> Result<(Arc<dyn Index>, RowTotals), MetaOpenError> {
     let filled = |index: Arc<dyn Index>| {
         let Refilled { seq, totals, damaged, .. } = refill(disk, index.as_ref(), head, progress)?;
         if damaged || seq != head {
             let place = Path::new(JOURNAL_FOLDER).display();
-            return Err(OpenError::Damaged(format!("{place} ends at {seq} instead of {head}")));
+            return Err(MetaOpenError::Damaged(format!("{place} ends at {seq} instead of {head}")));
         }
         Ok((index, totals))
     };
     match kind.make(failed).and_then(filled) {
-        Err(error @ (OpenError::Index(_) | OpenError::RemoveIndex(_))) if kind.is_on_disk() => {
+        Err(error @ (MetaOpenError::Index(_) | MetaOpenError::RemoveIndex(_))) if kind.is_on_disk() => {
             log::warn!("{error}; the index is kept in memory until the next start");
             kind.remove()?;
             filled(Arc::new(MapIndex::new()))

@@ -12,11 +12,11 @@ const LOG_PAUSE: Duration = Duration::from_secs(3);
 /// How far making the index anew has come. A clone tells of the same one.
 #[derive(Debug, Clone, Default)]
 pub struct RecoveryProgress {
-    counted: Arc<Counted>,
+    counted: Arc<ProgressCounters>,
 }
 
 #[derive(Debug, Default)]
-struct Counted {
+struct ProgressCounters {
     /// 0 while nothing is made anew.
     total_bytes: AtomicU64,
     done_bytes: AtomicU64,

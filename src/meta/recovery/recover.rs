@@ -6,23 +6,23 @@ use std::sync::Arc;
 use crate::blobs::BlobStore;
 use crate::disk::Disk;
 use crate::meta::clock::StoreTime;
-use crate::meta::error::OpenError;
-use crate::meta::index::{Index, Totals, View};
+use crate::meta::error::MetaOpenError;
+use crate::meta::index::{Index, RowTotals, View};
 use crate::meta::journal::{
     Files, Header, JOURNAL_FOLDER, Journal, damaged_path, header_of, journal_path, list,
 };
 use crate::meta::recovery::progress::RecoveryProgress;
 use crate::meta::recovery::replay;
 use crate::meta::recovery::segments::{self, Segment};
-use crate::meta::recovery::starting_point::{self, Base};
-use crate::meta::recovery::survey::{self, Survey};
+use crate::meta::recovery::starting_point::{self, StartingPoint};
+use crate::meta::recovery::survey::{self, JournalSurvey};
 
 /// What a recovery ends in.
 pub(in crate::meta) struct Recovered {
     /// The journal, ready to be appended to.
     pub(in crate::meta) journal: Journal,
     /// What the index adds up to.
-    pub(in crate::meta) totals: Totals,
+    pub(in crate::meta) totals: RowTotals,
     /// The store time.
     pub(in crate::meta) time: StoreTime,
     /// Whether something acknowledged may be missing, so that the rest must be made to agree.
@@ -38,7 +38,7 @@ pub(in crate::meta) fn recover(
     durable: u64,
     progress: &RecoveryProgress,
     content: Option<&BlobStore>,
-) -> Result<Recovered, OpenError> {
+) -> Result<Recovered, MetaOpenError> {
     let files = remove_unfinished(disk)?;
     let base = starting_point::choose(disk)?;
     let segments = segments::since(disk, &files, &base)?;
@@ -58,11 +58,11 @@ pub(in crate::meta) fn recover(
     if replayed > 0 || base.begin > 1 {
         log::info!("made the index anew from {} and {replayed} transactions", base.name());
     }
-    Ok(Recovered { journal, totals: Totals::of(View::new(index))?, time, damaged })
+    Ok(Recovered { journal, totals: RowTotals::of(View::new(index))?, time, damaged })
 }
 
 /// Lists the journal's files, without those that were never finished, which are removed.
-pub(in crate::meta) fn remove_unfinished(disk: &dyn Disk) -> Result<Files, OpenError> {
+pub(in crate::meta) fn remove_unfinished(disk: &dyn Disk) -> Result<Files, MetaOpenError> {
     let files = list(disk)?;
     for path in &files.unfinished {
         log::info!("removing {}, which was left unfinished", path.display());
@@ -73,7 +73,11 @@ pub(in crate::meta) fn remove_unfinished(disk: &dyn Disk) -> Result<Files, OpenE
 
 /// Returns how much is read until the index is made: the checkpoint once more after it was chosen, the
 /// journal twice.
-pub(super) fn bytes_to_read(disk: &dyn Disk, base: &Base, segments: &[Segment]) -> Result<u64, OpenError> {
+pub(super) fn bytes_to_read(
+    disk: &dyn Disk,
+    base: &StartingPoint,
+    segments: &[Segment],
+) -> Result<u64, MetaOpenError> {
     let mut total = base.length();
     for segment in segments {
         total += 2 * disk.open(&journal_path(segment.number))?.length()?;
@@ -87,9 +91,9 @@ fn retire(
     disk: &dyn Disk,
     files: &Files,
     segments: &[Segment],
-    survey: &Survey,
+    survey: &JournalSurvey,
     begin: u64,
-) -> Result<(), OpenError> {
+) -> Result<(), MetaOpenError> {
     let mut kept = false;
     for number in &files.finished {
         let path = journal_path(*number);
@@ -114,7 +118,7 @@ fn retire(
 /// A file that had been replaced already is still here because a crash came before its recovery was done with
 /// it, or because it is history. What cannot be read of it is worth a look, and so it is kept. Returns
 /// whether it got another name for that.
-fn retire_replaced(disk: &dyn Disk, number: u64, begin: u64) -> Result<bool, OpenError> {
+fn retire_replaced(disk: &dyn Disk, number: u64, begin: u64) -> Result<bool, MetaOpenError> {
     let path = journal_path(number);
     let header = header_of(disk, number).ok().flatten();
     if header.as_ref().is_some_and(|header| header.first < begin) {
@@ -131,14 +135,14 @@ fn retire_replaced(disk: &dyn Disk, number: u64, begin: u64) -> Result<bool, Ope
 
 /// Tells whether a journal file, taken alone, lacks anything that was durable.
 pub(in crate::meta) fn is_damaged(disk: &dyn Disk, number: u64, header: Header) -> bool {
-    let alone = Base::before(&header);
+    let alone = StartingPoint::before(&header);
     let segment = Segment { number, header: Some(header), limit: u64::MAX };
     survey::survey(disk, &[segment], &alone, 0, &RecoveryProgress::default())
         .map_or(true, |survey| survey.damaged)
 }
 
 /// Makes every file and folder below `folder` durable.
-pub(in crate::meta) fn sync_tree(disk: &Arc<dyn Disk>, folder: &Path) -> Result<(), OpenError> {
+pub(in crate::meta) fn sync_tree(disk: &Arc<dyn Disk>, folder: &Path) -> Result<(), MetaOpenError> {
     for entry in disk.list(folder)? {
         let path = folder.join(&entry.name);
         if entry.is_folder {

@@ -2,13 +2,13 @@
 
 use crate::disk::Disk;
 use crate::meta::clock::StoreTime;
-use crate::meta::error::OpenError;
-use crate::meta::index::{Change, Index, Totals, View};
+use crate::meta::error::MetaOpenError;
+use crate::meta::index::{Index, RowChange, RowTotals, View};
 use crate::meta::journal::list;
 use crate::meta::recovery::progress::RecoveryProgress;
 use crate::meta::recovery::recover::bytes_to_read;
 use crate::meta::recovery::replay::LOAD_CHANGES_MAX;
-use crate::meta::recovery::survey::{Place, for_each_line, survey};
+use crate::meta::recovery::survey::{LinePlace, for_each_line, survey};
 use crate::meta::recovery::{segments, starting_point};
 
 /// What an index was filled with.
@@ -16,7 +16,7 @@ pub(in crate::meta) struct Refilled {
     /// The last transaction.
     pub(in crate::meta) seq: u64,
     /// What it adds up to.
-    pub(in crate::meta) totals: Totals,
+    pub(in crate::meta) totals: RowTotals,
     /// The store time.
     pub(in crate::meta) time: StoreTime,
     /// Whether something of the journal is missing.
@@ -30,24 +30,24 @@ pub(in crate::meta) fn refill(
     index: &dyn Index,
     durable: u64,
     progress: &RecoveryProgress,
-) -> Result<Refilled, OpenError> {
+) -> Result<Refilled, MetaOpenError> {
     let files = list(disk)?;
     let base = starting_point::choose(disk)?;
     let segments = segments::since(disk, &files, &base)?;
     progress.begin(bytes_to_read(disk, &base, &segments)?);
     let survey = survey(disk, &segments, &base, durable, progress)?;
     base.load(disk, index, progress)?;
-    let mut pending: Vec<Change> = Vec::new();
+    let mut pending: Vec<RowChange> = Vec::new();
     let mut time = base.time.clone();
     for segment in &segments {
         for_each_line(disk, segment, base.begin, progress, |line, found| {
-            let place = Place { file: segment.number, line: line.number };
+            let place = LinePlace { file: segment.number, line: line.number };
             let Some((record, _)) = found.filter(|_| survey.cut().is_none_or(|cut| place < cut)) else {
                 return Ok(());
             };
             time.learn(&record.time);
             for fact in &record.facts {
-                fact.changes(&mut pending).map_err(|error| OpenError::Damaged(error.to_string()))?;
+                fact.changes(&mut pending).map_err(|error| MetaOpenError::Damaged(error.to_string()))?;
             }
             if pending.len() >= LOAD_CHANGES_MAX {
                 index.load(&std::mem::take(&mut pending))?;
@@ -61,5 +61,5 @@ pub(in crate::meta) fn refill(
     index.apply(seq, &[])?;
     progress.end();
     let damaged = survey.damaged || base.damaged;
-    Ok(Refilled { seq, totals: Totals::of(View::new(index))?, time, damaged })
+    Ok(Refilled { seq, totals: RowTotals::of(View::new(index))?, time, damaged })
 }

@@ -3,15 +3,15 @@
 use crate::blobs::BlobStore;
 use crate::disk::Disk;
 use crate::meta::clock::StoreTime;
-use crate::meta::error::OpenError;
-use crate::meta::index::{Change, Index};
+use crate::meta::error::MetaOpenError;
+use crate::meta::index::{Index, RowChange};
 use crate::meta::journal::{Journal, NewFile, RawLine, Record, Sum, encode};
 use crate::meta::model::{Fact, changes_of};
-use crate::meta::reconcile::{Reconciler, Sink};
+use crate::meta::reconcile::{FactSink, Reconciler};
 use crate::meta::recovery::progress::RecoveryProgress;
 use crate::meta::recovery::segments::Segment;
-use crate::meta::recovery::starting_point::Base;
-use crate::meta::recovery::survey::{Place, Survey, for_each_line};
+use crate::meta::recovery::starting_point::StartingPoint;
+use crate::meta::recovery::survey::{JournalSurvey, LinePlace, for_each_line};
 use crate::meta::writer::milliseconds_since_1970;
 
 /// How many changes go into the index at once.
@@ -24,11 +24,11 @@ pub(super) fn replay(
     disk: &dyn Disk,
     index: &dyn Index,
     segments: &[Segment],
-    survey: &Survey,
-    base: &Base,
+    survey: &JournalSurvey,
+    base: &StartingPoint,
     (number, reconciled): (u64, Option<&BlobStore>),
     progress: &RecoveryProgress,
-) -> Result<(Journal, StoreTime), OpenError> {
+) -> Result<(Journal, StoreTime), MetaOpenError> {
     let durable = base.begin - 1 + survey.valid;
     let new = NewFile::create(disk, number, (base.begin - 1, base.prev.clone()), durable)?;
     let now = milliseconds_since_1970();
@@ -49,9 +49,9 @@ pub(super) fn rehearse(
     disk: &dyn Disk,
     index: &dyn Index,
     segments: &[Segment],
-    survey: &Survey,
-    base: &Base,
-) -> Result<(), OpenError> {
+    survey: &JournalSurvey,
+    base: &StartingPoint,
+) -> Result<(), MetaOpenError> {
     let progress = RecoveryProgress::default();
     base.load(disk, index, &progress)?;
     for_each_valid(disk, segments, survey, base, &progress, |_, record, _| {
@@ -67,14 +67,14 @@ pub(super) fn rehearse(
 fn for_each_valid(
     disk: &dyn Disk,
     segments: &[Segment],
-    survey: &Survey,
-    base: &Base,
+    survey: &JournalSurvey,
+    base: &StartingPoint,
     progress: &RecoveryProgress,
-    mut visit: impl FnMut(RawLine, Record, Sum) -> Result<(), OpenError>,
-) -> Result<(), OpenError> {
+    mut visit: impl FnMut(RawLine, Record, Sum) -> Result<(), MetaOpenError>,
+) -> Result<(), MetaOpenError> {
     for segment in segments {
         for_each_line(disk, segment, base.begin, progress, |line, found| {
-            let place = Place { file: segment.number, line: line.number };
+            let place = LinePlace { file: segment.number, line: line.number };
             match found {
                 Some((record, sum)) if survey.cut().is_none_or(|cut| place < cut) => visit(line, record, sum),
                 _ => Ok(()),
@@ -87,14 +87,14 @@ fn for_each_valid(
 struct Replay<'a> {
     index: &'a dyn Index,
     new: NewFile<'a>,
-    pending: Vec<Change>,
+    pending: Vec<RowChange>,
     now: u64,
     /// The store time that the lines have come to.
     time: StoreTime,
 }
 
 impl Replay<'_> {
-    fn line(&mut self, line: &RawLine, record: Record, sum: Sum) -> Result<(), OpenError> {
+    fn line(&mut self, line: &RawLine, record: Record, sum: Sum) -> Result<(), MetaOpenError> {
         self.time.learn(&record.time);
         for fact in &record.facts {
             fact.changes(&mut self.pending).map_err(unreadable)?;
@@ -111,47 +111,47 @@ impl Replay<'_> {
     }
 
     /// Adds a line of this recovery's own.
-    fn note(&mut self, facts: Vec<Fact>) -> Result<(), OpenError> {
+    fn note(&mut self, facts: Vec<Fact>) -> Result<(), MetaOpenError> {
         let (before, prev) = self.new.head();
         let (at, time) = (self.now, self.time.clone());
         self.push(&Record { seq: before + 1, prev, durable: before, at, time, facts })
     }
 
-    fn push(&mut self, record: &Record) -> Result<(), OpenError> {
+    fn push(&mut self, record: &Record) -> Result<(), MetaOpenError> {
         let (bytes, sum) = encode(record).map_err(unreadable)?;
         Ok(self.new.push(bytes.strip_suffix(b"\n").unwrap_or(&bytes), record.seq, sum)?)
     }
 
-    fn load(&mut self) -> Result<(), OpenError> {
+    fn load(&mut self) -> Result<(), MetaOpenError> {
         Ok(self.index.load(&std::mem::take(&mut self.pending))?)
     }
 
     /// Loads what is left, so that all of it can be read.
-    fn finish_load(&mut self) -> Result<(), OpenError> {
+    fn finish_load(&mut self) -> Result<(), MetaOpenError> {
         self.load()?;
         Ok(self.index.finish_load()?)
     }
 
     /// Adds a line without facts if there are more lines than the header says are durable. The header was
     /// written before they were: if the last of them is damaged one day, this one tells that it was there.
-    fn close_off(&mut self, said: u64) -> Result<(), OpenError> {
+    fn close_off(&mut self, said: u64) -> Result<(), MetaOpenError> {
         if self.new.head().0 == said {
             return Ok(());
         }
         self.note(Vec::new())
     }
 
-    fn finish(mut self) -> Result<(Journal, StoreTime), OpenError> {
+    fn finish(mut self) -> Result<(Journal, StoreTime), MetaOpenError> {
         self.finish_load()?;
         let journal = self.new.publish()?;
-        let nothing: &[Change] = &[];
+        let nothing: &[RowChange] = &[];
         self.index.apply(journal.head(), nothing)?;
         Ok((journal, self.time))
     }
 }
 
-impl Sink for Replay<'_> {
-    fn take(&mut self, facts: Vec<Fact>) -> Result<(), OpenError> {
+impl FactSink for Replay<'_> {
+    fn take(&mut self, facts: Vec<Fact>) -> Result<(), MetaOpenError> {
         self.index.load(&changes_of(&facts).map_err(unreadable)?)?;
         self.index.finish_load()?;
         self.note(facts)
@@ -159,6 +159,6 @@ impl Sink for Replay<'_> {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is called by map_err")]
-fn unreadable(error: serde_json::Error) -> OpenError {
-    OpenError::Damaged(error.to_string())
+fn unreadable(error: serde_json::Error) -> MetaOpenError {
+    MetaOpenError::Damaged(error.to_string())
 }

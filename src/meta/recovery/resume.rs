@@ -1,12 +1,15 @@
 //! Going on after a clean stop.
 
 use crate::disk::{Disk, DiskFile};
-use crate::meta::error::OpenError;
+use crate::meta::error::MetaOpenError;
 use crate::meta::journal::{Header, Journal, LINE_SIZE_MAX_BYTES, Record, Sum, decode, journal_path, list};
-use crate::meta::recovery::clean_marker::Clean;
+use crate::meta::recovery::clean_marker::CleanMarker;
 
 /// Goes on with the journal of a clean stop, or returns `None` when its end is not what the marker says.
-pub(in crate::meta) fn resume(disk: &dyn Disk, clean: &Clean) -> Result<Option<Journal>, OpenError> {
+pub(in crate::meta) fn resume(
+    disk: &dyn Disk,
+    clean: &CleanMarker,
+) -> Result<Option<Journal>, MetaOpenError> {
     let Some(number) = list(disk)?.finished.last().copied() else { return Ok(None) };
     let file = disk.open_writable(&journal_path(number))?;
     let length = file.length()?;
@@ -16,7 +19,7 @@ pub(in crate::meta) fn resume(disk: &dyn Disk, clean: &Clean) -> Result<Option<J
 }
 
 /// Reads the last line of a file, which may be its header.
-fn last_line(file: &dyn DiskFile, length: u64) -> Result<Option<(u64, Sum)>, OpenError> {
+fn last_line(file: &dyn DiskFile, length: u64) -> Result<Option<(u64, Sum)>, MetaOpenError> {
     let begin = length.saturating_sub(LINE_SIZE_MAX_BYTES as u64 + 1);
     let mut tail = vec![0; usize::try_from(length - begin).unwrap_or(0)];
     let mut filled = 0;

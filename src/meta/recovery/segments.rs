@@ -1,9 +1,9 @@
 //! Which transactions count in which file of the journal.
 
 use crate::disk::Disk;
-use crate::meta::error::OpenError;
+use crate::meta::error::MetaOpenError;
 use crate::meta::journal::{Files, Header, header_of};
-use crate::meta::recovery::starting_point::Base;
+use crate::meta::recovery::starting_point::StartingPoint;
 
 /// The part of a journal file that counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +20,11 @@ pub(super) struct Segment {
 ///
 /// A file with a higher number was durable as a whole before it got its name, and holds all that the ones
 /// before it had from its first transaction on.
-pub(super) fn since(disk: &dyn Disk, files: &Files, base: &Base) -> Result<Vec<Segment>, OpenError> {
+pub(super) fn since(
+    disk: &dyn Disk,
+    files: &Files,
+    base: &StartingPoint,
+) -> Result<Vec<Segment>, MetaOpenError> {
     let mut segments = Vec::new();
     let mut limit = u64::MAX;
     for number in files.finished.iter().rev() {

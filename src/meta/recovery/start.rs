@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::disk::{Disk, DiskError};
 use crate::meta::checkpoint::{self, CHECKPOINT_FOLDER};
-use crate::meta::error::OpenError;
+use crate::meta::error::MetaOpenError;
 use crate::meta::journal::{self, JOURNAL_FOLDER, LineReader, decode, journal_path};
 
 /// How a start found the metadata.
@@ -22,7 +22,7 @@ pub enum Start {
 
 /// Only the version: a newer journal may have anything else in its header.
 #[derive(Deserialize)]
-struct Version {
+struct JournalVersion {
     journal: u32,
 }
 
@@ -35,7 +35,7 @@ pub fn format_on(disk: &dyn Disk) -> Result<Option<u32>, DiskError> {
     for number in &numbers {
         let file = disk.open(&journal_path(*number))?;
         let header = LineReader::new(file.as_ref()).next()?;
-        if let Some((version, _)) = header.and_then(|line| decode::<Version>(&line.bytes).ok()) {
+        if let Some((version, _)) = header.and_then(|line| decode::<JournalVersion>(&line.bytes).ok()) {
             newest = newest.max(version.journal);
         }
     }
@@ -51,12 +51,12 @@ pub(in crate::meta) fn make_folders(disk: &dyn Disk) -> Result<(), DiskError> {
 }
 
 /// Tells a start after a crash from one that has, or had, damage to deal with.
-pub(in crate::meta) fn after_recovery(disk: &dyn Disk, damaged: bool) -> Result<Start, OpenError> {
+pub(in crate::meta) fn after_recovery(disk: &dyn Disk, damaged: bool) -> Result<Start, MetaOpenError> {
     Ok(if damaged || keeps_damaged(disk)? { Start::Salvaged } else { Start::Recovered })
 }
 
 /// Tells whether damaged files of the journal or checkpoints are kept.
-pub(in crate::meta) fn keeps_damaged(disk: &dyn Disk) -> Result<bool, OpenError> {
+pub(in crate::meta) fn keeps_damaged(disk: &dyn Disk) -> Result<bool, MetaOpenError> {
     Ok(!journal::list(disk)?.damaged.is_empty() || !checkpoint::find(disk)?.damaged.is_empty())
 }
 

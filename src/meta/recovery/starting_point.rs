@@ -3,14 +3,14 @@
 use crate::disk::Disk;
 use crate::meta::checkpoint::{self, CheckpointFile, Trailer};
 use crate::meta::clock::StoreTime;
-use crate::meta::error::OpenError;
+use crate::meta::error::MetaOpenError;
 use crate::meta::index::Index;
 use crate::meta::journal::{Header, Sum};
 use crate::meta::recovery::progress::RecoveryProgress;
 use crate::meta::recovery::segments::Segment;
 
 /// The state before the first transaction that is to be replayed.
-pub(super) struct Base {
+pub(super) struct StartingPoint {
     checkpoint: Option<CheckpointFile>,
     /// The first transaction that is to be replayed.
     pub(super) begin: u64,
@@ -25,7 +25,7 @@ pub(super) struct Base {
 }
 
 /// Chooses the newest checkpoint that is as it was written. Damaged ones are set aside.
-pub(super) fn choose(disk: &dyn Disk) -> Result<Base, OpenError> {
+pub(super) fn choose(disk: &dyn Disk) -> Result<StartingPoint, MetaOpenError> {
     let (base, damaged) = examine(disk, &checkpoint::list(disk)?)?;
     for file in &damaged {
         let aside = checkpoint::set_aside(disk, file)?;
@@ -42,14 +42,14 @@ pub(super) fn choose(disk: &dyn Disk) -> Result<Base, OpenError> {
 pub(super) fn examine(
     disk: &dyn Disk,
     newest_first: &[CheckpointFile],
-) -> Result<(Base, Vec<CheckpointFile>), OpenError> {
+) -> Result<(StartingPoint, Vec<CheckpointFile>), MetaOpenError> {
     let mut damaged = Vec::new();
     let mut durable = 0;
     for file in newest_first {
         if let Some(trailer) = checkpoint::verify(disk.open(&file.path())?.as_ref())? {
             let Trailer { begin, prev, end, time, .. } = trailer;
             let (checkpoint, durable) = (Some(*file), durable.max(end));
-            let base = Base { checkpoint, begin, prev, durable, time, damaged: !damaged.is_empty() };
+            let base = StartingPoint { checkpoint, begin, prev, durable, time, damaged: !damaged.is_empty() };
             return Ok((base, damaged));
         }
         // It was complete once, and so was the journal up to where it began.
@@ -57,11 +57,11 @@ pub(super) fn examine(
         damaged.push(*file);
     }
     let (begin, prev, time) = (1, Sum::zero(), StoreTime::default());
-    let base = Base { checkpoint: None, begin, prev, durable, time, damaged: !damaged.is_empty() };
+    let base = StartingPoint { checkpoint: None, begin, prev, durable, time, damaged: !damaged.is_empty() };
     Ok((base, damaged))
 }
 
-impl Base {
+impl StartingPoint {
     /// Returns the state that a journal file goes on from.
     pub(super) fn before(header: &Header) -> Self {
         let Header { first: begin, prev, durable, .. } = header.clone();
@@ -85,7 +85,7 @@ impl Base {
         disk: &dyn Disk,
         index: &dyn Index,
         progress: &RecoveryProgress,
-    ) -> Result<(), OpenError> {
+    ) -> Result<(), MetaOpenError> {
         match &self.checkpoint {
             Some(file) => checkpoint::load(disk.open(&file.path())?.as_ref(), index, progress),
             None => Ok(()),

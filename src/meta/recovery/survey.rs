@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 
 use crate::disk::Disk;
-use crate::meta::error::OpenError;
+use crate::meta::error::MetaOpenError;
 use crate::meta::journal::{LineReader, RawLine, Record, Sum, damaged_path, decode, journal_path};
 use crate::meta::recovery::progress::RecoveryProgress;
 use crate::meta::recovery::segments::Segment;
-use crate::meta::recovery::starting_point::Base;
+use crate::meta::recovery::starting_point::StartingPoint;
 
 /// A place in the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
+pub(super) struct LinePlace {
     /// The file's number.
     pub(super) file: u64,
     /// The line's number; the header is 1.
@@ -20,15 +20,15 @@ pub(super) struct Place {
 
 /// What the look found.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Survey {
+pub(super) struct JournalSurvey {
     /// How many transactions there are to replay.
     pub(super) valid: u64,
     /// The first line that is not the one that had to follow.
-    pub(super) first_bad: Option<Place>,
+    pub(super) first_bad: Option<LinePlace>,
     /// Whether something from there on had been acknowledged, so that the medium is damaged.
     pub(super) damaged: bool,
     /// The lines that cannot be read.
-    bad_lines: Vec<Place>,
+    bad_lines: Vec<LinePlace>,
     /// The files that have such lines.
     pub(super) damaged_files: BTreeSet<u64>,
 }
@@ -36,14 +36,14 @@ pub(super) struct Survey {
 /// How many damaged lines are named one by one.
 const BAD_LINES_NAMED_MAX: usize = 20;
 
-impl Survey {
+impl JournalSurvey {
     /// Returns where the journal is cut, unless it is damaged: then all that verifies by itself counts.
-    pub(super) fn cut(&self) -> Option<Place> {
+    pub(super) fn cut(&self) -> Option<LinePlace> {
         if self.damaged { None } else { self.first_bad }
     }
 
     /// Returns the lines that cannot be read, or the first of them.
-    pub(super) fn bad_lines(&self) -> &[Place] {
+    pub(super) fn bad_lines(&self) -> &[LinePlace] {
         &self.bad_lines
     }
 
@@ -80,7 +80,7 @@ impl Survey {
         }
     }
 
-    fn bad(&mut self, place: Place, unreadable: bool) {
+    fn bad(&mut self, place: LinePlace, unreadable: bool) {
         self.first_bad.get_or_insert(place);
         self.damaged_files.insert(place.file);
         if unreadable && self.bad_lines.len() < BAD_LINES_NAMED_MAX {
@@ -94,11 +94,11 @@ impl Survey {
 pub(super) fn survey(
     disk: &dyn Disk,
     segments: &[Segment],
-    base: &Base,
+    base: &StartingPoint,
     durable: u64,
     progress: &RecoveryProgress,
-) -> Result<Survey, OpenError> {
-    let mut survey = Survey::default();
+) -> Result<JournalSurvey, MetaOpenError> {
+    let mut survey = JournalSurvey::default();
     let mut durable = durable.max(base.durable);
     // The transaction that has to come next, and the sum of the line before it, while the chain holds.
     let mut next = base.begin;
@@ -114,7 +114,7 @@ pub(super) fn survey(
             }
         }
         for_each_line(disk, segment, base.begin, progress, |line, found| {
-            let place = Place { file: segment.number, line: line.number };
+            let place = LinePlace { file: segment.number, line: line.number };
             let Some((record, sum)) = found else {
                 chain = None;
                 survey.bad(place, true);
@@ -153,8 +153,8 @@ pub(super) fn for_each_line(
     segment: &Segment,
     begin: u64,
     progress: &RecoveryProgress,
-    mut visit: impl FnMut(RawLine, Option<(Record, Sum)>) -> Result<(), OpenError>,
-) -> Result<(), OpenError> {
+    mut visit: impl FnMut(RawLine, Option<(Record, Sum)>) -> Result<(), MetaOpenError>,
+) -> Result<(), MetaOpenError> {
     let file = disk.open(&journal_path(segment.number))?;
     let mut lines = LineReader::new(file.as_ref());
     if segment.header.is_some() {

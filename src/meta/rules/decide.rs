@@ -8,7 +8,7 @@ use crate::meta::model::{
     BlobRow, Command, Condition, Fact, LinkRow, PutManifestCommand, RepositoryRow, TagRow, Tree, UploadId,
     UploadRow,
 };
-use crate::meta::rules::policy_check::Law;
+use crate::meta::rules::policy_check::PolicyCheck;
 use crate::meta::rules::sweep::sweep;
 use crate::spec::{ContentDigest, Digest, RepoName, Tag};
 
@@ -20,7 +20,7 @@ const PUSHED_AGAIN_MIN_MS: u64 = 60 * 60 * 1000;
 
 /// When a command is decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Moment {
+pub struct Stamp {
     /// The wall clock's time in milliseconds since 1970, unless it was never set.
     pub wall_ms: Option<u64>,
     /// The store time, in milliseconds.
@@ -97,19 +97,24 @@ pub enum DecideError {
 }
 
 /// Decides a command that came at this moment.
-pub fn decide(view: View<'_>, now: Moment, law: Law<'_>, command: &Command) -> Result<Decision, DecideError> {
+pub fn decide(
+    view: View<'_>,
+    now: Stamp,
+    check: PolicyCheck<'_>,
+    command: &Command,
+) -> Result<Decision, DecideError> {
     match command {
-        Command::PutManifest(put) => put_manifest(view, now, law, put),
-        Command::DeleteManifest { repo, digest } => delete_manifest(view, law, repo, digest),
+        Command::PutManifest(put) => put_manifest(view, now, check, put),
+        Command::DeleteManifest { repo, digest } => delete_manifest(view, check, repo, digest),
         Command::DeleteUntagged { repo, digest } => {
             let tagged = !view.tags_of(repo, digest, 1)?.is_empty();
-            if tagged { Ok(Vec::new().into()) } else { delete_manifest(view, law, repo, digest) }
+            if tagged { Ok(Vec::new().into()) } else { delete_manifest(view, check, repo, digest) }
         }
-        Command::DeleteTag { repo, tag } => delete_tag(view, now, law, repo, tag),
+        Command::DeleteTag { repo, tag } => delete_tag(view, now, check, repo, tag),
         Command::Link { repo, blob, upload } => {
             let mut facts = content_facts(view, blob.digest(), blob.size())?;
             facts.extend(link_facts(view, now, repo, blob.digest(), blob.size())?);
-            law.may_have(view, repo, &facts)?;
+            check.may_have(view, repo, &facts)?;
             if view.upload(*upload)?.is_some() {
                 facts.push(Fact::Upload { id: *upload, row: None });
             }
@@ -118,7 +123,7 @@ pub fn decide(view: View<'_>, now: Moment, law: Law<'_>, command: &Command) -> R
         Command::Mount { repo, from, digest } => {
             let source = view.whole_link(from, digest)?.ok_or(Refusal::BlobUnknown(*digest))?;
             let facts = link_facts(view, now, repo, *digest, source.size)?;
-            law.may_have(view, repo, &facts)?;
+            check.may_have(view, repo, &facts)?;
             Ok(facts.into())
         }
         Command::Condemn { digest } => {
@@ -126,7 +131,7 @@ pub fn decide(view: View<'_>, now: Moment, law: Law<'_>, command: &Command) -> R
             Ok(known.into_iter().collect::<Vec<_>>().into())
         }
         Command::Unlink { repo, digest } => unlink(view, repo, digest),
-        Command::Sweep(candidates) => sweep(view, now, law, candidates),
+        Command::Sweep(candidates) => sweep(view, now, check, candidates),
         Command::NoteTime => Ok(Vec::new().into()),
         Command::BeginUpload { id, row } => Ok(vec![upload_fact(now, *id, row)].into()),
         Command::AdvanceUpload { id, row } => {
@@ -141,14 +146,14 @@ pub fn decide(view: View<'_>, now: Moment, law: Law<'_>, command: &Command) -> R
     }
 }
 
-fn upload_fact(now: Moment, id: UploadId, row: &UploadRow) -> Fact {
+fn upload_fact(now: Stamp, id: UploadId, row: &UploadRow) -> Fact {
     Fact::Upload { id, row: Some(UploadRow { at: now.wall_ms, ..row.clone() }) }
 }
 
 fn put_manifest(
     view: View<'_>,
-    now: Moment,
-    law: Law<'_>,
+    now: Stamp,
+    check: PolicyCheck<'_>,
     put: &PutManifestCommand,
 ) -> Result<Decision, DecideError> {
     let digest = put.blob.digest();
@@ -171,17 +176,17 @@ fn put_manifest(
         let named_before = put.tags.iter().take(at).any(|earlier| earlier == tag);
         if was != Some(digest) && !named_before {
             if was.is_some() {
-                law.may_change(&put.repo, tag)?;
+                check.may_change(&put.repo, tag)?;
             }
             let row = Some(TagRow { digest, noted: now.noted, order: Some(now.order) });
             facts.push(Fact::Tag { repo: put.repo.clone(), tag: tag.clone(), row, was });
-        } else if !named_before && known.is_some_and(|row| counts_anew(now, law, &put.repo, &row)) {
+        } else if !named_before && known.is_some_and(|row| counts_anew(now, check, &put.repo, &row)) {
             // Pushed again as it is: it counts as set now. It loses nothing that it named.
             let row = Some(TagRow { digest, noted: now.noted, order: Some(now.order) });
             facts.push(Fact::Tag { repo: put.repo.clone(), tag: tag.clone(), row, was: None });
         }
     }
-    law.may_have(view, &put.repo, &facts)?;
+    check.may_have(view, &put.repo, &facts)?;
     let untagged = untagged_facts(view, now, &put.repo, &facts)?;
     facts.extend(untagged);
     Ok(facts.into())
@@ -191,7 +196,7 @@ fn put_manifest(
 /// no tag leads to and that count as older than they are now.
 fn needs_row(
     view: View<'_>,
-    now: Moment,
+    now: Stamp,
     put: &PutManifestCommand,
     digest: &ContentDigest,
 ) -> Result<bool, IndexError> {
@@ -204,21 +209,21 @@ fn needs_row(
 
 /// Tells whether a tag that is pushed again as it is gets another row. The last tags may stay for having been
 /// set last: then it does unless it was set by the very last push of tags.
-fn counts_anew(now: Moment, law: Law<'_>, repo: &RepoName, row: &TagRow) -> bool {
+fn counts_anew(now: Stamp, check: PolicyCheck<'_>, repo: &RepoName, row: &TagRow) -> bool {
     let is_last = row.order.is_some_and(|order| order + 1 == now.order);
-    is_old(now, row.noted) || law.keeps_last(repo) && !is_last
+    is_old(now, row.noted) || check.keeps_last(repo) && !is_last
 }
 
 /// Tells whether a push of something as it is notes it again. A downtime may have followed if an earlier run
 /// noted it.
-fn is_old(now: Moment, noted: u64) -> bool {
+fn is_old(now: Stamp, noted: u64) -> bool {
     noted < now.began || now.noted.abs_diff(noted) >= PUSHED_AGAIN_MIN_MS
 }
 
 /// Returns the rows of manifests that lose their last tag by these facts: no tag has named them since `now`.
 pub(in crate::meta) fn untagged_facts(
     view: View<'_>,
-    now: Moment,
+    now: Stamp,
     repo: &RepoName,
     facts: &[Fact],
 ) -> Result<Vec<Fact>, IndexError> {
@@ -313,13 +318,13 @@ pub fn check_references(
 /// The tags of a manifest go first, in as many steps as it takes; each step leaves a correct state.
 fn delete_manifest(
     view: View<'_>,
-    law: Law<'_>,
+    check: PolicyCheck<'_>,
     repo: &RepoName,
     digest: &ContentDigest,
 ) -> Result<Decision, DecideError> {
     known(view, repo)?;
     let row = view.manifest(repo, digest)?.ok_or(Refusal::ManifestUnknown(*digest))?;
-    law.may_delete(view, repo, digest)?;
+    check.may_delete(view, repo, digest)?;
     let tags = view.tags_of(repo, digest, TAGS_PER_STEP_MAX + 1)?;
     let again = tags.len() > TAGS_PER_STEP_MAX;
     let mut facts: Vec<Fact> = tags
@@ -342,14 +347,14 @@ fn delete_manifest(
 
 fn delete_tag(
     view: View<'_>,
-    now: Moment,
-    law: Law<'_>,
+    now: Stamp,
+    check: PolicyCheck<'_>,
     repo: &RepoName,
     tag: &Tag,
 ) -> Result<Decision, DecideError> {
     known(view, repo)?;
     let row = view.tag(repo, tag)?.ok_or_else(|| Refusal::TagUnknown(tag.clone()))?;
-    law.may_change(repo, tag)?;
+    check.may_change(repo, tag)?;
     let mut facts =
         vec![Fact::Tag { repo: repo.clone(), tag: tag.clone(), row: None, was: Some(row.digest) }];
     let untagged = untagged_facts(view, now, repo, &facts)?;
@@ -372,7 +377,7 @@ fn known(view: View<'_>, repo: &RepoName) -> Result<(), DecideError> {
     Ok(())
 }
 
-fn repository_fact(view: View<'_>, now: Moment, repo: &RepoName) -> Result<Option<Fact>, IndexError> {
+fn repository_fact(view: View<'_>, now: Stamp, repo: &RepoName) -> Result<Option<Fact>, IndexError> {
     let absent = view.repository(repo)?.is_none();
     Ok(absent.then(|| Fact::Repository {
         repo: repo.clone(),
@@ -387,7 +392,7 @@ fn content_facts(view: View<'_>, digest: ContentDigest, size: u64) -> Result<Vec
 
 fn link_facts(
     view: View<'_>,
-    now: Moment,
+    now: Stamp,
     repo: &RepoName,
     digest: ContentDigest,
     size: u64,

@@ -6,7 +6,7 @@ mod protection;
 mod sweep;
 
 pub use decide::{DecideError, Refusal, check_references};
-pub(in crate::meta) use decide::{Decision, Moment, decide};
-pub(in crate::meta) use policy_check::Laws;
-pub use protection::Claims;
-pub(in crate::meta) use protection::Unclaimed;
+pub(in crate::meta) use decide::{Decision, Stamp, decide};
+pub(in crate::meta) use policy_check::PolicyChecks;
+pub use protection::Protection;
+pub(in crate::meta) use protection::SweepNothing;

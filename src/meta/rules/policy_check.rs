@@ -1,20 +1,20 @@
 //! What the policies forbid.
 
-use crate::meta::index::{IndexError, Usage, View, added_bytes};
+use crate::meta::index::{IndexError, QuotaUsage, View, added_bytes};
 use crate::meta::model::{Fact, Policies};
 use crate::meta::rules::decide::{DecideError, Refusal};
 use crate::spec::{ContentDigest, RepoName, Tag};
 
 /// What a command is decided by beside the index.
 #[derive(Debug, Clone, Copy)]
-pub struct Law<'a> {
+pub struct PolicyCheck<'a> {
     pub(in crate::meta) policies: &'a Policies,
-    pub(in crate::meta) usage: &'a Usage,
+    pub(in crate::meta) usage: &'a QuotaUsage,
     /// Whether this is a further step of a command that was allowed already. Nothing else was decided since.
     pub(in crate::meta) goes_on: bool,
 }
 
-impl Law<'_> {
+impl PolicyCheck<'_> {
     /// The same for a further step of a command.
     pub(in crate::meta) fn going_on(self) -> Self {
         Self { goes_on: true, ..self }
@@ -68,44 +68,44 @@ impl Law<'_> {
 
 /// The law of metadata without policies, and how much of it there is.
 #[derive(Debug, Default)]
-pub(in crate::meta) struct Laws {
+pub(in crate::meta) struct PolicyChecks {
     policies: Policies,
-    usage: Usage,
+    usage: QuotaUsage,
 }
 
-impl Laws {
+impl PolicyChecks {
     /// Makes the law of these policies over what an index has.
     pub(in crate::meta) fn over(policies: Policies, view: View<'_>) -> Result<Self, IndexError> {
-        let usage = Usage::of(view, &policies)?;
+        let usage = QuotaUsage::of(view, &policies)?;
         Ok(Self { policies, usage })
     }
 
     /// Makes the law also where the index cannot be read just now: then what is there is not counted
     /// until the index is made anew.
     pub(in crate::meta) fn over_or_uncounted(policies: Policies, view: View<'_>) -> Self {
-        let usage = Usage::of(view, &policies).unwrap_or_else(|error| {
+        let usage = QuotaUsage::of(view, &policies).unwrap_or_else(|error| {
             log::warn!("what counts against quotas could not be counted: {error}");
-            Usage::default()
+            QuotaUsage::default()
         });
         Self { policies, usage }
     }
 
-    pub(in crate::meta) fn law(&self) -> Law<'_> {
-        Law { policies: &self.policies, usage: &self.usage, goes_on: false }
+    pub(in crate::meta) fn check(&self) -> PolicyCheck<'_> {
+        PolicyCheck { policies: &self.policies, usage: &self.usage, goes_on: false }
     }
 
     /// Counts what `facts` are about to change, and returns what is used then.
-    pub(in crate::meta) fn counted(&self, view: View<'_>, facts: &[Fact]) -> Result<Usage, IndexError> {
+    pub(in crate::meta) fn counted(&self, view: View<'_>, facts: &[Fact]) -> Result<QuotaUsage, IndexError> {
         let mut usage = self.usage.clone();
         usage.count(view, &self.policies, facts)?;
         Ok(usage)
     }
 
-    pub(in crate::meta) fn set_usage(&mut self, usage: Usage) {
+    pub(in crate::meta) fn set_usage(&mut self, usage: QuotaUsage) {
         self.usage = usage;
     }
 
-    pub(in crate::meta) fn usage(&self) -> &Usage {
+    pub(in crate::meta) fn usage(&self) -> &QuotaUsage {
         &self.usage
     }
 
@@ -115,7 +115,7 @@ impl Laws {
 
     /// Counts anew.
     pub(in crate::meta) fn recount(&mut self, view: View<'_>) -> Result<(), IndexError> {
-        self.usage = Usage::of(view, &self.policies)?;
+        self.usage = QuotaUsage::of(view, &self.policies)?;
         Ok(())
     }
 }

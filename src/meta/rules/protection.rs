@@ -1,4 +1,4 @@
-//! What somebody counts on, so that it must not be swept.
+//! What a client may rely on, so that it must not be swept.
 
 use std::fmt::Debug;
 
@@ -6,34 +6,33 @@ use crate::meta::index::View;
 use crate::meta::model::{Command, Sweep};
 use crate::spec::{ContentDigest, RepoName};
 
-/// Knows what somebody counts on. The writer asks it, and tells it everything, on its own thread.
-pub trait Claims: Debug + Send + Sync {
-    /// Takes out of a sweep what somebody counts on. What is left counts as going from now on, so that nobody
-    /// is told any more that it is there, until [`Self::swept`].
+/// Knows what clients rely on. The writer asks it, and reports every command to it, on its own thread.
+pub trait Protection: Debug + Send + Sync {
+    /// Takes everything protected out of a sweep. The rest is marked for removal until [`Self::end_sweep`]:
+    /// no answer may say meanwhile that it exists.
     fn release(&self, sweep: &Sweep) -> Sweep;
 
-    /// Tells whether a manifest that nothing seemed to need may go: nobody came to count on it since somebody
-    /// began to look. If so, it counts as going until [`Self::swept`].
-    fn let_go(&self, repo: &RepoName, digest: &ContentDigest) -> bool;
+    /// Returns whether a manifest that nothing seemed to need may go: no client came to rely on it since the
+    /// marking began. If so, it is marked for removal until [`Self::end_sweep`].
+    fn release_manifest(&self, repo: &RepoName, digest: &ContentDigest) -> bool;
 
-    /// Ends what the last [`Self::release`] or [`Self::let_go`] began: what went is gone from the index, and
-    /// the rest is there.
-    fn swept(&self);
+    /// Ends what the last [`Self::release`] or [`Self::release_manifest`] began: what was removed is gone
+    /// from the index, and the rest is there.
+    fn end_sweep(&self);
 
-    /// Notes what a command needs that was just carried out: it is in the index, which `view` shows, by now.
+    /// Notes what a command that was just carried out needs; `view` shows it in the index already.
     ///
     /// INVARIANT: no command is decided between another one and its note, so a sweep that is decided later
     /// knows of it.
     fn note(&self, command: &Command, view: View<'_>);
 }
 
-/// Nobody counts on anything, for metadata whose store nobody sweeps.
+/// Protects everything: for metadata without leases, where no sweep may remove anything.
 #[derive(Debug, Default)]
-pub struct Unclaimed;
+pub struct SweepNothing;
 
-impl Claims for Unclaimed {
+impl Protection for SweepNothing {
     fn release(&self, sweep: &Sweep) -> Sweep {
-        // Nobody would know, so nothing goes.
         match sweep {
             Sweep::Tags { repo, .. } => Sweep::Tags { repo: repo.clone(), tags: Vec::new() },
             Sweep::Manifests { repo, .. } => Sweep::Manifests { repo: repo.clone(), manifests: Vec::new() },
@@ -43,11 +42,11 @@ impl Claims for Unclaimed {
         }
     }
 
-    fn let_go(&self, _: &RepoName, _: &ContentDigest) -> bool {
+    fn release_manifest(&self, _: &RepoName, _: &ContentDigest) -> bool {
         false
     }
 
-    fn swept(&self) {}
+    fn end_sweep(&self) {}
 
     fn note(&self, _: &Command, _: View<'_>) {}
 }

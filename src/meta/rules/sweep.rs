@@ -1,25 +1,25 @@
 //! The rules of a sweep: what of it is still as the collector found it, and goes.
 //!
-//! That nobody counts on a candidate was asked in the same step ([`Claims`](super::Claims)).
+//! That nobody counts on a candidate was asked in the same step ([`Protection`](super::Protection)).
 
 use crate::meta::index::View;
 use crate::meta::model::{Fact, Sweep};
-use crate::meta::rules::decide::{DecideError, Decision, Moment, untagged_facts};
-use crate::meta::rules::policy_check::Law;
+use crate::meta::rules::decide::{DecideError, Decision, Stamp, untagged_facts};
+use crate::meta::rules::policy_check::PolicyCheck;
 use crate::spec::{ContentDigest, RepoName};
 
 /// Decides what of a sweep goes. What is gone already, or has changed, is passed over.
 pub(in crate::meta) fn sweep(
     view: View<'_>,
-    now: Moment,
-    law: Law<'_>,
+    now: Stamp,
+    check: PolicyCheck<'_>,
     sweep: &Sweep,
 ) -> Result<Decision, DecideError> {
     let facts = match sweep {
         Sweep::Tags { repo, tags } => {
             let mut facts = Vec::new();
             for (tag, row) in tags {
-                if view.tag(repo, tag)?.as_ref() == Some(row) && law.may_change(repo, tag).is_ok() {
+                if view.tag(repo, tag)?.as_ref() == Some(row) && check.may_change(repo, tag).is_ok() {
                     let (repo, tag, was) = (repo.clone(), tag.clone(), Some(row.digest));
                     facts.push(Fact::Tag { repo, tag, row: None, was });
                 }

@@ -45,7 +45,7 @@ impl Store {
         let index = SledIndex::open(&self.folder.path().join("index")).unwrap();
         let applied = index.applied().unwrap();
         index
-            .apply(applied, &[Change { tree: Tree::Links, key: b"trace".into(), value: Some(vec![]) }])
+            .apply(applied, &[RowChange { tree: Tree::Links, key: b"trace".into(), value: Some(vec![]) }])
             .unwrap();
         index.close().unwrap();
     }

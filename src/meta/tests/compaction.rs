@@ -25,8 +25,8 @@ fn is_done(compacted: &Compacted) -> bool {
     matches!(compacted, Compacted::Done { .. })
 }
 
-fn row(tree: Tree, number: usize, value: Option<Vec<u8>>) -> Change {
-    Change { tree, key: format!("key{number:05}").into_bytes(), value }
+fn row(tree: Tree, number: usize, value: Option<Vec<u8>>) -> RowChange {
+    RowChange { tree, key: format!("key{number:05}").into_bytes(), value }
 }
 
 fn all(index: &dyn Index) -> Vec<(Tree, Vec<u8>, Vec<u8>)> {
@@ -68,7 +68,7 @@ impl Pair {
         pair
     }
 
-    fn apply(&self, changes: &[Change]) {
+    fn apply(&self, changes: &[RowChange]) {
         let seq = self.map.applied().unwrap() + 1;
         self.map.apply(seq, changes).unwrap();
         self.sled.apply(seq, changes).unwrap();
@@ -196,10 +196,10 @@ fn a_scan_misses_no_row_when_the_index_gets_other_files_meanwhile() {
     let pair = Pair::new();
     let keys: Vec<usize> = (0..20).collect();
     let (even, odd): (Vec<usize>, Vec<usize>) = keys.iter().partition(|at| *at % 2 == 0);
-    let others = |from: usize| -> Vec<Change> {
+    let others = |from: usize| -> Vec<RowChange> {
         (from..from + ROWS).map(|at| row(Tree::Links, at, Some(Vec::new()))).collect()
     };
-    let rows = |keys: &[usize]| -> Vec<Change> {
+    let rows = |keys: &[usize]| -> Vec<RowChange> {
         keys.iter().map(|at| row(Tree::Tags, *at, Some(Vec::new()))).collect()
     };
     pair.apply(&rows(&even));
@@ -314,7 +314,7 @@ impl Store {
 
     /// Adds a row that the journal knows nothing of: it tells whether the index was kept.
     fn leave_a_trace(&self) {
-        let trace = Change { tree: Tree::Links, key: b"trace".into(), value: Some(Vec::new()) };
+        let trace = RowChange { tree: Tree::Links, key: b"trace".into(), value: Some(Vec::new()) };
         let index = self.meta().index();
         index.apply(index.applied().unwrap(), &[trace]).unwrap();
     }

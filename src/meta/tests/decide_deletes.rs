@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::meta::index::{IndexError, Made, Visit};
+use crate::meta::index::{IndexError, Made, RowVisitor};
 use crate::meta::model::FACTS_MAX;
 use crate::meta::{Policies, Policy};
 
@@ -155,9 +155,13 @@ fn a_repository_that_comes_back_is_a_new_one() {
     let mut rules = Rules::default();
     rules.carry_out(&put_manifest("app", "one", &[]));
     rules.carry_out(&delete_manifest("one"));
-    let Decision { facts, .. } =
-        decide(rules.view(), moment(NOW + 5), Laws::default().law(), &put_manifest("app", "one", &[]))
-            .unwrap();
+    let Decision { facts, .. } = decide(
+        rules.view(),
+        stamp(NOW + 5),
+        PolicyChecks::default().check(),
+        &put_manifest("app", "one", &[]),
+    )
+    .unwrap();
     rules.apply(&facts);
     assert_eq!(rules.view().repository(&repo("app")).unwrap().unwrap().since, NOW + 5);
 }
@@ -189,7 +193,7 @@ impl Index for Counting {
         tree: Tree,
         prefix: &[u8],
         after: Option<&[u8]>,
-        visit: &mut Visit<'_>,
+        visit: &mut RowVisitor<'_>,
     ) -> Result<(), IndexError> {
         self.rows.scan(tree, prefix, after, &mut |key, value| {
             self.read.fetch_add(1, Ordering::SeqCst);
@@ -197,11 +201,11 @@ impl Index for Counting {
         })
     }
 
-    fn apply(&self, seq: u64, changes: &[Change]) -> Result<(), IndexError> {
+    fn apply(&self, seq: u64, changes: &[RowChange]) -> Result<(), IndexError> {
         self.rows.apply(seq, changes)
     }
 
-    fn load(&self, changes: &[Change]) -> Result<(), IndexError> {
+    fn load(&self, changes: &[RowChange]) -> Result<(), IndexError> {
         self.rows.load(changes)
     }
 
@@ -223,7 +227,7 @@ fn deleting_a_manifest_reads_each_of_its_tags_about_twice_however_many_there_are
     const TAGS: usize = 12_000;
     let read = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&read);
-    let make = move |_| -> Result<Arc<dyn Index>, crate::meta::error::OpenError> {
+    let make = move |_| -> Result<Arc<dyn Index>, crate::meta::error::MetaOpenError> {
         Ok(Arc::new(Counting { rows: MapIndex::new(), read: Arc::clone(&counter) }))
     };
     let immutable = Policy {

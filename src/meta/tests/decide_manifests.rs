@@ -44,7 +44,7 @@ fn a_tag_that_is_pushed_again_after_a_while_counts_as_set_anew() {
     let later = |minutes: u64| {
         let now = NOW + minutes * 60 * 1000;
         let again = put_manifest("app", "one", &["latest"]);
-        (now, decide(rules.view(), moment(now), Laws::default().law(), &again).unwrap().facts)
+        (now, decide(rules.view(), stamp(now), PolicyChecks::default().check(), &again).unwrap().facts)
     };
     assert_eq!(later(59).1, []);
     let (now, facts) = later(60);
@@ -219,10 +219,10 @@ fn without_tags_a_condition_is_asked_of_the_digest() {
 
 /// A push as it is, of `latest`, at a store time and as the tag of that order; under a policy, or none.
 fn again(rules: &Rules, noted: u64, order: u64, policy: Option<Policy>) -> Vec<Fact> {
-    let laws = Laws::over(Policies::new(policy.into_iter().collect()), rules.view()).unwrap();
+    let checks = PolicyChecks::over(Policies::new(policy.into_iter().collect()), rules.view()).unwrap();
     let command = put_manifest("app", "one", &["latest"]);
-    let now = Moment { noted, order, ..moment(NOW) };
-    decide(rules.view(), now, laws.law(), &command).unwrap().facts
+    let now = Stamp { noted, order, ..stamp(NOW) };
+    decide(rules.view(), now, checks.check(), &command).unwrap().facts
 }
 
 #[test]
@@ -269,8 +269,8 @@ fn a_push_as_it_is_is_noted_again_in_each_run() {
     rules.carry_out(&put_manifest("app", "one", &["latest"]));
     rules.carry_out(&put_manifest("app", "two", &[]));
     let facts = |name: &str, tags: &[&str], began| {
-        let (now, laws) = (Moment { noted: NOW + 5, began, ..moment(NOW) }, Laws::default());
-        decide(rules.view(), now, laws.law(), &put_manifest("app", name, tags)).unwrap().facts
+        let (now, checks) = (Stamp { noted: NOW + 5, began, ..stamp(NOW) }, PolicyChecks::default());
+        decide(rules.view(), now, checks.check(), &put_manifest("app", name, tags)).unwrap().facts
     };
     for (name, tags) in [("one", &["latest"][..]), ("two", &[])] {
         assert_eq!(facts(name, tags, NOW), []);

@@ -40,8 +40,8 @@ fn an_immutable_tag_is_not_swept() {
     rules.carry_out(&put_manifest("app", "one", &["a"]));
     let pattern = || vec!["*".parse().unwrap()];
     let policy = Policy { repositories: pattern(), immutable: pattern(), ..Policy::default() };
-    let laws = Laws::over(Policies::new(vec![policy]), rules.view()).unwrap();
-    let decided = decide(rules.view(), moment(NOW), laws.law(), &tags("app", "a", "one")).unwrap();
+    let checks = PolicyChecks::over(Policies::new(vec![policy]), rules.view()).unwrap();
+    let decided = decide(rules.view(), stamp(NOW), checks.check(), &tags("app", "a", "one")).unwrap();
     assert_eq!(decided.facts, []);
 }
 

@@ -46,7 +46,7 @@ impl Failing {
         );
         assert!(tags(&self.meta, "app").contains(&"one".to_owned()));
         let closed = self.meta.close().unwrap_err();
-        assert!(matches!(closed, crate::meta::error::OpenError::Poisoned(_)), "{closed}");
+        assert!(matches!(closed, crate::meta::error::MetaOpenError::Poisoned(_)), "{closed}");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use crate::meta::index::{Change, Index, SledIndex};
+use crate::meta::index::{Index, RowChange, SledIndex};
 use crate::meta::model::Tree;
 
 /// Takes the manifests, tags and links out of an index that nobody uses. It says as before how far it has
@@ -13,7 +13,7 @@ pub(crate) fn falsify(folder: &Path) {
     let mut changes = Vec::new();
     for tree in [Tree::Manifests, Tree::Tags, Tree::Links] {
         let mut visit = |key: &[u8], _: &[u8]| {
-            changes.push(Change { tree, key: key.into(), value: None });
+            changes.push(RowChange { tree, key: key.into(), value: None });
             ControlFlow::Continue(())
         };
         index.scan(tree, &[], None, &mut visit).unwrap();

@@ -148,7 +148,7 @@ proptest! {
         let mut rules = Rules::default();
         for command in &commands {
             let decided = rules.decide(command).map_err(|error| error.to_string());
-            let other = decide(View::new(&sled), moment(NOW), Laws::default().law(), command);
+            let other = decide(View::new(&sled), stamp(NOW), PolicyChecks::default().check(), command);
             let other = other.map_err(|error| error.to_string());
             prop_assert_eq!(&decided, &other);
             let Ok(Decision { facts, .. }) = decided else { continue };

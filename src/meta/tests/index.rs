@@ -12,8 +12,8 @@ fn on_each(test: impl Fn(&dyn Index)) {
     test(&SledIndex::open(folder.path()).unwrap());
 }
 
-fn change(tree: Tree, key: &str, value: Option<&str>) -> Change {
-    Change { tree, key: key.into(), value: value.map(|value| value.as_bytes().to_vec()) }
+fn change(tree: Tree, key: &str, value: Option<&str>) -> RowChange {
+    RowChange { tree, key: key.into(), value: value.map(|value| value.as_bytes().to_vec()) }
 }
 
 fn scanned(index: &dyn Index, prefix: &str, after: Option<&str>, limit: usize) -> Vec<String> {
@@ -139,10 +139,10 @@ fn a_scan_misses_no_row_that_goes_to_sled_meanwhile() {
     on_each(|index| {
         let keys: Vec<String> = (0..20).map(|number| format!("a{number:02}")).collect();
         let (even, odd): (Vec<_>, Vec<_>) = keys.iter().enumerate().partition(|(at, _)| at % 2 == 0);
-        let rows = |keys: Vec<(usize, &String)>| -> Vec<Change> {
+        let rows = |keys: Vec<(usize, &String)>| -> Vec<RowChange> {
             keys.iter().map(|(_, key)| change(Tree::Tags, key, Some(""))).collect()
         };
-        let others = |from: usize| -> Vec<Change> {
+        let others = |from: usize| -> Vec<RowChange> {
             (from..from + MANY).map(|number| change(Tree::Links, &format!("{number}"), Some(""))).collect()
         };
         index.apply(1, &rows(even)).unwrap();

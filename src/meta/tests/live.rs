@@ -8,8 +8,8 @@ use rustix::io::Errno;
 
 use super::*;
 use crate::disk::faulty::{FaultyDisk, Operation};
-use crate::meta::error::OpenError;
-use crate::meta::index::{IndexError, Made, Visit};
+use crate::meta::error::MetaOpenError;
+use crate::meta::index::{IndexError, Made, RowVisitor};
 
 /// How an index fails from now on.
 #[derive(Default)]
@@ -44,16 +44,16 @@ impl Index for Breaking {
         tree: Tree,
         prefix: &[u8],
         after: Option<&[u8]>,
-        visit: &mut Visit<'_>,
+        visit: &mut RowVisitor<'_>,
     ) -> Result<(), IndexError> {
         self.check().and_then(|()| self.rows.scan(tree, prefix, after, visit))
     }
 
-    fn apply(&self, seq: u64, changes: &[Change]) -> Result<(), IndexError> {
+    fn apply(&self, seq: u64, changes: &[RowChange]) -> Result<(), IndexError> {
         self.check().and_then(|()| self.rows.apply(seq, changes))
     }
 
-    fn load(&self, changes: &[Change]) -> Result<(), IndexError> {
+    fn load(&self, changes: &[RowChange]) -> Result<(), IndexError> {
         self.check().and_then(|()| self.rows.load(changes))
     }
 
@@ -72,18 +72,18 @@ impl Index for Breaking {
 
 /// A store whose first index can be broken. Further ones come from `next`.
 fn breaking(
-    next: impl Fn() -> Result<Arc<dyn Index>, OpenError> + Send + Sync + 'static,
+    next: impl Fn() -> Result<Arc<dyn Index>, MetaOpenError> + Send + Sync + 'static,
 ) -> (Meta, Arc<Broken>) {
     breaking_on(Arc::new(MemoryDisk::new()), next)
 }
 
 fn breaking_on(
     disk: Arc<dyn Disk>,
-    next: impl Fn() -> Result<Arc<dyn Index>, OpenError> + Send + Sync + 'static,
+    next: impl Fn() -> Result<Arc<dyn Index>, MetaOpenError> + Send + Sync + 'static,
 ) -> (Meta, Arc<Broken>) {
     let broken = Arc::new(Broken::default());
     let first = Arc::clone(&broken);
-    let make = move |failed| -> Result<Arc<dyn Index>, OpenError> {
+    let make = move |failed| -> Result<Arc<dyn Index>, MetaOpenError> {
         match failed {
             0 => Ok(Arc::new(Breaking { rows: MapIndex::new(), broken: Arc::clone(&first) })),
             _ => next(),
@@ -93,7 +93,7 @@ fn breaking_on(
     (Meta::open(disk, MetaOptions::new(kind)).unwrap(), broken)
 }
 
-fn in_memory() -> Result<Arc<dyn Index>, OpenError> {
+fn in_memory() -> Result<Arc<dyn Index>, MetaOpenError> {
     Ok(Arc::new(MapIndex::new()))
 }
 

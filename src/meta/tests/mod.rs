@@ -27,10 +27,12 @@ use std::sync::{Arc, OnceLock};
 
 use crate::blobs::{BlobStore, DurableBlob};
 use crate::disk::{Disk, MemoryDisk};
-use crate::meta::index::{Change, Index, MapIndex, View};
+use crate::meta::index::{Index, MapIndex, RowChange, View};
 use crate::meta::model::{Fact, ManifestRow, Sweep, Tree, UploadId, UploadRow, changes_of};
-use crate::meta::rules::{DecideError, Decision, Laws, Moment, Refusal, decide};
-use crate::meta::{Claims, Command, Condition, IndexKind, Meta, MetaError, MetaOptions, PutManifestCommand};
+use crate::meta::rules::{DecideError, Decision, PolicyChecks, Refusal, Stamp, decide};
+use crate::meta::{
+    Command, Condition, IndexKind, Meta, MetaError, MetaOptions, Protection, PutManifestCommand,
+};
 use crate::spec::{Algorithm, ContentDigest, Digest, MediaType, RepoName, Tag};
 
 fn repo(name: &str) -> RepoName {
@@ -113,7 +115,7 @@ impl Rules {
 
     /// Decides without applying, at a time that tells facts of this test from others.
     fn decide(&self, command: &Command) -> Result<Decision, DecideError> {
-        decide(self.view(), moment(NOW), Laws::default().law(), command)
+        decide(self.view(), stamp(NOW), PolicyChecks::default().check(), command)
     }
 
     /// Decides and applies, step by step, and returns each step's facts.
@@ -155,8 +157,8 @@ const NOW: u64 = 1_700_000_000_000;
 /// The order of tags that are set in these tests.
 const ORDER: u64 = 7;
 
-fn moment(now: u64) -> Moment {
-    Moment { wall_ms: Some(now), noted: now, began: 0, order: ORDER }
+fn stamp(now: u64) -> Stamp {
+    Stamp { wall_ms: Some(now), noted: now, began: 0, order: ORDER }
 }
 
 /// Returns every row of every tree.
@@ -174,7 +176,7 @@ fn rows(index: &dyn Index) -> Vec<(Tree, Vec<u8>, Vec<u8>)> {
 
 fn apply_all(index: &dyn Index, transactions: &[Vec<Fact>]) {
     for (at, facts) in transactions.iter().enumerate() {
-        let changes: Vec<Change> = changes_of(facts).unwrap();
+        let changes: Vec<RowChange> = changes_of(facts).unwrap();
         index.apply(at as u64 + 1, &changes).unwrap();
     }
 }
@@ -187,23 +189,23 @@ fn open(disk: &Arc<dyn Disk>) -> Meta {
 #[derive(Debug)]
 struct NobodyCounts;
 
-impl Claims for NobodyCounts {
+impl Protection for NobodyCounts {
     fn release(&self, sweep: &Sweep) -> Sweep {
         sweep.clone()
     }
 
-    fn let_go(&self, _: &RepoName, _: &ContentDigest) -> bool {
+    fn release_manifest(&self, _: &RepoName, _: &ContentDigest) -> bool {
         true
     }
 
-    fn swept(&self) {}
+    fn end_sweep(&self) {}
 
     fn note(&self, _: &Command, _: View<'_>) {}
 }
 
 fn open_sweeping(disk: &Arc<dyn Disk>) -> Meta {
-    let claims = Arc::new(NobodyCounts);
-    Meta::open(Arc::clone(disk), MetaOptions { claims, ..MetaOptions::new(IndexKind::Map) }).unwrap()
+    let protection = Arc::new(NobodyCounts);
+    Meta::open(Arc::clone(disk), MetaOptions { protection, ..MetaOptions::new(IndexKind::Map) }).unwrap()
 }
 
 fn submit(meta: &Meta, command: Command) -> Receiver<Result<(), MetaError>> {

@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::disk::Disk;
-use crate::meta::checkpoint::Due;
+use crate::meta::checkpoint::DueCheckpoint;
 use crate::meta::clock::Clock;
 use crate::meta::error::MetaError;
-use crate::meta::index::{Index, IndexError, IndexKind, LiveIndex, Totals, Usage, View};
+use crate::meta::index::{Index, IndexError, IndexKind, QuotaUsage, ReplaceableIndex, RowTotals, View};
 use crate::meta::journal::{Journal, JournalError};
 use crate::meta::model::{Command, Fact, changes_of};
 use crate::meta::recovery::{RecoveryProgress, rebuilt};
-use crate::meta::rules::{Claims, DecideError, Decision, Laws, Moment, decide};
+use crate::meta::rules::{DecideError, Decision, PolicyChecks, Protection, Stamp, decide};
 
 /// The most commands before one sync, so that the first of them doesn't wait for too many others.
 const BATCH_MAX: usize = 256;
@@ -40,15 +40,15 @@ pub(in crate::meta) enum Message {
 
 /// What others may know of the writer's state.
 #[derive(Debug, Default)]
-pub(in crate::meta) struct Shared {
+pub(in crate::meta) struct WriterState {
     pub(in crate::meta) poisoned: Mutex<Option<String>>,
-    pub(in crate::meta) totals: Mutex<Totals>,
-    pub(in crate::meta) usage: Mutex<Usage>,
+    pub(in crate::meta) totals: Mutex<RowTotals>,
+    pub(in crate::meta) usage: Mutex<QuotaUsage>,
     without_journal: AtomicBool,
 }
 
-impl Shared {
-    pub(in crate::meta) fn new(totals: Totals, without_journal: bool) -> Self {
+impl WriterState {
+    pub(in crate::meta) fn new(totals: RowTotals, without_journal: bool) -> Self {
         let without_journal = AtomicBool::new(without_journal);
         Self { totals: Mutex::new(totals), without_journal, ..Self::default() }
     }
@@ -65,15 +65,15 @@ impl Shared {
 /// Owns the journal; nobody else changes the index.
 pub(in crate::meta) struct Writer {
     pub(in crate::meta) journal: Journal,
-    pub(in crate::meta) index: Arc<LiveIndex>,
+    pub(in crate::meta) index: Arc<ReplaceableIndex>,
     pub(in crate::meta) kind: IndexKind,
     /// How many indexes failed since the start.
     pub(in crate::meta) failed: u64,
-    pub(in crate::meta) totals: Totals,
-    pub(in crate::meta) laws: Laws,
-    pub(in crate::meta) claims: Arc<dyn Claims>,
+    pub(in crate::meta) totals: RowTotals,
+    pub(in crate::meta) checks: PolicyChecks,
+    pub(in crate::meta) protection: Arc<dyn Protection>,
     pub(in crate::meta) clock: Arc<Clock>,
-    pub(in crate::meta) shared: Arc<Shared>,
+    pub(in crate::meta) shared: Arc<WriterState>,
     pub(in crate::meta) disk: Arc<dyn Disk>,
     pub(in crate::meta) progress: RecoveryProgress,
     pub(in crate::meta) rotation: Rotation,
@@ -89,7 +89,7 @@ pub(in crate::meta) struct Rotation {
     /// did.
     pub(in crate::meta) checkpoint_length: Arc<AtomicU64>,
     /// Who takes a checkpoint then.
-    pub(in crate::meta) rotated: Sender<Due>,
+    pub(in crate::meta) rotated: Sender<DueCheckpoint>,
 }
 
 impl Writer {
@@ -190,7 +190,7 @@ impl Writer {
             // Without anybody who takes checkpoints, the files are merely more of them.
             Ok(()) => {
                 let begin = (self.journal.head() + 1, self.journal.sum().clone());
-                drop(self.rotation.rotated.send(Due { begin, waits }));
+                drop(self.rotation.rotated.send(DueCheckpoint { begin, waits }));
             }
             Err(error) => {
                 log::warn!("the journal goes on in its old file: {error}");
@@ -202,8 +202,8 @@ impl Writer {
 
     fn publish_totals(&self) {
         *self.shared.totals.lock().unwrap_or_else(PoisonError::into_inner) = self.totals;
-        if self.laws.has_quotas() {
-            *self.shared.usage.lock().unwrap_or_else(PoisonError::into_inner) = self.laws.usage().clone();
+        if self.checks.has_quotas() {
+            *self.shared.usage.lock().unwrap_or_else(PoisonError::into_inner) = self.checks.usage().clone();
         }
     }
 
@@ -227,18 +227,18 @@ impl Writer {
     fn step(&mut self, command: &Command, goes_on: bool) -> Result<bool, MetaError> {
         // INVARIANT: nobody can come to count on what is let go of here until it is gone or is kept.
         let done = match command {
-            Command::Sweep(sweep) => self.decided(&Command::Sweep(self.claims.release(sweep)), goes_on),
-            Command::DeleteUntagged { repo, digest } if self.claims.let_go(repo, digest) => {
+            Command::Sweep(sweep) => self.decided(&Command::Sweep(self.protection.release(sweep)), goes_on),
+            Command::DeleteUntagged { repo, digest } if self.protection.release_manifest(repo, digest) => {
                 self.decided(command, goes_on)
             }
             Command::DeleteUntagged { .. } => Ok(false),
             _ => {
                 let more = self.decided(command, goes_on)?;
-                self.claims.note(command, View::new(self.index.as_ref()));
+                self.protection.note(command, View::new(self.index.as_ref()));
                 return Ok(more);
             }
         };
-        self.claims.swept();
+        self.protection.end_sweep();
         done
     }
 
@@ -247,9 +247,9 @@ impl Writer {
         // was started since and whatever the clock said.
         let (noted, began) = self.clock.store_time();
         let (wall_ms, order) = (self.clock.plausible_wall_ms(), self.totals.tag_order + 1);
-        let now = Moment { wall_ms, noted, began, order };
-        let law = if goes_on { self.laws.law().going_on() } else { self.laws.law() };
-        let decision = decide(View::new(self.index.as_ref()), now, law, command);
+        let now = Stamp { wall_ms, noted, began, order };
+        let check = if goes_on { self.checks.check().going_on() } else { self.checks.check() };
+        let decision = decide(View::new(self.index.as_ref()), now, check, command);
         let Decision { facts, again } = decision.map_err(|error| match error {
             DecideError::Refused(refusal) => MetaError::Refused(refusal),
             DecideError::Index(error) => MetaError::Index(error),
@@ -266,7 +266,7 @@ impl Writer {
         let changes = changes_of(&facts).map_err(|error| MetaError::Failed(error.to_string()))?;
         let mut totals = self.totals;
         totals.count(View::new(self.index.as_ref()), &facts)?;
-        let usage = self.laws.counted(View::new(self.index.as_ref()), &facts)?;
+        let usage = self.checks.counted(View::new(self.index.as_ref()), &facts)?;
         let (at, time) = self.clock.line();
         let open_ms = time.open_ms;
         let seq = self.journal.append((at, time), facts).map_err(|error| self.note(&error))?;
@@ -274,7 +274,7 @@ impl Writer {
         match self.index.apply(seq, &changes) {
             Ok(()) => {
                 self.totals = totals;
-                self.laws.set_usage(usage);
+                self.checks.set_usage(usage);
             }
             // The journal is ahead of the index now; made anew, the index has this transaction, too.
             Err(error) => {
@@ -297,7 +297,7 @@ impl Writer {
             Ok((index, totals)) => {
                 self.totals = totals;
                 self.index.replace(index, false);
-                self.laws.recount(View::new(self.index.as_ref()))?;
+                self.checks.recount(View::new(self.index.as_ref()))?;
                 self.publish_totals();
                 log::info!("the index was made anew from the journal, and everything goes on");
                 Ok(())

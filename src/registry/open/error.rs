@@ -2,7 +2,7 @@
 
 use crate::blobs::BlobError;
 use crate::disk::{DiskError, ForeignOwner, LockError};
-use crate::meta::{IndexError, OpenError as MetaOpenError};
+use crate::meta::{IndexError, MetaOpenError};
 
 /// Why a registry could not be opened or closed.
 #[derive(Debug, thiserror::Error)]

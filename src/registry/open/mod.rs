@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::blobs::{BLOBS_FOLDER, BlobStore, UPLOADS_FOLDER};
 use crate::disk::{DirectoryLock, Disk, FreeSpace, MemoryDisk, MeteredDisk, RealDisk, same_filesystem};
-use crate::meta::{Claims, Command, IndexKind, Meta, MetaOptions};
+use crate::meta::{Command, IndexKind, Meta, MetaOptions, Protection};
 use crate::registry::content::damage::{self, DamageReports, ScrubCounters};
 use crate::registry::content::manifest_cache::ManifestCache;
 use crate::registry::content::verified::VerifiedFiles;
@@ -61,7 +61,7 @@ impl Registry {
         let leases = Arc::new(Leases::new(options.lease, options.grace));
         let meta_options = MetaOptions {
             policies: options.policies.clone(),
-            claims: Arc::clone(&leases) as Arc<dyn Claims>,
+            protection: Arc::clone(&leases) as Arc<dyn Protection>,
             reserve_bytes: options.reserve_bytes,
             progress: options.progress.clone(),
             content: Some(blobs.clone()),

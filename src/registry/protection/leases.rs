@@ -195,7 +195,7 @@ impl Leases {
     }
 
     /// Begins to look through a repository: until what is returned is dropped, nothing that somebody comes to
-    /// count on in it is let go of by [`Claims::let_go`].
+    /// count on in it is let go of by [`Protection::release_manifest`].
     pub(in crate::registry) fn watch(self: &Arc<Self>, repo: &RepoName) -> RepoWatch {
         let mut state = self.state();
         let number = state.watched.keys().max().map_or(0, |last| last + 1);

@@ -8,7 +8,7 @@ use smol::block_on;
 
 use super::*;
 use crate::base::lock;
-use crate::meta::{Claims, Sweep, TagRow};
+use crate::meta::{Protection, Sweep, TagRow};
 use crate::registry::protection::leases::{Leases, Protected, Scope};
 use crate::spec::Reference;
 
@@ -94,7 +94,7 @@ fn a_tag_that_is_going_at_this_instant_is_not_told_of_and_what_it_names_is() {
     assert!(!leases.take_tagged(&name, &tag("old"), &digest));
     assert!(leases.take_tagged(&name, &tag("other"), &digest));
     assert!(leases.take(&name, &digest));
-    leases.swept();
+    leases.end_sweep();
     // It is gone, or it stays: the index tells.
     assert!(leases.take_tagged(&name, &tag("old"), &digest));
 }
@@ -115,6 +115,6 @@ fn who_asks_for_a_tag_at_the_instant_at_which_it_goes_is_told_that_it_is_not_the
     block_on(registry.manifest_info(&repo("app"), &asked)).unwrap_err();
     // The manifest stays, and it is not the tag that is asked for.
     block_on(registry.manifest_info(&repo("app"), &Reference::Digest(digest.into()))).unwrap();
-    registry.inner.leases.swept();
+    registry.inner.leases.end_sweep();
     block_on(registry.manifest_info(&repo("app"), &asked)).unwrap();
 }

@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use crate::meta::index::Change;
+use crate::meta::index::RowChange;
 use crate::meta::model::Tree;
 
 /// How much is held in memory before it is written as a run.
@@ -27,7 +27,7 @@ const ABSENT: u32 = u32::MAX;
 pub(in crate::meta) struct BulkLoad {
     folder: PathBuf,
     run_size_max_bytes: usize,
-    pending: Vec<Change>,
+    pending: Vec<RowChange>,
     pending_bytes: usize,
     runs: Vec<BufReader<File>>,
 }
@@ -40,10 +40,10 @@ impl BulkLoad {
     }
 
     /// Adds changes behind those that were added before.
-    pub(in crate::meta) fn add(&mut self, changes: &[Change]) -> io::Result<()> {
+    pub(in crate::meta) fn add(&mut self, changes: &[RowChange]) -> io::Result<()> {
         for change in changes {
             let value = change.value.as_ref().map_or(0, Vec::len);
-            self.pending_bytes += size_of::<Change>() + change.key.len() + value;
+            self.pending_bytes += size_of::<RowChange>() + change.key.len() + value;
             self.pending.push(change.clone());
             if self.pending_bytes >= self.run_size_max_bytes {
                 self.spill()?;
@@ -68,7 +68,7 @@ impl BulkLoad {
     }
 
     /// Takes what is pending, in the order of the rows; changes of one row stay in the order they came in.
-    fn sorted(&mut self) -> Vec<Change> {
+    fn sorted(&mut self) -> Vec<RowChange> {
         self.pending_bytes = 0;
         let mut changes = std::mem::take(&mut self.pending);
         changes.sort_by(|one, other| (one.tree, &one.key).cmp(&(other.tree, &other.key)));
@@ -78,23 +78,24 @@ impl BulkLoad {
     /// Visits the last change of each row, in the order of trees and keys.
     pub(in crate::meta) fn merge<E: From<io::Error>>(
         mut self,
-        mut visit: impl FnMut(Change) -> Result<(), E>,
+        mut visit: impl FnMut(RowChange) -> Result<(), E>,
     ) -> Result<(), E> {
         let last = self.sorted().into_iter().map(Ok);
         let files = std::mem::take(&mut self.runs);
-        let mut runs: Vec<Run> = files.into_iter().map(|file| Box::new(Stored(file)) as Run).collect();
+        let mut runs: Vec<SortedRun> =
+            files.into_iter().map(|file| Box::new(Stored(file)) as SortedRun).collect();
         runs.push(Box::new(last));
 
         let mut heads = BinaryHeap::new();
         for (number, run) in runs.iter_mut().enumerate() {
             heads.extend(head(number, run)?);
         }
-        let mut current: Option<Change> = None;
+        let mut current: Option<RowChange> = None;
         while let Some(Reverse((tree, key, number, value))) = heads.pop() {
             if let Some(run) = runs.get_mut(number) {
                 heads.extend(head(number, run)?);
             }
-            let next = Change { tree, key, value };
+            let next = RowChange { tree, key, value };
             // A later run's change of the same row takes the place of an earlier one's.
             match current.replace(next) {
                 Some(done) if current.as_ref().is_some_and(|next| !same_row(&done, next)) => visit(done)?,
@@ -106,17 +107,17 @@ impl BulkLoad {
 }
 
 /// Changes in the order of their rows.
-type Run = Box<dyn Iterator<Item = io::Result<Change>>>;
+type SortedRun = Box<dyn Iterator<Item = io::Result<RowChange>>>;
 
 /// A run's next change, ordered by its row, then by the run.
-type Head = Reverse<(Tree, Vec<u8>, usize, Option<Vec<u8>>)>;
+type RunHead = Reverse<(Tree, Vec<u8>, usize, Option<Vec<u8>>)>;
 
-fn head(number: usize, run: &mut Run) -> io::Result<Option<Head>> {
+fn head(number: usize, run: &mut SortedRun) -> io::Result<Option<RunHead>> {
     let next = run.next().transpose()?;
-    Ok(next.map(|Change { tree, key, value }| Reverse((tree, key, number, value))))
+    Ok(next.map(|RowChange { tree, key, value }| Reverse((tree, key, number, value))))
 }
 
-fn same_row(one: &Change, other: &Change) -> bool {
+fn same_row(one: &RowChange, other: &RowChange) -> bool {
     (one.tree, &one.key) == (other.tree, &other.key)
 }
 
@@ -124,14 +125,14 @@ fn same_row(one: &Change, other: &Change) -> bool {
 struct Stored(BufReader<File>);
 
 impl Iterator for Stored {
-    type Item = io::Result<Change>;
+    type Item = io::Result<RowChange>;
 
     fn next(&mut self) -> Option<Self::Item> {
         read(&mut self.0).transpose()
     }
 }
 
-fn write(run: &mut impl Write, change: &Change) -> io::Result<()> {
+fn write(run: &mut impl Write, change: &RowChange) -> io::Result<()> {
     let length = |bytes: &[u8]| u32::try_from(bytes.len()).map_err(io::Error::other);
     let value = change.value.as_deref();
     run.write_all(&[change.tree as u8])?;
@@ -142,7 +143,7 @@ fn write(run: &mut impl Write, change: &Change) -> io::Result<()> {
 }
 
 /// Reads the next change, or `None` at the end.
-fn read(run: &mut impl Read) -> io::Result<Option<Change>> {
+fn read(run: &mut impl Read) -> io::Result<Option<RowChange>> {
     let mut tree = [0];
     if run.read(&mut tree)? == 0 {
         return Ok(None);
@@ -152,7 +153,7 @@ fn read(run: &mut impl Read) -> io::Result<Option<Change>> {
     let (key, value) = (read_length(run)?, read_length(run)?);
     let key = read_bytes(run, key)?;
     let value = if value == ABSENT { None } else { Some(read_bytes(run, value)?) };
-    Ok(Some(Change { tree, key, value }))
+    Ok(Some(RowChange { tree, key, value }))
 }
 
 fn read_length(run: &mut impl Read) -> io::Result<u32> {
@@ -177,7 +178,7 @@ mod tests {
 
     fn merged(load: BulkLoad) -> Vec<(Tree, Vec<u8>, Option<Vec<u8>>)> {
         let mut merged = Vec::new();
-        load.merge(|Change { tree, key, value }| {
+        load.merge(|RowChange { tree, key, value }| {
             merged.push((tree, key, value));
             Ok::<_, io::Error>(())
         })
@@ -198,7 +199,7 @@ mod tests {
             for (tree, key, length) in rows {
                 let (tree, key, value) = (Tree::ALL[tree], vec![key], length.map(|length| vec![7; length]));
                 model.insert((tree, key.clone()), value.clone());
-                load.add(&[Change { tree, key, value }]).unwrap();
+                load.add(&[RowChange { tree, key, value }]).unwrap();
             }
             prop_assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
             let expected: Vec<_> = model.into_iter().map(|((tree, key), value)| (tree, key, value)).collect();

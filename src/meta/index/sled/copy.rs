@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use crate::meta::index::sled::trees::SledTrees;
-use crate::meta::index::{Change, IndexError, guarded};
+use crate::meta::index::{IndexError, RowChange, guarded};
 use crate::meta::model::Tree;
 
 /// An index is not made smaller below this: there is little to be had.
@@ -92,7 +92,7 @@ impl Walk {
     }
 
     /// Reads the next rows.
-    pub(in crate::meta) fn step(&mut self, trees: &SledTrees) -> Result<Vec<Change>, IndexError> {
+    pub(in crate::meta) fn step(&mut self, trees: &SledTrees) -> Result<Vec<RowChange>, IndexError> {
         let Some((tree, last)) = &mut self.at else { return Ok(Vec::new()) };
         let tree = *tree;
         let rows = trees.rows(tree, (!last.is_empty()).then_some(last.as_slice()), STEP_ROWS_MAX)?;
@@ -100,7 +100,7 @@ impl Walk {
             Some((key, _)) if rows.len() == STEP_ROWS_MAX => *last = key.to_vec(),
             _ => self.at = Tree::ALL.get(tree as usize + 1).map(|next| (*next, Vec::new())),
         }
-        let change = |(key, value): (sled::IVec, sled::IVec)| Change {
+        let change = |(key, value): (sled::IVec, sled::IVec)| RowChange {
             tree,
             key: key.to_vec(),
             value: Some(value.to_vec()),
@@ -139,13 +139,13 @@ impl Copying {
     }
 
     /// Makes the changes of the old database, up to a transaction, that the walk does not come to any more.
-    pub(in crate::meta) fn follow(&mut self, seq: u64, changes: &[Change]) {
+    pub(in crate::meta) fn follow(&mut self, seq: u64, changes: &[RowChange]) {
         let passed = changes.iter().filter(|change| self.walk.has_passed(change.tree, &change.key));
         let passed = passed.cloned().collect();
         self.write(passed, Some(seq));
     }
 
-    fn write(&mut self, changes: Vec<Change>, seq: Option<u64>) {
+    fn write(&mut self, changes: Vec<RowChange>, seq: Option<u64>) {
         if self.failed.is_some() {
             return;
         }

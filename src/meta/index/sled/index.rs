@@ -14,10 +14,10 @@ use crate::meta::index::sled::copy::{
     Compacted, Copying, Pacing, ROOM_MIN_BYTES, Walk, is_too_large, needed_bytes,
 };
 use crate::meta::index::sled::folders;
-use crate::meta::index::sled::merged_scan::Merged;
+use crate::meta::index::sled::merged_scan::MergedScan;
 use crate::meta::index::sled::trees::{SledTrees, storage};
-use crate::meta::index::sled::write_buffer::Recent;
-use crate::meta::index::{Change, Index, IndexError, Visit, guarded};
+use crate::meta::index::sled::write_buffer::WriteBuffer;
+use crate::meta::index::{Index, IndexError, RowChange, RowVisitor, guarded};
 use crate::meta::model::Tree;
 
 /// An index kept in a sled database, but for what changed lately.
@@ -26,7 +26,7 @@ pub struct SledIndex {
     /// Gone once the index is closed.
     open: RwLock<Option<SledTrees>>,
     /// What counts before what sled has. Never locked while `open` is being locked, nor while sled is asked.
-    recent: RwLock<Recent>,
+    recent: RwLock<WriteBuffer>,
     /// What is being loaded, until that ends.
     loading: Mutex<Option<BulkLoad>>,
     /// Which of the databases in the folder is open. Changes only while `open` is locked.
@@ -53,7 +53,7 @@ impl SledIndex {
     pub(in crate::meta) fn open_generation(folder: &Path, generation: u64) -> Result<Self, IndexError> {
         let trees = SledTrees::open(&folders::folder(folder, generation))?;
         folders::forget_others(folder, generation);
-        let recent = RwLock::new(Recent::at(trees.applied()?));
+        let recent = RwLock::new(WriteBuffer::at(trees.applied()?));
         Ok(Self {
             folder: folder.to_owned(),
             open: RwLock::new(Some(trees)),
@@ -70,11 +70,11 @@ impl SledIndex {
         work(open.as_ref().ok_or(IndexError::Closed)?)
     }
 
-    fn recent(&self) -> RwLockReadGuard<'_, Recent> {
+    fn recent(&self) -> RwLockReadGuard<'_, WriteBuffer> {
         self.recent.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change_recent<T>(&self, change: impl FnOnce(&mut Recent) -> T) -> T {
+    fn change_recent<T>(&self, change: impl FnOnce(&mut WriteBuffer) -> T) -> T {
         change(&mut self.recent.write().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -175,7 +175,7 @@ impl SledIndex {
             std::mem::replace(open, copy.into_trees())
         };
         // What sled still has to do with these files comes before they go.
-        let_go(old);
+        release_manifest(old);
         self.with(|open| {
             self.forget_others();
             Ok(Compacted::Done { before_bytes, after_bytes: open.size_bytes()? })
@@ -196,7 +196,7 @@ impl SledIndex {
     fn give_up(&self) -> Result<(), IndexError> {
         self.with(|_| {
             let copy = self.copying().take();
-            let_go(copy);
+            release_manifest(copy);
             self.forget_others();
             Ok(())
         })
@@ -212,7 +212,7 @@ struct Excess {
 }
 
 /// Drops a database that does not count any more, whatever its end fails with.
-fn let_go<T>(database: T) {
+fn release_manifest<T>(database: T) {
     if let Err(error) = guarded(|| {
         drop(database);
         Ok(())
@@ -244,7 +244,7 @@ impl Index for SledIndex {
         tree: Tree,
         prefix: &[u8],
         after: Option<&[u8]>,
-        visit: &mut Visit<'_>,
+        visit: &mut RowVisitor<'_>,
     ) -> Result<(), IndexError> {
         let from = match after {
             Some(after) if after >= prefix => Bound::Excluded(IVec::from(after)),
@@ -253,7 +253,7 @@ impl Index for SledIndex {
         let next_recent = |from: &Bound<IVec>| self.recent().next(tree, from);
         // The tree's handle is taken out of the lock, so that `visit` may read the index itself.
         let stored = || self.with(|open| open.tree(tree).cloned());
-        let mut merged = Merged::new(stored, from, next_recent)?;
+        let mut merged = MergedScan::new(stored, from, next_recent)?;
         while let Some((key, value)) = merged.next()? {
             if !key.starts_with(prefix) || visit(&key, &value) == ControlFlow::Break(()) {
                 break;
@@ -262,7 +262,7 @@ impl Index for SledIndex {
         Ok(())
     }
 
-    fn apply(&self, seq: u64, changes: &[Change]) -> Result<(), IndexError> {
+    fn apply(&self, seq: u64, changes: &[RowChange]) -> Result<(), IndexError> {
         self.with(|open| {
             let is_full = self.change_recent(|recent| {
                 recent.add(seq, changes);
@@ -272,7 +272,7 @@ impl Index for SledIndex {
         })
     }
 
-    fn load(&self, changes: &[Change]) -> Result<(), IndexError> {
+    fn load(&self, changes: &[RowChange]) -> Result<(), IndexError> {
         let mut loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
         let loading = loading.get_or_insert_with(|| BulkLoad::new(&self.folder, RUN_SIZE_MAX_BYTES));
         loading.add(changes).map_err(|error| storage(error.into()))
@@ -296,7 +296,7 @@ impl Index for SledIndex {
         let Some(open) = taken else { return Ok(()) };
         let copy = self.copying().take();
         if copy.is_some() {
-            let_go(copy);
+            release_manifest(copy);
             self.forget_others();
         }
         self.write_out(&open)?;

@@ -7,11 +7,11 @@ use sled::IVec;
 
 use crate::meta::index::IndexError;
 use crate::meta::index::sled::trees::storage;
-use crate::meta::index::sled::write_buffer::NextRow;
+use crate::meta::index::sled::write_buffer::NextBuffered;
 
 /// Rows from one key on. It is no snapshot, but a row that is there all the time is never missed, also when
 /// it goes from memory to sled meanwhile, or when another database takes the place of the one that is read.
-pub(in crate::meta) struct Merged<T, F> {
+pub(in crate::meta) struct MergedScan<T, F> {
     /// Asks for the tree that counts now.
     tree: T,
     /// Asks for the next recent row from a bound on.
@@ -20,13 +20,13 @@ pub(in crate::meta) struct Merged<T, F> {
     from: Bound<IVec>,
     stored: sled::Iter,
     stored_next: Option<(IVec, IVec)>,
-    recent: NextRow,
+    recent: NextBuffered,
 }
 
-impl<T, F> Merged<T, F>
+impl<T, F> MergedScan<T, F>
 where
     T: Fn() -> Result<sled::Tree, IndexError>,
-    F: Fn(&Bound<IVec>) -> NextRow,
+    F: Fn(&Bound<IVec>) -> NextBuffered,
 {
     /// Begins at a bound.
     pub(in crate::meta) fn new(tree: T, from: Bound<IVec>, next_recent: F) -> Result<Self, IndexError> {

@@ -11,4 +11,4 @@ mod write_buffer;
 
 pub use copy::{Compacted, Pacing, WORTHWHILE_MIN_BYTES};
 pub(in crate::meta) use index::SledIndex;
-pub(in crate::meta) use temporary::IndexCopy;
+pub(in crate::meta) use temporary::TemporaryCopy;

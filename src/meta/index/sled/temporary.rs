@@ -10,11 +10,11 @@ use crate::meta::model::UploadId;
 
 /// A copy among the system's temporary files, gone when this is dropped.
 #[derive(Debug)]
-pub(in crate::meta) struct IndexCopy {
+pub(in crate::meta) struct TemporaryCopy {
     folder: PathBuf,
 }
 
-impl IndexCopy {
+impl TemporaryCopy {
     /// Copies the index of the data directory `root`, the database that counts.
     pub(in crate::meta) fn of(root: &Path, generation: u64) -> io::Result<Self> {
         let folder = std::env::temp_dir().join(format!("pulk-index-{}", UploadId::random()));
@@ -29,7 +29,7 @@ impl IndexCopy {
     }
 }
 
-impl Drop for IndexCopy {
+impl Drop for TemporaryCopy {
     fn drop(&mut self) {
         match fs::remove_dir_all(&self.folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {

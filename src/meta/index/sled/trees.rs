@@ -8,7 +8,7 @@ use std::time::Duration;
 use sled::transaction::{ConflictableTransactionError, TransactionError, TransactionalTree};
 use sled::{IVec, Transactional};
 
-use crate::meta::index::{Change, IndexError};
+use crate::meta::index::{IndexError, RowChange};
 use crate::meta::model::Tree;
 
 /// sled takes a multiple of this; its default is 1 GiB.
@@ -54,7 +54,7 @@ impl SledTrees {
     }
 
     /// Makes changes, and with them the number of the last transaction, all at once.
-    pub(in crate::meta) fn apply(&self, seq: u64, changes: &[Change]) -> Result<(), IndexError> {
+    pub(in crate::meta) fn apply(&self, seq: u64, changes: &[RowChange]) -> Result<(), IndexError> {
         let mut touched: Vec<Tree> = changes.iter().map(|change| change.tree).collect();
         touched.sort_unstable();
         touched.dedup();
@@ -67,7 +67,7 @@ impl SledTrees {
 
     /// Makes one change by itself, where nobody reads yet: sled lets go of nothing that it replaces while it
     /// works on a batch.
-    pub(in crate::meta) fn set(&self, Change { tree, key, value }: Change) -> Result<(), IndexError> {
+    pub(in crate::meta) fn set(&self, RowChange { tree, key, value }: RowChange) -> Result<(), IndexError> {
         let rows = self.tree(tree)?;
         let set = match value {
             Some(value) => rows.insert(key, value).map(drop),
@@ -128,7 +128,7 @@ fn write(
     views: &[TransactionalTree],
     touched: &[Tree],
     seq: u64,
-    changes: &[Change],
+    changes: &[RowChange],
 ) -> Result<(), ConflictableTransactionError<IndexError>> {
     let (applied, trees) =
         views.split_first().ok_or(ConflictableTransactionError::Abort(IndexError::Closed))?;

@@ -9,7 +9,7 @@ use std::ops::Bound;
 
 use sled::IVec;
 
-use crate::meta::index::Change;
+use crate::meta::index::RowChange;
 use crate::meta::model::Tree;
 
 /// How many rows are held at most before they are written out: few, since readers wait for that.
@@ -19,15 +19,15 @@ const ROWS_MAX: usize = 128;
 const SIZE_MAX_BYTES: usize = 256 * 1024;
 
 /// A row's value from now on; none if it is removed.
-type Value = Option<Vec<u8>>;
+type BufferedValue = Option<Vec<u8>>;
 
 /// The changes that sled has not got yet, with the number of the last transaction.
 #[derive(Debug, Default)]
-pub(in crate::meta) struct Recent {
+pub(in crate::meta) struct WriteBuffer {
     applied: u64,
     /// The number that sled has.
     written: u64,
-    trees: BTreeMap<Tree, BTreeMap<Vec<u8>, Value>>,
+    trees: BTreeMap<Tree, BTreeMap<Vec<u8>, BufferedValue>>,
     rows: usize,
     size_bytes: usize,
     /// Counts how often the changes went to sled.
@@ -36,12 +36,12 @@ pub(in crate::meta) struct Recent {
 
 /// The next of the recent rows, and which generation of them it is of.
 #[derive(Debug)]
-pub(in crate::meta) struct NextRow {
+pub(in crate::meta) struct NextBuffered {
     pub(in crate::meta) generation: u64,
-    pub(in crate::meta) row: Option<(IVec, Value)>,
+    pub(in crate::meta) row: Option<(IVec, BufferedValue)>,
 }
 
-impl Recent {
+impl WriteBuffer {
     /// Begins where sled stands.
     pub(in crate::meta) fn at(applied: u64) -> Self {
         Self { applied, written: applied, ..Self::default() }
@@ -53,22 +53,22 @@ impl Recent {
     }
 
     /// Returns a row's value if the row changed lately; the inner one is none if it was removed.
-    pub(in crate::meta) fn get(&self, tree: Tree, key: &[u8]) -> Option<Value> {
+    pub(in crate::meta) fn get(&self, tree: Tree, key: &[u8]) -> Option<BufferedValue> {
         self.trees.get(&tree)?.get(key).cloned()
     }
 
     /// Returns the first row that changed lately from `from` on, removed ones as well.
-    pub(in crate::meta) fn next(&self, tree: Tree, from: &Bound<IVec>) -> NextRow {
+    pub(in crate::meta) fn next(&self, tree: Tree, from: &Bound<IVec>) -> NextBuffered {
         let from = from.as_ref().map(AsRef::<[u8]>::as_ref);
         let rows = self.trees.get(&tree);
         let next = rows.and_then(|rows| rows.range::<[u8], _>((from, Bound::Unbounded)).next());
         let row = next.map(|(key, value)| (IVec::from(key.as_slice()), value.clone()));
-        NextRow { generation: self.generation, row }
+        NextBuffered { generation: self.generation, row }
     }
 
     /// Takes a transaction.
-    pub(in crate::meta) fn add(&mut self, seq: u64, changes: &[Change]) {
-        for Change { tree, key, value } in changes {
+    pub(in crate::meta) fn add(&mut self, seq: u64, changes: &[RowChange]) {
+        for RowChange { tree, key, value } in changes {
             self.size_bytes += key.len() + value.as_ref().map_or(0, Vec::len);
             let rows = self.trees.entry(*tree).or_default();
             if rows.insert(key.clone(), value.clone()).is_none() {
@@ -89,8 +89,8 @@ impl Recent {
     }
 
     /// Returns what sled has not got, in the order of trees and keys.
-    pub(in crate::meta) fn changes(&self) -> Vec<Change> {
-        let row = |tree: Tree, (key, value): (&Vec<u8>, &Value)| Change {
+    pub(in crate::meta) fn changes(&self) -> Vec<RowChange> {
+        let row = |tree: Tree, (key, value): (&Vec<u8>, &BufferedValue)| RowChange {
             tree,
             key: key.clone(),
             value: value.clone(),

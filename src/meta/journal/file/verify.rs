@@ -2,18 +2,18 @@
 
 use crate::disk::{Disk, DiskError, DiskFile};
 use crate::meta::checkpoint;
-use crate::meta::error::OpenError;
+use crate::meta::error::MetaOpenError;
 use crate::meta::journal::file::files::{journal_path, list};
 use crate::meta::journal::file::line::{Header, Record, decode};
 use crate::meta::journal::file::reader::LineReader;
-use crate::meta::recovery::{Fault, FaultKind};
+use crate::meta::recovery::{MetaFault, MetaFaultKind};
 
 /// Reads every closed file of the journal and every checkpoint, and returns what is wrong with them, or
 /// `None` when `took`, which is told how many bytes were read each time, wants no more.
 pub fn verify_closed(
     disk: &dyn Disk,
     took: &mut dyn FnMut(u64) -> bool,
-) -> Result<Option<Vec<Fault>>, OpenError> {
+) -> Result<Option<Vec<MetaFault>>, MetaOpenError> {
     let mut faults = Vec::new();
     let numbers = list(disk)?.finished;
     // The newest one is being written. What a later file begins with replaces what earlier ones have from
@@ -29,7 +29,7 @@ pub fn verify_closed(
             Followed::Bad(line) => {
                 let place = format!("{} line {line}", path.display());
                 let what = "is not what was written".to_owned();
-                faults.push(Fault { kind: FaultKind::Journal, place, what });
+                faults.push(MetaFault { kind: MetaFaultKind::Journal, place, what });
             }
         }
     }
@@ -38,7 +38,7 @@ pub fn verify_closed(
         if checkpoint::verify(open.as_ref())?.is_none() {
             let place = file.path().display().to_string();
             let what = "is damaged: it is not what was written".to_owned();
-            faults.push(Fault { kind: FaultKind::Checkpoint, place, what });
+            faults.push(MetaFault { kind: MetaFaultKind::Checkpoint, place, what });
         }
         if !took(file.length) {
             return Ok(None);
@@ -70,7 +70,7 @@ fn follow(
     limit: u64,
     header_only: bool,
     took: &mut dyn FnMut(u64) -> bool,
-) -> Result<Followed, OpenError> {
+) -> Result<Followed, MetaOpenError> {
     let mut lines = LineReader::new(file);
     let Some(line) = lines.next()? else { return Ok(Followed::Bad(1)) };
     let Ok((header, _)) = decode::<Header>(&line.bytes) else { return Ok(Followed::Bad(1)) };

@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use super::{Leases, Scope, WatchedRepo};
-use crate::meta::{Claims, Command, Sweep, TagRow, View};
+use crate::meta::{Command, Protection, Sweep, TagRow, View};
 use crate::spec::{ContentDigest, RepoName, Tag};
 
-impl Claims for Leases {
+impl Protection for Leases {
     fn release(&self, sweep: &Sweep) -> Sweep {
         let now = Instant::now();
         let mut state = self.state();
@@ -42,7 +42,7 @@ impl Claims for Leases {
         }
     }
 
-    fn let_go(&self, repo: &RepoName, digest: &ContentDigest) -> bool {
+    fn release_manifest(&self, repo: &RepoName, digest: &ContentDigest) -> bool {
         let key = self.key(repo, digest);
         let mut state = self.state();
         let counted_on = |watched: &WatchedRepo| watched.anything || watched.touched.contains(&key);
@@ -54,7 +54,7 @@ impl Claims for Leases {
         true
     }
 
-    fn swept(&self) {
+    fn end_sweep(&self) {
         self.state().removing.clear();
     }
 

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::base::lock;
 use crate::blobs::BlobStore;
 use crate::disk::{Disk, DiskError};
 use crate::meta::checkpoint::{Checkpointer, DueCheckpoint, Retention, renew, without_checkpoint};
@@ -147,7 +148,7 @@ impl Meta {
             Some(_) => PolicyChecks::over(policies.clone(), View::new(index.as_ref()))?,
             None => PolicyChecks::default(),
         };
-        *shared.usage.lock().unwrap_or_else(PoisonError::into_inner) = checks.usage().clone();
+        *lock(&shared.usage) = checks.usage().clone();
         // The next rotation may be far, and each start after a crash would replay more than it has to.
         match without_checkpoint(disk.as_ref()) {
             Ok(Some(begin)) if journal.is_some() => drop(rotated.send(DueCheckpoint { begin, waits: None })),
@@ -240,7 +241,7 @@ impl Meta {
 
     /// Returns why writes are refused, if they are.
     pub fn poisoned(&self) -> Option<String> {
-        self.shared.poisoned.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.shared.poisoned).clone()
     }
 
     /// Returns a line that tells how far making the index anew has come, while nothing can be read.
@@ -262,7 +263,7 @@ impl Meta {
     /// Returns how many bytes the policy of a repository counts, and the most that it allows, if it has a
     /// quota. A push that is on its way may not be counted yet.
     pub fn quota(&self, repo: &RepoName) -> Option<(u64, u64)> {
-        self.shared.usage.lock().unwrap_or_else(PoisonError::into_inner).quota(&self.policies, repo)
+        lock(&self.shared.usage).quota(&self.policies, repo)
     }
 
     /// Makes the index's files anew if they are far too large for its rows. Blocks, and nobody else waits.
@@ -299,13 +300,13 @@ impl Meta {
 
     /// Returns how much is stored.
     pub fn totals(&self) -> RowTotals {
-        *self.shared.totals.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.shared.totals)
     }
 
     /// Stops the writer after the commands that it has, and leaves the store so that the next start can trust
     /// the index. A second call does nothing.
     pub fn close(&self) -> Result<(), MetaOpenError> {
-        let taken = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let taken = lock(&self.thread).take();
         let Some(thread) = taken else { return Ok(()) };
         self.checkpointer.interrupt();
         self.send(Message::Stop);

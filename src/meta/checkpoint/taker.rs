@@ -3,10 +3,11 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::base::lock;
 use crate::disk::{Disk, DiskError};
 use crate::meta::checkpoint::{self, WalkError, walk};
 use crate::meta::clock::Clock;
@@ -110,7 +111,7 @@ impl Checkpointer {
 
     /// Waits for the thread's end.
     pub(in crate::meta) fn join(&self) {
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = lock(&self.thread).take();
         if let Some(Err(_)) = thread.map(JoinHandle::join) {
             log::error!("taking a checkpoint ended in a panic");
         }

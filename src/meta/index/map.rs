@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
-use std::sync::{PoisonError, RwLock};
+use std::sync::RwLock;
 
+use crate::base::{read, write};
 use crate::meta::index::contract::{Index, IndexError, RowChange, RowVisitor};
 use crate::meta::model::Tree;
 
@@ -42,7 +43,7 @@ impl MapState {
 
 impl Index for MapIndex {
     fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
-        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let state = read(&self.state);
         Ok(state.trees.get(&tree).and_then(|rows| rows.get(key)).cloned())
     }
 
@@ -60,7 +61,7 @@ impl Index for MapIndex {
         // INVARIANT: the lock is not held while `visit` runs: it may read the index itself.
         loop {
             let next = {
-                let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+                let state = read(&self.state);
                 state
                     .trees
                     .get(&tree)
@@ -78,14 +79,14 @@ impl Index for MapIndex {
     }
 
     fn apply(&self, seq: u64, changes: &[RowChange]) -> Result<(), IndexError> {
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = write(&self.state);
         state.change(changes);
         state.applied = seq;
         Ok(())
     }
 
     fn load(&self, changes: &[RowChange]) -> Result<(), IndexError> {
-        self.state.write().unwrap_or_else(PoisonError::into_inner).change(changes);
+        write(&self.state).change(changes);
         Ok(())
     }
 
@@ -94,7 +95,7 @@ impl Index for MapIndex {
     }
 
     fn applied(&self) -> Result<u64, IndexError> {
-        Ok(self.state.read().unwrap_or_else(PoisonError::into_inner).applied)
+        Ok(read(&self.state).applied)
     }
 
     fn close(&self) -> Result<(), IndexError> {

@@ -5,8 +5,9 @@
 //! newest checkpoint and the journal. Meanwhile everybody else is told to come again.
 
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use crate::base::{read, write};
 use crate::meta::index::contract::{Index, IndexError, RowChange, RowVisitor, guarded};
 use crate::meta::index::sled::{Compacted, Pacing};
 use crate::meta::model::Tree;
@@ -78,11 +79,11 @@ impl ReplaceableIndex {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Slot> {
-        self.slot.read().unwrap_or_else(PoisonError::into_inner)
+        read(&self.slot)
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Slot> {
-        self.slot.write().unwrap_or_else(PoisonError::into_inner)
+        write(&self.slot)
     }
 }
 

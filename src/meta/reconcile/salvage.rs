@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
+use crate::base::now_ms;
 use crate::blobs::{BlobStore, Found};
 use crate::disk::Disk;
 use crate::meta::checkpoint::{self, WalkError};
@@ -22,7 +23,6 @@ use crate::meta::model::{Fact, Tree, changes_of, fact_of};
 use crate::meta::reconcile::reconciler::{FactSink, Reconciler, Unattributed};
 use crate::meta::reconcile::report::Report;
 use crate::meta::recovery::{CleanMarker, clean_marker, is_damaged, make_folders};
-use crate::meta::writer::milliseconds_since_1970;
 use crate::spec::{ContentDigest, RepoName};
 
 /// What was found and done.
@@ -65,7 +65,7 @@ pub fn rebuild_from_content(
     }
     let Lines { index, seen, highest, time, .. } = lines;
     let damaged = forget_damaged(&index, blobs, read)?;
-    let now = milliseconds_since_1970();
+    let now = now_ms();
     salvage.report = Reconciler::new(&index, blobs, &mut Loading(&index), now).run()?;
     let (report, unattributed) =
         Reconciler::new(&index, blobs, &mut Loading(&index), now).collect_lost(repo, &seen, &damaged)?;

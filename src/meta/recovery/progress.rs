@@ -1,7 +1,8 @@
 //! How far making the index anew has come, for whoever waits for it.
 
+use crate::base::lock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 const BYTES_PER_MIB: u64 = 1024 * 1024;
@@ -58,7 +59,7 @@ impl RecoveryProgress {
     }
 
     fn logged(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.counted.logged.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.counted.logged)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Replaying the journal into an index and a new file.
 
+use crate::base::now_ms;
 use crate::blobs::BlobStore;
 use crate::disk::Disk;
 use crate::meta::clock::StoreTime;
@@ -12,7 +13,6 @@ use crate::meta::recovery::progress::RecoveryProgress;
 use crate::meta::recovery::segments::Segment;
 use crate::meta::recovery::starting_point::StartingPoint;
 use crate::meta::recovery::survey::{JournalSurvey, LinePlace, for_each_line};
-use crate::meta::writer::milliseconds_since_1970;
 
 /// How many changes go into the index at once.
 pub(super) const LOAD_CHANGES_MAX: usize = 10_000;
@@ -31,7 +31,7 @@ pub(super) fn replay(
 ) -> Result<(Journal, StoreTime), MetaOpenError> {
     let durable = base.begin - 1 + survey.valid;
     let new = NewFile::create(disk, number, (base.begin - 1, base.prev.clone()), durable)?;
-    let now = milliseconds_since_1970();
+    let now = now_ms();
     let mut replay = Replay { index, new, pending: Vec::new(), now, time: base.time.clone() };
     for_each_valid(disk, segments, survey, base, progress, |line, record, sum| {
         replay.line(&line, record, sum)

@@ -3,4 +3,4 @@
 mod thread;
 
 pub use thread::Answer;
-pub(in crate::meta) use thread::{Message, Rotation, Writer, WriterState, milliseconds_since_1970};
+pub(in crate::meta) use thread::{Message, Rotation, Writer, WriterState};

@@ -2,9 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex};
 
+use crate::base::lock;
 use crate::disk::Disk;
 use crate::meta::checkpoint::DueCheckpoint;
 use crate::meta::clock::Clock;
@@ -201,9 +201,9 @@ impl Writer {
     }
 
     fn publish_totals(&self) {
-        *self.shared.totals.lock().unwrap_or_else(PoisonError::into_inner) = self.totals;
+        *lock(&self.shared.totals) = self.totals;
         if self.checks.has_quotas() {
-            *self.shared.usage.lock().unwrap_or_else(PoisonError::into_inner) = self.checks.usage().clone();
+            *lock(&self.shared.usage) = self.checks.usage().clone();
         }
     }
 
@@ -315,7 +315,7 @@ impl Writer {
         match error {
             JournalError::Append(disk) if disk.is_full() => MetaError::NoSpace,
             JournalError::Poisoned(why) => {
-                let mut poisoned = self.shared.poisoned.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut poisoned = lock(&self.shared.poisoned);
                 poisoned.get_or_insert_with(|| why.clone());
                 MetaError::Poisoned(why.clone())
             }
@@ -324,10 +324,4 @@ impl Writer {
             }
         }
     }
-}
-
-/// Returns what the clock says.
-pub(in crate::meta) fn milliseconds_since_1970() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -5,10 +5,11 @@ use std::io;
 use std::ops::{Bound, ControlFlow};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 
 use sled::IVec;
 
+use crate::base::{lock, read, write};
 use crate::meta::index::sled::bulk_load::{BulkLoad, RUN_SIZE_MAX_BYTES};
 use crate::meta::index::sled::copy::{
     Compacted, Copying, Pacing, ROOM_MIN_BYTES, Walk, is_too_large, needed_bytes,
@@ -66,20 +67,20 @@ impl SledIndex {
     }
 
     fn with<T>(&self, work: impl FnOnce(&SledTrees) -> Result<T, IndexError>) -> Result<T, IndexError> {
-        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        let open = read(&self.open);
         work(open.as_ref().ok_or(IndexError::Closed)?)
     }
 
     fn recent(&self) -> RwLockReadGuard<'_, WriteBuffer> {
-        self.recent.read().unwrap_or_else(PoisonError::into_inner)
+        read(&self.recent)
     }
 
     fn change_recent<T>(&self, change: impl FnOnce(&mut WriteBuffer) -> T) -> T {
-        change(&mut self.recent.write().unwrap_or_else(PoisonError::into_inner))
+        change(&mut write(&self.recent))
     }
 
     fn copying(&self) -> MutexGuard<'_, Option<Copying>> {
-        self.copying.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.copying)
     }
 
     /// Writes what changed lately to sled, in one transaction. Only one thread at a time changes an index.
@@ -164,7 +165,7 @@ impl SledIndex {
     /// Puts a complete copy in the place of the old one. Whoever reads the old one goes on with it.
     fn swap(&self, before_bytes: u64, generation: u64) -> Result<Compacted, IndexError> {
         let old = {
-            let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+            let mut open = write(&self.open);
             // INVARIANT: nothing is written out while this is locked, so both have the same rows.
             let Some(open) = open.as_mut() else { return Err(IndexError::Closed) };
             let Some(copy) = self.copying().take() else { return Err(IndexError::Closed) };
@@ -273,13 +274,13 @@ impl Index for SledIndex {
     }
 
     fn load(&self, changes: &[RowChange]) -> Result<(), IndexError> {
-        let mut loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut loading = lock(&self.loading);
         let loading = loading.get_or_insert_with(|| BulkLoad::new(&self.folder, RUN_SIZE_MAX_BYTES));
         loading.add(changes).map_err(|error| storage(error.into()))
     }
 
     fn finish_load(&self) -> Result<(), IndexError> {
-        let loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let loading = lock(&self.loading).take();
         let Some(loading) = loading else { return Ok(()) };
         self.with(|open| {
             self.write_out(open)?;
@@ -292,7 +293,7 @@ impl Index for SledIndex {
     }
 
     fn close(&self) -> Result<(), IndexError> {
-        let taken = self.open.write().unwrap_or_else(PoisonError::into_inner).take();
+        let taken = write(&self.open).take();
         let Some(open) = taken else { return Ok(()) };
         let copy = self.copying().take();
         if copy.is_some() {

@@ -13,10 +13,10 @@ use crate::maintenance::rows::Rows;
 use crate::meta::{Inspection, RowsCopy};
 use crate::registry::{Layout, OpenError, examine};
 
-/// How often a store that is in use is looked at before what seems wrong counts.
+/// How often a store in use is checked before a finding is reported.
 const LOOKS_MAX: u32 = 3;
 
-/// How long what is under way has to come to its end before the next look.
+/// How long operations in progress have to complete before the next check.
 const LOOK_PAUSE: Duration = Duration::from_millis(500);
 
 /// Checks the store in a data directory; with `deep`, every byte of content is read. Fails where there is
@@ -37,7 +37,7 @@ pub fn check(folder: &Path, deep: bool, progress: &mut dyn Progress) -> Result<C
     Ok(report)
 }
 
-/// Checks all but the bytes of content; `compare` holds the index against the journal.
+/// Checks all but the bytes of content; `compare` compares the index with the journal.
 fn check_all(
     disk: &Arc<dyn Disk>,
     report: &mut CheckReport,
@@ -65,8 +65,8 @@ pub trait LiveRows {
     fn copy(&mut self) -> Result<RowsCopy, OpenError>;
 }
 
-/// Checks the store in a data directory that a server uses. What is read changes meanwhile, so what seems
-/// wrong is looked at again, and only what still is counts.
+/// Checks the store in a data directory that a server uses. The store changes meanwhile, so it is checked
+/// again, and only what every check finds is reported.
 pub fn check_live(
     folder: &Path,
     deep: bool,
@@ -84,7 +84,7 @@ pub fn check_live(
             check_all(&disk, &mut report, progress, |metadata| Ok(metadata.compare_rows(&rows.copy()?)?));
         let content = match looked {
             Ok(content) => content,
-            // A file went while it was looked for.
+            // A file was removed during the check.
             Err(_) if looks < LOOKS_MAX => {
                 looks += 1;
                 std::thread::sleep(LOOK_PAUSE);
@@ -92,7 +92,7 @@ pub fn check_live(
             }
             Err(error) => return Err(error),
         };
-        // The end of a journal that is being written is always a line that is not whole yet.
+        // The last line of a journal in use may be incomplete.
         report.notes.retain(|note| note.kind != Kind::Journal);
         if let Some(before) = &before {
             report.keep_common(before);
@@ -114,10 +114,10 @@ fn check_layout(layout: &Layout, report: &mut CheckReport) {
     match layout {
         Layout::Known | Layout::New => {}
         Layout::Unmarked => {
-            report.find(Kind::Leftover, "pulk.json", "is missing; the next start writes it anew");
+            report.find(Kind::Leftover, "pulk.json", "is missing; the next start writes it again");
         }
         Layout::Unreadable(why) => {
-            let what = format!("cannot be read ({why}); the next start writes it anew");
+            let what = format!("cannot be read ({why}); the next start writes it again");
             report.find(Kind::Leftover, "pulk.json", what);
         }
     }

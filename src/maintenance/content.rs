@@ -28,7 +28,7 @@ impl Content {
                     lengths.insert(digest, length);
                     report.totals.content_bytes += length;
                 }
-                Occupant::Stranger(path) => report.note(Kind::Leftover, path, "is nothing of pulk's"),
+                Occupant::Stranger(path) => report.note(Kind::Leftover, path, "is not a file of pulk"),
             }
             progress.at("listing content", lengths.len() as u64, 0);
             Ok::<_, OpenError>(())
@@ -61,7 +61,7 @@ impl Content {
         Ok(())
     }
 
-    /// Reads every byte and holds it against its name.
+    /// Reads all content and compares it with its digest.
     pub(super) fn check_bytes(
         &self,
         blobs: &BlobStore,
@@ -76,14 +76,14 @@ impl Content {
                 progress.at("hashing content, bytes", done, total);
             })?;
             if found == Found::Damaged {
-                // A manifest's bytes are looked at in any case.
+                // The bytes of manifests are always verified.
                 let place = digest.to_string();
                 if !report
                     .findings
                     .iter()
                     .any(|known| known.kind == Kind::ContentDigest && known.place == place)
                 {
-                    report.find(Kind::ContentDigest, place, "has bytes that are not what its name says");
+                    report.find(Kind::ContentDigest, place, "has bytes that do not match its digest");
                 }
             }
         }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::meta::{MetaFault, MetaFaultKind};
 
-/// What something that was found is about.
+/// What a finding is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -20,7 +20,7 @@ pub enum Kind {
     ContentMissing,
     /// Content that is longer or shorter than it was.
     ContentLength,
-    /// Content whose bytes are not what its name says.
+    /// Content whose bytes do not match its digest.
     ContentDigest,
     /// A link or a manifest whose content is not known.
     ContentUnknown,
@@ -34,7 +34,7 @@ pub enum Kind {
     Tag,
     /// A referrer that is no manifest, or a manifest that should be a referrer.
     Referrer,
-    /// A repository that has nothing, or is not known though it has something.
+    /// A repository without content, or content of a repository without a row.
     Repository,
     /// An upload whose file is missing or too short.
     Upload,
@@ -70,7 +70,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Something that was found.
+/// One finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// What it is about.
@@ -78,7 +78,7 @@ pub struct Finding {
     /// Where it is.
     #[serde(rename = "where")]
     pub place: String,
-    /// What it is, in a few words that follow the place.
+    /// What is wrong, in words that follow the place.
     pub what: String,
 }
 
@@ -100,7 +100,7 @@ impl From<MetaFault> for Finding {
     }
 }
 
-/// How much was looked at.
+/// How much was checked.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
 pub struct CheckTotals {
     /// Transactions.
@@ -126,16 +126,16 @@ pub struct CheckTotals {
 /// What a check found.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
 pub struct CheckReport {
-    /// What is wrong. A store without any is sound.
+    /// What is wrong. A sound store has none.
     pub findings: Vec<Finding>,
     /// What is worth knowing, and not wrong.
     pub notes: Vec<Finding>,
-    /// How much was looked at.
+    /// How much was checked.
     pub totals: CheckTotals,
 }
 
 impl CheckReport {
-    /// Keeps only what another look at the same store found, too.
+    /// Keeps only what another check of the same store found as well.
     pub(super) fn keep_common(&mut self, other: &Self) {
         let is_in = |list: &[Finding], one: &Finding| {
             list.iter().any(|other| (other.kind, &other.place) == (one.kind, &one.place))

@@ -1,5 +1,5 @@
 //! Looking after a store: the collector and the scrub, beside a server or without one; checking a store that
-//! no server uses, and making its metadata anew.
+//! no server uses, and rebuilding its metadata.
 
 mod check;
 mod collector;

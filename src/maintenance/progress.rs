@@ -1,7 +1,7 @@
-//! How far something long has come.
+//! The progress of a long operation.
 
-/// Is told how far something long has come.
+/// Receives the progress of a long operation.
 pub trait Progress {
-    /// Says that `done` of `total` units of `what` are done; 0 of 0 where nobody knows how many there are.
+    /// Says that `done` of `total` units of `what` are done; `total` is 0 where it is not known.
     fn at(&mut self, what: &str, done: u64, total: u64);
 }

@@ -1,4 +1,4 @@
-//! Making the index, and where that is lost the metadata, anew.
+//! Rebuilding the index, or the metadata where that is lost.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,13 +13,13 @@ use crate::meta::{
 use crate::registry::{Layout, OpenError, examine, examine_content, settle};
 use crate::spec::RepoName;
 
-/// The repository for manifests of which nothing says where they belong.
+/// The repository for manifests that no line attributes to one.
 pub const RECOVERED_REPOSITORY: &str = "recovered";
 
 /// What a rebuild ended in.
 #[derive(Debug)]
 pub struct Rebuilt {
-    /// What was found in the content, where that was looked through.
+    /// What was found in the content, where that was read.
     pub salvage: Option<Salvage>,
     /// Whether the index of a clean stop stood in for a damaged journal or checkpoint.
     pub from_index: bool,
@@ -35,9 +35,9 @@ pub struct Rebuilt {
     pub links: u64,
 }
 
-/// Makes the index in a data directory anew, from journal and checkpoint, or where these are lost or
-/// `from_content` asks for it, from every line that is left and the content itself. Fails where a server uses
-/// the directory.
+/// Rebuilds the index in a data directory from journal and checkpoint, or, where these are lost or
+/// `from_content` is set, from every line that is left and from the content. Fails where a server uses the
+/// directory.
 pub fn rebuild(folder: &Path, from_content: bool, progress: &mut dyn Progress) -> Result<Rebuilt, OpenError> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(folder)?);
     let layout = examine_content(&disk)?;
@@ -54,7 +54,7 @@ pub fn rebuild(folder: &Path, from_content: bool, progress: &mut dyn Progress) -
     rebuild_on(&disk, folder, IndexKind::Sled(folder.to_owned()), from_content, progress)
 }
 
-/// Makes an index of this kind anew. `folder` is where sled's may lie.
+/// Rebuilds an index of this kind. `folder` is where sled's may lie.
 pub(crate) fn rebuild_on(
     disk: &Arc<dyn Disk>,
     folder: &Path,
@@ -69,7 +69,7 @@ pub(crate) fn rebuild_on(
     };
     let damaged = !from_content && !Inspection::of(disk)?.faults.is_empty();
     let from_index = damaged && rebuild_from_index(disk.as_ref(), folder)?;
-    progress.at("making the index", 0, 0);
+    progress.at("building the index", 0, 0);
     let mut options = MetaOptions::new(index);
     options.content = Some(blobs);
     options.distrust_index = true;

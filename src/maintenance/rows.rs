@@ -1,4 +1,4 @@
-//! The rows of the metadata, held against the content and against each other.
+//! Compares the rows of the metadata with the content and with each other.
 
 use std::collections::BTreeSet;
 
@@ -57,7 +57,7 @@ impl<'a> Rows<'a> {
             Fact::Tag { repo, tag, row: Some(row), .. } => {
                 self.report.totals.tags += 1;
                 if self.view.manifest(&repo, &row.digest)?.is_none() {
-                    let what = format!("names {}, which is no manifest of the repository", row.digest);
+                    let what = format!("names {}, which is not a manifest of the repository", row.digest);
                     self.report.find(Kind::Tag, format_args!("{repo}:{tag}"), what);
                 }
                 Ok(())
@@ -65,7 +65,7 @@ impl<'a> Rows<'a> {
             Fact::Referrer { repo, subject, digest, .. } => {
                 let row = self.view.manifest(&repo, &digest)?;
                 if row.is_none_or(|row| row.subject.as_ref() != Some(&subject)) {
-                    let what = format!("is listed as a referrer of {subject}, and is none");
+                    let what = format!("is listed as a referrer of {subject}, but is not one");
                     self.report.find(Kind::Referrer, format_args!("{repo}@{digest}"), what);
                 }
                 Ok(())
@@ -87,7 +87,7 @@ impl<'a> Rows<'a> {
                 Ok(())
             }
             Fact::Upload { id, row: Some(row) } => self.check_upload(id, &row),
-            // Rows that are not there.
+            // Removed rows.
             Fact::Manifest { .. }
             | Fact::Tag { .. }
             | Fact::Link { .. }
@@ -112,12 +112,12 @@ impl<'a> Rows<'a> {
                 .iter()
                 .any(|known| known.kind == Kind::Repository && known.place == repo.as_str())
         {
-            self.report.find(Kind::Repository, repo, "has something, but is not known as a repository");
+            self.report.find(Kind::Repository, repo, "has content, but no row as a repository");
         }
         Ok(())
     }
 
-    /// What a repository has, the store must know of, with the same length.
+    /// Checks that the store has a row for content of a repository, with the same length.
     fn check_named(
         &mut self,
         place: std::fmt::Arguments<'_>,
@@ -126,15 +126,15 @@ impl<'a> Rows<'a> {
     ) -> Result<(), OpenError> {
         match self.view.blob(&digest)? {
             None if self.quarantined.contains(&digest) => {
-                let what = "is damaged, and was set aside in quarantine/; a push of it heals it";
+                let what = "is damaged and was moved to quarantine/; pushing it again heals it";
                 self.report.find(Kind::Quarantined, place, what);
             }
-            None => self.report.find(Kind::ContentUnknown, place, "is not known as content of the store"),
+            None => self.report.find(Kind::ContentUnknown, place, "has no row as content of the store"),
             Some(row) if row.size != size => {
                 let what = format!("should have {size} bytes, the store says {}", row.size);
                 self.report.find(Kind::ContentLength, place, what);
             }
-            // Whether its file is as it should be is told once, of the content.
+            // Its file is checked once, by the row of the content.
             Some(_) => {}
         }
         Ok(())
@@ -161,7 +161,7 @@ impl<'a> Rows<'a> {
         }
         let bytes = self.blobs.read_whole(&digest)?.unwrap_or_default();
         if ContentDigest::of(digest.algorithm(), &bytes) != digest {
-            self.report.find(Kind::ContentDigest, digest, "has bytes that are not what its name says");
+            self.report.find(Kind::ContentDigest, digest, "has bytes that do not match its digest");
             return Ok(());
         }
         match Manifest::parse(&bytes, Some(&row.media_type)) {
@@ -209,9 +209,9 @@ impl<'a> Rows<'a> {
             return Ok(());
         }
         let what = match self.blobs.unfinished_length(&id.to_string())? {
-            None => "has no file in uploads/; the next start gives it up".to_owned(),
+            None => "has no file in uploads/; the next start abandons it".to_owned(),
             Some(length) if length < row.offset => {
-                format!("has {length} bytes in its file, {} were durable", row.offset)
+                format!("has {length} bytes in its file, but {} were durable", row.offset)
             }
             Some(_) => return Ok(()),
         };
@@ -228,7 +228,7 @@ impl<'a> Rows<'a> {
         for name in self.blobs.unfinished()? {
             if !known.contains(&name) {
                 let place = format_args!("uploads/{name}");
-                let what = "belongs to no upload; it goes at the next start";
+                let what = "belongs to no upload; the next start removes it";
                 self.report.note(Kind::Leftover, place, what);
             }
         }

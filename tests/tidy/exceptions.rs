@@ -79,7 +79,6 @@ pub(crate) const OTHER_WORDS: &[(&str, usize)] = &[
     ("crash_tests", 19),
     ("disk", 20),
     ("http", 35),
-    ("maintenance", 100),
     ("meta", 120),
     ("registry", 127),
     ("server", 10),

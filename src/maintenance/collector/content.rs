@@ -12,7 +12,7 @@ use crate::spec::ContentDigest;
 impl Pass<'_> {
     /// Marks what any repository has, and removes the rest: first its rows, durably, then its files.
     pub(super) fn content(&mut self) -> Result<(), CollectError> {
-        // INVARIANT: the barrier stands before anything is read.
+        // INVARIANT: the barrier is raised before anything is read.
         self.upkeep.begin_marking(Scope::Content, self.keeps());
         let mut had = HashSet::new();
         for tree in [Tree::Links, Tree::Manifests] {
@@ -45,7 +45,7 @@ impl Pass<'_> {
                 if had.contains(&self.upkeep.key(&digest)) {
                     self.verdict(&about, End::Needed, |_| "kept: some repository has it".to_owned());
                 } else if self.upkeep.holds_content(&digest) || self.is_young(&digest) {
-                    self.verdict(&about, End::Held, |_| "kept for now: young".to_owned());
+                    self.verdict(&about, End::Held, |_| "kept for now: it is young".to_owned());
                 } else if let Some(full) = batch.add((digest, row.size)) {
                     self.sweep_content(full)?;
                 }
@@ -62,7 +62,7 @@ impl Pass<'_> {
     fn sweep_content(&mut self, content: Vec<(ContentDigest, u64)>) -> Result<(), CollectError> {
         let digests: Vec<ContentDigest> = content.iter().map(|(digest, _)| *digest).collect();
         if !self.options.dry_run {
-            // Without a rest behind it, in which a stop would leave the files without a name.
+            // No pause follows: a stop in it would leave the files without a name.
             self.upkeep.sweep(Sweep::Content { content: digests })?;
         }
         let mut gone = Vec::new();
@@ -72,21 +72,21 @@ impl Pass<'_> {
             let end = if held { End::Held } else { End::Gone };
             self.verdict(&about(Thing::Content, &digest, size), end, |_| match end {
                 End::Gone => "removed: no repository has it".to_owned(),
-                _ => "kept for now: somebody counts on it".to_owned(),
+                _ => "kept for now: a client pushed it or was told of it".to_owned(),
             });
             if end == End::Gone && !self.options.dry_run {
                 gone.push(digest);
             }
         }
-        // The sweep is durable: its rows come back by no crash, so nothing refers to the files any more.
+        // The sweep is durable: no crash brings its rows back, so nothing refers to the files.
         if !gone.is_empty() {
             self.upkeep.remove_files(&gone)?;
         }
         self.step()
     }
 
-    /// Removes files that nothing names: uploads whose session is gone, content that was stored for something
-    /// that was then refused, or that a crash kept from being removed.
+    /// Removes files that no row names: of uploads whose session ended, and content that was stored for a
+    /// request that was then refused, or whose removal a crash interrupted.
     pub(super) fn files(&mut self) -> Result<(), CollectError> {
         if !self.options.dry_run {
             self.upkeep.expire_uploads();
@@ -95,7 +95,7 @@ impl Pass<'_> {
         let upkeep = self.upkeep;
         let Some(unnamed) = upkeep.unnamed(|| self.step())? else {
             self.note(
-                "more files of content have no name than a crash can leave: all of them are kept".to_owned(),
+                "more files of content lack a row than a crash can leave: all of them are kept".to_owned(),
             );
             return Ok(());
         };
@@ -110,7 +110,7 @@ impl Pass<'_> {
             let end = if removed { End::Gone } else { End::Held };
             self.verdict(&about, end, |_| match end {
                 End::Gone => "removed: no row names it".to_owned(),
-                _ => "kept for now: no row names it, but not for long enough".to_owned(),
+                _ => "kept for now: no row names it, but only recently".to_owned(),
             });
             self.step()?;
         }

@@ -2,17 +2,17 @@
 
 use crate::registry::RegistryError;
 
-/// Why a pass ended before its end. What it had done by then is done; nothing is half done.
+/// Why a pass ended before its end. What it had removed by then stays removed; nothing is half removed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum CollectError {
-    /// The collector is told to stop.
-    #[error("the collector was told to stop")]
+    /// The collector is stopping.
+    #[error("the collector is stopping")]
     Stopped,
-    /// Nobody waits for the pass any more.
-    #[error("nobody waits for the pass any more")]
+    /// Its caller no longer waits for it.
+    #[error("the caller no longer waits for the pass")]
     Unwanted,
     /// The registry cannot be read, or takes no writes, at the moment.
-    #[error("the pass was given up: {0}")]
+    #[error("the pass was aborted: {0}")]
     Registry(#[from] RegistryError),
     /// A thread could not be started.
     #[error("cannot start a thread: {0}")]

@@ -44,7 +44,7 @@ pub(super) struct Graph {
     numbers: HashMap<u64, Number>,
     /// Subjects and their referrers, in order, once all manifests are there.
     referrers: Vec<(u64, Number)>,
-    /// Whether two manifests have the same key by chance: then nobody knows which of them is meant.
+    /// Whether two manifests have the same key by chance: then a reference to it is ambiguous.
     collides: bool,
 }
 
@@ -159,8 +159,8 @@ impl Graph {
 
     fn referrers_of(&self, key: u64) -> impl Iterator<Item = usize> + '_ {
         let begin = self.referrers.partition_point(|(subject, _)| *subject < key);
-        let behind = self.referrers.get(begin..).unwrap_or_default();
-        behind.iter().take_while(move |(subject, _)| *subject == key).map(|(_, number)| *number as usize)
+        let rest = self.referrers.get(begin..).unwrap_or_default();
+        rest.iter().take_while(move |(subject, _)| *subject == key).map(|(_, number)| *number as usize)
     }
 
     /// Returns those of these that are not reached, each before what it lists: whatever a crash leaves of
@@ -169,7 +169,7 @@ impl Graph {
         let mut ordered = Vec::new();
         let mut visited = vec![false; self.nodes.len()];
         for first in 0..self.nodes.len() {
-            // Each is put down behind all that it lists, and the whole list is turned round then.
+            // Each follows all that it lists; the whole list is reversed at the end.
             let mut path = vec![(first, false)];
             while let Some((number, done)) = path.pop() {
                 if done {

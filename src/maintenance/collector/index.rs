@@ -1,12 +1,12 @@
-//! What is left of the index when what it was about has gone.
+//! Compacting the index after rows were removed.
 
 use crate::maintenance::collector::error::CollectError;
 use crate::maintenance::collector::pace::Pace;
 use crate::meta::Compacted;
 use crate::registry::Upkeep;
 
-/// Makes the index's files smaller if they are far too large. What that fails with is no reason to end a
-/// pass: the index goes on in its old files.
+/// Compacts the index if its files are far too large. A failure does not end the pass: the index stays in its
+/// old files.
 pub(super) fn compact(upkeep: &Upkeep, pace: &mut Pace<'_>) -> Result<(), CollectError> {
     let mut rung = Ok(());
     let mut pause = || {
@@ -15,18 +15,16 @@ pub(super) fn compact(upkeep: &Upkeep, pace: &mut Pace<'_>) -> Result<(), Collec
     };
     match upkeep.compact_index(&mut pause) {
         Ok(Compacted::Done { before_bytes, after_bytes }) => {
-            log::info!(
-                "the index was made anew from its rows: {after_bytes} bytes instead of {before_bytes}"
-            );
+            log::info!("compacted the index: {after_bytes} bytes instead of {before_bytes}");
         }
         Ok(Compacted::NoSpace) => {
-            log::warn!("the index is far too large for what is in it, and there is no space to make it anew");
+            log::warn!("the index is far too large for its rows, and there is no space to compact it");
         }
         Ok(Compacted::Failed(why)) => {
-            log::warn!("the index is far too large for what is in it, and could not be made anew: {why}");
+            log::warn!("the index is far too large for its rows, and could not be compacted: {why}");
         }
         Ok(Compacted::NotNeeded | Compacted::Stopped) => {}
-        Err(error) => log::info!("the index was not looked at: {error}"),
+        Err(error) => log::info!("the size of the index could not be determined: {error}"),
     }
     rung
 }

@@ -1,4 +1,4 @@
-//! The collector: space comes back by itself, while people push and pull.
+//! The collector: frees space in the background, beside pushes and pulls.
 //!
 //! ```text
 //! let collector = Collector::new(&registry, CollectorOptions::default());
@@ -11,7 +11,7 @@
 //! A handle can be cloned freely. [`Server`](crate::server::Server) has one and gives it out. A command line
 //! that finds no server opens the registry itself and passes `alone: true`, without `start`.
 //!
-//! Why nothing that is needed can go is argued in `docs/collector.md`.
+//! `docs/collector.md` argues why nothing needed can be removed.
 
 mod content;
 mod error;

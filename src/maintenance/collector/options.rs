@@ -1,4 +1,4 @@
-//! What a collector and each of its passes are told.
+//! The options of a collector and of each pass.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ pub const INTERVAL: Duration = Duration::from_secs(60 * 60);
 /// How much of one processor's time the collector takes at most, in percent.
 pub const PACE_PERCENT: u8 = 10;
 
-/// How the collector works in the background. What it keeps is said by the registry's policies, its lease and
-/// its grace ([`RegistryOptions`](crate::registry::RegistryOptions)).
+/// How the collector works in the background. The registry's policies, lease and grace say what
+/// it keeps ([`RegistryOptions`](crate::registry::RegistryOptions)).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CollectorOptions {
-    /// Whether it works in the background at all; a pass that is asked for runs in any case.
+    /// Whether it works in the background. A requested pass runs in any case.
     pub enabled: bool,
     /// How long it rests between two passes.
     pub interval: Duration,
@@ -28,29 +28,28 @@ impl Default for CollectorOptions {
     }
 }
 
-/// Hears what a pass says, and is asked whether it is wanted.
+/// Receives the verdicts of a pass, and says whether it is still wanted.
 pub trait CollectWatch {
-    /// Is told of one thing that goes; in a dry run, also of each that stays.
+    /// Receives a verdict for each thing removed; in a dry run, also for each kept.
     fn verdict(&mut self, verdict: &Verdict);
 
-    /// Tells whether the pass is still wanted. Asked while it waits for another one to end, and then between
-    /// any two steps, when it has begun.
+    /// Tells whether the pass is still wanted. Called while it waits for another pass to end, and between any
+    /// two steps.
     fn is_wanted(&mut self, has_begun: bool) -> bool;
 }
 
-/// What one pass is told.
+/// The options of one pass.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CollectOptions {
-    /// Nothing is removed: the pass only says what would be.
+    /// Nothing is removed: the pass only reports what would be.
     pub dry_run: bool,
-    /// Untagged manifests that are older than this go, too, whatever the policies say.
+    /// Untagged manifests older than this are removed too, whatever the policies say.
     pub untagged_older_than: Option<Duration>,
-    /// What is younger than the grace time goes, too, unless a lease holds it.
+    /// Things younger than the grace time are removed too, unless a lease protects them.
     pub now: bool,
-    /// Nobody else uses the registry: what a server remembered of leases is gone, and only what was stored
-    /// less than the grace time ago, by the times of the files, is kept. For a store that was opened for this
-    /// pass and whose server does not run.
+    /// The store was opened for this pass, and no server uses it. No lease is known; content is young if its
+    /// file was written less than the grace time ago.
     pub alone: bool,
-    /// No pauses between the steps, as for somebody who waits for the end.
+    /// No pauses between the steps: a caller waits for the end.
     pub unpaced: bool,
 }

@@ -1,19 +1,19 @@
-//! Files without a name, and since when they are seen without one.
+//! Files that no row names, and since when.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use crate::spec::ContentDigest;
 
-/// Files without a name that passes have seen, on the monotonic clock.
+/// Files without a row that passes have seen, with times of the monotonic clock.
 #[derive(Debug, Default)]
 pub(super) struct Orphans {
     since: HashMap<ContentDigest, Instant>,
 }
 
 impl Orphans {
-    /// Notes those that there are now, forgets the others, and returns those that have been seen in passes at
-    /// least `grace` apart; with no grace, one is enough.
+    /// Notes the files without a row now, forgets all others, and returns those seen in two passes at least
+    /// `grace` apart; with a grace of zero, one pass is enough.
     pub(super) fn old(
         &mut self,
         now_there: impl Iterator<Item = ContentDigest>,

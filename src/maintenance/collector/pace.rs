@@ -1,4 +1,4 @@
-//! Pauses between steps, so that nobody notices, and an end within a step.
+//! Pauses between steps, so that clients notice no pass, and a stop within one step.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex};
@@ -7,20 +7,20 @@ use std::time::{Duration, Instant};
 use crate::base::{lock, wait_while};
 use crate::maintenance::collector::error::CollectError;
 
-/// A pause is no longer than this; a longer step is followed by several, with a question in between.
+/// The longest pause. A longer step is followed by several, and between them the pass may be stopped.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
-/// No more than this is owed, so that a step that stood still by chance doesn't hold up the rest.
+/// The most pause time that is owed, so that one stalled step does not delay the rest.
 const OWED_MAX: Duration = Duration::from_secs(60);
 
-/// Pauses shorter than this are saved up: sleeping has a price, too.
+/// Shorter pauses are saved up, since each sleep has a cost.
 const PAUSE_MIN: Duration = Duration::from_millis(2);
 
 /// Tells a collector to stop, or to hurry.
 #[derive(Debug, Default)]
 pub(super) struct Bell {
     stopped: AtomicBool,
-    /// How many wait for a pass to end.
+    /// How many callers wait for a pass to end.
     waiting: AtomicUsize,
     lock: Mutex<()>,
     rung: Condvar,
@@ -37,7 +37,7 @@ impl Bell {
         self.stopped.load(Ordering::SeqCst)
     }
 
-    /// Lets the pass that runs make no more pauses until what is returned is dropped.
+    /// Lets the running pass skip its pauses until the returned guard is dropped.
     pub(super) fn hurry(&self) -> Hurry<'_> {
         self.waiting.fetch_add(1, Ordering::SeqCst);
         self.ring();
@@ -53,7 +53,7 @@ impl Bell {
         self.rung.notify_all();
     }
 
-    /// Rests for so long, or until it is told to stop. Returns whether it is to go on.
+    /// Rests for `time`, or until a stop. Returns whether to continue.
     pub(super) fn rest(&self, time: Duration) -> bool {
         self.wait(time, || self.is_stopped());
         !self.is_stopped()
@@ -65,7 +65,7 @@ impl Bell {
     }
 }
 
-/// Somebody who waits for a pass to end.
+/// A caller that waits for a pass to end.
 pub(super) struct Hurry<'a>(&'a Bell);
 
 impl Drop for Hurry<'_> {
@@ -86,7 +86,7 @@ impl Debt {
         Self { percent: u32::from(percent.clamp(1, 100)), owed: Duration::ZERO }
     }
 
-    /// Adds what is due for work that took so long.
+    /// Adds the pause that is due for work that took `worked`.
     fn add(&mut self, worked: Duration) {
         let due = worked.saturating_mul(100 - self.percent) / self.percent;
         self.owed = self.owed.saturating_add(due).min(OWED_MAX);
@@ -107,7 +107,7 @@ pub(super) struct Pace<'a> {
     bell: &'a Bell,
     debt: Debt,
     step_began: Instant,
-    /// Tells whether somebody still wants the pass.
+    /// Tells whether a caller still wants the pass.
     wanted: Option<&'a dyn Fn() -> bool>,
     /// What a test does between two steps.
     #[cfg(test)]
@@ -127,7 +127,7 @@ impl<'a> Pace<'a> {
         }
     }
 
-    /// Ends at the first step at which nobody wants it any more.
+    /// Ends the pass at the first step at which its caller no longer wants it.
     pub(super) fn while_wanted(mut self, wanted: &'a dyn Fn() -> bool) -> Self {
         self.wanted = Some(wanted);
         self
@@ -140,7 +140,7 @@ impl<'a> Pace<'a> {
         self
     }
 
-    /// Ends a step, and makes the pauses that are due. Fails when it is told to stop.
+    /// Ends a step, and makes the pauses that are due. Fails when the pass is to stop.
     pub(super) fn step(&mut self) -> Result<(), CollectError> {
         self.debt.add(self.step_began.elapsed());
         while let Some(pause) = self.debt.pause() {
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pass_that_nobody_wants_ends_at_the_next_step() {
+    fn a_pass_that_is_no_longer_wanted_ends_at_the_next_step() {
         let (bell, wanted) = (Bell::default(), std::cell::Cell::new(true));
         let is_wanted = || wanted.get();
         let mut pace = Pace::new(&bell, 100).while_wanted(&is_wanted);

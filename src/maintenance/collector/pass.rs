@@ -16,14 +16,14 @@ use crate::spec::{ContentDigest, RepoName};
 /// How many rows are read in one step.
 pub(super) const ROWS_PER_STEP: usize = 256;
 
-/// The line that frees what is untagged.
+/// The configuration line that frees untagged manifests.
 pub(super) const UNTAGGED_ADVICE: &str =
     "untagged = \"remove after 7d\" in a [[policy]] with repositories = [\"*\"]";
 
 /// What a note says before the reason why the wall clock cannot tell ages.
 const UNCOUNTED: &str = "ages leave out the time that pulk was stopped before this start";
 
-/// A pass that is under way.
+/// A pass in progress.
 pub(super) struct Pass<'a> {
     pub(super) upkeep: &'a Upkeep,
     pub(super) options: &'a CollectOptions,
@@ -33,9 +33,9 @@ pub(super) struct Pass<'a> {
     /// Tells ages, as of the beginning of the pass.
     pub(super) ages: Ages,
     pub(super) report: CollectReport,
-    /// Whether something was left out that would have been looked at.
+    /// Whether the pass left something out.
     pub(super) left_out: bool,
-    /// Told what the pass is about to do.
+    /// Receives what the pass is about to do.
     pub(super) doing: &'a dyn Fn(String),
 }
 
@@ -53,14 +53,14 @@ pub(super) struct About<'a> {
 pub(super) enum End {
     /// Something needs it.
     Needed,
-    /// Nothing needs it, but it is too young, or somebody counts on it.
+    /// Nothing needs it, but it is young or leased.
     Held,
     /// It is gone, or would be.
     Gone,
 }
 
 impl Pass<'_> {
-    /// Does everything. What is in the report counts also when this fails half way.
+    /// Runs the whole pass. The report is valid even if this fails.
     pub(super) fn run(&mut self) -> Result<(), CollectError> {
         let began = Instant::now();
         self.report.dry_run = self.options.dry_run;
@@ -88,7 +88,9 @@ impl Pass<'_> {
         }
         if let Some(wait) = self.wait() {
             let seconds = wait.as_secs().saturating_add(1);
-            self.note(format!("nothing goes for another {seconds} s: what is leased or young is not known"));
+            self.note(format!(
+                "nothing is removed for another {seconds} s: leases and ages are not known yet"
+            ));
         }
         let ages =
             self.upkeep.options().policies.ask_for_ages() || self.options.untagged_older_than.is_some();
@@ -109,15 +111,15 @@ impl Pass<'_> {
             let after = last.as_ref().map(RepoName::as_str);
             let found = self.upkeep.view().repositories(after, 1, |_| Ok(true));
             let Some(repo) = found.map_err(RegistryError::from)?.pop() else { break };
-            (self.doing)(format!("looking at repository {repo}"));
+            (self.doing)(format!("checking repository {repo}"));
             self.repository(&repo)?;
             self.report.repositories += 1;
             self.step()?;
             last = Some(repo);
         }
-        (self.doing)("looking for content that no repository has".to_owned());
+        (self.doing)("searching for content that no repository has".to_owned());
         self.content()?;
-        (self.doing)("looking for files that nothing names".to_owned());
+        (self.doing)("searching for files that no row names".to_owned());
         self.files()
     }
 
@@ -128,11 +130,11 @@ impl Pass<'_> {
     }
 
     fn index(&mut self) -> Result<(), CollectError> {
-        (self.doing)("looking at the size of the index".to_owned());
+        (self.doing)("checking the size of the index".to_owned());
         compact(self.upkeep, &mut self.pace)
     }
 
-    /// Ends a step. Fails where the registry takes no writes: then the pass waits for better days.
+    /// Ends a step. Fails while the registry takes no writes: a later pass does the rest.
     pub(super) fn step(&mut self) -> Result<(), CollectError> {
         self.pace.step()?;
         match self.upkeep.refuses_writes() {
@@ -141,7 +143,7 @@ impl Pass<'_> {
         }
     }
 
-    /// Has the writer sweep candidates, unless nothing is to be removed.
+    /// Has the writer sweep candidates, except in a dry run.
     pub(super) fn sweep(&mut self, sweep: Sweep) -> Result<(), CollectError> {
         if !self.options.dry_run {
             self.upkeep.sweep(sweep)?;
@@ -149,7 +151,7 @@ impl Pass<'_> {
         self.step()
     }
 
-    /// Returns what is kept though nothing needs it.
+    /// Returns what protects things that nothing needs.
     pub(super) fn keeps(&self) -> Protected {
         match self.options {
             CollectOptions { alone: true, now: true, .. } => Protected::Nothing,
@@ -159,19 +161,18 @@ impl Pass<'_> {
         }
     }
 
-    /// Returns for how long nothing may go yet.
+    /// Returns for how long nothing may be removed yet.
     pub(super) fn wait(&self) -> Option<Duration> {
         self.upkeep.wait(self.keeps())
     }
 
-    /// Tells whether a blob or a manifest of a repository stays for now though nothing needs it.
+    /// Tells whether a blob or a manifest of a repository is kept for now although nothing needs it.
     pub(super) fn holds(&self, repo: &RepoName, digest: &ContentDigest) -> bool {
         self.upkeep.holds(repo, digest) || self.is_young(digest)
     }
 
-    /// Tells of a store whose server is gone, with all that it remembered, whether content is younger than
-    /// the grace time: by its file, so that a clock that is behind makes everything young, as does
-    /// one that was never set.
+    /// Tells whether content is younger than the grace time, in a pass over a stopped store. The time of the
+    /// file decides, so a wall clock that is behind, or was never set, makes everything young.
     pub(super) fn is_young(&self, digest: &ContentDigest) -> bool {
         if !self.options.alone || self.options.now {
             return false;
@@ -184,7 +185,7 @@ impl Pass<'_> {
         }
     }
 
-    /// Counts one thing and says what became of it.
+    /// Counts one thing and reports its verdict.
     pub(super) fn verdict(&mut self, about: &About<'_>, end: End, why: impl FnOnce(&Self) -> String) {
         let bytes = about.bytes;
         if let Some(count) = self.count(about.what) {
@@ -195,7 +196,7 @@ impl Pass<'_> {
                 End::Gone => count.removed.add(bytes),
             }
         }
-        // Of what stays, only somebody who asked what would go wants to know why.
+        // Why things are kept is reported only in a dry run.
         if end == End::Gone || self.options.dry_run {
             let verdict = Verdict {
                 what: about.what,
@@ -221,7 +222,7 @@ impl Pass<'_> {
         }
     }
 
-    /// Notes something that was put off or refused.
+    /// Notes something that was postponed or refused.
     pub(super) fn note(&mut self, note: String) {
         log::debug!("collector: {note}");
         if self.report.notes.len() < NOTES_MAX {
@@ -232,7 +233,7 @@ impl Pass<'_> {
     /// Notes something that could not be read.
     pub(super) fn unreadable(&mut self, what: String) {
         self.left_out = true;
-        log::warn!("the collector leaves a repository as it is: {what}");
+        log::warn!("the collector skips a repository: {what}");
         if self.report.unreadable.len() < NOTES_MAX {
             self.report.unreadable.push(what);
         }

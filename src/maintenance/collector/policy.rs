@@ -1,4 +1,4 @@
-//! What a policy says of tags and of manifests that no tag leads to: pure functions of rows and times.
+//! What a policy says of tags and of untagged manifests: pure functions of rows and ages.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ impl<'a> TagFacts<'a> {
     }
 }
 
-/// Says of each of a repository's tags whether it stays.
+/// Decides for each tag of a repository whether it stays.
 ///
 /// One that is immutable, matches `keep_tags`, is among the `keep_last` that were set last, or is younger
 /// than `keep_younger_than` stays; and all do where the policy says none of the last three.
@@ -62,7 +62,7 @@ pub(super) fn evaluate(policy: &Policy, tags: &[TagFacts<'_>]) -> Vec<Fate> {
                 return stays("keep_tags matches it");
             }
             if last_begins.as_ref().is_some_and(|first| facts.rank() >= *first) {
-                return stays("it is among those that were set last");
+                return stays("it is one of the keep_last that were set last");
             }
             if policy.keep_younger_than.is_some_and(|young| facts.age < millis(young)) {
                 return stays("it is young");
@@ -82,8 +82,8 @@ fn nth_newest<'a>(tags: &[TagFacts<'a>], count: usize) -> Option<(Option<u64>, &
     ranks.get(ranks.len().saturating_sub(count)).copied()
 }
 
-/// Says whether a manifest that no tag leads to stays. `age` is that of its push, or of the loss of its last
-/// tag; `older_than` is what somebody asked for beside the policy.
+/// Decides whether an untagged manifest stays. `age` counts from its push or from the loss of its last tag;
+/// `older_than` is an age requested in addition to the policy.
 pub(super) fn evaluate_untagged(policy: &Policy, age: u64, older_than: Option<Duration>) -> Fate {
     let of_policy = match policy.untagged {
         Untagged::Keep => None,
@@ -97,7 +97,7 @@ pub(super) fn evaluate_untagged(policy: &Policy, age: u64, older_than: Option<Du
     if age < millis(age_max) {
         return Fate::Stays("untagged, but it is young".to_owned());
     }
-    Fate::Goes("no tag has led to it for long enough".to_owned())
+    Fate::Goes("it has been untagged for long enough".to_owned())
 }
 
 #[cfg(test)]

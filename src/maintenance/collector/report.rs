@@ -35,8 +35,7 @@ impl fmt::Display for Thing {
     }
 }
 
-/// Whether one thing stays or goes, and why. Given to the callback of a pass as soon as it is known, so that
-/// a pass keeps none of them.
+/// Whether one thing is kept or removed, and why. A pass hands each to its callback at once and stores none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     /// What it is about.
@@ -78,16 +77,16 @@ impl Tally {
 /// What became of the things of one kind. In a dry run, `removed` is what would be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Count {
-    /// Those that were looked at.
+    /// Those that were examined.
     pub examined: Tally,
-    /// Those that went.
+    /// Those that were removed.
     pub removed: Tally,
-    /// Those that nothing needs, and that a lease, the grace time or somebody who was quicker kept.
+    /// Those that nothing needs, and that a lease, the grace time or a concurrent push kept.
     pub held: Tally,
 }
 
 impl Count {
-    /// Returns this with what went since, where all that is left is looked at, and counted, once more.
+    /// Returns this count plus what was removed since; everything left is examined and counted again.
     pub(super) fn and_removed(mut self, since: &Self) -> Self {
         self.examined.count += since.removed.count - self.removed.count;
         self.examined.bytes += since.removed.bytes - self.removed.bytes;
@@ -96,20 +95,20 @@ impl Count {
     }
 }
 
-/// What a pass found and did; also what `pulk gc --json` prints.
+/// What a pass found and did, as `pulk gc --json` prints it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct CollectReport {
-    /// Whether nothing was removed, only told.
+    /// Whether it was a dry run, which removes nothing.
     pub dry_run: bool,
-    /// Whether the pass came to its end.
+    /// Whether the pass completed.
     pub complete: bool,
     /// When it began, in milliseconds since 1970.
     pub began_ms: u64,
     /// How long it took, in milliseconds, pauses included.
     pub duration_ms: u64,
-    /// How many repositories were looked at.
+    /// How many repositories were examined.
     pub repositories: u64,
-    /// Repositories that had nothing left.
+    /// Empty repositories that were removed.
     pub repositories_removed: u64,
     /// Tags.
     pub tags: Count,
@@ -117,25 +116,25 @@ pub struct CollectReport {
     pub manifests: Count,
     /// Blobs' presence in repositories.
     pub links: Count,
-    /// Content. What is removed here is what the disk got back, or is about to.
+    /// Content. What is removed here is the space that was freed, or is about to be.
     pub content: Count,
     /// Files that no row names: content, and leftovers of uploads.
     pub files: Count,
-    /// Manifests that no tag leads to and that stay, with all that only they need.
+    /// Untagged manifests that are kept, with all that only they need.
     pub untagged: Tally,
     /// The line of configuration that would free what is untagged, when there is any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub untagged_advice: Option<String>,
-    /// What could not be read, and kept whole repositories from being swept; the first ones of them.
+    /// What could not be read, so that its repository was skipped; the first entries only.
     pub unreadable: Vec<String>,
-    /// What was put off or refused, and why; the first ones of them.
+    /// What was postponed or refused, and why; the first entries only.
     pub notes: Vec<String>,
 }
 
 /// The most entries of [`CollectReport::unreadable`] and of [`CollectReport::notes`].
 pub const NOTES_MAX: usize = 100;
 
-/// How the collector stands.
+/// The collector's status.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct CollectorStatus {
     /// Whether it works in the background.

@@ -14,32 +14,32 @@ use crate::spec::{ContentDigest, Manifest, RepoName, Tag};
 /// How often a repository is marked in one pass, where clients keep changing what was marked.
 pub(super) const TRIES_MAX: usize = 3;
 
-/// What is known of a repository that is being looked at.
+/// What is known of the repository being marked.
 pub(super) struct Marked<'a> {
     pub(super) repo: &'a RepoName,
     pub(super) policy: Policy,
     graph: Graph,
-    /// In a dry run, the tags that would be gone.
+    /// In a dry run, the tags that would be removed.
     pub(super) gone_tags: HashSet<Tag>,
 }
 
 impl Pass<'_> {
-    /// Marks a repository and sweeps it. Where something happens meanwhile that the marks don't know of, it
-    /// begins again.
+    /// Marks a repository and sweeps it. Starts over if something happens meanwhile that the marks do not
+    /// cover.
     pub(super) fn repository(&mut self, repo: &RepoName) -> Result<(), CollectError> {
         for _ in 0..TRIES_MAX {
             let counted = (self.report.tags, self.report.manifests, self.report.links, self.report.untagged);
             if self.mark_and_sweep(repo)? {
                 return Ok(());
             }
-            // What went is gone; the rest is looked at, and counted, once more.
+            // What was removed stays counted; the rest is examined and counted again.
             let (tags, manifests, links, untagged) = counted;
             self.report.tags = tags.and_removed(&self.report.tags);
             self.report.manifests = manifests.and_removed(&self.report.manifests);
             self.report.links = links.and_removed(&self.report.links);
             self.report.untagged = untagged;
         }
-        self.note(format!("repository {repo} changes too fast: the rest of it waits for the next pass"));
+        self.note(format!("repository {repo} changes too fast: the next pass does the rest of it"));
         self.left_out = true;
         Ok(())
     }
@@ -47,7 +47,7 @@ impl Pass<'_> {
     /// Returns whether the repository stayed as it was marked.
     fn mark_and_sweep(&mut self, repo: &RepoName) -> Result<bool, CollectError> {
         let policy = self.upkeep.options().policies.of(repo).clone();
-        // INVARIANT: the barrier stands before anything is read.
+        // INVARIANT: the barrier is raised before anything is read.
         self.upkeep.begin_marking(Scope::Repository(repo.clone()), self.keeps());
         let Some(graph) = self.load(repo)? else { return Ok(true) };
         let mut marked = Marked { repo, policy, graph, gone_tags: HashSet::new() };
@@ -78,7 +78,7 @@ impl Pass<'_> {
                     let upkeep = self.upkeep;
                     graph.add(digest, &row, &manifest, |digest| upkeep.key(digest));
                 } else if self.upkeep.view().manifest(repo, &digest).map_err(RegistryError::from)?.is_some() {
-                    // The scrub finds out what is wrong with it, and takes it out of use if it is damaged.
+                    // The scrub examines it, and quarantines it if it is damaged.
                     self.upkeep.report_damage(&digest);
                     self.unreadable(format!("manifest {repo}@{digest} cannot be read"));
                     return Ok(None);
@@ -91,7 +91,7 @@ impl Pass<'_> {
                 graph.finish();
                 if graph.collides() {
                     self.note(format!(
-                        "two manifests of {repo} look alike by chance: it waits for the next start"
+                        "two manifests of {repo} have the same key by chance: it waits for a restart"
                     ));
                     return Ok(None);
                 }
@@ -109,7 +109,7 @@ impl Pass<'_> {
         Manifest::parse(&bytes, Some(&row.media_type)).ok()
     }
 
-    /// Tells whether nothing may go yet.
+    /// Tells whether nothing may be removed yet.
     pub(super) fn waits(&self) -> bool {
         self.wait().is_some()
     }
@@ -132,8 +132,7 @@ impl Pass<'_> {
             let Some((digest, ..)) = marked.graph.manifest(number) else { continue };
             let held = self.holds(repo, &digest);
             let fate = match marked.graph.subject_is_there(number) {
-                // It stays as long as its subject does, and that is seen to by what leads to that. Where
-                // somebody counts on it, so do they on what it leads to.
+                // It stays as long as its subject does. A lease on it protects what it leads to as well.
                 Some(true) if marked.policy.remove_orphan_referrers && !held => continue,
                 Some(true) if marked.policy.remove_orphan_referrers => {
                     Fate::Goes("no tag leads to its subject".to_owned())
@@ -157,7 +156,7 @@ impl Pass<'_> {
             .filter_map(|number| marked.graph.manifest(*number))
             .map(|(digest, ..)| digest)
             .collect();
-        // One that comes to be there meanwhile makes its referrers needed.
+        // A subject that appears meanwhile makes its referrers needed.
         let subjects: Vec<ContentDigest> =
             marked_for_removal.iter().filter_map(|number| marked.graph.subject(*number)).collect();
         self.upkeep.mark_for_removal(repo, digests.iter().chain(&subjects));
@@ -175,19 +174,19 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Returns the age of a manifest that no tag leads to: by its row as it is now, for it may have lost its
-    /// last tag only by this pass.
+    /// Returns the age of an untagged manifest. The row is read again, since this pass may have removed its
+    /// last tag.
     fn untagged_age(&self, marked: &Marked<'_>, digest: &ContentDigest) -> Result<u64, CollectError> {
         let view = self.upkeep.view();
         if !view.tags_of(marked.repo, digest, 1).map_err(RegistryError::from)?.is_empty() {
-            // In a dry run, the tags that would go are still there.
+            // In a dry run, the tags to be removed still exist.
             return Ok(0);
         }
         let row = view.manifest(marked.repo, digest).map_err(RegistryError::from)?;
         Ok(row.map_or(0, |row| self.ages.of(row.noted)))
     }
 
-    /// Says why a manifest stays, if it does.
+    /// Reports why a manifest stays, if it does.
     fn staying(&mut self, marked: &Marked<'_>, number: usize, fate: Option<&Fate>) {
         let Some((digest, bytes)) = marked.graph.manifest(number) else { return };
         let reach = marked.graph.reach(number);
@@ -206,11 +205,11 @@ impl Pass<'_> {
                 _ => "kept: a tagged manifest leads to it".to_owned(),
             },
             (_, Some(fate)) => format!("kept: {}", fate.why()),
-            (_, None) => "kept: something untagged that stays leads to it".to_owned(),
+            (_, None) => "kept: an untagged manifest that stays leads to it".to_owned(),
         });
     }
 
-    /// Says what became of a manifest that was to go.
+    /// Reports what became of a manifest that was to be removed.
     fn remove_marked(&mut self, marked: &mut Marked<'_>, number: usize) -> Result<(), CollectError> {
         let Some((digest, bytes)) = marked.graph.manifest(number) else { return Ok(()) };
         let there = self.upkeep.view().manifest(marked.repo, &digest).map_err(RegistryError::from)?.is_some();
@@ -222,7 +221,7 @@ impl Pass<'_> {
         let about = about_digest(Thing::Manifest, marked.repo, &digest, bytes);
         self.verdict(&about, end, |_| match end {
             End::Gone => "removed: no tag leads to it".to_owned(),
-            _ => "kept for now: somebody counts on it".to_owned(),
+            _ => "kept for now: a client pushed it or was told of it".to_owned(),
         });
         Ok(())
     }
@@ -236,7 +235,7 @@ impl Pass<'_> {
 
     fn links(&mut self, marked: &Marked<'_>) -> Result<(), CollectError> {
         let repo = marked.repo;
-        // INVARIANT: a manifest that is there keeps all that it references, whatever is to become of it.
+        // INVARIANT: an existing manifest keeps all that it references, even if it is to be removed.
         let needed = marked.graph.needed(|number| marked.graph.reach(number) != Reach::Nothing);
         let mut batch = Batch::new();
         let mut last: Option<ContentDigest> = None;
@@ -279,7 +278,7 @@ impl Pass<'_> {
         let repo = marked.repo;
         match (self.tag_of(marked, &digest), marked.graph.reach(number)) {
             (Ok(Some(tag)), _) => format!("kept: {role} of {repo}@{digest} tagged {tag}"),
-            (_, Reach::Tag) => format!("kept: {role} of {repo}@{digest}, to which a tagged manifest leads"),
+            (_, Reach::Tag) => format!("kept: {role} of {repo}@{digest}, which a tagged manifest leads to"),
             _ => format!("kept: {role} of {repo}@{digest}, untagged"),
         }
     }
@@ -293,13 +292,13 @@ impl Pass<'_> {
             let end = if held { End::Held } else { End::Gone };
             self.verdict(&about_digest(Thing::Link, repo, &digest, size), end, |_| match end {
                 End::Gone => format!("removed: no manifest of {repo} references it"),
-                _ => "kept for now: somebody counts on it".to_owned(),
+                _ => "kept for now: a client pushed it or was told of it".to_owned(),
             });
         }
         Ok(())
     }
 
-    /// Removes the row of a repository that has nothing.
+    /// Removes the row of a repository that is empty.
     fn emptied(&mut self, repo: &RepoName) -> Result<(), CollectError> {
         if self.upkeep.view().has_anything(repo).map_err(RegistryError::from)? {
             return Ok(());

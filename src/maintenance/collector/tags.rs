@@ -10,15 +10,15 @@ use crate::registry::RegistryError;
 use crate::spec::{RepoName, Tag};
 
 impl Pass<'_> {
-    /// Takes the tags away that no line of the policy keeps.
+    /// Removes the tags that no line of the policy keeps.
     pub(super) fn tags(&mut self, marked: &mut Marked<'_>) -> Result<(), CollectError> {
         if !marked.policy.removes_tags() && !self.options.dry_run {
             return Ok(());
         }
         for _ in 0..TRIES_MAX {
             let counted = self.report.tags;
-            // INVARIANT: where somebody removes a tag from here on, nothing that was found by these rows
-            // goes: of those that are to stay for having been set last, there is one less.
+            // INVARIANT: if a client removes a tag from here on, no tag chosen by these rows is removed: one
+            // of the `keep_last` is gone, so another one has to stay.
             self.upkeep.begin_tags();
             let tags = self.read_tags(marked)?;
             self.evaluate_tags(marked, &tags)?;
@@ -27,7 +27,7 @@ impl Pass<'_> {
             }
             self.report.tags = counted.and_removed(&self.report.tags);
         }
-        self.note(format!("tags of {} go too fast: the rest of them waits for the next pass", marked.repo));
+        self.note(format!("tags of {} change too fast: the next pass does the rest of them", marked.repo));
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! Whose turn it is: there is one pass at a time.
+//! Turns: there is one pass at a time.
 
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::base::{lock, wait_while};
 use crate::maintenance::collector::orphans::Orphans;
 
-/// How long somebody waits for a turn before it is asked whether it is still wanted.
+/// How often a caller waiting for a turn checks whether the pass is still wanted.
 const WAIT_SLICE: Duration = Duration::from_millis(100);
 
 /// The one turn that there is.
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_is_not_wanted_any_more_waits_for_no_turn_and_who_is_gets_the_next_one() {
+    fn a_caller_that_gives_up_gets_no_turn_and_one_that_waits_gets_the_next() {
         let turns = Turns::default();
         let turn = turns.take(&mut || true).unwrap();
         let mut asked = 0;

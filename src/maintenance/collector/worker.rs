@@ -16,7 +16,7 @@ use crate::maintenance::collector::turn::{Turn, Turns};
 use crate::meta::Ages;
 use crate::registry::{Registry, Upkeep};
 
-/// How long the collector rests after a pass that was given up, unless the interval is shorter.
+/// How long the collector rests after an aborted pass, unless the interval is shorter.
 const RETRY: Duration = Duration::from_secs(60);
 
 /// How much lower the priority of the collector's thread is.
@@ -77,31 +77,31 @@ impl Collector {
         Ok(())
     }
 
-    /// Ends the pass that runs, within a step, and the work in the background. Nothing runs afterwards.
+    /// Ends the running pass within a step, and the work in the background. Nothing runs afterwards.
     pub fn stop(&self) {
         self.handle.stop();
     }
 
-    /// Tells whether it was told to stop.
+    /// Tells whether it is stopping.
     #[cfg(test)]
     pub(crate) fn is_stopped(&self) -> bool {
         self.handle.shared.bell.is_stopped()
     }
 
-    /// Tells whether somebody waits for the pass that runs.
+    /// Tells whether a caller waits for the running pass.
     #[cfg(test)]
     pub(crate) fn is_awaited(&self) -> bool {
         self.handle.shared.bell.is_hurried()
     }
 
-    /// Runs one pass on this thread, which blocks, and tells `visit` of each thing that goes; in a dry run,
-    /// also of each that stays. A pass that runs in the background comes to its end first, without pauses.
+    /// Runs one pass on this thread, which blocks, and gives `visit` a verdict for each thing removed; in a
+    /// dry run, also for each kept. A pass in the background completes first, without pauses.
     pub fn run(
         &self,
         options: &CollectOptions,
         visit: &mut dyn FnMut(&Verdict),
     ) -> Result<CollectReport, CollectError> {
-        /// Somebody who waits for it to the end.
+        /// A caller that waits for the end.
         struct Visit<'a>(&'a mut dyn FnMut(&Verdict));
         impl CollectWatch for Visit<'_> {
             fn verdict(&mut self, verdict: &Verdict) {
@@ -114,7 +114,7 @@ impl Collector {
         self.run_for(options, &mut Visit(visit))
     }
 
-    /// Does the same for somebody who may give it up.
+    /// The same for a caller that may abort the pass.
     pub fn run_for(
         &self,
         options: &CollectOptions,
@@ -135,13 +135,13 @@ impl Collector {
         done.map(|()| report)
     }
 
-    /// Tells how the collector stands, without waiting for anything.
+    /// Returns the collector's status, without waiting for anything.
     pub fn status(&self) -> CollectorStatus {
         let shared = &self.handle.shared;
         let mut status = lock(&shared.status).clone();
         status.waits = shared.upkeep.lease_wait().map(|wait| {
             let seconds = wait.as_secs().saturating_add(1);
-            format!("nothing goes for another {seconds} s: what is leased or young is not known yet")
+            format!("nothing is removed for another {seconds} s: leases and ages are not known yet")
         });
         let ages = shared.upkeep.options().policies.ask_for_ages();
         status.ages = shared.upkeep.clock().uncounted().filter(|_| ages);
@@ -156,9 +156,9 @@ impl Handle {
         self.shared.bell.stop();
         let thread = lock(&self.thread).take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
-            log::error!("the collector's thread ended in a panic");
+            log::error!("the collector's thread panicked");
         }
-        // A pass that somebody asked for has ended, too, before the registry is closed.
+        // A requested pass ends, too, before the registry is closed.
         drop(self.shared.turns.take(&mut || true));
     }
 }
@@ -170,9 +170,9 @@ impl Drop for Handle {
 }
 
 /// The watch of a pass in the background.
-struct Nobody;
+struct Unwatched;
 
-impl CollectWatch for Nobody {
+impl CollectWatch for Unwatched {
     fn verdict(&mut self, _: &Verdict) {}
 
     fn is_wanted(&mut self, _: bool) -> bool {
@@ -186,11 +186,11 @@ impl Shared {
         if let Some(why) = self.upkeep.keeps_everything() {
             log::warn!("the collector removes nothing: {why}");
         }
-        // An earlier run may have had no time for it.
+        // An earlier run may have been stopped before it.
         if compact(&self.upkeep, &mut Pace::new(&self.bell, self.options.pace_percent)).is_err() {
             return;
         }
-        // What is untagged is told soon after the start, though nothing may be removed yet.
+        // A dry run reports untagged manifests soon after the start, before anything may be removed.
         let dry = CollectOptions { dry_run: true, ..CollectOptions::default() };
         if self.upkeep.lease_wait().is_some() {
             self.in_background(&dry);
@@ -215,10 +215,10 @@ impl Shared {
         goes_on
     }
 
-    /// Returns whether the pass came to its end.
+    /// Returns whether the pass completed.
     fn in_background(&self, options: &CollectOptions) -> bool {
         let Some(turn) = self.turns.take(&mut || !self.bell.is_stopped()) else { return false };
-        let (report, done) = self.pass(turn, options, &mut Nobody);
+        let (report, done) = self.pass(turn, options, &mut Unwatched);
         match &done {
             Ok(()) => tell(&report),
             Err(CollectError::Stopped | CollectError::Unwanted) => {}
@@ -227,7 +227,7 @@ impl Shared {
         self.has_ended(options, &done)
     }
 
-    /// Tells whether a pass came to its end, though it may have left out what cannot be read.
+    /// Tells whether a pass completed, even if it skipped what cannot be read.
     fn has_ended(&self, options: &CollectOptions, done: &Result<(), CollectError>) -> bool {
         done.is_ok() && (options.dry_run || self.upkeep.keeps_everything().is_none())
     }
@@ -276,7 +276,7 @@ impl Shared {
     }
 }
 
-/// Says in the log what a pass came to, if it came to anything.
+/// Logs the result of a pass, if there is any.
 fn tell(report: &CollectReport) {
     let removed = &report.content.removed;
     if !report.dry_run && removed.count > 0 {
@@ -290,7 +290,7 @@ fn tell(report: &CollectReport) {
     if report.dry_run && report.untagged.count > 0 {
         const GIB: f64 = (1_u64 << 30) as f64;
         log::info!(
-            "{} manifests are untagged and kept, with {:.2} GiB that only they need; to free that: {}",
+            "{} untagged manifests are kept, with {:.2} GiB that only they need; to free them: {}",
             report.untagged.count,
             report.untagged.bytes as f64 / GIB,
             report.untagged_advice.as_deref().unwrap_or_default()
@@ -298,10 +298,10 @@ fn tell(report: &CollectReport) {
     }
 }
 
-/// Lets everybody else have the processor first. On Linux this is the thread's own priority.
+/// Lowers the priority of this thread; on Linux, a priority belongs to a thread.
 fn lower_priority() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
-        log::debug!("the collector's priority is that of everybody else: {error}");
+        log::debug!("the collector runs with normal priority: {error}");
     }
 }

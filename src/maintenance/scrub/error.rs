@@ -1,21 +1,21 @@
-//! Why a scrub did not come to its end.
+//! Why a scrub did not complete.
 
 use crate::meta::{IndexError, MetaOpenError};
 use crate::registry::RegistryError;
 
-/// Why a scrub did not come to its end.
+/// Why a scrub did not complete.
 #[derive(Debug, thiserror::Error)]
 pub enum ScrubError {
-    /// Another full pass runs that somebody asked for.
-    #[error("a scrub that somebody asked for runs already")]
+    /// Another requested full pass runs.
+    #[error("a requested scrub is already running")]
     Busy,
-    /// Nobody waits for it any more, or the registry is closed.
+    /// Its caller no longer waits for it, or the registry is closed.
     #[error("it was stopped")]
     Stopped,
-    /// One piece of content after another can't be read or found: this is no matter of single pieces.
+    /// Many pieces of content in a row cannot be read or found: the disk may be failing.
     #[error("{0} pieces of content in a row cannot be read or found: is the disk failing?")]
     Device(u32),
-    /// The registry could not do its part.
+    /// The registry failed.
     #[error(transparent)]
     Registry(#[from] RegistryError),
     /// The journal or a checkpoint could not be read.

@@ -1,4 +1,4 @@
-//! The scrub: content is read again and again, so that damage is found while somebody still has a copy.
+//! The scrub: reads all content again and again, to find damage while a client still has a copy.
 //!
 //! ```text
 //! let scrub = Scrub::new(&registry, ScrubOptions::default());
@@ -8,8 +8,8 @@
 //! scrub.stop();                        // before the registry is closed; ends within a step
 //! ```
 //!
-//! Content that is damaged goes to `quarantine/`, and its row goes from the index: nobody has it any more, so
-//! that the next push of it, by whomever, heals all repositories that have it.
+//! Damaged content is moved to `quarantine/`, and its row is removed from the index. The next push of it by
+//! any client heals all repositories that have it.
 
 mod due;
 mod error;

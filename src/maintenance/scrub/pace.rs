@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-/// How much time a scrub that was kept from reading may catch up on.
+/// How much delay a scrub may catch up on.
 const CATCH_UP_MAX: Duration = Duration::from_millis(200);
 
-/// Says when the next bytes may be read, so that a rate is kept over any longer time.
+/// Limits the read rate over any longer time.
 #[derive(Debug)]
 pub(super) struct Pace {
     rate_bytes: u64,
@@ -37,7 +37,7 @@ mod tests {
         let mut pace = Pace::new(1000, begun);
         assert_eq!(pace.rest(500, begun), second / 2);
         assert_eq!(pace.rest(500, begun + second / 4), second * 3 / 4);
-        // After a long time nothing but the last moment is caught up on.
+        // After a long delay, only `CATCH_UP_MAX` of it is caught up on.
         assert_eq!(pace.rest(1000, begun + second * 100), second - CATCH_UP_MAX);
     }
 }

@@ -1,4 +1,4 @@
-//! A pass: all content, and what of the journal is written no more.
+//! A pass: all content, and the closed files of the journal.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
@@ -17,33 +17,33 @@ use crate::spec::ContentDigest;
 /// How many rows are read at once.
 const ROWS_PER_STEP_MAX: usize = 64;
 
-/// How often content that can't be read is tried before it counts as damaged.
+/// How often reading content is tried before it is treated as damaged.
 const TRIES_MAX: u32 = 3;
 
-/// How many pieces of content are tried again at the end of a pass.
+/// How many pieces of content are retried at the end of a pass.
 const RETRIED_MAX: usize = 1024;
 
-/// So many pieces of content in a row that can't be read or found are no matter of single pieces.
+/// How many unreadable or missing pieces of content in a row point to a failing disk.
 const FAILING_IN_A_ROW_MAX: u32 = 16;
 
-/// What drives a pass: it says how fast, and when to end.
+/// Drives a pass: limits its speed, and may end it.
 pub(super) trait Drive {
-    /// Is told that bytes were read, rests for as long as the rate asks for, and may end the pass.
+    /// Called after bytes were read: rests as the rate demands, and may end the pass.
     fn took(&mut self, bytes: u64) -> Result<(), ScrubError>;
 
-    /// Is told how far the pass has come.
+    /// Receives the progress of the pass.
     fn reached(&mut self, reached: &Reached);
 
-    /// Rests before something is tried again.
+    /// Rests before a retry.
     fn rest(&mut self, pause: Duration) -> Result<(), ScrubError>;
 }
 
 /// How far a pass has come.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Reached {
-    /// The last content that was read; what comes behind it was not.
+    /// The last content that was read, in the order of digests.
     pub(super) behind: Option<ContentDigest>,
-    /// What could not be read, and is to be tried again.
+    /// What could not be read, and is to be retried.
     pub(super) unread: BTreeSet<ContentDigest>,
     /// What was found so far.
     pub(super) report: ScrubReport,
@@ -54,7 +54,7 @@ pub(super) struct Pass<'a> {
     registry: &'a Registry,
     drive: &'a mut dyn Drive,
     reached: Reached,
-    /// How long to rest before what can't be read is tried again.
+    /// How long to rest before a retry.
     retry_pause: Duration,
     failing: u32,
     buffer: Vec<u8>,
@@ -90,7 +90,7 @@ impl<'a> Pass<'a> {
         Ok(self.reached.report)
     }
 
-    /// Looks at a piece of content that somebody could not read.
+    /// Verifies content that a reader found damaged or missing.
     pub(super) fn suspect(mut self, digest: ContentDigest) -> Result<(), ScrubError> {
         if let Some(row) = self.registry.view().blob(&digest)? {
             self.content(digest, row.size)?;
@@ -109,14 +109,14 @@ impl<'a> Pass<'a> {
         match found {
             Look::Intact => Ok(()),
             Look::Damaged(_) => self.look_again(digest, size).map(drop),
-            // A folder may be away for a moment, as while somebody puts a copy back.
+            // A folder may be missing for a moment, for example while a copy is restored.
             Look::Missing => {
-                log::warn!("{digest} is missing, and is looked for again later");
+                log::warn!("{digest} is missing; it is searched for again later");
                 self.put_off(digest);
                 Ok(())
             }
             Look::Unreadable(_, error) => {
-                log::warn!("{digest} cannot be read, and is tried again later: {error}");
+                log::warn!("{digest} cannot be read; it is retried later: {error}");
                 self.put_off(digest);
                 Ok(())
             }
@@ -142,13 +142,13 @@ impl<'a> Pass<'a> {
         })
     }
 
-    /// A wrong byte may have come from a cable or from memory, and the file may have been replaced while it
-    /// was read: only what is wrong twice is. Returns whether that is settled.
+    /// Reads again: a wrong byte may come from a cable or from memory, or the file was replaced meanwhile.
+    /// Only content that is wrong twice is damaged. Returns whether that is settled.
     fn look_again(&mut self, digest: ContentDigest, size: u64) -> Result<bool, ScrubError> {
         match self.look(&digest, size)? {
-            Look::Damaged(file) => self.condemn(digest, Some(file.as_ref()), "is not what its name says"),
+            Look::Damaged(file) => self.condemn(digest, Some(file.as_ref()), "does not match its digest"),
             Look::Intact => {
-                log::warn!("{digest} was read wrongly once, and rightly the second time");
+                log::warn!("{digest} did not match at the first read, and matched at the second");
                 Ok(true)
             }
             Look::Missing => {
@@ -156,7 +156,7 @@ impl<'a> Pass<'a> {
                 Ok(false)
             }
             Look::Unreadable(file, _) => {
-                self.condemn(digest, Some(file.as_ref()), "is not what its name says")
+                self.condemn(digest, Some(file.as_ref()), "does not match its digest")
             }
         }
     }
@@ -171,12 +171,12 @@ impl<'a> Pass<'a> {
         match self.registry.condemn(digest, file)? {
             Condemned::Yes => {
                 self.reached.report.damaged += 1;
-                let aside = if file.is_some() { ", and was set aside in quarantine/" } else { "" };
+                let aside = if file.is_some() { ", and was moved to quarantine/" } else { "" };
                 self.reached.report.find(format!("{digest} {what}{aside}: push it again to heal it"));
                 Ok(true)
             }
             Condemned::No => Ok(true),
-            // Somebody stores it, or something that shares its lock.
+            // A client stores it, or content that shares its lock.
             Condemned::Later => {
                 self.put_off(digest);
                 Ok(false)
@@ -184,7 +184,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Tries again what could not be read.
+    /// Retries what could not be read.
     fn retry(&mut self) -> Result<(), ScrubError> {
         for number in 2..=TRIES_MAX {
             if self.reached.unread.is_empty() {
@@ -196,7 +196,7 @@ impl<'a> Pass<'a> {
                     self.reached.unread.remove(&digest);
                     continue;
                 };
-                // Each of them failed before: that they all do so again says nothing new.
+                // All of them failed before, so failures in a row do not point to the disk here.
                 self.failing = 0;
                 let last = number == TRIES_MAX;
                 let settled = match self.look(&digest, size)? {
@@ -216,7 +216,7 @@ impl<'a> Pass<'a> {
             }
         }
         for digest in std::mem::take(&mut self.reached.unread) {
-            let what = "could not be taken out of use, since it was being pushed all the time";
+            let what = "could not be quarantined, because it was being pushed all the time";
             self.reached.report.unreadable += 1;
             self.reached.report.find(format!("{digest} is damaged, and {what}"));
         }

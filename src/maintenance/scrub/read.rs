@@ -10,20 +10,20 @@ use crate::spec::{ContentDigest, Hasher};
 
 const READ_SIZE_BYTES: usize = 256 * 1024;
 
-/// What reading a piece of content told.
+/// The result of reading content.
 #[derive(Debug)]
 pub(super) enum Look {
-    /// Its bytes are what its name says.
+    /// Its bytes match its digest.
     Intact,
-    /// They are not.
+    /// They do not.
     Damaged(Arc<dyn DiskFile>),
     /// There is no file.
     Missing,
-    /// The medium did not give all of it back.
+    /// The medium returned a read error.
     Unreadable(Arc<dyn DiskFile>, DiskError),
 }
 
-/// Reads all of a piece of content. `took` is told how many bytes were read each time, and may end it.
+/// Reads all of a piece of content. `took` receives the number of bytes after each read, and may end it.
 pub(super) fn look(
     registry: &Registry,
     digest: &ContentDigest,
@@ -51,7 +51,7 @@ pub(super) fn look(
         };
         hasher.update(piece);
         let count = piece.len() as u64;
-        // What nobody asked for shall not take the place of what somebody did.
+        // The scrub must not evict from the page cache what clients read.
         file.drop_cached(offset, count);
         offset += count;
         took(count)?;

@@ -24,7 +24,7 @@ pub struct ScrubReport {
     pub unreadable: u64,
     /// Lines of the journal and checkpoints that are damaged.
     pub journal_damaged: u64,
-    /// What is wrong, in plain words; the first ones of them.
+    /// What is wrong, in plain words; the first entries only.
     pub findings: Vec<String>,
 }
 
@@ -42,14 +42,14 @@ impl ScrubReport {
     }
 }
 
-/// How the scrub stands.
+/// The scrub's status.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ScrubStatus {
     /// Whether it works in the background.
     pub enabled: bool,
     /// How many bytes it reads in a second at most.
     pub rate_bytes: u64,
-    /// The pass that has begun, as far as it has come.
+    /// The pass in progress, so far.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pass: Option<ScrubReport>,
     /// The last full pass.
@@ -58,7 +58,7 @@ pub struct ScrubStatus {
     /// When the next pass begins, in milliseconds since 1970, where one is due and none runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_ms: Option<u64>,
-    /// Why the last try did not come to its end.
+    /// Why the last attempt did not complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
     /// Damaged files of content that lie in `quarantine/`.

@@ -1,4 +1,4 @@
-//! How far a scrub has come, kept over restarts.
+//! The progress of a scrub, kept across restarts.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ const FORMAT: u32 = 1;
 /// Longer than any.
 const FILE_SIZE_MAX_BYTES: usize = 1024 * 1024;
 
-/// How far a scrub has come.
+/// The progress of a scrub.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Saved {
     pub(super) format: u32,
@@ -28,31 +28,31 @@ pub(super) struct Saved {
 }
 
 impl Saved {
-    /// Reads what was saved. What can't be read means no more than that a pass begins anew.
+    /// Reads what was saved. If that cannot be read, the pass starts over.
     pub(super) fn load(disk: &dyn Disk) -> Self {
         match read(disk) {
             Ok(Some(bytes)) => match serde_json::from_slice::<Self>(&bytes) {
                 Ok(saved) if saved.format == FORMAT => saved,
                 Ok(_) => Self::default(),
                 Err(error) => {
-                    log::warn!("the scrub begins anew: {FILE} cannot be read: {error}");
+                    log::warn!("the scrub starts over: {FILE} cannot be read: {error}");
                     Self::default()
                 }
             },
             Ok(None) => Self::default(),
             Err(error) => {
-                log::warn!("the scrub begins anew: {error}");
+                log::warn!("the scrub starts over: {error}");
                 Self::default()
             }
         }
     }
 
-    /// Saves it: a power cut leaves this, whole, or something that was saved before. That it could not be
-    /// saved costs a part of a pass, at a restart.
+    /// Saves it: a power cut leaves either this or an earlier state, whole. A failure costs part of a pass at
+    /// the next restart.
     pub(super) fn save(&mut self, disk: &dyn Disk) {
         self.format = FORMAT;
         if let Err(error) = self.write(disk) {
-            log::warn!("how far the scrub has come was not saved: {error}");
+            log::warn!("the progress of the scrub could not be saved: {error}");
         }
     }
 
@@ -66,9 +66,9 @@ impl Saved {
         }
         let file = disk.create(unfinished)?;
         file.write_at(&bytes, 0)?;
-        // Or a power cut might leave the name and not the bytes, and a pass of days would begin anew.
+        // Otherwise a power cut might leave the name without the bytes, and a pass of days would start over.
         file.sync()?;
-        // The name need not be durable: with the old one a part of the pass is done again, no more.
+        // The name need not be durable: with the old one only part of the pass is repeated.
         disk.rename(unfinished, Path::new(FILE))
     }
 }

@@ -18,30 +18,30 @@ use crate::maintenance::scrub::saved::Saved;
 use crate::registry::{Registry, RegistryError};
 use crate::spec::ContentDigest;
 
-/// How long after a start the scrub begins, so that it is not in the way of those who waited for the start.
+/// How long after a start the scrub begins, so that clients that waited for the start go first.
 const START_PAUSE: Duration = Duration::from_secs(60);
 
-/// How long the scrub rests after a pass that did not come to its end.
+/// How long the scrub rests after a pass that did not complete.
 const FAILED_PAUSE: Duration = Duration::from_secs(60 * 60);
 
-/// The longest time between two looks at the clock, which may be set meanwhile.
+/// The longest time between two readings of the clock, which may be set meanwhile.
 const LOOK_PAUSE_MAX: Duration = Duration::from_secs(60 * 60);
 
-/// How far a pass has come is saved so often.
+/// How often the progress of a pass is saved.
 const SAVE_PAUSE: Duration = Duration::from_secs(60 * 60);
 
-/// How long content that can't be read is left alone before it is tried again, in the background.
+/// How long the background waits before it retries unreadable content.
 const RETRY_PAUSE: Duration = Duration::from_secs(60);
 
-/// The same, while somebody waits.
+/// The same, while a caller waits.
 const RETRY_PAUSE_ASKED: Duration = Duration::from_secs(1);
 
-/// How many suspects are kept for their turn; the full pass comes to the others by itself.
+/// How many suspects are queued; the full pass finds the others by itself.
 const SUSPECTS_KEPT_MAX: usize = 256;
 
-/// Is told how far a scrub has come that somebody asked for.
+/// Receives the progress of a requested scrub.
 pub trait ScrubWatch {
-    /// Is told how many bytes were read of about how many, and says whether to go on.
+    /// Receives how many bytes were read of about how many in total, and says whether to continue.
     fn goes_on(&mut self, done_bytes: u64, total_bytes: u64) -> bool;
 }
 
@@ -63,7 +63,7 @@ struct Shared {
     options: ScrubOptions,
     start_pause: Duration,
     state: Mutex<State>,
-    /// Held by whoever reads: one at a time.
+    /// Held by the thread that reads: one at a time.
     working: Mutex<()>,
     ended: Condvar,
 }
@@ -71,10 +71,10 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     saved: Saved,
-    /// Whether somebody asked for a full pass, which the background makes way for.
+    /// Whether a full pass was requested; the background gives way to it.
     asked: bool,
     stopping: bool,
-    /// The pass that somebody asked for.
+    /// The requested pass.
     asked_pass: Option<ScrubReport>,
     failed: Option<String>,
     not_before: Option<Instant>,
@@ -120,7 +120,7 @@ impl Scrub {
         self.handle.stop();
     }
 
-    /// Reads everything now, at full speed. What was begun in the background makes way.
+    /// Reads everything now, at full speed. The pass in the background gives way.
     pub fn run(&self, watch: &mut dyn ScrubWatch) -> Result<ScrubReport, ScrubError> {
         let shared = self.handle.shared.as_ref();
         let _asked = shared.ask()?;
@@ -132,7 +132,7 @@ impl Scrub {
         Ok(shared.complete(report))
     }
 
-    /// Says how the scrub stands.
+    /// Returns the scrub's status.
     pub fn status(&self) -> Result<ScrubStatus, RegistryError> {
         let shared = &self.handle.shared;
         let quarantined = shared.registry.quarantined()?;
@@ -162,7 +162,7 @@ impl Handle {
         self.shared.ended.notify_all();
         let thread = lock(&self.thread).take();
         if let Some(Err(_)) = thread.map(JoinHandle::join) {
-            log::error!("the scrub ended in a panic");
+            log::error!("the scrub panicked");
         }
     }
 }
@@ -174,7 +174,7 @@ impl Drop for Handle {
 }
 
 impl Shared {
-    /// Has the background make way until what is returned is dropped.
+    /// Holds the background back until the returned guard is dropped.
     fn ask(&self) -> Result<Asked<'_>, ScrubError> {
         let mut state = lock(&self.state);
         if std::mem::replace(&mut state.asked, true) {
@@ -198,12 +198,11 @@ impl Shared {
         report
     }
 
-    /// Works until it is told to stop.
+    /// Works until it is stopped.
     fn work(&self, woken: &Receiver<Option<ContentDigest>>) {
         lock(&self.state).not_before = Some(Instant::now() + self.start_pause);
         let mut suspects = VecDeque::new();
-        // How long the last suspect took, if the full pass had no turn since: neither shall keep the other
-        // waiting for ever.
+        // How long the last suspect took, if the full pass had no turn since: neither may starve the other.
         let mut owed: Option<Duration> = None;
         loop {
             let waits = owed.is_some() && self.is_due();
@@ -213,7 +212,7 @@ impl Shared {
                 self.background(woken, &mut suspects, |pass| pass.suspect(digest));
                 owed = Some(began.elapsed());
             } else if self.is_due() {
-                self.go_on(woken, &mut suspects, Turn::of(owed.take()));
+                self.resume(woken, &mut suspects, Turn::of(owed.take()));
             } else {
                 match woken.recv_timeout(self.pause()) {
                     Ok(suspect) => suspect.into_iter().for_each(|suspect| keep(&mut suspects, suspect)),
@@ -234,8 +233,8 @@ impl Shared {
         }
     }
 
-    /// Goes on with the pass that was begun, or begins one.
-    fn go_on(
+    /// Resumes the pass in progress, or begins one.
+    fn resume(
         &self,
         woken: &Receiver<Option<ContentDigest>>,
         suspects: &mut VecDeque<ContentDigest>,
@@ -264,7 +263,7 @@ impl Shared {
         suspects: &mut VecDeque<ContentDigest>,
         work: impl FnOnce(Pass<'_>) -> Result<(), ScrubError>,
     ) {
-        // One suspect is looked at before the next.
+        // One suspect is verified before the next.
         let turn = Turn { whole: true, ..Turn::of(None) };
         self.background_from((Reached::default(), turn), woken, suspects, work);
     }
@@ -282,7 +281,7 @@ impl Shared {
         match work(Pass::new(&self.registry, &mut drive, reached, RETRY_PAUSE)) {
             Ok(()) | Err(ScrubError::Stopped) => {}
             Err(error) => {
-                log::error!("the scrub rests: {error}");
+                log::error!("the scrub pauses: {error}");
                 let mut state = lock(&self.state);
                 state.failed = Some(error.to_string());
                 state.not_before = Some(Instant::now() + FAILED_PAUSE);
@@ -294,7 +293,7 @@ impl Shared {
         self.pause().is_zero()
     }
 
-    /// Returns how long to wait before it is worth a look whether a pass is due.
+    /// Returns how long to wait before checking whether a pass is due.
     fn pause(&self) -> Duration {
         let state = lock(&self.state);
         let begins =
@@ -324,7 +323,7 @@ impl Drop for Asked<'_> {
     }
 }
 
-/// Reads at the rate of the options, and makes way for everything else.
+/// Reads at the configured rate, and gives way to everything else.
 struct Background<'a> {
     shared: &'a Shared,
     woken: &'a Receiver<Option<ContentDigest>>,
@@ -334,16 +333,16 @@ struct Background<'a> {
     saved: Instant,
 }
 
-/// How long the scrub goes on although suspects wait.
+/// How long the full pass continues although suspects wait.
 #[derive(Debug)]
 struct Turn {
     until: Instant,
-    /// Whether a piece of content is to be read to its end in any case.
+    /// Whether content is read to its end in any case.
     whole: bool,
 }
 
 impl Turn {
-    /// The turn of a full pass after suspects that took so long; none waited when that is none.
+    /// The turn of a full pass after suspects that took `owed`; `None` if none waited.
     fn of(owed: Option<Duration>) -> Self {
         Self { until: Instant::now() + owed.unwrap_or_default(), whole: owed.is_some() }
     }
@@ -384,7 +383,7 @@ impl Drive for Background<'_> {
                 return Err(ScrubError::Stopped);
             }
             drop(state);
-            // What somebody stumbled over comes first, unless it had its turn before.
+            // Content that a reader found damaged comes first, unless a suspect had the last turn.
             if !self.suspects.is_empty() && self.turn.is_over() {
                 return Err(ScrubError::Stopped);
             }
@@ -403,7 +402,7 @@ impl Drive for Background<'_> {
     }
 }
 
-/// Reads as fast as it goes, and tells somebody who waits.
+/// Reads at full speed, and reports to a waiting caller.
 struct Watched<'a> {
     shared: &'a Shared,
     watch: &'a mut dyn ScrubWatch,

@@ -65,7 +65,7 @@ fn a_scrub_quarantines_damage_with_and_without_a_server_and_a_push_repairs_it() 
         flip(&blob_file(store.path(), layer));
         let ran = store.pulk(&["scrub"]);
         assert_eq!(ran.code, 1, "{}", ran.err);
-        assert!(ran.out.contains(&format!("{} is not what its name says", sha256(layer))), "{}", ran.out);
+        assert!(ran.out.contains(&format!("{} does not match its digest", sha256(layer))), "{}", ran.out);
         let aside = store.path().join(format!("quarantine/sha256-{}", sha256(layer).encoded()));
         assert!(aside.exists() && !blob_file(store.path(), layer).exists());
         let status = store.json(&["status"]);

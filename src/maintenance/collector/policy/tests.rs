@@ -75,7 +75,7 @@ fn tags_without_an_order_come_before_those_with_one() {
 }
 
 #[test]
-fn untagged_manifests_go_only_when_somebody_says_so_and_they_are_old() {
+fn untagged_manifests_go_only_where_asked_for_and_when_old() {
     let after = |millis| Policy {
         untagged: Untagged::RemoveAfter(Duration::from_millis(millis)),
         ..Policy::default()

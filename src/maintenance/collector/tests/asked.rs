@@ -1,4 +1,4 @@
-//! Passes that somebody asks for.
+//! Requested passes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::registry::{Backing, Registry, RegistryOptions, Storage};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Somebody who wants a pass until it has begun.
+/// A caller that wants a pass until it has begun.
 struct GivesUp {
     asked: usize,
 }
@@ -55,11 +55,11 @@ fn with_grace(disk: Arc<dyn Disk>) -> Registry {
 }
 
 #[test]
-fn now_takes_what_is_young_and_spares_what_somebody_counts_on() {
+fn now_removes_what_is_young_and_spares_what_is_leased() {
     let registry = with_grace(Arc::new(MemoryDisk::new()));
     registry.upkeep().complete_now();
     block_on(push_blob(&registry, "a", 0)).unwrap();
-    // No lease lasts so long, and the grace time does.
+    // This is longer than a lease, and shorter than the grace time.
     registry.upkeep().grow_older(HOUR);
     block_on(push_blob(&registry, "a", 1)).unwrap();
     let links = |now: bool| {

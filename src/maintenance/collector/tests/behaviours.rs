@@ -104,7 +104,7 @@ fn referrers_without_a_subject_go_only_by_policy() {
 }
 
 #[test]
-fn what_a_referrer_lists_stays_while_somebody_counts_on_the_referrer() {
+fn what_a_referrer_lists_stays_while_the_referrer_is_leased() {
     let lease = Duration::from_secs(20);
     let registry = open_on(Arc::new(MemoryDisk::new()), lease, Some(removing_untagged()));
     registry.upkeep().complete_now();
@@ -127,7 +127,7 @@ fn what_a_referrer_lists_stays_while_somebody_counts_on_the_referrer() {
     registry.upkeep().grow_older(3 * lease);
     let index_is_there =
         || block_on(registry.manifest(&repo("a"), &Reference::Digest(digest.into()))).is_ok();
-    assert!(index_is_there(), "and whoever was told so counts on it");
+    assert!(index_is_there(), "and the answer leases it");
     let report = collect(&registry, &options());
     assert_eq!(report.manifests.removed.count, 1);
     assert_eq!([0, 2].map(|number| has_manifest(&registry, "a", number)), [false, true]);
@@ -141,7 +141,7 @@ fn a_push_that_takes_longer_than_a_lease_keeps_what_it_began_with() {
     let lease = Duration::from_secs(20);
     let registry = open_on(Arc::new(MemoryDisk::new()), lease, Some(removing_untagged()));
     registry.upkeep().complete_now();
-    // A child of an index that is still to come, and a layer; elsewhere, a layer that nobody goes on with.
+    // A child of an index that is still to come, and a layer; elsewhere, a layer of an abandoned push.
     push(&registry, "a", 0, None);
     block_on(push_blob(&registry, "a", 3)).unwrap();
     block_on(push_blob(&registry, "b", 4)).unwrap();
@@ -164,7 +164,7 @@ fn a_push_that_takes_longer_than_a_lease_keeps_what_it_began_with() {
 }
 
 #[test]
-fn who_invents_layers_does_not_fill_the_leases() {
+fn made_up_layers_do_not_fill_the_leases() {
     let registry = open_on(Arc::new(MemoryDisk::new()), Duration::from_secs(3600), None);
     block_on(push_blob(&registry, "a", 0)).unwrap();
     let described =
@@ -232,7 +232,7 @@ fn a_dry_run_says_why_and_removes_nothing() {
 }
 
 #[test]
-fn a_lease_keeps_what_a_client_was_told_of() {
+fn a_lease_keeps_what_a_client_asked_for() {
     let hour = Duration::from_secs(3600);
     let registry = open_on(Arc::new(MemoryDisk::new()), hour, None);
     block_on(push_blob(&registry, "a", 0)).unwrap();
@@ -389,7 +389,7 @@ fn a_referrer_stays_whose_subject_comes_while_it_is_to_go() {
 }
 
 #[test]
-fn a_manifest_that_cannot_be_read_keeps_its_repository_is_told_of_and_is_looked_at_by_the_scrub() {
+fn a_manifest_that_cannot_be_read_keeps_its_repository_is_reported_and_scrubbed() {
     let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
     let registry = open_on(Arc::clone(&disk), Duration::ZERO, None);
     for name in ["a", "b"] {

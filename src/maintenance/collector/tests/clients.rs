@@ -127,7 +127,7 @@ enum Step {
 /// What clients do besides pushing.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Habits {
-    /// Whether they delete blobs and manifests, which may take from others what these were told is there.
+    /// Whether they delete blobs and manifests, which may remove what other clients were told exists.
     pub(crate) delete_content: bool,
     /// Whether a push that was told that all is there may be refused.
     pub(crate) refusals: bool,

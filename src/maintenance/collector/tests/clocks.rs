@@ -102,7 +102,7 @@ fn read(disk: &dyn Disk, path: &Path) -> Vec<u8> {
     bytes
 }
 
-/// Each start but the first one is at a time that is wrong: before 1971, or years ahead, or behind.
+/// Each start but the first one is at a wrong time: before 1971, years ahead, or years back.
 #[test]
 fn the_last_tags_stay_whatever_the_clock_said_when_they_were_set() {
     for wrong in [1000, TODAY_MS * 2, TODAY_MS - 400 * DAY_MS] {

@@ -1,4 +1,4 @@
-//! Tags that a client was told of, or removes, while a policy removes tags.
+//! Tags that a client reads or removes while a policy removes tags.
 
 use smol::block_on;
 
@@ -25,7 +25,7 @@ fn a_tag_stays_while_what_it_names_is_leased() {
     let asked = Reference::Tag(tag("t1"));
     block_on(registry.manifest_info(&repo("a"), &asked)).unwrap();
     run(&registry);
-    assert_eq!(tags(&registry).len(), 3, "somebody was told of it");
+    assert_eq!(tags(&registry).len(), 3, "a client read it");
     stop(registry);
 
     let registry = start(&store, clock(), &last(2));
@@ -33,9 +33,9 @@ fn a_tag_stays_while_what_it_names_is_leased() {
     assert_eq!(tags(&registry), ["stable", "t2"], "pushed again, it was set last");
 }
 
-/// Whenever somebody asks for a tag while a pass runs, it is there afterwards if that was the answer.
+/// If a client finds a tag at any step of a pass, the tag exists afterwards.
 #[test]
-fn a_tag_that_somebody_is_told_of_during_a_pass_stays() {
+fn a_tag_that_a_client_reads_during_a_pass_stays() {
     let mut told = 0;
     for step in 0..20 {
         let store = store();
@@ -58,9 +58,9 @@ fn a_tag_that_somebody_is_told_of_during_a_pass_stays() {
     assert!((1..20).contains(&told), "{told}");
 }
 
-/// Somebody removes the two newest tags at any step: of the others none goes after that.
+/// A client removes the two newest tags at any step: none of the others is removed after that.
 #[test]
-fn tags_that_somebody_removes_during_a_pass_leave_as_many_as_are_to_stay() {
+fn tags_that_a_client_removes_during_a_pass_leave_as_many_as_are_to_stay() {
     let mut in_time = 0;
     for step in 0..20 {
         let registry = in_memory(Some(last(2)));

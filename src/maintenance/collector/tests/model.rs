@@ -1,4 +1,4 @@
-//! A plain model of what clients were told is there, and how a registry is held against it.
+//! A plain model of what clients were told exists, and the comparison of a registry with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,7 +58,7 @@ impl Has {
     }
 }
 
-/// What clients were told is there.
+/// What clients were told exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Model {
     pub(crate) repos: BTreeMap<&'static str, Has>,

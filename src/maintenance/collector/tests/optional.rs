@@ -103,7 +103,7 @@ fn sparse(disk: Arc<dyn Disk>, lease: Duration) -> Registry {
 }
 
 /// A push that was checked before a pass, whose barrier knows nothing of that, and ends at a step of it.
-/// Returns whether what is optional was there when it ended, if the pass has so many steps, and is there
+/// Returns whether what is optional was there when it ended, if the pass has that many steps, and is there
 /// after the pass.
 fn push_amid_a_pass(optional: Optional, end: usize) -> (Option<bool>, bool) {
     let registry = sparse(Arc::new(MemoryDisk::new()), Duration::ZERO);
@@ -147,7 +147,7 @@ fn what_is_optional_and_there_when_a_push_begins_is_leased_to_it() {
         optional.push(&registry);
         block_on(registry.close()).unwrap();
         drop(registry);
-        // Nothing is leased any more to who pushed it.
+        // The lease of its push has ended.
         let registry = sparse(disk, Duration::from_secs(3600));
         registry.upkeep().complete_now();
         let (digest, put) = put_of("v1", &optional.body());
@@ -174,7 +174,7 @@ fn a_layer_that_may_come_from_elsewhere_stays_where_it_was_pushed() {
 }
 
 #[test]
-fn what_somebody_came_to_count_on_meanwhile_is_not_deleted_for_having_no_tag() {
+fn what_a_client_leased_meanwhile_is_not_deleted_for_having_no_tag() {
     let registry = in_memory(None);
     for blob in &manifest(0).blobs {
         block_on(push_blob(&registry, "a", *blob)).unwrap();
@@ -187,5 +187,5 @@ fn what_somebody_came_to_count_on_meanwhile_is_not_deleted_for_having_no_tag() {
     assert!(!delete(), "an index lists it since the look began");
     drop((watch, elsewhere));
     let _watch = registry.watch(&repo("a"));
-    assert!(delete(), "nobody came since this look began");
+    assert!(delete(), "no client leased it since this look began");
 }

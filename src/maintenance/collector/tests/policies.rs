@@ -97,7 +97,7 @@ fn a_quota_refuses_what_is_too_much_and_keeps_what_is_there() {
     push(&registry, "b", 2, Some("v1"));
     let digest = super::content::blob_digest(5).into();
     assert!(is_denied(&block_on(registry.mount(&repo("a"), &digest, Some(&repo("b"))))));
-    assert_eq!(registry.upkeep().unnamed(no_step).unwrap(), Some(Vec::new()), "nothing of it is left behind");
+    assert_eq!(registry.upkeep().unnamed(no_step).unwrap(), Some(Vec::new()), "nothing of it is left over");
 
     block_on(registry.delete_manifest(&repo("a"), &manifest(0).digest.into())).unwrap();
     collect(&registry, &CollectOptions::default());
@@ -131,12 +131,12 @@ fn an_image_that_is_there_can_be_pushed_again_when_the_quota_is_used_up() {
 
     // What another repository of the policy has is new here.
     assert!(is_denied(&push_unnamed(&registry, "a2", 0)));
-    // It could be one of those that are there, as far as can be told before its end; the other is too long.
+    // It could be one of those that are there, as far as is known before its end; the other is too long.
     assert!(blob(3).len() as u64 <= most);
     assert!(is_denied(&push_unnamed(&registry, "a", 3)));
     let id = block_on(registry.begin_upload(&repo("a"), None)).unwrap();
     let body = Cursor::new(vec![0; usize::try_from(most).unwrap() + 1]);
     let long = block_on(registry.append(&repo("a"), id, Chunk { body, length: None, range: None }));
     assert!(is_denied(&long));
-    assert_eq!(registry.upkeep().unnamed(no_step).unwrap(), Some(Vec::new()), "nothing of it is left behind");
+    assert_eq!(registry.upkeep().unnamed(no_step).unwrap(), Some(Vec::new()), "nothing of it is left over");
 }

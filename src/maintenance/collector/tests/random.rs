@@ -1,4 +1,4 @@
-//! Histories that nobody thought of, with sweeps between any two of their steps.
+//! Random histories, with sweeps between any two of their steps.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,7 +60,7 @@ fn nothing_that_was_acknowledged_lacks_anything_without_leases() {
         assert!(clients.pushes > 10, "{}", clients.pushes);
         refused += clients.refused;
     }
-    assert!(refused > 0, "nobody ever lost a race, so nothing was tried");
+    assert!(refused > 0, "no client ever lost a race, so nothing was tried");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Files of content that was swept: none is left behind, by a stop between two steps or by a disk that fails.
+//! Files of swept content: none is left over, after a stop between two steps or a disk failure.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -59,7 +59,7 @@ fn a_file_that_cannot_be_removed_keeps_no_other_and_goes_with_the_next_pass_or_s
         push_all_blobs(&registry);
         faults.fail(Operation::Remove, "blobs", Errno::IO);
         let (report, done) = try_pass(&registry, &options(), &mut || {}, &mut |_| {});
-        assert!(done.is_err() && !report.complete, "it is told");
+        assert!(done.is_err() && !report.complete, "the failure is reported");
         assert_eq!(files(disk.as_ref()).len(), 1, "the first failed, and the others are gone");
         if crash {
             // Without the marker, a stop is a crash.

@@ -15,7 +15,7 @@ use crate::maintenance::collector::options::CollectOptions;
 
 const STEPS: usize = 1500;
 
-/// After so many steps clients wait until another pass has ended: passes come between them on any machine.
+/// After this many steps clients wait until another pass has ended, so that passes interleave on any machine.
 const STEPS_PER_PASS_MAX: usize = 100;
 
 /// With one client at a time for the model's sake, and sweeps at any instant.
@@ -46,7 +46,7 @@ fn run(seed: u64, lease: Duration, habits: Habits) {
             }
             if step % STEPS_PER_PASS_MAX == 0 {
                 passes.try_iter().for_each(drop);
-                passes.recv().expect("the passes go on until the clients have ended");
+                passes.recv().expect("the passes continue until the clients have ended");
             }
         }
     });

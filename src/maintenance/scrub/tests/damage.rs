@@ -136,7 +136,7 @@ fn damage_that_an_unrelated_push_keeps_in_use_is_put_off_and_not_forgotten() {
 }
 
 #[test]
-fn damage_that_is_kept_in_use_to_the_end_of_a_pass_is_told_and_taken_by_the_next() {
+fn damage_in_use_to_the_end_of_a_pass_is_reported_and_quarantined_by_the_next() {
     let (registry, disk) = in_memory();
     push(&registry, "app", b"layer");
     damage(disk.as_ref(), b"layer");
@@ -236,7 +236,7 @@ fn a_device_that_gives_nothing_back_ends_the_pass() {
 }
 
 #[test]
-fn a_puller_who_finds_damage_tells_the_scrub() {
+fn a_pull_that_finds_damage_reports_it_to_the_scrub() {
     let (registry, disk) = in_memory();
     push(&registry, "app", b"layer");
     let image = manifest(b"layer");

@@ -1,7 +1,7 @@
 //! What the scrub finds, how it heals, and that nothing is lost on the way.
 
 mod damage;
-mod going_on;
+mod resuming;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ fn file_of(content: &[u8]) -> PathBuf {
     PathBuf::from(format!("blobs/sha256/{}/{encoded}", &encoded[..2]))
 }
 
-/// Changes a byte of some content behind the registry's back.
+/// Changes a byte of some content without the registry.
 pub(crate) fn damage(disk: &dyn Disk, content: &[u8]) {
     disk.open_writable(&file_of(content)).unwrap().write_at(b"X", 1).unwrap();
 }
@@ -87,7 +87,7 @@ fn has_tag(registry: &Registry, name: &str) -> bool {
     }
 }
 
-/// Lets a pass end after so many pieces of content.
+/// Ends a pass after a number of pieces of content.
 struct Until {
     left: usize,
     reached: Reached,

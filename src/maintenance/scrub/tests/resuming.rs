@@ -1,4 +1,4 @@
-//! A scrub goes on where it stopped, and stops when it is told to.
+//! A scrub resumes where it stopped, and stops when it has to.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -37,7 +37,7 @@ impl ScrubWatch for Impatient {
 }
 
 #[test]
-fn a_pass_goes_on_behind_what_was_read_also_after_a_restart() {
+fn a_pass_resumes_after_what_was_read_also_after_a_restart() {
     let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
     let registry = filled(&disk);
     let mut drive = Until { left: 30, reached: Reached::default() };
@@ -110,17 +110,17 @@ fn a_full_pass_is_remembered() {
 }
 
 #[test]
-fn one_who_waits_no_more_ends_a_pass_and_nothing_is_remembered_of_it() {
+fn a_caller_that_gives_up_ends_its_pass_and_nothing_is_kept_of_it() {
     let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
     let registry = filled(&disk);
     let scrub = Scrub::new(&registry, ScrubOptions::default());
     assert!(matches!(scrub.run(&mut Impatient), Err(ScrubError::Stopped)));
     assert_eq!(scrub.status().unwrap().last, None);
-    assert!(scrub.run(&mut Patient).is_ok(), "nobody is in the way");
+    assert!(scrub.run(&mut Patient).is_ok(), "no other pass is in the way");
 }
 
 #[test]
-fn the_background_reads_everything_and_makes_way_for_one_who_waits() {
+fn the_background_reads_everything_and_gives_way_to_a_waiting_caller() {
     let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
     let registry = filled(&disk);
     // So slow that it would never come to its end.

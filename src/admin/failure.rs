@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::meta::IndexError;
 use crate::registry::{OpenError, RegistryError};
-use crate::spec::ErrorCode;
 
 /// What kind of failure it is, for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,11 +50,9 @@ impl Failure {
 
 impl From<RegistryError> for Failure {
     fn from(error: RegistryError) -> Self {
-        let kind = match error.code() {
-            ErrorCode::NameUnknown | ErrorCode::ManifestUnknown | ErrorCode::BlobUnknown => {
-                FailureKind::NotFound
-            }
-            ErrorCode::Denied => FailureKind::Refused,
+        let kind = match error.answer().status {
+            404 => FailureKind::NotFound,
+            403 => FailureKind::Refused,
             _ => FailureKind::Failed,
         };
         Self::new(kind, error.to_string())

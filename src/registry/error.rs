@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::blobs::BlobError;
 use crate::disk::DiskError;
 use crate::meta::{DecideError, IndexError, MetaError, Refusal};
-use crate::spec::{Digest, DigestError, ErrorCode, ManifestError, RepoName, Tag};
+use crate::spec::{Digest, DigestError, ErrorAnswer, ErrorCode, ManifestError, RepoName, Tag};
 
 /// Why an operation was refused or could not be done; nothing of it is half done then.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -102,24 +102,33 @@ pub enum RegistryError {
 }
 
 impl RegistryError {
-    /// Returns the error code of the specification ("Error Codes") that clients are told.
+    /// Returns the error code of the specification ("Error Codes") that clients get.
     pub fn code(&self) -> ErrorCode {
+        self.answer().code
+    }
+
+    /// Returns the code and the status that clients get.
+    pub fn answer(&self) -> ErrorAnswer {
         match self {
-            Self::NameUnknown(_) => ErrorCode::NameUnknown,
-            Self::ManifestUnknown(_) | Self::TagUnknown(_) => ErrorCode::ManifestUnknown,
-            Self::BlobUnknown(_) => ErrorCode::BlobUnknown,
-            Self::UploadUnknown => ErrorCode::BlobUploadUnknown,
-            Self::UploadTakenOver | Self::OutOfOrder { .. } => ErrorCode::BlobUploadInvalid,
-            Self::SizeInvalid { .. } | Self::BodyBroken(_) => ErrorCode::SizeInvalid,
-            Self::DigestInvalid(_) | Self::DigestMismatch { .. } => ErrorCode::DigestInvalid,
-            Self::ManifestInvalid(_) | Self::ConditionFailed(_) => ErrorCode::ManifestInvalid,
-            Self::ManifestTooLarge { .. } => ErrorCode::SizeInvalid,
-            Self::ManifestBlobUnknown(_) => ErrorCode::ManifestBlobUnknown,
-            Self::TooManyTags { .. } => ErrorCode::TagInvalid,
-            Self::Denied(_) => ErrorCode::Denied,
-            Self::TooMany(_) => ErrorCode::TooManyRequests,
-            Self::Unavailable(_) | Self::NoSpace => ErrorCode::Unavailable,
-            Self::Internal(_) => ErrorCode::Unknown,
+            Self::NameUnknown(_) => ErrorCode::NameUnknown.into(),
+            Self::ManifestUnknown(_) | Self::TagUnknown(_) => ErrorCode::ManifestUnknown.into(),
+            Self::BlobUnknown(_) => ErrorCode::BlobUnknown.into(),
+            Self::UploadUnknown => ErrorCode::BlobUploadUnknown.into(),
+            Self::UploadTakenOver => ErrorCode::BlobUploadInvalid.into(),
+            Self::OutOfOrder { .. } => ErrorAnswer::UPLOAD_OUT_OF_ORDER,
+            Self::BodyBroken(cause) if cause.kind() == io::ErrorKind::TimedOut => ErrorAnswer::BODY_TIMEOUT,
+            Self::SizeInvalid { .. } | Self::BodyBroken(_) => ErrorCode::SizeInvalid.into(),
+            Self::DigestInvalid(_) | Self::DigestMismatch { .. } => ErrorCode::DigestInvalid.into(),
+            Self::ManifestInvalid(_) => ErrorCode::ManifestInvalid.into(),
+            Self::ConditionFailed(_) => ErrorAnswer::CONDITION_FAILED,
+            Self::ManifestTooLarge { .. } => ErrorAnswer::MANIFEST_TOO_LARGE,
+            Self::ManifestBlobUnknown(_) => ErrorCode::ManifestBlobUnknown.into(),
+            Self::TooManyTags { .. } => ErrorAnswer::TOO_MANY_TAGS,
+            Self::Denied(_) => ErrorCode::Denied.into(),
+            Self::TooMany(_) => ErrorCode::TooManyRequests.into(),
+            Self::Unavailable(_) => ErrorCode::Unavailable.into(),
+            Self::NoSpace => ErrorAnswer::NO_SPACE,
+            Self::Internal(_) => ErrorCode::Unknown.into(),
         }
     }
 }

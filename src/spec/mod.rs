@@ -28,7 +28,7 @@ pub use byte_range::{ByteRange, ContentRange};
 pub use content_digest::ContentDigest;
 pub use descriptor::Descriptor;
 pub use digest::Digest;
-pub use error_code::ErrorCode;
+pub use error_code::{ErrorAnswer, ErrorCode};
 pub use hasher::Hasher;
 pub use manifest::{MANIFEST_SIZE_MAX_BYTES, Manifest, ManifestError};
 #[cfg(test)]

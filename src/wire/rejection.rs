@@ -2,7 +2,7 @@
 
 use tide::http::StatusCode;
 
-use crate::spec::ErrorCode;
+use crate::spec::{ErrorAnswer, ErrorCode};
 
 /// Why a request is refused before the application sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -43,27 +43,29 @@ pub(super) enum Rejection {
 }
 
 impl Rejection {
-    /// The one table of statuses and error codes.
-    fn status_and_code(self) -> (StatusCode, ErrorCode) {
+    /// Returns the code and the status that the client gets.
+    fn answer(self) -> ErrorAnswer {
         match self {
-            Self::BadRequest(_) => (StatusCode::BadRequest, ErrorCode::Unsupported),
-            Self::HeadTooSlow => (StatusCode::RequestTimeout, ErrorCode::Unknown),
-            Self::TargetTooLong => (StatusCode::UriTooLong, ErrorCode::Unsupported),
-            Self::UnknownExpectation => (StatusCode::ExpectationFailed, ErrorCode::Unsupported),
-            Self::HeadTooLarge => (StatusCode::RequestHeaderFieldsTooLarge, ErrorCode::Unsupported),
-            Self::Failed => (StatusCode::InternalServerError, ErrorCode::Unknown),
-            Self::UnknownMethod | Self::UnknownCoding => (StatusCode::NotImplemented, ErrorCode::Unsupported),
-            Self::TooManyConnections => (StatusCode::ServiceUnavailable, ErrorCode::TooManyRequests),
-            Self::TooManyOfAddress => (StatusCode::TooManyRequests, ErrorCode::TooManyRequests),
-            Self::UnknownVersion => (StatusCode::HttpVersionNotSupported, ErrorCode::Unsupported),
+            Self::BadRequest(_) => ErrorAnswer::BAD_REQUEST,
+            Self::HeadTooSlow => ErrorAnswer::HEAD_TIMEOUT,
+            Self::TargetTooLong => ErrorAnswer::TARGET_TOO_LONG,
+            Self::UnknownExpectation => ErrorAnswer::UNKNOWN_EXPECTATION,
+            Self::HeadTooLarge => ErrorAnswer::HEAD_TOO_LARGE,
+            Self::Failed => ErrorCode::Unknown.into(),
+            Self::UnknownMethod | Self::UnknownCoding => ErrorAnswer::NOT_IMPLEMENTED,
+            Self::TooManyConnections => ErrorAnswer::OVERLOADED,
+            Self::TooManyOfAddress => ErrorCode::TooManyRequests.into(),
+            Self::UnknownVersion => ErrorAnswer::UNKNOWN_VERSION,
         }
     }
 
     /// Makes the answer, with an error body of the form that the OCI distribution specification asks for.
     pub(super) fn response(self) -> tide::http::Response {
-        let (status, code) = self.status_and_code();
+        let ErrorAnswer { code, status } = self.answer();
         let error = serde_json::json!({ "errors": [{ "code": code.as_str(), "message": self.to_string() }] });
-        let mut response = tide::http::Response::new(status);
+        let mut response = tide::http::Response::new(
+            StatusCode::try_from(status).unwrap_or(StatusCode::InternalServerError),
+        );
         response.set_body(error.to_string());
         response.insert_header("Content-Type", "application/json");
         if matches!(self, Self::TooManyConnections | Self::TooManyOfAddress) {

@@ -7,7 +7,7 @@ use super::call::Call;
 use super::errors::Failure;
 use super::render;
 use crate::registry::{Condition, RegistryError};
-use crate::spec::{ContentDigest, Digest, ErrorCode};
+use crate::spec::{ContentDigest, Digest, ErrorAnswer};
 
 /// One member of an `If-Match` or `If-None-Match` list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,11 +71,9 @@ fn condition(matches: Vec<EntityTag>, matches_none: Vec<EntityTag>) -> Result<Co
         // and an empty list that remains is a condition that can't hold.
         (false, true) => Ok(Condition::Matches(matches.into_iter().filter_map(strong_digest).collect())),
         (true, false) => Ok(Condition::MatchesNone(matches_none.into_iter().filter_map(digest).collect())),
-        (false, false) => Err(Failure::new(
-            StatusCode::BadRequest,
-            ErrorCode::Unsupported,
-            "If-Match and If-None-Match cannot be combined",
-        )),
+        (false, false) => {
+            Err(Failure::of(ErrorAnswer::BAD_REQUEST, "If-Match and If-None-Match cannot be combined"))
+        }
     }
 }
 

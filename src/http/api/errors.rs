@@ -7,7 +7,7 @@ use tide::http::{Body, Response, StatusCode};
 
 use super::render::JSON;
 use crate::registry::RegistryError;
-use crate::spec::ErrorCode;
+use crate::spec::{ErrorAnswer, ErrorCode};
 
 /// How long a client should wait when the registry has too much to do or takes no writes.
 const RETRY_AFTER_BUSY_SECONDS: u32 = 5;
@@ -40,13 +40,11 @@ struct ErrorEntry<'a> {
 }
 
 impl Failure {
-    /// Makes a failure with the status that its code usually has.
-    pub(in crate::http) fn of(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self::new(status_of_code(code), code, message)
-    }
-
-    /// Makes a failure with a status of its own.
-    pub(in crate::http) fn new(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Self {
+    /// Makes a failure.
+    pub(in crate::http) fn of(answer: impl Into<ErrorAnswer>, message: impl Into<String>) -> Self {
+        let ErrorAnswer { code, status } = answer.into();
+        // Every status of the table is one of HTTP: see the tests.
+        let status = StatusCode::try_from(status).unwrap_or(StatusCode::InternalServerError);
         let mut failure = Self { status, code, message: message.into(), detail: None, headers: Vec::new() };
         if let Some(seconds) = retry_after_seconds(status) {
             failure = failure.with_header(RETRY_AFTER, seconds.to_string());
@@ -56,7 +54,7 @@ impl Failure {
 
     /// Makes the failure of a path that names nothing.
     pub(in crate::http) fn unknown_path() -> Self {
-        Self::new(StatusCode::NotFound, ErrorCode::Unsupported, "there is nothing at this path")
+        Self::of(ErrorAnswer::UNKNOWN_PATH, "there is nothing at this path")
     }
 
     /// Adds a header to the answer.
@@ -121,64 +119,9 @@ impl From<serde_json::Error> for Failure {
 
 impl From<RegistryError> for Failure {
     fn from(error: RegistryError) -> Self {
-        let mut failure = Self::new(status_of(&error), error.code(), error.to_string());
+        let mut failure = Self::of(error.answer(), error.to_string());
         failure.detail = detail_of(&error);
         failure
-    }
-}
-
-/// E6: which status each failure of the registry has.
-fn status_of(error: &RegistryError) -> StatusCode {
-    match error {
-        RegistryError::NameUnknown(_)
-        | RegistryError::ManifestUnknown(_)
-        | RegistryError::TagUnknown(_)
-        | RegistryError::BlobUnknown(_)
-        | RegistryError::UploadUnknown => StatusCode::NotFound,
-        RegistryError::UploadTakenOver
-        | RegistryError::SizeInvalid { .. }
-        | RegistryError::DigestInvalid(_)
-        | RegistryError::DigestMismatch { .. }
-        | RegistryError::ManifestInvalid(_)
-        | RegistryError::ManifestBlobUnknown(_) => StatusCode::BadRequest,
-        RegistryError::OutOfOrder { .. } => StatusCode::RequestedRangeNotSatisfiable,
-        RegistryError::ManifestTooLarge { .. } => StatusCode::PayloadTooLarge,
-        RegistryError::TooManyTags { .. } => StatusCode::UriTooLong,
-        RegistryError::ConditionFailed(_) => StatusCode::PreconditionFailed,
-        RegistryError::BodyBroken(cause) if cause.kind() == std::io::ErrorKind::TimedOut => {
-            StatusCode::RequestTimeout
-        }
-        RegistryError::BodyBroken(_) => StatusCode::BadRequest,
-        RegistryError::TooMany(_) => StatusCode::TooManyRequests,
-        RegistryError::Unavailable(_) => StatusCode::ServiceUnavailable,
-        RegistryError::Denied(_) => StatusCode::Forbidden,
-        RegistryError::NoSpace => StatusCode::InsufficientStorage,
-        RegistryError::Internal(_) => StatusCode::InternalServerError,
-    }
-}
-
-/// E6: which status a code has where this room finds the failure itself.
-fn status_of_code(code: ErrorCode) -> StatusCode {
-    match code {
-        ErrorCode::BlobUnknown
-        | ErrorCode::BlobUploadUnknown
-        | ErrorCode::ManifestUnknown
-        | ErrorCode::NameUnknown => StatusCode::NotFound,
-        ErrorCode::BlobUploadInvalid
-        | ErrorCode::DigestInvalid
-        | ErrorCode::ManifestBlobUnknown
-        | ErrorCode::ManifestInvalid
-        | ErrorCode::NameInvalid
-        | ErrorCode::PaginationNumberInvalid
-        | ErrorCode::SizeInvalid
-        | ErrorCode::TagInvalid => StatusCode::BadRequest,
-        ErrorCode::Unauthorized => StatusCode::Unauthorized,
-        ErrorCode::Denied => StatusCode::Forbidden,
-        ErrorCode::Unsupported => StatusCode::MethodNotAllowed,
-        ErrorCode::RangeInvalid => StatusCode::RequestedRangeNotSatisfiable,
-        ErrorCode::TooManyRequests => StatusCode::TooManyRequests,
-        ErrorCode::Unavailable => StatusCode::ServiceUnavailable,
-        ErrorCode::Unknown => StatusCode::InternalServerError,
     }
 }
 
@@ -291,6 +234,14 @@ mod tests {
         }
         for code in ErrorCode::ALL {
             assert!(table.iter().any(|(told, _)| told == code), "{code:?} is not in the table");
+        }
+    }
+
+    #[test]
+    fn every_status_of_the_table_is_one_of_http() {
+        let usual = ErrorCode::ALL.iter().map(|code| ErrorAnswer::from(*code));
+        for answer in usual.chain(ErrorAnswer::ALL.iter().copied()) {
+            assert_eq!(Failure::of(answer, "").status() as u16, answer.status, "{answer:?}");
         }
     }
 

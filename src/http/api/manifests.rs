@@ -12,7 +12,7 @@ use super::{conditions, render, route};
 use crate::registry::{
     Condition, ManifestBody, ManifestInfo, PutManifest, PutTarget, RegistryError, TAGS_PER_PUT_MAX,
 };
-use crate::spec::{ErrorCode, Reference, RepoName, Tag};
+use crate::spec::{ErrorAnswer, ErrorCode, Reference, RepoName, Tag};
 use crate::wire::FileBody;
 
 /// Answers GET and HEAD. What is stored is served whatever `Accept` says (M8, M10).
@@ -84,7 +84,7 @@ pub(in crate::http) async fn delete(
     // The writer decides no conditions here, and one that is not kept is worse than one that is refused.
     if conditions::of_change(call)? != Condition::Always {
         let message = "a deletion takes neither If-Match nor If-None-Match";
-        return Err(Failure::new(StatusCode::BadRequest, ErrorCode::Unsupported, message));
+        return Err(Failure::of(ErrorAnswer::BAD_REQUEST, message));
     }
     match existing(reference)? {
         Reference::Tag(tag) => call.registry().delete_tag(repo, &tag).await?,

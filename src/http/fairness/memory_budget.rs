@@ -12,10 +12,10 @@ use std::time::Duration;
 use smol::Timer;
 use smol::future::or;
 use smol::lock::{Semaphore, SemaphoreGuardArc};
-use tide::http::{Response, StatusCode};
+use tide::http::Response;
 
 use crate::http::api::Failure;
-use crate::spec::ErrorCode;
+use crate::spec::ErrorAnswer;
 use crate::wire::{AddressCounts, ClientAddress, PACE_MIN_BYTES, Pace, SHARES};
 
 /// A body up to this length is a small one.
@@ -116,8 +116,7 @@ impl LargeBodies {
         if let Some(room) = rooms.take_now(of_source.as_ref()) {
             return Ok(room);
         }
-        let busy =
-            |message: &str| Failure::new(StatusCode::ServiceUnavailable, ErrorCode::TooManyRequests, message);
+        let busy = |message: &str| Failure::of(ErrorAnswer::OVERLOADED, message);
         let _of_source = self
             .waiting_of_source
             .take(source, self.waiting_max.div_ceil(SHARES))
@@ -209,7 +208,10 @@ mod tests {
     use smol::block_on;
     use smol::future::poll_once;
 
+    use tide::http::StatusCode;
+
     use super::*;
+    use crate::spec::ErrorCode;
     use crate::wire::PACE_WINDOW;
 
     async fn all_coming_in(bodies: &LargeBodies) -> Vec<Room> {

@@ -128,7 +128,7 @@ fn the_file_of_a_manifest_stays_while_it_comes_and_goes_with_its_request_or_at_t
         let name = spooled(&registry, Box::pin(async { drop((&mut coming).await) })).await;
         let upkeep = registry.upkeep();
         assert_eq!(upkeep.remove_ended_uploads().unwrap(), 0);
-        assert_eq!(unfinished(&registry), [name.clone()]);
+        assert_eq!(unfinished(&registry), std::slice::from_ref(&name));
         let after_a_crash = open_on(crashed(disk.as_ref()), |_| {});
         assert_eq!(unfinished(&after_a_crash), [""; 0]);
         drop(coming);

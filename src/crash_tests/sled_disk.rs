@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tempfile::TempDir;
 
 use crate::disk::simulated::{Place, SimulatedDisk};
-use crate::disk::{Disk, DiskError, DiskFile, Entry, RealDisk, SyncSite};
+use crate::disk::{Disk, DiskError, DiskFile, Entry, ReadFile, RealDisk, SyncSite};
 use crate::spec::ContentDigest;
 
 const INDEX_FOLDER: &str = "index";
@@ -215,11 +215,25 @@ impl std::fmt::Debug for WatchedFile {
     }
 }
 
-impl DiskFile for WatchedFile {
+impl ReadFile for WatchedFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, DiskError> {
         self.file.read_at(buffer, offset)
     }
 
+    fn length(&self) -> Result<u64, DiskError> {
+        self.file.length()
+    }
+
+    fn identity(&self) -> Result<u64, DiskError> {
+        self.file.identity()
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+}
+
+impl DiskFile for WatchedFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), DiskError> {
         self.file.write_at(bytes, offset)
     }
@@ -235,10 +249,6 @@ impl DiskFile for WatchedFile {
         self.file.truncate(length)
     }
 
-    fn length(&self) -> Result<u64, DiskError> {
-        self.file.length()
-    }
-
     fn reserve(&self, offset: u64, length: u64) -> Result<(), DiskError> {
         self.file.reserve(offset, length)
     }
@@ -247,15 +257,7 @@ impl DiskFile for WatchedFile {
         self.file.start_write_back(offset, length);
     }
 
-    fn identity(&self) -> Result<u64, DiskError> {
-        self.file.identity()
-    }
-
     fn has_other_names(&self) -> Result<bool, DiskError> {
         self.file.has_other_names()
-    }
-
-    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        None
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
-use super::{Disk, DiskError, DiskFile, Entry, SyncSite};
+use super::{Disk, DiskError, DiskFile, Entry, ReadFile, SyncSite};
 
 /// Longer than anything a test waits for: who waits so long fails instead of hanging.
 const WAIT_MAX: Duration = Duration::from_secs(30);
@@ -256,7 +256,7 @@ impl FaultyFile {
     }
 }
 
-impl DiskFile for FaultyFile {
+impl ReadFile for FaultyFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, DiskError> {
         if let Some(errno) = self.faults.bad_read(&self.path) {
             return Err(DiskError::new("read", &self.path, errno));
@@ -264,6 +264,20 @@ impl DiskFile for FaultyFile {
         self.file.read_at(buffer, offset)
     }
 
+    fn length(&self) -> Result<u64, DiskError> {
+        self.file.length()
+    }
+
+    fn identity(&self) -> Result<u64, DiskError> {
+        self.file.identity()
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.file.descriptor()
+    }
+}
+
+impl DiskFile for FaultyFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), DiskError> {
         let Err((errno, written)) = self.faults.pass(Operation::Write, &self.path) else {
             self.file.write_at(bytes, offset)?;
@@ -285,10 +299,6 @@ impl DiskFile for FaultyFile {
         self.file.truncate(length)
     }
 
-    fn length(&self) -> Result<u64, DiskError> {
-        self.file.length()
-    }
-
     fn reserve(&self, offset: u64, length: u64) -> Result<(), DiskError> {
         self.pass(Operation::Reserve)?;
         self.file.reserve(offset, length)
@@ -298,15 +308,7 @@ impl DiskFile for FaultyFile {
         self.file.start_write_back(offset, length);
     }
 
-    fn identity(&self) -> Result<u64, DiskError> {
-        self.file.identity()
-    }
-
     fn has_other_names(&self) -> Result<bool, DiskError> {
         self.file.has_other_names()
-    }
-
-    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.file.descriptor()
     }
 }

@@ -12,7 +12,7 @@ use crate::base::{read, write};
 use super::names::{Names, Node, RenameError};
 use super::pages::Pages;
 use super::path::checked;
-use super::{Disk, DiskError, DiskFile, Entry, SyncSite};
+use super::{Disk, DiskError, DiskFile, Entry, ReadFile, SyncSite};
 
 /// A disk that keeps everything in memory, for servers that need not outlive their process, and for tests.
 ///
@@ -140,11 +140,25 @@ impl fmt::Debug for MemoryFile {
     }
 }
 
-impl DiskFile for MemoryFile {
+impl ReadFile for MemoryFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, DiskError> {
         Ok(read(&self.inode).read_at(buffer, offset))
     }
 
+    fn length(&self) -> Result<u64, DiskError> {
+        Ok(read(&self.inode).length())
+    }
+
+    fn identity(&self) -> Result<u64, DiskError> {
+        Ok(Arc::as_ptr(&self.inode).addr() as u64)
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+}
+
+impl DiskFile for MemoryFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), DiskError> {
         // Linux is not even asked to write nothing.
         if bytes.is_empty() {
@@ -165,10 +179,6 @@ impl DiskFile for MemoryFile {
         Ok(())
     }
 
-    fn length(&self) -> Result<u64, DiskError> {
-        Ok(read(&self.inode).length())
-    }
-
     fn reserve(&self, offset: u64, length: u64) -> Result<(), DiskError> {
         if length == 0 {
             return Ok(());
@@ -178,16 +188,8 @@ impl DiskFile for MemoryFile {
 
     fn start_write_back(&self, _offset: u64, _length: u64) {}
 
-    fn identity(&self) -> Result<u64, DiskError> {
-        Ok(Arc::as_ptr(&self.inode).addr() as u64)
-    }
-
     fn has_other_names(&self) -> Result<bool, DiskError> {
         // It never loses power.
         Ok(false)
-    }
-
-    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        None
     }
 }

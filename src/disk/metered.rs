@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime};
 
-use super::{Disk, DiskError, DiskFile, Entry, FileState, SyncSite};
+use super::{Disk, DiskError, DiskFile, Entry, FileState, ReadFile, SyncSite};
 
 /// What a [`MeteredDisk`] has counted since it was made. Calls count whether they succeed or not, bytes when
 /// they were moved; what the system sends by `sendfile` passes it by.
@@ -150,7 +150,7 @@ struct MeteredFile {
     counters: Arc<DiskCounters>,
 }
 
-impl DiskFile for MeteredFile {
+impl ReadFile for MeteredFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, DiskError> {
         add(&self.counters.reads, 1);
         let length = self.file.read_at(buffer, offset)?;
@@ -158,32 +158,8 @@ impl DiskFile for MeteredFile {
         Ok(length)
     }
 
-    fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), DiskError> {
-        add(&self.counters.writes, 1);
-        self.file.write_at(bytes, offset)?;
-        add(&self.counters.bytes_written, bytes.len() as u64);
-        Ok(())
-    }
-
-    fn sync_at(&self, site: SyncSite) -> Result<(), DiskError> {
-        add(&self.counters.file_syncs, 1);
-        timed(&self.counters.file_sync_nanoseconds, || self.file.sync_at(site))
-    }
-
-    fn truncate(&self, length: u64) -> Result<(), DiskError> {
-        self.file.truncate(length)
-    }
-
     fn length(&self) -> Result<u64, DiskError> {
         self.file.length()
-    }
-
-    fn reserve(&self, offset: u64, length: u64) -> Result<(), DiskError> {
-        self.file.reserve(offset, length)
-    }
-
-    fn start_write_back(&self, offset: u64, length: u64) {
-        self.file.start_write_back(offset, length);
     }
 
     fn drop_cached(&self, offset: u64, length: u64) {
@@ -202,12 +178,38 @@ impl DiskFile for MeteredFile {
         self.file.identity()
     }
 
-    fn has_other_names(&self) -> Result<bool, DiskError> {
-        self.file.has_other_names()
-    }
-
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.file.descriptor()
+    }
+}
+
+impl DiskFile for MeteredFile {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), DiskError> {
+        add(&self.counters.writes, 1);
+        self.file.write_at(bytes, offset)?;
+        add(&self.counters.bytes_written, bytes.len() as u64);
+        Ok(())
+    }
+
+    fn sync_at(&self, site: SyncSite) -> Result<(), DiskError> {
+        add(&self.counters.file_syncs, 1);
+        timed(&self.counters.file_sync_nanoseconds, || self.file.sync_at(site))
+    }
+
+    fn truncate(&self, length: u64) -> Result<(), DiskError> {
+        self.file.truncate(length)
+    }
+
+    fn reserve(&self, offset: u64, length: u64) -> Result<(), DiskError> {
+        self.file.reserve(offset, length)
+    }
+
+    fn start_write_back(&self, offset: u64, length: u64) {
+        self.file.start_write_back(offset, length);
+    }
+
+    fn has_other_names(&self) -> Result<bool, DiskError> {
+        self.file.has_other_names()
     }
 }
 

@@ -96,32 +96,16 @@ pub struct Entry {
     pub length: u64,
 }
 
-/// An open file. Reads and writes carry their offset, so one handle serves any number of readers.
-pub trait DiskFile: Send + Sync + std::fmt::Debug + 'static {
+/// A file that is open for reading. Reads carry their offset, so one handle serves any number of readers.
+pub trait ReadFile: Send + Sync + std::fmt::Debug + 'static {
     /// Reads up to `buffer.len()` bytes at `offset`; 0 means the end of the file.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, DiskError>;
-
-    /// Writes all of `bytes` at `offset`. After an error any part of them may have been written.
-    fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), DiskError>;
-
-    /// Does what `sync` was called for at `site`.
-    fn sync_at(&self, site: SyncSite) -> Result<(), DiskError>;
-
-    /// Cuts the file, or extends it with zeroes, to `length` bytes.
-    fn truncate(&self, length: u64) -> Result<(), DiskError>;
 
     /// Returns the length in bytes.
     fn length(&self) -> Result<u64, DiskError>;
 
-    /// Reserves space for the bytes from `offset` on without changing the file's length. A disk that can't
-    /// do so does nothing.
-    fn reserve(&self, offset: u64, length: u64) -> Result<(), DiskError>;
-
-    /// Asks the system to start writing these bytes to the medium; promises nothing.
-    fn start_write_back(&self, offset: u64, length: u64);
-
-    /// Asks the system to forget what it has of these bytes in memory, so that a read of them is one of the
-    /// medium; promises nothing.
+    /// Asks the system to drop these bytes from its page cache, so that they are read from the medium next
+    /// time; promises nothing.
     fn drop_cached(&self, _offset: u64, _length: u64) {}
 
     /// Returns when its bytes were last written, by the system's clock, where the disk knows.
@@ -134,14 +118,33 @@ pub trait DiskFile: Send + Sync + std::fmt::Debug + 'static {
         None
     }
 
-    /// Returns what tells this file from any other that is open on the same disk, whatever its name.
+    /// Returns what identifies this file among all open files of the disk, whatever its name.
     fn identity(&self) -> Result<u64, DiskError>;
-
-    /// Tells whether the file has more than one name: a power cut can leave both names of a rename.
-    fn has_other_names(&self) -> Result<bool, DiskError>;
 
     /// Returns the descriptor for `sendfile`, where there is one.
     fn descriptor(&self) -> Option<BorrowedFd<'_>>;
+}
+
+/// An open file of a [`Disk`]. Writes carry their offset.
+pub trait DiskFile: ReadFile {
+    /// Writes all of `bytes` at `offset`. After an error any part of them may have been written.
+    fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), DiskError>;
+
+    /// Does what `sync` was called for at `site`.
+    fn sync_at(&self, site: SyncSite) -> Result<(), DiskError>;
+
+    /// Cuts the file, or extends it with zeroes, to `length` bytes.
+    fn truncate(&self, length: u64) -> Result<(), DiskError>;
+
+    /// Reserves space for the bytes from `offset` on without changing the file's length. A disk that cannot
+    /// reserve does nothing.
+    fn reserve(&self, offset: u64, length: u64) -> Result<(), DiskError>;
+
+    /// Asks the system to start writing these bytes to the medium; promises nothing.
+    fn start_write_back(&self, offset: u64, length: u64);
+
+    /// Tells whether the file has more than one name: a power cut can leave both names of a rename.
+    fn has_other_names(&self) -> Result<bool, DiskError>;
 }
 
 impl dyn DiskFile + '_ {

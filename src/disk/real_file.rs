@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use rustix::fs::{Advice, FallocateFlags};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::{DiskError, DiskFile, FileState, SyncSite};
+use super::{DiskError, DiskFile, FileState, ReadFile, SyncSite};
 
 /// An open file of a [`RealDisk`](super::RealDisk), and the path it was opened by.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl RealFile {
     }
 }
 
-impl DiskFile for RealFile {
+impl ReadFile for RealFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, DiskError> {
         loop {
             match self.file.read_at(buffer, offset) {
@@ -40,6 +40,36 @@ impl DiskFile for RealFile {
         }
     }
 
+    fn length(&self) -> Result<u64, DiskError> {
+        let metadata = self.file.metadata().map_err(|error| self.failed("measure", error))?;
+        Ok(metadata.len())
+    }
+
+    fn drop_cached(&self, offset: u64, length: u64) {
+        if let Some(length) = NonZeroU64::new(length) {
+            let _ = rustix::fs::fadvise(&self.file, offset, Some(length), Advice::DontNeed);
+        }
+    }
+
+    fn written_at(&self) -> Option<SystemTime> {
+        self.file.metadata().and_then(|metadata| metadata.modified()).ok()
+    }
+
+    fn state(&self) -> Option<FileState> {
+        rustix::fs::fstat(&self.file).ok().map(|status| FileState::of(&status))
+    }
+
+    fn identity(&self) -> Result<u64, DiskError> {
+        let status = rustix::fs::fstat(&self.file).map_err(|errno| self.failed("look at", errno))?;
+        Ok(status.st_ino)
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.file.as_fd())
+    }
+}
+
+impl DiskFile for RealFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), DiskError> {
         // Goes on after a short write and after an interruption.
         self.file.write_all_at(bytes, offset).map_err(|error| self.failed("write", error))
@@ -54,11 +84,6 @@ impl DiskFile for RealFile {
 
     fn truncate(&self, length: u64) -> Result<(), DiskError> {
         self.file.set_len(length).map_err(|error| self.failed("truncate", error))
-    }
-
-    fn length(&self) -> Result<u64, DiskError> {
-        let metadata = self.file.metadata().map_err(|error| self.failed("measure", error))?;
-        Ok(metadata.len())
     }
 
     fn reserve(&self, offset: u64, length: u64) -> Result<(), DiskError> {
@@ -85,31 +110,8 @@ impl DiskFile for RealFile {
         }
     }
 
-    fn drop_cached(&self, offset: u64, length: u64) {
-        if let Some(length) = NonZeroU64::new(length) {
-            let _ = rustix::fs::fadvise(&self.file, offset, Some(length), Advice::DontNeed);
-        }
-    }
-
-    fn written_at(&self) -> Option<SystemTime> {
-        self.file.metadata().and_then(|metadata| metadata.modified()).ok()
-    }
-
-    fn state(&self) -> Option<FileState> {
-        rustix::fs::fstat(&self.file).ok().map(|status| FileState::of(&status))
-    }
-
-    fn identity(&self) -> Result<u64, DiskError> {
-        let status = rustix::fs::fstat(&self.file).map_err(|errno| self.failed("look at", errno))?;
-        Ok(status.st_ino)
-    }
-
     fn has_other_names(&self) -> Result<bool, DiskError> {
         let status = rustix::fs::fstat(&self.file).map_err(|errno| self.failed("look at", errno))?;
         Ok(status.st_nlink > 1)
-    }
-
-    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.file.as_fd())
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use rustix::io::Errno;
 
-use super::super::{DiskError, DiskFile, SyncSite};
+use super::super::{DiskError, DiskFile, ReadFile, SyncSite};
 use super::fault::{Effect, FaultKind};
 use super::medium::{FileId, Place, Step};
 use super::{SimulatedDisk, State};
@@ -45,13 +45,29 @@ impl fmt::Debug for SimulatedFile {
     }
 }
 
-impl DiskFile for SimulatedFile {
+impl ReadFile for SimulatedFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, DiskError> {
         let mut state = self.disk.state();
         state.check("read", &self.path, Effect::Reads)?;
         Ok(state.medium.bytes(self.id).read_at(buffer, offset))
     }
 
+    fn length(&self) -> Result<u64, DiskError> {
+        let mut state = self.disk.state();
+        state.check("measure", &self.path, Effect::Reads)?;
+        Ok(state.medium.bytes(self.id).length())
+    }
+
+    fn identity(&self) -> Result<u64, DiskError> {
+        Ok(self.id.number())
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+}
+
+impl DiskFile for SimulatedFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), DiskError> {
         if bytes.is_empty() {
             return Ok(());
@@ -86,12 +102,6 @@ impl DiskFile for SimulatedFile {
         self.step(&mut state, "truncate", Step::Truncate { file: self.id, length })
     }
 
-    fn length(&self) -> Result<u64, DiskError> {
-        let mut state = self.disk.state();
-        state.check("measure", &self.path, Effect::Reads)?;
-        Ok(state.medium.bytes(self.id).length())
-    }
-
     fn reserve(&self, offset: u64, length: u64) -> Result<(), DiskError> {
         if length == 0 {
             return Ok(());
@@ -102,16 +112,8 @@ impl DiskFile for SimulatedFile {
 
     fn start_write_back(&self, _offset: u64, _length: u64) {}
 
-    fn identity(&self) -> Result<u64, DiskError> {
-        Ok(self.id.number())
-    }
-
     fn has_other_names(&self) -> Result<bool, DiskError> {
         let files = self.disk.state().medium.names().files();
         Ok(files.into_iter().filter(|id| *id == self.id).count() > 1)
-    }
-
-    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        None
     }
 }

@@ -1,15 +1,27 @@
-//! Content-addressed files and uploads that can be gone on with.
+//! Content by digest, and resumable uploads.
 //!
-//! Content is immutable and lies under its digest. It gets there by one way only: its bytes are written to a
-//! file in `uploads/`, synced, renamed into place, and the folder is synced; after that, metadata may name
-//! it.
+//! Content is immutable and is stored under its digest. There is one way to get there: an upload's bytes are
+//! made durable, then published under their digest, durably; after that, metadata may name them.
+//!
+//! | file | |
+//! |---|---|
+//! | `contract.rs` | [`ContentStore`] and [`ContentUpload`]: what a store offers |
+//! | `verify.rs` | what reads content of any store: verified, whole, or to publish it again |
+//! | `local/` | [`LocalStore`]: content as files of a disk |
+//! | `tests.rs` | the tests that every store passes |
 
+mod contract;
 mod error;
 mod local;
+#[cfg(test)]
+mod tests;
+mod verify;
 
+pub use contract::{
+    ContentStore, ContentUpload, DurableBlob, Quarantined, ResumePoint, StoredFile, UnfinishedUpload,
+};
 pub use error::BlobError;
-pub use local::layout::{BLOBS_FOLDER, UPLOADS_FOLDER};
-pub use local::publish::{BlobStore, DurableBlob};
-pub use local::quarantine::Quarantined;
-pub use local::upload::{DURABLE_STEP_BYTES, Upload};
-pub use local::verify::{Found, Occupant};
+#[cfg(test)]
+pub(crate) use local::blob_path;
+pub use local::{BLOBS_FOLDER, DURABLE_STEP_BYTES, LocalStore, UPLOADS_FOLDER};
+pub use verify::Verification;

@@ -11,6 +11,7 @@ use super::model::Found;
 use super::observe::{check_probe, observe, probe};
 use super::states::each_power_cut;
 use super::teeth::missed;
+use crate::blobs::blob_path;
 use crate::disk::simulated::{Medium, Place, SimulatedDisk};
 use crate::disk::{Disk, DiskFile};
 use crate::registry::Registry;
@@ -60,8 +61,7 @@ pub(crate) fn damaged_stores() -> Vec<DamagedStore> {
             Vec::new()
         }),
         damaged("a line of the journal is damaged and content lost", &|disk| {
-            let encoded = blob(1).digest.encoded();
-            disk.remove(&PathBuf::from(format!("blobs/sha256/{}/{encoded}", &encoded[..2]))).unwrap();
+            disk.remove(&blob_path(&blob(1).digest)).unwrap();
             vec![flip(disk, &journal(disk), 2)]
         }),
     ]

@@ -2,11 +2,12 @@
 //! cut during one.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use smol::block_on;
 
+use crate::blobs::blob_path;
 use crate::crash_tests::{each_power_cut, is_soak, missed, places};
 use crate::disk::Disk;
 use crate::disk::simulated::{Medium, Place, SimulatedDisk, Step};
@@ -94,8 +95,7 @@ impl ScrubWatch for Patient {
 
 /// A scrub finds damage, sets it aside, and remembers that; one that found nothing went before it.
 fn scrub() -> Job {
-    let encoded = ContentDigest::sha256_of(DAMAGED).encoded();
-    let path = PathBuf::from(format!("blobs/sha256/{}/{encoded}", &encoded[..2]));
+    let path = blob_path(&ContentDigest::sha256_of(DAMAGED));
     let (registry, disk) = open(Medium::new()).unwrap();
     push(&registry, DAMAGED).unwrap();
     push(&registry, b"sound layer").unwrap();

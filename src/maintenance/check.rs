@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::blobs::BlobStore;
+use crate::blobs::LocalStore;
 use crate::disk::{DirectoryLock, Disk, RealDisk};
 use crate::maintenance::content::Content;
 use crate::maintenance::finding::{CheckReport, Kind};
@@ -32,7 +32,7 @@ pub fn check(folder: &Path, deep: bool, progress: &mut dyn Progress) -> Result<C
     check_layout(&layout, &mut report);
     let content = check_all(&disk, &mut report, progress, |metadata| Ok(metadata.compare_index(folder)?))?;
     if deep {
-        content.check_bytes(&BlobStore::as_it_is(disk), progress, &mut report)?;
+        content.check_bytes(LocalStore::as_it_is(disk).as_ref(), progress, &mut report)?;
     }
     Ok(report)
 }
@@ -52,9 +52,9 @@ fn check_all(
     report.findings.extend(metadata.faults.drain(..).map(Into::into));
     report.notes.extend(metadata.notes.drain(..).map(Into::into));
 
-    let blobs = BlobStore::as_it_is(Arc::clone(disk));
-    let content = Content::list(&blobs, progress, report)?;
-    Rows::new(metadata.view(), &blobs, &content, report)?.check(progress)?;
+    let blobs = LocalStore::as_it_is(Arc::clone(disk));
+    let content = Content::list(blobs.as_ref(), progress, report)?;
+    Rows::new(metadata.view(), blobs.as_ref(), &content, report)?.check(progress)?;
     content.check_unlinked(metadata.view(), report)?;
     Ok(content)
 }
@@ -105,7 +105,7 @@ pub fn check_live(
         std::thread::sleep(LOOK_PAUSE);
     };
     if deep {
-        content.check_bytes(&BlobStore::as_it_is(disk), progress, &mut report)?;
+        content.check_bytes(LocalStore::as_it_is(disk).as_ref(), progress, &mut report)?;
     }
     Ok(report)
 }

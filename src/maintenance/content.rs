@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use crate::blobs::{BlobStore, Found, Occupant};
+use crate::blobs::{ContentStore, StoredFile, Verification};
 use crate::maintenance::finding::{CheckReport, Kind};
 use crate::maintenance::progress::Progress;
 use crate::meta::{Fact, Tree, View};
@@ -17,18 +17,18 @@ pub(super) struct Content {
 impl Content {
     /// Lists all files.
     pub(super) fn list(
-        blobs: &BlobStore,
+        blobs: &dyn ContentStore,
         progress: &mut dyn Progress,
         report: &mut CheckReport,
     ) -> Result<Self, OpenError> {
         let mut lengths = BTreeMap::new();
-        blobs.each_occupant(|occupant| {
-            match occupant {
-                Occupant::Content(digest, length) => {
+        blobs.each_file(|file| {
+            match file {
+                StoredFile::Content(digest, length) => {
                     lengths.insert(digest, length);
                     report.totals.content_bytes += length;
                 }
-                Occupant::Stranger(path) => report.note(Kind::Leftover, path, "is not a file of pulk"),
+                StoredFile::Foreign(path) => report.note(Kind::Leftover, path, "is not a file of pulk"),
             }
             progress.at("listing content", lengths.len() as u64, 0);
             Ok::<_, OpenError>(())
@@ -64,7 +64,7 @@ impl Content {
     /// Reads all content and compares it with its digest.
     pub(super) fn check_bytes(
         &self,
-        blobs: &BlobStore,
+        blobs: &dyn ContentStore,
         progress: &mut dyn Progress,
         report: &mut CheckReport,
     ) -> Result<(), OpenError> {
@@ -75,7 +75,7 @@ impl Content {
                 done += read;
                 progress.at("hashing content, bytes", done, total);
             })?;
-            if found == Found::Damaged {
+            if found == Verification::Damaged {
                 // The bytes of manifests are always verified.
                 let place = digest.to_string();
                 if !report

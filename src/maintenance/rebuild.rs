@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::blobs::BlobStore;
+use crate::blobs::{ContentStore, LocalStore};
 use crate::disk::{DirectoryLock, Disk, RealDisk};
 use crate::maintenance::progress::Progress;
 use crate::meta::{
@@ -62,9 +62,9 @@ pub(crate) fn rebuild_on(
     from_content: bool,
     progress: &mut dyn Progress,
 ) -> Result<Rebuilt, OpenError> {
-    let blobs = BlobStore::open(Arc::clone(disk))?;
+    let blobs = LocalStore::open_or_create(Arc::clone(disk))?;
     let salvage = match from_content {
-        true => Some(salvage(disk.as_ref(), folder, &blobs, progress)?),
+        true => Some(salvage(disk.as_ref(), folder, blobs.as_ref(), progress)?),
         false => None,
     };
     let damaged = !from_content && !Inspection::of(disk)?.faults.is_empty();
@@ -95,7 +95,7 @@ pub(crate) fn rebuild_on(
 fn salvage(
     disk: &dyn Disk,
     folder: &Path,
-    blobs: &BlobStore,
+    blobs: &dyn ContentStore,
     progress: &mut dyn Progress,
 ) -> Result<Salvage, OpenError> {
     let repo: RepoName = RECOVERED_REPOSITORY

@@ -1,8 +1,8 @@
 //! Compares the rows of the metadata with the content and with each other.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::blobs::BlobStore;
+use crate::blobs::ContentStore;
 use crate::maintenance::content::Content;
 use crate::maintenance::finding::{CheckReport, Kind};
 use crate::maintenance::progress::Progress;
@@ -13,21 +13,24 @@ use crate::spec::{ContentDigest, Descriptor, Manifest, RepoName};
 /// Checks the rows of a store.
 pub(super) struct Rows<'a> {
     view: View<'a>,
-    blobs: &'a BlobStore,
+    blobs: &'a dyn ContentStore,
     content: &'a Content,
     report: &'a mut CheckReport,
     quarantined: BTreeSet<ContentDigest>,
+    /// The lengths in bytes of the uploads' files, by their names.
+    uploads: BTreeMap<String, u64>,
 }
 
 impl<'a> Rows<'a> {
     pub(super) fn new(
         view: View<'a>,
-        blobs: &'a BlobStore,
+        blobs: &'a dyn ContentStore,
         content: &'a Content,
         report: &'a mut CheckReport,
     ) -> Result<Self, OpenError> {
         let quarantined = blobs.quarantined()?.into_iter().map(|file| file.digest).collect();
-        Ok(Self { view, blobs, content, report, quarantined })
+        let uploads = blobs.uploads()?.into_iter().map(|upload| (upload.name, upload.length)).collect();
+        Ok(Self { view, blobs, content, report, quarantined, uploads })
     }
 
     /// Checks everything.
@@ -208,7 +211,7 @@ impl<'a> Rows<'a> {
         if row.offset == 0 {
             return Ok(());
         }
-        let what = match self.blobs.unfinished_length(&id.to_string())? {
+        let what = match self.uploads.get(&id.to_string()).copied() {
             None => "has no file in uploads/; the next start abandons it".to_owned(),
             Some(length) if length < row.offset => {
                 format!("has {length} bytes in its file, but {} were durable", row.offset)
@@ -225,8 +228,8 @@ impl<'a> Rows<'a> {
         self.view.uploads(|id, _| {
             known.insert(id.to_string());
         })?;
-        for name in self.blobs.unfinished()? {
-            if !known.contains(&name) {
+        for name in self.uploads.keys() {
+            if !known.contains(name) {
                 let place = format_args!("uploads/{name}");
                 let what = "belongs to no upload; the next start removes it";
                 self.report.note(Kind::Leftover, place, what);

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::base::lock;
-use crate::blobs::BlobStore;
+use crate::blobs::ContentStore;
 use crate::disk::{Disk, DiskError};
 use crate::meta::checkpoint::{Checkpointer, DueCheckpoint, Retention, renew, without_checkpoint};
 use crate::meta::clock::Clock;
@@ -45,7 +45,7 @@ pub struct MetaOptions {
     /// Tells how far a recovery has come.
     pub progress: RecoveryProgress,
     /// The content that metadata is made to agree with after damage.
-    pub content: Option<BlobStore>,
+    pub content: Option<Arc<dyn ContentStore>>,
     /// Whether the index is made anew even after a clean stop.
     pub distrust_index: bool,
     /// What may not change, and how much fits.
@@ -125,7 +125,7 @@ impl Meta {
         } = options;
         let durable = marker.as_ref().map_or(0, |marker| marker.seq);
         let trusted = marker.filter(|_| !distrust_index);
-        let found = open::RecoverySources { durable, content: content.as_ref(), progress: &progress };
+        let found = open::RecoverySources { durable, content: content.as_deref(), progress: &progress };
         let OpenedMeta { index, can_stay, journal, totals, time, start } =
             open::open(disk.as_ref(), &kind, trusted.as_ref(), &found)?;
         clock.resume(&time, rest);
@@ -362,7 +362,7 @@ struct WriterSetup {
     index: Arc<ReplaceableIndex>,
     kind: IndexKind,
     durable: u64,
-    content: Option<BlobStore>,
+    content: Option<Arc<dyn ContentStore>>,
     shared: Arc<WriterState>,
     progress: RecoveryProgress,
     rotation: Rotation,

@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex};
 use smol::channel::bounded;
 
 use crate::base::lock;
-use crate::blobs::BlobStore;
+use crate::blobs::ContentStore;
 use crate::disk::{DirectoryLock, Disk, DiskCounters, FreeSpace};
 use crate::meta::{Answer, Command, Meta, View};
 use crate::spec::ContentDigest;
@@ -59,7 +59,7 @@ pub use types::{
 pub use upkeep::Collected;
 pub(crate) use upkeep::Upkeep;
 #[cfg(test)]
-pub(crate) use upkeep::sweeping::OCCUPANTS_PER_STEP;
+pub(crate) use upkeep::sweeping::FILES_PER_STEP;
 
 /// A registry: a handle that can be cloned freely. The store is closed with [`Registry::close`], or when the
 /// last handle is dropped.
@@ -70,7 +70,7 @@ pub struct Registry {
 
 struct Inner {
     disk: Arc<dyn Disk>,
-    blobs: BlobStore,
+    blobs: Arc<dyn ContentStore>,
     sessions: UploadSessions,
     leases: Arc<Leases>,
     locks: DigestLocks,

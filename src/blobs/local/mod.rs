@@ -1,7 +1,103 @@
 //! Content in a folder of the local disk.
 
-pub(in crate::blobs) mod layout;
-pub(in crate::blobs) mod publish;
-pub(in crate::blobs) mod quarantine;
-pub(in crate::blobs) mod upload;
-pub(in crate::blobs) mod verify;
+mod layout;
+mod list;
+mod publish;
+mod quarantine;
+mod upload;
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::blobs::contract::{
+    ContentStore, ContentUpload, DurableBlob, Quarantined, ResumePoint, StoredFile, UnfinishedUpload,
+};
+use crate::blobs::error::BlobError;
+use crate::disk::{Disk, DiskError, ReadFile};
+use crate::spec::{Algorithm, ContentDigest};
+use layout::upload_path;
+use upload::LocalUpload;
+
+pub(crate) use layout::blob_path;
+pub use layout::{BLOBS_FOLDER, UPLOADS_FOLDER};
+pub use upload::DURABLE_STEP_BYTES;
+
+/// Content as files of a disk.
+pub struct LocalStore {
+    disk: Arc<dyn Disk>,
+}
+
+impl LocalStore {
+    /// Opens the store on a disk, and creates its folders where they are missing.
+    pub fn open_or_create(disk: Arc<dyn Disk>) -> Result<Arc<dyn ContentStore>, DiskError> {
+        layout::create_folders(disk.as_ref())?;
+        Ok(Self::as_it_is(disk))
+    }
+
+    /// Opens the store on a disk as it is, and creates nothing.
+    pub fn as_it_is(disk: Arc<dyn Disk>) -> Arc<dyn ContentStore> {
+        Arc::new(Self { disk })
+    }
+}
+
+impl ContentStore for LocalStore {
+    fn begin(&self, name: &str, algorithm: Algorithm) -> Box<dyn ContentUpload> {
+        Box::new(LocalUpload::begin(&self.disk, name, algorithm))
+    }
+
+    fn resume(&self, name: &str, point: ResumePoint<'_>) -> Result<Box<dyn ContentUpload>, BlobError> {
+        Ok(Box::new(LocalUpload::resume(&self.disk, name, point)?))
+    }
+
+    fn uploads(&self) -> Result<Vec<UnfinishedUpload>, BlobError> {
+        let entries = list::list_if_there(self.disk.as_ref(), Path::new(UPLOADS_FOLDER))?;
+        let files = entries.into_iter().filter(|entry| !entry.is_folder);
+        Ok(files.map(|entry| UnfinishedUpload { name: entry.name, length: entry.length }).collect())
+    }
+
+    fn was_published(&self, name: &str) -> Result<bool, BlobError> {
+        // A power cut can leave both names of the rename.
+        match self.disk.open(&upload_path(name)) {
+            Ok(file) => Ok(file.has_other_names()?),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn remove_upload(&self, name: &str) {
+        publish::remove_upload(self.disk.as_ref(), name);
+    }
+
+    fn put(&self, name: &str, digest: ContentDigest, bytes: &[u8]) -> Result<DurableBlob, BlobError> {
+        publish::put(self.disk.as_ref(), name, digest, bytes)
+    }
+
+    fn open(&self, digest: &ContentDigest) -> Result<Option<Arc<dyn ReadFile>>, BlobError> {
+        match self.disk.open(&blob_path(digest)) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn remove(&self, digest: &ContentDigest) -> Result<(), BlobError> {
+        Ok(self.disk.remove(&blob_path(digest))?)
+    }
+
+    fn sync_names(&self, digests: &[ContentDigest]) -> Result<(), BlobError> {
+        publish::sync_names(self.disk.as_ref(), digests)
+    }
+
+    fn quarantine(&self, digest: &ContentDigest) -> Result<String, BlobError> {
+        Ok(quarantine::quarantine(self.disk.as_ref(), digest)?.display().to_string())
+    }
+
+    fn quarantined(&self) -> Result<Vec<Quarantined>, BlobError> {
+        Ok(quarantine::quarantined(self.disk.as_ref())?)
+    }
+
+    fn list(&self, visit: &mut dyn FnMut(StoredFile) -> ControlFlow<()>) -> Result<(), BlobError> {
+        Ok(list::list(self.disk.as_ref(), visit)?)
+    }
+}

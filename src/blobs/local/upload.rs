@@ -1,37 +1,40 @@
-//! An upload while it comes in: a file that grows, hashed as it does.
+//! An upload as a file that grows, hashed while it does.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::blobs::contract::{ContentUpload, DurableBlob, ResumePoint};
 use crate::blobs::error::BlobError;
 use crate::blobs::local::layout::{UPLOADS_FOLDER, upload_path};
-use crate::blobs::local::publish::{BlobStore, read_all};
-use crate::disk::DiskFile;
+use crate::blobs::local::publish::{publish, remove_upload};
+use crate::blobs::verify::read_up_to;
+use crate::disk::{Disk, DiskFile, ReadFile};
 use crate::spec::{Algorithm, ContentDigest, Hasher};
 
-/// After so many bytes an upload is made durable as far as it has come.
+/// How many bytes are received before an upload is made durable again.
 pub const DURABLE_STEP_BYTES: u64 = 16 * 1024 * 1024;
 
-/// After so many bytes the system is asked to begin writing them, so that the last sync has little to wait
-/// for.
+/// How many bytes are received before the system is asked to write them back, so that the last sync has
+/// little left to do.
 const WRITE_BACK_STEP_BYTES: u64 = 2 * 1024 * 1024;
 
-/// Space is reserved ahead by no more than this, nor by more than has come, beside a first step: a client's
-/// word for a length is no reason to fill the disk.
+/// The most space that is reserved ahead. It is never more than what was received either, after a first step:
+/// a length that a client announces must not fill the disk.
 const RESERVE_STEP_MAX_BYTES: u64 = 64 * 1024 * 1024;
 
-/// So much is reserved at first.
+/// The first step of reserved space.
 const RESERVE_FIRST_BYTES: u64 = 1024 * 1024;
 
-/// What is shorter is written at once, and its space needs no reserving.
+/// Shorter bodies are written at once and reserve no space.
 const RESERVED_MIN_BYTES: u64 = 256 * 1024;
 
 const READ_SIZE_BYTES: usize = 256 * 1024;
 
-/// How far an upload has come. Its file is opened by each request that goes on with it, once.
-#[derive(Debug)]
-pub struct Upload {
-    /// The open file, while a request goes on with it.
+/// An upload of a [`LocalStore`](super::LocalStore). Its file is opened by the first operation that needs it.
+pub(super) struct LocalUpload {
+    disk: Arc<dyn Disk>,
+    name: String,
+    /// The open file, until the upload is paused.
     file: Option<Arc<dyn DiskFile>>,
     /// `None` while what the file holds has not been hashed.
     hasher: Option<Hasher>,
@@ -39,20 +42,27 @@ pub struct Upload {
     offset: u64,
     durable: u64,
     writing_back: u64,
-    /// How far the file may reach: space was reserved up to there, or a write that failed got so far.
+    /// How far the file may reach: space was reserved up to there, or a failed write reached it.
     reserved: u64,
     /// Whether the file exists.
     created: bool,
     /// Whether the file's name is durable.
     named: bool,
-    /// Whether nothing is known any more about what the medium holds of it.
     lost: bool,
 }
 
-impl Upload {
-    /// Begins an upload that is hashed with `algorithm` as it comes in.
-    pub fn begin(algorithm: Algorithm) -> Self {
+impl std::fmt::Debug for LocalUpload {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = formatter.debug_struct("LocalUpload");
+        shown.field("name", &self.name).field("offset", &self.offset).finish_non_exhaustive()
+    }
+}
+
+impl LocalUpload {
+    pub(super) fn begin(disk: &Arc<dyn Disk>, name: &str, algorithm: Algorithm) -> Self {
         Self {
+            disk: Arc::clone(disk),
+            name: name.to_owned(),
             file: None,
             hasher: Some(Hasher::new(algorithm)),
             algorithm,
@@ -66,27 +76,24 @@ impl Upload {
         }
     }
 
-    /// Goes on with an upload of which `offset` bytes are durable in the file `name`. Bytes behind that are
-    /// cut off. Nothing is hashed twice where `state` is a saved hasher's.
-    pub fn resume(
-        store: &BlobStore,
+    pub(super) fn resume(
+        disk: &Arc<dyn Disk>,
         name: &str,
-        algorithm: Algorithm,
-        offset: u64,
-        state: Option<&[u8]>,
+        point: ResumePoint<'_>,
     ) -> Result<Self, BlobError> {
-        let mut upload = Self::begin(algorithm);
+        let ResumePoint { algorithm, offset, hash_state } = point;
+        let mut upload = Self::begin(disk, name, algorithm);
         if offset == 0 {
-            store.forget(name);
+            remove_upload(disk.as_ref(), name);
             return Ok(upload);
         }
-        let file = store.disk().open_writable(&upload_path(name))?;
+        let file = disk.open_writable(&upload.path())?;
         let length = file.length()?;
         if length < offset {
             return Err(BlobError::UploadDamaged { length, offset });
         }
         file.truncate(offset)?;
-        upload.hasher = state.and_then(|state| Hasher::restore(algorithm, state));
+        upload.hasher = hash_state.and_then(|state| Hasher::restore(algorithm, state));
         upload.offset = offset;
         upload.durable = offset;
         upload.writing_back = offset;
@@ -96,63 +103,29 @@ impl Upload {
         Ok(upload)
     }
 
-    /// Returns how many bytes have come.
-    pub fn offset(&self) -> u64 {
-        self.offset
+    fn path(&self) -> PathBuf {
+        upload_path(&self.name)
     }
 
-    /// Tells whether a sync failed. A second one could succeed although bytes never reached the medium, so
-    /// the upload must not be gone on with.
-    pub fn is_lost(&self) -> bool {
-        self.lost
-    }
-
-    pub(in crate::blobs) fn lose(&mut self) {
-        self.lost = true;
-    }
-
-    /// Returns the upload's file, which is opened unless it is open, and made when there is none.
-    pub fn file(&mut self, store: &BlobStore, name: &str) -> Result<Arc<dyn DiskFile>, BlobError> {
+    /// Returns the upload's file, opened or created if need be.
+    fn file(&mut self) -> Result<Arc<dyn DiskFile>, BlobError> {
         if let Some(file) = &self.file {
             return Ok(Arc::clone(file));
         }
-        let path = upload_path(name);
-        let disk = store.disk();
-        let file = if self.created { disk.open_writable(&path)? } else { disk.create(&path)? };
+        let path = self.path();
+        let file = if self.created { self.disk.open_writable(&path)? } else { self.disk.create(&path)? };
         self.created = true;
         self.file = Some(Arc::clone(&file));
         Ok(file)
     }
 
-    /// Closes the file until the next request: there may be many uploads that nobody goes on with.
-    pub fn close_file(&mut self) {
-        self.file = None;
-    }
-
-    /// Returns how much more space the disk needs for `bytes` of the `coming` ones.
-    pub fn space_for(&self, bytes: u64, coming: u64) -> u64 {
-        if self.offset < self.reserved {
-            return (self.offset + bytes).saturating_sub(self.reserved);
-        }
-        bytes.max(self.reserve_step(coming))
-    }
-
-    /// Returns how much to reserve at once of what is to come.
+    /// Returns how much of the `coming` bytes to reserve at once.
     fn reserve_step(&self, coming: u64) -> u64 {
         coming.min(self.offset.clamp(RESERVE_FIRST_BYTES, RESERVE_STEP_MAX_BYTES))
     }
 
-    /// Gives back space that was reserved for what did not come, or that a failed write took.
-    pub fn give_back(&mut self, store: &BlobStore, name: &str) -> Result<(), BlobError> {
-        if self.reserved > self.offset {
-            self.file(store, name)?.truncate(self.offset)?;
-            self.reserved = self.offset;
-        }
-        Ok(())
-    }
-
-    /// Reserves space for what is known to come, a step at a time. Fails when the disk is full.
-    pub fn reserve(&mut self, file: &dyn DiskFile, coming: u64) -> Result<(), BlobError> {
+    /// Reserves space for the `coming` bytes, a step at a time. Fails when the disk is full.
+    fn reserve(&mut self, file: &dyn DiskFile, coming: u64) -> Result<(), BlobError> {
         let end = self.offset.saturating_add(self.reserve_step(coming));
         if self.offset < self.reserved || end <= self.reserved || coming < RESERVED_MIN_BYTES {
             return Ok(());
@@ -162,9 +135,62 @@ impl Upload {
         Ok(())
     }
 
-    /// Appends bytes. After an error the upload stands where it stood.
-    pub fn append(&mut self, file: &dyn DiskFile, bytes: &[u8]) -> Result<(), BlobError> {
+    /// Cuts the file to what was received.
+    fn cut(&self, file: &dyn DiskFile) -> Result<(), BlobError> {
+        let length = file.length()?;
+        if length < self.offset {
+            return Err(BlobError::UploadDamaged { length, offset: self.offset });
+        }
+        // The length may leave reserved space out.
+        if length > self.offset || self.reserved > self.offset {
+            file.truncate(self.offset)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the digest of everything received. The file is read again for another algorithm than the one
+    /// that was announced.
+    fn digest(&mut self, file: &dyn DiskFile, algorithm: Algorithm) -> Result<ContentDigest, BlobError> {
+        if algorithm != self.algorithm {
+            return Ok(hash(file, algorithm, self.offset)?.finish());
+        }
         self.catch_up(file)?;
+        // The hasher stays, so that a later failure leaves the upload as it was.
+        Ok(match &self.hasher {
+            Some(hasher) => hasher.clone().finish(),
+            None => hash(file, algorithm, self.offset)?.finish(),
+        })
+    }
+
+    /// Hashes what the file already holds, where the state of the hash was not saved.
+    fn catch_up(&mut self, file: &dyn DiskFile) -> Result<(), BlobError> {
+        if self.hasher.is_none() {
+            self.hasher = Some(hash(file, self.algorithm, self.offset)?);
+        }
+        Ok(())
+    }
+}
+
+impl ContentUpload for LocalUpload {
+    fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    fn is_lost(&self) -> bool {
+        self.lost
+    }
+
+    fn space_for(&self, bytes: u64, coming: u64) -> u64 {
+        if self.offset < self.reserved {
+            return (self.offset + bytes).saturating_sub(self.reserved);
+        }
+        bytes.max(self.reserve_step(coming))
+    }
+
+    fn append(&mut self, bytes: &[u8], coming: u64) -> Result<(), BlobError> {
+        let file = self.file()?;
+        self.reserve(file.as_ref(), coming)?;
+        self.catch_up(file.as_ref())?;
         let end = self.offset + bytes.len() as u64;
         if let Err(error) = file.write_at(bytes, self.offset) {
             // Some of it may be in the file.
@@ -182,9 +208,34 @@ impl Upload {
         Ok(())
     }
 
-    /// Reads back all that has come.
-    pub fn read_back(&mut self, store: &BlobStore, name: &str) -> Result<Vec<u8>, BlobError> {
-        let bytes = read_all(self.file(store, name)?.as_ref(), self.offset)?;
+    fn release_reserved(&mut self) -> Result<(), BlobError> {
+        if self.reserved > self.offset {
+            self.file()?.truncate(self.offset)?;
+            self.reserved = self.offset;
+        }
+        Ok(())
+    }
+
+    fn make_durable(&mut self, step: u64) -> Result<bool, BlobError> {
+        if self.offset - self.durable < step {
+            return Ok(false);
+        }
+        let file = self.file()?;
+        self.lost = true;
+        file.sync()?;
+        if !self.named {
+            self.disk.sync_folder(Path::new(UPLOADS_FOLDER))?;
+        }
+        (self.lost, self.named, self.durable) = (false, true, self.offset);
+        Ok(true)
+    }
+
+    fn hash_state(&self) -> Option<Vec<u8>> {
+        self.hasher.as_ref().and_then(Hasher::save)
+    }
+
+    fn read_back(&mut self) -> Result<Vec<u8>, BlobError> {
+        let bytes = read_up_to(self.file()?.as_ref(), self.offset)?;
         let length = bytes.len() as u64;
         if length < self.offset {
             return Err(BlobError::UploadDamaged { length, offset: self.offset });
@@ -192,77 +243,30 @@ impl Upload {
         Ok(bytes)
     }
 
-    /// Forgets all that has come, as if nothing had.
-    pub fn start_over(&mut self, store: &BlobStore, name: &str) {
-        store.forget(name);
-        *self = Self::begin(self.algorithm);
+    fn restart(&mut self) {
+        remove_upload(self.disk.as_ref(), &self.name);
+        *self = Self::begin(&Arc::clone(&self.disk), &std::mem::take(&mut self.name), self.algorithm);
     }
 
-    /// Cuts off what lies behind the last byte that came.
-    pub(in crate::blobs) fn cut(&self, file: &dyn DiskFile) -> Result<(), BlobError> {
-        let length = file.length()?;
-        if length < self.offset {
-            return Err(BlobError::UploadDamaged { length, offset: self.offset });
-        }
-        // Reserved space need not count in the length.
-        if length > self.offset || self.reserved > self.offset {
-            file.truncate(self.offset)?;
-        }
-        Ok(())
+    fn pause(&mut self) {
+        self.file = None;
     }
 
-    /// Makes the upload durable as far as it has come, if at least `step` bytes came since the last time.
-    /// Returns whether it did. After an error the upload is lost.
-    pub fn make_durable(
-        &mut self,
-        store: &BlobStore,
-        file: &dyn DiskFile,
-        step: u64,
-    ) -> Result<bool, BlobError> {
-        if self.offset - self.durable < step {
-            return Ok(false);
+    fn publish(&mut self, digest: ContentDigest) -> Result<DurableBlob, BlobError> {
+        let file = self.file()?;
+        let actual = self.digest(file.as_ref(), digest.algorithm())?;
+        if actual != digest {
+            return Err(BlobError::Mismatch { said: digest.into(), actual: actual.into() });
         }
-        self.lost = true;
-        file.sync()?;
-        if !self.named {
-            store.disk().sync_folder(Path::new(UPLOADS_FOLDER))?;
-        }
-        (self.lost, self.named, self.durable) = (false, true, self.offset);
-        Ok(true)
-    }
-
-    /// Returns the hasher's state at the current offset, where it can be saved.
-    pub fn hash_state(&self) -> Option<Vec<u8>> {
-        self.hasher.as_ref().and_then(Hasher::save)
-    }
-
-    /// Returns the digest of all that has come. An algorithm that was not announced has the file read again.
-    pub(in crate::blobs) fn digest(
-        &mut self,
-        file: &dyn DiskFile,
-        algorithm: Algorithm,
-    ) -> Result<ContentDigest, BlobError> {
-        if algorithm != self.algorithm {
-            return Ok(hash(file, algorithm, self.offset)?.finish());
-        }
-        self.catch_up(file)?;
-        // The hasher is kept, so that a failure behind this leaves the upload as it was.
-        Ok(match &self.hasher {
-            Some(hasher) => hasher.clone().finish(),
-            None => hash(file, algorithm, self.offset)?.finish(),
-        })
-    }
-
-    /// Hashes what the file holds already, where the hasher's state could not be saved.
-    fn catch_up(&mut self, file: &dyn DiskFile) -> Result<(), BlobError> {
-        if self.hasher.is_none() {
-            self.hasher = Some(hash(file, self.algorithm, self.offset)?);
-        }
-        Ok(())
+        // INVARIANT: what is published is what was hashed, to its last byte and no further.
+        self.cut(file.as_ref())?;
+        let published = publish(self.disk.as_ref(), file.as_ref(), &self.path(), digest, self.offset);
+        self.lost |= published.is_err();
+        published
     }
 }
 
-fn hash(file: &dyn DiskFile, algorithm: Algorithm, length: u64) -> Result<Hasher, BlobError> {
+fn hash(file: &dyn ReadFile, algorithm: Algorithm, length: u64) -> Result<Hasher, BlobError> {
     let mut hasher = Hasher::new(algorithm);
     let mut buffer = vec![0; READ_SIZE_BYTES];
     let mut offset = 0;
@@ -281,20 +285,19 @@ fn hash(file: &dyn DiskFile, algorithm: Algorithm, length: u64) -> Result<Hasher
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::blobs::local::LocalStore;
     use crate::disk::MemoryDisk;
 
     #[test]
     fn space_is_reserved_no_faster_than_bytes_come() {
         const MIB: u64 = 1024 * 1024;
-        let store = BlobStore::open(Arc::new(MemoryDisk::new())).unwrap();
-        let mut upload = Upload::begin(Algorithm::Sha256);
-        let file = upload.file(&store, "one").unwrap();
+        let store = LocalStore::open_or_create(Arc::new(MemoryDisk::new())).unwrap();
+        let mut upload = store.begin("one", Algorithm::Sha256);
         let (mut come, all) = (0, 100 * MIB);
         let mut steps = Vec::new();
         while come < all {
             let step = upload.space_for(MIB, all - come);
-            upload.reserve(file.as_ref(), all - come).unwrap();
-            upload.append(file.as_ref(), &vec![0; MIB as usize]).unwrap();
+            upload.append(&vec![0; MIB as usize], all - come).unwrap();
             come += MIB;
             if step > 0 {
                 steps.push(step / MIB);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::disk::DiskFile;
+use crate::disk::ReadFile;
 use crate::maintenance::scrub::error::ScrubError;
 use crate::maintenance::scrub::read::{Look, look};
 use crate::maintenance::scrub::report::ScrubReport;
@@ -165,7 +165,7 @@ impl<'a> Pass<'a> {
     fn condemn(
         &mut self,
         digest: ContentDigest,
-        file: Option<&dyn DiskFile>,
+        file: Option<&dyn ReadFile>,
         what: &str,
     ) -> Result<bool, ScrubError> {
         match self.registry.condemn(digest, file)? {

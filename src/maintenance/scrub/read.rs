@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::blobs::BlobError;
-use crate::disk::{DiskError, DiskFile};
+use crate::disk::{DiskError, ReadFile};
 use crate::maintenance::scrub::error::ScrubError;
 use crate::registry::Registry;
 use crate::spec::{ContentDigest, Hasher};
@@ -16,11 +16,11 @@ pub(super) enum Look {
     /// Its bytes match its digest.
     Intact,
     /// They do not.
-    Damaged(Arc<dyn DiskFile>),
+    Damaged(Arc<dyn ReadFile>),
     /// There is no file.
     Missing,
     /// The medium returned a read error.
-    Unreadable(Arc<dyn DiskFile>, DiskError),
+    Unreadable(Arc<dyn ReadFile>, DiskError),
 }
 
 /// Reads all of a piece of content. `took` receives the number of bytes after each read, and may end it.
@@ -32,7 +32,7 @@ pub(super) fn look(
     took: &mut dyn FnMut(u64) -> Result<(), ScrubError>,
 ) -> Result<Look, ScrubError> {
     let read = |error: BlobError| ScrubError::Registry(error.into());
-    let Some(file) = registry.content().read(digest).map_err(read)? else { return Ok(Look::Missing) };
+    let Some(file) = registry.content().open(digest).map_err(read)? else { return Ok(Look::Missing) };
     let failed = |error: DiskError| ScrubError::Registry(BlobError::Disk(error).into());
     let length = file.length().map_err(failed)?;
     if length != size {

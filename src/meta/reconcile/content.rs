@@ -1,6 +1,6 @@
 //! Content: which of it may be named.
 
-use crate::blobs::{BlobStore, Found};
+use crate::blobs::{ContentStore, Verification};
 use crate::meta::error::MetaOpenError;
 use crate::meta::model::{BlobRow, Fact, Tree, UploadId};
 use crate::meta::reconcile::reconciler::Reconciler;
@@ -35,17 +35,17 @@ impl Reconciler<'_> {
             return Ok(None);
         }
         match self.blobs.adopt(&UploadId::random().to_string(), *digest)? {
-            Found::Intact(blob) => {
+            Verification::Intact(blob) => {
                 let size = blob.size();
                 self.report.note(Action::AdoptContent, &format_args!("{digest}, {size} bytes"));
                 self.take(Fact::Blob { digest: *digest, row: Some(BlobRow { size }) })?;
                 Ok(Some(size))
             }
-            Found::Damaged => {
+            Verification::Damaged => {
                 self.refused.insert(*digest);
                 Ok(None)
             }
-            Found::Missing => Ok(None),
+            Verification::Missing => Ok(None),
         }
     }
 
@@ -59,8 +59,10 @@ impl Reconciler<'_> {
 }
 
 /// Returns the bytes of small content if they are what their digest says.
-pub(super) fn verified_bytes(blobs: &BlobStore, digest: &ContentDigest) -> Option<Vec<u8>> {
-    // Bytes that the medium cannot give any more are as good as others.
-    let bytes = blobs.read_whole(digest).ok()??;
-    (ContentDigest::of(digest.algorithm(), &bytes) == *digest).then_some(bytes)
+pub(super) fn verified_bytes(blobs: &dyn ContentStore, digest: &ContentDigest) -> Option<Vec<u8>> {
+    // Bytes that the medium no longer returns are lost, too.
+    match blobs.read_verified(digest) {
+        Ok(Verification::Intact(bytes)) => Some(bytes),
+        _ => None,
+    }
 }

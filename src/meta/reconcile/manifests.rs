@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::blobs::Occupant;
+use crate::blobs::StoredFile;
 use crate::meta::error::MetaOpenError;
 use crate::meta::model::{Fact, LinkRow, ManifestRow, Tree};
 use crate::meta::reconcile::content::verified_bytes;
@@ -151,8 +151,8 @@ impl Reconciler<'_> {
         let named = self.named()?;
         let mut lost = Vec::new();
         let mut loose = Vec::new();
-        self.blobs.each_occupant(|occupant| {
-            let Occupant::Content(digest, length) = occupant else { return Ok::<_, MetaOpenError>(()) };
+        self.blobs.each_file(|file| {
+            let StoredFile::Content(digest, length) = file else { return Ok::<_, MetaOpenError>(()) };
             if named.contains(&digest) {
                 return Ok(());
             }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::blobs::BlobStore;
+use crate::blobs::ContentStore;
 use crate::meta::error::MetaOpenError;
 use crate::meta::index::{Index, View};
 use crate::meta::model::{Fact, RepositoryRow};
@@ -18,7 +18,7 @@ pub(in crate::meta) trait FactSink {
 /// Makes an index and the content of a store agree.
 pub(in crate::meta) struct Reconciler<'a> {
     pub(super) index: &'a dyn Index,
-    pub(super) blobs: &'a BlobStore,
+    pub(super) blobs: &'a dyn ContentStore,
     pub(super) sink: &'a mut dyn FactSink,
     /// What restored repositories begin at, in milliseconds since 1970.
     pub(super) now: u64,
@@ -30,7 +30,7 @@ pub(in crate::meta) struct Reconciler<'a> {
 impl<'a> Reconciler<'a> {
     pub(in crate::meta) fn new(
         index: &'a dyn Index,
-        blobs: &'a BlobStore,
+        blobs: &'a dyn ContentStore,
         sink: &'a mut dyn FactSink,
         now: u64,
     ) -> Self {

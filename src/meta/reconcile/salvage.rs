@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use crate::base::now_ms;
-use crate::blobs::{BlobStore, Found};
+use crate::blobs::{ContentStore, Verification};
 use crate::disk::Disk;
 use crate::meta::checkpoint::{self, WalkError};
 use crate::meta::clock::StoreTime;
@@ -47,7 +47,7 @@ pub struct Salvage {
 pub fn rebuild_from_content(
     disk: &dyn Disk,
     root: &Path,
-    blobs: &BlobStore,
+    blobs: &dyn ContentStore,
     repo: &RepoName,
     read: &mut dyn FnMut(u64),
 ) -> Result<Salvage, MetaOpenError> {
@@ -197,14 +197,14 @@ impl Lines {
 /// Drops the rows of content that is not what its name says, after reading all of it.
 fn forget_damaged(
     index: &MapIndex,
-    blobs: &BlobStore,
+    blobs: &dyn ContentStore,
     read: &mut dyn FnMut(u64),
 ) -> Result<HashSet<ContentDigest>, MetaOpenError> {
     let mut named = Vec::new();
     View::new(index).blobs(|digest, _| named.push(digest))?;
     let mut damaged = HashSet::new();
     for digest in named {
-        if blobs.verify(&digest, read)? == Found::Damaged {
+        if blobs.verify(&digest, read)? == Verification::Damaged {
             log::warn!("{digest}: its bytes are not what its name says");
             damaged.insert(digest);
             Loading(index).load(&[Fact::Blob { digest, row: None }])?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use crate::blobs::BlobStore;
+use crate::blobs::ContentStore;
 use crate::disk::{Disk, DiskError};
 use crate::meta::error::MetaError;
 use crate::meta::index::{IndexKind, ReplaceableIndex, RowTotals};
@@ -24,7 +24,7 @@ pub(in crate::meta) struct AwaitSpace {
     /// All up to this transaction is known to have been acknowledged.
     pub(in crate::meta) durable: u64,
     /// What metadata is made to agree with after damage.
-    pub(in crate::meta) content: Option<BlobStore>,
+    pub(in crate::meta) content: Option<Arc<dyn ContentStore>>,
     pub(in crate::meta) shared: Arc<WriterState>,
     pub(in crate::meta) progress: RecoveryProgress,
 }
@@ -68,7 +68,7 @@ impl AwaitSpace {
         }
         let found = RecoverySources {
             durable: self.durable,
-            content: self.content.as_ref(),
+            content: self.content.as_deref(),
             progress: &self.progress,
         };
         match recovered(self.disk.as_ref(), &self.kind, &found) {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::blobs::BlobStore;
+use crate::blobs::ContentStore;
 use crate::disk::Disk;
 use crate::meta::clock::StoreTime;
 use crate::meta::error::MetaOpenError;
@@ -34,7 +34,7 @@ pub(in crate::meta) struct RecoverySources<'a> {
     /// All up to this transaction is known to have been acknowledged.
     pub(in crate::meta) durable: u64,
     /// The content that metadata is made to agree with after damage.
-    pub(in crate::meta) content: Option<&'a BlobStore>,
+    pub(in crate::meta) content: Option<&'a dyn ContentStore>,
     /// Tells how far it has come.
     pub(in crate::meta) progress: &'a RecoveryProgress,
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::blobs::BlobStore;
+use crate::blobs::ContentStore;
 use crate::disk::Disk;
 use crate::meta::clock::StoreTime;
 use crate::meta::error::MetaOpenError;
@@ -37,7 +37,7 @@ pub(in crate::meta) fn recover(
     index: &dyn Index,
     durable: u64,
     progress: &RecoveryProgress,
-    content: Option<&BlobStore>,
+    content: Option<&dyn ContentStore>,
 ) -> Result<Recovered, MetaOpenError> {
     let files = remove_unfinished(disk)?;
     let base = starting_point::choose(disk)?;

@@ -1,7 +1,7 @@
 //! Replaying the journal into an index and a new file.
 
 use crate::base::now_ms;
-use crate::blobs::BlobStore;
+use crate::blobs::ContentStore;
 use crate::disk::Disk;
 use crate::meta::clock::StoreTime;
 use crate::meta::error::MetaOpenError;
@@ -26,7 +26,7 @@ pub(super) fn replay(
     segments: &[Segment],
     survey: &JournalSurvey,
     base: &StartingPoint,
-    (number, reconciled): (u64, Option<&BlobStore>),
+    (number, reconciled): (u64, Option<&dyn ContentStore>),
     progress: &RecoveryProgress,
 ) -> Result<(Journal, StoreTime), MetaOpenError> {
     let durable = base.begin - 1 + survey.valid;

@@ -25,7 +25,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, OnceLock};
 
-use crate::blobs::{BlobStore, DurableBlob};
+use crate::blobs::{ContentStore, DurableBlob, LocalStore};
 use crate::disk::{Disk, MemoryDisk};
 use crate::meta::index::{Index, MapIndex, RowChange, View};
 use crate::meta::model::{Fact, ManifestRow, Sweep, Tree, UploadId, UploadRow, changes_of};
@@ -49,8 +49,8 @@ fn digest(content: &str) -> ContentDigest {
 
 /// Makes durable content, on a disk of its own.
 fn blob(content: &str) -> DurableBlob {
-    static STORE: OnceLock<BlobStore> = OnceLock::new();
-    let store = STORE.get_or_init(|| BlobStore::open(Arc::new(MemoryDisk::new())).unwrap());
+    static STORE: OnceLock<Arc<dyn ContentStore>> = OnceLock::new();
+    let store = STORE.get_or_init(|| LocalStore::open_or_create(Arc::new(MemoryDisk::new())).unwrap());
     store.put(&UploadId::random().to_string(), digest(content), content.as_bytes()).unwrap()
 }
 

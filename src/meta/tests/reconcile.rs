@@ -1,6 +1,7 @@
 //! What is made of metadata and content that do not agree after damage.
 
 use super::*;
+use crate::blobs::{ContentStore, LocalStore, blob_path};
 use crate::disk::faulty::FaultyDisk;
 use crate::meta::Start;
 use crate::meta::journal::{journal_path, list};
@@ -11,8 +12,8 @@ use crate::spec::Manifest;
 fn open_whole(
     disk: &Arc<dyn Disk>,
     journal_min_bytes: u64,
-) -> Result<(Meta, BlobStore), Box<dyn std::error::Error>> {
-    let blobs = BlobStore::open(Arc::clone(disk))?;
+) -> Result<(Meta, Arc<dyn ContentStore>), Box<dyn std::error::Error>> {
+    let blobs = LocalStore::open_or_create(Arc::clone(disk))?;
     let content = Some(blobs.clone());
     let options = MetaOptions { content, journal_min_bytes, ..MetaOptions::new(IndexKind::Map) };
     Ok((Meta::open(Arc::clone(disk), options)?, blobs))
@@ -29,7 +30,7 @@ fn image(name: &str) -> String {
 }
 
 /// Pushes a config of its own and an image of it.
-fn push(meta: &Meta, blobs: &BlobStore, name: &str, to: &str) {
+fn push(meta: &Meta, blobs: &Arc<dyn ContentStore>, name: &str, to: &str) {
     let put_content = |content: &str| {
         blobs.put(&UploadId::random().to_string(), digest(content), content.as_bytes()).unwrap()
     };
@@ -91,9 +92,7 @@ fn a_manifest_loses_a_tag_whose_move_away_was_lost() {
 fn what_was_reconciled_stays_so_when_its_last_line_is_damaged() {
     let disk = disk_of_three_images();
     // A config is lost, and with it the image; so is a line of another, which is what is noticed.
-    let lost = digest("one").to_string();
-    let (algorithm, name) = lost.split_once(':').unwrap();
-    let file = Path::new("blobs").join(algorithm).join(&name[..2]).join(name);
+    let file = blob_path(&digest("one"));
     let disk = without_lines(&disk, &format!("\"was\":\"{}\"", digest(&image("one"))));
     disk.remove(&file).unwrap();
     let rows = |disk: &Arc<dyn Disk>| {
@@ -105,7 +104,7 @@ fn what_was_reconciled_stays_so_when_its_last_line_is_damaged() {
         rows
     };
     let reconciled = rows(&disk);
-    assert!(!format!("{reconciled:?}").contains(&lost));
+    assert!(!format!("{reconciled:?}").contains(&digest("one").to_string()));
 
     let path = journal_path(*list(disk.as_ref()).unwrap().finished.last().unwrap());
     let lines = String::from_utf8(read(disk.as_ref(), &path)).unwrap();
@@ -135,9 +134,7 @@ fn a_crash_at_any_operation_of_reconciling_leaves_it_to_be_done_again() {
         &disk_of_three_images(),
         &format!("\"link\":{{\"repo\":\"app\",\"digest\":\"{}", digest("one")),
     );
-    damaged
-        .remove(&Path::new("blobs/sha256").join(&digest("two").encoded()[..2]).join(digest("two").encoded()))
-        .unwrap();
+    damaged.remove(&blob_path(&digest("two"))).unwrap();
     let visible = |meta: &Meta| {
         let mut rows = rows(meta.index());
         // When a repository was restored is no matter.

@@ -7,8 +7,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use smol::block_on;
 
 use crate::base::lock;
-use crate::blobs::{BlobStore, Quarantined};
-use crate::disk::{Disk, DiskFile};
+use crate::blobs::{ContentStore, Quarantined};
+use crate::disk::{Disk, ReadFile};
 use crate::meta::{Command, Meta};
 use crate::registry::error::RegistryError;
 use crate::registry::open::OpenError;
@@ -86,8 +86,8 @@ impl Registry {
     }
 
     /// Returns the store's content.
-    pub(crate) fn content(&self) -> &BlobStore {
-        &self.inner.blobs
+    pub(crate) fn content(&self) -> &dyn ContentStore {
+        self.inner.blobs.as_ref()
     }
 
     /// Returns the disk that the store lies on.
@@ -105,20 +105,20 @@ impl Registry {
     pub(crate) fn condemn(
         &self,
         digest: ContentDigest,
-        file: Option<&dyn DiskFile>,
+        file: Option<&dyn ReadFile>,
     ) -> Result<Condemned, RegistryError> {
         // INVARIANT: nobody gives that content its name from here on, so what is moved is what was read.
         let Some(_lock) = self.inner.locks.try_remove(&digest) else { return Ok(Condemned::Later) };
         if self.inner.meta.view().blob(&digest)?.is_none() {
             return Ok(Condemned::No);
         }
-        let there = self.inner.blobs.read(&digest)?;
+        let there = self.inner.blobs.open(&digest)?;
         match (there, file) {
             (None, None) => {}
             (Some(there), Some(file)) if same(there.as_ref(), file) => {
                 let inner = &self.inner;
                 let path = inner.blobs.quarantine(&digest).map_err(|error| inner.not_stored(error))?;
-                log::error!("{digest} is damaged: it is now {}, and served no more", path.display());
+                log::error!("{digest} is damaged: it is now {path}, and no longer served");
             }
             _ => return Ok(Condemned::No),
         }
@@ -129,7 +129,7 @@ impl Registry {
 }
 
 /// Tells whether two open files are one.
-fn same(one: &dyn DiskFile, other: &dyn DiskFile) -> bool {
+fn same(one: &dyn ReadFile, other: &dyn ReadFile) -> bool {
     matches!((one.identity(), other.identity()), (Ok(one), Ok(other)) if one == other)
 }
 
@@ -149,7 +149,10 @@ impl Inner {
 }
 
 /// Ends what a crash interrupted: content was set aside, and is still named.
-pub(in crate::registry) fn finish_quarantining(meta: &Meta, blobs: &BlobStore) -> Result<(), OpenError> {
+pub(in crate::registry) fn finish_quarantining(
+    meta: &Meta,
+    blobs: &dyn ContentStore,
+) -> Result<(), OpenError> {
     for Quarantined { digest, .. } in blobs.quarantined()? {
         if meta.view().blob(&digest)?.is_some() && blobs.length(&digest)?.is_none() {
             log::warn!("{digest} was found damaged before a crash, and is served no more");

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::blobs::Found;
-use crate::disk::DiskFile;
+use crate::blobs::Verification;
+use crate::disk::ReadFile;
 use crate::registry::content::manifest_cache::CACHED_SIZE_MAX_BYTES;
 use crate::registry::content::reader::BlobReader;
 use crate::registry::error::RegistryError;
@@ -55,18 +55,18 @@ impl Inner {
     /// the first time, and again when the file has changed; else it goes out unread.
     fn open_manifest(&self, digest: ContentDigest, size: u64) -> Result<Option<ManifestBody>, RegistryError> {
         let (began, mut before) = (SystemTime::now(), None);
-        let is_known = |file: &dyn DiskFile| {
+        let is_known = |file: &dyn ReadFile| {
             before = file.state();
             self.verified.knows(&digest, before)
         };
         match self.blobs.open_verified(&digest, is_known)? {
-            Found::Intact(file) => {
+            Verification::Intact(file) => {
                 self.verified.remember(digest, before, began);
                 let reader = BlobReader::new(file, digest, size, Arc::clone(&self.permits));
                 Ok(Some(ManifestBody::File(reader)))
             }
-            Found::Damaged => Err(self.damaged(&digest, "is damaged in the store")),
-            Found::Missing => Ok(None),
+            Verification::Damaged => Err(self.damaged(&digest, "is damaged in the store")),
+            Verification::Missing => Ok(None),
         }
     }
 }

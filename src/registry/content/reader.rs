@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::disk::DiskFile;
+use crate::disk::ReadFile;
 use crate::registry::disk_permits::DiskPermits;
 use crate::spec::ContentDigest;
 
 /// An open blob. It stays readable to its end even when the blob is deleted meanwhile.
 #[derive(Debug, Clone)]
 pub struct BlobReader {
-    file: Arc<dyn DiskFile>,
+    file: Arc<dyn ReadFile>,
     digest: ContentDigest,
     size: u64,
     permits: Arc<DiskPermits>,
@@ -17,7 +17,7 @@ pub struct BlobReader {
 
 impl BlobReader {
     pub(in crate::registry) fn new(
-        file: Arc<dyn DiskFile>,
+        file: Arc<dyn ReadFile>,
         digest: ContentDigest,
         size: u64,
         permits: Arc<DiskPermits>,
@@ -39,7 +39,7 @@ impl BlobReader {
     /// sending blobs.
     pub async fn with_file<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&dyn DiskFile) -> T + Send + 'static,
+        work: impl FnOnce(&dyn ReadFile) -> T + Send + 'static,
     ) -> T {
         let file = Arc::clone(&self.file);
         self.permits.send(move || work(file.as_ref())).await

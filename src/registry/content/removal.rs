@@ -29,7 +29,7 @@ impl Inner {
         if self.meta.view().blob(digest)?.is_some() {
             return Ok(Removal::Kept);
         }
-        match self.blobs.discard(digest) {
+        match self.blobs.remove(digest) {
             Ok(()) => Ok(Removal::Removed),
             Err(BlobError::Disk(error)) if error.is_not_found() => Ok(Removal::Removed),
             Err(error) => Err(error.into()),

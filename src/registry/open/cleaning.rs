@@ -1,6 +1,6 @@
 //! What is cleaned up at a start.
 
-use crate::blobs::{BlobStore, Occupant};
+use crate::blobs::{ContentStore, StoredFile};
 use crate::meta::{Meta, SWEEP_CANDIDATES_MAX, Start};
 use crate::registry::open::OpenError;
 use crate::spec::ContentDigest;
@@ -25,7 +25,10 @@ pub(in crate::registry) enum Unnamed {
 /// After a clean stop there is none. Where damaged files of the journal or checkpoints are kept, one of them
 /// may name it, and where there is too much of it, no crash can have left it: then all of it stays, and `pulk
 /// rebuild --from-content` can find manifests among it.
-pub(in crate::registry) fn remove_unnamed(meta: &Meta, blobs: &BlobStore) -> Result<Unnamed, OpenError> {
+pub(in crate::registry) fn remove_unnamed(
+    meta: &Meta,
+    blobs: &dyn ContentStore,
+) -> Result<Unnamed, OpenError> {
     if meta.start() == Start::Clean {
         return Ok(Unnamed::Removed);
     }
@@ -43,17 +46,20 @@ pub(in crate::registry) fn remove_unnamed(meta: &Meta, blobs: &BlobStore) -> Res
     for (digest, length) in unnamed {
         log::info!("removing content {digest}, {length} bytes: a crash came before anything named it");
         // Nothing can come to name it: nobody is served yet.
-        blobs.discard(&digest)?;
+        blobs.remove(&digest)?;
     }
     Ok(Unnamed::Removed)
 }
 
 /// Counts the content that no row names, and returns as much of it as may be removed.
-fn find_unnamed(meta: &Meta, blobs: &BlobStore) -> Result<(usize, Vec<(ContentDigest, u64)>), OpenError> {
+fn find_unnamed(
+    meta: &Meta,
+    blobs: &dyn ContentStore,
+) -> Result<(usize, Vec<(ContentDigest, u64)>), OpenError> {
     let view = meta.view();
     let (mut count, mut unnamed) = (0, Vec::new());
-    blobs.each_occupant(|occupant| {
-        if let Occupant::Content(digest, length) = occupant
+    blobs.each_file(|file| {
+        if let StoredFile::Content(digest, length) = file
             && view.blob(&digest)?.is_none()
         {
             count += 1;

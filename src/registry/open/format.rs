@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::blobs::{BlobStore, Occupant};
+use crate::blobs::{BlobError, LocalStore, StoredFile};
 use crate::disk::{Disk, DiskError};
 use crate::meta::format_on;
 use crate::registry::open::OpenError;
@@ -121,16 +121,16 @@ fn has_content(disk: &Arc<dyn Disk>) -> Result<bool, OpenError> {
     /// Ends the look at the first.
     enum ContentSearch {
         Found,
-        Failed(DiskError),
+        Failed(BlobError),
     }
-    impl From<DiskError> for ContentSearch {
-        fn from(error: DiskError) -> Self {
+    impl From<BlobError> for ContentSearch {
+        fn from(error: BlobError) -> Self {
             Self::Failed(error)
         }
     }
-    let looked = BlobStore::as_it_is(Arc::clone(disk)).each_occupant(|occupant| match occupant {
-        Occupant::Content(..) => Err(ContentSearch::Found),
-        Occupant::Stranger(_) => Ok(()),
+    let looked = LocalStore::as_it_is(Arc::clone(disk)).each_file(|file| match file {
+        StoredFile::Content(..) => Err(ContentSearch::Found),
+        StoredFile::Foreign(_) => Ok(()),
     });
     match looked {
         Ok(()) => Ok(false),

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
-use crate::blobs::{BLOBS_FOLDER, BlobStore, UPLOADS_FOLDER};
+use crate::blobs::{BLOBS_FOLDER, LocalStore, UPLOADS_FOLDER};
 use crate::disk::{DirectoryLock, Disk, FreeSpace, MemoryDisk, MeteredDisk, RealDisk, same_filesystem};
 use crate::meta::{Command, IndexKind, Meta, MetaOptions, Protection};
 use crate::registry::content::damage::{self, DamageReports, ScrubCounters};
@@ -51,7 +51,7 @@ impl Registry {
         let metered = MeteredDisk::new(opened.disk);
         let counters = metered.counters();
         let disk: Arc<dyn Disk> = Arc::new(metered);
-        let blobs = BlobStore::open(Arc::clone(&disk))?;
+        let blobs = LocalStore::open_or_create(Arc::clone(&disk))?;
         if let Storage::Folder(folder) = &options.storage
             && !same_filesystem(&folder.join(UPLOADS_FOLDER), &folder.join(BLOBS_FOLDER))?
         {
@@ -64,14 +64,14 @@ impl Registry {
             protection: Arc::clone(&leases) as Arc<dyn Protection>,
             reserve_bytes: options.reserve_bytes,
             progress: options.progress.clone(),
-            content: Some(blobs.clone()),
+            content: Some(Arc::clone(&blobs)),
             rest: options.lease.max(options.grace),
             ..opened.meta
         };
         let meta = Meta::open(Arc::clone(&disk), meta_options)?;
-        damage::finish_quarantining(&meta, &blobs)?;
-        let keeps_unnamed = cleaning::remove_unnamed(&meta, &blobs)? == Unnamed::Kept;
-        let sessions = restore_sessions(&meta, &blobs, options.upload_idle_max)?;
+        damage::finish_quarantining(&meta, blobs.as_ref())?;
+        let keeps_unnamed = cleaning::remove_unnamed(&meta, blobs.as_ref())? == Unnamed::Kept;
+        let sessions = restore_sessions(&meta, blobs.as_ref(), options.upload_idle_max)?;
         let (alive, gone) = channel();
         let permits = DiskPermits::new(options.waiting_max);
         #[cfg(test)]
@@ -114,9 +114,8 @@ impl Registry {
 impl Inner {
     fn close(&self) -> Result<(), OpenError> {
         for session in self.sessions.all(UploadSession::is_live) {
-            let made_durable = session.with_upload(&self.blobs, |upload| {
-                let file = upload.file(&self.blobs, &session.name())?;
-                if upload.make_durable(&self.blobs, file.as_ref(), 1)? {
+            let made_durable = session.with_upload(self.blobs.as_ref(), |upload| {
+                if upload.make_durable(1)? {
                     let (id, row) = (session.id(), session.row(upload));
                     self.meta.submit(Command::AdvanceUpload { id, row }, Box::new(drop));
                 }

@@ -19,8 +19,8 @@ impl Registry {
         let (content, size) = self.find_blob(repo, digest)?;
         self.inner.permits.check_sends()?;
         self.inner.permits.check_reads()?;
-        let blobs = self.inner.blobs.clone();
-        let opened = self.inner.permits.read(move || blobs.read(&content)).await?;
+        let blobs = Arc::clone(&self.inner.blobs);
+        let opened = self.inner.permits.read(move || blobs.open(&content)).await?;
         match opened {
             Some(file) => Ok(BlobReader::new(file, content, size, Arc::clone(&self.inner.permits))),
             None => {

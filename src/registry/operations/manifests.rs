@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::blobs::Verification;
 use crate::meta::{Command, ManifestRow};
 use crate::registry::error::RegistryError;
 use crate::registry::protection::leases::RepoWatch;
@@ -167,12 +168,14 @@ impl Registry {
 impl Inner {
     /// Reads a manifest's bytes from the disk, and serves none but those that its digest names.
     fn read_manifest(&self, digest: ContentDigest) -> Result<Option<Arc<[u8]>>, RegistryError> {
-        let Some(bytes) = self.blobs.read_whole(&digest)? else { return Ok(None) };
-        let bytes: Arc<[u8]> = bytes.into();
-        if ContentDigest::of(digest.algorithm(), &bytes) != digest {
-            return Err(self.damaged(&digest, "is damaged in the store"));
+        match self.blobs.read_verified(&digest)? {
+            Verification::Intact(bytes) => {
+                let bytes: Arc<[u8]> = bytes.into();
+                self.cache.keep(digest, &bytes);
+                Ok(Some(bytes))
+            }
+            Verification::Damaged => Err(self.damaged(&digest, "is damaged in the store")),
+            Verification::Missing => Ok(None),
         }
-        self.cache.keep(digest, &bytes);
-        Ok(Some(bytes))
     }
 }

@@ -37,7 +37,7 @@ impl Registry {
         let id = UploadId::random();
         let algorithm = algorithm.unwrap_or(Algorithm::Sha256);
         let row = UploadRow { repo: repo.clone(), algorithm, offset: 0, state: None, at: None };
-        let session = UploadSession::begun(id, &row);
+        let session = UploadSession::begun(self.inner.blobs.as_ref(), id, &row);
         if let Some(other) = self.inner.sessions.add(session, self.inner.options.upload_sessions_max)? {
             log::info!(
                 "giving up upload {}, which was idle, for another one: there are too many",
@@ -125,8 +125,8 @@ impl Registry {
         let _turn = session.claim().await;
         session.end();
         self.inner.sessions.remove(id);
-        let (store, name) = (self.inner.blobs.clone(), session.name());
-        self.inner.permits.write(move || store.forget(&name)).await;
+        let (store, name) = (Arc::clone(&self.inner.blobs), session.name());
+        self.inner.permits.write(move || store.remove_upload(&name)).await;
         self.command(Command::EndUpload { id }).await
     }
 
@@ -191,17 +191,14 @@ impl Registry {
 impl Inner {
     fn write(&self, session: &UploadSession, received: &ReceivedPiece) -> Result<(), RegistryError> {
         let (bytes, coming) = (received.piece.bytes(), received.coming);
-        let written = session.with_upload(&self.blobs, |upload| {
+        let written = session.with_upload(self.blobs.as_ref(), |upload| {
             // Held until the bytes are written.
             let length = upload.offset().saturating_add(bytes.len() as u64);
             self.check_quota(session.repo(), length, received.content.as_ref())?;
             let claim = self.space.claim(upload.space_for(bytes.len() as u64, coming));
             let _claim = claim.ok_or(RegistryError::NoSpace)?;
-            let file = upload.file(&self.blobs, &session.name())?;
-            upload.reserve(file.as_ref(), coming)?;
-            upload.append(file.as_ref(), bytes)?;
-            let step = self.options.upload_durable_step_bytes;
-            if upload.make_durable(&self.blobs, file.as_ref(), step)? {
+            upload.append(bytes, coming)?;
+            if upload.make_durable(self.options.upload_durable_step_bytes)? {
                 let (id, row) = (session.id(), session.row(upload));
                 // Nobody waits for it: what it says was durable before it is said.
                 self.meta.submit(Command::AdvanceUpload { id, row }, Box::new(drop));
@@ -243,8 +240,8 @@ impl Inner {
 
     /// Forgets what came of an upload.
     fn start_over(&self, session: &UploadSession) {
-        let started_over = session.with_upload(&self.blobs, |upload| {
-            upload.start_over(&self.blobs, &session.name());
+        let started_over = session.with_upload(self.blobs.as_ref(), |upload| {
+            upload.restart();
             let (id, row) = (session.id(), session.row(upload));
             self.meta.submit(Command::AdvanceUpload { id, row }, Box::new(drop));
             Ok(())
@@ -255,8 +252,7 @@ impl Inner {
     }
 
     fn give_back(&self, session: &UploadSession) {
-        let given_back =
-            session.with_upload(&self.blobs, |upload| Ok(upload.give_back(&self.blobs, &session.name())?));
+        let given_back = session.with_upload(self.blobs.as_ref(), |upload| Ok(upload.release_reserved()?));
         if let Err(error) = given_back {
             log::warn!("upload {} keeps more space than it needs: {error}", session.id());
         }
@@ -266,8 +262,7 @@ impl Inner {
     /// leaves the upload as it was.
     fn commit(&self, session: &UploadSession, digest: ContentDigest) -> Result<DurableBlob, RegistryError> {
         self.lease_to(session);
-        let store = &self.blobs;
-        let stored = session.with_upload(store, |upload| Ok(store.commit(&session.name(), upload, digest)));
+        let stored = session.with_upload(self.blobs.as_ref(), |upload| Ok(upload.publish(digest)));
         let stored = stored.and_then(|stored| stored.map_err(|error| self.not_stored(error)));
         match &stored {
             Ok(_) => {

@@ -4,6 +4,7 @@ use rustix::io::Errno;
 use smol::block_on;
 
 use super::*;
+use crate::blobs::blob_path;
 use crate::disk::faulty::Operation;
 use crate::spec::Reference;
 
@@ -26,7 +27,8 @@ fn a_blob_is_written_synced_renamed_and_its_folder_synced_before_the_journal_nam
         let begun = faults.done().len();
         let digest = sha256(b"layer");
         registry.finish_upload(&repo("app"), id, &digest, streamed(&b"layer"[..])).await.unwrap();
-        let folder = format!("blobs/sha256/{}", &digest.encoded()[..2]);
+        let path = blob_path(&digest.content().unwrap());
+        let folder = path.parent().unwrap().display().to_string();
         let done: Vec<_> = faults.done().split_off(begun);
         // The journal's file is known by the name it was created with.
         let named = |path: &Path| match path.starts_with("journal") {
@@ -202,8 +204,7 @@ fn what_a_failed_write_left_in_the_file_is_no_part_of_the_content() {
             let length = |path: String| disk.open(Path::new(&path)).unwrap().length().unwrap();
             assert_eq!(length(uploads_file(id)), if truncate_fails { 7 } else { 3 });
             registry.finish_upload(&repo("app"), id, &digest, nothing()).await.unwrap();
-            let encoded = digest.encoded();
-            assert_eq!(length(format!("blobs/sha256/{}/{encoded}", &encoded[..2])), 3);
+            assert_eq!(length(blob_path(&digest.content().unwrap()).display().to_string()), 3);
         }
     });
 }
@@ -276,7 +277,7 @@ fn content_that_is_missing_or_damaged_is_reported_and_never_served() {
         let layer = push_blob(&registry, "app", b"layer").await;
         let manifest = image(&layer, &[]);
         let digest = registry.put_manifest(&repo("app"), by_tag("latest", &manifest)).await.unwrap().digest;
-        let place = |digest: &Digest| format!("blobs/sha256/{}/{}", &digest.encoded()[..2], digest.encoded());
+        let place = |digest: &Digest| blob_path(&digest.content().unwrap());
         let disk = crashed(disk.as_ref());
         let file = disk.open_writable(Path::new(&place(&digest.into()))).unwrap();
         file.write_at(b"X", 3).unwrap();

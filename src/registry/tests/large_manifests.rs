@@ -7,6 +7,7 @@ use std::time::Duration;
 use smol::{Timer, block_on};
 
 use super::{by_tag, image, push_blob, repo, tag};
+use crate::blobs::blob_path;
 use crate::registry::{ManifestBody, Registry, RegistryError, RegistryOptions, Storage};
 use crate::spec::{ContentDigest, Reference};
 
@@ -41,9 +42,7 @@ async fn wait_until_known(registry: &Registry) {
 }
 
 fn path_of(folder: &Path, digest: &ContentDigest) -> std::path::PathBuf {
-    let text = digest.to_string();
-    let hex = text.split_once(':').unwrap().1;
-    folder.join("blobs/sha256").join(&hex[..2]).join(hex)
+    folder.join(blob_path(digest))
 }
 
 #[test]

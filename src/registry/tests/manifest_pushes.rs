@@ -33,7 +33,13 @@ async fn spooled(registry: &Registry, mut push: impl Future<Output = ()> + Unpin
     for _ in 0..10_000 {
         assert!(poll_once(&mut push).await.is_none());
         let named = unfinished(registry).into_iter().find(|name| {
-            registry.inner.blobs.unfinished_length(name).unwrap().is_some_and(|length| length > 0)
+            registry
+                .inner
+                .blobs
+                .uploads()
+                .unwrap()
+                .iter()
+                .any(|upload| upload.name == *name && upload.length > 0)
         });
         if let Some(name) = named {
             return name;

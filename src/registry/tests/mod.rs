@@ -158,7 +158,7 @@ fn by_tag(name: &str, bytes: &Arc<[u8]>) -> PutManifest {
 
 /// Names of the files of unfinished uploads.
 fn unfinished(registry: &Registry) -> Vec<String> {
-    registry.inner.blobs.unfinished().unwrap()
+    registry.inner.blobs.uploads().unwrap().into_iter().map(|upload| upload.name).collect()
 }
 
 /// Waits until an upload stands at an offset.

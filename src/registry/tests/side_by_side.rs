@@ -213,7 +213,7 @@ fn nobody_who_stores_content_waits_for_the_sync_before_the_file_of_a_refused_pus
     let (registry, faults, _) = on_faulty();
     let content = ContentDigest::sha256_of(b"refused");
     let inner = &registry.inner;
-    let is_there = || inner.blobs.read(&content).unwrap().is_some();
+    let is_there = || inner.blobs.open(&content).unwrap().is_some();
     for stores_meanwhile in [false, true] {
         inner.blobs.put("refused", content, b"refused").unwrap();
         faults.hold_syncs("journal");

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 use crate::base::lock;
-use crate::blobs::BlobStore;
+use crate::blobs::ContentStore;
 use crate::meta::{Clock, Command, Policy, Sweep, View};
 use crate::registry::error::RegistryError;
 use crate::registry::{Inner, Registry};
@@ -64,8 +64,8 @@ impl Upkeep {
     }
 
     /// Returns the content.
-    pub(crate) fn blobs(&self) -> &BlobStore {
-        &self.inner.blobs
+    pub(crate) fn blobs(&self) -> &dyn ContentStore {
+        self.inner.blobs.as_ref()
     }
 
     /// Returns why nothing can be swept at the moment, if that is so.

@@ -1,6 +1,6 @@
 //! Sweeps: rows first, then the files that lost their last row.
 
-use crate::blobs::Occupant;
+use crate::blobs::{StoredFile, UnfinishedUpload};
 use crate::meta::{Command, Sweep};
 use crate::registry::content::removal::Removal;
 use crate::registry::error::RegistryError;
@@ -9,7 +9,7 @@ use crate::registry::upkeep::Upkeep;
 use crate::spec::ContentDigest;
 
 /// How many files are looked at before somebody who goes through all of them may pause.
-pub(crate) const OCCUPANTS_PER_STEP: usize = 64;
+pub(crate) const FILES_PER_STEP: usize = 64;
 
 impl Upkeep {
     /// Has the writer remove what of this is still as it was found. It is durable when this returns; the
@@ -43,15 +43,15 @@ impl Upkeep {
     ) -> Result<Option<Vec<(ContentDigest, u64)>>, E> {
         let mut unnamed = Vec::new();
         let (mut seen, mut ended) = (0_usize, Ok(()));
-        let looked = self.inner.blobs.each_occupant(|occupant| {
+        let looked = self.inner.blobs.each_file(|file| {
             seen += 1;
-            if seen.is_multiple_of(OCCUPANTS_PER_STEP) {
+            if seen.is_multiple_of(FILES_PER_STEP) {
                 ended = step();
                 if ended.is_err() {
                     return Err(RegistryError::Unavailable("the search was ended".to_owned()));
                 }
             }
-            if let Occupant::Content(digest, length) = occupant
+            if let StoredFile::Content(digest, length) = file
                 && unnamed.len() <= UNNAMED_MAX
                 && self.view().blob(&digest)?.is_none()
             {
@@ -67,10 +67,10 @@ impl Upkeep {
     /// Removes the files of uploads whose session has ended, and returns how many there were.
     pub(crate) fn remove_ended_uploads(&self) -> Result<u64, RegistryError> {
         let mut removed = 0;
-        for name in self.inner.blobs.unfinished()? {
+        for UnfinishedUpload { name, .. } in self.inner.blobs.uploads()? {
             // INVARIANT: a file comes after its session, or the name in use, and never after their end.
             if !self.inner.sessions.has(&name) && !self.inner.storing.has(&name) {
-                self.inner.blobs.forget(&name);
+                self.inner.blobs.remove_upload(&name);
                 removed += 1;
             }
         }

@@ -45,7 +45,7 @@ impl Inner {
     pub(in crate::registry) fn discard(&self, session: &UploadSession) {
         session.end();
         self.sessions.remove(session.id());
-        self.blobs.forget(&session.name());
+        self.blobs.remove_upload(&session.name());
         self.meta.submit(Command::EndUpload { id: session.id() }, Box::new(drop));
     }
 }

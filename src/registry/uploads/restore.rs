@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::blobs::BlobStore;
+use crate::blobs::ContentStore;
 use crate::meta::{Command, Meta, UploadRow};
 use crate::registry::open::OpenError;
 use crate::registry::uploads::session::{UploadSession, UploadSessions};
@@ -11,7 +11,7 @@ use crate::registry::uploads::session::{UploadSession, UploadSessions};
 /// Makes a session of each upload of earlier runs that can go on, and removes the files of all others.
 pub(in crate::registry) fn restore_sessions(
     meta: &Meta,
-    blobs: &BlobStore,
+    blobs: &dyn ContentStore,
     idle_max: Duration,
 ) -> Result<UploadSessions, OpenError> {
     let now = meta.clock().plausible_wall_ms();
@@ -20,14 +20,14 @@ pub(in crate::registry) fn restore_sessions(
         let idle = now.zip(row.at).map(|(now, at)| now.saturating_sub(at));
         Duration::from_millis(idle.unwrap_or(0))
     };
-    let mut files: BTreeSet<String> = blobs.unfinished()?.into_iter().collect();
+    let mut files: BTreeSet<String> = blobs.uploads()?.into_iter().map(|upload| upload.name).collect();
     let sessions = UploadSessions::default();
     let (mut lost, mut saved) = (Vec::new(), Vec::new());
     meta.view().uploads(|id, row| saved.push((id, row)))?;
     for (id, row) in saved {
         let name = id.to_string();
         // INVARIANT: nobody goes on with a file that is content already.
-        if files.contains(&name) && blobs.is_content_too(&name)? {
+        if files.contains(&name) && blobs.was_published(&name)? {
             log::info!("upload {id} is given up: a crash came when its file had become content");
             meta.submit(Command::EndUpload { id }, Box::new(drop));
         } else if files.remove(&name) || row.offset == 0 {
@@ -39,7 +39,7 @@ pub(in crate::registry) fn restore_sessions(
     }
     for name in &files {
         log::info!("removing the file of upload {name}, which nothing knows of any more");
-        blobs.forget(name);
+        blobs.remove_upload(name);
     }
     for id in lost {
         log::warn!("upload {id} lost its file and is given up");

@@ -10,7 +10,7 @@ use event_listener::{Event, listener};
 use smol::lock::{Mutex as AsyncMutex, MutexGuardArc as AsyncMutexGuard};
 
 use crate::base::lock;
-use crate::blobs::{BlobError, BlobStore, Upload};
+use crate::blobs::{BlobError, ContentStore, ContentUpload, ResumePoint};
 use crate::meta::UploadRow;
 use crate::registry::error::RegistryError;
 use crate::registry::types::UploadId;
@@ -71,7 +71,7 @@ enum SessionProgress {
     /// As the index has it: nothing was opened since the start.
     Saved(UploadRow),
     /// It goes on.
-    Live(Box<Upload>),
+    Live(Box<dyn ContentUpload>),
     /// It brought its content, or was cancelled.
     Ended,
 }
@@ -95,7 +95,7 @@ impl Drop for ClaimGuard {
     fn drop(&mut self) {
         // INVARIANT: the claim is still held, so no other request has the file.
         if let SessionProgress::Live(upload) = &mut *self.session.progress() {
-            upload.close_file();
+            upload.pause();
         }
     }
 }
@@ -134,8 +134,8 @@ impl UploadSession {
     }
 
     /// Makes a session that has just begun.
-    pub(in crate::registry) fn begun(id: UploadId, row: &UploadRow) -> Self {
-        let upload = Box::new(Upload::begin(row.algorithm));
+    pub(in crate::registry) fn begun(store: &dyn ContentStore, id: UploadId, row: &UploadRow) -> Self {
+        let upload = store.begin(&id.to_string(), row.algorithm);
         Self::new(id, row, SessionProgress::Live(upload), Some(Instant::now()))
     }
 
@@ -229,13 +229,13 @@ impl UploadSession {
     /// Does something that may block with the upload, and opens it first when it is of an earlier run.
     pub(in crate::registry) fn with_upload<T>(
         &self,
-        store: &BlobStore,
-        work: impl FnOnce(&mut Upload) -> Result<T, RegistryError>,
+        store: &dyn ContentStore,
+        work: impl FnOnce(&mut dyn ContentUpload) -> Result<T, RegistryError>,
     ) -> Result<T, RegistryError> {
         let mut progress = self.progress();
         if let SessionProgress::Saved(row) = &*progress {
             *progress = match open_saved(store, &self.name(), row) {
-                Ok(upload) => SessionProgress::Live(Box::new(upload)),
+                Ok(upload) => SessionProgress::Live(upload),
                 Err(error) => {
                     log::warn!("upload {} cannot go on: {error}", self.id);
                     SessionProgress::Ended
@@ -243,7 +243,7 @@ impl UploadSession {
             };
         }
         let SessionProgress::Live(upload) = &mut *progress else { return Err(RegistryError::UploadUnknown) };
-        let done = work(upload);
+        let done = work(upload.as_mut());
         self.offset.store(upload.offset(), Ordering::SeqCst);
         self.touch();
         if upload.is_lost() {
@@ -253,7 +253,7 @@ impl UploadSession {
     }
 
     /// Returns the row that says how far the upload has come.
-    pub(in crate::registry) fn row(&self, upload: &Upload) -> UploadRow {
+    pub(in crate::registry) fn row(&self, upload: &dyn ContentUpload) -> UploadRow {
         let state = upload.hash_state().map(|state| to_hex(&state));
         let (repo, algorithm, offset) = (self.repo.clone(), self.algorithm, upload.offset());
         UploadRow { repo, algorithm, offset, state, at: None }
@@ -279,9 +279,14 @@ impl UploadSession {
     }
 }
 
-fn open_saved(store: &BlobStore, name: &str, row: &UploadRow) -> Result<Upload, BlobError> {
+fn open_saved(
+    store: &dyn ContentStore,
+    name: &str,
+    row: &UploadRow,
+) -> Result<Box<dyn ContentUpload>, BlobError> {
     let state = row.state.as_deref().and_then(from_hex);
-    Upload::resume(store, name, row.algorithm, row.offset, state.as_deref())
+    let (algorithm, offset) = (row.algorithm, row.offset);
+    store.resume(name, ResumePoint { algorithm, offset, hash_state: state.as_deref() })
 }
 
 fn to_hex(bytes: &[u8]) -> String {

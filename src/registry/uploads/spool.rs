@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::base::lock;
-use crate::blobs::{DurableBlob, Upload};
+use crate::blobs::{ContentUpload, DurableBlob};
 use crate::registry::Inner;
 use crate::registry::error::RegistryError;
 use crate::registry::types::UploadId;
@@ -16,7 +16,7 @@ pub(in crate::registry) struct Spool {
     inner: Arc<Inner>,
     name: String,
     /// `None` once it is content.
-    upload: Mutex<Option<Upload>>,
+    upload: Mutex<Option<Box<dyn ContentUpload>>>,
 }
 
 impl Spool {
@@ -24,52 +24,47 @@ impl Spool {
     pub(in crate::registry) fn begin(inner: &Arc<Inner>, algorithm: Algorithm) -> Arc<Self> {
         let name = UploadId::random().to_string();
         inner.storing.add(&name);
-        let upload = Mutex::new(Some(Upload::begin(algorithm)));
+        let upload = Mutex::new(Some(inner.blobs.begin(&name, algorithm)));
         Arc::new(Self { inner: Arc::clone(inner), name, upload })
     }
 
     /// Appends bytes, after which at least `coming` bytes come.
     pub(in crate::registry) fn append(&self, bytes: &[u8], coming: u64) -> Result<(), RegistryError> {
         self.with(|upload| {
-            let blobs = &self.inner.blobs;
             let coming = coming.saturating_add(bytes.len() as u64);
             // Held until the bytes are written.
             let claim = self.inner.space.claim(upload.space_for(bytes.len() as u64, coming));
             let _claim = claim.ok_or(RegistryError::NoSpace)?;
-            let file = upload.file(blobs, &self.name)?;
-            upload.reserve(file.as_ref(), coming)?;
-            Ok(upload.append(file.as_ref(), bytes)?)
+            Ok(upload.append(bytes, coming)?)
         })
     }
 
     /// Returns how many bytes have come.
     pub(in crate::registry) fn length(&self) -> u64 {
-        self.upload().as_ref().map_or(0, Upload::offset)
+        self.upload().as_ref().map_or(0, |upload| upload.offset())
     }
 
     /// Reads all bytes back.
     pub(in crate::registry) fn read_back(&self) -> Result<Vec<u8>, RegistryError> {
-        self.with(|upload| Ok(upload.read_back(&self.inner.blobs, &self.name)?))
+        self.with(|upload| Ok(upload.read_back()?))
     }
 
     /// Makes the bytes content, if they have this digest.
     pub(in crate::registry) fn store(&self, digest: ContentDigest) -> Result<DurableBlob, RegistryError> {
-        let stored = self.with(|upload| {
-            let stored = self.inner.blobs.commit(&self.name, upload, digest);
-            stored.map_err(|error| self.inner.not_stored(error))
-        })?;
+        let stored =
+            self.with(|upload| upload.publish(digest).map_err(|error| self.inner.not_stored(error)))?;
         *self.upload() = None;
         Ok(stored)
     }
 
     fn with<T>(
         &self,
-        work: impl FnOnce(&mut Upload) -> Result<T, RegistryError>,
+        work: impl FnOnce(&mut dyn ContentUpload) -> Result<T, RegistryError>,
     ) -> Result<T, RegistryError> {
-        work(self.upload().as_mut().ok_or(RegistryError::UploadUnknown)?)
+        work(self.upload().as_deref_mut().ok_or(RegistryError::UploadUnknown)?)
     }
 
-    fn upload(&self) -> MutexGuard<'_, Option<Upload>> {
+    fn upload(&self) -> MutexGuard<'_, Option<Box<dyn ContentUpload>>> {
         lock(&self.upload)
     }
 }
@@ -78,7 +73,7 @@ impl Drop for Spool {
     fn drop(&mut self) {
         // INVARIANT: the name is in use until the file is gone.
         if self.upload().take().is_some() {
-            self.inner.blobs.forget(&self.name);
+            self.inner.blobs.remove_upload(&self.name);
         }
         self.inner.storing.remove(&self.name);
     }

@@ -11,13 +11,12 @@ use super::content::{blob, blob_digest, manifest};
 use super::model::{Model, blobs_of};
 use super::random::removing_untagged;
 use super::{collect, in_memory, no_step, open_on, pass};
+use crate::blobs::blob_path;
 use crate::disk::{Disk, MemoryDisk};
 use crate::maintenance::collector::options::{CollectOptions, CollectorOptions};
 use crate::maintenance::collector::report::{Thing, Verdict};
 use crate::maintenance::collector::{CollectError, Collector};
-use crate::registry::{
-    Chunk, Condition, OCCUPANTS_PER_STEP, PutManifest, PutTarget, Registry, RegistryError,
-};
+use crate::registry::{Chunk, Condition, FILES_PER_STEP, PutManifest, PutTarget, Registry, RegistryError};
 use crate::spec::{ContentDigest, Digest, MediaType, Reference};
 
 fn options() -> CollectOptions {
@@ -265,12 +264,10 @@ fn a_manifest_that_cannot_be_read_keeps_its_repository_as_it_is() {
         block_on(push_blob(&registry, name, 3)).unwrap();
     }
     push(&registry, "a", 1, Some("v2"));
-    let digest = manifest(1).digest.encoded();
-    let path = Path::new("blobs/sha256").join(&digest[..2]).join(&digest);
-    disk.open_writable(&path).unwrap().write_at(b"?", 0).unwrap();
+    disk.open_writable(&blob_path(&manifest(1).digest)).unwrap().write_at(b"?", 0).unwrap();
     let report = collect(&registry, &options());
     assert_eq!(report.unreadable.len(), 1);
-    assert!(report.unreadable[0].contains(&digest));
+    assert!(report.unreadable[0].contains(&manifest(1).digest.encoded()));
     assert_eq!((blobs_of(&registry, "a"), blobs_of(&registry, "b")), (vec![0, 1, 2, 3], vec![0, 1, 2]));
 }
 
@@ -288,8 +285,7 @@ fn a_reference_to_something_absent_references_nothing() {
 fn files_that_nothing_names_go() {
     let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
     let registry = open_on(Arc::clone(&disk), Duration::ZERO, None);
-    let digest = blob_digest(0).encoded();
-    let path = Path::new("blobs/sha256").join(&digest[..2]).join(&digest);
+    let path = blob_path(&blob_digest(0));
     disk.create(&path).unwrap().write_at(&blob(0), 0).unwrap();
     disk.create(Path::new("uploads/00000000-0000-4000-8000-000000000001")).unwrap();
     let live = block_on(registry.begin_upload(&repo("a"), None)).unwrap();
@@ -298,13 +294,14 @@ fn files_that_nothing_names_go() {
     let report = collect(&registry, &options());
     assert_eq!(report.files.removed.count, 2);
     assert!(disk.open(&path).is_err());
-    assert_eq!(registry.upkeep().blobs().unfinished().unwrap(), [live.to_string()]);
+    let left = registry.upkeep().blobs().uploads().unwrap();
+    assert_eq!(left.into_iter().map(|upload| upload.name).collect::<Vec<_>>(), [live.to_string()]);
 }
 
 #[test]
 fn a_search_for_files_without_a_name_makes_pauses_and_ends_when_it_is_to() {
     let registry = in_memory(None);
-    for number in 0..3 * OCCUPANTS_PER_STEP {
+    for number in 0..3 * FILES_PER_STEP {
         let bytes = format!("layer {number}").into_bytes();
         let (digest, length) = (ContentDigest::sha256_of(&bytes), Some(bytes.len() as u64));
         let id = block_on(registry.begin_upload(&repo("a"), None)).unwrap();
@@ -398,8 +395,7 @@ fn a_manifest_that_cannot_be_read_keeps_its_repository_is_reported_and_scrubbed(
     }
     push(&registry, "a", 2, None);
     let damaged = manifest(2).digest;
-    let hex = damaged.to_string().split_off("sha256:".len());
-    let file = disk.open_writable(Path::new(&format!("blobs/sha256/{}/{hex}", &hex[..2]))).unwrap();
+    let file = disk.open_writable(&blob_path(&damaged)).unwrap();
     file.write_at(b"damaged", 0).unwrap();
     let damage_reports = registry.scrub_waker().unwrap();
     let report = collect(&registry, &options());

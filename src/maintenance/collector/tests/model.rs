@@ -183,7 +183,7 @@ impl Model {
         if unnamed.as_ref().is_none_or(|unnamed| !unnamed.is_empty()) {
             return Err(format!("there are files without a name: {unnamed:?}"));
         }
-        if !upkeep.blobs().unfinished().unwrap().is_empty() {
+        if !upkeep.blobs().uploads().unwrap().is_empty() {
             return Err("there are files of uploads".to_owned());
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! Files of swept content: none is left over, after a stop between two steps or a disk failure.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use smol::block_on;
 use super::clients::push_blob;
 use super::content::{BLOBS, blob_digest};
 use super::{collect, in_memory, no_step, open_on, pass, try_pass};
+use crate::blobs::blob_path;
 use crate::disk::faulty::{FaultyDisk, Operation};
 use crate::disk::{Disk, MemoryDisk};
 use crate::maintenance::collector::options::CollectOptions;
@@ -28,11 +29,7 @@ fn push_all_blobs(registry: &Registry) {
 
 /// Tells which files of blobs are there.
 fn files(disk: &dyn Disk) -> Vec<usize> {
-    let path = |number: usize| {
-        let encoded = blob_digest(number).encoded();
-        PathBuf::from(format!("blobs/sha256/{}/{encoded}", &encoded[..2]))
-    };
-    (0..BLOBS).filter(|number| disk.open(&path(*number)).is_ok()).collect()
+    (0..BLOBS).filter(|number| disk.open(&blob_path(&blob_digest(*number))).is_ok()).collect()
 }
 
 #[test]

@@ -168,7 +168,7 @@ fn content_that_was_replaced_while_it_was_read_is_no_damage() {
     let (registry, disk) = in_memory();
     push(&registry, "app", b"layer");
     damage(disk.as_ref(), b"layer");
-    let read = registry.content().read(&digest(b"layer")).unwrap().unwrap();
+    let read = registry.content().open(&digest(b"layer")).unwrap().unwrap();
     push(&registry, "app", b"layer");
     assert_eq!(registry.condemn(digest(b"layer"), Some(read.as_ref())).unwrap(), Condemned::No);
     assert_eq!(registry.condemn(digest(b"layer"), None).unwrap(), Condemned::No);

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use smol::block_on;
 
+use crate::blobs::blob_path;
 use crate::disk::Disk;
 use crate::maintenance::scrub::error::ScrubError;
 use crate::maintenance::scrub::pass::{Drive, Pass, Reached};
@@ -36,8 +37,7 @@ pub(crate) fn digest(content: &[u8]) -> ContentDigest {
 }
 
 fn file_of(content: &[u8]) -> PathBuf {
-    let encoded = digest(content).encoded();
-    PathBuf::from(format!("blobs/sha256/{}/{encoded}", &encoded[..2]))
+    blob_path(&digest(content))
 }
 
 /// Changes a byte of some content without the registry.

@@ -15,7 +15,7 @@ use prometheus_client::registry::{Registry as Collected, Unit};
 use tide::http::Method;
 
 use crate::http::api::Resource;
-use crate::registry::{Collected as CollectorTotals, Registry, ScrubTotals, Totals};
+use crate::registry::{Collected as CollectorTotals, Registry, Totals};
 use crate::wire::Sent;
 
 /// The Content-Type of the text format that is rendered.
@@ -147,98 +147,144 @@ fn method_label(method: Method) -> &'static str {
     }
 }
 
-/// Asks the registry for its totals whenever somebody looks.
+/// What the registry counts, as one scrape finds it.
+#[derive(Debug, Clone, Copy)]
+struct Snapshot {
+    totals: Totals,
+    collected: CollectorTotals,
+}
+
+/// A metric whose value the registry keeps.
+struct RegistryMetric {
+    name: &'static str,
+    help: &'static str,
+    unit: Option<Unit>,
+    value: fn(&Snapshot) -> Option<Value>,
+}
+
+/// A value and its type; a metric without one is not rendered.
+enum Value {
+    Counter(u64),
+    CounterSeconds(f64),
+    Gauge(u64),
+    GaugeSeconds(f64),
+}
+
+/// Every metric of the registry: its name, its help, and where its value and type come from.
+#[rustfmt::skip]
+const REGISTRY_METRICS: [RegistryMetric; 14] = [
+    RegistryMetric {
+        name: "collector_passes", help: "Passes of the collector.", unit: None,
+        value: |now| Some(Value::Counter(now.collected.passes)),
+    },
+    RegistryMetric {
+        name: "collector_removed", help: "Bytes of content that the collector removed.",
+        unit: Some(Unit::Bytes),
+        value: |now| Some(Value::Counter(now.collected.removed_bytes)),
+    },
+    RegistryMetric {
+        name: "collector_last_pass", help: "Time that the collector's last pass took, pauses included.",
+        unit: Some(Unit::Seconds),
+        value: |now| Some(Value::GaugeSeconds(now.collected.last_duration_ms as f64 / 1e3)),
+    },
+    RegistryMetric {
+        name: "untagged",
+        help:
+            "Bytes of untagged manifests that stay, and of what only they need, as the last pass found them.",
+        unit: Some(Unit::Bytes),
+        value: |now| Some(Value::Gauge(now.collected.untagged_bytes)),
+    },
+    RegistryMetric {
+        name: "blobs", help: "Blobs that are stored, manifests among them.", unit: None,
+        value: |now| Some(Value::Gauge(now.totals.blobs)),
+    },
+    RegistryMetric {
+        name: "blobs_stored", help: "Bytes of the blobs that are stored.", unit: Some(Unit::Bytes),
+        value: |now| Some(Value::Gauge(now.totals.blob_bytes)),
+    },
+    RegistryMetric {
+        name: "index", help: "Bytes of the index's files.", unit: Some(Unit::Bytes),
+        value: |now| Some(Value::Gauge(now.totals.index_bytes)),
+    },
+    RegistryMetric {
+        name: "uploads_in_flight", help: "Upload sessions that have begun and not ended.", unit: None,
+        value: |now| Some(Value::Gauge(now.totals.uploads)),
+    },
+    RegistryMetric {
+        name: "disk_free", help: "Bytes that are free on the disk, the reserve among them.",
+        unit: Some(Unit::Bytes),
+        value: |now| now.totals.free_bytes.map(Value::Gauge),
+    },
+    RegistryMetric {
+        name: "scrub_read", help: "Bytes of content that were read and verified.", unit: Some(Unit::Bytes),
+        value: |now| Some(Value::Counter(now.totals.scrub.bytes)),
+    },
+    RegistryMetric {
+        name: "scrub_damaged", help: "Pieces of content that were found damaged or missing.", unit: None,
+        value: |now| Some(Value::Counter(now.totals.scrub.damaged)),
+    },
+    RegistryMetric {
+        name: "scrub_last_full_pass",
+        help: "When all content had been verified last, since 1970; 0 for never.",
+        unit: Some(Unit::Seconds),
+        value: |now| Some(Value::Gauge(now.totals.scrub.last_full_pass)),
+    },
+    RegistryMetric {
+        name: "disk_syncs", help: "Files and folders that were synced.", unit: None,
+        value: |now| Some(Value::Counter(now.totals.syncs)),
+    },
+    RegistryMetric {
+        name: "disk_sync", help: "Time that syncing took.", unit: Some(Unit::Seconds),
+        value: |now| {
+            Some(Value::CounterSeconds(now.totals.sync_nanoseconds as f64 / NANOSECONDS_PER_SECOND))
+        },
+    },
+];
+
+impl Snapshot {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        for RegistryMetric { name, help, unit, value } in &REGISTRY_METRICS {
+            let Some(value) = value(self) else { continue };
+            let kind = match value {
+                Value::Counter(_) | Value::CounterSeconds(_) => MetricType::Counter,
+                Value::Gauge(_) | Value::GaugeSeconds(_) => MetricType::Gauge,
+            };
+            let descriptor = encoder.encode_descriptor(name, help, unit.as_ref(), kind)?;
+            match value {
+                Value::Counter(count) => ConstCounter::new(count).encode(descriptor)?,
+                Value::CounterSeconds(seconds) => ConstCounter::new(seconds).encode(descriptor)?,
+                Value::Gauge(now) => {
+                    ConstGauge::new(i64::try_from(now).unwrap_or(i64::MAX)).encode(descriptor)?;
+                }
+                Value::GaugeSeconds(seconds) => ConstGauge::new(seconds).encode(descriptor)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Takes a snapshot of the registry at every scrape.
 #[derive(Debug)]
 struct RegistryTotals(Registry);
 
 impl Collector for RegistryTotals {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut encoder = encoder;
-        encode_collected(&self.0.collected(), &mut encoder)?;
-        encode_totals(&self.0.totals(), encoder)
+        Snapshot { totals: self.0.totals(), collected: self.0.collected() }.encode(encoder)
     }
-}
-
-fn encode_collected(collected: &CollectorTotals, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-    let CollectorTotals { passes, removed_bytes, last_duration_ms, untagged_bytes } = *collected;
-    let descriptor = encoder.encode_descriptor(
-        "collector_passes",
-        "Passes of the collector.",
-        None,
-        MetricType::Counter,
-    )?;
-    ConstCounter::new(passes).encode(descriptor)?;
-    let help = "Bytes of content that the collector removed.";
-    let bytes = Some(&Unit::Bytes);
-    let descriptor = encoder.encode_descriptor("collector_removed", help, bytes, MetricType::Counter)?;
-    ConstCounter::new(removed_bytes).encode(descriptor)?;
-    let help = "Time that the collector's last pass took, pauses included.";
-    let seconds = Some(&Unit::Seconds);
-    let descriptor = encoder.encode_descriptor("collector_last_pass", help, seconds, MetricType::Gauge)?;
-    ConstGauge::new(last_duration_ms as f64 / 1e3).encode(descriptor)?;
-    let help =
-        "Bytes of untagged manifests that stay, and of what only they need, as the last pass found them.";
-    let descriptor = encoder.encode_descriptor("untagged", help, bytes, MetricType::Gauge)?;
-    ConstGauge::new(i64::try_from(untagged_bytes).unwrap_or(i64::MAX)).encode(descriptor)
-}
-
-fn encode_totals(totals: &Totals, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-    let Totals { blobs, blob_bytes, uploads, index_bytes, syncs, sync_nanoseconds, free_bytes, scrub } =
-        *totals;
-    let free = free_bytes.map(|free| {
-        ("disk_free", "Bytes that are free on the disk, the reserve among them.", Some(&Unit::Bytes), free)
-    });
-    let gauges = [
-        ("blobs", "Blobs that are stored, manifests among them.", None, blobs),
-        ("blobs_stored", "Bytes of the blobs that are stored.", Some(&Unit::Bytes), blob_bytes),
-        ("index", "Bytes of the index's files.", Some(&Unit::Bytes), index_bytes),
-        ("uploads_in_flight", "Upload sessions that have begun and not ended.", None, uploads),
-    ];
-    for (name, help, unit, value) in gauges.into_iter().chain(free) {
-        let descriptor = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
-        ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(descriptor)?;
-    }
-    encode_scrub(&scrub, &mut encoder)?;
-    let help = "Files and folders that were synced.";
-    let descriptor = encoder.encode_descriptor("disk_syncs", help, None, MetricType::Counter)?;
-    ConstCounter::new(syncs).encode(descriptor)?;
-    let help = "Time that syncing took.";
-    let descriptor =
-        encoder.encode_descriptor("disk_sync", help, Some(&Unit::Seconds), MetricType::Counter)?;
-    ConstCounter::new(sync_nanoseconds as f64 / NANOSECONDS_PER_SECOND).encode(descriptor)
-}
-
-fn encode_scrub(scrub: &ScrubTotals, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-    let ScrubTotals { bytes, damaged, last_full_pass } = *scrub;
-    let counters = [
-        ("scrub_read", "Bytes of content that were read and verified.", Some(&Unit::Bytes), bytes),
-        ("scrub_damaged", "Pieces of content that were found damaged or missing.", None, damaged),
-    ];
-    for (name, help, unit, value) in counters {
-        let descriptor = encoder.encode_descriptor(name, help, unit, MetricType::Counter)?;
-        ConstCounter::new(value).encode(descriptor)?;
-    }
-    let help = "When all content had been verified last, since 1970; 0 for never.";
-    let name = "scrub_last_full_pass";
-    let descriptor = encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Gauge)?;
-    ConstGauge::new(i64::try_from(last_full_pass).unwrap_or(i64::MAX)).encode(descriptor)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::ScrubTotals;
 
-    /// Renders the totals the way a scrape does.
+    /// Renders a snapshot the way a scrape does.
     #[derive(Debug)]
-    struct Fixed(Totals);
+    struct Fixed(Snapshot);
 
     impl Collector for Fixed {
         fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-            let mut encoder = encoder;
-            let collected =
-                CollectorTotals { passes: 5, removed_bytes: 6, last_duration_ms: 2500, untagged_bytes: 8 };
-            encode_collected(&collected, &mut encoder)?;
-            encode_totals(&self.0, encoder)
+            self.0.encode(encoder)
         }
     }
 
@@ -255,7 +301,10 @@ mod tests {
             free_bytes: Some(9),
             scrub: ScrubTotals { bytes: 5, damaged: 1, last_full_pass: 77 },
         };
-        collected.register_collector(Box::new(Fixed(totals)));
+        let of_collector =
+            CollectorTotals { passes: 5, removed_bytes: 6, last_duration_ms: 2500, untagged_bytes: 8 };
+        let snapshot = Snapshot { totals, collected: of_collector };
+        collected.register_collector(Box::new(Fixed(snapshot)));
         let mut rendered = String::new();
         text::encode(&mut rendered, &collected).unwrap();
         for line in [

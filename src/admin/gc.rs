@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::admin::failure::Failure;
+use crate::admin::error::AdminError;
 use crate::admin::request::Ask;
-use crate::admin::sink::{Sink, send_item};
-use crate::admin::store::Store;
+use crate::admin::sink::{AnswerSink, send_item};
+use crate::admin::store::OpenStore;
 use crate::maintenance::{CollectError, CollectOptions, CollectReport, CollectWatch, Collector, Verdict};
 
 /// Asks for a pass of the collector, for its verdicts (in a dry run those on everything, else on what is
@@ -27,7 +27,7 @@ impl Ask for GcRequest {
     type Item = Verdict;
     type Report = CollectReport;
 
-    fn perform(&self, store: &Store, sink: &mut dyn Sink) -> Result<CollectReport, Failure> {
+    fn perform(&self, store: &OpenStore, sink: &mut dyn AnswerSink) -> Result<CollectReport, AdminError> {
         let options = CollectOptions {
             dry_run: self.dry_run,
             untagged_older_than: self.untagged_older_than.map(Duration::from_secs),
@@ -42,26 +42,26 @@ impl Ask for GcRequest {
 fn collect(
     collector: &Collector,
     options: &CollectOptions,
-    sink: &mut dyn Sink,
-) -> Result<CollectReport, Failure> {
-    let mut watch = Watch { sink, dry_run: options.dry_run, seen: 0, failed: None };
+    sink: &mut dyn AnswerSink,
+) -> Result<CollectReport, AdminError> {
+    let mut watch = GcWatch { sink, dry_run: options.dry_run, seen: 0, failed: None };
     let report = collector.run_for(options, &mut watch);
     match (report, watch.failed) {
         (_, Some(failure)) => Err(failure),
-        (Err(CollectError::Unwanted), None) => Err(Failure::gone()),
-        (report, None) => report.map_err(Failure::failed),
+        (Err(CollectError::Unwanted), None) => Err(AdminError::gone()),
+        (report, None) => report.map_err(AdminError::failed),
     }
 }
 
-struct Watch<'a> {
-    sink: &'a mut dyn Sink,
+struct GcWatch<'a> {
+    sink: &'a mut dyn AnswerSink,
     dry_run: bool,
     seen: u64,
     /// Why nothing more is sent.
-    failed: Option<Failure>,
+    failed: Option<AdminError>,
 }
 
-impl CollectWatch for Watch<'_> {
+impl CollectWatch for GcWatch<'_> {
     fn verdict(&mut self, verdict: &Verdict) {
         self.seen += 1;
         self.sink.progress("looking at what is needed", self.seen, 0);

@@ -5,14 +5,15 @@
 //! | `status`, `repos`, `tags`, `du`, `rm`, `gc`, `scrub` | a command's request, its answer, its report |
 //! | `rows` | the same for what `check` asks of a running server |
 //! | `request` | all requests in one enum, and the trait that each implements |
-//! | `store`, `sink`, `failure` | what a request works on, where the answer goes, why there is none |
+//! | `store`, `sink`, `error` | what a request works on, where the answer goes, why there is none |
 //! | `pages`, `reach` | going through the rows of the index; what a manifest leads to |
 //!
 //! How a request comes here and where its answer goes is not known here: the control socket, the command line
 //! on a stopped store and tests use the same code.
 
 mod du;
-mod failure;
+mod error;
+
 mod gc;
 mod pages;
 mod reach;
@@ -31,14 +32,14 @@ mod tags;
 pub(crate) use du::{
     DuRepoRequest, DuRequest, RepositoryUsage, StoreUsage, TagGroup, TagUsage, TagUsageTotals,
 };
-pub(crate) use failure::{Failure, FailureKind};
+pub(crate) use error::{AdminError, AdminErrorKind};
 pub(crate) use gc::GcRequest;
 pub(crate) use repos::ReposRequest;
 pub(crate) use request::{Ask, Request};
 pub(crate) use rm::{Removed, RmRequest, RmTarget};
 pub(crate) use rows::RowsRequest;
 pub(crate) use scrub::ScrubRequest;
-pub(crate) use sink::Sink;
+pub(crate) use sink::AnswerSink;
 pub(crate) use status::{StatusReport, StatusRequest};
-pub(crate) use store::{Serving, Store, check_owner};
+pub(crate) use store::{OpenStore, Serving, check_owner};
 pub(crate) use tags::{TagEntry, TagsRequest};

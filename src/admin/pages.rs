@@ -1,7 +1,7 @@
 //! Going through rows of the index page by page.
 
-use crate::admin::failure::Failure;
-use crate::admin::sink::Sink;
+use crate::admin::error::AdminError;
+use crate::admin::sink::AnswerSink;
 use crate::meta::{IndexError, View};
 use crate::spec::RepoName;
 
@@ -11,8 +11,8 @@ pub(super) const ROWS_PER_STEP_MAX: usize = 256;
 /// Visits all repositories, in the order of their names.
 pub(super) fn each_repository(
     view: View<'_>,
-    mut visit: impl FnMut(RepoName) -> Result<(), Failure>,
-) -> Result<(), Failure> {
+    mut visit: impl FnMut(RepoName) -> Result<(), AdminError>,
+) -> Result<(), AdminError> {
     let mut last: Option<RepoName> = None;
     loop {
         let after = last.as_ref().map(RepoName::as_str);
@@ -30,8 +30,8 @@ pub(super) fn each_repository(
 pub(super) fn pages<T, K>(
     mut page_behind: impl FnMut(Option<K>) -> Result<Vec<T>, IndexError>,
     mut visit: impl FnMut(T) -> K,
-    sink: &dyn Sink,
-) -> Result<(), Failure> {
+    sink: &dyn AnswerSink,
+) -> Result<(), AdminError> {
     let mut last = None;
     loop {
         sink.check_wanted()?;

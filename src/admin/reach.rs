@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::admin::failure::Failure;
+use crate::admin::error::AdminError;
 use crate::meta::{IndexError, ManifestRow};
 use crate::registry::Registry;
 use crate::spec::{ContentDigest, Digest, Manifest, RepoName};
@@ -43,7 +43,7 @@ impl<'a> Reach<'a> {
         &mut self,
         root: ContentDigest,
         mut visit: impl FnMut(Reached) -> bool,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), AdminError> {
         let view = self.registry.view();
         let mut waiting = vec![root];
         while let Some(digest) = waiting.pop() {
@@ -80,7 +80,7 @@ pub(super) fn pulled_bytes(
     registry: &Registry,
     repo: &RepoName,
     root: ContentDigest,
-) -> Result<u64, Failure> {
+) -> Result<u64, AdminError> {
     let mut seen = HashSet::new();
     let mut bytes = 0;
     Reach::of_pull(registry, repo).from(root, |reached| {

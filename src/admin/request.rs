@@ -5,15 +5,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::admin::du::{DuRepoRequest, DuRequest};
-use crate::admin::failure::Failure;
+use crate::admin::error::AdminError;
 use crate::admin::gc::GcRequest;
 use crate::admin::repos::ReposRequest;
 use crate::admin::rm::RmRequest;
 use crate::admin::rows::RowsRequest;
 use crate::admin::scrub::ScrubRequest;
-use crate::admin::sink::Sink;
+use crate::admin::sink::AnswerSink;
 use crate::admin::status::StatusRequest;
-use crate::admin::store::Store;
+use crate::admin::store::OpenStore;
 use crate::admin::tags::TagsRequest;
 
 /// A request: how a store answers it, and with what.
@@ -25,7 +25,7 @@ pub(crate) trait Ask: Into<Request> {
     type Report: Serialize + DeserializeOwned;
 
     /// Carries the request out. It blocks until that is done.
-    fn perform(&self, store: &Store, sink: &mut dyn Sink) -> Result<Self::Report, Failure>;
+    fn perform(&self, store: &OpenStore, sink: &mut dyn AnswerSink) -> Result<Self::Report, AdminError>;
 }
 
 /// Declares [`Request`]: a request is sent under its name here.
@@ -43,10 +43,14 @@ macro_rules! requests {
 
         impl Request {
             /// Carries the request out, and returns its report. It blocks until that is done.
-            pub(crate) fn perform(&self, store: &Store, sink: &mut dyn Sink) -> Result<Value, Failure> {
+            pub(crate) fn perform(
+                &self,
+                store: &OpenStore,
+                sink: &mut dyn AnswerSink,
+            ) -> Result<Value, AdminError> {
                 match self {
                     $(Self::$name(request) => {
-                        serde_json::to_value(request.perform(store, sink)?).map_err(Failure::failed)
+                        serde_json::to_value(request.perform(store, sink)?).map_err(AdminError::failed)
                     })*
                 }
             }

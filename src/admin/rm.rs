@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 use smol::{LocalExecutor, block_on};
 
-use crate::admin::failure::{Failure, FailureKind};
+use crate::admin::error::{AdminError, AdminErrorKind};
 use crate::admin::pages::{ROWS_PER_STEP_MAX, count_tags, pages};
 use crate::admin::reach::{read, referrers};
 use crate::admin::request::Ask;
-use crate::admin::sink::Sink;
-use crate::admin::store::Store;
+use crate::admin::sink::AnswerSink;
+use crate::admin::store::OpenStore;
 use crate::meta::ManifestRow;
 use crate::registry::{Registry, RegistryError};
 use crate::spec::{ContentDigest, Digest, Manifest, ManifestKind, RepoName, Tag};
@@ -77,7 +77,7 @@ impl Ask for RmRequest {
     type Item = ();
     type Report = Removed;
 
-    fn perform(&self, store: &Store, sink: &mut dyn Sink) -> Result<Removed, Failure> {
+    fn perform(&self, store: &OpenStore, sink: &mut dyn AnswerSink) -> Result<Removed, AdminError> {
         remove(&store.registry, &self.repo, &self.what, sink)
     }
 }
@@ -87,8 +87,8 @@ pub(super) fn remove(
     registry: &Registry,
     repo: &RepoName,
     what: &RmTarget,
-    sink: &mut dyn Sink,
-) -> Result<Removed, Failure> {
+    sink: &mut dyn AnswerSink,
+) -> Result<Removed, AdminError> {
     // INVARIANT: from before it is read what needs what until the last of it is removed.
     let _watch = registry.watch(repo);
     let mut removing = Removing { registry, repo, unreadable: None, removed: Removed::default() };
@@ -110,7 +110,7 @@ struct Removing<'a> {
 
 impl Removing<'_> {
     /// Removes a tag, and what it named when nothing else leads there.
-    fn tag(&mut self, tag: &Tag, sink: &mut dyn Sink) -> Result<(), Failure> {
+    fn tag(&mut self, tag: &Tag, sink: &mut dyn AnswerSink) -> Result<(), AdminError> {
         let view = self.registry.view();
         view.repository(self.repo)?.ok_or_else(|| RegistryError::NameUnknown(self.repo.clone()))?;
         let named = view.tag(self.repo, tag)?.ok_or_else(|| RegistryError::TagUnknown(tag.clone()))?;
@@ -126,7 +126,7 @@ impl Removing<'_> {
     }
 
     /// Removes a manifest with its tags.
-    fn manifest(&mut self, digest: &Digest, sink: &mut dyn Sink) -> Result<(), Failure> {
+    fn manifest(&mut self, digest: &Digest, sink: &mut dyn AnswerSink) -> Result<(), AdminError> {
         let unknown = || RegistryError::ManifestUnknown(digest.clone());
         let view = self.registry.view();
         let content = digest.content().ok_or_else(unknown)?;
@@ -142,7 +142,7 @@ impl Removing<'_> {
     }
 
     /// Removes everything that a repository has.
-    fn all(&mut self, sink: &mut dyn Sink) -> Result<(), Failure> {
+    fn all(&mut self, sink: &mut dyn AnswerSink) -> Result<(), AdminError> {
         let view = self.registry.view();
         view.repository(self.repo)?.ok_or_else(|| RegistryError::NameUnknown(self.repo.clone()))?;
         for _ in 0..ROUNDS_MAX {
@@ -155,11 +155,14 @@ impl Removing<'_> {
                 return Ok(());
             }
         }
-        Err(Failure::new(FailureKind::Failed, format!("something is pushed to {} all the time", self.repo)))
+        Err(AdminError::new(
+            AdminErrorKind::Failed,
+            format!("something is pushed to {} all the time", self.repo),
+        ))
     }
 
     /// Refuses to begin with what could not be brought to its end.
-    fn check_immutable(&self, sink: &dyn Sink) -> Result<(), Failure> {
+    fn check_immutable(&self, sink: &dyn AnswerSink) -> Result<(), AdminError> {
         let policy = self.registry.policy(self.repo);
         if policy.immutable.is_empty() {
             return Ok(());
@@ -178,11 +181,11 @@ impl Removing<'_> {
         )?;
         immutable.map_or(Ok(()), |tag| {
             let why = format!("tag {tag} is immutable in {}: nothing was removed", self.repo);
-            Err(Failure::new(FailureKind::Refused, why))
+            Err(AdminError::new(AdminErrorKind::Refused, why))
         })
     }
 
-    fn all_manifests(&mut self, sink: &mut dyn Sink) -> Result<(), Failure> {
+    fn all_manifests(&mut self, sink: &mut dyn AnswerSink) -> Result<(), AdminError> {
         let mut last = None;
         loop {
             sink.check_wanted()?;
@@ -204,7 +207,7 @@ impl Removing<'_> {
         }
     }
 
-    fn all_links(&mut self, sink: &mut dyn Sink) -> Result<(), Failure> {
+    fn all_links(&mut self, sink: &mut dyn AnswerSink) -> Result<(), AdminError> {
         let mut last = None;
         loop {
             sink.check_wanted()?;
@@ -231,8 +234,8 @@ impl Removing<'_> {
         digest: ContentDigest,
         why: &str,
         indexes: &Indexes,
-        sink: &mut dyn Sink,
-    ) -> Result<(), Failure> {
+        sink: &mut dyn AnswerSink,
+    ) -> Result<(), AdminError> {
         let Some(row) = self.registry.view().manifest(self.repo, &digest)? else { return Ok(()) };
         let dependents = self.dependents(digest, &row)?;
         if block_on(self.registry.delete_untagged(self.repo, digest))? {
@@ -249,8 +252,8 @@ impl Removing<'_> {
         &mut self,
         mut dependents: Vec<(ContentDigest, String)>,
         indexes: &Indexes,
-        sink: &mut dyn Sink,
-    ) -> Result<(), Failure> {
+        sink: &mut dyn AnswerSink,
+    ) -> Result<(), AdminError> {
         while !dependents.is_empty() {
             sink.check_wanted()?;
             let some = dependents.split_off(dependents.len().saturating_sub(DELETIONS_AT_ONCE_MAX));
@@ -285,7 +288,7 @@ impl Removing<'_> {
 
     /// Returns what is in the repository perhaps only for a manifest: the children of an index, and what
     /// refers to it.
-    fn dependents(&self, digest: ContentDigest, row: &ManifestRow) -> Result<Dependents, Failure> {
+    fn dependents(&self, digest: ContentDigest, row: &ManifestRow) -> Result<Dependents, AdminError> {
         let children = read(self.registry, digest, row).into_iter().flat_map(|manifest| {
             let children: Vec<_> =
                 manifest.all_children().filter_map(|child| child.digest.content()).collect();
@@ -303,7 +306,7 @@ impl Removing<'_> {
         digest: ContentDigest,
         row: &ManifestRow,
         indexes: &Indexes,
-    ) -> Result<Option<String>, Failure> {
+    ) -> Result<Option<String>, AdminError> {
         if let Some(why) = self.led_to(digest, indexes)? {
             return Ok(Some(why));
         }
@@ -320,7 +323,7 @@ impl Removing<'_> {
     }
 
     /// Says what leads to a manifest of the repository, if anything does.
-    fn led_to(&self, digest: ContentDigest, indexes: &Indexes) -> Result<Option<String>, Failure> {
+    fn led_to(&self, digest: ContentDigest, indexes: &Indexes) -> Result<Option<String>, AdminError> {
         let view = self.registry.view();
         if let Some(tag) = view.tags_of(self.repo, &digest, 1)?.first() {
             return Ok(Some(format!("tag {tag} names it, too")));
@@ -337,7 +340,7 @@ impl Removing<'_> {
     }
 
     /// Reads which manifests the indexes of the repository list.
-    fn indexes(&mut self, sink: &mut dyn Sink) -> Result<Indexes, Failure> {
+    fn indexes(&mut self, sink: &mut dyn AnswerSink) -> Result<Indexes, AdminError> {
         let view = self.registry.view();
         let (mut indexes, mut unreadable) = (Indexes::default(), None);
         pages(

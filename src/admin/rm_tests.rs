@@ -6,9 +6,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use smol::block_on;
 
-use crate::admin::failure::{Failure, FailureKind};
+use crate::admin::error::{AdminError, AdminErrorKind};
 use crate::admin::rm::{RmTarget, remove};
-use crate::admin::sink::Sink;
+use crate::admin::sink::AnswerSink;
 use crate::registry::{Condition, PutManifest, PutTarget, Registry, RegistryOptions, Storage};
 use crate::spec::{ContentDigest, RepoName};
 
@@ -17,17 +17,17 @@ const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 /// Somebody who is gone after having been asked so often.
 struct GoneAfter(Cell<u32>);
 
-impl Sink for GoneAfter {
+impl AnswerSink for GoneAfter {
     fn progress(&mut self, _: &str, _: u64, _: u64) {}
 
-    fn item(&mut self, _: Value) -> Result<(), Failure> {
+    fn item(&mut self, _: Value) -> Result<(), AdminError> {
         Ok(())
     }
 
-    fn check_wanted(&self) -> Result<(), Failure> {
+    fn check_wanted(&self) -> Result<(), AdminError> {
         let left = self.0.get();
         self.0.set(left.saturating_sub(1));
-        if left == 0 { Err(Failure::gone()) } else { Ok(()) }
+        if left == 0 { Err(AdminError::gone()) } else { Ok(()) }
     }
 }
 
@@ -81,7 +81,7 @@ fn a_removal_ends_soon_after_nobody_waits_for_it_any_more() {
         let registry = with_referrers(300);
         // Enough to see the indexes there are, and to begin.
         let failure = remove(&registry, &app(), &what, &mut GoneAfter(Cell::new(4))).unwrap_err();
-        assert_eq!(failure.kind, FailureKind::Gone);
+        assert_eq!(failure.kind, AdminErrorKind::Gone);
         let left = left(&registry);
         assert!(0 < left && left < 301, "{left} are left of {what:?}");
     }

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::admin::failure::Failure;
+use crate::admin::error::AdminError;
 use crate::admin::request::Ask;
-use crate::admin::sink::{Sink, send_item};
-use crate::admin::store::Store;
+use crate::admin::sink::{AnswerSink, send_item};
+use crate::admin::store::OpenStore;
 use crate::meta::Tree;
 use crate::registry::Registry;
 
@@ -24,12 +24,12 @@ impl Ask for RowsRequest {
     type Item = Vec<(String, String)>;
     type Report = u64;
 
-    fn perform(&self, store: &Store, sink: &mut dyn Sink) -> Result<u64, Failure> {
+    fn perform(&self, store: &OpenStore, sink: &mut dyn AnswerSink) -> Result<u64, AdminError> {
         rows(&store.registry, self.tree, sink)
     }
 }
 
-fn rows(registry: &Registry, tree: Tree, sink: &mut dyn Sink) -> Result<u64, Failure> {
+fn rows(registry: &Registry, tree: Tree, sink: &mut dyn AnswerSink) -> Result<u64, AdminError> {
     let (mut count, mut behind) = (0, None::<Vec<u8>>);
     loop {
         let page = registry.view().raw_rows(tree, behind.as_deref(), ROWS_PER_ITEM_MAX)?;

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::admin::failure::{Failure, FailureKind};
+use crate::admin::error::{AdminError, AdminErrorKind};
 use crate::admin::request::Ask;
-use crate::admin::sink::Sink;
-use crate::admin::store::Store;
+use crate::admin::sink::AnswerSink;
+use crate::admin::store::OpenStore;
 use crate::maintenance::{Scrub, ScrubError, ScrubReport, ScrubWatch};
 
 /// Asks for a pass over all content at full speed, and for what it found.
@@ -16,28 +16,28 @@ impl Ask for ScrubRequest {
     type Item = ();
     type Report = ScrubReport;
 
-    fn perform(&self, store: &Store, sink: &mut dyn Sink) -> Result<ScrubReport, Failure> {
+    fn perform(&self, store: &OpenStore, sink: &mut dyn AnswerSink) -> Result<ScrubReport, AdminError> {
         scrub(&store.scrub, sink)
     }
 }
 
-fn scrub(scrub: &Scrub, sink: &mut dyn Sink) -> Result<ScrubReport, Failure> {
-    let mut watch = Watch { sink, ended: None };
+fn scrub(scrub: &Scrub, sink: &mut dyn AnswerSink) -> Result<ScrubReport, AdminError> {
+    let mut watch = SinkWatch { sink, ended: None };
     let done = scrub.run(&mut watch);
     match (done, watch.ended) {
         (Ok(report), _) => Ok(report),
         (Err(ScrubError::Stopped), Some(why)) => Err(why),
-        (Err(error @ ScrubError::Busy), _) => Err(Failure::new(FailureKind::Busy, error.to_string())),
-        (Err(error), _) => Err(Failure::failed(error)),
+        (Err(error @ ScrubError::Busy), _) => Err(AdminError::new(AdminErrorKind::Busy, error.to_string())),
+        (Err(error), _) => Err(AdminError::failed(error)),
     }
 }
 
-struct Watch<'a> {
-    sink: &'a mut dyn Sink,
-    ended: Option<Failure>,
+struct SinkWatch<'a> {
+    sink: &'a mut dyn AnswerSink,
+    ended: Option<AdminError>,
 }
 
-impl ScrubWatch for Watch<'_> {
+impl ScrubWatch for SinkWatch<'_> {
     fn goes_on(&mut self, done_bytes: u64, total_bytes: u64) -> bool {
         self.sink.progress("reading content, bytes", done_bytes, total_bytes);
         self.ended = self.sink.check_wanted().err();

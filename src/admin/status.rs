@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::admin::du::{StoreUsage, survey};
-use crate::admin::failure::Failure;
+use crate::admin::error::AdminError;
 use crate::admin::request::Ask;
-use crate::admin::sink::Sink;
-use crate::admin::store::{Serving, Store};
+use crate::admin::sink::AnswerSink;
+use crate::admin::store::{OpenStore, Serving};
 use crate::base::unix_ms;
 use crate::maintenance::{CollectorStatus, ScrubStatus};
 
@@ -65,12 +65,12 @@ impl Ask for StatusRequest {
     type Item = ();
     type Report = StatusReport;
 
-    fn perform(&self, store: &Store, sink: &mut dyn Sink) -> Result<StatusReport, Failure> {
+    fn perform(&self, store: &OpenStore, sink: &mut dyn AnswerSink) -> Result<StatusReport, AdminError> {
         status(store, sink)
     }
 }
 
-fn status(store: &Store, sink: &mut dyn Sink) -> Result<StatusReport, Failure> {
+fn status(store: &OpenStore, sink: &mut dyn AnswerSink) -> Result<StatusReport, AdminError> {
     let repositories = survey(&store.registry, sink)?.totals;
     let totals = store.registry.totals();
     let health = store.registry.health();

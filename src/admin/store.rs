@@ -27,7 +27,7 @@ pub(crate) struct Serving {
 
 /// A store and what looks after it.
 #[derive(Debug, Clone)]
-pub(crate) struct Store {
+pub(crate) struct OpenStore {
     /// Its registry.
     pub(crate) registry: Registry,
     /// What takes away what it does not need.
@@ -38,7 +38,7 @@ pub(crate) struct Store {
     pub(crate) serving: Option<Serving>,
 }
 
-impl Store {
+impl OpenStore {
     /// Opens the store in a data directory, as a start would. Fails where there is none, where it is another
     /// user's, or where another process uses it.
     pub(crate) fn open(folder: &Path, options: RegistryOptions) -> Result<Self, OpenError> {

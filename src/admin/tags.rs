@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::admin::failure::Failure;
+use crate::admin::error::AdminError;
 use crate::admin::pages::ROWS_PER_STEP_MAX;
 use crate::admin::reach::pulled_bytes;
 use crate::admin::request::Ask;
-use crate::admin::sink::{Sink, send_item};
-use crate::admin::store::Store;
+use crate::admin::sink::{AnswerSink, send_item};
+use crate::admin::store::OpenStore;
 use crate::registry::{Registry, RegistryError};
 use crate::spec::{ContentDigest, RepoName, Tag};
 
@@ -36,12 +36,12 @@ impl Ask for TagsRequest {
     type Item = TagEntry;
     type Report = u64;
 
-    fn perform(&self, store: &Store, sink: &mut dyn Sink) -> Result<u64, Failure> {
+    fn perform(&self, store: &OpenStore, sink: &mut dyn AnswerSink) -> Result<u64, AdminError> {
         tags(&store.registry, &self.repo, sink)
     }
 }
 
-fn tags(registry: &Registry, repo: &RepoName, sink: &mut dyn Sink) -> Result<u64, Failure> {
+fn tags(registry: &Registry, repo: &RepoName, sink: &mut dyn AnswerSink) -> Result<u64, AdminError> {
     let view = registry.view();
     view.repository(repo)?.ok_or_else(|| RegistryError::NameUnknown(repo.clone()))?;
     let (mut count, mut last) = (0, None::<Tag>);

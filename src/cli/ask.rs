@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::admin::{Ask, Failure, Request, Sink, Store};
+use crate::admin::{AdminError, AnswerSink, Ask, OpenStore, Request};
 use crate::cli::CommandError;
 use crate::cli::output::Terminal;
 use crate::config::Config;
@@ -29,7 +29,7 @@ const NO_POLICIES: &str = "pulk: no configuration file is named (--config, PULK_
 
 /// The answer to a request. Its values are printed to programs as they came, also those of a server of
 /// another version.
-pub(in crate::cli) struct Answer<R> {
+pub(in crate::cli) struct Reply<R> {
     /// The report.
     pub(in crate::cli) report: Value,
     /// What was sent before it.
@@ -39,14 +39,14 @@ pub(in crate::cli) struct Answer<R> {
 
 /// Has the server that uses the configured data directory carry out a request, or carries it out here where
 /// none runs.
-pub(in crate::cli) fn ask<R: Ask>(config: &Config, request: R) -> Result<Answer<R>, CommandError> {
-    let mut collected = Collected { terminal: Terminal::new(), items: Vec::new() };
+pub(in crate::cli) fn ask<R: Ask>(config: &Config, request: R) -> Result<Reply<R>, CommandError> {
+    let mut collected = ReplySink { terminal: Terminal::new(), items: Vec::new() };
     let asked = ask_into(config, &request.into(), &mut collected);
     collected.terminal.clear();
-    Ok(Answer { report: asked?, items: collected.items, request: PhantomData })
+    Ok(Reply { report: asked?, items: collected.items, request: PhantomData })
 }
 
-impl<R: Ask> Answer<R> {
+impl<R: Ask> Reply<R> {
     /// Returns the items and the report as what they are.
     pub(in crate::cli) fn typed(self) -> io::Result<(Vec<R::Item>, R::Report)> {
         let items = self.items.into_iter().map(typed).collect::<io::Result<_>>()?;
@@ -66,7 +66,7 @@ pub(in crate::cli) fn typed<T: DeserializeOwned>(value: Value) -> io::Result<T> 
 pub(in crate::cli) fn ask_into(
     config: &Config,
     request: &Request,
-    sink: &mut dyn Sink,
+    sink: &mut dyn AnswerSink,
 ) -> Result<Value, CommandError> {
     let folder = config.data.as_path();
     let mut tries = 1;
@@ -78,7 +78,7 @@ pub(in crate::cli) fn ask_into(
         if let Some(server) = server {
             return server.ask(request, sink).map_err(CommandError::failed);
         }
-        match Store::open(folder, config.server_options().registry) {
+        match OpenStore::open(folder, config.server_options().registry) {
             Ok(store) => {
                 if config.file.is_none() && matches!(request, Request::Rm(_) | Request::Gc(_)) {
                     eprintln!("{NO_POLICIES}");
@@ -96,10 +96,10 @@ pub(in crate::cli) fn ask_into(
 }
 
 fn ask_store(
-    store: Store,
+    store: OpenStore,
     folder: &Path,
     request: &Request,
-    sink: &mut dyn Sink,
+    sink: &mut dyn AnswerSink,
 ) -> Result<Value, CommandError> {
     let performed = request.perform(&store, sink);
     let closed = store.close();
@@ -119,22 +119,22 @@ fn held(folder: &Path, pid: Option<u32>) -> CommandError {
 }
 
 /// Keeps items, and shows progress on a terminal.
-struct Collected {
+struct ReplySink {
     terminal: Terminal,
     items: Vec<Value>,
 }
 
-impl Sink for Collected {
+impl AnswerSink for ReplySink {
     fn progress(&mut self, what: &str, done: u64, total: u64) {
         self.terminal.at(what, done, total);
     }
 
-    fn item(&mut self, item: Value) -> Result<(), Failure> {
+    fn item(&mut self, item: Value) -> Result<(), AdminError> {
         self.items.push(item);
         Ok(())
     }
 
-    fn check_wanted(&self) -> Result<(), Failure> {
+    fn check_wanted(&self) -> Result<(), AdminError> {
         Ok(())
     }
 }

@@ -8,9 +8,9 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::Value;
 
-use crate::admin::{Failure, RowsRequest, Sink, check_owner};
+use crate::admin::{AdminError, AnswerSink, RowsRequest, check_owner};
 use crate::cli::CommandError;
-use crate::cli::command::Run;
+use crate::cli::command::RunCommand;
 use crate::cli::output::units::{count, size};
 use crate::cli::output::{Terminal, finish};
 use crate::cli::settings::StoreSettings;
@@ -53,7 +53,7 @@ pub(in crate::cli) struct CheckArgs {
     json: bool,
 }
 
-impl Run for CheckArgs {
+impl RunCommand for CheckArgs {
     fn run(self) -> Result<ExitCode, CommandError> {
         let config = self.settings.load()?;
         check(&config, self.deep, self.json)
@@ -106,15 +106,15 @@ struct TreeRows<'a> {
     tree: Tree,
 }
 
-impl Sink for TreeRows<'_> {
+impl AnswerSink for TreeRows<'_> {
     fn progress(&mut self, _: &str, _: u64, _: u64) {}
 
-    fn item(&mut self, item: Value) -> Result<(), Failure> {
-        let rows = serde_json::from_value(item).map_err(Failure::failed)?;
-        self.copy.add(self.tree, rows).map_err(Failure::failed)
+    fn item(&mut self, item: Value) -> Result<(), AdminError> {
+        let rows = serde_json::from_value(item).map_err(AdminError::failed)?;
+        self.copy.add(self.tree, rows).map_err(AdminError::failed)
     }
 
-    fn check_wanted(&self) -> Result<(), Failure> {
+    fn check_wanted(&self) -> Result<(), AdminError> {
         Ok(())
     }
 }

@@ -45,25 +45,25 @@ const LONG_VERSION: &str = concat!(
 #[command(arg_required_else_help = true, disable_help_subcommand = true)]
 pub(in crate::cli) struct Cli {
     #[command(subcommand)]
-    pub(in crate::cli) command: Command,
+    pub(in crate::cli) command: CliCommand,
 }
 
 /// The arguments of a command. Their documentation is the command's help.
-pub(in crate::cli) trait Run {
+pub(in crate::cli) trait RunCommand {
     /// Does what the command is for, and returns the exit code.
     fn run(self) -> Result<ExitCode, CommandError>;
 }
 
-/// Declares [`Command`]: a command has its name here in lower case.
+/// Declares [`CliCommand`]: a command has its name here in lower case.
 macro_rules! commands {
     ($($name:ident($arguments:ty),)*) => {
         /// What to do.
         #[derive(Debug, Subcommand)]
-        pub(in crate::cli) enum Command {
+        pub(in crate::cli) enum CliCommand {
             $($name($arguments),)*
         }
 
-        impl Run for Command {
+        impl RunCommand for CliCommand {
             fn run(self) -> Result<ExitCode, CommandError> {
                 match self {
                     $(Self::$name(arguments) => arguments.run(),)*

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::cli::CommandError;
-use crate::cli::command::Run;
+use crate::cli::command::RunCommand;
 use crate::cli::output::finish;
 use crate::cli::settings::ServeSettings;
 use crate::config::{POLICY, keys};
@@ -34,7 +34,7 @@ pub(in crate::cli) struct ConfigArgs {
     settings: ServeSettings,
 }
 
-impl Run for ConfigArgs {
+impl RunCommand for ConfigArgs {
     fn run(self) -> Result<ExitCode, CommandError> {
         let config = self.settings.load()?;
         finish(io::stdout().lock().write_all(config.to_string().as_bytes()), true)

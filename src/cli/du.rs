@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::admin::{DuRepoRequest, DuRequest, TagGroup, TagUsage, TagUsageTotals};
 use crate::cli::CommandError;
 use crate::cli::ask::ask;
-use crate::cli::command::Run;
+use crate::cli::command::RunCommand;
 use crate::cli::output::table::{self, Align};
 use crate::cli::output::units::{count, size};
 use crate::cli::output::{finish, print_json};
@@ -49,7 +49,7 @@ pub(in crate::cli) struct DuArgs {
     json: bool,
 }
 
-impl Run for DuArgs {
+impl RunCommand for DuArgs {
     fn run(self) -> Result<ExitCode, CommandError> {
         let config = self.settings.load()?;
         match self.repo {

@@ -10,11 +10,11 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::Value;
 
-use crate::admin::{Failure, GcRequest, Sink};
+use crate::admin::{AdminError, AnswerSink, GcRequest};
 use crate::base::lock;
 use crate::cli::CommandError;
 use crate::cli::ask::{ask_into, typed};
-use crate::cli::command::Run;
+use crate::cli::command::RunCommand;
 use crate::cli::output::units::{count, size};
 use crate::cli::output::{Terminal, finish};
 use crate::cli::settings::StoreSettings;
@@ -71,7 +71,7 @@ pub(in crate::cli) struct GcArgs {
     json: bool,
 }
 
-impl Run for GcArgs {
+impl RunCommand for GcArgs {
     fn run(self) -> Result<ExitCode, CommandError> {
         let request = GcRequest {
             dry_run: self.dry_run,
@@ -122,21 +122,21 @@ struct LineSender<'a> {
     json: bool,
 }
 
-impl Sink for LineSender<'_> {
+impl AnswerSink for LineSender<'_> {
     fn progress(&mut self, what: &str, done: u64, total: u64) {
         lock(self.terminal).at(what, done, total);
     }
 
-    fn item(&mut self, item: Value) -> Result<(), Failure> {
-        let line = if self.json { Some(item.to_string()) } else { line(item).map_err(Failure::failed)? };
+    fn item(&mut self, item: Value) -> Result<(), AdminError> {
+        let line = if self.json { Some(item.to_string()) } else { line(item).map_err(AdminError::failed)? };
         match line {
             // The thread that prints returns why it ended.
-            Some(line) => self.lines.send(line).map_err(|_| Failure::failed("cannot print")),
+            Some(line) => self.lines.send(line).map_err(|_| AdminError::failed("cannot print")),
             None => Ok(()),
         }
     }
 
-    fn check_wanted(&self) -> Result<(), Failure> {
+    fn check_wanted(&self) -> Result<(), AdminError> {
         Ok(())
     }
 }

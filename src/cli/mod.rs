@@ -33,7 +33,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::command::{Cli, Run};
+use crate::cli::command::{Cli, RunCommand};
 use crate::config::ConfigError;
 use crate::registry::OpenError;
 use crate::server::StartError;

@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::admin::check_owner;
 use crate::cli::CommandError;
-use crate::cli::command::Run;
+use crate::cli::command::RunCommand;
 use crate::cli::output::Terminal;
 use crate::cli::output::units::{count, size};
 use crate::cli::settings::StoreSettings;
@@ -43,7 +43,7 @@ pub(in crate::cli) struct RebuildArgs {
     from_content: bool,
 }
 
-impl Run for RebuildArgs {
+impl RunCommand for RebuildArgs {
     fn run(self) -> Result<ExitCode, CommandError> {
         let config = self.settings.load()?;
         let folder = config.data.as_path();

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::admin::{ReposRequest, RepositoryUsage, StoreUsage};
 use crate::cli::CommandError;
 use crate::cli::ask::ask;
-use crate::cli::command::Run;
+use crate::cli::command::RunCommand;
 use crate::cli::output::table::{self, Align};
 use crate::cli::output::units::{count, size};
 use crate::cli::output::{finish, print_json};
@@ -39,7 +39,7 @@ pub(in crate::cli) struct ReposArgs {
     json: bool,
 }
 
-impl Run for ReposArgs {
+impl RunCommand for ReposArgs {
     fn run(self) -> Result<ExitCode, CommandError> {
         let answer = ask(&self.settings.load()?, ReposRequest {})?;
         if self.json {

@@ -9,7 +9,7 @@ use clap::Args;
 use crate::admin::{Removed, RmRequest, RmTarget};
 use crate::cli::CommandError;
 use crate::cli::ask::ask;
-use crate::cli::command::Run;
+use crate::cli::command::RunCommand;
 use crate::cli::output::units::count;
 use crate::cli::output::{finish, print_json};
 use crate::cli::settings::StoreSettings;
@@ -39,7 +39,7 @@ Exit codes:
 pub(in crate::cli) struct RmArgs {
     /// What to remove: REPO:TAG, REPO@DIGEST, or REPO with --all
     #[arg(value_name = "REPO[:TAG|@DIGEST]")]
-    target: Target,
+    target: RmArgument,
 
     /// Remove everything in the repository
     #[arg(long)]
@@ -53,9 +53,9 @@ pub(in crate::cli) struct RmArgs {
     json: bool,
 }
 
-impl Run for RmArgs {
+impl RunCommand for RmArgs {
     fn run(self) -> Result<ExitCode, CommandError> {
-        let Target { repo, what } = self.target;
+        let RmArgument { repo, what } = self.target;
         let what = match (what, self.all) {
             (Some(what), false) => what,
             (None, true) => RmTarget::All,
@@ -82,14 +82,14 @@ impl Run for RmArgs {
 
 /// What to remove: `REPO`, `REPO:TAG` or `REPO@DIGEST`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Target {
+struct RmArgument {
     /// The repository.
     repo: RepoName,
     /// What in it; `None` for all of it.
     what: Option<RmTarget>,
 }
 
-impl FromStr for Target {
+impl FromStr for RmArgument {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn a_target_is_a_repository_a_tag_or_a_digest() {
         let digest = format!("sha256:{}", "a".repeat(64));
-        let what = |text: &str| text.parse::<Target>().map(|target| target.what);
+        let what = |text: &str| text.parse::<RmArgument>().map(|target| target.what);
         assert_eq!(what("team/app"), Ok(None));
         assert_eq!(what("team/app:v1"), Ok(Some(RmTarget::Tag("v1".parse().unwrap()))));
         let manifest = RmTarget::Manifest(digest.parse().unwrap());

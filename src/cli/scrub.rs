@@ -9,7 +9,7 @@ use clap::Args;
 use crate::admin::ScrubRequest;
 use crate::cli::CommandError;
 use crate::cli::ask::{ask, typed};
-use crate::cli::command::Run;
+use crate::cli::command::RunCommand;
 use crate::cli::output::units::{count, size};
 use crate::cli::output::{finish, print_json};
 use crate::cli::settings::StoreSettings;
@@ -42,7 +42,7 @@ pub(in crate::cli) struct ScrubArgs {
     json: bool,
 }
 
-impl Run for ScrubArgs {
+impl RunCommand for ScrubArgs {
     fn run(self) -> Result<ExitCode, CommandError> {
         let answer = ask(&self.settings.load()?, ScrubRequest {})?;
         let report: ScrubReport = typed(answer.report.clone())?;

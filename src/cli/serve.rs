@@ -9,7 +9,7 @@ use smol::future;
 use smol::stream::StreamExt;
 
 use crate::cli::CommandError;
-use crate::cli::command::Run;
+use crate::cli::command::RunCommand;
 use crate::cli::output::logging;
 use crate::cli::settings::ServeSettings;
 use crate::config::Config;
@@ -50,7 +50,7 @@ pub(in crate::cli) struct ServeArgs {
     settings: ServeSettings,
 }
 
-impl Run for ServeArgs {
+impl RunCommand for ServeArgs {
     fn run(self) -> Result<ExitCode, CommandError> {
         let config = self.settings.load()?;
         logging::start(&config.log);

@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[derive(Debug, Parser)]
-    struct Command {
+    struct TestCli {
         #[command(flatten)]
         settings: ServeSettings,
     }
@@ -109,7 +109,7 @@ mod tests {
     fn ephemeral_is_a_flag_that_can_also_be_turned_off() {
         let ephemeral = |flags: &[&str]| {
             let words = ["pulk"].iter().chain(flags);
-            Command::try_parse_from(words).unwrap().settings.ephemeral
+            TestCli::try_parse_from(words).unwrap().settings.ephemeral
         };
         assert_eq!(ephemeral(&["--ephemeral"]), Some(true));
         assert_eq!(ephemeral(&["--ephemeral=false"]), Some(false));

@@ -9,7 +9,7 @@ use clap::Args;
 use crate::admin::{StatusReport, StatusRequest};
 use crate::cli::CommandError;
 use crate::cli::ask::ask;
-use crate::cli::command::Run;
+use crate::cli::command::RunCommand;
 use crate::cli::output::units::{count, duration, since, size, time};
 use crate::cli::output::{finish, print_json};
 use crate::cli::settings::StoreSettings;
@@ -42,7 +42,7 @@ pub(in crate::cli) struct StatusArgs {
     json: bool,
 }
 
-impl Run for StatusArgs {
+impl RunCommand for StatusArgs {
     fn run(self) -> Result<ExitCode, CommandError> {
         let config = self.settings.load()?;
         let answer = ask(&config, StatusRequest {})?;

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::admin::{TagEntry, TagsRequest};
 use crate::cli::CommandError;
 use crate::cli::ask::ask;
-use crate::cli::command::Run;
+use crate::cli::command::RunCommand;
 use crate::cli::output::table::{self, Align};
 use crate::cli::output::units::size;
 use crate::cli::output::{finish, print_json};
@@ -44,7 +44,7 @@ pub(in crate::cli) struct TagsArgs {
     json: bool,
 }
 
-impl Run for TagsArgs {
+impl RunCommand for TagsArgs {
     fn run(self) -> Result<ExitCode, CommandError> {
         let answer = ask(&self.settings.load()?, TagsRequest { repo: self.repo.clone() })?;
         if self.json {

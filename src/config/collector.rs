@@ -1,7 +1,7 @@
 //! The keys of `[collector]`.
 
 use crate::config::Config;
-use crate::config::key::{Key, number, switch};
+use crate::config::key::{ConfigKey, number, switch};
 use crate::config::unit::Unit::{Count, Period};
 
 const DAY: u64 = 24 * 60 * 60;
@@ -9,28 +9,28 @@ const DAY: u64 = 24 * 60 * 60;
 /// The keys, in the order in which they are read and written.
 ///
 /// A lease must outlast a push. An interval of 0 is for tests: one pass follows the other.
-pub(in crate::config) const KEYS: &[Key<Config>] = &[
-    Key::new(
+pub(in crate::config) const KEYS: &[ConfigKey<Config>] = &[
+    ConfigKey::new(
         "enabled",
         switch(|config| &mut config.server.collector.enabled),
         "remove unneeded content in the background",
     ),
-    Key::new(
+    ConfigKey::new(
         "interval",
         number(Period, 0..=30 * DAY, |config| &mut config.server.collector.interval),
         "pause between two passes",
     ),
-    Key::new(
+    ConfigKey::new(
         "lease",
         number(Period, 0..=7 * DAY, |config| &mut config.server.registry.lease),
         "time that content is kept after a client pushed it or asked for it",
     ),
-    Key::new(
+    ConfigKey::new(
         "grace",
         number(Period, 0..=30 * DAY, |config| &mut config.server.registry.grace),
         "age below which nothing is removed",
     ),
-    Key::new(
+    ConfigKey::new(
         "pace",
         number(Count, 1..=100, |config| &mut config.server.collector.pace_percent),
         "the most that a pass takes of one processor's time, in percent",

@@ -8,7 +8,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::config::error::ConfigError;
-use crate::config::key::Key;
+use crate::config::key::ConfigKey;
 use crate::config::{Config, SECTIONS, policy};
 use crate::meta::{Policies, Policy};
 
@@ -77,7 +77,7 @@ impl Document {
         &self,
         table: &DeTable<'_>,
         section: &str,
-        keys: &[Key<T>],
+        keys: &[ConfigKey<T>],
         tables: &[&str],
         to: &mut T,
     ) -> Result<(), ConfigError> {

@@ -1,11 +1,11 @@
 //! The keys outside of any section.
 
-use crate::config::key::{Form, Key, switch};
+use crate::config::key::{ConfigKey, Form, switch};
 use crate::config::{Config, values};
 
 /// The keys, in the order in which they are read and written.
-pub(in crate::config) const KEYS: &[Key<Config>] = &[
-    Key::new(
+pub(in crate::config) const KEYS: &[ConfigKey<Config>] = &[
+    ConfigKey::new(
         "data",
         Form::Text {
             read: |config, text| values::data(text).map(|data| config.data = data),
@@ -13,7 +13,7 @@ pub(in crate::config) const KEYS: &[Key<Config>] = &[
         },
         "the data directory",
     ),
-    Key::new(
+    ConfigKey::new(
         "listen",
         Form::Text {
             read: |config, text| values::listen(text).map(|address| config.server.listen = address),
@@ -21,17 +21,17 @@ pub(in crate::config) const KEYS: &[Key<Config>] = &[
         },
         "IP address and port; port 0 picks a free one",
     ),
-    Key::new(
+    ConfigKey::new(
         "ephemeral",
         switch(|config| &mut config.ephemeral),
         "keep everything in memory and write nothing",
     ),
-    Key::new(
+    ConfigKey::new(
         "sparse_indexes",
         switch(|config| &mut config.server.registry.sparse_indexes),
         "accept an index before the manifests that it lists",
     ),
-    Key::new(
+    ConfigKey::new(
         "log",
         Form::Text {
             read: |config, text| values::log(text).map(|filter| config.log = filter),

@@ -9,7 +9,7 @@ use crate::base::Pattern;
 use crate::config::unit::Unit;
 
 /// A key of a section. `T` is what the section configures; its default is that of the key.
-pub(in crate::config) struct Key<T: 'static> {
+pub(in crate::config) struct ConfigKey<T: 'static> {
     /// The name in the file, without the section's.
     pub(in crate::config) name: &'static str,
     /// What it means, as the README and `pulk config --help` have it.
@@ -19,22 +19,22 @@ pub(in crate::config) struct Key<T: 'static> {
 }
 
 /// Where a value is kept.
-type Place<T, V> = fn(&mut T) -> &mut V;
+type Slot<T, V> = fn(&mut T) -> &mut V;
 
 /// How a value is written in the file.
 pub(in crate::config) enum Form<T: 'static> {
     /// `true` or `false`.
-    Switch(Place<T, bool>),
+    Switch(Slot<T, bool>),
     /// A number, its unit and its bounds.
-    Number { unit: Unit, bounds: RangeInclusive<u64>, place: fn(&mut T) -> &mut dyn Number },
+    Number { unit: Unit, bounds: RangeInclusive<u64>, place: fn(&mut T) -> &mut dyn ConfigNumber },
     /// A string that is parsed.
     Text { read: fn(&mut T, &str) -> Result<(), String>, write: fn(&T) -> String },
     /// A list of patterns, at least as many as `least`.
-    Patterns { least: usize, place: Place<T, Vec<Pattern>> },
+    Patterns { least: usize, place: Slot<T, Vec<Pattern>> },
 }
 
 /// A number that a key sets.
-pub(in crate::config) trait Number {
+pub(in crate::config) trait ConfigNumber {
     /// Returns it, unless it is absent.
     fn get(&self) -> Option<u64>;
 
@@ -43,7 +43,7 @@ pub(in crate::config) trait Number {
 }
 
 /// Makes the form of a switch.
-pub(in crate::config) const fn switch<T>(place: Place<T, bool>) -> Form<T> {
+pub(in crate::config) const fn switch<T>(place: Slot<T, bool>) -> Form<T> {
     Form::Switch(place)
 }
 
@@ -51,12 +51,12 @@ pub(in crate::config) const fn switch<T>(place: Place<T, bool>) -> Form<T> {
 pub(in crate::config) const fn number<T>(
     unit: Unit,
     bounds: RangeInclusive<u64>,
-    place: fn(&mut T) -> &mut dyn Number,
+    place: fn(&mut T) -> &mut dyn ConfigNumber,
 ) -> Form<T> {
     Form::Number { unit, bounds, place }
 }
 
-impl<T> Key<T> {
+impl<T> ConfigKey<T> {
     /// Makes a key.
     pub(in crate::config) const fn new(name: &'static str, form: Form<T>, text: &'static str) -> Self {
         Self { name, text, form, then: None }
@@ -175,7 +175,7 @@ fn quoted(text: &str) -> String {
     quoted
 }
 
-impl Number for u64 {
+impl ConfigNumber for u64 {
     fn get(&self) -> Option<u64> {
         Some(*self)
     }
@@ -185,7 +185,7 @@ impl Number for u64 {
     }
 }
 
-impl Number for usize {
+impl ConfigNumber for usize {
     fn get(&self) -> Option<u64> {
         Some(*self as u64)
     }
@@ -195,7 +195,7 @@ impl Number for usize {
     }
 }
 
-impl Number for u8 {
+impl ConfigNumber for u8 {
     fn get(&self) -> Option<u64> {
         Some(u64::from(*self))
     }
@@ -206,7 +206,7 @@ impl Number for u8 {
 }
 
 /// In whole seconds.
-impl Number for Duration {
+impl ConfigNumber for Duration {
     fn get(&self) -> Option<u64> {
         Some(self.as_secs())
     }
@@ -216,9 +216,9 @@ impl Number for Duration {
     }
 }
 
-impl<N: Number + Default> Number for Option<N> {
+impl<N: ConfigNumber + Default> ConfigNumber for Option<N> {
     fn get(&self) -> Option<u64> {
-        self.as_ref().and_then(Number::get)
+        self.as_ref().and_then(ConfigNumber::get)
     }
 
     fn set(&mut self, number: u64) {

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use crate::config::Config;
-use crate::config::key::{Key, number};
+use crate::config::key::{ConfigKey, number};
 use crate::config::unit::Unit::{Count, Period, Size};
 
 const KIB: u64 = 1 << 10;
@@ -20,8 +20,8 @@ const WAIT: RangeInclusive<u64> = 1..=HOUR;
 const ADDRESS_SHARE_DIVISOR: usize = 4;
 
 /// The keys, in the order in which they are read and written.
-pub(in crate::config) const KEYS: &[Key<Config>] = &[
-    Key::<Config>::new(
+pub(in crate::config) const KEYS: &[ConfigKey<Config>] = &[
+    ConfigKey::<Config>::new(
         "connections",
         number(Count, COUNT, |config| &mut config.server.wire.connections_max),
         "open connections; the limit of open files may allow fewer",
@@ -30,65 +30,65 @@ pub(in crate::config) const KEYS: &[Key<Config>] = &[
         let wire = &mut config.server.wire;
         wire.connections_per_address_max = wire.connections_max.div_ceil(ADDRESS_SHARE_DIVISOR);
     }),
-    Key::new(
+    ConfigKey::new(
         "connections_per_address",
         number(Count, COUNT, |config| &mut config.server.wire.connections_per_address_max),
         "open connections from one address; unless set, a quarter of `connections`",
     ),
-    Key::new(
+    ConfigKey::new(
         "uploads",
         number(Count, COUNT, |config| &mut config.server.http.uploads_max),
         "requests that carry content at the same time, a quarter of them from one address",
     ),
-    Key::new(
+    ConfigKey::new(
         "upload_sessions",
         number(Count, COUNT, |config| &mut config.server.registry.upload_sessions_max),
         "unfinished uploads",
     ),
-    Key::<Config>::new(
+    ConfigKey::<Config>::new(
         "waiting",
         number(Count, COUNT, |config| &mut config.server.registry.waiting_max),
         "requests in each queue: disk reads, sends, disk writes, memory for large bodies",
     )
     .then(|config| config.server.http.waiting_max = config.server.registry.waiting_max),
     // Clients may rely on manifests of 4 MiB (OCI Distribution, "Pushing Manifests"); one is held in memory.
-    Key::new(
+    ConfigKey::new(
         "manifest_bytes",
         number(Size, 4 * MIB..=64 * MIB, |config| &mut config.server.registry.manifest_size_max_bytes),
         "size of a manifest, up to `64MiB`",
     ),
-    Key::new(
+    ConfigKey::new(
         "upload_idle",
         number(Period, MINUTE..=365 * DAY, |config| &mut config.server.registry.upload_idle_max),
         "time without progress after which an upload is dropped",
     ),
-    Key::new(
+    ConfigKey::new(
         "reserve_bytes",
         number(Size, 0..=TIB, |config| &mut config.server.registry.reserve_bytes),
         "disk space that pushes leave free for deletes and recovery; `0` for none",
     ),
     // A head must hold a token, a path and what proxies add.
-    Key::new(
+    ConfigKey::new(
         "head_bytes",
         number(Size, 8 * KIB..=MIB, |config| &mut config.server.wire.head_size_max_bytes),
         "size of a request's head",
     ),
-    Key::new(
+    ConfigKey::new(
         "head_time",
         number(Period, WAIT, |config| &mut config.server.wire.head_time_max),
         "time for a request's head to arrive",
     ),
-    Key::new(
+    ConfigKey::new(
         "keep_alive",
         number(Period, WAIT, |config| &mut config.server.wire.keep_alive_idle_max),
         "time that a connection may be idle",
     ),
-    Key::new(
+    ConfigKey::new(
         "body_progress",
         number(Period, WAIT, |config| &mut config.server.wire.body_progress_time_max),
         "time that a body may make no progress, in or out; its total time has no limit",
     ),
-    Key::new(
+    ConfigKey::new(
         "stop_time",
         number(Period, 0..=HOUR, |config| &mut config.server.stop_time_max),
         "time that requests in flight have to finish when pulk stops",

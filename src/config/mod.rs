@@ -32,7 +32,7 @@ pub(crate) use error::ConfigError;
 pub(crate) use policy::NAME as POLICY;
 
 use crate::config::document::Document;
-use crate::config::key::Key;
+use crate::config::key::ConfigKey;
 use crate::meta::Policy;
 use crate::registry::Storage;
 use crate::server::ServerOptions;
@@ -59,7 +59,7 @@ pub(crate) struct Config {
 struct Section {
     /// Its name; none for the keys outside of any table.
     name: &'static str,
-    keys: &'static [Key<Config>],
+    keys: &'static [ConfigKey<Config>],
 }
 
 /// The sections, in the order in which they are written.
@@ -109,7 +109,7 @@ pub(crate) fn keys() -> Vec<KeyInfo> {
     keys
 }
 
-fn infos<T>(section: &'static str, keys: &[Key<T>], defaults: &mut T) -> impl Iterator<Item = KeyInfo> {
+fn infos<T>(section: &'static str, keys: &[ConfigKey<T>], defaults: &mut T) -> impl Iterator<Item = KeyInfo> {
     keys.iter().map(move |key| KeyInfo {
         section,
         name: key.name,
@@ -187,7 +187,7 @@ impl fmt::Display for Config {
     }
 }
 
-fn write_keys<T>(formatter: &mut fmt::Formatter<'_>, keys: &[Key<T>], from: &mut T) -> fmt::Result {
+fn write_keys<T>(formatter: &mut fmt::Formatter<'_>, keys: &[ConfigKey<T>], from: &mut T) -> fmt::Result {
     for key in keys {
         if let Some(value) = key.write(from) {
             writeln!(formatter, "{} = {value}", key.name)?;

@@ -1,6 +1,6 @@
 //! The keys of each `[[policy]]`.
 
-use crate::config::key::{Form, Key, number, switch};
+use crate::config::key::{ConfigKey, Form, number, switch};
 use crate::config::unit::Unit::{Count, Period, Size};
 use crate::config::unit::{period, written_period};
 use crate::meta::{Policy, Untagged};
@@ -9,43 +9,43 @@ use crate::meta::{Policy, Untagged};
 pub(crate) const NAME: &str = "policy";
 
 /// The keys, in the order in which they are read and written.
-pub(in crate::config) const KEYS: &[Key<Policy>] = &[
-    Key::new(
+pub(in crate::config) const KEYS: &[ConfigKey<Policy>] = &[
+    ConfigKey::new(
         "repositories",
         Form::Patterns { least: 1, place: |policy| &mut policy.repositories },
         "repositories that the policy is for; `*` matches anything, slashes included",
     ),
-    Key::new(
+    ConfigKey::new(
         "keep_tags",
         Form::Patterns { least: 0, place: |policy| &mut policy.keep_tags },
         "keep tags that match; with any `keep_…` key, tags that none of them keeps are removed",
     ),
-    Key::new(
+    ConfigKey::new(
         "keep_last",
         number(Count, 0..=u64::MAX, |policy| &mut policy.keep_last),
         "keep this many tags: those set, or pushed again, last",
     ),
-    Key::new(
+    ConfigKey::new(
         "keep_younger_than",
         number(Period, 0..=u64::MAX, |policy| &mut policy.keep_younger_than),
         "keep tags set within this time",
     ),
-    Key::new(
+    ConfigKey::new(
         "untagged",
         Form::Text { read: read_untagged, write: written_untagged },
         "`keep`, or `remove after 7d`: since their push, or since they lost their last tag",
     ),
-    Key::new(
+    ConfigKey::new(
         "remove_orphan_referrers",
         switch(|policy| &mut policy.remove_orphan_referrers),
         "remove untagged referrers, such as signatures, whose subject is gone",
     ),
-    Key::new(
+    ConfigKey::new(
         "immutable",
         Form::Patterns { least: 0, place: |policy| &mut policy.immutable },
         "a tag that matches, once set, can be neither moved nor removed: 403 DENIED",
     ),
-    Key::new(
+    ConfigKey::new(
         "quota",
         number(Size, 0..=u64::MAX, |policy| &mut policy.quota_bytes),
         "size of all these repositories together; pushes over it get 403 DENIED",

@@ -1,7 +1,7 @@
 //! The keys of `[scrub]`.
 
 use crate::config::Config;
-use crate::config::key::{Key, number, switch};
+use crate::config::key::{ConfigKey, number, switch};
 use crate::config::unit::Unit::{Period, Rate};
 
 const KIB: u64 = 1 << 10;
@@ -10,19 +10,19 @@ const HOUR: u64 = 60 * 60;
 const DAY: u64 = 24 * HOUR;
 
 /// The keys, in the order in which they are read and written.
-pub(in crate::config) const KEYS: &[Key<Config>] = &[
-    Key::new(
+pub(in crate::config) const KEYS: &[ConfigKey<Config>] = &[
+    ConfigKey::new(
         "enabled",
         switch(|config| &mut config.server.scrub.enabled),
         "re-read all content in the background to find damage",
     ),
     // A slower scrub would never finish; a faster one has no limit.
-    Key::new(
+    ConfigKey::new(
         "rate",
         number(Rate, 64 * KIB..=TIB, |config| &mut config.server.scrub.rate_bytes),
         "the most that the scrub reads per second",
     ),
-    Key::new(
+    ConfigKey::new(
         "interval",
         number(Period, HOUR..=3650 * DAY, |config| &mut config.server.scrub.interval),
         "pause between the end of a full pass and the next one",

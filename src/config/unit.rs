@@ -70,15 +70,15 @@ pub(in crate::config) fn written_period(period: Duration) -> String {
 }
 
 /// The largest first; the last is 1.
-type Names = [(&'static str, u64); 4];
+type UnitNames = [(&'static str, u64); 4];
 
-const SIZES: Names = [("GiB", GIB), ("MiB", MIB), ("KiB", KIB), ("B", 1)];
+const SIZES: UnitNames = [("GiB", GIB), ("MiB", MIB), ("KiB", KIB), ("B", 1)];
 
-const PERIODS: Names = [("d", DAY), ("h", HOUR), ("m", MINUTE), ("s", 1)];
+const PERIODS: UnitNames = [("d", DAY), ("h", HOUR), ("m", MINUTE), ("s", 1)];
 
 /// Reads digits and a unit. `bare` is what digits alone are multiplied with; spaces may precede the unit of
 /// what may be bare.
-fn split(text: &str, names: &Names, bare: Option<u64>) -> Option<u64> {
+fn split(text: &str, names: &UnitNames, bare: Option<u64>) -> Option<u64> {
     let digits_end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, name) = text.split_at_checked(digits_end)?;
     let number: u64 = number.parse().ok()?;
@@ -90,7 +90,7 @@ fn split(text: &str, names: &Names, bare: Option<u64>) -> Option<u64> {
     number.checked_mul(*factor)
 }
 
-fn join(number: u64, names: &Names) -> String {
+fn join(number: u64, names: &UnitNames) -> String {
     let fitting = names.iter().find(|(_, factor)| number >= *factor && number.is_multiple_of(*factor));
     let (name, factor) = fitting.or(names.last()).copied().unwrap_or(("", 1));
     format!("{}{name}", number / factor)

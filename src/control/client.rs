@@ -6,53 +6,54 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::admin::{Failure, Request, Sink};
-use crate::control::message::{EVENT_SIZE_MAX_BYTES, Event, encode_request};
+use crate::admin::{AdminError, AnswerSink, Request};
+use crate::control::message::{AnswerPart, EVENT_SIZE_MAX_BYTES, encode_request};
 use crate::control::socket;
 
 /// A connection to a running server, good for one request.
 #[derive(Debug)]
-pub(crate) struct Connection {
+pub(crate) struct ControlClient {
     stream: UnixStream,
 }
 
 /// Connects to the server that uses a data directory, or returns `None` where none can be reached there.
-pub(crate) fn connect(data: &Path) -> io::Result<Option<Connection>> {
-    Ok(socket::connect(data)?.map(|stream| Connection { stream }))
+pub(crate) fn connect(data: &Path) -> io::Result<Option<ControlClient>> {
+    Ok(socket::connect(data)?.map(|stream| ControlClient { stream }))
 }
 
-impl Connection {
+impl ControlClient {
     /// Has the server carry out a request, and returns its result.
-    pub(crate) fn ask(self, request: &Request, sink: &mut dyn Sink) -> Result<Value, Failure> {
-        let line = encode_request(request).map_err(Failure::failed)?;
+    pub(crate) fn ask(self, request: &Request, sink: &mut dyn AnswerSink) -> Result<Value, AdminError> {
+        let line = encode_request(request).map_err(AdminError::failed)?;
         let mut stream = &self.stream;
         stream.write_all(&line).map_err(|error| lost(&error))?;
         let mut lines = BufReader::new(&self.stream);
         loop {
             match next_event(&mut lines)? {
-                Event::Progress { what, done, total } => sink.progress(&what, done, total),
-                Event::Item(item) => sink.item(item)?,
-                Event::Result(result) => return Ok(result),
-                Event::Failure(failure) => return Err(failure),
+                AnswerPart::Progress { what, done, total } => sink.progress(&what, done, total),
+                AnswerPart::Item(item) => sink.item(item)?,
+                AnswerPart::Result(result) => return Ok(result),
+                AnswerPart::Failure(failure) => return Err(failure),
             }
         }
     }
 }
 
-fn next_event(lines: &mut BufReader<&UnixStream>) -> Result<Event, Failure> {
+fn next_event(lines: &mut BufReader<&UnixStream>) -> Result<AnswerPart, AdminError> {
     let mut line = Vec::new();
     let mut bounded = lines.take(EVENT_SIZE_MAX_BYTES as u64);
     bounded.read_until(b'\n', &mut line).map_err(|error| lost(&error))?;
     match line.strip_suffix(b"\n") {
-        Some(line) => serde_json::from_slice(line)
-            .map_err(|error| Failure::failed(format!("the server's answer cannot be understood: {error}"))),
+        Some(line) => serde_json::from_slice(line).map_err(|error| {
+            AdminError::failed(format!("the server's answer cannot be understood: {error}"))
+        }),
         None if line.len() >= EVENT_SIZE_MAX_BYTES => {
-            Err(Failure::failed("the server's answer has a line that is too long"))
+            Err(AdminError::failed("the server's answer has a line that is too long"))
         }
-        None => Err(Failure::failed("the server went away before it had answered")),
+        None => Err(AdminError::failed("the server went away before it had answered")),
     }
 }
 
-fn lost(error: &io::Error) -> Failure {
-    Failure::failed(format!("the connection to the server broke: {error}"))
+fn lost(error: &io::Error) -> AdminError {
+    AdminError::failed(format!("the connection to the server broke: {error}"))
 }

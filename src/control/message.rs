@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::admin::{Failure, FailureKind, Request};
+use crate::admin::{AdminError, AdminErrorKind, Request};
 
 /// The protocol's version. What is added to it leaves it as it is; what changes in it does not.
 const PROTOCOL_VERSION: u32 = 1;
@@ -17,7 +17,7 @@ pub(super) const EVENT_SIZE_MAX_BYTES: usize = 4 * 1024 * 1024;
 /// A part of an answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Event {
+pub(crate) enum AnswerPart {
     /// How far it has come.
     Progress {
         /// What is being done.
@@ -32,12 +32,12 @@ pub(crate) enum Event {
     /// It is done; nothing follows.
     Result(Value),
     /// It was not done; nothing follows.
-    Failure(Failure),
+    Failure(AdminError),
 }
 
 /// A request as it is sent.
 #[derive(Serialize, Deserialize)]
-struct Envelope<R> {
+struct RequestLine<R> {
     /// The protocol's version.
     pulk: u32,
     #[serde(flatten)]
@@ -46,21 +46,21 @@ struct Envelope<R> {
 
 /// Only the version: another one may have anything else in it.
 #[derive(Deserialize)]
-struct Version {
+struct VersionLine {
     pulk: u32,
 }
 
 /// Renders a request as a line.
 pub(super) fn encode_request(request: &Request) -> Result<Vec<u8>, serde_json::Error> {
-    let mut line = serde_json::to_vec(&Envelope { pulk: PROTOCOL_VERSION, request })?;
+    let mut line = serde_json::to_vec(&RequestLine { pulk: PROTOCOL_VERSION, request })?;
     line.push(b'\n');
     Ok(line)
 }
 
 /// Reads a request, which comes without its line feed.
-pub(super) fn decode_request(line: &[u8]) -> Result<Request, Failure> {
-    let refused = |why: String| Failure::new(FailureKind::Refused, why);
-    let version: Version = serde_json::from_slice(line)
+pub(super) fn decode_request(line: &[u8]) -> Result<Request, AdminError> {
+    let refused = |why: String| AdminError::new(AdminErrorKind::Refused, why);
+    let version: VersionLine = serde_json::from_slice(line)
         .map_err(|error| refused(format!("this is no request of pulk's command line: {error}")))?;
     if version.pulk != PROTOCOL_VERSION {
         return Err(refused(format!(
@@ -69,13 +69,13 @@ pub(super) fn decode_request(line: &[u8]) -> Result<Request, Failure> {
             version.pulk
         )));
     }
-    let envelope: Envelope<Request> = serde_json::from_slice(line)
+    let envelope: RequestLine<Request> = serde_json::from_slice(line)
         .map_err(|error| refused(format!("the server does not know this request: {error}")))?;
     Ok(envelope.request)
 }
 
 /// Renders an event as a line.
-pub(super) fn encode_event(event: &Event) -> Result<Vec<u8>, serde_json::Error> {
+pub(super) fn encode_event(event: &AnswerPart) -> Result<Vec<u8>, serde_json::Error> {
     let mut line = serde_json::to_vec(event)?;
     line.push(b'\n');
     Ok(line)

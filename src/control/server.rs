@@ -17,9 +17,9 @@ use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::lock::{Semaphore, SemaphoreGuardArc};
 use smol::{Async, Executor, Task, Timer};
 
-use crate::admin::{Failure, FailureKind, Request, Store};
+use crate::admin::{AdminError, AdminErrorKind, OpenStore, Request};
 use crate::control::message::{
-    EVENT_SIZE_MAX_BYTES, Event, REQUEST_SIZE_MAX_BYTES, decode_request, encode_event,
+    AnswerPart, EVENT_SIZE_MAX_BYTES, REQUEST_SIZE_MAX_BYTES, decode_request, encode_event,
 };
 use crate::control::sink::{ClientSink, stopping};
 use crate::control::socket::SocketFile;
@@ -73,7 +73,7 @@ pub(crate) struct ControlServer {
 
 #[derive(Debug)]
 struct ControlState {
-    store: Store,
+    store: OpenStore,
     /// A permit is held by each client until it is left alone.
     clients: Arc<Semaphore>,
     /// A permit is held by each request until its work has ended.
@@ -88,14 +88,18 @@ struct ControlState {
 
 impl ControlServer {
     /// Makes the socket in a data directory whose lock is held, and answers on an executor.
-    pub(crate) fn start(data: &Path, store: Store, executor: &Arc<Executor<'static>>) -> io::Result<Self> {
+    pub(crate) fn start(
+        data: &Path,
+        store: OpenStore,
+        executor: &Arc<Executor<'static>>,
+    ) -> io::Result<Self> {
         Self::with(CLIENT_TIMEOUTS, data, store, executor)
     }
 
     fn with(
         timeouts: ClientTimeouts,
         data: &Path,
-        store: Store,
+        store: OpenStore,
         executor: &Arc<Executor<'static>>,
     ) -> io::Result<Self> {
         let (file, listener) = SocketFile::listen(data)?;
@@ -179,19 +183,19 @@ async fn serve(
     drop(given_up);
     let request = match decode_request(&line) {
         Ok(request) => request,
-        Err(failure) => return waits.send(&stream, &Event::Failure(failure)).await,
+        Err(failure) => return waits.send(&stream, &AnswerPart::Failure(failure)).await,
     };
     // It goes with the work, which may end later than this.
     let permitted = async { Ok(waits.permit().await) };
     let leaves = async { Err(gone(&stream).await) };
     let permit = match or(permitted, leaves).await? {
         Ok(permit) => permit,
-        Err(failure) => return waits.send(&stream, &Event::Failure(failure)).await,
+        Err(failure) => return waits.send(&stream, &AnswerPart::Failure(failure)).await,
     };
     let collection = match &request {
         Request::Gc(_) => match shared.collections.try_acquire_arc() {
             Some(collection) => Some(collection),
-            None => return waits.send(&stream, &Event::Failure(too_many_collections())).await,
+            None => return waits.send(&stream, &AnswerPart::Failure(too_many_collections())).await,
         },
         _ => None,
     };
@@ -199,8 +203,8 @@ async fn serve(
     let work = smol::unblock(move || {
         let mut sink = ClientSink::new(sender.clone(), Arc::clone(&shared.stopping));
         let last = match request.perform(&shared.store, &mut sink) {
-            Ok(result) => Event::Result(result),
-            Err(failure) => Event::Failure(failure),
+            Ok(result) => AnswerPart::Result(result),
+            Err(failure) => AnswerPart::Failure(failure),
         };
         drop(collection);
         // Whoever asked may be gone.
@@ -212,15 +216,15 @@ async fn serve(
     sent
 }
 
-fn too_many_collections() -> Failure {
+fn too_many_collections() -> AdminError {
     let why =
         format!("{COLLECTIONS_AT_ONCE_MAX} collections run or wait already: try again when one has ended");
-    Failure::new(FailureKind::Busy, why)
+    AdminError::new(AdminErrorKind::Busy, why)
 }
 
 impl ControlState {
     /// Waits until a request may be carried out, unless the server stops.
-    async fn permit(&self) -> Result<SemaphoreGuardArc, Failure> {
+    async fn permit(&self) -> Result<SemaphoreGuardArc, AdminError> {
         let permitted = async { Some(self.requests.acquire_arc().await) };
         let closed = async {
             let _ends = self.closing.recv().await;
@@ -232,7 +236,7 @@ impl ControlState {
         permit.filter(|_| !self.stopping.load(Ordering::SeqCst)).ok_or_else(stopping)
     }
 
-    async fn forward(&self, stream: Async<UnixStream>, events: Receiver<Event>) -> io::Result<()> {
+    async fn forward(&self, stream: Async<UnixStream>, events: Receiver<AnswerPart>) -> io::Result<()> {
         let sent = async {
             while let Ok(event) = events.recv().await {
                 self.send(&stream, &event).await?;
@@ -242,10 +246,10 @@ impl ControlState {
         or(sent, async { Err(gone(&stream).await) }).await
     }
 
-    async fn send(&self, mut stream: &Async<UnixStream>, event: &Event) -> io::Result<()> {
+    async fn send(&self, mut stream: &Async<UnixStream>, event: &AnswerPart) -> io::Result<()> {
         let mut line = encode_event(event)?;
         if line.len() > EVENT_SIZE_MAX_BYTES {
-            line = encode_event(&Event::Failure(Failure::failed("the answer is too long")))?;
+            line = encode_event(&AnswerPart::Failure(AdminError::failed("the answer is too long")))?;
         }
         self.in_time(self.timeouts.write, stream.write_all(&line)).await
     }

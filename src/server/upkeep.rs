@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use smol::Executor;
 use smol::future::zip;
 
-use crate::admin::{Serving, Store};
+use crate::admin::{OpenStore, Serving};
 use crate::control::ControlServer;
 use crate::maintenance::{Collector, CollectorOptions, Scrub, ScrubOptions};
 use crate::registry::Registry;
@@ -50,7 +50,7 @@ impl Upkeep {
         address: SocketAddr,
         executor: &Arc<Executor<'static>>,
     ) {
-        let store = Store {
+        let store = OpenStore {
             registry: registry.clone(),
             collector: self.collector.clone(),
             scrub: self.scrub.clone(),

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use crate::spec::ContentDigest;
 
 /// The first bytes of a digest, which tell it from all others.
-type Key = [u8; 16];
+type DigestPrefix = [u8; 16];
 
 #[derive(Debug, Clone, Copy)]
-struct Entry {
+struct LedgerEntry {
     size: u64,
     first: u32,
     last: u32,
@@ -21,7 +21,7 @@ struct Entry {
 /// Who uses which content. It takes some 50 bytes for each piece of content.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    entries: HashMap<Key, Entry>,
+    entries: HashMap<DigestPrefix, LedgerEntry>,
 }
 
 impl Ledger {
@@ -37,7 +37,7 @@ impl Ledger {
                 entry.shared |= entry.first != user;
                 entry.last = user;
             })
-            .or_insert(Entry { size, first: user, last: user, shared: false, outside: false });
+            .or_insert(LedgerEntry { size, first: user, last: user, shared: false, outside: false });
         new
     }
 
@@ -75,8 +75,8 @@ impl Ledger {
     }
 }
 
-fn key(digest: &ContentDigest) -> Key {
-    let mut key = Key::default();
+fn key(digest: &ContentDigest) -> DigestPrefix {
+    let mut key = DigestPrefix::default();
     for (to, from) in key.iter_mut().zip(digest.bytes()) {
         *to = *from;
     }

@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::admin::du::ledger::Ledger;
-use crate::admin::failure::Failure;
+use crate::admin::error::AdminError;
 use crate::admin::pages::{ROWS_PER_STEP_MAX, count_tags, each_repository, pages};
 use crate::admin::request::Ask;
-use crate::admin::sink::{Sink, send_item};
-use crate::admin::store::Store;
+use crate::admin::sink::{AnswerSink, send_item};
+use crate::admin::store::OpenStore;
 use crate::registry::Registry;
 use crate::spec::{ContentDigest, RepoName};
 
@@ -54,8 +54,8 @@ impl Ask for DuRequest {
     type Item = RepositoryUsage;
     type Report = StoreUsage;
 
-    fn perform(&self, store: &Store, sink: &mut dyn Sink) -> Result<StoreUsage, Failure> {
-        let Survey { mut repositories, totals } = survey(&store.registry, sink)?;
+    fn perform(&self, store: &OpenStore, sink: &mut dyn AnswerSink) -> Result<StoreUsage, AdminError> {
+        let UsageSurvey { mut repositories, totals } = survey(&store.registry, sink)?;
         repositories
             .sort_by(|one, other| (other.bytes, &one.repository).cmp(&(one.bytes, &other.repository)));
         for repository in &repositories {
@@ -66,13 +66,16 @@ impl Ask for DuRequest {
 }
 
 /// What all repositories have.
-pub(in crate::admin) struct Survey {
+pub(in crate::admin) struct UsageSurvey {
     pub(in crate::admin) repositories: Vec<RepositoryUsage>,
     pub(in crate::admin) totals: StoreUsage,
 }
 
 /// Looks through all repositories.
-pub(in crate::admin) fn survey(registry: &Registry, sink: &mut dyn Sink) -> Result<Survey, Failure> {
+pub(in crate::admin) fn survey(
+    registry: &Registry,
+    sink: &mut dyn AnswerSink,
+) -> Result<UsageSurvey, AdminError> {
     let view = registry.view();
     let mut ledger = Ledger::default();
     let mut repositories = Vec::new();
@@ -127,5 +130,5 @@ pub(in crate::admin) fn survey(registry: &Registry, sink: &mut dyn Sink) -> Resu
         totals.blobs += repository.blobs;
         totals.bytes += repository.bytes;
     }
-    Ok(Survey { repositories, totals })
+    Ok(UsageSurvey { repositories, totals })
 }

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::admin::du::ledger::Ledger;
-use crate::admin::failure::Failure;
+use crate::admin::error::AdminError;
 use crate::admin::pages::{ROWS_PER_STEP_MAX, each_repository, pages};
 use crate::admin::reach::Reach;
 use crate::admin::request::Ask;
-use crate::admin::sink::{Sink, send_item};
-use crate::admin::store::Store;
+use crate::admin::sink::{AnswerSink, send_item};
+use crate::admin::store::OpenStore;
 use crate::registry::{Registry, RegistryError};
 use crate::spec::{ContentDigest, RepoName, Tag};
 
@@ -64,14 +64,19 @@ impl Ask for DuRepoRequest {
     type Item = TagUsage;
     type Report = TagUsageTotals;
 
-    fn perform(&self, store: &Store, sink: &mut dyn Sink) -> Result<TagUsageTotals, Failure> {
+    fn perform(&self, store: &OpenStore, sink: &mut dyn AnswerSink) -> Result<TagUsageTotals, AdminError> {
         tags(&store.registry, &self.repo, sink)
     }
 }
 
-fn tags(registry: &Registry, repo: &RepoName, sink: &mut dyn Sink) -> Result<TagUsageTotals, Failure> {
+fn tags(
+    registry: &Registry,
+    repo: &RepoName,
+    sink: &mut dyn AnswerSink,
+) -> Result<TagUsageTotals, AdminError> {
     registry.view().repository(repo)?.ok_or_else(|| RegistryError::NameUnknown(repo.clone()))?;
-    let mut usage = Usage { registry, repo, ledger: Ledger::default(), groups: Vec::new(), unreadable: 0 };
+    let mut usage =
+        UsageByTag { registry, repo, ledger: Ledger::default(), groups: Vec::new(), unreadable: 0 };
     for (digest, tags) in tagged(registry, repo)? {
         sink.check_wanted()?;
         sink.progress("following tags", usage.groups.len() as u64, 0);
@@ -84,7 +89,7 @@ fn tags(registry: &Registry, repo: &RepoName, sink: &mut dyn Sink) -> Result<Tag
 }
 
 /// Returns the manifests that tags name, each with its tags.
-fn tagged(registry: &Registry, repo: &RepoName) -> Result<BTreeMap<ContentDigest, Vec<Tag>>, Failure> {
+fn tagged(registry: &Registry, repo: &RepoName) -> Result<BTreeMap<ContentDigest, Vec<Tag>>, AdminError> {
     let view = registry.view();
     let mut named: BTreeMap<ContentDigest, Vec<Tag>> = BTreeMap::new();
     let mut last: Option<Tag> = None;
@@ -103,7 +108,7 @@ fn tagged(registry: &Registry, repo: &RepoName) -> Result<BTreeMap<ContentDigest
     }
 }
 
-struct Usage<'a> {
+struct UsageByTag<'a> {
     registry: &'a Registry,
     repo: &'a RepoName,
     ledger: Ledger,
@@ -111,9 +116,9 @@ struct Usage<'a> {
     unreadable: u64,
 }
 
-impl Usage<'_> {
+impl UsageByTag<'_> {
     /// Adds what the tags of a manifest need.
-    fn follow(&mut self, digest: ContentDigest, tags: Vec<Tag>) -> Result<(), Failure> {
+    fn follow(&mut self, digest: ContentDigest, tags: Vec<Tag>) -> Result<(), AdminError> {
         let user = self.next_user();
         let (mut manifests, mut bytes) = (0, 0);
         let mut reach = Reach::of_image(self.registry, self.repo);
@@ -136,7 +141,7 @@ impl Usage<'_> {
     }
 
     /// Adds what no tag leads to: manifests with what they need, and blobs that nothing names.
-    fn add_rest(&mut self, sink: &mut dyn Sink) -> Result<(), Failure> {
+    fn add_rest(&mut self, sink: &mut dyn AnswerSink) -> Result<(), AdminError> {
         let view = self.registry.view();
         let mut untagged = Vec::new();
         let ledger = &self.ledger;
@@ -185,8 +190,8 @@ impl Usage<'_> {
     fn add_group(
         &mut self,
         group: TagGroup,
-        add: impl FnOnce(&mut Self, u32, &mut TagUsage) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
+        add: impl FnOnce(&mut Self, u32, &mut TagUsage) -> Result<(), AdminError>,
+    ) -> Result<(), AdminError> {
         let user = self.next_user();
         let mut group = TagUsage { group, digest: None, manifests: 0, bytes: 0, unique_bytes: 0 };
         add(self, user, &mut group)?;
@@ -194,7 +199,7 @@ impl Usage<'_> {
         Ok(())
     }
 
-    fn send(self, bytes: u64, sink: &mut dyn Sink) -> Result<TagUsageTotals, Failure> {
+    fn send(self, bytes: u64, sink: &mut dyn AnswerSink) -> Result<TagUsageTotals, AdminError> {
         let Self { ledger, mut groups, unreadable, .. } = self;
         let unique_bytes = ledger.unique_bytes(groups.len());
         for (group, unique) in groups.iter_mut().zip(unique_bytes) {
@@ -214,8 +219,8 @@ fn note_others(
     registry: &Registry,
     own: &RepoName,
     ledger: &mut Ledger,
-    sink: &mut dyn Sink,
-) -> Result<(), Failure> {
+    sink: &mut dyn AnswerSink,
+) -> Result<(), AdminError> {
     let view = registry.view();
     let mut seen = 0;
     each_repository(view, |repo| {

@@ -40,7 +40,7 @@ impl RunningServer {
         let driver = thread::spawn(move || assert!(block_on(driven.run(ended.recv())).is_err()));
         let collector = Collector::new(&registry, CollectorOptions::default());
         let scrub = Scrub::new(&registry, ScrubOptions::default());
-        let store = Store { registry, collector, scrub, serving: None };
+        let store = OpenStore { registry, collector, scrub, serving: None };
         let server = ControlServer::with(ENDLESS, folder.path(), store, &executor).unwrap();
         Self { folder, server, driver, _ends: ends }
     }

@@ -5,7 +5,7 @@
 pub(crate) struct Chance(u64);
 
 impl Chance {
-    /// Begins anew with a seed.
+    /// Starts from a seed.
     pub(crate) fn of(seed: u64) -> Self {
         Self(seed)
     }

@@ -6,6 +6,16 @@
 //! What a caller may rely on, and nothing more: bytes written to a file are durable after `sync` of it;
 //! a name made by [`Disk::create`], [`Disk::rename`] or [`Disk::create_folder`], and the absence of one
 //! removed by [`Disk::remove`], is durable after `sync_folder` of the folder that holds it.
+//!
+//! | what | where |
+//! |---|---|
+//! | the disk of the operating system | `real`, `real_file` |
+//! | a disk in memory, its folders and its files | `memory`, `names`, `pages` |
+//! | a disk that counts what another one is asked to do | `metered` |
+//! | which paths a disk takes, and what its operations fail with | `path`, `error` |
+//! | the state of a file, to know it again | `file_state` |
+//! | free space, and the part of it that is kept free | `space` |
+//! | what a start needs: the lock, the owner, the filesystems | `lock`, `owner`, `filesystem` |
 
 mod error;
 #[cfg(test)]

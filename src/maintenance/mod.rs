@@ -1,5 +1,14 @@
 //! Looking after a store: the collector and the scrub, beside a server or without one; checking a store that
 //! no server uses, and rebuilding its metadata.
+//!
+//! | what | where |
+//! |---|---|
+//! | frees space beside clients | `collector/` |
+//! | reads all content again and again | `scrub/` |
+//! | checks a store, and what it finds | `check`, `finding` |
+//! | rebuilds the index or the metadata | `rebuild` |
+//! | what check and rebuild read: rows and files of content | `rows`, `content` |
+//! | progress for a terminal | `progress` |
 
 mod check;
 mod collector;

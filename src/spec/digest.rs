@@ -10,7 +10,7 @@ use crate::spec::content_digest::ContentDigest;
 
 /// Any digest that the grammar allows (G5), at most `DIGEST_LENGTH_MAX_BYTES` long.
 ///
-/// The algorithm may be one that nobody has registered (G9). Where pulk knows it, the encoded part is exactly
+/// The algorithm may be one that is not registered (G9). Where pulk knows it, the encoded part is exactly
 /// what that algorithm yields (G6 to G8), and [`Digest::content`] tells which content is meant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(Arc<str>);

@@ -2,6 +2,15 @@
 //!
 //! Everything here is pure: no I/O, no clock, nothing asynchronous. Holding one of these types proves that
 //! its text follows the grammar. Ids such as G1 or W6 name rules of the protocol; `rules.md` holds them.
+//!
+//! | what | where |
+//! |---|---|
+//! | names of repositories, tags, and what a manifest is asked for by | `name`, `tag`, `reference` |
+//! | digests, of content and any; computing them | `digest`, `content_digest`, `algorithm`, `hasher` |
+//! | manifests, and what they refer to | `manifest`, `descriptor`, `referrer`, `media_type` |
+//! | telling manifests from other content | `recognise`, `json_object` |
+//! | ranges of bytes | `byte_range` |
+//! | codes of errors, and their statuses | `error_code` |
 
 mod algorithm;
 mod byte_range;

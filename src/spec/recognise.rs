@@ -1,4 +1,4 @@
-//! Telling manifests from other content by what is in them, where nobody says what they are.
+//! Telling manifests from other content by what is in them, where their type is not given.
 
 use serde::Deserialize;
 

@@ -12,6 +12,16 @@
 //! that finds no server opens the registry itself and passes `alone: true`, without `start`.
 //!
 //! `docs/collector.md` argues why nothing needed can be removed.
+//!
+//! | what | where |
+//! |---|---|
+//! | the handle, and whose turn it is | `worker`, `turn` |
+//! | a pass: its repositories, content and files | `pass`, `repository`, `content`, `orphans` |
+//! | what references what in a repository | `graph` |
+//! | tags and untagged manifests, by policy | `tags`, `policy` |
+//! | pauses between steps | `pace` |
+//! | the index, compacted afterwards | `index` |
+//! | what goes in and comes out | `options`, `report`, `error` |
 
 mod content;
 mod error;

@@ -10,6 +10,14 @@
 //!
 //! Damaged content is moved to `quarantine/`, and its row is removed from the index. The next push of it by
 //! any client heals all repositories that have it.
+//!
+//! | what | where |
+//! |---|---|
+//! | the handle and its thread | `worker` |
+//! | a pass, and how it reads one piece of content | `pass`, `read` |
+//! | when a pass is due, and how fast it reads | `due`, `pace` |
+//! | progress, kept across restarts | `saved` |
+//! | what goes in and comes out | `options`, `report`, `error` |
 
 mod due;
 mod error;

@@ -90,7 +90,7 @@ async fn answer(mut call: Call, path: Path) -> Result<Response, Failure> {
     }
     let method = call.method();
     let call = &mut call;
-    // What is left of each resource's methods behind the named ones is GET and HEAD. The room of a request
+    // Each resource's other methods are GET and HEAD. The room of a request
     // is that of its largest handler: those that the most frequent requests don't need are boxed.
     match (path.parse()?, method) {
         (Route::Ping, _) => Ok(render::content(StatusCode::Ok, render::JSON, "{}")),

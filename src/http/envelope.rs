@@ -1,4 +1,4 @@
-//! What every answer carries, and what is counted and logged of it once it has gone out.
+//! What every answer carries, and its metrics and log line once it has been sent.
 
 use std::any::Any;
 use std::time::Instant;
@@ -30,8 +30,8 @@ impl Envelope {
         Self { state, started: Instant::now(), entry, in_flight }
     }
 
-    /// Makes the answer of a request whose handler panicked, and tells of it. What the handler held was given
-    /// back while it unwound; its connection ends, since the request may be half read.
+    /// Makes the answer of a request whose handler panicked, and logs the panic. The handler's permits were
+    /// released as it unwound; the connection ends, since the request may be half read.
     pub(super) fn panicked(&self, panic: &(dyn Any + Send)) -> Response {
         self.state.metrics.count_panic();
         let message = panic.downcast_ref::<&str>().copied();
@@ -41,8 +41,8 @@ impl Envelope {
         failure.with_header("connection", "close").into_response()
     }
 
-    /// Completes the answer. It is counted and logged when the transport says that it went out, so that time
-    /// and bytes are what the client saw.
+    /// Completes the answer. It is counted and logged when the transport has sent it, so that time and bytes
+    /// are what the client saw.
     pub(super) fn close(self, mut response: Response) -> Response {
         let Self { state, started, entry, in_flight } = self;
         response.insert_header("docker-distribution-api-version", "registry/2.0");
@@ -65,8 +65,8 @@ impl Envelope {
     }
 }
 
-/// H4, M5: every answer that may have a body tells its length; one to HEAD tells the same length and has
-/// none.
+/// H4, M5: every answer that may have a body has `Content-Length`; one to HEAD has the same length and no
+/// body.
 pub(super) fn frame(method: Method, response: &mut Response) {
     if matches!(response.status(), StatusCode::NoContent | StatusCode::NotModified) {
         return;
@@ -94,7 +94,7 @@ mod tests {
 
     /// H4, E3: HEAD has the headers of GET, with the length, and no body; errors, too.
     #[test]
-    fn an_answer_to_head_tells_the_length_of_the_body_that_it_leaves_out() {
+    fn an_answer_to_head_has_the_length_of_the_omitted_body() {
         let mut get = framed(Method::Get);
         let mut head = framed(Method::Head);
         let body = smol::block_on(get.body_bytes()).unwrap();
@@ -106,9 +106,9 @@ mod tests {
         assert!(smol::block_on(head.body_bytes()).unwrap().is_empty());
     }
 
-    /// H4: a length that is already told stays: the body of a blob is not the answer's own.
+    /// H4: a length that is set stays: the body of a blob is not the answer's own.
     #[test]
-    fn a_length_that_was_told_stays() {
+    fn a_length_that_is_set_stays() {
         let mut response = Response::new(200);
         response.insert_header(CONTENT_LENGTH, "5000000000");
         frame(Method::Get, &mut response);
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_cannot_have_a_body_tells_no_length() {
+    fn an_answer_that_cannot_have_a_body_has_no_length() {
         for status in [StatusCode::NoContent, StatusCode::NotModified] {
             let mut response = Response::new(status);
             frame(Method::Get, &mut response);

@@ -120,7 +120,7 @@ impl App {
 
     /// Answers a request.
     pub async fn respond(&self, mut request: Request) -> Response {
-        // Whoever calls the app without pulk's own transport has nothing but the URL.
+        // Without pulk's own transport there is only the URL.
         let given = request.ext().get::<RawTarget>().cloned();
         let target = given.clone().unwrap_or_else(|| target_of(request.url()));
         let envelope = Envelope::open(Arc::clone(self.server.state()), &request, target.clone());

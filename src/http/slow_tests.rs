@@ -62,7 +62,7 @@ fn stalled(length: usize) -> Body {
     Body::from_reader(Stalled(vec![b' '; length]), None)
 }
 
-/// A manifest of about so many bytes.
+/// A manifest of about `length` bytes.
 fn manifest(number: usize, length: usize) -> String {
     let config = ContentDigest::sha256_of(b"{}");
     format!(
@@ -193,7 +193,7 @@ fn a_large_manifest_goes_out_from_its_file_and_a_small_one_and_head_from_memory(
     });
 }
 
-/// Asks for a list until there is no room for one more, and keeps the answers. Each has so many entries.
+/// Asks for a list until there is no room for one more, and keeps the answers. Each has `count` entries.
 async fn as_many_as_there_is_room_for(app: &App, target: &str, (key, count): (&str, usize)) -> Vec<Response> {
     let mut going_out = Vec::new();
     loop {

@@ -145,7 +145,7 @@ fn what_is_nowhere_is_not_found_in_json() {
     }
 }
 
-/// H8: the raw target counts, not what a parser of URLs made of it.
+/// H8: the raw target is used, not what a parser of URLs made of it.
 #[test]
 fn the_target_is_read_as_it_was_sent() {
     let app = app();

@@ -1,4 +1,4 @@
-//! Where clients come from, as far as limits are concerned, and how many there are from each place.
+//! Client addresses as limits see them, and a count of what each address holds.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -6,26 +6,26 @@ use std::sync::{Arc, Mutex};
 
 use crate::base::lock;
 
-/// One address may have one in so many of what there is.
+/// One address may hold one in `SHARES` of a resource.
 pub(crate) const SHARES: usize = 4;
 
-/// The network of 96 bits (RFC 6052) at which clients of IPv4 are seen behind a translator.
+/// The network of 96 bits (RFC 6052) in which a translator shows IPv4 clients.
 const TRANSLATED: u128 = 0x0064_ff9b << 96;
 
-/// Where a client comes from: an IPv4 address, or the network of 64 bits of an IPv6 address, all of whose
-/// addresses one client can take.
+/// A client as limits see it: an IPv4 address, or the /64 network of an IPv6 address, since one client can
+/// use every address of its network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ClientAddress {
     /// An IPv4 address.
     V4(u32),
     /// The upper half of an IPv6 address.
     V6Network(u64),
-    /// An address that is good on one link only, where everyone's network is the same.
+    /// A link-local address: all clients of a link share its network.
     V6Link(u128),
 }
 
 impl ClientAddress {
-    /// Returns where an address belongs, or `None` for the loopback address unless that counts.
+    /// Returns what an address is for limits: `None` for the loopback address, unless `loopback_counts`.
     pub fn of(address: IpAddr, loopback_counts: bool) -> Option<Self> {
         // A listener on `[::]` sees IPv4 clients at mapped addresses.
         let address = address.to_canonical();
@@ -50,11 +50,11 @@ impl ClientAddress {
     }
 }
 
-/// Counts what each source has of something.
+/// Counts what each address holds of one resource.
 #[derive(Debug, Default)]
 pub struct AddressCounts(Arc<Mutex<HashMap<ClientAddress, usize>>>);
 
-/// One that counts for its source, until this is dropped.
+/// One unit held by its address, until this is dropped.
 #[derive(Debug)]
 pub struct AddressPermit {
     source: Option<ClientAddress>,
@@ -62,7 +62,7 @@ pub struct AddressPermit {
 }
 
 impl AddressCounts {
-    /// Counts one more of a source, unless it has `max` already; no source may have any number.
+    /// Counts one more for an address, unless it holds `max` already. `None` is not limited.
     pub fn take(&self, source: Option<ClientAddress>, max: usize) -> Option<AddressPermit> {
         if let Some(source) = source {
             let mut counts = lock(&self.0);
@@ -75,7 +75,7 @@ impl AddressCounts {
         Some(AddressPermit { source, counts: Arc::clone(&self.0) })
     }
 
-    /// Returns how many sources have anything.
+    /// Returns how many addresses hold anything.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         lock(&self.0).len()
@@ -86,7 +86,7 @@ impl Drop for AddressPermit {
     fn drop(&mut self) {
         let Some(source) = self.source else { return };
         let mut counts = lock(&self.counts);
-        // No trace is left of a source that has nothing: clients must not make the table grow.
+        // Remove addresses that hold nothing: clients must not make the table grow.
         match counts.get_mut(&source) {
             Some(count) if *count > 1 => *count -= 1,
             _ => drop(counts.remove(&source)),

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use smol::Timer;
 
-/// Tells when a wait has lasted too long.
+/// Detects waits longer than `time_max`.
 ///
-/// Telling the reactor of a timer wakes a thread, and there may be many short waits in a second. So the timer
-/// is kept from one wait to the next, and set anew only when it fires: waits that end in time cost nothing.
+/// Registering a timer wakes the reactor's thread, and there may be many short waits in a second. So the
+/// timer is kept from one wait to the next, and set again only when it fires: waits that end in time cost
+/// nothing.
 #[derive(Debug)]
 pub(super) struct IdleTimeout {
     time_max: Duration,
@@ -19,12 +20,12 @@ pub(super) struct IdleTimeout {
 }
 
 impl IdleTimeout {
-    /// Waits for `time_max` at a time.
+    /// Limits each wait to `time_max`.
     pub(super) fn new(time_max: Duration) -> Self {
         Self { time_max, waiting_since: None, timer: None }
     }
 
-    /// Ends a wait: the next one begins anew.
+    /// Ends a wait: the next one has all of the time.
     pub(super) fn end_wait(&mut self) {
         self.waiting_since = None;
     }
@@ -38,7 +39,7 @@ impl IdleTimeout {
             match self.time_max.checked_sub(since.elapsed()).filter(|left| !left.is_zero()) {
                 Some(left) => timer.set_after(left),
                 None => {
-                    // One that has fired never fires again.
+                    // A timer fires only once.
                     self.timer = None;
                     return Poll::Ready(());
                 }

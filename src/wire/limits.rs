@@ -26,11 +26,11 @@ pub(super) const KEEP_ALIVE_IDLE_MAX: Duration = Duration::from_secs(75);
 /// How long a body, in or out, may go without progress. There is no limit on a whole upload or download.
 pub(super) const BODY_PROGRESS_TIME_MAX: Duration = Duration::from_secs(60);
 
-/// How long an answer whose body lies in memory (a manifest, a list) may take to go out in all: it holds room
-/// that others wait for. A blob, which lies in its file, may take as long as it likes.
+/// How long sending an answer from memory (a manifest, a list) may take in all: it holds memory that other
+/// requests wait for. Sending a blob, which is a file, has no such limit.
 pub(super) const MEMORY_BODY_TIME_MAX: Duration = Duration::from_secs(10 * 60);
 
-/// How much of an unread request body is read away so that the connection can be kept.
+/// How much of an unread request body is read and dropped to keep the connection.
 pub(super) const REST_SIZE_MAX_BYTES: u64 = 64 * 1024;
 
 /// How long a connection whose client still sends after its answer is read to its end.
@@ -47,8 +47,8 @@ pub struct WireLimits {
     /// How many of them may come from one address, or from one IPv6 network of 64 bits, which is what one
     /// client has; the next one is answered 429.
     pub connections_per_address_max: usize,
-    /// Whether that counts for the loopback address, too. By default it does not: whoever is there owns the
-    /// machine, or is a proxy that brings the clients of a whole network.
+    /// Whether that limit holds for the loopback address, too. By default it does not: its clients own the
+    /// machine, or are a proxy with the clients of a whole network.
     pub loopback_counts: bool,
     /// How long a request's head may be; a longer one is answered 431.
     pub head_size_max_bytes: usize,
@@ -60,11 +60,11 @@ pub struct WireLimits {
     pub head_time_max: Duration,
     /// How long a connection may wait for its next request before it is closed.
     pub keep_alive_idle_max: Duration,
-    /// How long a body, in or out, may go without progress before its connection is given up.
+    /// How long a body, in or out, may go without progress before its connection is closed.
     pub body_progress_time_max: Duration,
-    /// How long an answer whose body lies in memory may take to go out in all.
+    /// How long sending an answer from memory may take in all.
     pub memory_body_time_max: Duration,
-    /// How much of an unread request body is read away so that the connection can be kept.
+    /// How much of an unread request body is read and dropped to keep the connection.
     pub rest_size_max_bytes: u64,
     /// How long a connection is read on after an answer that came before its request had ended. Many clients
     /// read the answer only after they sent the whole request.

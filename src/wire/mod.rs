@@ -6,9 +6,9 @@
 //!
 //! - A request has the target as it was sent ([`RawTarget`]). Its body's length is
 //!   not in the body (there it would be a `usize`) but in the `Content-Length` header. A body that ends
-//!   early, is framed wrongly or does not go on reads as an error: never as a shorter body.
+//!   early, is framed wrongly or stalls reads as an error: never as a shorter body.
 //! - A response may carry a [`FileBody`] that becomes its body and an
-//!   [`OnSent`] that is told how it went out.
+//!   [`OnSent`] that is called when it was sent.
 //!
 //! What could be read in two ways is refused: see `request/`.
 //!

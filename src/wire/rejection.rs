@@ -1,4 +1,4 @@
-//! What the transport itself refuses, and the answers it gives then.
+//! Requests and connections that the transport itself rejects, and its answers.
 
 use tide::http::StatusCode;
 

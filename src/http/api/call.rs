@@ -18,8 +18,7 @@ use crate::registry::{Chunk, Registry, RegistryError};
 use crate::spec::{ContentRange, ErrorCode, MediaType};
 use crate::wire::{ClientAddress, Pace};
 
-/// What a client library says of a body when it was told nothing. It is no media type of a manifest, so it
-/// counts as none.
+/// The type that client libraries send by default. No manifest has it, so it is taken as none.
 const UNTYPED: &str = "application/octet-stream";
 
 /// The body of a request.

@@ -1,4 +1,4 @@
-//! How failures are told to clients.
+//! Error answers.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -12,10 +12,10 @@ use crate::spec::{ErrorAnswer, ErrorCode};
 /// How long a client should wait when the registry has too much to do or takes no writes.
 const RETRY_AFTER_BUSY_SECONDS: u32 = 5;
 
-/// How long a client should wait for somebody to make space.
+/// How long a client should wait for space to be freed.
 const RETRY_AFTER_FULL_SECONDS: u32 = 60;
 
-/// A request that was refused or could not be done, and all that its client is told.
+/// A request that was refused or failed, and everything that the client gets.
 #[derive(Debug)]
 pub(in crate::http) struct Failure {
     status: StatusCode,
@@ -101,8 +101,7 @@ impl Failure {
     }
 }
 
-/// Names the request in the body of an answer that tells of a fault of the server's own (500): whoever looks
-/// after it finds the reason by that id in the log.
+/// Adds the request's id to the body of an internal error (500): the log has the reason under that id.
 pub(in crate::http) fn name_request(response: &mut Response, id: &str) {
     if let Some(mut failure) = response.ext_mut().remove::<Failure>() {
         failure.detail = Some(json!({ "request": id }));
@@ -125,7 +124,7 @@ impl From<RegistryError> for Failure {
     }
 }
 
-/// E4: the answers that tell when to come again.
+/// E4: the `Retry-After` of a status.
 fn retry_after_seconds(status: StatusCode) -> Option<u32> {
     match status {
         StatusCode::TooManyRequests | StatusCode::ServiceUnavailable => Some(RETRY_AFTER_BUSY_SECONDS),
@@ -261,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_of_the_servers_own_names_the_request_and_no_other_failure_does() {
+    fn only_an_internal_error_has_the_id_of_its_request() {
         let mut response =
             Failure::from(RegistryError::Internal("its disk failed".to_owned())).into_response();
         name_request(&mut response, "an-id");
@@ -283,9 +282,9 @@ mod tests {
         assert!(body.pointer("/errors/0/detail").is_none());
     }
 
-    /// E4: whoever should come again is told when.
+    /// E4: an answer that a client should retry has `Retry-After`.
     #[test]
-    fn busy_and_full_tell_when_to_come_again() {
+    fn busy_and_full_have_retry_after() {
         for error in [
             RegistryError::TooMany("uploads"),
             RegistryError::Unavailable(String::new()),

@@ -12,7 +12,7 @@ use crate::http::fairness::{Room, memory_budget};
 use crate::registry::{Listing, Page, RegistryError};
 use crate::spec::{RepoName, Tag};
 
-/// A list with so many names is a small body, however long they are.
+/// A list of at most this many names is a small body, whatever their length.
 const SHORT_MAX_NAMES: usize = 250;
 
 #[derive(Serialize)]
@@ -131,7 +131,7 @@ mod tests {
         response.header(render::LINK).map(|values| values.last().as_str().to_owned())
     }
 
-    /// L5: the link goes on behind the last name that was listed.
+    /// L5: the link continues after the last listed name.
     #[test]
     fn a_list_that_goes_on_links_to_its_next_part() {
         let expected = "</v2/a/tags/list?n=2&last=v2>; rel=\"next\"";

@@ -14,7 +14,7 @@ use crate::spec::ErrorCode;
 pub(in crate::http) struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// Parses the part of a request target behind its `?`.
+    /// Parses the part of a request target after its `?`.
     pub(in crate::http) fn parse(raw: &str) -> Self {
         let parameters = raw.split('&').filter(|parameter| !parameter.is_empty()).map(|parameter| {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
@@ -91,7 +91,7 @@ mod tests {
         assert_eq!(query.first("mount"), Some("sha256:ab"));
     }
 
-    /// L4, L7: zero counts, what is above the cap is clamped.
+    /// L4, L7: zero is valid, values above the cap are clamped.
     #[test]
     fn the_limit_is_clamped_to_the_cap() {
         assert_eq!(Query::parse("").limit(100).unwrap(), 100);

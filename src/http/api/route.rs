@@ -143,7 +143,7 @@ fn split(path: &str) -> (Resource, &str, &str) {
     }
 }
 
-/// No two of these patterns fit one path: each is told by its last two or three components, and neither
+/// No two of these patterns fit one path: each is known by its last two or three components, and neither
 /// `uploads` nor `list` nor an empty text is a digest, a tag's place or an upload's id there.
 fn split_in_repository(inner: &str) -> Option<(Resource, &str, &str)> {
     if let Some(name) = inner.strip_suffix("/tags/list") {
@@ -235,7 +235,7 @@ mod tests {
         assert_eq!(route("/v2/%61/manifests/v%31"), Route::Manifest(name("a"), "v1".to_owned()));
     }
 
-    /// G1: a malformed name is told as such, whatever the resource.
+    /// G1: a malformed name is reported as such, for every resource.
     #[test]
     fn a_malformed_name_is_refused() {
         for bad in

@@ -91,7 +91,7 @@ async fn single(call: &mut Call, repo: &RepoName, digest: &Digest) -> Result<Res
     match call.registry().finish_upload(repo, id, digest, chunk).await {
         Ok(stored) => Ok(render::created(&render::blob_location(repo, stored), stored)),
         Err(error) => {
-            // The client was never told of the session. If it is not to be cancelled it times out.
+            // The client never learned of the session. If it cannot be cancelled it expires.
             if let Err(kept) = call.registry().cancel_upload(repo, id).await {
                 log::debug!("cannot cancel the upload {id} of a failed POST: {kept}");
             }
@@ -149,7 +149,7 @@ fn stored(offset: u64) -> String {
 /// Renders `Range` for GET and for 416: where to go on.
 ///
 /// At zero bytes `0-0` would make regclient, the one client that resumes from this, go on at byte 1 and never
-/// send byte 0. It takes the number behind the first dash and adds one, so `0--1` leads it to byte 0 (C9).
+/// send byte 0. It takes the number after the first dash and adds one, so `0--1` leads it to byte 0 (C9).
 /// docker never asks.
 fn resumable(offset: u64) -> String {
     match offset.checked_sub(1) {
@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(stored(1024), "0-1023");
     }
 
-    /// C9: the number behind the first dash, plus one, is where to go on.
+    /// C9: the number after the first dash, plus one, is where the client resumes.
     #[test]
     fn a_resuming_client_is_led_to_the_next_byte() {
         for offset in [0, 1, 2, 1024] {

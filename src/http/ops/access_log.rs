@@ -1,4 +1,4 @@
-//! The access log: one line a request, written when its answer has gone out.
+//! The access log: one line a request, written when its answer has been sent.
 
 use std::fmt::Write;
 use std::hash::{BuildHasher, RandomState};
@@ -12,7 +12,7 @@ use tide::http::{Method, Request};
 use crate::http::api::Resource;
 use crate::wire::{RawTarget, Sent};
 
-/// What log filters know these lines by.
+/// The target of these lines, for log filters.
 const LOG_TARGET: &str = "pulk::access";
 
 /// How much of a request target is logged.
@@ -36,7 +36,7 @@ impl RequestId {
         given.map_or_else(Self::random, |text| Self(text.to_owned()))
     }
 
-    /// Makes a new one, without asking the system for chance each time.
+    /// Makes a new one, without a call for random bytes each time.
     pub(super) fn random() -> Self {
         let (key, count) = &*REQUESTS;
         Self(format!("{:016x}", key.hash_one(count.fetch_add(1, Ordering::Relaxed))))
@@ -54,7 +54,7 @@ fn is_well_formed(id: &str) -> bool {
     (1..=REQUEST_ID_LENGTH_MAX_CHARS).contains(&id.len()) && id.bytes().all(is_plain)
 }
 
-/// What is known of a request before its answer goes out.
+/// What is known of a request before its answer is sent.
 #[derive(Debug)]
 pub(in crate::http) struct AccessEntry {
     pub(in crate::http) id: RequestId,
@@ -64,7 +64,7 @@ pub(in crate::http) struct AccessEntry {
 }
 
 impl AccessEntry {
-    /// Writes the line. Whoever watches asks often, so health checks and scrapes are logged at `debug`.
+    /// Writes the line. Health checks and scrapes are frequent, so they are logged at `debug`.
     pub(in crate::http) fn write(&self, resource: Resource, status: u16, time: Duration, sent: Sent) {
         let level = match resource {
             Resource::Live | Resource::Ready | Resource::Metrics => Level::Debug,
@@ -75,9 +75,9 @@ impl AccessEntry {
         }
     }
 
-    /// Tells of a panic while the request was answered, with the id that its client got.
+    /// Returns the log line of a panic, with the id that the client got.
     pub(in crate::http) fn panic_line(&self, message: &str) -> String {
-        let mut line = format!("a panic while answering {} ", self.method);
+        let mut line = format!("panicked while answering {} ", self.method);
         escape(&mut line, self.target.as_str());
         line.push_str(&format!(" id={}: {message}", self.id.as_str()));
         line
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_tells_what_went_out() {
+    fn a_line_has_what_was_sent() {
         let expected =
             "GET /v2/a/tags/list?n=1 200 1.2ms in=0 out=42 id=0123456789abcdef peer=127.0.0.1:40000";
         assert_eq!(line("/v2/a/tags/list?n=1", true), expected);
@@ -160,14 +160,14 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_told_with_the_id_of_its_request() {
+    fn a_panic_is_logged_with_the_id_of_its_request() {
         let entry = AccessEntry {
             id: RequestId("theirs-1".to_owned()),
             method: Method::Put,
             target: RawTarget::new("/v2/a\n"),
             peer: None,
         };
-        let expected = r"a panic while answering PUT /v2/a\n id=theirs-1: as asked";
+        let expected = r"panicked while answering PUT /v2/a\n id=theirs-1: as asked";
         assert_eq!(entry.panic_line("as asked"), expected);
     }
 

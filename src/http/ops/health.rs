@@ -1,19 +1,19 @@
-//! Health, for whoever watches: `/livez` and `/readyz`, and the names that other registries use for them.
+//! Health checks: `/livez` and `/readyz`, and the names that other registries use for them.
 
 use tide::http::{Response, StatusCode};
 
 use crate::http::api::render;
 use crate::registry::Health;
 
-/// Answers `/livez`: whoever can answer is alive.
+/// Answers `/livez`: a server that answers is alive.
 pub(in crate::http) fn live() -> Response {
     render::content(StatusCode::Ok, render::TEXT, "ok\n")
 }
 
 /// Answers `/readyz`: 200, or 503, with one line for each thing that does not work.
 ///
-/// A full disk is told with 200: whoever sends a registry no more requests because it is not ready would end
-/// its pulls and deletes, too, and those go on.
+/// A full disk is reported with 200: a balancer that takes the registry out would also end its pulls and
+/// deletes, which still work.
 pub(in crate::http) fn ready(health: &Health) -> Response {
     if health.reasons.is_empty() {
         return render::content(StatusCode::Ok, render::TEXT, "ok\n");
@@ -42,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn a_registry_that_pulls_go_on_from_is_ready_and_says_what_does_not() {
+    fn a_registry_that_still_serves_pulls_is_ready_and_says_what_fails() {
         let health = Health { ready: true, reasons: vec!["the disk is full".to_owned()] };
         assert_eq!(answer(&health), (200, "the disk is full\n".to_owned()));
     }

@@ -89,7 +89,7 @@ impl Metrics {
         Self { collected, requests, seconds, bytes_in, bytes_out, in_flight, panics }
     }
 
-    /// Counts a request that has begun. It counts as in flight until what is returned is dropped.
+    /// Counts a request as in flight until the returned guard is dropped.
     pub(in crate::http) fn begin(&self) -> InFlight {
         self.in_flight.inc();
         InFlight(self.in_flight.clone())

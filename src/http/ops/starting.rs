@@ -1,4 +1,4 @@
-//! Answers while there is no registry yet: it is being opened, which takes a while after an unclean stop.
+//! Answers while the registry is being opened, which takes a while after an unclean stop.
 
 use tide::http::{Request, Response, StatusCode};
 
@@ -9,9 +9,9 @@ use crate::http::target_of;
 use crate::spec::ErrorCode;
 use crate::wire::RawTarget;
 
-/// Answers a request while the registry is being opened. `progress` says how far that has come.
+/// Answers a request while the registry is being opened. `progress` is its progress in words.
 ///
-/// It is alive, but not ready, and everything of the specification is told to come again.
+/// The server is alive but not ready, and every route of the specification gets 503 with `Retry-After`.
 pub fn respond_while_starting(request: &Request, progress: &str) -> Response {
     let target = request.ext().get().cloned().unwrap_or_else(|| target_of(request.url()));
     let mut response = answer(&target, progress);
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_alive_but_not_ready_and_says_how_far_it_has_come() {
+    fn it_is_alive_but_not_ready_and_reports_its_progress() {
         let progress = "rebuilding the index: 1 of 2 MiB";
         for target in ["/livez", "/live", "/healthz"] {
             assert_eq!(ask(Method::Get, target, progress).0, 200);
@@ -60,9 +60,9 @@ mod tests {
         assert_eq!(ask(Method::Get, "/elsewhere", progress).0, 404);
     }
 
-    /// E4: everything of the specification is told when to come again, as an error of the specification.
+    /// E4: every route of the specification gets an error of the specification, with `Retry-After`.
     #[test]
-    fn everything_of_the_specification_is_told_to_come_again() {
+    fn every_route_of_the_specification_gets_retry_after() {
         for (method, target) in [
             (Method::Get, "/v2/"),
             (Method::Get, "/v2"),

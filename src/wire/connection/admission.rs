@@ -1,4 +1,4 @@
-//! How many connections there are, in all and from each address, and whether there may be one more.
+//! Counts connections, in all and by address, and admits new ones.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,17 +10,17 @@ use crate::wire::limits::WireLimits;
 use crate::wire::rejection::Rejection;
 use crate::wire::{AddressCounts, AddressPermit, ClientAddress};
 
-/// How many connections over a limit are told so at once; further ones are closed without a word.
+/// How many connections over a limit get an answer at once; further ones are closed without one.
 const REFUSALS_AT_ONCE_MAX: usize = 64;
 
 /// What becomes of a new connection.
 #[derive(Debug)]
 pub(super) enum Admitted {
-    /// It is served, and counts until this is dropped.
+    /// It is served, and counted until the permit is dropped.
     Served(ConnectionPermit),
-    /// It is told why not, and counts among those that are until this is dropped.
+    /// It gets the rejection, and is counted until the permit is dropped.
     Refused(ConnectionPermit, Rejection),
-    /// It is closed.
+    /// It is closed without an answer.
     Closed,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct Admission {
     of_source: AddressCounts,
 }
 
-/// One counted connection, until it is dropped.
+/// One counted connection, until this is dropped.
 #[derive(Debug)]
 pub(super) struct ConnectionPermit {
     count: Arc<OpenCount>,
@@ -40,7 +40,7 @@ pub(super) struct ConnectionPermit {
 }
 
 impl Admission {
-    /// Counts a connection in, unless there are too many. Only the accepting task calls it.
+    /// Admits a connection, unless a limit is reached. Only the accepting task calls it.
     pub(super) fn admit(&self, address: IpAddr, limits: &WireLimits) -> Admitted {
         if self.open.now() >= limits.connections_max {
             return self.refuse(Rejection::TooManyConnections);
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn one_address_takes_only_its_share_and_leaves_the_rest_to_others() {
+    fn one_address_gets_no_more_than_its_share() {
         let (admission, limits) = (Admission::default(), limits(4, 2));
         let first = served(admission.admit(address("192.0.2.1"), &limits));
         let _second = served(admission.admit(address("::ffff:192.0.2.1"), &limits));
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn the_loopback_address_is_counted_in_all_alone_unless_that_is_asked_for() {
+    fn the_limit_by_address_excludes_loopback_unless_configured() {
         let (admission, mut limits) = (Admission::default(), limits(3, 1));
         let _served: Vec<ConnectionPermit> = ["127.0.0.1", "::1", "127.0.0.1"]
             .map(|text| served(admission.admit(address(text), &limits)))
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn only_so_many_are_told_at_once_why_they_are_refused() {
+    fn the_number_of_rejections_at_once_is_limited() {
         let (admission, limits) = (Admission::default(), limits(0, 1));
         let refused: Vec<Admitted> =
             (0..REFUSALS_AT_ONCE_MAX).map(|_| admission.admit(address("192.0.2.1"), &limits)).collect();

@@ -20,11 +20,11 @@ use crate::wire::rejection::Rejection;
 use crate::wire::request::{Input, RequestHead};
 use crate::wire::response::{Output, Reply, ReplyTo, SentGuard, send};
 
-/// How much of a request is looked at for whether it is a health check.
+/// How many bytes of a request are peeked at to recognise a health check.
 const CHECK_START_SIZE_BYTES: usize = 32;
 
-/// How many requests of one connection may follow each other before others get their turn: a client that
-/// always has the next one ready must not keep the thread for itself.
+/// How many requests of one connection are answered in a row before it yields: a client that always has the
+/// next one ready must not keep the thread.
 const REQUESTS_IN_A_ROW_MAX: usize = 16;
 
 impl<A, F> Connection<A>
@@ -42,8 +42,7 @@ where
                 yield_now().await;
             }
             match self.next_head(&mut input, &mut idle, stopped.as_mut()).await {
-                // Boxed, and so only there while there is a request: most connections are idle, and those
-                // hold a third of what they did with room for all that an answer takes.
+                // Boxed, so that an idle connection, as most are, does not hold the memory of an exchange.
                 Ok(head) => match Box::pin(self.exchange(input, head)).await {
                     Some(back) => input = back,
                     None => return,
@@ -57,7 +56,8 @@ where
         }
     }
 
-    /// Answers a health check, which must not fail because of others, and refuses any other request unread.
+    /// Answers a health check, which must not fail because of other clients, and rejects any other request
+    /// unread.
     pub(super) async fn answer_check_or_refuse(self, rejection: Rejection) {
         let mut start = [0; CHECK_START_SIZE_BYTES];
         let count = self.stream.peek(&mut start).unwrap_or(0);
@@ -104,12 +104,12 @@ where
         };
         let close = reply.close;
         if let Err(error) = self.send(reply, pace.as_ref(), &mut guard).await {
-            log::debug!("an answer to {} was cut off: {error}", self.peer);
+            log::debug!("cut off an answer to {}: {error}", self.peer);
             self.stream.abort();
             return None;
         }
         if replaced {
-            // It was another answer that went out.
+            // The application's answer was not sent.
             (guard.sent.bytes_out, guard.sent.complete) = (0, false);
         }
         drop(guard);
@@ -120,8 +120,8 @@ where
         None
     }
 
-    /// Sends an answer. What lies in memory must not lie there for as long as a client likes, nor, where
-    /// others wait for its room, longer than a client of some speed takes.
+    /// Sends an answer. One from memory must be sent within `memory_body_time_max`, and at the minimum rate
+    /// while other requests wait for its memory.
     async fn send(&self, reply: Reply, pace: Option<&Pace>, guard: &mut SentGuard) -> io::Result<()> {
         let is_in_memory = reply.payload.is_in_memory();
         let too_slow = async {
@@ -129,7 +129,7 @@ where
                 pending::<()>().await;
             }
             Box::pin(self.too_slow(pace)).await;
-            Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes the answer too slowly"))
+            Err(io::Error::new(io::ErrorKind::TimedOut, "the client reads the answer too slowly"))
         };
         send(reply, Output { pace, ..self.output() }, guard).or(too_slow).await
     }
@@ -144,11 +144,11 @@ where
         }
     }
 
-    /// Runs the application; a panic becomes an answer, and is told apart by the second value. What only
-    /// reads is watched: it is not read for nobody, while what changes something goes on to its end.
+    /// Runs the application; a panic becomes an answer, and the second value is true. A watched request is
+    /// cancelled when its client resets the connection; a request that changes something runs to its end.
     async fn answer(&self, request: Request, is_watched: bool) -> Option<(Response, bool)> {
         let is_gone = async {
-            // Boxed, since most answers need no wait, and an idle connection no room for one.
+            // Boxed, since most answers need no wait.
             if is_watched {
                 Box::pin(reset(&*self.stream)).await;
             } else {
@@ -156,18 +156,22 @@ where
             }
             None
         };
-        // Made where it is given away: there is room for it, and for the request, only once.
+        // Made in place: the future and the request exist only once.
         match AssertUnwindSafe(async { Some((self.app)(request).await) }.or(is_gone)).catch_unwind().await {
             Ok(response) => Some((response?, false)),
             Err(payload) => {
-                log::error!("a panic while answering {}: {}", self.peer, panic_message(payload.as_ref()));
+                log::error!(
+                    "the handler of a request of {} panicked: {}",
+                    self.peer,
+                    panic_message(payload.as_ref())
+                );
                 Some((Rejection::Failed.response(), true))
             }
         }
     }
 }
 
-/// Tells whether a request begins as one for a health check does.
+/// Returns whether a request begins like a health check.
 fn is_health_check(start: &[u8], health_paths: &[&str]) -> bool {
     let path = start.strip_prefix(b"GET ").or_else(|| start.strip_prefix(b"HEAD "));
     path.is_some_and(|path| {

@@ -21,13 +21,13 @@ use crate::wire::stream::PlainStream;
 /// How many connections may wait in the system to be accepted.
 const ACCEPT_QUEUE_LENGTH: i32 = 1024;
 
-/// How long accepting rests when the system has no descriptors left.
+/// How long accepting pauses after an error, such as when no descriptors are left.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
 /// How long a connection over the limit may take to send its request and read its refusal.
 const REFUSAL_TIME_MAX: Duration = Duration::from_secs(1);
 
-/// How long connections that were cut off at the end of a stop may take to let go.
+/// How long connections that were cut off at the end of a stop may take to end.
 const CUT_OFF_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// Why an address can't be listened on.
@@ -79,7 +79,7 @@ impl Listener {
             .collect();
         let listen = || {
             let socket = TcpListener::bind(addresses.as_slice())?;
-            // The standard library's queue is short; asking again sets it anew.
+            // The standard library's queue is short; a second call sets its length.
             rustix::net::listen(&socket, ACCEPT_QUEUE_LENGTH)?;
             let local_addr = socket.local_addr()?;
             Ok(Self { socket: Async::new(socket)?, local_addr })
@@ -145,7 +145,7 @@ pub async fn serve<A, F>(
         match accepted.or(stopped).await {
             Some(Ok((socket, peer))) => {
                 server.admit(socket, peer);
-                // A crowd that connects must not keep the thread from those that are served.
+                // Many new connections must not starve those that are served.
                 yield_now().await;
             }
             Some(Err(error)) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -156,7 +156,7 @@ pub async fn serve<A, F>(
             None => break,
         }
     }
-    // Whoever connects from now on is told by the system that nobody listens.
+    // From now on the system refuses connections.
     drop(listener);
     server.drain(stop_time_max).await;
 }
@@ -209,14 +209,14 @@ where
         let work = async move {
             let work = AssertUnwindSafe(work.or(async move { cut_off.wait().await })).catch_unwind();
             if work.await.is_err() {
-                log::error!("a panic while sending an answer to {peer}");
+                log::error!("sending an answer to {peer} panicked");
             }
             drop(counted);
         };
         self.executor.spawn(work).detach();
     }
 
-    /// Waits for the connections to end, and ends those that don't.
+    /// Waits for the connections to end, and closes the rest.
     async fn drain(&self, time_max: Duration) {
         let timer = async {
             Timer::after(time_max).await;
@@ -234,8 +234,8 @@ where
     }
 }
 
-/// Waits for a request, since an answer to none would confuse clients, and refuses it unread unless it is a
-/// health check.
+/// Waits for a request, since an answer without one would confuse clients, and rejects it unread unless it is
+/// a health check.
 async fn refuse<A, F>(connection: Connection<A>, rejection: Rejection)
 where
     A: Fn(Request) -> F + Send + Sync + 'static,

@@ -1,4 +1,4 @@
-//! What comes between two requests of a connection: waiting for the next one, and reading its head.
+//! Between two requests of a connection: waiting for the next one, and reading its head.
 
 use std::future::Future;
 use std::io;
@@ -18,9 +18,9 @@ const HEAD_READ_SIZE_BYTES: usize = 4 * 1024;
 
 /// Why there is no (further) request.
 pub(super) enum NoHead {
-    /// The connection is over, and nothing is owed to the client.
+    /// The connection has ended, and the client gets no answer.
     Over,
-    /// The client is owed a refusal.
+    /// The client gets this rejection.
     Refused(Rejection),
 }
 
@@ -73,7 +73,7 @@ impl<A> Connection<A> {
     }
 
     /// Waits for the first bytes of a request; an idle connection holds no buffer meanwhile. `stopped` is
-    /// kept over all waits of a connection, as `idle` is: what is waited for anew has to be asked for anew.
+    /// kept over all waits of a connection, as `idle` is: a new wait would register again.
     async fn wait_for_first_byte(
         &self,
         input: &mut Input,
@@ -86,7 +86,7 @@ impl<A> Connection<A> {
             let readable = async {
                 loop {
                     self.stream.readable().await?;
-                    // The system may have been wrong: then it is waited on, with time and stop in sight.
+                    // Readiness may be spurious: then wait on, within the same limits.
                     match poll_once(input.fill(HEAD_READ_SIZE_BYTES)).await {
                         Some(read) => return read.map_err(NoHead::from),
                         None => input.buffer.release(),
@@ -100,7 +100,7 @@ impl<A> Connection<A> {
             read = idle.wait(readable.or(stopped)).await.unwrap_or(Err(NoHead::Over))?;
         }
         if read == 0 && self.stop.is_triggered() {
-            // What has come by the time of a stop is still answered; what has not never will be.
+            // A request that arrived before the stop is still answered.
             read = poll_once(input.fill(HEAD_READ_SIZE_BYTES)).await.unwrap_or(Ok(0))?;
         }
         if read == 0 { Err(NoHead::Over) } else { Ok(()) }

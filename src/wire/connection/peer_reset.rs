@@ -10,7 +10,7 @@ use crate::wire::stream::Stream;
 /// A client that only ended its own direction still gets its answer, and looks the same when it is gone as
 /// well; bytes sent ahead hide what follows them. In both cases this waits for ever.
 pub(super) async fn reset(stream: &dyn Stream) {
-    // Peeked at only when something happened: an answer that needs no wait costs no system call.
+    // Peek only after an event: an answer that needs no wait costs no system call.
     while stream.readable().await.is_ok() {
         match stream.peek(&mut [0]) {
             Ok(_) => return pending().await,

@@ -1,11 +1,11 @@
-//! The signal that asks connections to end.
+//! The signal that tells connections to end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use event_listener::Event;
 
-/// A signal that is given once and seen by everyone who holds a clone, also by those who look later.
+/// A signal that is given once; every clone sees it, before and after.
 #[derive(Debug, Clone, Default)]
 pub struct Stop {
     shared: Arc<StopState>,
@@ -29,7 +29,7 @@ impl Stop {
         self.shared.event.notify(usize::MAX);
     }
 
-    /// Tells whether the signal was given.
+    /// Returns whether the signal was given.
     pub fn is_triggered(&self) -> bool {
         self.shared.triggered.load(Ordering::SeqCst)
     }
@@ -38,7 +38,7 @@ impl Stop {
     pub async fn wait(&self) {
         while !self.is_triggered() {
             let listener = self.shared.event.listen();
-            // Looked at again once listening: the signal may have been given in between.
+            // Check again: the signal may have been given before this listened.
             if self.is_triggered() {
                 return;
             }
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_signal_is_seen_by_those_who_wait_and_by_those_who_look_later() {
+    fn a_signal_reaches_waiting_and_later_callers() {
         let stop = Stop::new();
         let waiting = stop.clone();
         let waiter = std::thread::spawn(move || smol::block_on(waiting.wait()));

@@ -14,10 +14,10 @@ use super::framing::{Framing, Next};
 use super::input::Input;
 use crate::wire::idle_timeout::IdleTimeout;
 
-/// How much is read ahead of a body: chunks of 32 KiB, the usual size, come in with one read.
+/// How much of a body is read ahead: one read takes a chunk of 32 KiB, the usual size.
 const READ_AHEAD_SIZE_MAX_BYTES: u64 = 64 * 1024;
 
-/// From this size on, content goes from the socket into the reader's own buffer.
+/// Reads of this size and more bypass the buffer.
 const DIRECT_READ_SIZE_MIN_BYTES: usize = 16 * 1024;
 
 /// A body on its way in, together with the connection's reading half.
@@ -26,9 +26,9 @@ pub(in crate::wire) struct BodySource {
     input: Input,
     framing: Framing,
     signals: Arc<BodySignals>,
-    /// How long the client may let a read wait. The application's own pauses don't count.
+    /// How long the client may let a read wait. Pauses of the application are not included.
     patience: IdleTimeout,
-    /// Set by the first error, and given again to everyone who goes on reading.
+    /// The first error; every later read returns it again.
     failed: Option<(io::ErrorKind, String)>,
 }
 
@@ -44,12 +44,12 @@ impl BodySource {
         Self { input, framing, signals, patience, failed: None }
     }
 
-    /// Gives the reading half back; it stands after the body when [`BodySource::rest`] is 0.
+    /// Returns the reading half; it is at the end of the body when [`BodySource::rest`] is 0.
     pub(in crate::wire) fn into_input(self) -> Input {
         self.input
     }
 
-    /// Returns what the body and its connection tell each other.
+    /// Returns the state shared with the connection.
     pub(in crate::wire) fn signals(&self) -> &BodySignals {
         &self.signals
     }
@@ -63,7 +63,7 @@ impl BodySource {
         }
     }
 
-    /// Reads over what has come of the body already, without waiting.
+    /// Drops the buffered part of the body, without waiting.
     pub(in crate::wire) fn skip_buffered(&mut self) {
         while self.failed.is_none() && !self.input.buffer.is_empty() {
             match self.next() {
@@ -77,7 +77,7 @@ impl BodySource {
         }
     }
 
-    /// Reads over the rest of the body; tells whether its end was reached.
+    /// Reads and drops the rest of the body; returns whether its end was reached.
     pub(in crate::wire) async fn skip_rest(&mut self) -> bool {
         loop {
             match std::future::poll_fn(|context| self.poll_content(context).map_ok(<[u8]>::len)).await {
@@ -88,7 +88,7 @@ impl BodySource {
         }
     }
 
-    /// Takes the framing that has come, and tells what follows it.
+    /// Consumes buffered framing, and returns what follows it.
     fn next(&mut self) -> io::Result<Next> {
         if let Some((kind, reason)) = &self.failed {
             return Err(io::Error::new(*kind, reason.clone()));
@@ -173,7 +173,7 @@ impl BodySource {
         while let Some(room) = target.get_mut(copied..).filter(|room| !room.is_empty()) {
             let left = match self.next() {
                 Ok(Next::Content(left)) => left,
-                // What was read before an error must not be lost with it: the error comes again.
+                // Return what was read before an error: the next read returns the error.
                 _ if copied > 0 => break,
                 Ok(Next::End) => break,
                 Ok(Next::Framing) => {
@@ -205,7 +205,7 @@ impl BodySource {
     }
 }
 
-/// What the application reads a body from. When it is dropped, the connection gets its reading half back.
+/// What the application reads a body from. Dropping it returns the reading half to the connection.
 #[derive(Debug)]
 pub(in crate::wire) struct BodyReader {
     /// Absent only while being dropped.
@@ -224,7 +224,7 @@ impl BodyReader {
 impl Drop for BodyReader {
     fn drop(&mut self) {
         if let Some(source) = self.source.take() {
-            // There is room for the only message ever sent; without a receiver the connection is over.
+            // The channel has room for its only message; without a receiver the connection has ended.
             let _ = self.back.try_send(source);
         }
     }

@@ -1,4 +1,4 @@
-//! `100 Continue`: sent when the application first asks for the body, and never once the answer has begun.
+//! `100 Continue`: sent at the application's first read of the body, never after the answer has begun.
 
 use std::io;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -41,7 +41,7 @@ impl BodySignals {
         self.bytes_in.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// Tells whether the client still waits for `100 Continue`.
+    /// Returns whether the client still waits for `100 Continue`.
     ///
     /// Fails if a part of it was sent, so that no answer can follow.
     pub(in crate::wire) fn awaits_continue(&self) -> io::Result<bool> {

@@ -19,7 +19,7 @@ pub(in crate::wire) struct BrokenChunks(&'static str);
 /// What comes next of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::wire) enum Next {
-    /// At least so many bytes of content.
+    /// At least this many bytes of content.
     Content(u64),
     /// Bytes for [`Framing::take_framing`].
     Framing,

@@ -20,7 +20,7 @@ pub(in crate::wire) struct HeadScanner {
 }
 
 impl HeadScanner {
-    /// Looks at what came since the last call, and returns the head's length once its end is there.
+    /// Scans the bytes since the last call, and returns the head's length once it is complete.
     ///
     /// `buffered` always starts with the head's first byte.
     pub(in crate::wire) fn scan(
@@ -49,7 +49,7 @@ impl HeadScanner {
         Ok(None)
     }
 
-    /// Takes one byte, and tells whether the head ends with it.
+    /// Takes one byte, and returns whether the head ends with it.
     fn take(&mut self, byte: u8) -> Result<bool, Rejection> {
         match (self.after_cr, byte) {
             (true, b'\n') => {

@@ -1,4 +1,4 @@
-//! The reading half of a connection: the stream and what was read ahead from it.
+//! The reading half of a connection: the stream, and the bytes read ahead from it.
 
 use std::io;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use crate::wire::stream::Stream;
 
-/// How much may lie in a buffer that keeps its memory while more is waited for.
+/// The largest buffer that a waiting connection keeps.
 const SHRUNK_SIZE_MAX_BYTES: usize = 1024;
 
 /// Bytes that were read from the stream and not yet used.
@@ -23,7 +23,7 @@ impl InputBuffer {
         self.storage.get(self.start..self.end).unwrap_or_default()
     }
 
-    /// Tells whether everything was used.
+    /// Returns whether everything was used.
     pub(in crate::wire) fn is_empty(&self) -> bool {
         self.start == self.end
     }
@@ -56,14 +56,14 @@ impl InputBuffer {
         self.end = self.end.saturating_add(count).min(self.storage.len());
     }
 
-    /// Gives the memory back when nothing is in it: an idle connection holds no buffer.
+    /// Frees an empty buffer: an idle connection holds none.
     pub(in crate::wire) fn release(&mut self) {
         if self.is_empty() {
             *self = Self::default();
         }
     }
 
-    /// Gives back what is not needed for what is in it.
+    /// Frees the memory that its content does not need.
     fn shrink(&mut self) {
         self.release();
         if self.storage.len() > SHRUNK_SIZE_MAX_BYTES && self.unread().len() <= SHRUNK_SIZE_MAX_BYTES {
@@ -73,7 +73,7 @@ impl InputBuffer {
     }
 }
 
-/// The reading half of a connection. It lies either with the connection or with the body of its request.
+/// The reading half of a connection. Either the connection holds it, or the body of its request.
 #[derive(Debug)]
 pub(in crate::wire) struct Input {
     /// The stream, which the writing half shares.

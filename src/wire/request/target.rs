@@ -63,7 +63,8 @@ fn is_dot_segment(segment: &str) -> bool {
     plain == "." || plain == ".."
 }
 
-/// Tells whether this is a host, with or without a port: a name, an IPv4 address or a bracketed IPv6 address.
+/// Returns whether this is a host, with or without a port: a name, an IPv4 address or a bracketed IPv6
+/// address.
 fn is_host(host: &str) -> bool {
     let (name, port) = match host.strip_prefix('[') {
         Some(rest) => match rest.split_once(']') {

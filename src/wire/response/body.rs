@@ -13,7 +13,7 @@ use super::sent::SentGuard;
 /// How much of a body is read and written at once.
 const PIECE_SIZE_BYTES: usize = 64 * 1024;
 
-/// Sends an answer and counts its body's bytes in `guard`. After an error the connection can't be used again.
+/// Sends an answer and counts its body's bytes in `guard`. After an error the connection must end.
 pub(in crate::wire) async fn send(reply: Reply, output: Output<'_>, guard: &mut SentGuard) -> io::Result<()> {
     let Reply { head, payload, .. } = reply;
     match payload {

@@ -9,7 +9,7 @@ const WEEKDAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/// A time such as `Sun, 06 Nov 1994 08:49:37 GMT`; one before 1970 counts as 1970.
+/// A time such as `Sun, 06 Nov 1994 08:49:37 GMT`; times before 1970 are shown as 1970.
 pub(super) struct HttpDate(pub(super) SystemTime);
 
 impl fmt::Display for HttpDate {

@@ -10,10 +10,10 @@ use super::file_step::{FileStep, FileStepEnd};
 use super::output::Output;
 use crate::wire::contract::FileBody;
 
-/// Sends the bytes of `body`, and counts in `sent` those that the socket took.
+/// Sends the bytes of `body`; `sent` counts those that the socket took.
 ///
-/// The wait for a slow client lies between the steps, so it holds neither a permit nor a thread,
-/// nor, with `sendfile`, a buffer.
+/// A slow client is waited for between the steps: it holds no permit, no thread, and with `sendfile` no
+/// buffer.
 pub(super) async fn send_file(body: &FileBody, output: Output<'_>, sent: &mut u64) -> io::Result<()> {
     let mut offset = body.offset;
     let mut left = body.length;

@@ -11,7 +11,7 @@ use crate::wire::FileBody;
 /// What the request and the state of its connection say about the answer.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::wire) struct ReplyTo {
-    /// The method was HEAD: no body follows, whatever the headers say.
+    /// The method was HEAD: no body follows.
     pub(in crate::wire) is_head: bool,
     /// The client speaks HTTP/1.1 and not 1.0.
     pub(in crate::wire) is_http_1_1: bool,
@@ -47,7 +47,7 @@ pub(in crate::wire) struct Reply {
 }
 
 impl Payload {
-    /// Tells whether it holds memory while it goes out.
+    /// Returns whether it holds memory while it is sent.
     pub(in crate::wire) fn is_in_memory(&self) -> bool {
         matches!(self, Self::Sized { .. })
     }
@@ -120,7 +120,7 @@ fn head(response: &Response, length: Option<u64>, to: ReplyTo) -> Result<Vec<u8>
     Ok(head)
 }
 
-/// These are the transport's to say.
+/// Only the transport sets these.
 fn is_of_transport(name: &str) -> bool {
     ["content-length", "transfer-encoding", "connection", "keep-alive", "date", "trailer", "upgrade"]
         .iter()

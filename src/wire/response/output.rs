@@ -9,13 +9,13 @@ use crate::wire::Pace;
 use crate::wire::idle_timeout::IdleTimeout;
 use crate::wire::stream::Stream;
 
-/// How many times a socket that takes no more is tried within the time that a client may stand still.
+/// How often a blocked write is retried within `progress_time_max`.
 const TRIES: u32 = 4;
 
-/// Writes to a stream, and gives up when the client takes nothing for too long.
+/// Writes to a stream, and fails when the client takes nothing for `progress_time_max`.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::wire) struct Output<'a> {
-    /// Is told what goes out, where others wait for the memory that it lies in.
+    /// Counts what is sent, for bodies whose memory other requests wait for.
     pub(in crate::wire) pace: Option<&'a Pace>,
     /// The stream to write to.
     pub(in crate::wire) stream: &'a Arc<dyn Stream>,
@@ -23,11 +23,11 @@ pub(in crate::wire) struct Output<'a> {
     pub(in crate::wire) progress_time_max: Duration,
 }
 
-/// Whether the client takes anything of an answer.
+/// Whether the client takes any bytes of an answer.
 #[derive(Debug)]
 pub(in crate::wire) struct WriteProgress {
     patience: IdleTimeout,
-    /// How many waits in a row came to nothing.
+    /// How many waits in a row timed out.
     in_vain: u32,
 }
 
@@ -39,16 +39,15 @@ impl WriteProgress {
 }
 
 impl Output<'_> {
-    /// Begins to watch whether the client takes anything.
+    /// Starts to watch whether the client takes any bytes.
     pub(in crate::wire) fn progress(&self) -> WriteProgress {
         WriteProgress { patience: IdleTimeout::new(self.progress_time_max / TRIES), in_vain: 0 }
     }
 
-    /// Waits for `what`, but at most a part of the time that a client may stand still: then it is to be tried
-    /// again, and `None` returned.
+    /// Waits for `what`. Returns `None` after a part of `progress_time_max`: the caller must try again.
     ///
-    /// The system calls a socket writable only when a third of its buffer is free, which may be some MiB. It
-    /// takes a little long before that, and only so can a slow client be told from one that stands still.
+    /// The system reports a socket writable only when a third of its buffer is free, which may be some MiB.
+    /// It accepts bytes long before, and only a try tells a slow client from one that takes nothing.
     pub(super) async fn wait<T>(
         &self,
         what: impl Future<Output = io::Result<T>>,
@@ -64,7 +63,7 @@ impl Output<'_> {
         waited.transpose()
     }
 
-    /// Writes all of `bytes`; `written` counts them one by one, also those before an error.
+    /// Writes all of `bytes`; `written` includes the bytes before an error.
     ///
     /// With `more_follows` the system may hold the last packet back until the next write fills it.
     pub(in crate::wire) async fn write_all(

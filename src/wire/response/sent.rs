@@ -1,10 +1,10 @@
-//! Tells the application how its answer went out.
+//! Reports to the application how its answer was sent.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::wire::{OnSent, Sent};
 
-/// Calls an [`OnSent`] exactly once, when it is dropped: whether the answer went out, failed or was given up.
+/// Calls an [`OnSent`] exactly once, when it is dropped: after success, failure and cancellation.
 pub(in crate::wire) struct SentGuard {
     on_sent: Option<OnSent>,
     /// What will be reported.
@@ -22,9 +22,9 @@ impl Drop for SentGuard {
     fn drop(&mut self) {
         if let Some(on_sent) = self.on_sent.take() {
             let sent = self.sent;
-            // It may run while a panic unwinds, when a second one would end the program.
+            // This may run while a panic unwinds: a second panic would abort the process.
             if catch_unwind(AssertUnwindSafe(move || (on_sent.0)(sent))).is_err() {
-                log::error!("a panic in what follows the sending of an answer");
+                log::error!("the callback for a sent answer panicked");
             }
         }
     }

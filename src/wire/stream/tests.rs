@@ -127,7 +127,7 @@ async fn a_write_waits_for_a_client_that_does_not_read((server, client): Pair) {
     let bytes: Vec<u8> = (0..LARGE_SIZE_BYTES).map(|number| (number % 253) as u8).collect();
     let mut write = Box::pin(write_all(&*server, &bytes));
     for _ in 0..10 {
-        assert!(poll_once(&mut write).await.is_none(), "nobody reads");
+        assert!(poll_once(&mut write).await.is_none(), "the client does not read");
         Timer::after(Duration::from_millis(1)).await;
     }
     let (written, read) = zip(write, read_exact(&*client, LARGE_SIZE_BYTES)).await;

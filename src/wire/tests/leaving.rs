@@ -1,4 +1,4 @@
-//! Clients that go before their answer, or that still send after it; and who is let in over the limit.
+//! Clients that leave before their answer or still send after it, and health checks over the limit.
 
 use std::future::pending;
 use std::io::{ErrorKind, Write};
@@ -13,7 +13,7 @@ use tide::http::{Request, Response, StatusCode};
 use super::server::{Client, TestServer, Told, answer};
 use crate::wire::{Pace, WireLimits};
 
-/// How often something is looked at until it has happened.
+/// How often a condition is checked before a test fails.
 const LOOKS_MAX: usize = 3_000;
 
 fn wait_until(done: impl Fn() -> bool) {
@@ -180,7 +180,7 @@ fn health_checks_are_answered_over_the_limit_of_connections() {
         assert!(all.starts_with("HTTP/1.1 503 "), "{start}: {all}");
     }
     assert_eq!(asked.load(Ordering::SeqCst), before);
-    // What is sent behind a check is not let in with it.
+    // A request pipelined after a health check is not answered.
     let all = server.ask("GET /livez HTTP/1.1\r\nHost: a\r\n\r\nGET /v2/ HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(all.matches("HTTP/1.1 ").count(), 1, "{all}");
 }

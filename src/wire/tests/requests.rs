@@ -40,7 +40,7 @@ fn pipelined_requests_get_their_answers_in_order() {
     assert!(client.has_ended());
 }
 
-/// One that always has the next request ready must not keep the thread for itself.
+/// A client that always has the next request ready must not keep the thread.
 #[test]
 fn a_client_that_never_pauses_leaves_others_their_turn() {
     let (server, client) = MemoryStream::pair();
@@ -275,7 +275,7 @@ fn an_early_refusal_of_a_large_upload_can_be_read() {
         if framing.ends_with("chunked") {
             client.send("2000000\r\n");
         }
-        // All of it is sent before the answer is looked at, as simple clients do.
+        // Like simple clients, send everything before reading the answer.
         let piece = vec![0; 1024 * 1024];
         for _ in 0..32 {
             client.send(&piece);

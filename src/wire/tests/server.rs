@@ -181,7 +181,7 @@ impl Client {
         String::from_utf8(std::mem::take(&mut self.ahead)).unwrap()
     }
 
-    /// Tells whether the connection has ended with nothing left to read.
+    /// Returns whether the connection has ended with nothing left to read.
     pub(super) fn has_ended(&mut self) -> bool {
         self.ahead.is_empty() && matches!(self.socket.read(&mut [0; 1]), Ok(0))
     }
@@ -242,7 +242,7 @@ pub(super) async fn answer(mut request: Request) -> Response {
     response
 }
 
-/// Keeps what an [`OnSent`] was told.
+/// Keeps the reports of [`OnSent`].
 #[derive(Clone, Default)]
 pub(super) struct Told(Arc<(Mutex<Vec<Sent>>, std::sync::Condvar)>);
 
@@ -255,7 +255,7 @@ impl Told {
         }))
     }
 
-    /// Waits for so many reports, and returns all there are: an answer can arrive before its report is made.
+    /// Waits for `count` reports, and returns all of them: an answer can arrive before its report.
     pub(super) fn wait(&self, count: usize) -> Vec<Sent> {
         let reports = self.0.0.lock().unwrap();
         let is_missing = |reports: &mut Vec<Sent>| reports.len() < count;

@@ -1,4 +1,4 @@
-//! Stopping, the limit of connections, and what the application keeps too long.
+//! Stopping, the limits of connections, and bodies that the application keeps.
 
 use std::net::TcpStream;
 use std::sync::mpsc;
@@ -10,7 +10,7 @@ use tide::http::{Request, Response};
 use super::server::{TestServer, answer};
 use crate::wire::{BindError, Listener, WireLimits};
 
-/// An application that says when it has a request and answers when it is told to.
+/// An application that reports each request and answers on a signal.
 fn held(limits: WireLimits, stop_time_max: Duration) -> (TestServer, Receiver<()>, Sender<()>) {
     let (arrived, arrivals) = bounded(16);
     let (go, gone) = bounded::<()>(16);

@@ -1,4 +1,4 @@
-//! What two servers made of one stream, held against each other.
+//! What two servers made of one stream, compared.
 
 use super::listed::{LAXER, LIMITS, STRICTER};
 use super::{Outcome, Seen, SeenBody};

@@ -37,7 +37,7 @@ pub(super) const STRICTER: [(&str, &str, &str); 19] = [
     ),
     (
         "the chunks of the body are broken: the size of a chunk is not a number",
-        "hyper takes spaces behind it",
+        "hyper takes spaces after it",
         "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1 \r\nx\r\n0\r\n\r\n",
     ),
     (

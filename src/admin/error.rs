@@ -1,50 +1,50 @@
-//! Why a request was not carried out.
+//! Why a request failed.
 
 use serde::{Deserialize, Serialize};
 
 use crate::meta::IndexError;
 use crate::registry::{OpenError, RegistryError};
 
-/// What kind of failure it is, for programs.
+/// The kind of an error, for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum AdminErrorKind {
-    /// What was asked for is not there.
+    /// Something that the request names does not exist.
     NotFound,
-    /// The request is not one that is carried out as it is.
+    /// The request is not allowed.
     Refused,
-    /// The same thing is being done already.
+    /// The same work is already in progress.
     Busy,
-    /// It could not be done.
+    /// The work failed.
     Failed,
-    /// Nobody waits for it any more.
+    /// The client has left.
     Gone,
 }
 
-/// Why a request was not carried out.
+/// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{message}")]
 pub(crate) struct AdminError {
-    /// What kind of failure it is.
+    /// Its kind.
     pub(crate) kind: AdminErrorKind,
-    /// What happened, in plain words.
+    /// What happened, for people.
     pub(crate) message: String,
 }
 
 impl AdminError {
-    /// Makes a failure of a kind.
+    /// Makes an error of a kind.
     pub(crate) fn new(kind: AdminErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }
 
-    /// Makes the failure of something that could not be done.
+    /// Makes the error of work that failed.
     pub(crate) fn failed(error: impl std::fmt::Display) -> Self {
         Self::new(AdminErrorKind::Failed, error.to_string())
     }
 
-    /// Makes the failure that ends work for a client that is gone.
+    /// Makes the error that ends work for a client that has left.
     pub(crate) fn gone() -> Self {
-        Self::new(AdminErrorKind::Gone, "nobody waits for it any more")
+        Self::new(AdminErrorKind::Gone, "the client has left")
     }
 }
 

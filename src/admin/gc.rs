@@ -1,4 +1,4 @@
-//! Taking away what nobody needs.
+//! Removing unneeded content.
 
 use std::time::Duration;
 
@@ -64,7 +64,7 @@ struct GcWatch<'a> {
 impl CollectWatch for GcWatch<'_> {
     fn verdict(&mut self, verdict: &Verdict) {
         self.seen += 1;
-        self.sink.progress("looking at what is needed", self.seen, 0);
+        self.sink.progress("marking needed content", self.seen, 0);
         if self.failed.is_none() && (self.dry_run || !verdict.stays) {
             self.failed = send_item(self.sink, verdict).err();
         }
@@ -72,7 +72,7 @@ impl CollectWatch for GcWatch<'_> {
 
     fn is_wanted(&mut self, has_begun: bool) -> bool {
         if has_begun && !self.dry_run {
-            // What was begun is ended, also for a client that is gone.
+            // A collection that has begun to remove is finished, also after its client has left.
             return true;
         }
         if self.failed.is_none() {

@@ -5,7 +5,7 @@ use crate::admin::sink::AnswerSink;
 use crate::meta::{IndexError, View};
 use crate::spec::RepoName;
 
-/// How many rows are read before others get their turn.
+/// How many rows of the index are read at once, between two checks whether the answer is still wanted.
 pub(super) const ROWS_PER_STEP_MAX: usize = 256;
 
 /// Visits all repositories, in the order of their names.
@@ -26,7 +26,7 @@ pub(super) fn each_repository(
     }
 }
 
-/// Visits rows page by page; `visit` returns what the next page begins behind.
+/// Visits rows page by page; `visit` returns the key after which the next page begins.
 pub(super) fn pages<T, K>(
     mut page_behind: impl FnMut(Option<K>) -> Result<Vec<T>, IndexError>,
     mut visit: impl FnMut(T) -> K,

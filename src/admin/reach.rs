@@ -99,7 +99,7 @@ pub(super) fn read(registry: &Registry, digest: ContentDigest, row: &ManifestRow
     Manifest::parse(&bytes, Some(&row.media_type)).ok()
 }
 
-/// Returns what refers to a manifest.
+/// Returns the referrers of a manifest.
 pub(super) fn referrers(
     registry: &Registry,
     repo: &RepoName,

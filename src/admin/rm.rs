@@ -41,7 +41,7 @@ pub(crate) enum RmTarget {
 pub(crate) struct Removed {
     /// Tags.
     pub(crate) tags: Vec<Tag>,
-    /// Manifests: the one that was meant, and what was there only for it.
+    /// Manifests: the requested one, and those that only it needed.
     pub(crate) manifests: Vec<RemovedManifest>,
     /// How many tags, where it was everything.
     pub(crate) tag_count: u64,
@@ -60,11 +60,11 @@ pub(crate) struct Removed {
 pub(crate) struct RemovedManifest {
     /// Its digest.
     pub(crate) digest: ContentDigest,
-    /// Why it went, such as `"no tag names it any more"`.
+    /// Why it went, such as `"no tag names it"`.
     pub(crate) why: String,
 }
 
-/// The most tags that are told by name.
+/// The most tags that a report names.
 const TAGS_TOLD_MAX: usize = 1000;
 
 /// How many deletions the writer is asked for at once, so that they share a sync of the journal.
@@ -120,7 +120,7 @@ impl Removing<'_> {
         let indexes = self.indexes(sink)?;
         match self.led_to(named.digest, &indexes)? {
             Some(why) => self.removed.kept = Some(format!("{} stays: {why}", named.digest)),
-            None => self.remove_with_dependents(named.digest, "no tag names it any more", &indexes, sink)?,
+            None => self.remove_with_dependents(named.digest, "no tag names it", &indexes, sink)?,
         }
         Ok(())
     }
@@ -137,7 +137,7 @@ impl Removing<'_> {
         self.removed.lacking = indexes.listing(content).to_vec();
         let dependents = self.dependents(content, &row)?;
         block_on(self.registry.delete_manifest(self.repo, digest))?;
-        self.told(content, "it was named");
+        self.told(content, "requested");
         self.remove_unneeded(dependents, &indexes, sink)
     }
 
@@ -157,7 +157,7 @@ impl Removing<'_> {
         }
         Err(AdminError::new(
             AdminErrorKind::Failed,
-            format!("something is pushed to {} all the time", self.repo),
+            format!("{} is not empty: clients keep pushing to it", self.repo),
         ))
     }
 
@@ -197,7 +197,7 @@ impl Removing<'_> {
                 for deleted in at_once(some.iter().map(|(digest, _)| self.delete_manifest(*digest))) {
                     match deleted {
                         Ok(()) => self.removed.manifest_count += 1,
-                        // Somebody else was faster.
+                        // Another client has deleted it.
                         Err(RegistryError::ManifestUnknown(_) | RegistryError::NameUnknown(_)) => {}
                         Err(error) => return Err(error.into()),
                     }
@@ -242,7 +242,7 @@ impl Removing<'_> {
             self.told(digest, why);
             self.remove_unneeded(dependents, indexes, sink)
         } else {
-            self.removed.kept = Some(format!("{digest} stays: it got another tag"));
+            self.removed.kept = Some(format!("{digest} stays: it was tagged again"));
             Ok(())
         }
     }
@@ -286,17 +286,16 @@ impl Removing<'_> {
         self.registry.delete_blob(self.repo, &digest.into()).await
     }
 
-    /// Returns what is in the repository perhaps only for a manifest: the children of an index, and what
-    /// refers to it.
+    /// Returns the manifests that perhaps only this one needs: the children of an index, and its referrers.
     fn dependents(&self, digest: ContentDigest, row: &ManifestRow) -> Result<Dependents, AdminError> {
         let children = read(self.registry, digest, row).into_iter().flat_map(|manifest| {
             let children: Vec<_> =
                 manifest.all_children().filter_map(|child| child.digest.content()).collect();
             children
         });
-        let children = children.map(|child| (child, format!("only {digest} listed it")));
+        let children = children.map(|child| (child, format!("only {digest} lists it")));
         let referring = referrers(self.registry, self.repo, digest)?;
-        let referring = referring.into_iter().map(|referrer| (referrer, format!("it referred to {digest}")));
+        let referring = referring.into_iter().map(|referrer| (referrer, format!("it refers to {digest}")));
         Ok(children.chain(referring).collect())
     }
 
@@ -310,7 +309,7 @@ impl Removing<'_> {
         if let Some(why) = self.led_to(digest, indexes)? {
             return Ok(Some(why));
         }
-        // What is to go goes before what refers to it, which is then come to once more.
+        // A subject is removed before its referrers, which are then visited again.
         let manifest = read(self.registry, digest, row);
         let subject =
             manifest.as_ref().and_then(Manifest::subject).and_then(|subject| subject.digest.content());
@@ -326,10 +325,10 @@ impl Removing<'_> {
     fn led_to(&self, digest: ContentDigest, indexes: &Indexes) -> Result<Option<String>, AdminError> {
         let view = self.registry.view();
         if let Some(tag) = view.tags_of(self.repo, &digest, 1)?.first() {
-            return Ok(Some(format!("tag {tag} names it, too")));
+            return Ok(Some(format!("tag {tag} names it")));
         }
         if let Some(index) = self.unreadable {
-            return Ok(Some(format!("{index} cannot be read, and may list it")));
+            return Ok(Some(format!("{index} cannot be read and may list it")));
         }
         for index in indexes.listing(digest) {
             if view.manifest(self.repo, index)?.is_some() {
@@ -377,7 +376,7 @@ type Dependents = Vec<(ContentDigest, String)>;
 /// What the indexes of a repository list.
 #[derive(Default)]
 struct Indexes {
-    /// By what is listed, the indexes that do.
+    /// For each listed manifest, the indexes that list it.
     listed: HashMap<ContentDigest, Vec<ContentDigest>>,
 }
 
@@ -388,7 +387,7 @@ impl Indexes {
     }
 }
 
-/// Waits for several things at once, and returns what came of them, in their order.
+/// Runs futures concurrently, and returns their results in order.
 fn at_once<T, F: Future<Output = T>>(works: impl Iterator<Item = F>) -> Vec<T> {
     let executor = LocalExecutor::new();
     let tasks: Vec<_> = works.map(|work| executor.spawn(work)).collect();

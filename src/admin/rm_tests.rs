@@ -14,7 +14,7 @@ use crate::spec::{ContentDigest, RepoName};
 
 const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
-/// Somebody who is gone after having been asked so often.
+/// A client that leaves after this many checks.
 struct GoneAfter(Cell<u32>);
 
 impl AnswerSink for GoneAfter {
@@ -41,7 +41,7 @@ fn app() -> RepoName {
     "app".parse().unwrap()
 }
 
-/// An index of nothing with this tag, and so many that refer to it.
+/// An empty index with this tag, and this many referrers of it.
 fn with_referrers(count: usize) -> Registry {
     let registry = Registry::open(RegistryOptions::new(Storage::Memory)).unwrap();
     let root = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []});

@@ -21,13 +21,13 @@ pub(crate) struct StatusReport {
     pub(crate) version: String,
     /// The server, if one runs.
     pub(crate) server: Option<ServerStatus>,
-    /// Whether it does its work.
+    /// Whether it is ready.
     pub(crate) ready: bool,
-    /// What does not work, in plain words.
+    /// Why it is not ready.
     pub(crate) reasons: Vec<String>,
     /// Pieces of content, manifests among them.
     pub(crate) blobs: u64,
-    /// Their bytes: what is stored.
+    /// Their bytes.
     pub(crate) blob_bytes: u64,
     /// What the repositories have.
     pub(crate) repositories: StoreUsage,
@@ -38,19 +38,19 @@ pub(crate) struct StatusReport {
     /// Bytes of the index's files.
     #[serde(default)]
     pub(crate) index_bytes: u64,
-    /// How the collector stands.
+    /// The state of the collector.
     pub(crate) collector: CollectorStatus,
-    /// How the scrub stands.
+    /// The state of the scrub.
     pub(crate) scrub: ScrubStatus,
-    /// Upload sessions that have begun and not ended.
+    /// Unfinished uploads.
     pub(crate) uploads: u64,
     /// Bytes that are free on the disk.
     pub(crate) free_bytes: Option<u64>,
-    /// Of these, the bytes that pushes leave free.
+    /// The part of these that pushes leave free.
     pub(crate) reserve_bytes: u64,
 }
 
-/// A server that runs.
+/// A running server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ServerStatus {
     /// Its process.

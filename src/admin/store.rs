@@ -1,4 +1,4 @@
-//! The store that requests are carried out on: a server's, or one that is opened for a single request.
+//! The store that requests work on: that of a server, or one opened for a single request.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -11,12 +11,12 @@ use crate::disk::{Disk, ForeignOwner, RealDisk};
 use crate::maintenance::{Collector, CollectorOptions, Scrub, ScrubOptions};
 use crate::registry::{Layout, OpenError, Registry, RegistryOptions, examine};
 
-/// Refuses a data directory whose user would be locked out of it by what this one makes in it.
+/// Refuses a data directory of another user: that user could not open files created in it now.
 pub(crate) fn check_owner(folder: &Path) -> Result<(), OpenError> {
     ForeignOwner::of(folder).map_or(Ok(()), |found| Err(OpenError::foreign(found)))
 }
 
-/// A server that runs.
+/// A running server.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Serving {
     /// The address that it listens on.
@@ -25,16 +25,16 @@ pub(crate) struct Serving {
     pub(crate) since: SystemTime,
 }
 
-/// A store and what looks after it.
+/// An open store with its collector and scrub.
 #[derive(Debug, Clone)]
 pub(crate) struct OpenStore {
     /// Its registry.
     pub(crate) registry: Registry,
-    /// What takes away what it does not need.
+    /// Its collector.
     pub(crate) collector: Collector,
-    /// What reads its content again and again.
+    /// Its scrub.
     pub(crate) scrub: Scrub,
-    /// The server that it belongs to, if one runs.
+    /// The server that it belongs to, if any.
     pub(crate) serving: Option<Serving>,
 }
 
@@ -42,7 +42,8 @@ impl OpenStore {
     /// Opens the store in a data directory, as a start would. Fails where there is none, where it is another
     /// user's, or where another process uses it.
     pub(crate) fn open(folder: &Path, options: RegistryOptions) -> Result<Self, OpenError> {
-        // INVARIANT: before anything is made: what root makes, the server of another user can't open.
+        // INVARIANT: checked before anything is created: the server of another user cannot open what root
+        // creates.
         check_owner(folder)?;
         let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(folder)?);
         if examine(&disk)? == Layout::New {

@@ -9,7 +9,7 @@ use clap::{ArgAction, Args};
 use crate::cli::output::logging;
 use crate::config::{Config, ConfigError, Overrides, values};
 
-/// What commands that work on a store log, unless told otherwise: a server's progress is of no use there.
+/// What commands on a store log by default: the information that a server logs is of no use there.
 const STORE_LOG: &str = "warn";
 
 // A documentation comment on these would become the help of each command that has them.

@@ -22,7 +22,7 @@ pub(crate) fn connect(data: &Path) -> io::Result<Option<ControlClient>> {
 }
 
 impl ControlClient {
-    /// Has the server carry out a request, and returns its result.
+    /// Sends a request, passes items on, and returns the report.
     pub(crate) fn ask(self, request: &Request, sink: &mut dyn AnswerSink) -> Result<Value, AdminError> {
         let line = encode_request(request).map_err(AdminError::failed)?;
         let mut stream = &self.stream;
@@ -44,16 +44,15 @@ fn next_event(lines: &mut BufReader<&UnixStream>) -> Result<AnswerPart, AdminErr
     let mut bounded = lines.take(EVENT_SIZE_MAX_BYTES as u64);
     bounded.read_until(b'\n', &mut line).map_err(|error| lost(&error))?;
     match line.strip_suffix(b"\n") {
-        Some(line) => serde_json::from_slice(line).map_err(|error| {
-            AdminError::failed(format!("the server's answer cannot be understood: {error}"))
-        }),
+        Some(line) => serde_json::from_slice(line)
+            .map_err(|error| AdminError::failed(format!("cannot parse the server's answer: {error}"))),
         None if line.len() >= EVENT_SIZE_MAX_BYTES => {
-            Err(AdminError::failed("the server's answer has a line that is too long"))
+            Err(AdminError::failed("a line of the server's answer is too long"))
         }
-        None => Err(AdminError::failed("the server went away before it had answered")),
+        None => Err(AdminError::failed("the server closed the connection before it answered")),
     }
 }
 
 fn lost(error: &io::Error) -> AdminError {
-    AdminError::failed(format!("the connection to the server broke: {error}"))
+    AdminError::failed(format!("lost the connection to the server: {error}"))
 }

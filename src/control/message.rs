@@ -1,11 +1,11 @@
-//! What is said on the control socket.
+//! Messages on the control socket.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::admin::{AdminError, AdminErrorKind, Request};
 
-/// The protocol's version. What is added to it leaves it as it is; what changes in it does not.
+/// The version of the protocol. Additions keep it; other changes increase it.
 const PROTOCOL_VERSION: u32 = 1;
 
 /// The longest request.
@@ -18,20 +18,20 @@ pub(super) const EVENT_SIZE_MAX_BYTES: usize = 4 * 1024 * 1024;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum AnswerPart {
-    /// How far it has come.
+    /// Progress.
     Progress {
         /// What is being done.
         what: String,
         /// How much of it is done.
         done: u64,
-        /// Of how much, or 0 where nobody knows.
+        /// Out of how much; 0 where it is not known.
         total: u64,
     },
-    /// One of the things that were asked for.
+    /// An item.
     Item(Value),
-    /// It is done; nothing follows.
+    /// The report of a request that succeeded; nothing follows.
     Result(Value),
-    /// It was not done; nothing follows.
+    /// The error of a request that failed; nothing follows.
     Failure(AdminError),
 }
 
@@ -61,7 +61,7 @@ pub(super) fn encode_request(request: &Request) -> Result<Vec<u8>, serde_json::E
 pub(super) fn decode_request(line: &[u8]) -> Result<Request, AdminError> {
     let refused = |why: String| AdminError::new(AdminErrorKind::Refused, why);
     let version: VersionLine = serde_json::from_slice(line)
-        .map_err(|error| refused(format!("this is no request of pulk's command line: {error}")))?;
+        .map_err(|error| refused(format!("not a request of pulk's command line: {error}")))?;
     if version.pulk != PROTOCOL_VERSION {
         return Err(refused(format!(
             "the server speaks version {PROTOCOL_VERSION} of its control protocol, not {}: use the command \
@@ -109,6 +109,6 @@ mod tests {
         assert!(why("{\"pulk\":2,\"command\":\"status\"}").contains("not 2"));
         assert!(why("{\"pulk\":1,\"command\":\"fly\"}").contains("does not know this request"));
         assert!(why("{\"pulk\":1,\"command\":\"tags\",\"repo\":\"../x\"}").contains("does not know"));
-        assert!(why("GET / HTTP/1.1").contains("no request"));
+        assert!(why("GET / HTTP/1.1").contains("not a request"));
     }
 }

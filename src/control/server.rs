@@ -24,10 +24,10 @@ use crate::control::message::{
 use crate::control::sink::{ClientSink, stopping};
 use crate::control::socket::SocketFile;
 
-/// How many clients may be connected. One more takes the place of the one that has been silent for longest.
+/// How many clients may be connected. The next one replaces the client that has been silent for longest.
 const CLIENTS_MAX: usize = 64;
 
-/// How many requests may be carried out at once. Those that come behind wait.
+/// How many requests may be in progress at once. Further ones wait.
 const REQUESTS_AT_ONCE_MAX: usize = 8;
 
 /// How many of them may be collections, of which one runs and the others wait for it. The rest of the places
@@ -37,10 +37,10 @@ const COLLECTIONS_AT_ONCE_MAX: usize = 4;
 /// How long a request may take to arrive.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// How long a client may take to make room for the next line.
+/// How long a client may take to accept the next line.
 const WRITE_TIME_MAX: Duration = Duration::from_secs(60);
 
-/// How much longer a client has for either once the server stops.
+/// How much longer a client has for either after the server begins to stop.
 const STOPPING_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// How long the server waits for a client.
@@ -54,31 +54,31 @@ struct ClientTimeouts {
 const CLIENT_TIMEOUTS: ClientTimeouts =
     ClientTimeouts { request: REQUEST_TIME_MAX, write: WRITE_TIME_MAX, stopping: STOPPING_TIME_MAX };
 
-/// How many parts of an answer may wait for a slow client.
+/// How many parts of an answer may be queued for a slow client.
 const EVENTS_WAITING_MAX: usize = 64;
 
-/// How long accepting pauses after it failed, as it does when there are no descriptors.
+/// The pause after a failed accept, for example for lack of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
 /// The control socket of a running server, which answers until this is dropped.
 #[derive(Debug)]
 pub(crate) struct ControlServer {
-    /// Dropped first: who connects from then on finds nobody.
+    /// Dropped first: from then on nothing answers a client that connects.
     accepting: Task<()>,
     file: SocketFile,
     shared: Arc<ControlState>,
-    /// Dropped when the server stops: then nobody waits for clients any more.
+    /// Dropped when the server stops: that ends all waits for clients.
     closer: Sender<()>,
 }
 
 #[derive(Debug)]
 struct ControlState {
     store: OpenStore,
-    /// A permit is held by each client until it is left alone.
+    /// Each connected client holds a permit.
     clients: Arc<Semaphore>,
-    /// A permit is held by each request until its work has ended.
+    /// Each request holds a permit until its work ends.
     requests: Arc<Semaphore>,
-    /// A permit is held by each collection among them.
+    /// Each collection among them holds a permit.
     collections: Arc<Semaphore>,
     stopping: Arc<AtomicBool>,
     timeouts: ClientTimeouts,
@@ -118,7 +118,7 @@ impl ControlServer {
         Ok(Self { accepting, file, shared, closer })
     }
 
-    /// Takes the socket away, ends the work of requests at their next step, and waits for that.
+    /// Removes the socket, ends requests at their next step, and waits for their end.
     pub(crate) async fn stop(self) {
         let Self { accepting, file, shared, closer } = self;
         accepting.cancel().await;
@@ -133,7 +133,7 @@ impl ControlServer {
 }
 
 async fn accept(listener: Async<UnixListener>, shared: Arc<ControlState>, executor: Arc<Executor<'static>>) {
-    // Those that may not have asked for anything yet, the oldest first.
+    // Clients that may not have sent a request yet, the oldest first.
     let mut silent: VecDeque<Sender<()>> = VecDeque::new();
     loop {
         match listener.accept().await {
@@ -142,7 +142,7 @@ async fn accept(listener: Async<UnixListener>, shared: Arc<ControlState>, execut
                 let place = match shared.clients.try_acquire_arc() {
                     Some(place) => place,
                     None => {
-                        // It is told by this end.
+                        // Dropping the sender tells the client's task.
                         drop(silent.pop_front());
                         shared.clients.acquire_arc().await
                     }
@@ -153,7 +153,7 @@ async fn accept(listener: Async<UnixListener>, shared: Arc<ControlState>, execut
                 executor
                     .spawn(async move {
                         if let Err(error) = serve(stream, shared, given_up).await {
-                            log::debug!("a client of the control socket is lost: {error}");
+                            log::debug!("lost a client of the control socket: {error}");
                         }
                         drop(place);
                     })
@@ -167,7 +167,7 @@ async fn accept(listener: Async<UnixListener>, shared: Arc<ControlState>, execut
     }
 }
 
-/// Answers one request, unless the client is given up before it asks for anything.
+/// Answers one request, unless the client is replaced before it sends one.
 async fn serve(
     mut stream: Async<UnixStream>,
     shared: Arc<ControlState>,
@@ -175,9 +175,9 @@ async fn serve(
 ) -> io::Result<()> {
     let waits = Arc::clone(&shared);
     let gives_up = async {
-        // Nothing is ever sent: it ends.
+        // Nothing is ever sent; the channel closes.
         let _ends = given_up.recv().await;
-        Err(io::Error::new(io::ErrorKind::TimedOut, "another one took the place of a silent one"))
+        Err(io::Error::new(io::ErrorKind::TimedOut, "replaced by a newer client before it sent a request"))
     };
     let line = waits.in_time(waits.timeouts.request, or(read_line(&mut stream), gives_up)).await?;
     drop(given_up);
@@ -185,7 +185,7 @@ async fn serve(
         Ok(request) => request,
         Err(failure) => return waits.send(&stream, &AnswerPart::Failure(failure)).await,
     };
-    // It goes with the work, which may end later than this.
+    // The permit moves to the work, which may end later than this task.
     let permitted = async { Ok(waits.permit().await) };
     let leaves = async { Err(gone(&stream).await) };
     let permit = match or(permitted, leaves).await? {
@@ -207,7 +207,7 @@ async fn serve(
             Err(failure) => AnswerPart::Failure(failure),
         };
         drop(collection);
-        // Whoever asked may be gone.
+        // The client may have left.
         drop(sender.send_blocking(last));
         drop(permit);
     });
@@ -217,8 +217,7 @@ async fn serve(
 }
 
 fn too_many_collections() -> AdminError {
-    let why =
-        format!("{COLLECTIONS_AT_ONCE_MAX} collections run or wait already: try again when one has ended");
+    let why = format!("{COLLECTIONS_AT_ONCE_MAX} collections already run or wait: try again later");
     AdminError::new(AdminErrorKind::Busy, why)
 }
 
@@ -231,8 +230,7 @@ impl ControlState {
             None
         };
         let permit = or(permitted, closed).await;
-        // INVARIANT: the stop takes all permits after it has said that it stops. Who gets one later sees
-        // that.
+        // INVARIANT: the stop sets `stopping` before it takes all permits, so a later permit sees it.
         permit.filter(|_| !self.stopping.load(Ordering::SeqCst)).ok_or_else(stopping)
     }
 
@@ -257,7 +255,7 @@ impl ControlState {
     /// Waits for a client no longer than this, and not much longer once the server stops.
     async fn in_time<T>(&self, time: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
         let closed = async {
-            // Nothing is ever sent: it ends.
+            // Nothing is ever sent; the channel closes.
             let _ends = self.closing.recv().await;
             Timer::after(self.timeouts.stopping).await;
         };
@@ -272,7 +270,7 @@ impl ControlState {
     }
 }
 
-/// Returns why the client is gone, once it is: it says nothing more than its request.
+/// Waits until the client leaves, and returns why. A client sends nothing after its request.
 async fn gone(mut stream: &Async<UnixStream>) -> io::Error {
     let mut ignored = [0; 64];
     loop {
@@ -284,7 +282,7 @@ async fn gone(mut stream: &Async<UnixStream>) -> io::Error {
     }
 }
 
-/// Reads up to a line feed, and no more than a request may have.
+/// Reads up to a line feed, at most the size of a request.
 async fn read_line(stream: &mut Async<UnixStream>) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
     let mut buffer = [0; 1024];

@@ -12,10 +12,10 @@ use smol::{Timer, block_on};
 use crate::admin::{AdminError, AnswerSink};
 use crate::control::message::AnswerPart;
 
-/// How long work waits for a client that leaves no room for more of the answer.
+/// How long work waits for a client that does not read the answer.
 const ROOM_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// The least time between two words about how far it has come.
+/// The least time between two progress events.
 const PROGRESS_PAUSE: Duration = Duration::from_millis(100);
 
 /// Makes the failure of a request that the stop of the server ends.
@@ -42,7 +42,7 @@ impl AnswerSink for ClientSink {
             return;
         }
         self.told = Some(Instant::now());
-        // A slow client need not hear all of it.
+        // A slow client may miss progress.
         let event = AnswerPart::Progress { what: what.to_owned(), done, total };
         match self.events.try_send(event) {
             Ok(()) | Err(TrySendError::Full(_) | TrySendError::Closed(_)) => {}
@@ -54,7 +54,7 @@ impl AnswerSink for ClientSink {
         let sent = async { self.events.send(AnswerPart::Item(item)).await.map_err(|_| AdminError::gone()) };
         let stalled = async {
             Timer::after(ROOM_TIME_MAX).await;
-            Err(AdminError::failed("the client does not read what it asked for"))
+            Err(AdminError::failed("the client does not read the answer"))
         };
         block_on(or(sent, stalled))
     }

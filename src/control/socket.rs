@@ -1,4 +1,4 @@
-//! The control socket's file: where it is, who may use it, and how to reach it.
+//! The file of the control socket: its place, its permissions, and how to reach it.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -23,15 +23,14 @@ const WAITING_MAX: i32 = 16;
 
 /// The socket's file. It is removed when this is dropped.
 ///
-/// There is one only while the data directory's lock is held: whoever makes it may remove an older one.
+/// It exists only under the lock of the data directory, so that an older one may be removed.
 #[derive(Debug)]
 pub(super) struct SocketFile {
     folder: File,
 }
 
 impl SocketFile {
-    /// Makes the socket, in the place of one that a crash left, and listens at it. Its owner alone may use
-    /// it, and only who may enter the data directory.
+    /// Creates the socket, replaces one that a crash left, and listens. Only the owner may use it.
     pub(super) fn listen(data: &Path) -> io::Result<(Self, UnixListener)> {
         let folder = open_folder(data)?;
         remove_stale(folder.as_fd())?;
@@ -92,7 +91,7 @@ fn remove_stale(folder: BorrowedFd<'_>) -> io::Result<()> {
         status => status?,
     };
     if FileType::from_raw_mode(status.st_mode) != FileType::Socket {
-        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "something else has its name"));
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "another file has its name"));
     }
     Ok(rustix::fs::unlinkat(folder, SOCKET_NAME, AtFlags::empty())?)
 }

@@ -1,4 +1,4 @@
-//! Who uses which content: one entry for each piece of content, whoever uses it.
+//! Which content is used by whom: one entry for each piece of content.
 
 use std::collections::HashMap;
 
@@ -14,20 +14,20 @@ struct LedgerEntry {
     last: u32,
     /// Whether another user has it, too.
     shared: bool,
-    /// Whether somebody has it who is no user.
+    /// Whether it is also used outside of the users counted here.
     outside: bool,
 }
 
-/// Who uses which content. It takes some 50 bytes for each piece of content.
+/// Which users have which content. It takes some 50 bytes for each piece of content.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     entries: HashMap<DigestPrefix, LedgerEntry>,
 }
 
 impl Ledger {
-    /// Notes that a user has some content, and tells whether that is new of this user.
+    /// Notes that a user has some content, and returns whether this is new for the user.
     ///
-    /// What one user has is noted before the next one's: an entry remembers only the last.
+    /// Content of one user is noted before that of the next: an entry remembers only the last user.
     pub(super) fn note(&mut self, user: u32, digest: &ContentDigest, size: u64) -> bool {
         let mut new = true;
         self.entries
@@ -41,29 +41,29 @@ impl Ledger {
         new
     }
 
-    /// Notes that content which is in the ledger is used by somebody who isn't.
+    /// Notes that content of the ledger is also used outside of its users.
     pub(super) fn note_outsider(&mut self, digest: &ContentDigest) {
         if let Some(entry) = self.entries.get_mut(&key(digest)) {
             entry.outside = true;
         }
     }
 
-    /// Tells whether anybody has it.
+    /// Returns whether any user has it.
     pub(super) fn has(&self, digest: &ContentDigest) -> bool {
         self.entries.contains_key(&key(digest))
     }
 
-    /// Returns the bytes of all content, each once.
+    /// Returns the bytes of all content, each counted once.
     pub(super) fn distinct_bytes(&self) -> u64 {
         self.entries.values().map(|entry| entry.size).sum()
     }
 
-    /// Returns the bytes of all content that nobody else has who is no user.
+    /// Returns the bytes of all content that is used only by users of the ledger.
     pub(super) fn own_bytes(&self) -> u64 {
         self.entries.values().filter(|entry| !entry.outside).map(|entry| entry.size).sum()
     }
 
-    /// Returns, for each user, the bytes that no other has.
+    /// Returns for each user the bytes that no other user has.
     pub(super) fn unique_bytes(&self, users: usize) -> Vec<u64> {
         let mut unique = vec![0; users];
         for entry in self.entries.values().filter(|entry| !entry.shared && !entry.outside) {

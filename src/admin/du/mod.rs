@@ -1,4 +1,4 @@
-//! Who uses the space: the repositories, or the tags of one.
+//! What uses the space: the repositories, or the tags of one.
 
 mod ledger;
 mod repositories;

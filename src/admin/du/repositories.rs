@@ -1,4 +1,4 @@
-//! Who uses the space: the repositories.
+//! What uses the space: the repositories.
 
 use serde::{Deserialize, Serialize};
 
@@ -45,7 +45,7 @@ pub(crate) struct RepositoryUsage {
     pub(crate) blobs: u64,
     /// Their bytes, each content once.
     pub(crate) bytes: u64,
-    /// Bytes of content that no other repository has; left out where nobody asked for it.
+    /// Bytes of content that no other repository has; absent where not requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) unique_bytes: Option<u64>,
 }
@@ -109,7 +109,7 @@ pub(in crate::admin) fn survey(
             sink,
         )?;
         let tags = count_tags(view, &repo)?;
-        sink.progress("looking at what repositories have", seen, 0);
+        sink.progress("counting content of repositories", seen, 0);
         repositories.push(RepositoryUsage {
             repository: repo,
             tags,

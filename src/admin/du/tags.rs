@@ -1,4 +1,4 @@
-//! Who uses a repository's space: its tags.
+//! What uses the space of a repository: its tags.
 
 use std::collections::BTreeMap;
 
@@ -21,10 +21,10 @@ pub(crate) struct DuRepoRequest {
     pub(crate) repo: RepoName,
 }
 
-/// What of a repository's content somebody uses.
+/// The content of a repository that a group of tags uses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TagUsage {
-    /// Who uses it.
+    /// The group.
     pub(crate) group: TagGroup,
     /// The manifest that the tags name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -37,7 +37,7 @@ pub(crate) struct TagUsage {
     pub(crate) unique_bytes: u64,
 }
 
-/// Who uses some of a repository's content.
+/// A user of content within a repository.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum TagGroup {
@@ -244,7 +244,7 @@ fn note_others(
             sink,
         )?;
         seen += 1;
-        sink.progress("looking at other repositories", seen, 0);
+        sink.progress("comparing with other repositories", seen, 0);
         Ok(())
     })
 }

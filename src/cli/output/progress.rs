@@ -1,14 +1,14 @@
-//! Progress on a terminal: one line that is written over and over. Nothing where there is none.
+//! Progress on a terminal, in one line that is overwritten. Without a terminal, nothing.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use crate::maintenance::Progress;
 
-/// How long a line stays before the next one.
+/// The least time between two updates.
 const REFRESH_PAUSE: Duration = Duration::from_millis(100);
 
-/// Goes to the line's beginning and clears it.
+/// Moves to the beginning of the line and clears it.
 const CLEAR_LINE: &str = "\r\x1b[K";
 
 /// Shows progress on standard error, if that is a terminal.
@@ -22,7 +22,7 @@ impl Terminal {
         Self { shown: io::stderr().is_terminal(), last: None }
     }
 
-    /// Takes the line away.
+    /// Clears the line.
     pub(in crate::cli) fn clear(&mut self) {
         if self.last.take().is_some() {
             write(CLEAR_LINE);
@@ -52,7 +52,7 @@ fn line(what: &str, done: u64, total: u64) -> String {
 }
 
 fn write(text: &str) {
-    // Who can't see progress can do without.
+    // A failure to show progress is no failure of the command.
     let mut out = io::stderr().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

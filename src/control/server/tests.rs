@@ -86,7 +86,7 @@ impl RunningServer {
     }
 }
 
-/// Counts permits without taking any: who wants one must not find them taken meanwhile.
+/// Counts permits without taking any, so that a client that wants one finds it.
 fn held(permits: &Arc<Semaphore>) -> usize {
     Arc::strong_count(permits) - 1
 }
@@ -146,7 +146,7 @@ fn a_request_that_waits_for_room_is_not_carried_out_once_the_server_stops() {
     let answered = thread::spawn(move || {
         let mut answer = String::new();
         io::Read::read_to_string(&mut client, &mut answer).unwrap();
-        // What is carried out has ended by now.
+        // The requests in progress have ended by now.
         drop(held);
         answer
     });
@@ -154,7 +154,7 @@ fn a_request_that_waits_for_room_is_not_carried_out_once_the_server_stops() {
     assert!(shared.stopping.load(Ordering::SeqCst));
     let answer = answered.join().unwrap();
     assert!(answer.contains("stopping"), "{answer}");
-    // Also where there is room again, and who asked has not heard of the stop yet.
+    // Also where a permit is free again, and the client has not yet learned of the stop.
     assert!(block_on(shared.permit()).is_err());
 }
 

@@ -31,8 +31,7 @@ fn removing_a_tag_removes_its_image_once_no_other_tag_names_it() {
 
     let ran = store.pulk(&["rm", "app:stable"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
-    for said in ["removed tag app:stable", "no tag names it any more", "the next collection frees the space"]
-    {
+    for said in ["removed tag app:stable", "(no tag names it)", "the next collection frees the space"] {
         assert!(ran.out.contains(said), "{}", ran.out);
     }
     let du = store.json(&["du", "app"]);
@@ -136,7 +135,7 @@ fn a_whole_repository_is_removed_only_with_all() {
     assert_eq!(counts, [5, 5, 6]);
     let repos = store.json(&["repos"]);
     assert_eq!(repos["repositories"].as_array().unwrap().len(), 1);
-    assert_eq!(store.pulk(&["rm", "app", "--all"]).code, 1, "it is not known any more");
+    assert_eq!(store.pulk(&["rm", "app", "--all"]).code, 1, "it no longer exists");
 }
 
 const IMMUTABLE: &str = "[[policy]]\nrepositories = [\"*\"]\nimmutable = [\"v*\"]\n";

@@ -67,7 +67,7 @@ fn a_bad_request_gets_a_failure_or_the_end_and_other_clients_are_not_affected() 
     let store = Store::new();
     let _serving = store.serve();
     for (bytes, why) in [
-        (&b"GET / HTTP/1.1\r\n\r\n"[..], "no request"),
+        (&b"GET / HTTP/1.1\r\n\r\n"[..], "not a request"),
         (b"{\"pulk\":9,\"command\":\"status\"}\n", "version 1"),
         (b"{\"pulk\":1,\"command\":\"dance\"}\n", "does not know"),
     ] {

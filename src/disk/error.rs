@@ -42,11 +42,6 @@ impl DiskError {
         self.kind() == io::ErrorKind::NotFound
     }
 
-    /// Tells whether the name exists already.
-    pub fn is_already_there(&self) -> bool {
-        self.kind() == io::ErrorKind::AlreadyExists
-    }
-
     /// Tells whether the medium could not give the bytes back: trying again may, or may not, help.
     pub fn is_of_the_medium(&self) -> bool {
         let errno = Errno::from_io_error(&self.source);

@@ -40,9 +40,6 @@ pub enum MetaOpenError {
     /// The index could not be opened or filled.
     #[error(transparent)]
     Index(#[from] IndexError),
-    /// The index could not be removed to make it anew.
-    #[error("cannot remove the old index: {0}")]
-    RemoveIndex(std::io::Error),
     /// The journal holds something that cannot be understood.
     #[error("the journal cannot be replayed: {0}")]
     Damaged(String),
@@ -63,7 +60,6 @@ impl MetaOpenError {
             }
             Self::Index(error) => matches!(error, IndexError::NoSpace),
             Self::Content(BlobError::Mismatch { .. } | BlobError::UploadDamaged { .. })
-            | Self::RemoveIndex(_)
             | Self::Damaged(_)
             | Self::Thread(_)
             | Self::Poisoned(_) => false,

@@ -131,7 +131,9 @@ impl Meta {
         clock.resume(&time, rest);
         let keeps_damaged = start == Start::Salvaged || keeps_damaged(disk.as_ref())?;
         let (sender, messages) = channel();
-        let index = Arc::new(ReplaceableIndex::new(index, can_stay, sender.clone()));
+        let repair = Mutex::new(sender.clone());
+        let failed = Box::new(move || drop(lock(&repair).send(Message::Repair)));
+        let index = Arc::new(ReplaceableIndex::new(index, can_stay, failed));
         let shared = Arc::new(WriterState::new(totals, journal.is_none()));
         let (rotated, rotations) = channel();
         let checkpointer = Checkpointer::start(

@@ -158,7 +158,7 @@ impl From<IndexError> for RegistryError {
         match error {
             IndexError::Closed => Self::Unavailable("the registry is stopping".to_owned()),
             IndexError::Rebuilding => Self::Unavailable(format!("{error}; it goes on in a moment")),
-            IndexError::Storage(_) | IndexError::NoSpace | IndexError::Row { .. } => {
+            IndexError::Storage(_) | IndexError::NoSpace | IndexError::Remove(_) | IndexError::Row { .. } => {
                 log::error!("{error}");
                 Self::Internal("the registry's index failed; its log says more".to_owned())
             }

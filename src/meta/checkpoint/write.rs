@@ -10,9 +10,9 @@ use crate::disk::{Disk, DiskError, DiskFile};
 use crate::meta::checkpoint::files::{CHECKPOINT_FOLDER, finished_path, unfinished_path};
 use crate::meta::checkpoint::{CheckpointRows, FORMAT, Trailer};
 use crate::meta::clock::StoreTime;
-use crate::meta::index::{Index, IndexError};
+use crate::meta::index::{Index, IndexError, fact_of};
 use crate::meta::journal::{Sum, SumOfSums, encode};
-use crate::meta::model::{Fact, Tree, fact_of};
+use crate::meta::model::{Fact, Tree};
 
 /// How many rows one step takes; others may read and write between steps.
 const STEP_ROWS_MAX: usize = 256;

@@ -4,18 +4,7 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::meta::index::sled::{Compacted, Pacing};
-use crate::meta::model::Tree;
-
-/// What becomes of one row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RowChange {
-    /// The row's tree.
-    pub tree: Tree,
-    /// The row's key.
-    pub key: Vec<u8>,
-    /// The row's new value; none removes it.
-    pub value: Option<Vec<u8>>,
-}
+use crate::meta::model::{RowChange, Tree};
 
 /// What an index can fail with.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -37,6 +26,9 @@ pub enum IndexError {
         /// Why.
         reason: String,
     },
+    /// The index could not be removed so that it can be rebuilt.
+    #[error("cannot remove the old index: {0}")]
+    Remove(String),
     /// The index was closed.
     #[error("the index is closed")]
     Closed,

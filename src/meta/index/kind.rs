@@ -4,8 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::meta::error::MetaOpenError;
-use crate::meta::index::contract::Index;
+use crate::meta::index::contract::{Index, IndexError};
 use crate::meta::index::map::MapIndex;
 use crate::meta::index::sled::SledIndex;
 
@@ -25,7 +24,7 @@ pub enum IndexKind {
 }
 
 #[cfg(test)]
-type Make = dyn Fn(u64) -> Result<Arc<dyn Index>, MetaOpenError> + Send + Sync;
+type Make = dyn Fn(u64) -> Result<Arc<dyn Index>, IndexError> + Send + Sync;
 
 /// Makes an index for a test; the argument counts how often one failed before.
 #[cfg(test)]
@@ -42,7 +41,7 @@ impl std::fmt::Debug for Made {
 impl IndexKind {
     /// Makes an empty index in the place of what there was. `failed` counts those that failed since the
     /// start.
-    pub(in crate::meta) fn make(&self, failed: u64) -> Result<Arc<dyn Index>, MetaOpenError> {
+    pub(in crate::meta) fn make(&self, failed: u64) -> Result<Arc<dyn Index>, IndexError> {
         match self {
             Self::Map => Ok(Arc::new(MapIndex::new())),
             Self::Sled(root) => {
@@ -60,12 +59,14 @@ impl IndexKind {
     }
 
     /// Removes what there is of it on the disk.
-    pub(in crate::meta) fn remove(&self) -> Result<(), MetaOpenError> {
+    pub(in crate::meta) fn remove(&self) -> Result<(), IndexError> {
         let Self::Sled(root) = self else { return Ok(()) };
         // sled's own files are no part of what must be durable, so they don't go through the disk's
         // operations.
         match std::fs::remove_dir_all(root.join(INDEX_FOLDER)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(MetaOpenError::RemoveIndex(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(IndexError::Remove(error.to_string()))
+            }
             _ => Ok(()),
         }
     }

@@ -5,8 +5,8 @@ use std::ops::{Bound, ControlFlow};
 use std::sync::RwLock;
 
 use crate::base::{read, write};
-use crate::meta::index::contract::{Index, IndexError, RowChange, RowVisitor};
-use crate::meta::model::Tree;
+use crate::meta::index::contract::{Index, IndexError, RowVisitor};
+use crate::meta::model::{RowChange, Tree};
 
 type MapRows = BTreeMap<Vec<u8>, Vec<u8>>;
 

@@ -4,19 +4,21 @@ mod contract;
 mod kind;
 mod map;
 mod replaceable;
+mod row_fact;
 mod sled;
 mod totals;
 mod usage;
 mod view;
 
 pub use contract::IndexError;
-pub(in crate::meta) use contract::{Index, RowChange, RowVisitor, guarded};
+pub(in crate::meta) use contract::{Index, RowVisitor, guarded};
 pub(in crate::meta) use kind::INDEX_FOLDER;
 pub use kind::IndexKind;
 #[cfg(test)]
 pub(in crate::meta) use kind::Made;
 pub(in crate::meta) use map::MapIndex;
 pub(in crate::meta) use replaceable::ReplaceableIndex;
+pub(in crate::meta) use row_fact::{fact_of, tagged_of};
 pub use sled::{Compacted, Pacing, WORTHWHILE_MIN_BYTES};
 pub(in crate::meta) use sled::{SledIndex, TemporaryCopy};
 pub(in crate::meta) use totals::RowTotals;

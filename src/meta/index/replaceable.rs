@@ -4,20 +4,21 @@
 //! there is space again. The writer is told, closes it, and puts another one in its place, filled from the
 //! newest checkpoint and the journal. Meanwhile everybody else is told to come again.
 
-use std::sync::mpsc::Sender;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::base::{read, write};
-use crate::meta::index::contract::{Index, IndexError, RowChange, RowVisitor, guarded};
+use crate::meta::index::contract::{Index, IndexError, RowVisitor, guarded};
 use crate::meta::index::sled::{Compacted, Pacing};
-use crate::meta::model::Tree;
-use crate::meta::writer::Message;
+use crate::meta::model::{RowChange, Tree};
+
+/// What is called when an index fails.
+type OnFailure = dyn Fn() + Send + Sync;
 
 /// The index, whichever it is at the moment.
 pub(in crate::meta) struct ReplaceableIndex {
     slot: RwLock<Slot>,
-    /// Whom to tell when it fails.
-    writer: Sender<Message>,
+    /// Called when it fails.
+    failed: Box<OnFailure>,
 }
 
 struct Slot {
@@ -29,8 +30,8 @@ struct Slot {
 
 impl ReplaceableIndex {
     /// Puts an index behind a handle. Only one that `can_stay` is trusted after a clean stop.
-    pub(in crate::meta) fn new(index: Arc<dyn Index>, can_stay: bool, writer: Sender<Message>) -> Self {
-        Self { slot: RwLock::new(Slot { open: Some(index), can_stay }), writer }
+    pub(in crate::meta) fn new(index: Arc<dyn Index>, can_stay: bool, failed: Box<OnFailure>) -> Self {
+        Self { slot: RwLock::new(Slot { open: Some(index), can_stay }), failed }
     }
 
     /// Tells whether it failed and has not been made anew yet.
@@ -61,7 +62,7 @@ impl ReplaceableIndex {
             log::debug!("the failed index could not be closed: {error}");
         }
         // Without a writer nobody changes anything any more, and the next start makes the index anew.
-        drop(self.writer.send(Message::Repair));
+        (self.failed)();
     }
 
     fn with<T>(&self, work: impl FnOnce(&dyn Index) -> Result<T, IndexError>) -> Result<T, IndexError> {

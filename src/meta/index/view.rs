@@ -5,9 +5,10 @@ use std::ops::ControlFlow;
 use serde::de::DeserializeOwned;
 
 use crate::meta::index::contract::{Index, IndexError};
+use crate::meta::index::row_fact::fact_of;
 use crate::meta::model::{
-    BlobRow, Fact, LinkRow, ManifestRow, RepositoryRow, TagRow, Tree, UploadId, UploadRow, fact_of, key,
-    last_part, prefix,
+    BlobRow, Fact, LinkRow, ManifestRow, RepositoryRow, TagRow, Tree, UploadId, UploadRow, key, last_part,
+    prefix,
 };
 use crate::spec::{ContentDigest, Digest, RepoName, Tag};
 

@@ -6,9 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::meta::index::RowChange;
 use crate::meta::model::ManifestRow;
 use crate::meta::model::row::{BlobRow, LinkRow, RepositoryRow, TagRow, UploadRow};
+use crate::meta::model::row_change::RowChange;
 use crate::meta::model::tree::{Tree, key};
 use crate::meta::model::upload_id::UploadId;
 use crate::spec::{ContentDigest, Digest, RepoName, Tag};

@@ -7,7 +7,7 @@ pub(crate) mod fuzz;
 mod manifest_row;
 mod policy;
 mod row;
-mod row_fact;
+mod row_change;
 mod tree;
 mod upload_id;
 
@@ -18,7 +18,7 @@ pub use manifest_row::ManifestRow;
 pub use policy::{Policies, Policy, Untagged};
 pub use row::{BlobRow, TagRow, UploadRow};
 pub(in crate::meta) use row::{LinkRow, RepositoryRow};
-pub(in crate::meta) use row_fact::{fact_of, tagged_of};
+pub(in crate::meta) use row_change::RowChange;
 pub use tree::Tree;
 pub(in crate::meta) use tree::{key, last_part, prefix};
 pub use upload_id::UploadId;

@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use crate::meta::error::MetaOpenError;
-use crate::meta::index::IndexError;
-use crate::meta::model::{Fact, Tree, fact_of, tagged_of};
+use crate::meta::index::{IndexError, fact_of, tagged_of};
+use crate::meta::model::{Fact, Tree};
 use crate::meta::reconcile::reconciler::Reconciler;
 use crate::meta::reconcile::report::Action;
 

@@ -15,11 +15,11 @@ use crate::disk::Disk;
 use crate::meta::checkpoint::{self, WalkError};
 use crate::meta::clock::StoreTime;
 use crate::meta::error::MetaOpenError;
-use crate::meta::index::{Index, MapIndex, SledIndex, TemporaryCopy, View};
+use crate::meta::index::{Index, MapIndex, SledIndex, TemporaryCopy, View, fact_of};
 use crate::meta::journal::{
     self, Header, LineReader, NewFile, Record, Sum, damaged_path, decode, header_of, journal_path,
 };
-use crate::meta::model::{Fact, Tree, changes_of, fact_of};
+use crate::meta::model::{Fact, Tree, changes_of};
 use crate::meta::reconcile::reconciler::{FactSink, Reconciler, Unattributed};
 use crate::meta::reconcile::report::Report;
 use crate::meta::recovery::{CleanMarker, clean_marker, is_damaged, make_folders};

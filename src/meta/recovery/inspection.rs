@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use crate::disk::Disk;
 use crate::meta::error::MetaOpenError;
-use crate::meta::index::{Index, IndexError, MapIndex, RowChange, SledIndex, TemporaryCopy, View};
-use crate::meta::model::Tree;
+use crate::meta::index::{Index, IndexError, MapIndex, SledIndex, TemporaryCopy, View};
+use crate::meta::model::{RowChange, Tree};
 use crate::meta::recovery::clean_marker::CleanMarker;
 use crate::meta::recovery::inspect::inspect;
 

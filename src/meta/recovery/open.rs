@@ -105,7 +105,7 @@ pub(in crate::meta) fn recovered(
         let start = after_recovery(disk, damaged)?;
         Ok(OpenedMeta { index, can_stay, journal: Some(journal), totals, time, start })
     };
-    match kind.make(0).and_then(|index| recovered_into(index, true)) {
+    match kind.make(0).map_err(MetaOpenError::from).and_then(|index| recovered_into(index, true)) {
         Err(error) if error.is_full() => {
             give_way(disk, kind)?;
             if !kind.is_on_disk() {
@@ -125,7 +125,7 @@ pub(in crate::meta) fn recovered(
 /// Frees the space that a recovery took which did not come to its end.
 fn give_way(disk: &dyn Disk, kind: &IndexKind) -> Result<(), MetaOpenError> {
     remove_unfinished(disk)?;
-    kind.remove()
+    Ok(kind.remove()?)
 }
 
 /// Returns what can be read, with nothing written for it.
@@ -154,8 +154,8 @@ pub(in crate::meta) fn rebuilt(
         }
         Ok((index, totals))
     };
-    match kind.make(failed).and_then(filled) {
-        Err(error @ (MetaOpenError::Index(_) | MetaOpenError::RemoveIndex(_))) if kind.is_on_disk() => {
+    match kind.make(failed).map_err(MetaOpenError::from).and_then(filled) {
+        Err(error @ MetaOpenError::Index(_)) if kind.is_on_disk() => {
             log::warn!("{error}; the index is kept in memory until the next start");
             kind.remove()?;
             filled(Arc::new(MapIndex::new()))

@@ -3,8 +3,9 @@
 use crate::disk::Disk;
 use crate::meta::clock::StoreTime;
 use crate::meta::error::MetaOpenError;
-use crate::meta::index::{Index, RowChange, RowTotals, View};
+use crate::meta::index::{Index, RowTotals, View};
 use crate::meta::journal::list;
+use crate::meta::model::RowChange;
 use crate::meta::recovery::progress::RecoveryProgress;
 use crate::meta::recovery::recover::bytes_to_read;
 use crate::meta::recovery::replay::LOAD_CHANGES_MAX;

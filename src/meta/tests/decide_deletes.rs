@@ -227,7 +227,7 @@ fn deleting_a_manifest_reads_each_of_its_tags_about_twice_however_many_there_are
     const TAGS: usize = 12_000;
     let read = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&read);
-    let make = move |_| -> Result<Arc<dyn Index>, crate::meta::error::MetaOpenError> {
+    let make = move |_| -> Result<Arc<dyn Index>, IndexError> {
         Ok(Arc::new(Counting { rows: MapIndex::new(), read: Arc::clone(&counter) }))
     };
     let immutable = Policy {

@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use crate::meta::index::{Index, RowChange, SledIndex};
-use crate::meta::model::Tree;
+use crate::meta::index::{Index, SledIndex};
+use crate::meta::model::{RowChange, Tree};
 
 /// Takes the manifests, tags and links out of an index that nobody uses. It says as before how far it has
 /// come.

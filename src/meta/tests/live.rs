@@ -8,7 +8,6 @@ use rustix::io::Errno;
 
 use super::*;
 use crate::disk::faulty::{FaultyDisk, Operation};
-use crate::meta::error::MetaOpenError;
 use crate::meta::index::{IndexError, Made, RowVisitor};
 
 /// How an index fails from now on.
@@ -72,18 +71,18 @@ impl Index for Breaking {
 
 /// A store whose first index can be broken. Further ones come from `next`.
 fn breaking(
-    next: impl Fn() -> Result<Arc<dyn Index>, MetaOpenError> + Send + Sync + 'static,
+    next: impl Fn() -> Result<Arc<dyn Index>, IndexError> + Send + Sync + 'static,
 ) -> (Meta, Arc<Broken>) {
     breaking_on(Arc::new(MemoryDisk::new()), next)
 }
 
 fn breaking_on(
     disk: Arc<dyn Disk>,
-    next: impl Fn() -> Result<Arc<dyn Index>, MetaOpenError> + Send + Sync + 'static,
+    next: impl Fn() -> Result<Arc<dyn Index>, IndexError> + Send + Sync + 'static,
 ) -> (Meta, Arc<Broken>) {
     let broken = Arc::new(Broken::default());
     let first = Arc::clone(&broken);
-    let make = move |failed| -> Result<Arc<dyn Index>, MetaOpenError> {
+    let make = move |failed| -> Result<Arc<dyn Index>, IndexError> {
         match failed {
             0 => Ok(Arc::new(Breaking { rows: MapIndex::new(), broken: Arc::clone(&first) })),
             _ => next(),
@@ -93,7 +92,7 @@ fn breaking_on(
     (Meta::open(disk, MetaOptions::new(kind)).unwrap(), broken)
 }
 
-fn in_memory() -> Result<Arc<dyn Index>, MetaOpenError> {
+fn in_memory() -> Result<Arc<dyn Index>, IndexError> {
     Ok(Arc::new(MapIndex::new()))
 }
 
@@ -175,7 +174,7 @@ fn while_it_is_made_anew_reads_and_writes_are_told_to_come_again_and_nobody_wait
 
 #[test]
 fn an_index_that_fails_again_is_kept_in_memory() {
-    let (meta, broken) = breaking(|| Err(IndexError::NoSpace.into()));
+    let (meta, broken) = breaking(|| Err(IndexError::NoSpace));
     run(&meta, put_manifest("app", "one", &["one"])).unwrap();
     broken.storage.store(true, Ordering::SeqCst);
     run_patiently(&meta, &put_manifest("app", "two", &["two"])).unwrap();
@@ -272,7 +271,7 @@ fn a_store_without_space_can_be_stopped_and_is_as_it_was() {
 fn an_index_without_space_at_the_start_leaves_it_to_the_journal() {
     let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
     run(&open(&disk), put_manifest("app", "one", &["one"])).unwrap();
-    let kind = IndexKind::Made(Made(Arc::new(|_| Err(IndexError::NoSpace.into()))));
+    let kind = IndexKind::Made(Made(Arc::new(|_| Err(IndexError::NoSpace))));
     let meta = Meta::open(Arc::clone(&disk), MetaOptions::new(kind)).unwrap();
     assert!(!meta.is_without_journal());
     run(&meta, put_manifest("app", "two", &["two"])).unwrap();

@@ -11,8 +11,7 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use crate::meta::index::RowChange;
-use crate::meta::model::Tree;
+use crate::meta::model::{RowChange, Tree};
 
 /// How much is held in memory before it is written as a run.
 pub(in crate::meta) const RUN_SIZE_MAX_BYTES: usize = 16 * 1024 * 1024;

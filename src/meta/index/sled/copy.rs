@@ -7,8 +7,8 @@
 use std::path::Path;
 
 use crate::meta::index::sled::trees::SledTrees;
-use crate::meta::index::{IndexError, RowChange, guarded};
-use crate::meta::model::Tree;
+use crate::meta::index::{IndexError, guarded};
+use crate::meta::model::{RowChange, Tree};
 
 /// An index is not made smaller below this: there is little to be had.
 pub const WORTHWHILE_MIN_BYTES: u64 = 64 * 1024 * 1024;

@@ -18,8 +18,8 @@ use crate::meta::index::sled::folders;
 use crate::meta::index::sled::merged_scan::MergedScan;
 use crate::meta::index::sled::trees::{SledTrees, storage};
 use crate::meta::index::sled::write_buffer::WriteBuffer;
-use crate::meta::index::{Index, IndexError, RowChange, RowVisitor, guarded};
-use crate::meta::model::Tree;
+use crate::meta::index::{Index, IndexError, RowVisitor, guarded};
+use crate::meta::model::{RowChange, Tree};
 
 /// An index kept in a sled database, but for what changed lately.
 pub struct SledIndex {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use sled::transaction::{ConflictableTransactionError, TransactionError, TransactionalTree};
 use sled::{IVec, Transactional};
 
-use crate::meta::index::{IndexError, RowChange};
-use crate::meta::model::Tree;
+use crate::meta::index::IndexError;
+use crate::meta::model::{RowChange, Tree};
 
 /// sled takes a multiple of this; its default is 1 GiB.
 const CACHE_CAPACITY_BYTES: u64 = 8 * 1024 * 1024;

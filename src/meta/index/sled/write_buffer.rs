@@ -9,8 +9,7 @@ use std::ops::Bound;
 
 use sled::IVec;
 
-use crate::meta::index::RowChange;
-use crate::meta::model::Tree;
+use crate::meta::model::{RowChange, Tree};
 
 /// How many rows are held at most before they are written out: few, since readers wait for that.
 const ROWS_MAX: usize = 128;

@@ -2,9 +2,8 @@
 
 use serde::de::DeserializeOwned;
 
-use crate::meta::index::IndexError;
-use crate::meta::model::fact::Fact;
-use crate::meta::model::tree::Tree;
+use crate::meta::index::contract::IndexError;
+use crate::meta::model::{Fact, Tree};
 use crate::spec::{ContentDigest, RepoName, Tag};
 
 /// Returns the fact that makes a row, or `None` for rows that follow from others.

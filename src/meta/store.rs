@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::base::lock;
 use crate::blobs::ContentStore;
 use crate::disk::{Disk, DiskError};
-use crate::meta::checkpoint::{Checkpointer, DueCheckpoint, Retention, renew, without_checkpoint};
+use crate::meta::checkpoint::{Barrier, Checkpointer, DueCheckpoint, Retention, without_checkpoint};
 use crate::meta::clock::Clock;
 use crate::meta::error::{MetaError, MetaOpenError};
 use crate::meta::index::{
@@ -18,11 +18,11 @@ use crate::meta::index::{
 use crate::meta::journal::{Journal, named_since};
 use crate::meta::model::{Command, Policies};
 use crate::meta::recovery::{
-    AwaitSpace, CleanMarker, OpenedMeta, RecoveryProgress, Start, clean_marker, keeps_damaged, make_folders,
-    open, sync_tree,
+    CleanMarker, OpenedMeta, RecoveryProgress, Start, clean_marker, keeps_damaged, make_folders, open,
+    sync_tree,
 };
 use crate::meta::rules::{PolicyChecks, Protection, SweepNothing};
-use crate::meta::writer::{Answer, Message, Rotation, Writer, WriterState};
+use crate::meta::writer::{Answer, AwaitSpace, Message, Rotation, Writer, WriterState, renew};
 use crate::spec::{ContentDigest, RepoName};
 
 /// The least length of a journal file before the journal goes on in another.
@@ -139,7 +139,7 @@ impl Meta {
         let checkpointer = Checkpointer::start(
             Arc::clone(&disk),
             Arc::clone(&index) as Arc<dyn Index>,
-            sender.clone(),
+            barrier(sender.clone()),
             rotations,
             Retention { history_max_bytes, reserve_bytes },
             Arc::clone(&clock),
@@ -352,6 +352,18 @@ impl Drop for Meta {
             log::error!("{error}");
         }
     }
+}
+
+/// Returns what waits until the journal is durable as far as the index is now.
+fn barrier(writer: Sender<Message>) -> Box<Barrier> {
+    Box::new(move || {
+        let (sender, answered) = channel();
+        let answer = Box::new(move |done| drop(sender.send(done)));
+        // A message that the writer has not taken goes with the error, and its answer with it: keeping it
+        // while waiting for the answer would wait for ever.
+        drop(writer.send(Message::Barrier(answer)));
+        matches!(answered.recv(), Ok(Ok(())))
+    })
 }
 
 /// What the writer's thread works with.

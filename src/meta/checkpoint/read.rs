@@ -1,12 +1,11 @@
 //! Reading a checkpoint.
 
 use crate::disk::DiskFile;
-use crate::meta::checkpoint::{CheckpointRows, FORMAT, Trailer};
+use crate::meta::checkpoint::format::{CheckpointRows, FORMAT, Trailer};
 use crate::meta::error::MetaOpenError;
 use crate::meta::index::Index;
 use crate::meta::journal::{LineReader, RawLine, SumOfSums, check_sum, decode};
 use crate::meta::model::{Fact, changes_of};
-use crate::meta::recovery::RecoveryProgress;
 
 /// Returns the trailer of a checkpoint if all of it is as it was written.
 pub(in crate::meta) fn verify(file: &dyn DiskFile) -> Result<Option<Trailer>, MetaOpenError> {
@@ -44,15 +43,15 @@ pub(in crate::meta) fn each_line(
     Ok((good, bad))
 }
 
-/// Fills an empty index with a checkpoint's rows.
+/// Fills an empty index with a checkpoint's rows. `read` is called with the bytes of each line.
 pub(in crate::meta) fn load(
     file: &dyn DiskFile,
     index: &dyn Index,
-    progress: &RecoveryProgress,
+    read: impl Fn(u64),
 ) -> Result<(), MetaOpenError> {
     let mut lines = LineReader::new(file);
     while let Some(line) = lines.next()? {
-        progress.advance(line.bytes.len() as u64 + 1);
+        read(line.bytes.len() as u64 + 1);
         let Ok((rows, _)) = decode::<CheckpointRows>(&line.bytes) else { continue };
         let changes = changes_of(&rows.facts).map_err(|error| MetaOpenError::Damaged(error.to_string()))?;
         index.load(&changes)?;

@@ -2,10 +2,9 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use crate::base::lock;
 use crate::disk::{Disk, DiskError};
@@ -13,16 +12,12 @@ use crate::meta::checkpoint::{self, WalkError, walk};
 use crate::meta::clock::Clock;
 use crate::meta::index::Index;
 use crate::meta::journal::{self, Sum, forget_history};
-use crate::meta::writer::Message;
 
 /// Where a journal file begins: its first transaction, and the sum of the line before.
 pub(in crate::meta) type FileBegin = (u64, Sum);
 
-/// How many times as long as a new one a checkpoint may be before a new one is taken for that.
-const EXCESS_MAX: u64 = 4;
-
-/// How often who waits for a new one looks whether it is to go on waiting.
-const RENEW_PAUSE: Duration = Duration::from_millis(100);
+/// Waits until everything that is in the index now is durable in the journal, and returns whether it is.
+pub(in crate::meta) type Barrier = dyn Fn() -> bool + Send;
 
 /// A checkpoint that is due.
 pub(in crate::meta) struct DueCheckpoint {
@@ -51,7 +46,7 @@ pub(in crate::meta) struct Retention {
 struct CheckpointThread {
     disk: Arc<dyn Disk>,
     index: Arc<dyn Index>,
-    writer: Sender<Message>,
+    barrier: Box<Barrier>,
     keep: Retention,
     clock: Arc<Clock>,
     interrupted: Arc<AtomicBool>,
@@ -76,7 +71,7 @@ impl Checkpointer {
     pub(in crate::meta) fn start(
         disk: Arc<dyn Disk>,
         index: Arc<dyn Index>,
-        writer: Sender<Message>,
+        barrier: Box<Barrier>,
         rotations: Receiver<DueCheckpoint>,
         keep: Retention,
         clock: Arc<Clock>,
@@ -87,7 +82,7 @@ impl Checkpointer {
         let work = CheckpointThread {
             disk,
             index,
-            writer,
+            barrier,
             keep,
             clock,
             interrupted: Arc::clone(&interrupted),
@@ -136,36 +131,6 @@ pub(in crate::meta) fn without_checkpoint(disk: &dyn Disk) -> Result<Option<File
     Ok((newest < header.first).then_some((header.first, header.prev)))
 }
 
-/// Has new checkpoints taken in the place of those that are no shorter than is worthwhile, and far longer
-/// than what is expected of one. `pause` is called now and then, and tells whether to go on waiting: a stop
-/// waits for whoever waits here, and gives the checkpoint up only after that.
-pub(in crate::meta) fn renew(
-    disk: &dyn Disk,
-    writer: &Sender<Message>,
-    mut expected_bytes: u64,
-    worthwhile_bytes: u64,
-    pause: &mut dyn FnMut() -> bool,
-) -> Result<(), DiskError> {
-    for place in 0..checkpoint::CHECKPOINTS_KEPT {
-        // The new ones come first, and each moves those before it on.
-        let Some(kept) = checkpoint::find(disk)?.finished.get(place).copied() else { break };
-        if kept.length < worthwhile_bytes || kept.length / EXCESS_MAX <= expected_bytes {
-            continue;
-        }
-        let (waits, taken) = channel();
-        // One that is not taken goes with its sender.
-        drop(writer.send(Message::Checkpoint(waits)));
-        expected_bytes = loop {
-            match taken.recv_timeout(RENEW_PAUSE) {
-                Ok(length) => break length,
-                Err(RecvTimeoutError::Timeout) if pause() => {}
-                Err(_) => return Ok(()),
-            }
-        };
-    }
-    Ok(())
-}
-
 impl CheckpointThread {
     fn run(&self, rotations: &Receiver<DueCheckpoint>) {
         while let Ok(DueCheckpoint { begin, waits }) = rotations.recv() {
@@ -202,7 +167,9 @@ impl CheckpointThread {
         let draft = walk(self.disk.as_ref(), self.index.as_ref(), begin, &self.interrupted)?;
         // INVARIANT: the trailer is written only when the journal is durable as far as the walk may have
         // seen.
-        self.barrier()?;
+        if !(self.barrier)() {
+            return Err(CheckpointError::NotDurable);
+        }
         let length = draft.seal(self.clock.known())?;
         let files = checkpoint::list(self.disk.as_ref())?;
         checkpoint::forget_older(self.disk.as_ref(), &files)?;
@@ -211,18 +178,5 @@ impl CheckpointThread {
             forget_history(self.disk.as_ref(), oldest.begin, self.keep.history_max_bytes)?;
         }
         Ok(length)
-    }
-
-    /// Waits until everything that is in the index now is durable in the journal.
-    fn barrier(&self) -> Result<(), CheckpointError> {
-        let (sender, answered) = channel();
-        let answer = Box::new(move |done| drop(sender.send(done)));
-        // A message that the writer has not taken goes with the error, and its answer with it: who kept it
-        // while waiting for the answer would wait for ever.
-        self.writer.send(Message::Barrier(answer)).map_err(|_| CheckpointError::NotDurable)?;
-        match answered.recv() {
-            Ok(Ok(())) => Ok(()),
-            _ => Err(CheckpointError::NotDurable),
-        }
     }
 }

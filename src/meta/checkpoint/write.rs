@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::disk::{Disk, DiskError, DiskFile};
 use crate::meta::checkpoint::files::{CHECKPOINT_FOLDER, finished_path, unfinished_path};
-use crate::meta::checkpoint::{CheckpointRows, FORMAT, Trailer};
+use crate::meta::checkpoint::format::{CheckpointRows, FORMAT, Trailer};
 use crate::meta::clock::StoreTime;
 use crate::meta::index::{Index, IndexError, fact_of};
 use crate::meta::journal::{Sum, SumOfSums, encode};

@@ -5,7 +5,6 @@
 //! empty index, the valid lines since then are replayed over it, and written to a new file that is made
 //! durable before anything else is done.
 
-mod await_space;
 pub(in crate::meta) mod clean_marker;
 mod inspect;
 mod inspection;
@@ -20,7 +19,6 @@ mod start;
 mod starting_point;
 mod survey;
 
-pub(in crate::meta) use await_space::AwaitSpace;
 pub(in crate::meta) use clean_marker::CleanMarker;
 pub use inspection::{Inspection, MetaFault, MetaFaultKind, RowsCopy};
 pub(in crate::meta) use open::{OpenedMeta, rebuilt};

@@ -87,7 +87,9 @@ impl StartingPoint {
         progress: &RecoveryProgress,
     ) -> Result<(), MetaOpenError> {
         match &self.checkpoint {
-            Some(file) => checkpoint::load(disk.open(&file.path())?.as_ref(), index, progress),
+            Some(file) => {
+                checkpoint::load(disk.open(&file.path())?.as_ref(), index, |bytes| progress.advance(bytes))
+            }
             None => Ok(()),
         }
     }

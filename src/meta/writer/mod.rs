@@ -1,6 +1,12 @@
 //! The one writer, and what is sent to it.
 
+mod await_space;
+mod message;
+mod renew;
 mod thread;
 
-pub use thread::Answer;
-pub(in crate::meta) use thread::{Message, Rotation, Writer, WriterState};
+pub(in crate::meta) use await_space::AwaitSpace;
+pub use message::Answer;
+pub(in crate::meta) use message::{Message, WriterState};
+pub(in crate::meta) use renew::renew;
+pub(in crate::meta) use thread::{Rotation, Writer};

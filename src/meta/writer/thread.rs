@@ -1,66 +1,26 @@
 //! The one writer: decide, journal, apply; then one sync for all who wait.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use crate::base::lock;
 use crate::disk::Disk;
 use crate::meta::checkpoint::DueCheckpoint;
 use crate::meta::clock::Clock;
 use crate::meta::error::MetaError;
-use crate::meta::index::{Index, IndexError, IndexKind, QuotaUsage, ReplaceableIndex, RowTotals, View};
+use crate::meta::index::{Index, IndexError, IndexKind, ReplaceableIndex, RowTotals, View};
 use crate::meta::journal::{Journal, JournalError};
 use crate::meta::model::{Command, Fact, changes_of};
 use crate::meta::recovery::{RecoveryProgress, rebuilt};
 use crate::meta::rules::{DecideError, Decision, PolicyChecks, Protection, Stamp, decide};
+use crate::meta::writer::message::{Answer, Message, WriterState};
 
 /// The most commands before one sync, so that the first of them doesn't wait for too many others.
 const BATCH_MAX: usize = 256;
 
 /// How much longer the file must become before a rotation that failed is tried again.
 const ROTATION_RETRY_BYTES: u64 = 256 * 1024;
-
-/// Called with a command's end.
-pub type Answer = Box<dyn FnOnce(Result<(), MetaError>) + Send>;
-
-/// What is sent to the writer.
-pub(in crate::meta) enum Message {
-    Command(Box<Command>, Answer),
-    /// Answer when everything before this is durable.
-    Barrier(Answer),
-    /// Make the index anew, which failed.
-    Repair,
-    /// Take a checkpoint, though it is not time for one. Dropped when that is not done.
-    Checkpoint(Sender<u64>),
-    /// Refuse everything from now on.
-    Poison(String),
-    Stop,
-}
-
-/// What others may know of the writer's state.
-#[derive(Debug, Default)]
-pub(in crate::meta) struct WriterState {
-    pub(in crate::meta) poisoned: Mutex<Option<String>>,
-    pub(in crate::meta) totals: Mutex<RowTotals>,
-    pub(in crate::meta) usage: Mutex<QuotaUsage>,
-    without_journal: AtomicBool,
-}
-
-impl WriterState {
-    pub(in crate::meta) fn new(totals: RowTotals, without_journal: bool) -> Self {
-        let without_journal = AtomicBool::new(without_journal);
-        Self { totals: Mutex::new(totals), without_journal, ..Self::default() }
-    }
-
-    pub(in crate::meta) fn is_without_journal(&self) -> bool {
-        self.without_journal.load(Ordering::SeqCst)
-    }
-
-    pub(in crate::meta) fn set_without_journal(&self, without: bool) {
-        self.without_journal.store(without, Ordering::SeqCst);
-    }
-}
 
 /// Owns the journal; nobody else changes the index.
 pub(in crate::meta) struct Writer {

@@ -9,9 +9,9 @@ use crate::disk::{Disk, DiskError};
 use crate::meta::error::MetaError;
 use crate::meta::index::{IndexKind, ReplaceableIndex, RowTotals};
 use crate::meta::journal::{Journal, journal_path, list};
+use crate::meta::recovery::RecoveryProgress;
 use crate::meta::recovery::open::{OpenedMeta, RecoverySources, recovered};
-use crate::meta::recovery::progress::RecoveryProgress;
-use crate::meta::writer::{Message, WriterState};
+use crate::meta::writer::message::{Message, WriterState};
 
 /// How long no other recovery is tried after one that found no space.
 const RETRY_PAUSE: Duration = Duration::from_secs(2);

@@ -1,0 +1,50 @@
+//! What is sent to the writer, and what others may read of its state.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
+
+use crate::meta::error::MetaError;
+use crate::meta::index::{QuotaUsage, RowTotals};
+use crate::meta::model::Command;
+
+/// Called with a command's end.
+pub type Answer = Box<dyn FnOnce(Result<(), MetaError>) + Send>;
+
+/// What is sent to the writer.
+pub(in crate::meta) enum Message {
+    Command(Box<Command>, Answer),
+    /// Answer when everything before this is durable.
+    Barrier(Answer),
+    /// Make the index anew, which failed.
+    Repair,
+    /// Take a checkpoint, though it is not time for one. Dropped when that is not done.
+    Checkpoint(Sender<u64>),
+    /// Refuse everything from now on.
+    Poison(String),
+    Stop,
+}
+
+/// What others may know of the writer's state.
+#[derive(Debug, Default)]
+pub(in crate::meta) struct WriterState {
+    pub(in crate::meta) poisoned: Mutex<Option<String>>,
+    pub(in crate::meta) totals: Mutex<RowTotals>,
+    pub(in crate::meta) usage: Mutex<QuotaUsage>,
+    without_journal: AtomicBool,
+}
+
+impl WriterState {
+    pub(in crate::meta) fn new(totals: RowTotals, without_journal: bool) -> Self {
+        let without_journal = AtomicBool::new(without_journal);
+        Self { totals: Mutex::new(totals), without_journal, ..Self::default() }
+    }
+
+    pub(in crate::meta) fn is_without_journal(&self) -> bool {
+        self.without_journal.load(Ordering::SeqCst)
+    }
+
+    pub(in crate::meta) fn set_without_journal(&self, without: bool) {
+        self.without_journal.store(without, Ordering::SeqCst);
+    }
+}

@@ -1,8 +1,8 @@
 //! The one writer: decide, journal, apply; then one sync for all who wait.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
-use std::sync::Arc;
 
 use crate::base::lock;
 use crate::disk::Disk;

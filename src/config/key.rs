@@ -15,7 +15,6 @@ pub(in crate::config) struct ConfigKey<T: 'static> {
     /// What it means, as the README and `pulk config --help` have it.
     pub(in crate::config) text: &'static str,
     form: Form<T>,
-    then: Option<fn(&mut T)>,
 }
 
 /// Where a value is kept.
@@ -59,12 +58,7 @@ pub(in crate::config) const fn number<T>(
 impl<T> ConfigKey<T> {
     /// Makes a key.
     pub(in crate::config) const fn new(name: &'static str, form: Form<T>, text: &'static str) -> Self {
-        Self { name, text, form, then: None }
-    }
-
-    /// Has a value in the file set more than its own place. Keys that follow in the section win over that.
-    pub(in crate::config) const fn then(self, then: fn(&mut T)) -> Self {
-        Self { name: self.name, text: self.text, form: self.form, then: Some(then) }
+        Self { name, text, form }
     }
 
     /// Takes a value of the file, or returns what is wrong with it and what would be right.
@@ -80,9 +74,6 @@ impl<T> ConfigKey<T> {
                 other => return Err(mismatch(other, "a string")),
             },
             Form::Patterns { least, place } => *place(to) = read_patterns(value, *least)?,
-        }
-        if let Some(then) = self.then {
-            then(to);
         }
         Ok(())
     }

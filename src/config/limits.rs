@@ -16,42 +16,19 @@ const DAY: u64 = 24 * HOUR;
 const COUNT: RangeInclusive<u64> = 1..=65_536;
 const WAIT: RangeInclusive<u64> = 1..=HOUR;
 
-/// The part of all connections that may come from one address, unless the file says otherwise: one over this.
-const ADDRESS_SHARE_DIVISOR: usize = 4;
-
 /// The keys, in the order in which they are read and written.
 pub(in crate::config) const KEYS: &[ConfigKey<Config>] = &[
-    ConfigKey::<Config>::new(
+    ConfigKey::new(
         "connections",
         number(Count, COUNT, |config| &mut config.server.wire.connections_max),
         "open connections; the limit of open files may allow fewer",
-    )
-    .then(|config| {
-        let wire = &mut config.server.wire;
-        wire.connections_per_address_max = wire.connections_max.div_ceil(ADDRESS_SHARE_DIVISOR);
-    }),
-    ConfigKey::new(
-        "connections_per_address",
-        number(Count, COUNT, |config| &mut config.server.wire.connections_per_address_max),
-        "open connections from one address; unless set, a quarter of `connections`",
-    ),
-    ConfigKey::new(
-        "uploads",
-        number(Count, COUNT, |config| &mut config.server.http.uploads_max),
-        "requests that carry content at the same time, a quarter of them from one address",
     ),
     ConfigKey::new(
         "upload_sessions",
         number(Count, COUNT, |config| &mut config.server.registry.upload_sessions_max),
         "unfinished uploads",
     ),
-    ConfigKey::<Config>::new(
-        "waiting",
-        number(Count, COUNT, |config| &mut config.server.registry.waiting_max),
-        "requests in each queue: disk reads, sends, disk writes, memory for large bodies",
-    )
-    .then(|config| config.server.http.waiting_max = config.server.registry.waiting_max),
-    // Clients may rely on manifests of 4 MiB (OCI Distribution, "Pushing Manifests"); one is held in memory.
+    // Clients may rely on manifests of 4 MiB (OCI Distribution, "Pushing Manifests"); it is parsed whole.
     ConfigKey::new(
         "manifest_bytes",
         number(Size, 4 * MIB..=64 * MIB, |config| &mut config.server.registry.manifest_size_max_bytes),

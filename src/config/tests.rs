@@ -19,10 +19,7 @@ log = "debug"
 
 [limits]
 connections = 7
-connections_per_address = 5
-uploads = 6
 upload_sessions = 8
-waiting = 9
 manifest_bytes = "8MiB"
 upload_idle = "7d"
 reserve_bytes = "1GiB"
@@ -117,12 +114,11 @@ fn every_key_reaches_the_server() {
     let seconds = Duration::from_secs;
     let options = config.server_options();
     assert_eq!(options.listen, SocketAddr::from(([0; 8], 5001)));
-    let ServerOptions { wire, http, registry, .. } = &options;
-    assert_eq!((wire.connections_max, wire.connections_per_address_max), (7, 5));
+    let ServerOptions { wire, registry, .. } = &options;
+    assert_eq!(wire.connections_max, 7);
     assert_eq!((wire.head_size_max_bytes, wire.head_time_max), (16_384, seconds(5)));
     assert_eq!((wire.keep_alive_idle_max, wire.body_progress_time_max), (seconds(600), seconds(120)));
-    assert_eq!((http.uploads_max, http.waiting_max), (6, 9));
-    assert_eq!((registry.upload_sessions_max, registry.waiting_max), (8, 9));
+    assert_eq!(registry.upload_sessions_max, 8);
     assert_eq!((registry.manifest_size_max_bytes, registry.reserve_bytes), (8 << 20, 1 << 30));
     assert_eq!((registry.upload_idle_max, options.stop_time_max), (seconds(7 * DAY), Duration::ZERO));
     assert_eq!((registry.lease, registry.grace), (seconds(60), Duration::ZERO));
@@ -157,16 +153,6 @@ fn the_defaults_are_those_of_the_library_but_for_the_port() {
 fn an_ephemeral_server_has_no_folder() {
     let config = read("ephemeral = true").unwrap();
     assert_eq!(config.server_options().registry.storage, Storage::Memory);
-}
-
-#[test]
-fn one_address_may_have_a_quarter_of_the_connections_unless_the_file_says_otherwise() {
-    for (connections, share) in [(1, 1), (7, 2), (4096, 1024)] {
-        let config = read(&format!("[limits]\nconnections = {connections}\n")).unwrap();
-        assert_eq!(config.server.wire.connections_per_address_max, share);
-    }
-    let default = Config::default().server.wire;
-    assert_eq!(default.connections_per_address_max, default.connections_max / 4);
 }
 
 #[test]
@@ -214,8 +200,8 @@ fn a_bad_value_is_refused_with_its_line_its_key_and_a_right_one() {
         ("policy = 1", "pulk.toml:1: policy: ", "[[policy]]"),
         ("[[policy]]\nkeep_last = 1", "pulk.toml:1: policy: ", "repositories = [\"*\"]"),
         ("[[policy]]\nrepositories = [\"*\"]\nkeep = 1", "pulk.toml:3: policy.keep: ", "`keep_last`"),
-        ("[limits]\nuploads = -1", "pulk.toml:2: limits.uploads: ", "negative"),
-        ("[limits]\nuploads = \"many\"", "pulk.toml:2: limits.uploads: ", "a whole number"),
+        ("[limits]\nconnections = -1", "pulk.toml:2: limits.connections: ", "negative"),
+        ("[limits]\nconnections = \"many\"", "pulk.toml:2: limits.connections: ", "a whole number"),
         ("[collector]\npace = 0", "pulk.toml:2: collector.pace: ", "at most 100"),
     ];
     for (text, start, hint) in cases {
@@ -229,14 +215,7 @@ fn a_bad_value_is_refused_with_its_line_its_key_and_a_right_one() {
 fn a_limit_out_of_bounds_is_refused_with_its_bounds() {
     let cases = [
         ("connections = 0", "limits.connections: 0 is out", "at least 1 and at most 65536"),
-        (
-            "connections_per_address = 0",
-            "limits.connections_per_address: 0 is out",
-            "at least 1 and at most 65536",
-        ),
-        ("uploads = 0", "limits.uploads: 0 is out", "at least 1 and at most 65536"),
         ("upload_sessions = 65537", "limits.upload_sessions: 65537 is out", "at least 1 and at most 65536"),
-        ("waiting = 0", "limits.waiting: 0 is out", "at least 1 and at most 65536"),
         (
             "manifest_bytes = \"1MiB\"",
             "limits.manifest_bytes: 1MiB is out",

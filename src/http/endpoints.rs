@@ -74,8 +74,7 @@ async fn panicking(request: tide::Request<SharedState>) -> tide::Result<Response
     let state = Arc::clone(request.state());
     let mut call = Call::new(Arc::clone(&state), Query::parse(""), request.into());
     let _chunk = call.take_chunk();
-    let _coming = state.large.come_in(None).await;
-    let _going = state.large.go_out(None).await;
+    let _place = state.large_answers.place(None).await;
     panic!("as asked")
 }
 

@@ -1,6 +1,7 @@
 //! What every answer carries, and its metrics and log line once it has been sent.
 
 use std::any::Any;
+use std::sync::Arc;
 use std::time::Instant;
 
 use tide::http::headers::CONTENT_LENGTH;
@@ -8,10 +9,10 @@ use tide::http::{Method, Request, Response, StatusCode};
 
 use crate::http::SharedState;
 use crate::http::api::{Failure, Resource, errors};
-use crate::http::fairness::Room;
+use crate::http::large_answers::AnswerPlace;
 use crate::http::ops::{AccessEntry, InFlight, RequestId};
 use crate::spec::ErrorCode;
-use crate::wire::{OnSent, RawTarget};
+use crate::wire::{BodyPlace, OnSent, RawTarget};
 
 /// A request between its arrival and the end of its answer.
 pub(super) struct Envelope {
@@ -51,15 +52,15 @@ impl Envelope {
         frame(entry.method, &mut response);
         let resource = response.ext().get::<Resource>().copied().unwrap_or(Resource::Unknown);
         let status = response.status() as u16;
-        let room = response.ext_mut().remove::<Room>();
-        if let Some(room) = &room {
-            response.ext_mut().insert(room.pace());
+        let place = response.ext_mut().remove::<AnswerPlace>();
+        if let Some(place) = &place {
+            response.ext_mut().insert(BodyPlace(Arc::clone(place.holder())));
         }
         response.ext_mut().insert(OnSent(Box::new(move |sent| {
             let time = started.elapsed();
             state.metrics.count(resource, entry.method, status, time, sent);
             entry.write(resource, status, time, sent);
-            drop((in_flight, room));
+            drop((in_flight, place));
         })));
         response
     }

@@ -8,16 +8,16 @@
 //! |---|---|
 //! | resources of the specification: handlers, and what they parse and render | `api/` |
 //! | health, metrics, the access log, answers during the start | `ops/` |
-//! | shares of uploads and of memory | `fairness/` |
+//! | the bound on long lists in memory | `large_answers` |
 //! | which handler answers what | `endpoints` |
 //! | around every request: id, headers, metrics, access log, panics | `envelope` |
 
 mod api;
 mod endpoints;
 mod envelope;
-mod fairness;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod large_answers;
 mod ops;
 
 pub use endpoints::HEALTH_PATHS;
@@ -25,7 +25,6 @@ pub use ops::respond_while_starting;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
 use smol::future::FutureExt;
 use tide::Server;
@@ -33,23 +32,14 @@ use tide::http::{Request, Response, Url};
 
 use crate::registry::Registry;
 use crate::spec::ErrorCode;
-use crate::wire::{PACE_WINDOW, RawTarget};
+use crate::wire::RawTarget;
 use api::Failure;
 use envelope::Envelope;
-use fairness::{Bringing, LargeBodies, SLOW_TIME_MAX};
+use large_answers::LargeAnswers;
 use ops::Metrics;
 
 /// How many names a list has at most where nothing else is configured.
-const LIST_MAX_NAMES: usize = 10_000;
-
-/// How many requests may bring bytes at once where nothing else is configured.
-const UPLOADS_MAX: usize = 512;
-
-/// How many requests may wait for room for a large body where nothing else is configured.
-const WAITING_MAX: usize = 256;
-
-/// How long a manifest may take to come in where nothing else is configured.
-const MANIFEST_TIME_MAX: Duration = Duration::from_secs(10 * 60);
+const LIST_MAX_NAMES: usize = 1_000;
 
 /// What can be configured of the app.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,33 +48,11 @@ pub struct HttpOptions {
     pub list_max_names: usize,
     /// Whether clients may delete tags, manifests and blobs.
     pub deletes: bool,
-    /// How many requests may bring blobs, chunks or manifests at once; the next ones are answered 429. One
-    /// address (or network of one) may have a quarter of them.
-    pub uploads_max: usize,
-    /// How many requests may wait for the room that large manifests coming in, and long lists, take in
-    /// memory; the next ones are answered 503.
-    pub waiting_max: usize,
-    /// How long a manifest may take to come in, from its first byte on. It is no blob, which may take any
-    /// time: it holds memory, and clients must not make others wait for ever.
-    pub manifest_time_max: Duration,
-    /// How long a slow client may hold the room of a large body while others wait for it.
-    pub pace_window: Duration,
-    /// How long an upload may be slower than 2 KiB a second, the server's own time not counted, before it
-    /// gives way to another one when all places are taken.
-    pub slow_upload_time_max: Duration,
 }
 
 impl Default for HttpOptions {
     fn default() -> Self {
-        Self {
-            list_max_names: LIST_MAX_NAMES,
-            deletes: true,
-            uploads_max: UPLOADS_MAX,
-            waiting_max: WAITING_MAX,
-            manifest_time_max: MANIFEST_TIME_MAX,
-            pace_window: PACE_WINDOW,
-            slow_upload_time_max: SLOW_TIME_MAX,
-        }
+        Self { list_max_names: LIST_MAX_NAMES, deletes: true }
     }
 }
 
@@ -94,8 +62,7 @@ struct AppState {
     registry: Registry,
     options: HttpOptions,
     metrics: Metrics,
-    large: LargeBodies,
-    bringing: Bringing,
+    large_answers: LargeAnswers,
 }
 
 type SharedState = Arc<AppState>;
@@ -110,10 +77,8 @@ impl App {
     /// Makes the app that serves a registry.
     pub fn new(registry: Registry, options: HttpOptions) -> Self {
         let metrics = Metrics::new(registry.clone());
-        let large = LargeBodies::new(options.waiting_max, options.pace_window);
-        let bringing = Bringing::new(options.uploads_max, options.slow_upload_time_max);
-        let mut server =
-            Server::with_state(Arc::new(AppState { registry, options, metrics, large, bringing }));
+        let large_answers = LargeAnswers::new();
+        let mut server = Server::with_state(Arc::new(AppState { registry, options, metrics, large_answers }));
         endpoints::mount(&mut server);
         Self { server }
     }
@@ -149,6 +114,6 @@ fn target_of(url: &Url) -> RawTarget {
 }
 
 #[cfg(test)]
-mod slow_tests;
+mod large_tests;
 #[cfg(test)]
 mod tests;

@@ -110,7 +110,7 @@ fn every_answer_carries_the_version_and_an_id_of_its_own() {
 
 #[test]
 fn a_panic_is_answered_500_with_the_requests_id_counted_and_holds_nothing() {
-    let app = Fixture::new(HttpOptions { uploads_max: 1, ..HttpOptions::default() });
+    let app = app();
     // More often than there is room for anything that the handler holds.
     for _ in 0..20 {
         let mut response = app.send(Method::Put, "/panic", &[("x-request-id", "an-id")], "content");

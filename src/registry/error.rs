@@ -117,6 +117,10 @@ impl RegistryError {
             Self::UploadTakenOver => ErrorCode::BlobUploadInvalid.into(),
             Self::OutOfOrder { .. } => ErrorAnswer::UPLOAD_OUT_OF_ORDER,
             Self::BodyBroken(cause) if cause.kind() == io::ErrorKind::TimedOut => ErrorAnswer::BODY_TIMEOUT,
+            // Its connection was displaced by another one.
+            Self::BodyBroken(cause) if cause.kind() == io::ErrorKind::ResourceBusy => {
+                ErrorCode::TooManyRequests.into()
+            }
             Self::SizeInvalid { .. } | Self::BodyBroken(_) => ErrorCode::SizeInvalid.into(),
             Self::DigestInvalid(_) | Self::DigestMismatch { .. } => ErrorCode::DigestInvalid.into(),
             Self::ManifestInvalid(_) => ErrorCode::ManifestInvalid.into(),

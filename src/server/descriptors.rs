@@ -5,11 +5,9 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::wire::WireLimits;
-
 /// What may be open beside the connections that are counted: the store, connections that are told that there
 /// are too many, and work on the disk.
-const KEPT_FOR_THE_REST: u64 = 192;
+const KEPT_FOR_THE_REST: u64 = 256;
 
 /// A connection is a socket and, while it pulls, a blob.
 const PER_CONNECTION: u64 = 2;
@@ -25,25 +23,8 @@ pub fn raise_descriptor_limit() {
     }
 }
 
-/// Makes the limits of connections fit the descriptors; an address keeps its share of what is left.
-pub(super) fn fit(limits: &mut WireLimits) {
-    let wanted = limits.connections_max;
-    limits.connections_max = connections_max(wanted);
-    limits.connections_per_address_max =
-        share(limits.connections_per_address_max, wanted, limits.connections_max);
-}
-
-/// Returns the part of `possible` that `part` is of `wanted`, at least one.
-fn share(part: usize, wanted: usize, possible: usize) -> usize {
-    if possible >= wanted {
-        return part;
-    }
-    let share = part as u128 * possible as u128 / wanted.max(1) as u128;
-    usize::try_from(share).unwrap_or(usize::MAX).max(1)
-}
-
 /// Returns how many connections there may be: `wanted`, or as many as the descriptors are enough for.
-fn connections_max(wanted: usize) -> usize {
+pub(super) fn connections_max(wanted: usize) -> usize {
     let Some(limit) = getrlimit(Resource::Nofile).current else { return wanted };
     let possible = enough_for(limit);
     if possible < wanted {
@@ -65,16 +46,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_keeps_its_share_of_fewer_connections() {
-        assert_eq!(share(256, 1024, 1024), 256);
-        assert_eq!(share(256, 1024, 416), 104);
-        assert_eq!(share(1024, 1024, 416), 416);
-        assert_eq!(share(1, 1024, 2), 1);
-    }
-
-    #[test]
     fn connections_leave_descriptors_for_what_they_ask_for_and_for_the_rest() {
-        assert_eq!(enough_for(1024), 416);
+        assert_eq!(enough_for(1024), 384);
         assert_eq!(enough_for(2 * 1024 + KEPT_FOR_THE_REST), 1024);
         assert_eq!(enough_for(64), 1, "somebody can always connect");
         assert_eq!(enough_for(u64::MAX), usize::try_from((u64::MAX - KEPT_FOR_THE_REST) / 2).unwrap());

@@ -64,7 +64,7 @@ impl Server {
             Storage::Folder(folder) => Some(folder.clone()),
             Storage::Memory => None,
         };
-        descriptors::fit(&mut wire);
+        wire.connections_max = descriptors::connections_max(wire.connections_max);
         // Bound first: a port that is taken shall not cost a recovery, nor touch the data directory.
         let listener = Listener::bind(&listen.to_string())
             .map_err(|source| StartError::Listen { address: listen, source })?;

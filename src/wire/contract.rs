@@ -6,6 +6,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::wire::admission::Holder;
 use crate::wire::response::{FileStep, FileStepEnd};
 
 /// The request's target (path and query) exactly as it was sent.
@@ -59,6 +60,11 @@ pub struct FileBody {
     /// How many bytes to send.
     pub length: u64,
 }
+
+/// The place that a response's body has among those of its kind. The transport notes in it how the body goes
+/// out, and cuts the body off when the place is another one's.
+#[derive(Debug, Clone)]
+pub(crate) struct BodyPlace(pub(crate) Arc<Holder>);
 
 /// How a response went out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,8 +5,11 @@ use std::time::Duration;
 /// How many connections may be open at once.
 pub(super) const CONNECTIONS_MAX: usize = 1024;
 
-/// How many of them may come from one address.
-pub(super) const CONNECTIONS_PER_ADDRESS_MAX: usize = CONNECTIONS_MAX / 4;
+/// How long a client may be slower than 2 KiB a second before its connection can be another one's.
+pub(super) const SLOW_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// How long a connection must be idle before it can be another one's.
+pub(super) const DISPLACED_IDLE_MIN: Duration = Duration::from_millis(100);
 
 /// How long a request's head may be, from its first byte to the empty line.
 pub(super) const HEAD_SIZE_MAX_BYTES: usize = 32 * 1024;
@@ -42,14 +45,14 @@ pub(super) const DRAIN_IDLE_MAX: Duration = Duration::from_secs(10);
 /// What one listener allows its clients. Sizes are in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WireLimits {
-    /// How many connections may be open at once; the next one is answered 503.
+    /// How many connections may be open at once. The next one displaces one that is idle, or too slow, of the
+    /// address that has most; where there is none, it is answered 503, or 429 when it is of that address.
     pub connections_max: usize,
-    /// How many of them may come from one address, or from one IPv6 network of 64 bits, which is what one
-    /// client has; the next one is answered 429.
-    pub connections_per_address_max: usize,
-    /// Whether that limit holds for the loopback address, too. By default it does not: its clients own the
-    /// machine, or are a proxy with the clients of a whole network.
-    pub loopback_counts: bool,
+    /// How long a client may be slower than 2 KiB a second before its connection can be displaced. Only the
+    /// time in which it was waited for counts.
+    pub slow_time_max: Duration,
+    /// How long a connection must be idle before it can be displaced.
+    pub displaced_idle_min: Duration,
     /// How long a request's head may be; a longer one is answered 431.
     pub head_size_max_bytes: usize,
     /// How long a request's target may be; a longer one is answered 414.
@@ -77,8 +80,8 @@ impl Default for WireLimits {
     fn default() -> Self {
         Self {
             connections_max: CONNECTIONS_MAX,
-            connections_per_address_max: CONNECTIONS_PER_ADDRESS_MAX,
-            loopback_counts: false,
+            slow_time_max: SLOW_TIME_MAX,
+            displaced_idle_min: DISPLACED_IDLE_MIN,
             head_size_max_bytes: HEAD_SIZE_MAX_BYTES,
             target_size_max_bytes: TARGET_SIZE_MAX_BYTES,
             headers_max: HEADERS_MAX,

@@ -18,9 +18,11 @@
 //! | a request's head, and its body as the application reads it | `request/` |
 //! | a response's head, and its body from memory or from a file | `response/` |
 //! | what a connection needs of its socket, over TCP and in memory | `stream/` |
-//! | what the application hands in and gets | `contract`, `client_address`, `min_rate` |
+//! | what the application hands in and gets | `contract`, `client_address` |
+//! | who gets a place where there are not enough | `admission/` |
 //! | limits, and what the transport itself refuses | `limits`, `idle_timeout`, `rejection` |
 
+mod admission;
 mod client_address;
 mod connection;
 mod contract;
@@ -28,7 +30,6 @@ mod contract;
 pub(crate) mod fuzz;
 mod idle_timeout;
 mod limits;
-mod min_rate;
 mod rejection;
 mod request;
 mod response;
@@ -36,12 +37,11 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use client_address::SHARES;
-pub use client_address::{AddressCounts, AddressPermit, ClientAddress};
+pub(crate) use admission::{Place, Places, Terms};
+pub use client_address::ClientAddress;
 pub use connection::{BindError, Listener, ServeOptions, Stop, serve};
+pub(crate) use contract::BodyPlace;
 pub use contract::{BodyFile, FileBody, FileStepFuture, OnSent, RawTarget, Sent};
 pub use limits::WireLimits;
-pub use min_rate::Pace;
-pub(crate) use min_rate::{PACE_MIN_BYTES, PACE_WINDOW};
 pub use response::FileStep;
 pub(crate) use response::civil;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 /// An attack, with the file and the name of its test.
-const ROWS: [(&str, &str, &str); 49] = [
+const ROWS: [(&str, &str, &str); 54] = [
     ("CL.TE, TE.CL", "tests/attack/framing.rs", "a_body_with_two_framings_is_refused"),
     ("TE.TE, obfuscated TE", "tests/attack/framing.rs", "codings_in_disguise_are_refused"),
     (
@@ -127,13 +127,33 @@ const ROWS: [(&str, &str, &str); 49] = [
     ),
     (
         "connections of one address",
-        "src/wire/tests/stopping.rs",
-        "a_client_over_the_limit_of_its_address_is_answered_429_and_others_are_let_in",
+        "src/wire/tests/admission.rs",
+        "an_address_that_has_less_gets_in_at_the_cost_of_the_one_that_has_most",
+    ),
+    (
+        "connections of one address that are all busy",
+        "src/wire/tests/admission.rs",
+        "a_client_over_the_limit_is_refused_while_all_others_are_busy_and_let_in_later",
+    ),
+    (
+        "many clients behind one address, which must work",
+        "tests/attack/crowds.rs",
+        "one_address_may_have_all_that_no_other_wants",
+    ),
+    (
+        "silent connections in all places",
+        "tests/attack/crowds.rs",
+        "silent_connections_in_all_places_keep_no_client_out",
+    ),
+    (
+        "silent connections in a stream",
+        "tests/attack/crowds.rs",
+        "silent_connections_in_a_stream_leave_health_checks_their_answer",
     ),
     (
         "connections of one IPv6 network",
         "src/wire/connection/admission.rs",
-        "the_addresses_of_one_ipv6_network_share_what_one_may_have",
+        "an_address_that_has_most_and_is_busy_gets_429_and_others_get_503",
     ),
     (
         "connections that take all descriptors",
@@ -141,9 +161,9 @@ const ROWS: [(&str, &str, &str); 49] = [
         "a_push_goes_on_while_connections_use_up_all_descriptors_that_they_may",
     ),
     (
-        "uploads without end",
-        "tests/attack/crowds.rs",
-        "uploads_over_the_limit_are_refused_with_the_reason_and_lose_nothing",
+        "uploads that trickle in all places",
+        "src/wire/tests/admission.rs",
+        "uploads_that_trickle_give_way_and_one_that_is_fast_enough_never_does",
     ),
     (
         "upload sessions without end",
@@ -155,15 +175,16 @@ const ROWS: [(&str, &str, &str); 49] = [
         "tests/attack/crowds.rs",
         "a_manifest_over_the_limit_is_refused_before_it_is_read",
     ),
+    ("manifests that trickle", "tests/attack/slow.rs", "large_manifests_that_trickle_hold_no_memory"),
     (
         "requests that wait for the disk",
-        "src/registry/disk_permits.rs",
-        "when_too_many_wait_to_write_the_next_are_refused_and_reads_are_not",
+        "tests/attack/slow.rs",
+        "pulls_that_wait_for_a_slow_disk_are_not_refused",
     ),
     (
-        "requests that wait for memory",
-        "src/http/fairness/memory_budget.rs",
-        "one_that_would_wait_among_too_many_or_for_too_long_is_told_to_come_again",
+        "slow readers of lists",
+        "tests/attack/slow.rs",
+        "slow_readers_of_lists_hold_little_memory_and_keep_no_other_from_them",
     ),
     ("huge heads", "tests/attack/misuse.rs", "heads_over_a_limit_are_refused_before_they_end"),
     ("many ranges", "tests/attack/misuse.rs", "many_ranges_are_the_whole_once"),

@@ -142,16 +142,11 @@ fn uploads_that_stall_cost_little() {
 fn pulls_that_hang_at_the_disk_do_not_block_requests_that_need_no_disk() {
     let victim = Victim::start("");
     victim.push_manifest("hot", 10);
-    victim.push_manifest("cold", 300_000);
-    let digest =
-        victim.connect().get("/v2/a/manifests/cold").header("docker-content-digest").unwrap().to_owned();
-    let file = victim.file_of(&digest);
-    fs::remove_file(&file).unwrap();
-    assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
+    let pull = push_what_hangs(&victim);
     let _hanging: Vec<Client> = (0..12)
         .map(|_| {
             let mut client = victim.connect();
-            client.send("GET /v2/a/manifests/cold HTTP/1.1\r\nHost: a\r\n\r\n");
+            client.send(pull);
             client
         })
         .collect();
@@ -164,4 +159,90 @@ fn pulls_that_hang_at_the_disk_do_not_block_requests_that_need_no_disk() {
         client.send(format!("HEAD {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
         assert!(client.head().starts_with("HTTP/1.1 200 "), "{path}");
     }
+}
+
+/// Pushes a manifest whose file cannot be read, and returns how to pull it.
+fn push_what_hangs(victim: &Victim) -> &'static str {
+    victim.push_manifest("cold", 300_000);
+    let digest =
+        victim.connect().get("/v2/a/manifests/cold").header("docker-content-digest").unwrap().to_owned();
+    let file = victim.file_of(&digest);
+    fs::remove_file(&file).unwrap();
+    assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
+    "GET /v2/a/manifests/cold HTTP/1.1\r\nHost: a\r\n\r\n"
+}
+
+#[test]
+fn pulls_that_wait_for_a_slow_disk_are_not_refused() {
+    let victim = Victim::start("");
+    let pull = push_what_hangs(&victim);
+    let mut hanging: Vec<Client> = (0..400)
+        .map(|_| {
+            let mut client = victim.connect();
+            client.send(pull);
+            client
+        })
+        .collect();
+    victim.waits_until("they hang", |victim| victim.requests() == 400);
+    for client in &mut hanging {
+        client.socket.set_nonblocking(true).unwrap();
+        let read = client.socket.read(&mut [0; 1]);
+        assert!(read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock), "it was answered");
+    }
+}
+
+#[test]
+fn large_manifests_that_trickle_hold_no_memory() {
+    let victim = Victim::start("");
+    victim.settled();
+    let memory = victim.memory_kib();
+    let part = vec![b' '; 300_000];
+    let mut stalled: Vec<Client> = (0..200)
+        .map(|number| {
+            let mut client = victim.connect();
+            client.send(format!(
+                "PUT /v2/a/manifests/v{number} HTTP/1.1\r\nHost: a\r\nContent-Length: 400000\r\n\r\n"
+            ));
+            client.send(&part);
+            client
+        })
+        .collect();
+    victim.waits_until("all of them are there", |victim| victim.requests() == 200);
+    // Nor do they keep others from pushing a large one.
+    victim.push_manifest("large", 1_000_000);
+    let more = victim.memory_kib().saturating_sub(memory);
+    assert!(more < 32 * 1024, "{more} KiB for 200 times 300 KB");
+    stalled[0].send(vec![b' '; 100_000]);
+    assert_eq!(stalled[0].answer().status, 400, "it was read, and is no manifest");
+}
+
+#[test]
+fn slow_readers_of_lists_hold_little_memory_and_keep_no_other_from_them() {
+    let victim = Victim::start("");
+    victim.push_many_referrers(12);
+    let list = format!("/v2/a/referrers/{}", Victim::SUBJECT);
+    let expected = victim.connect().get(&list).text;
+    assert!(expected.len() > 64 * 1024);
+    victim.settled();
+    let memory = victim.memory_kib();
+    let request = format!("GET {list} HTTP/1.1\r\nHost: a\r\n\r\n");
+    // Each asks for more than the system keeps for it, and reads nothing.
+    let _slow: Vec<Client> = (0..100)
+        .map(|_| {
+            let mut client = victim.connect();
+            client.send(request.repeat(300));
+            client
+        })
+        .collect();
+    for _ in 0..5 {
+        let mut other = victim.connect_from(2);
+        assert_eq!(other.get(&list).text, expected);
+    }
+    // Of their own address, too.
+    assert_eq!(victim.connect().get(&list).text, expected);
+    for path in ["/v2/a/tags/list", "/v2/_catalog"] {
+        assert_eq!(victim.connect().get(path).status, 200);
+    }
+    let more = victim.memory_kib().saturating_sub(memory);
+    assert!(more < 48 * 1024, "{more} KiB for 100 slow readers");
 }

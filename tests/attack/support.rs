@@ -63,6 +63,15 @@ impl Victim {
         Client::over(TcpStream::connect(self.address).unwrap())
     }
 
+    /// Connects from another address of the loopback network.
+    pub fn connect_from(&self, last: u8) -> Client {
+        use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+        let other = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        bind(&other, &SocketAddr::from(([127, 0, 0, last], 0))).unwrap();
+        connect(&other, &self.address).unwrap();
+        Client::over(TcpStream::from(other))
+    }
+
     /// Sends on a new connection, closes its sending side, and returns everything received.
     pub fn ask(&self, bytes: impl AsRef<[u8]>) -> String {
         let mut client = self.connect();
@@ -118,6 +127,32 @@ impl Victim {
         ));
         assert_eq!(client.answer().status, 201);
         manifest
+    }
+
+    /// The subject of [`Self::push_many_referrers`]. It need not be there.
+    pub const SUBJECT: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+    /// Pushes manifests with a common subject; a list of twelve of them is a long one.
+    pub fn push_many_referrers(&self, count: usize) {
+        let blob = self.push_blob(2);
+        let digest = blob.rsplit('/').next().unwrap();
+        let media_type = "application/vnd.oci.image.manifest.v1+json";
+        for number in 0..count {
+            let manifest = format!(
+                "{{\"schemaVersion\":2,\"mediaType\":\"{media_type}\",\"config\":{{\"mediaType\":\"a/b\",\
+                 \"digest\":\"{digest}\",\"size\":2}},\"layers\":[],\"subject\":{{\"mediaType\":\"a/b\",\
+                 \"digest\":\"{}\",\"size\":2}},\"annotations\":{{\"a{number}\":\"{}\"}}}}",
+                Self::SUBJECT,
+                "x".repeat(6_000)
+            );
+            let mut client = self.connect();
+            client.send(format!(
+                "PUT /v2/a/manifests/r{number} HTTP/1.1\r\nHost: a\r\nContent-Type: {media_type}\r\n\
+                 Content-Length: {}\r\n\r\n{manifest}",
+                manifest.len()
+            ));
+            assert_eq!(client.answer().status, 201);
+        }
     }
 
     /// Returns the file of content, whose digest is the end of its path or the value of a header.

@@ -13,7 +13,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("clap", &["cli/"]),
     ("env_filter", &["config/"]),
     ("env_logger", &["cli/"]),
-    ("event_listener", &["registry/uploads/", "wire/connection/"]),
+    ("event_listener", &["registry/uploads/", "wire/admission/", "wire/connection/"]),
     ("httparse", &["wire/request/"]),
     ("log", EVERYWHERE),
     ("percent_encoding", &["http/"]),

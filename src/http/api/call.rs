@@ -1,22 +1,16 @@
 //! One request on its way through the handlers.
 
-use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use smol::Timer;
-use smol::future::or;
-use smol::io::{AsyncBufRead, AsyncBufReadExt};
+use smol::io::AsyncBufRead;
 use tide::http::headers::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use tide::http::{Method, Request};
 
 use super::errors::Failure;
 use super::query::Query;
 use crate::http::SharedState;
-use crate::http::fairness::{Place, Room, SMALL_MAX_BYTES, Watched};
-use crate::registry::{Chunk, Registry, RegistryError};
+use crate::registry::{Chunk, Registry};
 use crate::spec::{ContentRange, ErrorCode, MediaType};
-use crate::wire::{ClientAddress, Pace};
 
 /// The type that client libraries send by default. No manifest has it, so it is taken as none.
 const UNTYPED: &str = "application/octet-stream";
@@ -88,11 +82,9 @@ impl Call {
         self.request.take_body().into_reader()
     }
 
-    /// Takes the body out as a part of an upload (C2, C5, C6), and a place among those that bring something,
-    /// to be held as long as the chunk is read.
-    pub(in crate::http) fn take_chunk(&mut self) -> Result<(Chunk<Watched<RequestBody>>, Place), Failure> {
+    /// Takes the body out as a part of an upload (C2, C5, C6).
+    pub(in crate::http) fn take_chunk(&mut self) -> Result<Chunk<RequestBody>, Failure> {
         let length = self.announced_length()?;
-        let place = self.shared.bringing.take(length, self.source())?;
         let range = match self.header("content-range") {
             Some(text) => Some(
                 text.trim()
@@ -101,13 +93,12 @@ impl Call {
             ),
             None => None,
         };
-        Ok((Chunk { body: place.watch(self.take_body()), length, range }, place))
+        Ok(Chunk { body: self.take_body(), length, range })
     }
 
     /// Returns where the client comes from.
-    pub(in crate::http) fn source(&self) -> Option<ClientAddress> {
-        let peer: SocketAddr = self.request.peer_addr()?.parse().ok()?;
-        ClientAddress::of(peer.ip(), false)
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        self.request.peer_addr()?.parse().ok()
     }
 
     /// Returns the length that was announced; without a body, and so without a length, it is 0.
@@ -116,87 +107,4 @@ impl Call {
         let is_empty = length.is_none() && self.request.len() == Some(0);
         Ok(if is_empty { Some(0) } else { length })
     }
-
-    /// Reads the whole body, but never more than `max` bytes of it (W10). With a large one comes its room, to
-    /// be held as long as the bytes are.
-    pub(super) async fn read_body(&mut self, max: u64) -> Result<(Vec<u8>, Option<Room>), Failure> {
-        let said = self.content_length()?;
-        let place = self.shared.bringing.take(said, self.source())?;
-        if said.is_some_and(|said| said > max) {
-            return Err(RegistryError::ManifestTooLarge { max }.into());
-        }
-        let body = place.watch(self.take_body());
-        self.read_all(body, said, max).await.map_err(|failure| place.told(failure))
-    }
-
-    async fn read_all(
-        &self,
-        mut body: Watched<RequestBody>,
-        said: Option<u64>,
-        max: u64,
-    ) -> Result<(Vec<u8>, Option<Room>), Failure> {
-        let time_max = self.shared.options.manifest_time_max;
-        let mut deadline = Timer::after(time_max);
-        let most = max.saturating_add(1);
-        let mut bytes = Vec::new();
-        in_time(read_on(&mut body, &mut bytes, most.min(SMALL_MAX_BYTES), None), &mut deadline).await?;
-        let mut room = None;
-        if bytes.len() as u64 == SMALL_MAX_BYTES && most > SMALL_MAX_BYTES {
-            let taken = self.shared.large.come_in(self.source()).await?;
-            // All of it at once: what grows step by step takes up to twice as much.
-            let expected = usize::try_from(said.unwrap_or(0)).unwrap_or(0);
-            bytes.reserve_exact(expected.saturating_sub(bytes.len()));
-            let pace = taken.pace();
-            let too_slow = async {
-                or(pace.too_slow(), async {
-                    (&mut deadline).await;
-                })
-                .await;
-            };
-            in_time(read_on(&mut body, &mut bytes, most, Some(&pace)), too_slow).await?;
-            room = Some(taken);
-        }
-        let got = bytes.len() as u64;
-        match said {
-            Some(said) if said != got => Err(RegistryError::SizeInvalid { said, got }.into()),
-            _ if got > max => Err(RegistryError::ManifestTooLarge { max }.into()),
-            _ => Ok((bytes, room)),
-        }
-    }
-}
-
-/// Reads on until there are `most` bytes, or the body ends.
-async fn read_on(
-    body: &mut Watched<RequestBody>,
-    bytes: &mut Vec<u8>,
-    most: u64,
-    pace: Option<&Pace>,
-) -> io::Result<()> {
-    let most = usize::try_from(most).unwrap_or(usize::MAX);
-    while bytes.len() < most {
-        let piece = body.fill_buf().await?;
-        let piece = piece.get(..most - bytes.len()).unwrap_or(piece);
-        let count = piece.len();
-        if count == 0 {
-            break;
-        }
-        bytes.extend_from_slice(piece);
-        body.consume(count);
-        if let Some(pace) = pace {
-            pace.moved(count as u64);
-        }
-    }
-    Ok(())
-}
-
-/// Reads, unless the client is too slow.
-async fn in_time<T>(
-    read: impl Future<Output = io::Result<()>>,
-    too_slow: impl Future<Output = T>,
-) -> Result<(), Failure> {
-    let too_slow = async {
-        too_slow.await;
-        Err(io::Error::new(io::ErrorKind::TimedOut, "the body takes too long"))
-    };
-    or(read, too_slow).await.map_err(|cause| RegistryError::BodyBroken(Arc::new(cause)).into())
 }

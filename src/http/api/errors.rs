@@ -191,6 +191,7 @@ mod tests {
             (RegistryError::Denied(String::new()), 403, ErrorCode::Denied),
             (broken(io::ErrorKind::UnexpectedEof), 400, ErrorCode::SizeInvalid),
             (broken(io::ErrorKind::TimedOut), 408, ErrorCode::SizeInvalid),
+            (broken(io::ErrorKind::ResourceBusy), 429, ErrorCode::TooManyRequests),
             (RegistryError::TooMany("uploads"), 429, ErrorCode::TooManyRequests),
             (RegistryError::Unavailable(String::new()), 503, ErrorCode::Unavailable),
             (RegistryError::NoSpace, 507, ErrorCode::Unavailable),

@@ -1,19 +1,20 @@
 //! Lists: tags (end-8), and the extensions `_catalog` and `_oci`.
 
-use std::future::Future;
-
 use serde::Serialize;
 use tide::http::Response;
 
 use super::call::Call;
 use super::errors::Failure;
 use super::{link, render};
-use crate::http::fairness::{Room, memory_budget};
-use crate::registry::{Listing, Page, RegistryError};
+use crate::http::large_answers::SMALL_MAX_BYTES;
+use crate::registry::{Listing, Page};
 use crate::spec::{RepoName, Tag};
 
-/// A list of at most this many names is a small body, whatever their length.
-const SHORT_MAX_NAMES: usize = 250;
+/// What the names of a list may take: it is a small body whatever is around them.
+const NAMES_MAX_BYTES: usize = SMALL_MAX_BYTES - 1024;
+
+/// What a name takes in JSON beside its own length.
+const NAME_EXTRA_BYTES: usize = 3;
 
 #[derive(Serialize)]
 struct Tags<'a> {
@@ -57,22 +58,20 @@ const EXTENSIONS: &[Extension] = &[
 /// Answers `tags/list`.
 pub(in crate::http) async fn tags(call: &Call, repo: &RepoName) -> Result<Response, Failure> {
     let page = page(call)?;
-    let (listing, room) =
-        listed(call, &page, |page| async move { call.registry().tags(repo, &page).await }).await?;
+    let mut listing = call.registry().tags(repo, &page).await?;
+    keep_short(&mut listing, Tag::as_str);
     let mut response = render::json(&Tags { name: repo, tags: &listing.items })?;
     link_next(&mut response, &format!("/v2/{repo}/tags/list"), &page, &listing);
-    memory_budget::hold(&mut response, room);
     Ok(response)
 }
 
 /// Answers `_catalog`.
 pub(in crate::http) async fn catalog(call: &Call) -> Result<Response, Failure> {
     let page = page(call)?;
-    let (listing, room) =
-        listed(call, &page, |page| async move { call.registry().repositories(&page).await }).await?;
+    let mut listing = call.registry().repositories(&page).await?;
+    keep_short(&mut listing, RepoName::as_str);
     let mut response = render::json(&Catalog { repositories: &listing.items })?;
     link_next(&mut response, "/v2/_catalog", &page, &listing);
-    memory_budget::hold(&mut response, room);
     Ok(response)
 }
 
@@ -89,23 +88,16 @@ fn page(call: &Call) -> Result<Page, Failure> {
     Ok(Page { last: call.query.first("last").map(str::to_owned), limit })
 }
 
-/// Reads a list. Most are short; for one that is not there must be room before it is read.
-async fn listed<T, F>(
-    call: &Call,
-    page: &Page,
-    read: impl Fn(Page) -> F,
-) -> Result<(Listing<T>, Option<Room>), Failure>
-where
-    F: Future<Output = Result<Listing<T>, RegistryError>>,
-{
-    let short = page.limit.min(SHORT_MAX_NAMES);
-    let listing = read(Page { limit: short, ..page.clone() }).await?;
-    if short == page.limit || !listing.more {
-        return Ok((listing, None));
-    }
-    drop(listing);
-    let room = call.shared.large.go_out(call.source()).await?;
-    Ok((read(page.clone()).await?, Some(room)))
+/// Leaves names to the next part where they are so long that the body would be a long one (L3 allows it).
+fn keep_short<T>(listing: &mut Listing<T>, text: impl Fn(&T) -> &str) {
+    let mut length = 0;
+    let fit = listing.items.iter().take_while(|item| {
+        length += text(item).len() + NAME_EXTRA_BYTES;
+        length <= NAMES_MAX_BYTES
+    });
+    let count = fit.count();
+    listing.more |= count < listing.items.len();
+    listing.items.truncate(count);
 }
 
 /// L4, L5: links to the next part when there is one. `n=0` has none: it would never get anywhere.
@@ -143,6 +135,24 @@ mod tests {
     #[test]
     fn an_empty_part_has_no_link() {
         assert_eq!(link(0, &listing(&[], true)), None);
+    }
+
+    /// L3: a list may end early where it links on.
+    #[test]
+    fn a_list_of_long_names_ends_before_it_is_a_long_body_and_goes_on_behind_a_link() {
+        let names: Vec<String> = (0..1000).map(|number| format!("{number:0>128}")).collect();
+        let all: Vec<&str> = names.iter().map(String::as_str).collect();
+        let mut long = listing(&all, false);
+        keep_short(&mut long, Tag::as_str);
+        let count = long.items.len();
+        assert!(long.more && count > 400);
+        let name = "a".repeat(255).parse().unwrap();
+        let text = serde_json::to_string(&Tags { name: &name, tags: &long.items }).unwrap();
+        assert!(text.len() <= SMALL_MAX_BYTES);
+        assert!(link(1000, &long).unwrap().contains(&format!("last={}", names[count - 1])));
+        let mut short = listing(&all[..count], false);
+        keep_short(&mut short, Tag::as_str);
+        assert!(!short.more && short.items.len() == count);
     }
 
     /// L1: an empty list is `[]`, never `null`.

@@ -10,7 +10,7 @@ use super::call::Call;
 use super::errors::Failure;
 use super::{conditions, render, route};
 use crate::registry::{
-    Condition, ManifestBody, ManifestInfo, PutManifest, PutTarget, RegistryError, TAGS_PER_PUT_MAX,
+    Condition, ManifestBody, ManifestInfo, PushManifest, PutTarget, RegistryError, TAGS_PER_PUT_MAX,
 };
 use crate::spec::{ErrorAnswer, ErrorCode, Reference, RepoName, Tag};
 use crate::wire::FileBody;
@@ -61,9 +61,9 @@ pub(in crate::http) async fn push(
     let target = target(call, reference)?;
     let condition = conditions::of_change(call)?;
     let content_type = call.media_type()?;
-    let (bytes, _room) = call.read_body(call.registry().manifest_size_max_bytes()).await?;
-    let put = PutManifest { target, content_type, bytes: Arc::from(bytes), condition };
-    let stored = call.registry().put_manifest(repo, put).await?;
+    let length = call.content_length()?;
+    let push = PushManifest { target, content_type, condition, body: call.take_body(), length };
+    let stored = call.registry().push_manifest(repo, push).await?;
     let mut response = render::created(&render::manifest_location(repo, stored.digest), stored.digest);
     conditions::set_entity_tag(&mut response, stored.digest);
     if let Some(subject) = &stored.subject {

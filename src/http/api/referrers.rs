@@ -5,7 +5,7 @@ use tide::http::{Response, StatusCode};
 use super::call::Call;
 use super::errors::Failure;
 use super::{link, render};
-use crate::http::fairness::{SMALL_MAX_BYTES, memory_budget};
+use crate::http::large_answers::SMALL_MAX_BYTES;
 use crate::registry::ReferrersPage;
 use crate::spec::{ContentDigest, Digest, ErrorCode, MediaType, RepoName, referrers_index};
 
@@ -18,19 +18,20 @@ pub(in crate::http) async fn list(
     subject: &Digest,
 ) -> Result<Response, Failure> {
     let page = page(call)?;
-    let small = SMALL_MAX_BYTES as usize;
-    let mut room = None;
-    let mut referrers = call.registry().referrers_within(repo, subject, &page, small).await?;
+    let mut place = None;
+    let mut referrers = call.registry().referrers_within(repo, subject, &page, SMALL_MAX_BYTES).await?;
     let mut index = referrers_index(&referrers.items);
-    if referrers.next.is_some() || index.len() > small {
-        // Most lists are short; for one that is not there must be room before it is read.
+    if referrers.next.is_some() || index.len() > SMALL_MAX_BYTES {
+        // Most lists are short; one that is not has a place before it is read.
         drop((referrers, index));
-        room = Some(call.shared.large.go_out(call.source()).await?);
+        place = Some(call.shared.large_answers.place(call.peer()).await?);
         referrers = call.registry().referrers(repo, subject, &page).await?;
         index = referrers_index(&referrers.items);
     }
     let mut response = render::content(StatusCode::Ok, MediaType::OCI_INDEX, index);
-    memory_budget::hold(&mut response, room);
+    if let Some(place) = place {
+        response.ext_mut().insert(place);
+    }
     if page.artifact_types.is_some() {
         response.insert_header("oci-filters-applied", ARTIFACT_TYPE);
     }

@@ -32,10 +32,10 @@ pub(in crate::http) async fn begin(call: &mut Call, repo: &RepoName) -> Result<R
 /// Answers PATCH: a chunk with its range, or one of a streamed upload, which has none (C5).
 pub(in crate::http) async fn append(call: &mut Call, repo: &RepoName, id: &str) -> Result<Response, Failure> {
     let id = session_id(id)?;
-    let (chunk, place) = call.take_chunk()?;
+    let chunk = call.take_chunk()?;
     match call.registry().append(repo, id, chunk).await {
         Ok(offset) => Ok(session(StatusCode::Accepted, repo, id, &stored(offset))),
-        Err(error) => Err(place.told(out_of_order(error, repo, id))),
+        Err(error) => Err(out_of_order(error, repo, id)),
     }
 }
 
@@ -48,10 +48,10 @@ pub(in crate::http) async fn finish(call: &mut Call, repo: &RepoName, id: &str) 
     };
     let digest = route::digest(text)?;
     computable(&digest)?;
-    let (chunk, place) = call.take_chunk()?;
+    let chunk = call.take_chunk()?;
     match call.registry().finish_upload(repo, id, &digest, chunk).await {
         Ok(stored) => Ok(render::created(&render::blob_location(repo, stored), stored)),
-        Err(error) => Err(place.told(out_of_order(error, repo, id))),
+        Err(error) => Err(out_of_order(error, repo, id)),
     }
 }
 
@@ -86,7 +86,7 @@ async fn mount(call: &Call, repo: &RepoName) -> Result<Option<Response>, Failure
 /// Stores a whole blob in one request (U14).
 async fn single(call: &mut Call, repo: &RepoName, digest: &Digest) -> Result<Response, Failure> {
     let algorithm = computable(digest)?.algorithm();
-    let (chunk, place) = call.take_chunk()?;
+    let chunk = call.take_chunk()?;
     let id = call.registry().begin_upload(repo, Some(algorithm)).await?;
     match call.registry().finish_upload(repo, id, digest, chunk).await {
         Ok(stored) => Ok(render::created(&render::blob_location(repo, stored), stored)),
@@ -95,7 +95,7 @@ async fn single(call: &mut Call, repo: &RepoName, digest: &Digest) -> Result<Res
             if let Err(kept) = call.registry().cancel_upload(repo, id).await {
                 log::debug!("cannot cancel the upload {id} of a failed POST: {kept}");
             }
-            Err(place.told(error.into()))
+            Err(error.into())
         }
     }
 }

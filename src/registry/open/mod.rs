@@ -73,7 +73,7 @@ impl Registry {
         let keeps_unnamed = cleaning::remove_unnamed(&meta, blobs.as_ref())? == Unnamed::Kept;
         let sessions = restore_sessions(&meta, blobs.as_ref(), options.upload_idle_max)?;
         let (alive, gone) = channel();
-        let permits = DiskPermits::new(options.waiting_max);
+        let permits = DiskPermits::new();
         #[cfg(test)]
         let permits = if options.blocks_inline { permits.inline() } else { permits };
         let inner = Arc::new(Inner {

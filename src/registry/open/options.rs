@@ -22,9 +22,6 @@ pub const UPLOAD_IDLE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// How many uploads may have begun and not ended.
 pub const UPLOAD_SESSIONS_MAX: usize = 1024;
 
-/// How many requests may wait for a turn at the disk.
-pub const WAITING_MAX: usize = 256;
-
 /// How much of the disk is kept free of pushes.
 pub const RESERVE_BYTES: u64 = 64 * 1024 * 1024;
 
@@ -47,9 +44,6 @@ pub struct RegistryOptions {
     pub upload_idle_max: Duration,
     /// How many uploads may have begun and not ended.
     pub upload_sessions_max: usize,
-    /// How many requests may wait for a turn at the disk, those that read and those that write each; the next
-    /// ones are refused.
-    pub waiting_max: usize,
     /// After so many bytes an upload is made durable as far as it has come.
     pub(crate) upload_durable_step_bytes: u64,
     /// The least size of the index's files at which they are looked at, in bytes.
@@ -82,7 +76,6 @@ impl RegistryOptions {
             manifest_size_max_bytes: MANIFEST_SIZE_MAX_BYTES,
             upload_idle_max: UPLOAD_IDLE_MAX,
             upload_sessions_max: UPLOAD_SESSIONS_MAX,
-            waiting_max: WAITING_MAX,
             upload_durable_step_bytes: DURABLE_STEP_BYTES,
             index_worthwhile_bytes: WORTHWHILE_MIN_BYTES,
             #[cfg(test)]

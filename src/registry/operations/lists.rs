@@ -28,7 +28,6 @@ impl Registry {
             return self.inner.tags(repo, page);
         }
         let (inner, repo, page) = (Arc::clone(&self.inner), repo.clone(), page.clone());
-        self.inner.permits.check_reads()?;
         self.inner.permits.read(move || inner.tags(&repo, &page)).await
     }
 
@@ -36,7 +35,6 @@ impl Registry {
     pub async fn repositories(&self, page: &Page) -> Result<Listing<RepoName>, RegistryError> {
         // However short the page, many repositories without a manifest may have to be passed over for it.
         let (inner, page) = (Arc::clone(&self.inner), page.clone());
-        self.inner.permits.check_reads()?;
         self.inner.permits.read(move || inner.repositories(&page)).await
     }
 

@@ -118,7 +118,6 @@ impl Registry {
         if let Some(bytes) = self.inner.cache.get(&digest) {
             return Ok(Some(bytes));
         }
-        self.inner.permits.check_reads()?;
         let inner = Arc::clone(&self.inner);
         self.inner.permits.read(move || inner.read_manifest(digest)).await
     }

@@ -48,10 +48,7 @@ impl Registry {
         if from.is_some() || view.blob(&digest)?.is_none() {
             return Ok(None);
         }
-        // Many may have to be asked: not on a thread that others wait for, nor where others wait already.
-        if self.inner.permits.check_reads().is_err() {
-            return Ok(None);
-        }
+        // Many may have to be asked: not on a thread that others wait for.
         let (inner, repo) = (Arc::clone(&self.inner), repo.clone());
         Ok(self.inner.permits.read(move || near_by(inner.meta.view(), &repo, &digest)).await?)
     }

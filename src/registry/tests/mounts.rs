@@ -47,17 +47,3 @@ fn a_small_store_is_asked_as_a_whole() {
         }
     });
 }
-
-/// T3: a mount that fails becomes an upload, and to look for the blob is no reason to refuse the push.
-#[test]
-fn a_mount_from_nowhere_is_declined_where_too_many_wait_to_read() {
-    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
-    for (waiting_max, mounted) in [(1, true), (0, false)] {
-        let registry = open_on(Arc::clone(&disk), |options| options.waiting_max = 1);
-        block_on(push_blob(&registry, "team/app", b"layer"));
-        drop(registry);
-        let registry = open_on(Arc::clone(&disk), |options| options.waiting_max = waiting_max);
-        let target = repo(&format!("team/of{waiting_max}"));
-        assert_eq!(block_on(registry.mount(&target, &sha256(b"layer"), None)).unwrap(), mounted);
-    }
-}

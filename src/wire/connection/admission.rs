@@ -1,129 +1,107 @@
-//! Counts connections, in all and by address, and admits new ones.
+//! Which connections are served, and which are refused.
 
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use event_listener::Event;
-
+use crate::wire::admission::{Place, Places, Terms};
+use crate::wire::client_address::ClientAddress;
 use crate::wire::limits::WireLimits;
 use crate::wire::rejection::Rejection;
-use crate::wire::{AddressCounts, AddressPermit, ClientAddress};
 
-/// How many connections over a limit get an answer at once; further ones are closed without one.
+/// How many connections over the limit are answered at once; further ones are closed unanswered.
 const REFUSALS_AT_ONCE_MAX: usize = 64;
+
+/// How many displaced connections may be on their way out at once.
+const LEAVING_MAX: usize = 32;
+
+/// How fast a client must be to keep its connection when all are taken. Slower lines hardly exist, and a
+/// client that takes all connections by slow requests has to move a lot.
+const LEAST_BYTES_PER_SECOND: u64 = 2 * 1024;
 
 /// What becomes of a new connection.
 #[derive(Debug)]
 pub(super) enum Admitted {
-    /// It is served, and counted until the permit is dropped.
-    Served(ConnectionPermit),
-    /// It gets the rejection, and is counted until the permit is dropped.
-    Refused(ConnectionPermit, Rejection),
-    /// It is closed without an answer.
+    /// It is served, and holds its place until this is dropped.
+    Served(Place<ClientAddress>),
+    /// It is told why not, and holds one of the places for refusals.
+    Refused(Place<ClientAddress>, Rejection),
+    /// It is closed.
     Closed,
 }
 
-/// Counts the connections of one listener.
-#[derive(Debug, Default)]
-pub(super) struct Admission {
-    open: Arc<OpenCount>,
-    refused: Arc<OpenCount>,
-    of_source: AddressCounts,
-}
-
-/// One counted connection, until this is dropped.
+/// The places of one listener.
 #[derive(Debug)]
-pub(super) struct ConnectionPermit {
-    count: Arc<OpenCount>,
-    _of_source: Option<AddressPermit>,
+pub(super) struct Admission {
+    served: Places<ClientAddress>,
+    refused: Places<ClientAddress>,
 }
 
 impl Admission {
-    /// Admits a connection, unless a limit is reached. Only the accepting task calls it.
-    pub(super) fn admit(&self, address: IpAddr, limits: &WireLimits) -> Admitted {
-        if self.open.now() >= limits.connections_max {
-            return self.refuse(Rejection::TooManyConnections);
-        }
-        let source = ClientAddress::of(address, limits.loopback_counts);
-        let Some(of_source) = self.of_source.take(source, limits.connections_per_address_max) else {
-            return self.refuse(Rejection::TooManyOfAddress);
+    pub(super) fn new(limits: &WireLimits) -> Self {
+        let served = Terms {
+            places: limits.connections_max,
+            leaving_max: LEAVING_MAX,
+            idle_min: limits.displaced_idle_min,
+            slow_time: limits.slow_time_max,
+            least_bytes_per_second: LEAST_BYTES_PER_SECOND,
         };
-        Admitted::Served(ConnectionPermit::new(&self.open, Some(of_source)))
+        let refused = Terms { places: REFUSALS_AT_ONCE_MAX, ..served };
+        Self { served: Places::new(served), refused: Places::new(refused) }
     }
 
-    fn refuse(&self, rejection: Rejection) -> Admitted {
-        if self.refused.now() >= REFUSALS_AT_ONCE_MAX {
-            return Admitted::Closed;
+    /// Admits a connection: to a free place, or to that of another one.
+    pub(super) fn admit(&self, address: IpAddr) -> Admitted {
+        let address = ClientAddress::of(address);
+        let full = match self.served.take(address) {
+            Ok(place) => return Admitted::Served(place),
+            Err(full) => full,
+        };
+        let rejection =
+            if full.of_address { Rejection::TooManyOfAddress } else { Rejection::TooManyConnections };
+        match self.refused.take(address) {
+            Ok(place) => Admitted::Refused(place, rejection),
+            Err(_) => Admitted::Closed,
         }
-        Admitted::Refused(ConnectionPermit::new(&self.refused, None), rejection)
     }
 
     /// Returns how many connections are served.
-    pub(super) fn now(&self) -> usize {
-        self.open.now()
+    pub(super) fn served(&self) -> usize {
+        self.served.taken()
     }
 
     /// Waits until none is served.
     pub(super) async fn none_served(&self) {
-        self.open.none().await;
+        self.served.all_left().await;
     }
 
     /// Waits until none is served and none is being refused.
     pub(super) async fn none(&self) {
-        self.open.none().await;
-        self.refused.none().await;
-    }
-}
-
-#[derive(Debug, Default)]
-struct OpenCount {
-    now: AtomicUsize,
-    less: Event,
-}
-
-impl OpenCount {
-    fn now(&self) -> usize {
-        self.now.load(Ordering::SeqCst)
-    }
-
-    async fn none(&self) {
-        while self.now() > 0 {
-            let listener = self.less.listen();
-            if self.now() > 0 {
-                listener.await;
-            }
-        }
-    }
-}
-
-impl ConnectionPermit {
-    fn new(count: &Arc<OpenCount>, of_source: Option<AddressPermit>) -> Self {
-        count.now.fetch_add(1, Ordering::SeqCst);
-        Self { count: Arc::clone(count), _of_source: of_source }
-    }
-}
-
-impl Drop for ConnectionPermit {
-    fn drop(&mut self) {
-        self.count.now.fetch_sub(1, Ordering::SeqCst);
-        self.count.less.notify(usize::MAX);
+        self.served.all_left().await;
+        self.refused.all_left().await;
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
-    fn limits(connections_max: usize, connections_per_address_max: usize) -> WireLimits {
-        WireLimits { connections_max, connections_per_address_max, ..WireLimits::default() }
+    fn admission(connections_max: usize) -> Admission {
+        let displaced_idle_min = Duration::ZERO;
+        Admission::new(&WireLimits { connections_max, displaced_idle_min, ..WireLimits::default() })
     }
 
-    fn served(admitted: Admitted) -> ConnectionPermit {
+    fn served(admitted: Admitted) -> Place<ClientAddress> {
         match admitted {
-            Admitted::Served(counted) => counted,
+            Admitted::Served(place) => place,
             other => panic!("not served: {other:?}"),
         }
+    }
+
+    fn busy(admitted: Admitted) -> Place<ClientAddress> {
+        let place = served(admitted);
+        place.holder().activity.busy();
+        place
     }
 
     fn rejection(admitted: &Admitted) -> Option<Rejection> {
@@ -135,61 +113,42 @@ mod tests {
     }
 
     #[test]
-    fn one_address_gets_no_more_than_its_share() {
-        let (admission, limits) = (Admission::default(), limits(4, 2));
-        let first = served(admission.admit(address("192.0.2.1"), &limits));
-        let _second = served(admission.admit(address("::ffff:192.0.2.1"), &limits));
-        let third = admission.admit(address("192.0.2.1"), &limits);
-        assert_eq!(rejection(&third), Some(Rejection::TooManyOfAddress));
-        let _other = served(admission.admit(address("192.0.2.2"), &limits));
-        drop(first);
-        let _again = served(admission.admit(address("192.0.2.1"), &limits));
+    fn one_address_may_have_all_places_while_no_other_wants_one() {
+        let admission = admission(3);
+        let places = ["192.0.2.1"; 3].map(|text| served(admission.admit(address(text))));
+        let _other = served(admission.admit(address("192.0.2.2")));
+        let displaced = places.iter().filter(|place| place.holder().is_displaced());
+        assert_eq!((displaced.count(), admission.served()), (1, 4), "it is on its way out");
+        drop(places);
+        assert_eq!(admission.served(), 1);
     }
 
     #[test]
-    fn the_addresses_of_one_ipv6_network_share_what_one_may_have() {
-        let (admission, limits) = (Admission::default(), limits(4, 1));
-        let _first = served(admission.admit(address("2001:db8:0:1::1"), &limits));
-        let second = admission.admit(address("2001:db8:0:1:ffff::2"), &limits);
-        assert_eq!(rejection(&second), Some(Rejection::TooManyOfAddress));
-        let _other = served(admission.admit(address("2001:db8:0:2::1"), &limits));
+    fn an_address_that_has_most_and_is_busy_gets_429_and_others_get_503() {
+        let admission = admission(2);
+        let _places =
+            ["2001:db8:0:1::1", "2001:db8:0:1:ffff::2"].map(|text| busy(admission.admit(address(text))));
+        let same = admission.admit(address("2001:db8:0:1::3"));
+        assert_eq!(rejection(&same), Some(Rejection::TooManyOfAddress));
+        let other = admission.admit(address("127.0.0.1"));
+        assert_eq!(rejection(&other), Some(Rejection::TooManyConnections));
     }
 
     #[test]
-    fn the_limit_by_address_excludes_loopback_unless_configured() {
-        let (admission, mut limits) = (Admission::default(), limits(3, 1));
-        let _served: Vec<ConnectionPermit> = ["127.0.0.1", "::1", "127.0.0.1"]
-            .map(|text| served(admission.admit(address(text), &limits)))
-            .into();
-        let fourth = admission.admit(address("127.0.0.1"), &limits);
-        assert_eq!(rejection(&fourth), Some(Rejection::TooManyConnections));
-        limits.connections_max = 9;
-        limits.loopback_counts = true;
-        let _first = served(admission.admit(address("127.0.0.1"), &limits));
-        assert_eq!(
-            rejection(&admission.admit(address("127.0.0.1"), &limits)),
-            Some(Rejection::TooManyOfAddress)
-        );
-    }
-
-    #[test]
-    fn a_source_without_connections_leaves_no_trace() {
-        let (admission, limits) = (Admission::default(), limits(4, 1));
-        let counted: Vec<ConnectionPermit> =
-            (1..=3).map(|last| served(admission.admit(IpAddr::from([192, 0, 2, last]), &limits))).collect();
-        let refused = admission.admit(address("192.0.2.1"), &limits);
-        assert_eq!((admission.of_source.len(), admission.now()), (3, 3));
-        drop((counted, refused));
-        assert_eq!((admission.of_source.len(), admission.now()), (0, 0));
+    fn a_refused_connection_that_sends_nothing_gives_its_place_to_the_next_one() {
+        let admission = admission(0);
+        let answered: Vec<_> =
+            (0..REFUSALS_AT_ONCE_MAX).map(|_| admission.admit(address("192.0.2.1"))).collect();
+        assert!(answered.iter().all(|one| rejection(one).is_some()));
+        let next = admission.admit(address("192.0.2.1"));
+        let Admitted::Refused(place, _) = &next else { panic!("not answered: {next:?}") };
+        place.holder().activity.busy();
+        for admitted in &answered {
+            let Admitted::Refused(place, _) = admitted else { panic!("not answered: {admitted:?}") };
+            place.holder().activity.busy();
+        }
+        assert!(matches!(admission.admit(address("192.0.2.1")), Admitted::Closed));
+        drop((answered, next));
         smol::block_on(admission.none());
-    }
-
-    #[test]
-    fn the_number_of_rejections_at_once_is_limited() {
-        let (admission, limits) = (Admission::default(), limits(0, 1));
-        let refused: Vec<Admitted> =
-            (0..REFUSALS_AT_ONCE_MAX).map(|_| admission.admit(address("192.0.2.1"), &limits)).collect();
-        assert!(refused.iter().all(|one| rejection(one).is_some()));
-        assert!(matches!(admission.admit(address("192.0.2.1"), &limits), Admitted::Closed));
     }
 }

@@ -81,7 +81,7 @@ impl<A> Connection<A> {
             let timer = async {
                 Timer::after(self.limits.drain_idle_max).await;
             };
-            timer.or(self.stop_lingers()).await;
+            timer.or(self.leave_lingers()).await;
             false
         };
         let is_passed = source.skip_rest().or(too_slow);

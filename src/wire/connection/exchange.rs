@@ -14,7 +14,7 @@ use super::body_handover::BodyHandover;
 use super::context::Connection;
 use super::next_head::NoHead;
 use super::peer_reset::reset;
-use crate::wire::Pace;
+use crate::wire::contract::BodyPlace;
 use crate::wire::idle_timeout::IdleTimeout;
 use crate::wire::rejection::Rejection;
 use crate::wire::request::{Input, RequestHead};
@@ -34,14 +34,14 @@ where
 {
     /// Answers requests until either side ends the connection.
     pub(in crate::wire) async fn run(self) {
-        let mut input = Input::new(Arc::clone(&self.stream));
+        let mut input = Input::new(Arc::clone(&self.stream), Arc::clone(&self.holder));
         let mut idle = IdleTimeout::new(self.limits.keep_alive_idle_max);
-        let mut stopped = pin!(self.stop.wait());
+        let mut asked_to_end = pin!(self.asked_to_end());
         for number in 1_usize.. {
             if number.is_multiple_of(REQUESTS_IN_A_ROW_MAX) {
                 yield_now().await;
             }
-            match self.next_head(&mut input, &mut idle, stopped.as_mut()).await {
+            match self.next_head(&mut input, &mut idle, asked_to_end.as_mut()).await {
                 // Boxed, so that an idle connection, as most are, does not hold the memory of an exchange.
                 Ok(head) => match Box::pin(self.exchange(input, head)).await {
                     Some(back) => input = back,
@@ -64,9 +64,9 @@ where
         if !is_health_check(start.get(..count).unwrap_or_default(), &self.health_paths) {
             return self.refuse(rejection).await;
         }
-        let mut input = Input::new(Arc::clone(&self.stream));
+        let mut input = Input::new(Arc::clone(&self.stream), Arc::clone(&self.holder));
         let mut idle = IdleTimeout::new(self.limits.head_time_max);
-        match self.next_head(&mut input, &mut idle, pin!(self.stop.wait())).await {
+        match self.next_head(&mut input, &mut idle, pin!(self.asked_to_end())).await {
             Ok(head) => {
                 self.exchange(input, RequestHead { keep_alive: false, ..head }).await;
             }
@@ -78,6 +78,7 @@ where
     /// Lets the application answer one request and sends the answer. Returns the reading half if the
     /// connection is kept.
     async fn exchange(&self, input: Input, head: RequestHead) -> Option<Input> {
+        self.holder.activity.busy();
         let RequestHead { mut request, framing, is_http_1_1, keep_alive, expects_continue } = head;
         let is_head = request.method() == Method::Head;
         let is_read = matches!(request.method(), Method::Get | Method::Head);
@@ -87,13 +88,13 @@ where
         let (mut response, panicked) = self.answer(request, is_watched).await?;
         let mut handover = handover.take_back();
         let mut guard = SentGuard::new(response.ext_mut().remove(), handover.bytes_in());
-        let pace: Option<Pace> = response.ext_mut().remove();
+        let body_place: Option<BodyPlace> = response.ext_mut().remove();
         let Ok(reusable) = handover.begin_answer(&self.limits) else {
             self.stream.abort();
             return None;
         };
         guard.sent.bytes_in = handover.bytes_in();
-        let close = !keep_alive || !reusable || panicked || self.stop.is_triggered();
+        let close = !keep_alive || !reusable || panicked || self.is_asked_to_end();
         let to = ReplyTo { is_head, is_http_1_1, close };
         let (reply, replaced) = match Reply::new(response, to) {
             Ok(reply) => (reply, false),
@@ -103,7 +104,7 @@ where
             }
         };
         let close = reply.close;
-        if let Err(error) = self.send(reply, pace.as_ref(), &mut guard).await {
+        if let Err(error) = self.send(reply, body_place.as_ref(), &mut guard).await {
             log::debug!("cut off an answer to {}: {error}", self.peer);
             self.stream.abort();
             return None;
@@ -120,28 +121,23 @@ where
         None
     }
 
-    /// Sends an answer. One from memory must be sent within `memory_body_time_max`, and at the minimum rate
-    /// while other requests wait for its memory.
-    async fn send(&self, reply: Reply, pace: Option<&Pace>, guard: &mut SentGuard) -> io::Result<()> {
+    /// Sends an answer. One from memory must be sent within `memory_body_time_max`.
+    async fn send(
+        &self,
+        reply: Reply,
+        body_place: Option<&BodyPlace>,
+        guard: &mut SentGuard,
+    ) -> io::Result<()> {
         let is_in_memory = reply.payload.is_in_memory();
         let too_slow = async {
             if !is_in_memory {
                 pending::<()>().await;
             }
-            Box::pin(self.too_slow(pace)).await;
+            Timer::after(self.limits.memory_body_time_max).await;
             Err(io::Error::new(io::ErrorKind::TimedOut, "the client reads the answer too slowly"))
         };
-        send(reply, Output { pace, ..self.output() }, guard).or(too_slow).await
-    }
-
-    async fn too_slow(&self, pace: Option<&Pace>) {
-        let time_max = async {
-            Timer::after(self.limits.memory_body_time_max).await;
-        };
-        match pace {
-            Some(pace) => time_max.or(pace.too_slow()).await,
-            None => time_max.await,
-        }
+        let output = Output { body_holder: body_place.map(|place| &*place.0), ..self.output() };
+        send(reply, output, guard).or(too_slow).await
     }
 
     /// Runs the application; a panic becomes an answer, and the second value is true. A watched request is

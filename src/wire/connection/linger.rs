@@ -3,6 +3,7 @@
 use smol::Timer;
 use smol::future::{or, yield_now};
 
+use crate::wire::admission::Holder;
 use crate::wire::idle_timeout::IdleTimeout;
 use crate::wire::limits::WireLimits;
 use crate::wire::stream::Stream;
@@ -13,19 +14,21 @@ const READ_SIZE_BYTES: usize = 16 * 1024;
 ///
 /// Closing at once would make the system reset the connection, and the client would lose the answer. A client
 /// may read it only after its whole layer is sent, so size is no bound here, only time.
-pub(super) async fn linger(stream: &dyn Stream, limits: &WireLimits) {
+pub(super) async fn linger(stream: &dyn Stream, holder: &Holder, limits: &WireLimits) {
     if stream.shutdown_write().is_err() {
         return;
     }
     let too_long = async {
         Timer::after(limits.drain_time_max).await;
     };
-    or(drain(stream, IdleTimeout::new(limits.drain_idle_max)), too_long).await;
+    or(drain(stream, holder, IdleTimeout::new(limits.drain_idle_max)), too_long).await;
 }
 
-async fn drain(stream: &dyn Stream, mut idle: IdleTimeout) {
+async fn drain(stream: &dyn Stream, holder: &Holder, mut idle: IdleTimeout) {
     let mut scratch = vec![0; READ_SIZE_BYTES];
     loop {
+        // Nothing is owed to the client any more.
+        holder.activity.idle();
         if matches!(idle.wait(stream.read(&mut scratch)).await, None | Some(Ok(0) | Err(_))) {
             return;
         }

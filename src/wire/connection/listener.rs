@@ -11,9 +11,11 @@ use smol::future::{FutureExt, yield_now};
 use smol::{Async, Executor, Timer};
 use tide::http::{Request, Response};
 
-use super::admission::{Admission, Admitted, ConnectionPermit};
+use super::admission::{Admission, Admitted};
 use super::context::Connection;
 use super::stop::Stop;
+use crate::wire::admission::Place;
+use crate::wire::client_address::ClientAddress;
 use crate::wire::limits::WireLimits;
 use crate::wire::rejection::Rejection;
 use crate::wire::stream::PlainStream;
@@ -129,12 +131,12 @@ pub async fn serve<A, F>(
     let ServeOptions { limits, health_paths, stop_time_max } = options;
     let server = Acceptor {
         app: Arc::new(app),
+        admission: Admission::new(&limits),
         limits: Arc::new(limits),
         health_paths: health_paths.into(),
         executor,
         stop,
         cut_off: Stop::new(),
-        admission: Admission::default(),
     };
     while !server.stop.is_triggered() {
         let accepted = async { Some(listener.socket.accept().await) };
@@ -179,27 +181,32 @@ where
     F: Future<Output = Response> + Send + 'static,
 {
     fn admit(&self, socket: Async<TcpStream>, peer: SocketAddr) {
+        let (place, rejection) = match self.admission.admit(peer.ip()) {
+            Admitted::Served(place) => (place, None),
+            Admitted::Refused(place, rejection) => (place, Some(rejection)),
+            Admitted::Closed => return log::debug!("closed the connection of {peer}: there are too many"),
+        };
         let connection = Connection {
             stream: Arc::new(PlainStream::new(socket)),
+            holder: Arc::clone(place.holder()),
             peer: peer.to_string(),
             app: Arc::clone(&self.app),
             limits: Arc::clone(&self.limits),
             health_paths: Arc::clone(&self.health_paths),
             stop: self.stop.clone(),
         };
-        match self.admission.admit(peer.ip(), &self.limits) {
-            Admitted::Served(counted) => self.spawn(counted, connection.run(), peer),
-            Admitted::Refused(counted, rejection) => {
+        match rejection {
+            None => self.spawn(place, connection.run(), peer),
+            Some(rejection) => {
                 log::debug!("refused the connection of {peer}: {rejection}");
-                self.spawn(counted, refuse(connection, rejection), peer);
+                self.spawn(place, refuse(connection, rejection), peer);
             }
-            Admitted::Closed => log::debug!("closed the connection of {peer}: there are too many"),
         }
     }
 
     fn spawn(
         &self,
-        counted: ConnectionPermit,
+        place: Place<ClientAddress>,
         work: impl Future<Output = ()> + Send + 'static,
         peer: SocketAddr,
     ) {
@@ -211,7 +218,7 @@ where
             if work.await.is_err() {
                 log::error!("sending an answer to {peer} panicked");
             }
-            drop(counted);
+            drop(place);
         };
         self.executor.spawn(work).detach();
     }
@@ -222,7 +229,7 @@ where
             Timer::after(time_max).await;
         };
         self.admission.none().or(timer).await;
-        let left = self.admission.now();
+        let left = self.admission.served();
         if left > 0 {
             log::warn!("cutting off {left} connections whose requests did not end in time");
         }
@@ -242,7 +249,14 @@ where
     F: Future<Output = Response> + Send + 'static,
 {
     let refused = async {
-        if connection.stream.readable().await.is_ok() {
+        let holder = Arc::clone(&connection.holder);
+        let readable = async { connection.stream.readable().await.is_ok() };
+        let displaced = async {
+            holder.displaced().await;
+            false
+        };
+        if readable.or(displaced).await {
+            holder.activity.busy();
             connection.answer_check_or_refuse(rejection).await;
         }
     };

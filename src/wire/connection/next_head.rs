@@ -42,10 +42,10 @@ impl<A> Connection<A> {
         &self,
         input: &mut Input,
         idle: &mut IdleTimeout,
-        stopped: Pin<&mut impl Future<Output = ()>>,
+        asked_to_end: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<RequestHead, NoHead> {
         if input.buffer.is_empty() {
-            self.wait_for_first_byte(input, idle, stopped).await?;
+            self.wait_for_first_byte(input, idle, asked_to_end).await?;
         }
         let mut scanner = HeadScanner::default();
         let mut deadline = None;
@@ -56,14 +56,18 @@ impl<A> Connection<A> {
                 input.buffer.consume(length);
                 return Ok(head);
             }
-            let deadline = *deadline.get_or_insert_with(|| Instant::now() + self.limits.head_time_max);
+            let deadline = *deadline.get_or_insert_with(|| {
+                // Nothing is in flight before all of the head is there.
+                self.holder.activity.idle();
+                Instant::now() + self.limits.head_time_max
+            });
             let read = async { input.fill(HEAD_READ_SIZE_BYTES).await.map_err(NoHead::from) };
             let too_slow = async {
                 Timer::at(deadline).await;
                 Err(NoHead::Refused(Rejection::HeadTooSlow))
             };
             let stopped = async {
-                self.stop_lingers().await;
+                self.stop_lingers().or(self.holder.displaced()).await;
                 Err(NoHead::Over)
             };
             if read.or(too_slow).or(stopped).await? == 0 {
@@ -72,17 +76,18 @@ impl<A> Connection<A> {
         }
     }
 
-    /// Waits for the first bytes of a request; an idle connection holds no buffer meanwhile. `stopped` is
-    /// kept over all waits of a connection, as `idle` is: a new wait would register again.
+    /// Waits for the first bytes of a request; an idle connection holds no buffer meanwhile. `asked_to_end`
+    /// is kept over all waits of a connection, as `idle` is: a new wait would have to be registered again.
     async fn wait_for_first_byte(
         &self,
         input: &mut Input,
         idle: &mut IdleTimeout,
-        stopped: Pin<&mut impl Future<Output = ()>>,
+        asked_to_end: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<(), NoHead> {
         input.buffer.release();
+        self.holder.activity.idle();
         let mut read = 0;
-        if !self.stop.is_triggered() {
+        if !self.is_asked_to_end() {
             let readable = async {
                 loop {
                     self.stream.readable().await?;
@@ -94,7 +99,7 @@ impl<A> Connection<A> {
                 }
             };
             let stopped = async {
-                stopped.await;
+                asked_to_end.await;
                 Ok(0)
             };
             read = idle.wait(readable.or(stopped)).await.unwrap_or(Err(NoHead::Over))?;

@@ -12,6 +12,7 @@ use smol::io::{AsyncBufRead, AsyncRead};
 use super::continue_100::BodySignals;
 use super::framing::{Framing, Next};
 use super::input::Input;
+use crate::wire::admission::DisplacedWait;
 use crate::wire::idle_timeout::IdleTimeout;
 
 /// How much of a body is read ahead: one read takes a chunk of 32 KiB, the usual size.
@@ -28,6 +29,8 @@ pub(in crate::wire) struct BodySource {
     signals: Arc<BodySignals>,
     /// How long the client may let a read wait. Pauses of the application are not included.
     patience: IdleTimeout,
+    /// Tells when the connection's place is another one's.
+    displaced: DisplacedWait,
     /// The first error; every later read returns it again.
     failed: Option<(io::ErrorKind, String)>,
 }
@@ -41,7 +44,7 @@ impl BodySource {
         progress_time_max: Duration,
     ) -> Self {
         let patience = IdleTimeout::new(progress_time_max);
-        Self { input, framing, signals, patience, failed: None }
+        Self { input, framing, signals, patience, displaced: DisplacedWait::default(), failed: None }
     }
 
     /// Returns the reading half; it is at the end of the body when [`BodySource::rest`] is 0.
@@ -105,6 +108,11 @@ impl BodySource {
         io::Error::new(kind, reason)
     }
 
+    fn displaced(&mut self) -> io::Error {
+        // The kind tells the application.
+        self.fail(io::ErrorKind::ResourceBusy, "the body came too slowly while others waited")
+    }
+
     fn content_buffered(&self, left: u64) -> &[u8] {
         let unread = self.input.buffer.unread();
         let count = usize::try_from(left).unwrap_or(usize::MAX).min(unread.len());
@@ -139,6 +147,9 @@ impl BodySource {
         context: &mut Context<'_>,
         target: Option<&mut [u8]>,
     ) -> Poll<io::Result<usize>> {
+        if self.input.holder.is_displaced() {
+            return Poll::Ready(Err(self.displaced()));
+        }
         if let Err(error) = self.signals.send_continue(context, &*self.input.stream) {
             return Poll::Ready(Err(self.fail(error.kind(), &error.to_string())));
         }
@@ -150,8 +161,15 @@ impl BodySource {
             Some(target) => self.input.poll_read_past(context, target),
             None => self.input.poll_fill(context, capacity as usize),
         };
+        if received.is_ready() {
+            self.input.holder.activity.end_wait();
+        }
         match received {
             Poll::Pending => {
+                self.input.holder.activity.wait();
+                if self.input.holder.poll_displaced(&mut self.displaced, context).is_ready() {
+                    return Poll::Ready(Err(self.displaced()));
+                }
                 ready!(self.patience.poll(context));
                 let reason = "no more of the request's body came in time";
                 Poll::Ready(Err(self.fail(io::ErrorKind::TimedOut, reason)))
@@ -265,6 +283,7 @@ mod tests {
     use smol::io::AsyncReadExt;
 
     use super::*;
+    use crate::wire::admission::Holder;
     use crate::wire::request::head::BodyFraming;
     use crate::wire::stream::{MemoryStream, Stream};
 
@@ -277,7 +296,7 @@ mod tests {
         smol::block_on(async {
             let signals = Arc::new(BodySignals::new(true));
             let framing = Framing::new(BodyFraming::Length(5));
-            let input = Input::new(Arc::new(stream));
+            let input = Input::new(Arc::new(stream), Holder::new());
             let source = BodySource::new(input, framing, Arc::clone(&signals), Duration::from_millis(100));
             let (mut reader, _back) = BodyReader::lend(source);
             let error = reader.read(&mut [0; 5]).await.unwrap_err();

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use crate::wire::admission::Holder;
 use crate::wire::stream::Stream;
 
 /// The largest buffer that a waiting connection keeps.
@@ -80,12 +81,14 @@ pub(in crate::wire) struct Input {
     pub(in crate::wire) stream: Arc<dyn Stream>,
     /// What was read ahead.
     pub(in crate::wire) buffer: InputBuffer,
+    /// Holds the connection's place.
+    pub(super) holder: Arc<Holder>,
 }
 
 impl Input {
     /// Makes the reading half of a stream from which nothing was read.
-    pub(in crate::wire) fn new(stream: Arc<dyn Stream>) -> Self {
-        Self { stream, buffer: InputBuffer::default() }
+    pub(in crate::wire) fn new(stream: Arc<dyn Stream>, holder: Arc<Holder>) -> Self {
+        Self { stream, buffer: InputBuffer::default(), holder }
     }
 
     /// Reads more into the buffer, which takes `capacity` bytes if it is smaller; 0 means that the client
@@ -97,7 +100,10 @@ impl Input {
     ) -> Poll<io::Result<usize>> {
         let read = self.stream.poll_read(context, self.buffer.room(capacity));
         match read {
-            Poll::Ready(Ok(count)) => self.buffer.filled(count),
+            Poll::Ready(Ok(count)) => {
+                self.buffer.filled(count);
+                self.holder.activity.moved(count as u64);
+            }
             // A client that sends nothing holds no buffer, however much it announced.
             Poll::Pending => self.buffer.shrink(),
             Poll::Ready(Err(_)) => {}
@@ -117,7 +123,11 @@ impl Input {
         context: &mut Context<'_>,
         target: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        self.stream.poll_read(context, target)
+        let read = self.stream.poll_read(context, target);
+        if let Poll::Ready(Ok(count)) = read {
+            self.holder.activity.moved(count as u64);
+        }
+        read
     }
 }
 

@@ -43,11 +43,15 @@ async fn send_sized(
         let count = usize::try_from(left).unwrap_or(usize::MAX).min(PIECE_SIZE_BYTES);
         piece.resize(head_length + count, 0);
         fill_piece(&mut body, &mut piece, head_length).await?;
+        left -= count as u64;
+        if left == 0 {
+            // A slow client shall hold the bytes once.
+            body = Body::empty();
+        }
         let mut written = 0;
         let result = output.write_all(&piece, false, &mut written).await;
         guard.sent.bytes_out += written.saturating_sub(head_length as u64);
         result?;
-        left -= count as u64;
         piece.clear();
         head_length = 0;
     }

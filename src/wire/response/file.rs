@@ -29,7 +29,7 @@ pub(super) async fn send_file(body: &FileBody, output: Output<'_>, sent: &mut u6
         match body.file.run(step).await? {
             #[cfg(target_os = "linux")]
             FileStepEnd::Sent(count) => {
-                progress.made();
+                output.took(count, &mut progress);
                 *sent += count;
             }
             #[cfg(target_os = "linux")]

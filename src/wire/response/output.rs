@@ -2,21 +2,28 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
-use crate::wire::Pace;
+use crate::wire::admission::{DisplacedWait, Holder};
 use crate::wire::idle_timeout::IdleTimeout;
 use crate::wire::stream::Stream;
 
 /// How often a blocked write is retried within `progress_time_max`.
 const TRIES: u32 = 4;
 
+/// The longest pause between two tries for a body that has a place of its own.
+const BODY_PLACE_PAUSE: Duration = Duration::from_millis(250);
+
 /// Writes to a stream, and fails when the client takes nothing for `progress_time_max`.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::wire) struct Output<'a> {
-    /// Counts what is sent, for bodies whose memory other requests wait for.
-    pub(in crate::wire) pace: Option<&'a Pace>,
+    /// Holds the connection's place.
+    pub(in crate::wire) holder: &'a Holder,
+    /// Holds the place of the body, where bodies of its kind have places.
+    pub(in crate::wire) body_holder: Option<&'a Holder>,
     /// The stream to write to.
     pub(in crate::wire) stream: &'a Arc<dyn Stream>,
     /// How long a write may go without progress.
@@ -25,26 +32,47 @@ pub(in crate::wire) struct Output<'a> {
 
 /// Whether the client takes any bytes of an answer.
 #[derive(Debug)]
-pub(in crate::wire) struct WriteProgress {
+pub(super) struct WriteProgress {
     patience: IdleTimeout,
-    /// How many waits in a row timed out.
-    in_vain: u32,
-}
-
-impl WriteProgress {
-    /// Notes that the client took something.
-    pub(in crate::wire) fn made(&mut self) {
-        self.in_vain = 0;
-    }
+    /// How long the client has taken nothing.
+    in_vain: Duration,
+    /// How long it was last waited for, until it is known what it took meanwhile.
+    waited: Duration,
+    /// Tell when a place is another one's: the connection's, and the body's.
+    displaced: [DisplacedWait; 2],
 }
 
 impl Output<'_> {
     /// Starts to watch whether the client takes any bytes.
-    pub(in crate::wire) fn progress(&self) -> WriteProgress {
-        WriteProgress { patience: IdleTimeout::new(self.progress_time_max / TRIES), in_vain: 0 }
+    pub(super) fn progress(&self) -> WriteProgress {
+        let mut pause = self.progress_time_max / TRIES;
+        if self.body_holder.is_some() {
+            pause = pause.min(BODY_PLACE_PAUSE);
+        }
+        let (patience, zero) = (IdleTimeout::new(pause), Duration::ZERO);
+        WriteProgress { patience, in_vain: zero, waited: zero, displaced: Default::default() }
     }
 
-    /// Waits for `what`. Returns `None` after a part of `progress_time_max`: the caller must try again.
+    fn holders(&self) -> impl Iterator<Item = &Holder> {
+        [self.holder].into_iter().chain(self.body_holder)
+    }
+
+    /// Notes that the client took something.
+    pub(super) fn took(&self, count: u64, progress: &mut WriteProgress) {
+        progress.in_vain = Duration::ZERO;
+        self.holders().for_each(|holder| holder.activity.moved(count));
+        self.note_wait(progress);
+    }
+
+    fn note_wait(&self, progress: &mut WriteProgress) {
+        let waited = std::mem::take(&mut progress.waited);
+        if !waited.is_zero() {
+            self.holders().for_each(|holder| holder.activity.waited(waited));
+        }
+    }
+
+    /// Waits for `what`. Returns `None` after a part of `progress_time_max`: the caller must try again. It
+    /// must report to [`Self::took`] what the client took.
     ///
     /// The system reports a socket writable only when a third of its buffer is free, which may be some MiB.
     /// It accepts bytes long before, and only a try tells a slow client from one that takes nothing.
@@ -53,14 +81,28 @@ impl Output<'_> {
         what: impl Future<Output = io::Result<T>>,
         progress: &mut WriteProgress,
     ) -> io::Result<Option<T>> {
-        if progress.in_vain >= TRIES {
+        self.note_wait(progress);
+        if progress.in_vain >= self.progress_time_max {
             return Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes no more of the answer"));
         }
-        let waited = progress.patience.wait(what).await;
-        if waited.is_none() {
-            progress.in_vain += 1;
-        }
-        waited.transpose()
+        let WriteProgress { patience, in_vain, waited, displaced } = progress;
+        let (mut what, mut began) = (pin!(what), None);
+        let watched = poll_fn(|context| {
+            let polled = what.as_mut().poll(context);
+            if polled.is_pending() {
+                // Most writes need no wait, and no look at the clock.
+                began.get_or_insert_with(Instant::now);
+                let mut holders = self.holders().zip(displaced.iter_mut());
+                if holders.any(|(holder, listener)| holder.poll_displaced(listener, context).is_ready()) {
+                    return Poll::Ready(Err(displaced_error()));
+                }
+            }
+            polled
+        });
+        let done = patience.wait(watched).await;
+        *waited = began.map_or(Duration::ZERO, |began| began.elapsed());
+        *in_vain += *waited;
+        done.transpose()
     }
 
     /// Writes all of `bytes`; `written` includes the bytes before an error.
@@ -80,13 +122,14 @@ impl Output<'_> {
             if count == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
-            progress.made();
+            self.took(count as u64, &mut progress);
             *written += count as u64;
-            if let Some(pace) = self.pace {
-                pace.moved(count as u64);
-            }
             left = left.get(count..).unwrap_or_default();
         }
         Ok(())
     }
+}
+
+fn displaced_error() -> io::Error {
+    io::Error::new(io::ErrorKind::ResourceBusy, "the client reads the answer too slowly while others wait")
 }

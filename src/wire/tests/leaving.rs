@@ -11,7 +11,7 @@ use smol::Timer;
 use tide::http::{Request, Response, StatusCode};
 
 use super::server::{Client, TestServer, Told, answer};
-use crate::wire::{Pace, WireLimits};
+use crate::wire::{BodyPlace, OnSent, Places, Terms, WireLimits};
 
 /// How often a condition is checked before a test fails.
 const LOOKS_MAX: usize = 3_000;
@@ -122,46 +122,56 @@ fn a_client_that_sends_on_after_its_answer_is_cut_off_after_a_while() {
     assert!(matches!(kind, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{kind}");
 }
 
-/// Serves an answer of 64 MiB from memory, for whose room `waiting` wait.
-fn serve_large(waiting: usize) -> (TestServer, Told) {
+/// Serves answers of 64 MiB from memory; each has the only place for such ones.
+fn serve_large() -> (TestServer, Told, Arc<Places<u8>>) {
     let told = Told::default();
     let telling = told.clone();
-    let waiting = Arc::new(AtomicUsize::new(waiting));
+    let places = Arc::new(Places::new(Terms {
+        places: 1,
+        leaving_max: 1,
+        idle_min: Duration::ZERO,
+        slow_time: Duration::from_millis(100),
+        least_bytes_per_second: 10_240,
+    }));
+    let given = Arc::clone(&places);
     let app = move |_: Request| {
-        let on_sent = telling.on_sent();
-        let pace = Pace::new(vec![Arc::clone(&waiting)], Duration::from_millis(100), 1024);
+        let place = given.take(1).unwrap();
+        place.holder().activity.busy();
+        let OnSent(tell) = telling.on_sent();
         async move {
             let mut response = Response::new(StatusCode::Ok);
-            response.ext_mut().insert(on_sent);
-            response.ext_mut().insert(pace);
+            response.ext_mut().insert(BodyPlace(Arc::clone(place.holder())));
+            response.ext_mut().insert(OnSent(Box::new(move |sent| {
+                drop(place);
+                tell(sent);
+            })));
             response.set_body(vec![b'x'; 64 * 1024 * 1024]);
             response
         }
     };
-    (TestServer::with(WireLimits::default(), app), told)
+    (TestServer::with(WireLimits::default(), app), told, places)
 }
 
 #[test]
-fn a_slow_client_keeps_what_others_wait_for_only_while_they_do_not() {
-    let ask = |server: &TestServer| {
-        let mut client = server.connect();
-        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-        client
-    };
-    let (server, told) = serve_large(1);
-    let _client = ask(&server);
-    assert!(!told.wait(1).first().expect("a report").complete);
-
-    let (server, told) = serve_large(0);
-    let mut client = ask(&server);
+fn a_slow_client_keeps_the_place_of_its_body_only_until_another_one_wants_it() {
+    let (server, told, places) = serve_large();
+    let mut client = server.connect();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(client.answer().body.len(), 64 * 1024 * 1024);
     assert!(told.wait(1)[0].complete);
+
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.head();
+    wait_until(|| places.take(2).is_ok());
+    assert!(!told.wait(2).last().expect("a report").complete);
 }
 
 #[test]
 fn health_checks_are_answered_over_the_limit_of_connections() {
-    let limits = WireLimits { connections_max: 1, ..WireLimits::default() };
+    // The only connection is not displaced.
+    let displaced_idle_min = Duration::from_secs(60);
+    let limits = WireLimits { connections_max: 1, displaced_idle_min, ..WireLimits::default() };
     let asked = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&asked);
     let server = TestServer::with(limits, move |_: Request| {
@@ -177,7 +187,7 @@ fn health_checks_are_answered_over_the_limit_of_connections() {
     let before = asked.load(Ordering::SeqCst);
     for start in ["GET /livezx", "GET /v2/", "PUT /livez", "GET /livez/a"] {
         let all = server.ask(format!("{start} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"));
-        assert!(all.starts_with("HTTP/1.1 503 "), "{start}: {all}");
+        assert!(all.starts_with("HTTP/1.1 429 "), "{start}: {all}");
     }
     assert_eq!(asked.load(Ordering::SeqCst), before);
     // A request pipelined after a health check is not answered.

@@ -1,5 +1,6 @@
 //! The transport's tests.
 
+mod admission;
 mod answers;
 mod differential;
 mod files;

@@ -9,6 +9,7 @@ use smol::Timer;
 use smol::future::poll_once;
 
 use super::server::{TestServer, answer};
+use crate::wire::admission::Holder;
 use crate::wire::connection::Connection;
 use crate::wire::stream::{MemoryStream, Stream, write_all};
 use crate::wire::{Stop, WireLimits};
@@ -50,6 +51,7 @@ fn a_client_that_never_pauses_leaves_others_their_turn() {
     let counted = Arc::clone(&answered);
     let connection = Connection {
         stream: Arc::new(server),
+        holder: Holder::new(),
         peer: "127.0.0.1:1".into(),
         app: Arc::new(move |request| {
             counted.fetch_add(1, Ordering::SeqCst);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use smol::channel::{Receiver, Sender, bounded};
 use tide::http::{Request, Response};
 
-use super::server::{TestServer, answer};
+use super::server::TestServer;
 use crate::wire::{BindError, Listener, WireLimits};
 
 /// An application that reports each request and answers on a signal.
@@ -97,46 +97,6 @@ fn a_stop_waits_for_requests_in_flight_alone() {
     // It is still connected.
     server.join();
     assert!(busy.has_ended());
-}
-
-#[test]
-fn a_client_over_the_limit_of_its_address_is_answered_429_and_others_are_let_in() {
-    let limits =
-        WireLimits { connections_per_address_max: 1, loopback_counts: true, ..WireLimits::default() };
-    let server = TestServer::with(limits, answer);
-    let mut first = server.connect();
-    assert_eq!(first.get("/hello").text(), "hello");
-    let refused = server.ask(GET);
-    assert!(refused.starts_with("HTTP/1.1 429 ") && refused.contains("Retry-After: 1\r\n"), "{refused}");
-    assert!(refused.contains("TOOMANYREQUESTS") && refused.contains("Connection: close\r\n"), "{refused}");
-    #[cfg(target_os = "linux")]
-    {
-        // Another address of the loopback network.
-        use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
-        let other = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
-        bind(&other, &std::net::SocketAddr::from(([127, 0, 0, 2], 0))).unwrap();
-        connect(&other, &server.address).unwrap();
-        let mut other = super::server::Client::over(TcpStream::from(other));
-        assert_eq!(other.get("/hello").text(), "hello");
-    }
-    drop(first);
-    let let_in = (0..1000).any(|_| server.connect().get("/hello").status == 200);
-    assert!(let_in);
-}
-
-#[test]
-fn a_client_over_the_limit_is_answered_503_and_let_in_later() {
-    let limits = WireLimits { connections_max: 1, ..WireLimits::default() };
-    let server = TestServer::with(limits, answer);
-    let mut first = server.connect();
-    assert_eq!(first.get("/hello").text(), "hello");
-    let refused = server.ask(GET);
-    assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("Retry-After: 1\r\n"), "{refused}");
-    assert!(refused.contains("TOOMANYREQUESTS") && refused.contains("Connection: close\r\n"), "{refused}");
-    assert_eq!(first.get("/hello").text(), "hello");
-    drop(first);
-    let let_in = (0..1000).any(|_| server.connect().get("/hello").status == 200);
-    assert!(let_in);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use tide::http::{Request, Response};
 
 use super::{Outcome, PacketStream, Seen, SeenBody, is_left_unread};
 use crate::wire::RawTarget;
+use crate::wire::admission::Holder;
 use crate::wire::connection::Connection;
 use crate::wire::connection::Stop;
 use crate::wire::limits::WireLimits;
@@ -34,6 +35,7 @@ async fn serve(stream: &PacketStream, outcome: Seens) -> String {
     };
     let connection = Connection {
         stream: Arc::new(server),
+        holder: Holder::new(),
         peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)).to_string(),
         app: Arc::new(app),
         limits: Arc::new(WireLimits::default()),

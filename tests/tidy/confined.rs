@@ -34,7 +34,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
 /// Types that only some places may name.
 const TYPES: &[(&str, &[&str])] = &[
     ("DiskFile", &["blobs/", "disk/", "maintenance/", "meta/", "registry/content/"]),
-    ("TcpStream", &["wire/"]),
+    ("TcpStream", &["wire/connection/listener.rs", "wire/stream/"]),
 ];
 
 /// What may be named everywhere.

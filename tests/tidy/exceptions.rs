@@ -78,11 +78,11 @@ pub(crate) const OTHER_WORDS: &[(&str, usize)] = &[
     ("control", 10),
     ("crash_tests", 19),
     ("disk", 20),
-    ("http", 35),
+    ("http", 15),
     ("meta", 120),
     ("registry", 127),
     ("server", 10),
     ("spec", 4),
     ("tests", 40),
-    ("wire", 22),
+    ("wire", 1),
 ];

@@ -16,7 +16,6 @@ mod error;
 
 mod gc;
 mod pages;
-mod reach;
 mod repos;
 mod request;
 mod rm;

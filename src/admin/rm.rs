@@ -7,12 +7,11 @@ use smol::{LocalExecutor, block_on};
 
 use crate::admin::error::{AdminError, AdminErrorKind};
 use crate::admin::pages::{ROWS_PER_STEP_MAX, count_tags, pages};
-use crate::admin::reach::{read, referrers};
 use crate::admin::request::Ask;
 use crate::admin::sink::AnswerSink;
 use crate::admin::store::OpenStore;
 use crate::meta::ManifestRow;
-use crate::registry::{Registry, RegistryError};
+use crate::registry::{Registry, RegistryError, referrers};
 use crate::spec::{ContentDigest, Digest, Manifest, ManifestKind, RepoName, Tag};
 
 /// Asks to remove something from a repository.
@@ -288,13 +287,10 @@ impl Removing<'_> {
 
     /// Returns the manifests that perhaps only this one needs: the children of an index, and its referrers.
     fn dependents(&self, digest: ContentDigest, row: &ManifestRow) -> Result<Dependents, AdminError> {
-        let children = read(self.registry, digest, row).into_iter().flat_map(|manifest| {
-            let children: Vec<_> =
-                manifest.all_children().filter_map(|child| child.digest.content()).collect();
-            children
-        });
+        let manifest = self.registry.read_manifest(digest, row);
+        let children = manifest.iter().flat_map(Manifest::kept_children);
         let children = children.map(|child| (child, format!("only {digest} lists it")));
-        let referring = referrers(self.registry, self.repo, digest)?;
+        let referring = referrers(self.registry.view(), self.repo, digest)?;
         let referring = referring.into_iter().map(|referrer| (referrer, format!("it refers to {digest}")));
         Ok(children.chain(referring).collect())
     }
@@ -310,7 +306,7 @@ impl Removing<'_> {
             return Ok(Some(why));
         }
         // A subject is removed before its referrers, which are then visited again.
-        let manifest = read(self.registry, digest, row);
+        let manifest = self.registry.read_manifest(digest, row);
         let subject =
             manifest.as_ref().and_then(Manifest::subject).and_then(|subject| subject.digest.content());
         match subject {
@@ -346,10 +342,9 @@ impl Removing<'_> {
             |last| view.manifests(self.repo, last.as_ref(), ROWS_PER_STEP_MAX),
             |(digest, row)| {
                 if row.media_type.kind() != ManifestKind::Image {
-                    match read(self.registry, digest, &row) {
+                    match self.registry.read_manifest(digest, &row) {
                         Some(manifest) => {
-                            let children = manifest.all_children();
-                            for child in children.filter_map(|child| child.digest.content()) {
+                            for child in manifest.kept_children() {
                                 indexes.listed.entry(child).or_default().push(digest);
                             }
                         }

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::admin::error::AdminError;
 use crate::admin::pages::ROWS_PER_STEP_MAX;
-use crate::admin::reach::pulled_bytes;
 use crate::admin::request::Ask;
 use crate::admin::sink::{AnswerSink, send_item};
 use crate::admin::store::OpenStore;
@@ -53,7 +52,7 @@ fn tags(registry: &Registry, repo: &RepoName, sink: &mut dyn AnswerSink) -> Resu
             if let Some(row) = view.tag(repo, &tag)?
                 && let Some(manifest) = view.manifest(repo, &row.digest)?
             {
-                let bytes = pulled_bytes(registry, repo, row.digest)?;
+                let bytes = registry.pulled_bytes(repo, row.digest)?;
                 let (digest, media_type) = (row.digest, manifest.media_type.to_string());
                 send_item(sink, &TagEntry { tag: tag.clone(), digest, media_type, bytes })?;
                 count += 1;

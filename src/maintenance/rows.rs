@@ -7,7 +7,7 @@ use crate::maintenance::content::Content;
 use crate::maintenance::finding::{CheckReport, Kind};
 use crate::maintenance::progress::Progress;
 use crate::meta::{Fact, ManifestRow, Tree, UploadId, UploadRow, View};
-use crate::registry::OpenError;
+use crate::registry::{OpenError, UnreadableManifest, read_manifest};
 use crate::spec::{ContentDigest, Descriptor, Manifest, RepoName};
 
 /// Checks the rows of a store.
@@ -162,14 +162,14 @@ impl<'a> Rows<'a> {
         if self.content.length(&digest) != Some(row.size) {
             return Ok(());
         }
-        let bytes = self.blobs.read_whole(&digest)?.unwrap_or_default();
-        if ContentDigest::of(digest.algorithm(), &bytes) != digest {
-            self.report.find(Kind::ContentDigest, digest, "has bytes that do not match its digest");
-            return Ok(());
-        }
-        match Manifest::parse(&bytes, Some(&row.media_type)) {
+        match read_manifest(self.blobs, &digest, row) {
             Ok(manifest) => self.check_references(repo, place, &manifest),
-            Err(error) => {
+            Err(UnreadableManifest::Damaged | UnreadableManifest::Missing) => {
+                self.report.find(Kind::ContentDigest, digest, "has bytes that do not match its digest");
+                Ok(())
+            }
+            Err(UnreadableManifest::Store(error)) => Err(error.into()),
+            Err(UnreadableManifest::Malformed(error)) => {
                 self.report.find(Kind::Manifest, place, format!("cannot be read: {error}"));
                 Ok(())
             }

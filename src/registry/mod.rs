@@ -6,6 +6,7 @@
 mod content;
 mod disk_permits;
 mod error;
+mod graph;
 mod open;
 mod operations;
 mod protection;
@@ -43,6 +44,7 @@ pub use content::manifest_body::ManifestBody;
 pub use content::reader::BlobReader;
 pub(crate) use content::removal::Removal;
 pub use error::RegistryError;
+pub(crate) use graph::{ReferenceWalk, UnreadableManifest, read_manifest, referrers};
 #[cfg(test)]
 pub(crate) use open::Backing;
 pub use open::OpenError;

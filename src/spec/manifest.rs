@@ -132,6 +132,16 @@ impl Manifest {
         self.blobs.iter().filter(|descriptor| !descriptor.is_foreign())
     }
 
+    /// Returns the content of [`Self::all_blobs`]: what a repository keeps for this manifest.
+    pub fn kept_blobs(&self) -> impl Iterator<Item = ContentDigest> {
+        self.all_blobs().filter_map(|blob| blob.digest.content())
+    }
+
+    /// Returns the content of [`Self::all_children`], likewise. Each is a manifest or a blob.
+    pub fn kept_children(&self) -> impl Iterator<Item = ContentDigest> {
+        self.all_children().filter_map(|child| child.digest.content())
+    }
+
     /// Returns all blobs that the manifest references, also those that may come from elsewhere: a repository
     /// that has them keeps them for it.
     pub fn all_blobs(&self) -> impl Iterator<Item = &Descriptor> {

@@ -7,11 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::admin::du::ledger::Ledger;
 use crate::admin::error::AdminError;
 use crate::admin::pages::{ROWS_PER_STEP_MAX, each_repository, pages};
-use crate::admin::reach::Reach;
 use crate::admin::request::Ask;
 use crate::admin::sink::{AnswerSink, send_item};
 use crate::admin::store::OpenStore;
-use crate::registry::{Registry, RegistryError};
+use crate::registry::{ReferenceWalk, Registry, RegistryError};
 use crate::spec::{ContentDigest, RepoName, Tag};
 
 /// Asks what each tag of a repository needs, the largest first, what no tag needs, and for the sum.
@@ -121,8 +120,8 @@ impl UsageByTag<'_> {
     fn follow(&mut self, digest: ContentDigest, tags: Vec<Tag>) -> Result<(), AdminError> {
         let user = self.next_user();
         let (mut manifests, mut bytes) = (0, 0);
-        let mut reach = Reach::of_image(self.registry, self.repo);
-        reach.from(digest, |reached| {
+        let mut walk = ReferenceWalk::of_image(self.registry, self.repo);
+        walk.from(digest, |reached| {
             let new = self.ledger.note(user, &reached.digest, reached.size);
             if new {
                 manifests += u64::from(reached.is_manifest);
@@ -130,7 +129,7 @@ impl UsageByTag<'_> {
             }
             new
         })?;
-        self.unreadable += reach.unreadable;
+        self.unreadable += walk.unreadable;
         let group = TagGroup::Tags(tags);
         self.groups.push(TagUsage { group, digest: Some(digest), manifests, bytes, unique_bytes: 0 });
         Ok(())
@@ -156,10 +155,10 @@ impl UsageByTag<'_> {
             sink,
         )?;
         self.add_group(TagGroup::Untagged, |usage, user, group| {
-            let mut reach = Reach::of_image(usage.registry, usage.repo);
+            let mut walk = ReferenceWalk::of_image(usage.registry, usage.repo);
             for digest in untagged {
                 sink.check_wanted()?;
-                reach.from(digest, |reached| {
+                walk.from(digest, |reached| {
                     let new = usage.ledger.note(user, &reached.digest, reached.size);
                     if new {
                         group.manifests += u64::from(reached.is_manifest);
@@ -168,7 +167,7 @@ impl UsageByTag<'_> {
                     new
                 })?;
             }
-            usage.unreadable += reach.unreadable;
+            usage.unreadable += walk.unreadable;
             Ok(())
         })?;
         self.add_group(TagGroup::Unreferenced, |usage, user, group| {

@@ -69,11 +69,10 @@ impl Graph {
         key: impl Fn(&ContentDigest) -> u64,
     ) {
         let number = Number::try_from(self.nodes.len()).unwrap_or(Number::MAX);
-        let key_of = |digest: &Digest| digest.content().map(|content| key(&content));
         let edges_begin = self.edges.len();
-        self.edges.extend(manifest.all_children().filter_map(|child| key_of(&child.digest)));
+        self.edges.extend(manifest.kept_children().map(|child| key(&child)));
         let children = u32::try_from(self.edges.len() - edges_begin).unwrap_or(u32::MAX);
-        self.edges.extend(manifest.all_blobs().filter_map(|blob| key_of(&blob.digest)));
+        self.edges.extend(manifest.kept_blobs().map(|blob| key(&blob)));
         let subject = row.subject.as_ref().and_then(Digest::content).map(|subject| (subject, key(&subject)));
         if let Some((_, subject)) = subject {
             self.referrers.push((subject, number));

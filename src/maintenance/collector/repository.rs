@@ -7,9 +7,9 @@ use crate::maintenance::collector::graph::{Graph, Reach, Role};
 use crate::maintenance::collector::pass::{About, Batch, End, Pass, ROWS_PER_STEP};
 use crate::maintenance::collector::policy::{Fate, evaluate_untagged};
 use crate::maintenance::collector::report::Thing;
-use crate::meta::{ManifestRow, Policy, SWEEP_CANDIDATES_MAX, Sweep};
-use crate::registry::{RegistryError, Scope};
-use crate::spec::{ContentDigest, Manifest, RepoName, Tag};
+use crate::meta::{Policy, SWEEP_CANDIDATES_MAX, Sweep};
+use crate::registry::{RegistryError, Scope, UnreadableManifest, read_manifest};
+use crate::spec::{ContentDigest, RepoName, Tag};
 
 /// How often a repository is marked in one pass, where clients keep changing what was marked.
 pub(super) const TRIES_MAX: usize = 3;
@@ -74,8 +74,12 @@ impl Pass<'_> {
             let at_end = rows.len() < ROWS_PER_STEP;
             last = rows.last().map(|(digest, _)| *digest);
             for (at, (digest, row)) in rows.into_iter().enumerate() {
-                if let Some(manifest) = self.read(&digest, &row) {
-                    let upkeep = self.upkeep;
+                let upkeep = self.upkeep;
+                let read = read_manifest(upkeep.blobs(), &digest, &row);
+                if let Err(UnreadableManifest::Store(error)) = &read {
+                    log::warn!("cannot read {digest}: {error}");
+                }
+                if let Ok(manifest) = read {
                     graph.add(digest, &row, &manifest, |digest| upkeep.key(digest));
                 } else if self.upkeep.view().manifest(repo, &digest).map_err(RegistryError::from)?.is_some() {
                     // The scrub examines it, and quarantines it if it is damaged.
@@ -98,15 +102,6 @@ impl Pass<'_> {
                 return Ok(Some(graph));
             }
         }
-    }
-
-    fn read(&self, digest: &ContentDigest, row: &ManifestRow) -> Option<Manifest> {
-        let read = self.upkeep.blobs().read_whole(digest);
-        let bytes = read.map_err(|error| log::warn!("cannot read {digest}: {error}")).ok()??;
-        if ContentDigest::of(digest.algorithm(), &bytes) != *digest {
-            return None;
-        }
-        Manifest::parse(&bytes, Some(&row.media_type)).ok()
     }
 
     /// Tells whether nothing may be removed yet.

@@ -11,11 +11,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use async_io::Async;
 use smol::channel::{Receiver, Sender, bounded};
 use smol::future::{or, zip};
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::lock::{Semaphore, SemaphoreGuardArc};
-use smol::{Async, Executor, Task, Timer};
+use smol::{Executor, Task, Timer};
 
 use crate::admin::{AdminError, AdminErrorKind, OpenStore, Request};
 use crate::control::message::{

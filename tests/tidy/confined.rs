@@ -8,7 +8,7 @@ use crate::sources::{Source, product_sources, root};
 
 /// Every library that the program is built with, and the places below `src/` that may name it.
 const LIBRARIES: &[(&str, &[&str])] = &[
-    ("async_io", &["cli/"]),
+    ("async_io", &["wire/stream/", "control/", "cli/"]),
     ("async_signal", &["cli/"]),
     ("blake3", &["meta/journal/", "spec/"]),
     ("clap", &["cli/"]),

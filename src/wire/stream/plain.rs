@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use smol::Async;
+use async_io::Async;
 use smol::io::AsyncRead;
 
 use super::Stream;

@@ -5,8 +5,9 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_io::Async;
 use smol::future::{or, poll_once, zip};
-use smol::{Async, Timer, block_on};
+use smol::{Timer, block_on};
 
 use super::memory::write_all;
 use super::*;

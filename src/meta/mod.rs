@@ -29,14 +29,15 @@ pub use clock::{Ages, Clock, PLAUSIBLE_MIN_MS};
 #[cfg(test)]
 pub(crate) use clock::{DAY_MS, SetClock, TODAY_MS};
 pub use error::{MetaError, MetaOpenError};
-pub use index::{Compacted, IndexError, IndexKind, Pacing, View, WORTHWHILE_MIN_BYTES};
-pub use journal::verify_closed;
+pub use index::{CompactionOutcome, CompactionPacing, IndexError, IndexKind, View, WORTHWHILE_MIN_BYTES};
 pub use model::{
     BlobRow, Command, Condition, Fact, ManifestRow, Policies, Policy, PutManifestCommand,
     SWEEP_CANDIDATES_MAX, Sweep, TagRow, Tree, Untagged, UploadId, UploadRow,
 };
-pub use reconcile::{Salvage, rebuild_from_content, rebuild_from_index};
-pub use recovery::{Inspection, MetaFault, MetaFaultKind, RecoveryProgress, RowsCopy, Start, format_on};
+pub use recovery::{
+    Inspection, MetaFault, MetaFaultKind, RecoveryProgress, RowsCopy, Salvage, Start, format_on,
+    rebuild_from_content, rebuild_from_index, verify_closed,
+};
 pub use rules::{DecideError, Protection, Refusal, check_references};
 pub use store::{Meta, MetaOptions};
 #[cfg(test)]

@@ -13,7 +13,8 @@ use crate::meta::checkpoint::{Barrier, Checkpointer, DueCheckpoint, Retention, w
 use crate::meta::clock::Clock;
 use crate::meta::error::{MetaError, MetaOpenError};
 use crate::meta::index::{
-    Compacted, INDEX_FOLDER, Index, IndexError, IndexKind, Pacing, ReplaceableIndex, RowTotals, View,
+    CompactionOutcome, CompactionPacing, INDEX_FOLDER, Index, IndexError, IndexKind, ReplaceableIndex,
+    RowTotals, View,
 };
 use crate::meta::journal::{Journal, named_since};
 use crate::meta::model::{Command, Policies};
@@ -269,7 +270,7 @@ impl Meta {
     }
 
     /// Makes the index's files anew if they are far too large for its rows. Blocks, and nobody else waits.
-    pub fn compact_index(&self, pacing: &mut Pacing<'_>) -> Result<Compacted, IndexError> {
+    pub fn compact_index(&self, pacing: &mut CompactionPacing<'_>) -> Result<CompactionOutcome, IndexError> {
         self.index.compact(pacing)
     }
 

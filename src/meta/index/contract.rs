@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::meta::index::sled::{Compacted, Pacing};
+use crate::meta::index::compaction::{CompactionOutcome, CompactionPacing};
 use crate::meta::model::{RowChange, Tree};
 
 /// What an index can fail with.
@@ -80,8 +80,8 @@ pub trait Index: Send + Sync + 'static {
 
     /// Makes its files anew from its rows if they are far too large for them, while it is in use. Only one
     /// thread at a time does that.
-    fn compact(&self, _pacing: &mut Pacing<'_>) -> Result<Compacted, IndexError> {
-        Ok(Compacted::NotNeeded)
+    fn compact(&self, _pacing: &mut CompactionPacing<'_>) -> Result<CompactionOutcome, IndexError> {
+        Ok(CompactionOutcome::NotNeeded)
     }
 }
 

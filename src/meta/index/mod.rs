@@ -1,5 +1,6 @@
 //! The index: what the journal adds up to, for quick reads. It is never the only copy of anything.
 
+mod compaction;
 mod contract;
 mod kind;
 mod map;
@@ -10,6 +11,7 @@ mod totals;
 mod usage;
 mod view;
 
+pub use compaction::{CompactionOutcome, CompactionPacing, WORTHWHILE_MIN_BYTES};
 pub use contract::IndexError;
 pub(in crate::meta) use contract::{Index, RowVisitor, guarded};
 pub(in crate::meta) use kind::INDEX_FOLDER;
@@ -19,7 +21,6 @@ pub(in crate::meta) use kind::Made;
 pub(in crate::meta) use map::MapIndex;
 pub(in crate::meta) use replaceable::ReplaceableIndex;
 pub(in crate::meta) use row_fact::{fact_of, tagged_of};
-pub use sled::{Compacted, Pacing, WORTHWHILE_MIN_BYTES};
 pub(in crate::meta) use sled::{SledIndex, TemporaryCopy};
 pub(in crate::meta) use totals::RowTotals;
 pub(in crate::meta) use usage::{QuotaUsage, added_bytes};

@@ -7,8 +7,8 @@
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::base::{read, write};
+use crate::meta::index::compaction::{CompactionOutcome, CompactionPacing};
 use crate::meta::index::contract::{Index, IndexError, RowVisitor, guarded};
-use crate::meta::index::sled::{Compacted, Pacing};
 use crate::meta::model::{RowChange, Tree};
 
 /// What is called when an index fails.
@@ -133,7 +133,7 @@ impl Index for ReplaceableIndex {
         self.read().open.as_ref().map_or(0, |index| index.generation())
     }
 
-    fn compact(&self, pacing: &mut Pacing<'_>) -> Result<Compacted, IndexError> {
+    fn compact(&self, pacing: &mut CompactionPacing<'_>) -> Result<CompactionOutcome, IndexError> {
         self.with(|index| index.compact(pacing))
     }
 }

@@ -7,9 +7,8 @@ mod file;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) use file::fuzz;
-pub use file::verify_closed;
 pub(super) use file::{
     Files, Header, JOURNAL_FOLDER, Journal, JournalError, LINE_SIZE_MAX_BYTES, LineReader, NewFile, RawLine,
     Record, Sum, SumOfSums, check_sum, damaged_path, decode, encode, forget_history, header_of, journal_path,
-    list, named_since,
+    list, named_since, verify_files,
 };

@@ -13,7 +13,7 @@ mod manifests;
 mod reconciler;
 mod report;
 mod rows;
-mod salvage;
 
-pub(super) use reconciler::{FactSink, Reconciler};
-pub use salvage::{Salvage, rebuild_from_content, rebuild_from_index};
+pub use reconciler::Unattributed;
+pub(in crate::meta) use reconciler::{FactSink, Reconciler};
+pub use report::Report;

@@ -54,7 +54,7 @@ impl<'a> Reconciler<'a> {
 
     /// Puts the manifests that no repository has, and that have all they need, into one, with what they need.
     /// One that was `seen` in some repository once was deleted since.
-    pub(super) fn collect_lost(
+    pub(in crate::meta) fn collect_lost(
         mut self,
         repo: &RepoName,
         seen: &HashSet<ContentDigest>,

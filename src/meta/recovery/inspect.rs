@@ -1,10 +1,14 @@
 //! A look at what a recovery would find, which changes nothing.
 
+use std::sync::Arc;
+
 use crate::disk::Disk;
 use crate::meta::checkpoint::{self, CheckpointFile};
 use crate::meta::error::MetaOpenError;
+use crate::meta::index::MapIndex;
 use crate::meta::journal::{self, Files, damaged_path, header_of, journal_path};
-use crate::meta::recovery::inspection::{Inspection, MetaFaultKind};
+use crate::meta::recovery::fault::MetaFaultKind;
+use crate::meta::recovery::inspection::Inspection;
 use crate::meta::recovery::progress::RecoveryProgress;
 use crate::meta::recovery::recover::is_damaged;
 use crate::meta::recovery::segments::{self, Segment};
@@ -13,8 +17,23 @@ use crate::meta::recovery::starting_point::{self, StartingPoint};
 use crate::meta::recovery::survey::{self, JournalSurvey};
 use crate::meta::recovery::{clean_marker, replay};
 
+impl Inspection {
+    /// Looks at the metadata on a disk.
+    pub fn of(disk: &Arc<dyn Disk>) -> Result<Self, MetaOpenError> {
+        let mut found = Self {
+            index: MapIndex::new(),
+            clean: None,
+            transactions: 0,
+            faults: Vec::new(),
+            notes: Vec::new(),
+        };
+        inspect(disk.as_ref(), &mut found)?;
+        Ok(found)
+    }
+}
+
 /// Follows the journal and looks at the checkpoints, and fills the inspection's index as a recovery would.
-pub(in crate::meta) fn inspect(disk: &dyn Disk, found: &mut Inspection) -> Result<(), MetaOpenError> {
+fn inspect(disk: &dyn Disk, found: &mut Inspection) -> Result<(), MetaOpenError> {
     let files = if_there(journal::list(disk))?.unwrap_or_default();
     let checkpoints = if_there(checkpoint::find(disk))?.unwrap_or_default();
     for path in files.unfinished.iter().chain(&checkpoints.unfinished) {
@@ -32,7 +51,7 @@ pub(in crate::meta) fn inspect(disk: &dyn Disk, found: &mut Inspection) -> Resul
     let durable = marker.as_ref().map_or(0, |marker| marker.seq);
     let survey = survey::survey(disk, &segments, &base, durable, &RecoveryProgress::default())?;
     check_survey(&survey, found);
-    if base.lacks_journal(&segments) {
+    if base.lacks_journal(!segments.is_empty()) {
         found.fault(
             MetaFaultKind::Journal,
             "journal",

@@ -2,41 +2,15 @@
 
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::Arc;
 
-use crate::disk::Disk;
 use crate::meta::error::MetaOpenError;
 use crate::meta::index::{Index, IndexError, MapIndex, SledIndex, TemporaryCopy, View};
 use crate::meta::model::{RowChange, Tree};
 use crate::meta::recovery::clean_marker::CleanMarker;
-use crate::meta::recovery::inspect::inspect;
+use crate::meta::recovery::fault::{MetaFault, MetaFaultKind};
 
 /// How many rows of the index that differ are named one by one.
 const ROWS_NAMED_MAX: u64 = 20;
-
-/// What something that is wrong is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MetaFaultKind {
-    /// The journal.
-    Journal,
-    /// A checkpoint.
-    Checkpoint,
-    /// The index.
-    Index,
-    /// A file that serves no purpose any more.
-    Leftover,
-}
-
-/// Something that is wrong, or just worth knowing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MetaFault {
-    /// What it is about.
-    pub kind: MetaFaultKind,
-    /// Where it is.
-    pub place: String,
-    /// What it is.
-    pub what: String,
-}
 
 /// The metadata on a disk, as the next start would see it.
 #[derive(Debug)]
@@ -53,19 +27,6 @@ pub struct Inspection {
 }
 
 impl Inspection {
-    /// Looks at the metadata on a disk.
-    pub fn of(disk: &Arc<dyn Disk>) -> Result<Self, MetaOpenError> {
-        let mut found = Self {
-            index: MapIndex::new(),
-            clean: None,
-            transactions: 0,
-            faults: Vec::new(),
-            notes: Vec::new(),
-        };
-        inspect(disk.as_ref(), &mut found)?;
-        Ok(found)
-    }
-
     /// Reads what journal and checkpoints add up to.
     pub fn view(&self) -> View<'_> {
         View::new(&self.index)

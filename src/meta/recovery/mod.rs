@@ -6,6 +6,7 @@
 //! durable before anything else is done.
 
 pub(in crate::meta) mod clean_marker;
+mod fault;
 mod inspect;
 mod inspection;
 pub(in crate::meta) mod open;
@@ -14,15 +15,20 @@ mod recover;
 mod refill;
 mod replay;
 mod resume;
+mod salvage;
 mod segments;
 mod start;
 mod starting_point;
 mod survey;
+mod verify;
 
 pub(in crate::meta) use clean_marker::CleanMarker;
-pub use inspection::{Inspection, MetaFault, MetaFaultKind, RowsCopy};
+pub use fault::{MetaFault, MetaFaultKind};
+pub use inspection::{Inspection, RowsCopy};
 pub(in crate::meta) use open::{OpenedMeta, rebuilt};
 pub use progress::RecoveryProgress;
-pub(in crate::meta) use recover::{is_damaged, sync_tree};
+pub(in crate::meta) use recover::sync_tree;
+pub use salvage::{Salvage, rebuild_from_content, rebuild_from_index};
 pub use start::{Start, format_on};
 pub(in crate::meta) use start::{keeps_damaged, make_folders};
+pub use verify::verify_closed;

@@ -46,7 +46,7 @@ pub(in crate::meta) fn recover(
     let survey = survey::survey(disk, &segments, &base, durable, progress)?;
     survey.report();
 
-    let damaged = survey.damaged || base.damaged || base.lacks_journal(&segments);
+    let damaged = survey.damaged || base.damaged || base.lacks_journal(!segments.is_empty());
     base.load(disk, index, progress)?;
     let reconciled = content.filter(|_| damaged);
     let end = (files.highest + 1, reconciled);

@@ -7,7 +7,6 @@ use crate::meta::error::MetaOpenError;
 use crate::meta::index::Index;
 use crate::meta::journal::{Header, Sum};
 use crate::meta::recovery::progress::RecoveryProgress;
-use crate::meta::recovery::segments::Segment;
 
 /// The state before the first transaction that is to be replayed.
 pub(super) struct StartingPoint {
@@ -71,8 +70,8 @@ impl StartingPoint {
 
     /// Tells whether the journal that goes on from a checkpoint is gone; it was durable before the checkpoint
     /// was.
-    pub(super) fn lacks_journal(&self, segments: &[Segment]) -> bool {
-        let lacks = self.checkpoint.is_some() && segments.is_empty();
+    pub(super) fn lacks_journal(&self, has_segments: bool) -> bool {
+        let lacks = self.checkpoint.is_some() && !has_segments;
         if lacks {
             log::error!("the journal behind {} is lost, and with it all that was done since", self.name());
         }

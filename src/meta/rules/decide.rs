@@ -8,8 +8,11 @@ use crate::meta::model::{
     BlobRow, Command, Condition, Fact, LinkRow, PutManifestCommand, RepositoryRow, TagRow, Tree, UploadId,
     UploadRow,
 };
+use crate::meta::rules::decision::{Decision, Stamp};
 use crate::meta::rules::policy_check::PolicyCheck;
+use crate::meta::rules::refusal::{DecideError, Refusal};
 use crate::meta::rules::sweep::sweep;
+use crate::meta::rules::untagged::untagged_facts;
 use crate::spec::{ContentDigest, Digest, RepoName, Tag};
 
 /// The most tags that one step of a manifest's removal takes away.
@@ -17,84 +20,6 @@ const TAGS_PER_STEP_MAX: usize = 1000;
 
 /// How long ago a tag or a manifest must have been noted for a push of it as it is to note it again.
 const PUSHED_AGAIN_MIN_MS: u64 = 60 * 60 * 1000;
-
-/// When a command is decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp {
-    /// The wall clock's time in milliseconds since 1970, unless it was never set.
-    pub wall_ms: Option<u64>,
-    /// The store time, in milliseconds.
-    pub noted: u64,
-    /// The store time when this run began, in milliseconds.
-    pub began: u64,
-    /// The order of a tag that is set now.
-    pub order: u64,
-}
-
-/// What is to be done about a command.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decision {
-    /// What changes; nothing when all is as the command wants it.
-    pub facts: Vec<Fact>,
-    /// Whether the command has to be given again, because it is too big for one step.
-    pub again: bool,
-}
-
-impl From<Vec<Fact>> for Decision {
-    fn from(facts: Vec<Fact>) -> Self {
-        Self { facts, again: false }
-    }
-}
-
-/// Why a command is refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The repository has nothing in it.
-    #[error("repository {0} is not known")]
-    NameUnknown(RepoName),
-    /// The repository has no such manifest.
-    #[error("manifest {0} is not in the repository")]
-    ManifestUnknown(ContentDigest),
-    /// The repository has no such tag.
-    #[error("tag {0} is not in the repository")]
-    TagUnknown(Tag),
-    /// The repository has no such blob.
-    #[error("blob {0} is not in the repository")]
-    BlobUnknown(ContentDigest),
-    /// There is no such upload session.
-    #[error("the upload is not known")]
-    UploadUnknown,
-    /// The manifest references something that the repository does not have.
-    #[error("the manifest references {0}, which the repository does not have")]
-    ReferenceUnknown(Digest),
-    /// The command's condition does not hold.
-    #[error("the precondition does not hold: {0}")]
-    ConditionFailed(String),
-    /// A policy says that the tag can neither be moved nor deleted.
-    #[error("tag {0} is immutable in this repository: it can neither be moved nor deleted")]
-    Immutable(Tag),
-    /// The repositories of the policy would have more than they may.
-    #[error("the quota of repository {repo} is {most} bytes, and {used} of them are used")]
-    QuotaExceeded {
-        /// The repository.
-        repo: RepoName,
-        /// How many bytes the repositories of its policy have.
-        used: u64,
-        /// How many they may have.
-        most: u64,
-    },
-}
-
-/// What deciding can end in beside a decision.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum DecideError {
-    /// The command is refused.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// The index could not be read.
-    #[error(transparent)]
-    Index(#[from] IndexError),
-}
 
 /// Decides a command that came at this moment.
 pub fn decide(
@@ -218,38 +143,6 @@ fn counts_anew(now: Stamp, check: PolicyCheck<'_>, repo: &RepoName, row: &TagRow
 /// noted it.
 fn is_old(now: Stamp, noted: u64) -> bool {
     noted < now.began || now.noted.abs_diff(noted) >= PUSHED_AGAIN_MIN_MS
-}
-
-/// Returns the rows of manifests that lose their last tag by these facts: no tag has named them since `now`.
-pub(in crate::meta) fn untagged_facts(
-    view: View<'_>,
-    now: Stamp,
-    repo: &RepoName,
-    facts: &[Fact],
-) -> Result<Vec<Fact>, IndexError> {
-    let mut lost: Vec<(ContentDigest, Vec<&Tag>)> = Vec::new();
-    let mut named = Vec::new();
-    for fact in facts {
-        let Fact::Tag { tag, row, was, .. } = fact else { continue };
-        named.extend(row.as_ref().map(|row| row.digest));
-        if let Some(was) = was {
-            match lost.iter_mut().find(|(digest, _)| digest == was) {
-                Some((_, tags)) => tags.push(tag),
-                None => lost.push((*was, vec![tag])),
-            }
-        }
-    }
-    let mut untagged = Vec::new();
-    for (digest, tags) in lost {
-        let left = view.tags_of(repo, &digest, tags.len() + 1)?;
-        if named.contains(&digest) || left.iter().any(|tag| !tags.contains(&tag)) {
-            continue;
-        }
-        if let Some(row) = view.manifest(repo, &digest)? {
-            untagged.push(Fact::Manifest { repo: repo.clone(), digest, row: Some(row.noted(now.noted)) });
-        }
-    }
-    Ok(untagged)
 }
 
 fn check_condition(

@@ -1,12 +1,17 @@
 //! What a command may do: the decisions, without any I/O but reads of the index.
 
 mod decide;
+mod decision;
 mod policy_check;
 mod protection;
+mod refusal;
 mod sweep;
+mod untagged;
 
-pub use decide::{DecideError, Refusal, check_references};
-pub(in crate::meta) use decide::{Decision, Stamp, decide};
+pub use decide::check_references;
+pub(in crate::meta) use decide::decide;
+pub(in crate::meta) use decision::{Decision, Stamp};
 pub(in crate::meta) use policy_check::PolicyChecks;
 pub use protection::Protection;
 pub(in crate::meta) use protection::SweepNothing;
+pub use refusal::{DecideError, Refusal};

@@ -2,7 +2,7 @@
 
 use crate::meta::index::{IndexError, QuotaUsage, View, added_bytes};
 use crate::meta::model::{Fact, Policies};
-use crate::meta::rules::decide::{DecideError, Refusal};
+use crate::meta::rules::refusal::{DecideError, Refusal};
 use crate::spec::{ContentDigest, RepoName, Tag};
 
 /// What a command is decided by beside the index.

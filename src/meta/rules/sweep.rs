@@ -4,8 +4,10 @@
 
 use crate::meta::index::View;
 use crate::meta::model::{Fact, Sweep};
-use crate::meta::rules::decide::{DecideError, Decision, Stamp, untagged_facts};
+use crate::meta::rules::decision::{Decision, Stamp};
 use crate::meta::rules::policy_check::PolicyCheck;
+use crate::meta::rules::refusal::DecideError;
+use crate::meta::rules::untagged::untagged_facts;
 use crate::spec::{ContentDigest, RepoName};
 
 /// Decides what of a sweep goes. What is gone already, or has changed, is passed over.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 use crate::disk::RealDisk;
-use crate::meta::index::{Compacted, Pacing, SledIndex};
+use crate::meta::index::{CompactionOutcome, CompactionPacing, SledIndex};
 use crate::meta::recovery::Inspection;
 
 /// Rows enough for some steps of a copy.
@@ -16,13 +16,13 @@ const ROWS: usize = 500;
 const MIB: u64 = 1 << 20;
 
 /// Copies whatever the files take, and does something between any two steps. That ends it when it says no.
-fn copy_while(index: &dyn Index, mut between: impl FnMut() -> bool) -> Compacted {
-    let mut pacing = Pacing { pause: &mut between, has_room: &|_| true, worthwhile_bytes: 0 };
+fn copy_while(index: &dyn Index, mut between: impl FnMut() -> bool) -> CompactionOutcome {
+    let mut pacing = CompactionPacing { pause: &mut between, has_room: &|_| true, worthwhile_bytes: 0 };
     index.compact(&mut pacing).unwrap()
 }
 
-fn is_done(compacted: &Compacted) -> bool {
-    matches!(compacted, Compacted::Done { .. })
+fn is_done(compacted: &CompactionOutcome) -> bool {
+    matches!(compacted, CompactionOutcome::Done { .. })
 }
 
 fn row(tree: Tree, number: usize, value: Option<Vec<u8>>) -> RowChange {
@@ -115,17 +115,17 @@ fn the_space_of_rows_that_are_gone_comes_back_and_those_that_stay_are_there() {
         rows += 100;
     }
     let mut never = || panic!("nothing to do");
-    let mut pacing = Pacing { pause: &mut || true, has_room: &|_| true, worthwhile_bytes: MIB };
+    let mut pacing = CompactionPacing { pause: &mut || true, has_room: &|_| true, worthwhile_bytes: MIB };
     let size = pair.sled.size_bytes().unwrap();
     // As long as the rows are there, it is about as large as they need.
-    assert_eq!(pair.sled.compact(&mut pacing).unwrap(), Compacted::NotNeeded);
+    assert_eq!(pair.sled.compact(&mut pacing).unwrap(), CompactionOutcome::NotNeeded);
 
     let most: Vec<_> = (0..rows - 10).map(|at| row(Tree::Links, at, None)).collect();
     pair.apply(&most);
-    let mut small = Pacing { pause: &mut never, has_room: &|_| true, worthwhile_bytes: 1024 * MIB };
-    assert_eq!(pair.sled.compact(&mut small).unwrap(), Compacted::NotNeeded);
+    let mut small = CompactionPacing { pause: &mut never, has_room: &|_| true, worthwhile_bytes: 1024 * MIB };
+    assert_eq!(pair.sled.compact(&mut small).unwrap(), CompactionOutcome::NotNeeded);
     let compacted = pair.sled.compact(&mut pacing).unwrap();
-    let Compacted::Done { before_bytes, after_bytes } = compacted else { panic!("{compacted:?}") };
+    let CompactionOutcome::Done { before_bytes, after_bytes } = compacted else { panic!("{compacted:?}") };
     assert!(before_bytes >= size && after_bytes < 2 * MIB, "{before_bytes}, {after_bytes}");
     assert_eq!(pair.sled.size_bytes().unwrap(), after_bytes);
     assert_eq!(pair.entries(), ["generation-1"]);
@@ -137,7 +137,7 @@ fn the_space_of_rows_that_are_gone_comes_back_and_those_that_stay_are_there() {
     }
     assert_eq!(unlinked(pair.folder.path()), Vec::<PathBuf>::new());
     pair.check();
-    assert_eq!(pair.sled.compact(&mut pacing).unwrap(), Compacted::NotNeeded);
+    assert_eq!(pair.sled.compact(&mut pacing).unwrap(), CompactionOutcome::NotNeeded);
     let pair = pair.reopen();
     pair.check();
     assert_eq!(pair.sled.size_bytes().unwrap() / MIB, after_bytes / MIB);
@@ -236,7 +236,7 @@ fn a_copy_that_is_given_up_or_fails_leaves_everything_as_it_was() {
                 }
                 step <= at || fails
             });
-            let expected = if fails { Compacted::NoSpace } else { Compacted::Stopped };
+            let expected = if fails { CompactionOutcome::NoSpace } else { CompactionOutcome::Stopped };
             assert_eq!(compacted, expected, "{at}");
             assert_eq!(pair.entries(), before);
             pair.check();
@@ -258,8 +258,8 @@ fn without_room_nothing_is_copied_and_with_too_little_nothing_is_kept_of_it() {
             asked.set(asked.get() + 1);
             asked.get() <= enough
         };
-        let mut pacing = Pacing { pause: &mut || true, has_room: &has_room, worthwhile_bytes: 0 };
-        assert_eq!(pair.sled.compact(&mut pacing).unwrap(), Compacted::NoSpace);
+        let mut pacing = CompactionPacing { pause: &mut || true, has_room: &has_room, worthwhile_bytes: 0 };
+        assert_eq!(pair.sled.compact(&mut pacing).unwrap(), CompactionOutcome::NoSpace);
         assert_eq!((asked.get(), pair.entries()), (enough + 1, before));
         pair.check();
     }
@@ -276,7 +276,7 @@ fn an_index_that_is_closed_while_it_is_copied_is_as_it_was() {
         }
         true
     };
-    let mut pacing = Pacing { pause: &mut pause, has_room: &|_| true, worthwhile_bytes: 0 };
+    let mut pacing = CompactionPacing { pause: &mut pause, has_room: &|_| true, worthwhile_bytes: 0 };
     pair.sled.compact(&mut pacing).unwrap_err();
     assert!(!pair.entries().iter().any(|name| name.starts_with("generation")));
     pair.reopen().check();
@@ -359,7 +359,7 @@ fn check_and_rebuild_look_at_the_new_files_too() {
     let mut found = Inspection::of(&disk).unwrap();
     found.compare_index(root).unwrap();
     assert!(found.faults.is_empty() && found.notes.is_empty(), "{:?} {:?}", found.faults, found.notes);
-    assert!(crate::meta::reconcile::rebuild_from_index(disk.as_ref(), root).unwrap());
+    assert!(crate::meta::recovery::rebuild_from_index(disk.as_ref(), root).unwrap());
     fs::remove_dir_all(root.join("index")).unwrap();
     store.start();
     assert_eq!(tags(store.meta(), "app"), ["one", "three", "two"]);
@@ -414,7 +414,7 @@ fn an_index_that_fails_while_it_is_copied_is_made_anew_and_can_be_copied_again()
         }
         true
     };
-    let mut pacing = Pacing { pause: &mut pause, has_room: &|_| true, worthwhile_bytes: 0 };
+    let mut pacing = CompactionPacing { pause: &mut pause, has_room: &|_| true, worthwhile_bytes: 0 };
     store.meta().compact_index(&mut pacing).unwrap_err();
     for _ in 0..10_000 {
         if store.meta().rebuilding().is_none() {

@@ -1,6 +1,6 @@
 //! Compaction of the index's files, and renewal of checkpoints.
 
-use crate::meta::{Compacted, Pacing};
+use crate::meta::{CompactionOutcome, CompactionPacing};
 use crate::registry::error::RegistryError;
 use crate::registry::upkeep::Upkeep;
 
@@ -10,16 +10,19 @@ const CHECKPOINT_WORTHWHILE_DIVISOR: u64 = 16;
 impl Upkeep {
     /// Makes the index's files anew if they are far too large for what is left in it. `pause` is called
     /// between steps and tells whether to go on.
-    pub(crate) fn compact_index(&self, pause: &mut dyn FnMut() -> bool) -> Result<Compacted, RegistryError> {
+    pub(crate) fn compact_index(
+        &self,
+        pause: &mut dyn FnMut() -> bool,
+    ) -> Result<CompactionOutcome, RegistryError> {
         let space = &self.inner.space;
-        let mut pacing = Pacing {
+        let mut pacing = CompactionPacing {
             pause,
             has_room: &|bytes| space.has_room(bytes),
             worthwhile_bytes: self.inner.options.index_worthwhile_bytes,
         };
         let compacted = self.inner.meta.compact_index(&mut pacing)?;
         // Where metadata may be missing, old checkpoints may be all that is left of it.
-        if let Compacted::Done { after_bytes, .. } = compacted
+        if let CompactionOutcome::Done { after_bytes, .. } = compacted
             && self.keeps_everything().is_none()
         {
             self.renew_checkpoints(after_bytes, pacing.pause);

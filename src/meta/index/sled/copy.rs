@@ -10,9 +10,6 @@ use crate::meta::index::sled::trees::SledTrees;
 use crate::meta::index::{IndexError, guarded};
 use crate::meta::model::{RowChange, Tree};
 
-/// An index is not made smaller below this: there is little to be had.
-pub const WORTHWHILE_MIN_BYTES: u64 = 64 * 1024 * 1024;
-
 /// How many bytes a new database takes for one byte of a row's key and value: sled takes 1.8 to 2.6.
 const FILE_FOR_ROW_BYTE: u64 = 3;
 
@@ -28,36 +25,6 @@ pub(in crate::meta) const ROOM_MIN_BYTES: u64 = 4 * 1024 * 1024;
 
 /// How many rows one step takes. Whoever wants to change the index waits for a step.
 const STEP_ROWS_MAX: usize = 64;
-
-/// What became of an index that was looked at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Compacted {
-    /// It is not too large, or has no files.
-    NotNeeded,
-    /// It has new files.
-    Done {
-        /// What the old ones took.
-        before_bytes: u64,
-        /// What the new ones take.
-        after_bytes: u64,
-    },
-    /// The caller wanted no more, or the index was closed.
-    Stopped,
-    /// There is not enough space for the new files beside the old.
-    NoSpace,
-    /// The new files could not be written; the old ones stay in use.
-    Failed(String),
-}
-
-/// What a compaction asks while it works.
-pub struct Pacing<'a> {
-    /// Called between any two steps. Makes the pause that is due, and tells whether to go on.
-    pub pause: &'a mut dyn FnMut() -> bool,
-    /// Tells whether the disk has room for so many bytes more.
-    pub has_room: &'a dyn Fn(u64) -> bool,
-    /// The least size of the files that is worth it, in bytes; 0 has them made anew whatever they take.
-    pub worthwhile_bytes: u64,
-}
 
 /// Returns how many bytes new files take for rows of so many bytes of keys and values.
 pub(in crate::meta) fn needed_bytes(row_bytes: u64) -> u64 {

@@ -10,10 +10,9 @@ use std::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 use sled::IVec;
 
 use crate::base::{lock, read, write};
+use crate::meta::index::compaction::{CompactionOutcome, CompactionPacing};
 use crate::meta::index::sled::bulk_load::{BulkLoad, RUN_SIZE_MAX_BYTES};
-use crate::meta::index::sled::copy::{
-    Compacted, Copying, Pacing, ROOM_MIN_BYTES, Walk, is_too_large, needed_bytes,
-};
+use crate::meta::index::sled::copy::{Copying, ROOM_MIN_BYTES, Walk, is_too_large, needed_bytes};
 use crate::meta::index::sled::folders;
 use crate::meta::index::sled::merged_scan::MergedScan;
 use crate::meta::index::sled::trees::{SledTrees, storage};
@@ -104,7 +103,10 @@ impl SledIndex {
     }
 
     /// Tells how large the files are, if that is too much for the rows that there are.
-    fn excess(&self, pacing: &mut Pacing<'_>) -> Result<ControlFlow<Compacted, Excess>, IndexError> {
+    fn excess(
+        &self,
+        pacing: &mut CompactionPacing<'_>,
+    ) -> Result<ControlFlow<CompactionOutcome, Excess>, IndexError> {
         let size = self.size_bytes()?;
         let least = pacing.worthwhile_bytes;
         let is_wanted = |needed| least == 0 || (size >= least && is_too_large(size, needed));
@@ -118,16 +120,20 @@ impl SledIndex {
             }
             needed = needed_bytes(row_bytes);
             if !(pacing.pause)() {
-                return Ok(ControlFlow::Break(Compacted::Stopped));
+                return Ok(ControlFlow::Break(CompactionOutcome::Stopped));
             }
         }
-        Ok(ControlFlow::Break(Compacted::NotNeeded))
+        Ok(ControlFlow::Break(CompactionOutcome::NotNeeded))
     }
 
     /// Copies everything, and puts the copy in the place of the old.
-    fn copy(&self, before: &Excess, pacing: &mut Pacing<'_>) -> Result<Compacted, IndexError> {
+    fn copy(
+        &self,
+        before: &Excess,
+        pacing: &mut CompactionPacing<'_>,
+    ) -> Result<CompactionOutcome, IndexError> {
         if !(pacing.has_room)(before.needed.saturating_add(ROOM_MIN_BYTES)) {
-            return Ok(Compacted::NoSpace);
+            return Ok(CompactionOutcome::NoSpace);
         }
         let next = 1 + self.last_generation.fetch_add(1, Ordering::SeqCst);
         let begun = self.with(|open| {
@@ -153,17 +159,17 @@ impl SledIndex {
                 (false, None) => {}
             }
             if !(pacing.pause)() {
-                return Ok(Compacted::Stopped);
+                return Ok(CompactionOutcome::Stopped);
             }
             if !(pacing.has_room)(ROOM_MIN_BYTES) {
-                return Ok(Compacted::NoSpace);
+                return Ok(CompactionOutcome::NoSpace);
             }
         }
         self.swap(before.size, next)
     }
 
     /// Puts a complete copy in the place of the old one. Whoever reads the old one goes on with it.
-    fn swap(&self, before_bytes: u64, generation: u64) -> Result<Compacted, IndexError> {
+    fn swap(&self, before_bytes: u64, generation: u64) -> Result<CompactionOutcome, IndexError> {
         let old = {
             let mut open = write(&self.open);
             // INVARIANT: nothing is written out while this is locked, so both have the same rows.
@@ -179,7 +185,7 @@ impl SledIndex {
         release_manifest(old);
         self.with(|open| {
             self.forget_others();
-            Ok(Compacted::Done { before_bytes, after_bytes: open.size_bytes()? })
+            Ok(CompactionOutcome::Done { before_bytes, after_bytes: open.size_bytes()? })
         })
     }
 
@@ -222,10 +228,10 @@ fn release_manifest<T>(database: T) {
     }
 }
 
-fn failed(error: &IndexError) -> Compacted {
+fn failed(error: &IndexError) -> CompactionOutcome {
     match error {
-        IndexError::NoSpace => Compacted::NoSpace,
-        other => Compacted::Failed(other.to_string()),
+        IndexError::NoSpace => CompactionOutcome::NoSpace,
+        other => CompactionOutcome::Failed(other.to_string()),
     }
 }
 
@@ -312,13 +318,13 @@ impl Index for SledIndex {
         self.generation.load(Ordering::SeqCst)
     }
 
-    fn compact(&self, pacing: &mut Pacing<'_>) -> Result<Compacted, IndexError> {
+    fn compact(&self, pacing: &mut CompactionPacing<'_>) -> Result<CompactionOutcome, IndexError> {
         let excess = match self.excess(pacing)? {
             ControlFlow::Continue(excess) => excess,
             ControlFlow::Break(compacted) => return Ok(compacted),
         };
         let done = self.copy(&excess, pacing);
-        if !matches!(done, Ok(Compacted::Done { .. })) {
+        if !matches!(done, Ok(CompactionOutcome::Done { .. })) {
             self.give_up()?;
         }
         done

@@ -9,6 +9,5 @@ mod temporary;
 mod trees;
 mod write_buffer;
 
-pub use copy::{Compacted, Pacing, WORTHWHILE_MIN_BYTES};
 pub(in crate::meta) use index::SledIndex;
 pub(in crate::meta) use temporary::TemporaryCopy;

@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::disk::{Disk, DiskError, DiskFile};
+use crate::disk::{DiskError, DiskFile};
 use crate::meta::clock::StoreTime;
-use crate::meta::journal::file::files::{journal_path, unfinished_path};
 use crate::meta::journal::file::line::{LINE_SIZE_MAX_BYTES, Record, Sum, encode};
-use crate::meta::journal::file::new_file::NewFile;
 use crate::meta::model::{FACTS_MAX, Fact};
 
 /// The file is filled with zeroes ahead of its lines, by a part of its length within these bounds.
@@ -39,7 +37,7 @@ pub(in crate::meta) enum JournalError {
 pub(in crate::meta) struct Journal {
     file: Arc<dyn DiskFile>,
     /// The file's number.
-    number: u64,
+    pub(super) number: u64,
     /// How much of the file lines take up.
     length: u64,
     /// Up to where the file has bytes: zeroes, from `length` on.
@@ -47,8 +45,8 @@ pub(in crate::meta) struct Journal {
     /// INVARIANT: never less than `length`, since zeroes are written from here on.
     ahead: u64,
     /// The last transaction and its line's sum.
-    seq: u64,
-    sum: Sum,
+    pub(super) seq: u64,
+    pub(super) sum: Sum,
     /// The last transaction that is known to be durable.
     synced: u64,
     poisoned: Option<String>,
@@ -150,7 +148,7 @@ impl Journal {
     }
 
     /// Cuts off what is behind the last line. It need not be durable: zeroes behind it are no line.
-    fn give_back(&mut self) -> Result<(), DiskError> {
+    pub(super) fn give_back(&mut self) -> Result<(), DiskError> {
         self.file.truncate(self.length)?;
         self.ahead = self.length;
         Ok(())
@@ -180,47 +178,10 @@ impl Journal {
         Ok(())
     }
 
-    /// Syncs the file and goes on in a new one. After an error it goes on as it was, unless it is poisoned.
-    ///
-    /// INVARIANT: nothing is appended to this file once the new one may have its name: a file with a higher
-    /// number replaces what comes in this one from there on.
-    pub(in crate::meta) fn rotate(&mut self, disk: &dyn Disk) -> Result<(), JournalError> {
-        self.sync()?;
-        self.give_back().map_err(JournalError::Append)?;
-        let end = (self.seq, self.sum.clone());
-        let number = self.number + 1;
-        let new = match NewFile::create(disk, number, end, self.seq).and_then(NewFile::complete) {
-            Ok(new) => new,
-            Err(error) => return Err(given_up(disk, number, error)),
-        };
-        match new.rename() {
-            Ok(journal) => {
-                *self = journal;
-                Ok(())
-            }
-            // There was no space for the name, and the folder shows that it was not given.
-            Err(error) if error.is_full() && !is_there(disk, number) => Err(given_up(disk, number, error)),
-            Err(error) => Err(self.poison(format!("the journal could not go on in a new file: {error}"))),
-        }
-    }
-
     /// Refuses everything from now on.
     pub(in crate::meta) fn poison(&mut self, why: String) -> JournalError {
         log::error!("{why}; writes are refused until the next start");
         let why = self.poisoned.get_or_insert(why).clone();
         JournalError::Poisoned(why)
     }
-}
-
-/// Removes what there is of a new file: it takes space, and would be in the way of the next try.
-fn given_up(disk: &dyn Disk, number: u64, error: DiskError) -> JournalError {
-    match disk.remove(&unfinished_path(number)) {
-        Err(left) if !left.is_not_found() => log::warn!("{left}"),
-        _ => {}
-    }
-    JournalError::Append(error)
-}
-
-fn is_there(disk: &dyn Disk, number: u64) -> bool {
-    !disk.open(&journal_path(number)).is_err_and(|error| error.is_not_found())
 }

@@ -8,6 +8,7 @@ mod history;
 mod line;
 mod new_file;
 mod reader;
+mod rotate;
 mod verify;
 
 pub(in crate::meta) use append::{Journal, JournalError};
@@ -18,4 +19,4 @@ pub(in crate::meta) use line::{
 };
 pub(in crate::meta) use new_file::NewFile;
 pub(in crate::meta) use reader::{LineReader, RawLine};
-pub use verify::verify_closed;
+pub(in crate::meta) use verify::verify_files;

@@ -1,58 +1,36 @@
-//! Looking through what of the journal and the checkpoints is written no more, while the store is in use.
+//! Verifying what of the journal is written no more, while the store is in use.
 
 use crate::disk::{Disk, DiskError, DiskFile};
-use crate::meta::checkpoint;
-use crate::meta::error::MetaOpenError;
 use crate::meta::journal::file::files::{journal_path, list};
 use crate::meta::journal::file::line::{Header, Record, decode};
 use crate::meta::journal::file::reader::LineReader;
-use crate::meta::recovery::{MetaFault, MetaFaultKind};
 
-/// Reads every closed file of the journal and every checkpoint, and returns what is wrong with them, or
-/// `None` when `took`, which is told how many bytes were read each time, wants no more.
-pub fn verify_closed(
+/// Reads every closed file of the journal, and returns the places of lines that are not what was written.
+/// Returns `None` when `took`, which is called with the number of bytes of each read, returns false.
+pub(in crate::meta) fn verify_files(
     disk: &dyn Disk,
     took: &mut dyn FnMut(u64) -> bool,
-) -> Result<Option<Vec<MetaFault>>, MetaOpenError> {
-    let mut faults = Vec::new();
+) -> Result<Option<Vec<String>>, DiskError> {
+    let mut damaged = Vec::new();
     let numbers = list(disk)?.finished;
     // The newest one is being written. What a later file begins with replaces what earlier ones have from
     // there on: a crash may have cut that off.
     let mut limit = u64::MAX;
     for (at, number) in numbers.iter().enumerate().rev() {
         let path = journal_path(*number);
-        let Some(file) = if_still_there(disk.open(&path))? else { continue };
+        let file = match disk.open(&path) {
+            // Old files are removed while the journal grows.
+            Err(error) if error.is_not_found() => continue,
+            opened => opened?,
+        };
         let is_newest = at + 1 == numbers.len();
         match follow(file.as_ref(), limit, is_newest, took)? {
             Followed::Sound(first) => limit = limit.min(first),
             Followed::Interrupted => return Ok(None),
-            Followed::Bad(line) => {
-                let place = format!("{} line {line}", path.display());
-                let what = "is not what was written".to_owned();
-                faults.push(MetaFault { kind: MetaFaultKind::Journal, place, what });
-            }
+            Followed::Bad(line) => damaged.push(format!("{} line {line}", path.display())),
         }
     }
-    for file in checkpoint::find(disk)?.finished {
-        let Some(open) = if_still_there(disk.open(&file.path()))? else { continue };
-        if checkpoint::verify(open.as_ref())?.is_none() {
-            let place = file.path().display().to_string();
-            let what = "is damaged: it is not what was written".to_owned();
-            faults.push(MetaFault { kind: MetaFaultKind::Checkpoint, place, what });
-        }
-        if !took(file.length) {
-            return Ok(None);
-        }
-    }
-    Ok(Some(faults))
-}
-
-/// Old files go while the journal goes on.
-fn if_still_there<T>(opened: Result<T, DiskError>) -> Result<Option<T>, DiskError> {
-    match opened {
-        Err(error) if error.is_not_found() => Ok(None),
-        opened => opened.map(Some),
-    }
+    Ok(Some(damaged))
 }
 
 enum Followed {
@@ -70,7 +48,7 @@ fn follow(
     limit: u64,
     header_only: bool,
     took: &mut dyn FnMut(u64) -> bool,
-) -> Result<Followed, MetaOpenError> {
+) -> Result<Followed, DiskError> {
     let mut lines = LineReader::new(file);
     let Some(line) = lines.next()? else { return Ok(Followed::Bad(1)) };
     let Ok((header, _)) = decode::<Header>(&line.bytes) else { return Ok(Followed::Bad(1)) };

@@ -20,9 +20,10 @@ use crate::meta::journal::{
     self, Header, LineReader, NewFile, Record, Sum, damaged_path, decode, header_of, journal_path,
 };
 use crate::meta::model::{Fact, Tree, changes_of};
-use crate::meta::reconcile::reconciler::{FactSink, Reconciler, Unattributed};
-use crate::meta::reconcile::report::Report;
-use crate::meta::recovery::{CleanMarker, clean_marker, is_damaged, make_folders};
+use crate::meta::reconcile::{FactSink, Reconciler, Report, Unattributed};
+use crate::meta::recovery::clean_marker::{self, CleanMarker};
+use crate::meta::recovery::recover::is_damaged;
+use crate::meta::recovery::start::make_folders;
 use crate::spec::{ContentDigest, RepoName};
 
 /// What was found and done.

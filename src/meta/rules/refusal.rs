@@ -1,0 +1,54 @@
+//! Why a command is refused.
+
+use crate::meta::index::IndexError;
+use crate::spec::{ContentDigest, Digest, RepoName, Tag};
+
+/// Why a command is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The repository has nothing in it.
+    #[error("repository {0} is not known")]
+    NameUnknown(RepoName),
+    /// The repository has no such manifest.
+    #[error("manifest {0} is not in the repository")]
+    ManifestUnknown(ContentDigest),
+    /// The repository has no such tag.
+    #[error("tag {0} is not in the repository")]
+    TagUnknown(Tag),
+    /// The repository has no such blob.
+    #[error("blob {0} is not in the repository")]
+    BlobUnknown(ContentDigest),
+    /// There is no such upload session.
+    #[error("the upload is not known")]
+    UploadUnknown,
+    /// The manifest references something that the repository does not have.
+    #[error("the manifest references {0}, which the repository does not have")]
+    ReferenceUnknown(Digest),
+    /// The command's condition does not hold.
+    #[error("the precondition does not hold: {0}")]
+    ConditionFailed(String),
+    /// A policy says that the tag can neither be moved nor deleted.
+    #[error("tag {0} is immutable in this repository: it can neither be moved nor deleted")]
+    Immutable(Tag),
+    /// The repositories of the policy would have more than they may.
+    #[error("the quota of repository {repo} is {most} bytes, and {used} of them are used")]
+    QuotaExceeded {
+        /// The repository.
+        repo: RepoName,
+        /// How many bytes the repositories of its policy have.
+        used: u64,
+        /// How many they may have.
+        most: u64,
+    },
+}
+
+/// What deciding can end in beside a decision.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum DecideError {
+    /// The command is refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The index could not be read.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+}

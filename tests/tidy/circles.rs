@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::exceptions::{CIRCLES_OF_FILES, CIRCLES_OF_FOLDERS};
 use crate::imports::{Edges, circles, edges};
-use crate::report::{Finding, settle_paths};
+use crate::report::{Finding, settle};
 use crate::sources::{modules, sources};
 
 type Graph<'a> = BTreeMap<&'a str, BTreeSet<&'a str>>;
@@ -37,6 +37,12 @@ fn rooms(edges: &Edges) -> BTreeMap<&str, Graph<'_>> {
     rooms
 }
 
+/// Names a circle by its ends and its length, so that no more may join it.
+fn key(place: &str, circle: &[&str]) -> String {
+    let [first, last] = [circle.first(), circle.last()].map(|end| end.copied().unwrap_or_default());
+    format!("{} of {place}{first} to {last}", circle.len())
+}
+
 /// Says which imports make a circle.
 fn explain(edges: &Edges, circle: &[&str]) -> String {
     let mut lines = String::new();
@@ -54,7 +60,7 @@ fn no_files_need_each_other() {
     let findings: Vec<_> = circles(&graph(&edges))
         .into_iter()
         .map(|circle| {
-            let key = circle.iter().map(|file| file.trim_start_matches("src/")).collect::<Vec<_>>().join(" ");
+            let key = key("", &circle);
             let what = format!(
                 "these files need each other: move what both need to one of them, or to a third: {}",
                 explain(&edges, &circle)
@@ -62,7 +68,7 @@ fn no_files_need_each_other() {
             Finding::new(key, what)
         })
         .collect();
-    settle_paths("CIRCLES_OF_FILES", CIRCLES_OF_FILES, &findings);
+    settle("CIRCLES_OF_FILES", CIRCLES_OF_FILES, &findings);
 }
 
 #[test]
@@ -89,10 +95,10 @@ fn no_parts_of_a_room_need_each_other() {
                 "`{room}`: {parts} need each other: decide which is below, and move what goes up: {}",
                 explain(&crossing, &files)
             );
-            findings.push(Finding::new(format!("{room}: {parts}"), what));
+            findings.push(Finding::new(key(&format!("{room}: "), &circle), what));
         }
     }
-    settle_paths("CIRCLES_OF_FOLDERS", CIRCLES_OF_FOLDERS, &findings);
+    settle("CIRCLES_OF_FOLDERS", CIRCLES_OF_FOLDERS, &findings);
 }
 
 mod tests {

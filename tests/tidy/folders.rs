@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::exceptions::{FULL_FOLDERS, OTHER_TEST_NAMES, UNDESCRIBED};
-use crate::report::{Finding, settle, settle_paths};
+use crate::report::{Finding, settle};
 use crate::sources::{FOLDERS, Modules, Source, declared, modules, path_attribute, product_sources, sources};
 
 /// How many files of the program a folder has at most.
@@ -77,19 +77,19 @@ fn firsts(sources: &[&Source]) -> Vec<String> {
 
 #[test]
 fn folders_are_small() {
-    settle_paths("FULL_FOLDERS", FULL_FOLDERS, &check_full(&modules(sources("src"), "src/lib.rs")));
+    settle("FULL_FOLDERS", FULL_FOLDERS, &check_full(&modules(sources("src"), "src/lib.rs")));
 }
 
 #[test]
 fn folders_of_many_modules_are_described() {
     let findings: Vec<_> = product_sources().filter_map(check_described).collect();
-    settle_paths("UNDESCRIBED", UNDESCRIBED, &findings);
+    settle("UNDESCRIBED", UNDESCRIBED, &findings);
 }
 
 #[test]
 fn tests_have_one_name() {
     let findings: Vec<_> = sources("src").iter().flat_map(check_test_names).collect();
-    settle_paths("OTHER_TEST_NAMES", OTHER_TEST_NAMES, &findings);
+    settle("OTHER_TEST_NAMES", OTHER_TEST_NAMES, &findings);
 }
 
 #[test]

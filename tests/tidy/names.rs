@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::exceptions::SHARED_NAMES;
 use crate::lexer::is_word;
-use crate::report::{Finding, settle_paths};
+use crate::report::{Finding, settle};
 use crate::sources::{Source, product_sources};
 
 /// Returns the types that a source defines for the program.
@@ -42,7 +42,7 @@ fn check<'a>(sources: impl IntoIterator<Item = &'a Source>) -> Vec<Finding> {
 
 #[test]
 fn a_name_of_a_type_stands_for_one_thing() {
-    settle_paths("SHARED_NAMES", SHARED_NAMES, &check(product_sources()));
+    settle("SHARED_NAMES", SHARED_NAMES, &check(product_sources()));
 }
 
 mod tests {

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::exceptions::MOVING;
-
 /// Something untidy.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Finding {
@@ -28,22 +26,7 @@ impl Finding {
 pub(crate) fn settle(list: &str, exceptions: &[&str], findings: &[Finding]) {
     let (new, gone) = compare(exceptions, findings);
     assert!(new.is_empty(), "\n{}\n", new.join("\n"));
-    if !gone.is_empty() {
-        let gone = format!("take out of {list} in tests/tidy/exceptions.rs: {gone:?}");
-        tell(&gone);
-    }
-}
-
-/// The same for findings that moving files may bring, which are only printed while files are moved.
-pub(crate) fn settle_paths(list: &str, exceptions: &[&str], findings: &[Finding]) {
-    if !MOVING {
-        settle(list, exceptions, findings);
-    }
-    compare(exceptions, findings).0.iter().for_each(|what| eprintln!("{what}"));
-}
-
-fn tell(gone: &str) {
-    if MOVING { eprintln!("{gone}") } else { panic!("\n{gone}\n") }
+    assert!(gone.is_empty(), "\ntake out of {list} in tests/tidy/exceptions.rs: {gone:?}\n");
 }
 
 fn compare<'a>(exceptions: &[&'a str], findings: &[Finding]) -> (Vec<String>, Vec<&'a str>) {
@@ -67,16 +50,11 @@ pub(crate) fn settle_counts(list: &str, known: &[(&str, usize)], findings: &[Fin
             more += &format!("{}\n{place}: {}, at most {allowed}\n", what.join("\n"), what.len());
         }
     }
-    // While files are moved from room to room, only the sum may not grow.
-    let sum: usize = known.values().sum();
-    assert!(more.is_empty() || (MOVING && findings.len() <= sum), "\n{more}");
+    assert!(more.is_empty(), "\n{more}");
     for (place, allowed) in known {
         let count = found.get(place).map_or(0, Vec::len);
-        if count < allowed {
-            let gone =
-                format!("write {count} for {place} into {list} in tests/tidy/exceptions.rs, or take it out");
-            tell(&gone);
-        }
+        let advice = format!("write {count} for {place} into {list} in tests/tidy/exceptions.rs");
+        assert_eq!(count, allowed, "\n{advice}, or take it out if that is 0\n");
     }
 }
 
@@ -94,6 +72,18 @@ mod tests {
     #[should_panic(expected = "c: do d")]
     fn what_is_new_fails() {
         settle("LIST", &["a"], &[Finding::new("a", "a: do b"), Finding::new("c", "c: do d")]);
+    }
+
+    #[test]
+    #[should_panic(expected = "take out of LIST")]
+    fn what_is_not_needed_any_more_fails() {
+        settle("LIST", &["a", "c"], &[Finding::new("a", "a: do b")]);
+    }
+
+    #[test]
+    #[should_panic(expected = "write 1 for a into LIST")]
+    fn fewer_of_the_same_fail() {
+        settle_counts("LIST", &[("a", 2)], &[Finding::new("a", "b")]);
     }
 
     #[test]

@@ -14,15 +14,15 @@ use super::activity::Activity;
 use super::rule::{Terms, displaced};
 use crate::base::lock;
 
-/// All places of one kind. `A` is the address by which clients are told apart.
+/// All places of one kind. `A` is the address that distinguishes clients.
 #[derive(Debug)]
 pub(crate) struct Places<A> {
-    shared: Arc<Shared<A>>,
+    shared: Arc<PlaceTable<A>>,
     terms: Terms,
 }
 
 #[derive(Debug)]
-struct Shared<A> {
+struct PlaceTable<A> {
     table: Mutex<Table<A>>,
     /// Notified when a holder has left.
     left: Event,
@@ -48,7 +48,7 @@ pub(crate) struct Full {
 pub(crate) struct Place<A> {
     key: u64,
     holder: Arc<Holder>,
-    shared: Arc<Shared<A>>,
+    shared: Arc<PlaceTable<A>>,
 }
 
 /// The holder of a place: what it does, and whether it has been displaced.
@@ -68,7 +68,7 @@ impl<A: Clone + Eq + Hash> Places<A> {
     /// Makes places, all of them free.
     pub(crate) fn new(terms: Terms) -> Self {
         let table = Table { holders: HashMap::new(), next_key: 0, leaving: 0 };
-        Self { shared: Arc::new(Shared { table: Mutex::new(table), left: Event::new() }), terms }
+        Self { shared: Arc::new(PlaceTable { table: Mutex::new(table), left: Event::new() }), terms }
     }
 
     /// Takes a free place, or that of a holder that `address` may displace.

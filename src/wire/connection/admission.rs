@@ -22,7 +22,7 @@ const LEAST_BYTES_PER_SECOND: u64 = 2 * 1024;
 pub(super) enum Admitted {
     /// It is served, and holds its place until this is dropped.
     Served(Place<ClientAddress>),
-    /// It is told why not, and holds one of the places for refusals.
+    /// It gets the reason, and holds one of the places for refusals.
     Refused(Place<ClientAddress>, Rejection),
     /// It is closed.
     Closed,

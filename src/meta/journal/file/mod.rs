@@ -1,4 +1,15 @@
 //! The journal in files.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `append` | appending lines and syncing them |
+//! | `files` | names of journal files, and their list |
+//! | `history` | which old files are kept |
+//! | `line` | a line: its encoding and its sums |
+//! | `new_file` | a new file: written, synced, renamed |
+//! | `reader` | reading lines in order |
+//! | `rotate` | continuing in a new file |
+//! | `verify` | verifying closed files |
 
 mod append;
 mod files;

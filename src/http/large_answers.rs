@@ -21,8 +21,8 @@ pub(in crate::http) const PLACES: usize = 8;
 const TERMS: Terms = Terms {
     places: PLACES,
     leaving_max: PLACES,
-    // None is idle.
-    idle_min: Duration::ZERO,
+    // None is idle, also not between taking its place and reading its list.
+    idle_min: Duration::MAX,
     slow_time: Duration::from_secs(1),
     least_bytes_per_second: 64 * 1024,
 };
@@ -62,5 +62,21 @@ impl LargeAnswers {
             }
             self.places.wait_for_one(PAUSE).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+
+    #[test]
+    fn a_place_that_was_just_taken_is_not_displaced_as_idle() {
+        let answers = LargeAnswers::new();
+        let address = |last| Some(ClientAddress::of(IpAddr::from([192, 0, 2, last])));
+        let taken: Vec<AnswerPlace> = (0..PLACES).map(|_| answers.places.take(address(1)).unwrap()).collect();
+        assert!(answers.places.take(address(2)).is_err());
+        assert!(taken.iter().all(|place| !place.holder().is_displaced()));
     }
 }

@@ -35,9 +35,12 @@ impl Activity {
         Self { began: Instant::now(), state, waited: AtomicU64::new(0), moved: AtomicU64::new(0), judged }
     }
 
-    /// Notes that nothing is in flight from now on.
+    /// Notes that nothing is in flight from now on, unless that is so already: bytes to which nothing is owed
+    /// make no holder less idle.
     pub(crate) fn idle(&self) {
-        self.state.store(self.now() << 1 | IDLE, Ordering::Relaxed);
+        if self.state.load(Ordering::Relaxed) & IDLE == 0 {
+            self.state.store(self.now() << 1 | IDLE, Ordering::Relaxed);
+        }
     }
 
     /// Notes that something is in flight, and that the server works on it.
@@ -141,6 +144,19 @@ mod tests {
         assert_eq!(standing(&activity), Standing::Busy);
         activity.idle();
         assert!(matches!(standing(&activity), Standing::Idle(_)));
+    }
+
+    #[test]
+    fn bytes_to_which_nothing_is_owed_make_a_client_no_less_idle() {
+        let activity = Activity::new();
+        activity.busy();
+        activity.idle();
+        let (state, now) = (activity.state.load(Ordering::Relaxed), activity.now());
+        while activity.now() == now {
+            std::hint::spin_loop();
+        }
+        activity.idle();
+        assert_eq!(activity.state.load(Ordering::Relaxed), state);
     }
 
     #[test]

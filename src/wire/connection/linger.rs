@@ -26,9 +26,9 @@ pub(super) async fn linger(stream: &dyn Stream, holder: &Holder, limits: &WireLi
 
 async fn drain(stream: &dyn Stream, holder: &Holder, mut idle: IdleTimeout) {
     let mut scratch = vec![0; READ_SIZE_BYTES];
+    // Nothing is owed to the client any more.
+    holder.activity.idle();
     loop {
-        // Nothing is owed to the client any more.
-        holder.activity.idle();
         if matches!(idle.wait(stream.read(&mut scratch)).await, None | Some(Ok(0) | Err(_))) {
             return;
         }

@@ -125,10 +125,16 @@ impl Meta {
             rest,
         } = options;
         let durable = marker.as_ref().map_or(0, |marker| marker.seq);
+        let marked = marker.as_ref().map(|marker| marker.time.clone());
         let trusted = marker.filter(|_| !distrust_index);
         let found = open::RecoverySources { durable, content: content.as_deref(), progress: &progress };
         let OpenedMeta { index, can_stay, journal, totals, time, start } =
             open::open(disk.as_ref(), &kind, trusted.as_ref(), &found)?;
+        // What the clean stop knew of time is true also where its index is not taken.
+        let mut time = time;
+        if let Some(marked) = &marked {
+            time.learn(marked);
+        }
         clock.resume(&time, rest);
         let keeps_damaged = start == Start::Salvaged || keeps_damaged(disk.as_ref())?;
         let (sender, messages) = channel();

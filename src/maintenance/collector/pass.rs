@@ -66,10 +66,14 @@ impl Pass<'_> {
         self.report.dry_run = self.options.dry_run;
         self.report.began_ms = now_ms();
         let clock = self.upkeep.clock();
-        if self.options.alone {
-            clock.skip_rest();
-        }
-        self.ages = clock.ages();
+        self.ages = match (self.options.alone, self.options.dry_run) {
+            (true, true) => clock.ages_without_rest(),
+            (true, false) => {
+                clock.skip_rest();
+                clock.ages()
+            }
+            (false, _) => clock.ages(),
+        };
         let done = self.everything();
         self.upkeep.end_marking();
         let done = done.and_then(|()| if self.has_removed() { self.index() } else { Ok(()) });

@@ -147,6 +147,17 @@ impl Clock {
         Ages { now_ms: open_ms, downtimes }
     }
 
+    /// Returns what would tell ages after [`Self::skip_rest`], and changes nothing: a dry run must not make
+    /// the store trust a clock.
+    pub fn ages_without_rest(&self) -> Ages {
+        let mut state = self.state().clone();
+        let reading = (self.source)();
+        state.skips_rest = true;
+        state.observe(reading);
+        let StoreTime { open_ms, downtimes, .. } = state.time(reading, true);
+        Ages { now_ms: open_ms, downtimes }
+    }
+
     /// Returns why the downtime before this run is not counted, if it isn't.
     pub fn uncounted(&self) -> Option<String> {
         self.observed(State::uncounted)
@@ -165,7 +176,7 @@ impl Clock {
 }
 
 /// What is known of the two clocks. Everything here is a pure function of readings.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct State {
     last: Reading,
     /// When the wall clock was set last, by the steady one; 0, the machine's start, if it wasn't in this run.
@@ -202,7 +213,7 @@ impl State {
 
     fn resume(&mut self, reading: Reading, known: &StoreTime, rest_ms: u64) {
         self.known.learn(known);
-        (self.began_at_ms, self.began_ms) = (reading.steady_ms, self.known.open_ms + 1);
+        (self.began_at_ms, self.began_ms) = (reading.steady_ms, self.known.next_ms());
         self.rest_ms = rest_ms.max(REST_MIN_MS);
         self.observe(reading);
     }

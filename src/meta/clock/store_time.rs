@@ -47,6 +47,11 @@ pub(in crate::meta) struct StoreTime {
 }
 
 impl StoreTime {
+    /// Returns the store time that the next run begins at, later than all that has been noted.
+    pub(in crate::meta) fn next_ms(&self) -> u64 {
+        self.open_ms.saturating_add(1)
+    }
+
     /// Takes over what another one knows if that one is newer. Values that only damage explains are ignored.
     pub(in crate::meta) fn learn(&mut self, newer: &Self) {
         if !(self.open_ms..SPAN_MAX_MS).contains(&newer.open_ms) {

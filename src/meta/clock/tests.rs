@@ -78,6 +78,20 @@ fn is_about(age: u64, expected: u64) -> bool {
 }
 
 #[test]
+fn ages_of_a_dry_run_make_the_store_trust_no_clock() {
+    let set = SetClock::new(TODAY);
+    let clock = set.clock();
+    set.pass(2 * HOUR);
+    let (noted, known) = (clock.store_time().0, clock.known());
+    set.pass(DAY);
+    let clock = set.clock();
+    clock.resume(&known, Duration::ZERO);
+    assert!(is_about(clock.ages_without_rest().of(noted), DAY));
+    assert!(is_about(clock.ages().of(noted), 0));
+    assert_eq!(clock.known().downtimes, []);
+}
+
+#[test]
 fn the_wall_clock_changes_no_age_while_the_store_is_open() {
     let mut machine = Machine::at(1000);
     let noted = machine.note();

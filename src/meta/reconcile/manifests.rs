@@ -135,7 +135,7 @@ impl Reconciler<'_> {
     ) -> Result<(), MetaOpenError> {
         self.ensure_repository(repo)?;
         self.report.note(Action::RestoreManifest, &format_args!("{repo}@{digest}"));
-        let row = ManifestRow::of(manifest);
+        let row = ManifestRow::of(manifest).noted(self.noted);
         self.take(Fact::Manifest { repo: repo.clone(), digest, row: Some(row.clone()) })?;
         self.ensure_referrer(repo, digest, &row)
     }

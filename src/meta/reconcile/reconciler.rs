@@ -22,6 +22,8 @@ pub(in crate::meta) struct Reconciler<'a> {
     pub(super) sink: &'a mut dyn FactSink,
     /// What restored repositories begin at, in milliseconds since 1970.
     pub(super) now: u64,
+    /// The store time that restored manifests are noted at, so that they are young.
+    pub(super) noted: u64,
     /// Content that is there and can't be used.
     pub(super) refused: HashSet<ContentDigest>,
     pub(super) report: Report,
@@ -33,8 +35,9 @@ impl<'a> Reconciler<'a> {
         blobs: &'a dyn ContentStore,
         sink: &'a mut dyn FactSink,
         now: u64,
+        noted: u64,
     ) -> Self {
-        Self { index, blobs, sink, now, refused: HashSet::new(), report: Report::default() }
+        Self { index, blobs, sink, now, noted, refused: HashSet::new(), report: Report::default() }
     }
 
     /// Does all of it, and returns what was done.

@@ -38,7 +38,8 @@ pub(super) fn replay(
     })?;
     replay.finish_load()?;
     if let Some(blobs) = reconciled {
-        Reconciler::new(index, blobs, &mut replay, now).run()?;
+        let noted = replay.time.next_ms();
+        Reconciler::new(index, blobs, &mut replay, now, noted).run()?;
         replay.close_off(durable)?;
     }
     replay.finish()

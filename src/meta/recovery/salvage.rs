@@ -66,10 +66,10 @@ pub fn rebuild_from_content(
     }
     let Lines { index, seen, highest, time, .. } = lines;
     let damaged = forget_damaged(&index, blobs, read)?;
-    let now = now_ms();
-    salvage.report = Reconciler::new(&index, blobs, &mut Loading(&index), now).run()?;
-    let (report, unattributed) =
-        Reconciler::new(&index, blobs, &mut Loading(&index), now).collect_lost(repo, &seen, &damaged)?;
+    let (now, noted) = (now_ms(), time.next_ms());
+    salvage.report = Reconciler::new(&index, blobs, &mut Loading(&index), now, noted).run()?;
+    let (report, unattributed) = Reconciler::new(&index, blobs, &mut Loading(&index), now, noted)
+        .collect_lost(repo, &seen, &damaged)?;
     salvage.report.add(&report);
     salvage.damaged = damaged.len() as u64;
     salvage.unattributed = unattributed;

@@ -121,3 +121,19 @@ fn what_came_by_a_clock_that_was_never_set_counts_as_new() {
         assert_eq!(named, ["unset", "new"].map(digest));
     });
 }
+
+/// `pulk rebuild` takes no index, and what the clean stop knew of time all the same.
+#[test]
+fn the_store_time_of_a_clean_stop_is_known_also_where_its_index_is_not_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(folder.path()).unwrap());
+    let (index, clock) = (IndexKind::Sled(folder.path().to_owned()), SetClock::new(TODAY_MS));
+    let meta = open_by(&disk, &index, &clock);
+    run(&meta, put_manifest("app", "one", &["v1"])).unwrap();
+    clock.pass(DAY_MS);
+    let stopped = meta.clock().store_time().0;
+    meta.close().unwrap();
+    let options = MetaOptions { clock: clock.clock(), distrust_index: true, ..MetaOptions::new(index) };
+    let meta = Meta::open(disk, options).unwrap();
+    assert!(meta.clock().store_time().1 > stopped);
+}

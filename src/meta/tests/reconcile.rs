@@ -231,6 +231,8 @@ fn what_is_left_of_the_journal_after_lost_checkpoints_is_completed_from_the_cont
     assert_eq!(meta.start(), Start::Salvaged);
     let row = meta.view().tag(&repo("app"), &tag("again")).unwrap().unwrap();
     assert_eq!(row.digest, digest(&image(last)));
-    assert!(meta.view().manifest(&repo("app"), &row.digest).unwrap().is_some());
+    let restored = meta.view().manifest(&repo("app"), &row.digest).unwrap().unwrap();
+    // As young as can be: what was restored is not removed before its owner has seen it.
+    assert!(restored.noted > row.noted && restored.noted >= meta.clock().store_time().1);
     assert!(meta.view().link(&repo("app"), &digest(last)).unwrap().is_some());
 }

@@ -1,4 +1,4 @@
-//! What clients do to a registry, and what is to come of it.
+//! The operations of clients on a registry, and their expected effects.
 
 use smol::io::Cursor;
 
@@ -6,16 +6,16 @@ use super::content::{blob, manifest};
 use crate::registry::{Chunk, Condition, PutManifest, PutTarget, Registry, RegistryError, UploadId};
 use crate::spec::{ContentDigest, Digest, RepoName, Tag};
 
-/// Something that a client does. Uploads that take several requests are called by the number of their slot.
+/// An operation of a client. Uploads that take several requests are identified by the number of their slot.
 #[derive(Debug, Clone)]
 pub(super) enum Op {
     /// Pushes a blob in two requests.
     Push { repo: &'static str, blob: usize },
     /// Begins an upload of a blob.
     Begin { slot: usize, repo: &'static str, blob: usize },
-    /// Sends an upload's bytes, from where it stands up to a length.
+    /// Sends an upload's bytes, from its current offset up to a length.
     Append { slot: usize, to: usize },
-    /// Ends an upload; what has not been sent comes along.
+    /// Ends an upload, and sends the remaining bytes along.
     Finish { slot: usize },
     /// Cancels an upload.
     Cancel { slot: usize },
@@ -31,7 +31,7 @@ pub(super) enum Op {
     DeleteBlob { repo: &'static str, blob: usize },
 }
 
-/// What the registry keeps something under.
+/// The key of something in the registry.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Key {
     Blob(&'static str, ContentDigest),
@@ -39,7 +39,7 @@ pub(crate) enum Key {
     Tag(&'static str, &'static str),
 }
 
-/// What a key stands for: the digest of what is there.
+/// The value of a key: the digest of the content.
 pub(crate) type Value = Option<ContentDigest>;
 
 /// An upload that takes several requests.
@@ -92,7 +92,7 @@ pub(super) async fn put(
     registry.put_manifest(&repo(name), put).await.map(drop)
 }
 
-/// Sends an upload's bytes from where it stands up to `to`, and returns where it stood.
+/// Sends an upload's bytes from its current offset up to `to`, and returns the offset before.
 pub(super) async fn append(registry: &Registry, upload: &Upload, to: usize) -> Result<u64, RegistryError> {
     let (repo, id) = (repo(upload.repo), upload.id.ok_or(RegistryError::UploadUnknown)?);
     let from = registry.upload_offset(&repo, id).await?;
@@ -101,7 +101,7 @@ pub(super) async fn append(registry: &Registry, upload: &Upload, to: usize) -> R
     Ok(from)
 }
 
-/// Ends an upload with what it has not been sent yet.
+/// Ends an upload with the bytes that were not sent yet.
 pub(super) async fn finish(registry: &Registry, upload: &Upload) -> Result<(), RegistryError> {
     let (repo, id) = (repo(upload.repo), upload.id.ok_or(RegistryError::UploadUnknown)?);
     let content = blob(upload.blob);
@@ -113,7 +113,7 @@ pub(super) async fn finish(registry: &Registry, upload: &Upload) -> Result<(), R
 }
 
 impl Op {
-    /// Returns the upload that this goes on with.
+    /// Returns the slot of the upload that this begins or continues.
     pub(super) fn slot(&self) -> Option<usize> {
         match self {
             Self::Begin { slot, .. }
@@ -124,12 +124,12 @@ impl Op {
         }
     }
 
-    /// Tells whether an answer promises that all that the journal had is durable.
+    /// Tells whether an answer promises that everything in the journal is durable.
     pub(super) fn waits_for_the_journal(&self) -> bool {
         !matches!(self, Self::Begin { .. } | Self::Append { .. })
     }
 
-    /// Does it. `upload` is that of its slot; what it returns is where an upload stood before.
+    /// Runs the operation. `upload` is that of its slot; returns an upload's offset before.
     pub(super) async fn run(&self, registry: &Registry, upload: &mut Upload) -> Result<u64, RegistryError> {
         match *self {
             Self::Push { repo, blob: number } => push(registry, repo, &blob(number).bytes).await?,
@@ -162,7 +162,7 @@ impl Op {
         Ok(0)
     }
 
-    /// Returns what it makes of each key that it touches. `named` tells the tags that may name a manifest.
+    /// Returns the new value of each key that it touches. `named` returns the tags that may name a manifest.
     pub(super) fn effects(
         &self,
         upload: &Upload,

@@ -1,4 +1,4 @@
-//! What the histories push.
+//! The content that the histories push.
 
 use std::sync::{Arc, LazyLock};
 

@@ -1,5 +1,4 @@
-//! Stores whose medium is damaged, and what becomes of them when the start that repairs one dies at any
-//! moment.
+//! Stores whose medium is damaged, and their state when the start that repairs one dies at any moment.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -16,31 +15,31 @@ use crate::disk::simulated::{Medium, Place, SimulatedDisk};
 use crate::disk::{Disk, DiskFile};
 use crate::registry::Registry;
 
-/// How many lines the newest file of the journal has, so that one amid them can be damaged.
+/// How many lines the newest file of the journal has, so that one in the middle can be damaged.
 const LINES_MIN: usize = 4;
 
-/// How often such a store is tried to make.
+/// How often the creation of such a store is tried.
 const STORES_MADE_MAX: usize = 50;
 
-/// A store that is damaged.
+/// A damaged store.
 pub(crate) struct DamagedStore {
     pub(crate) name: &'static str,
     pub(crate) medium: Medium,
-    /// What its damaged files hold.
+    /// The content of its damaged files.
     kept: Vec<Vec<u8>>,
 }
 
-/// A start that repairs a damaged store, and what it came to.
+/// A start that repairs a damaged store, and its result.
 pub(super) struct Repair {
     pub(super) recording: Recording,
     kept: Vec<Vec<u8>>,
-    /// How many steps it took until it was open, and until a push was acknowledged.
+    /// How many steps it took until the store was open, and until a push was acknowledged.
     opened: usize,
     pushed: usize,
     found: Found,
 }
 
-/// Makes stores with two checkpoints and something of everything, each damaged in another way.
+/// Makes stores with two checkpoints and content of every kind, each damaged in another way.
 pub(crate) fn damaged_stores() -> Vec<DamagedStore> {
     let whole = whole_store();
     let journal = |disk: &SimulatedDisk| newest(disk, "journal", ".log");
@@ -67,9 +66,9 @@ pub(crate) fn damaged_stores() -> Vec<DamagedStore> {
     ]
 }
 
-/// Returns a store with something of everything, as a clean stop leaves it.
+/// Returns a store with content of every kind, as a clean stop leaves it.
 pub(crate) fn whole_store() -> Medium {
-    // Where the journal went on in a new file just before the stop, there is too little in that one.
+    // If the journal was rotated just before the stop, the new file has too few lines.
     let lines = |medium: &Medium| {
         let disk = SimulatedDisk::new(medium.clone());
         let journal = bytes_of(disk.open(&newest(&disk, "journal", ".log")).unwrap().as_ref());
@@ -90,12 +89,12 @@ fn stopped_store() -> Medium {
     for op in ops {
         smol::block_on(run.carry_out(&op)).unwrap();
     }
-    // Until there are two checkpoints and some lines behind them.
+    // Until the store has two checkpoints and some lines after them.
     for number in 0..200 {
         let checkpoints = count(&run.disk, "checkpoint", ".checkpoint");
         let journal = bytes_of(run.disk.open(&newest(&run.disk, "journal", ".log")).unwrap().as_ref());
         let ends: Vec<usize> = (0..journal.len()).filter(|at| journal.get(*at) == Some(&b'\n')).collect();
-        // A longer one may be about to be followed by another. What is behind the last line are zeroes.
+        // The store may be about to rotate a longer file. The bytes after the last line are zeroes.
         let length = ends.last().map_or(0, |end| end + 1) as u64;
         if checkpoints >= 2 && ends.len() >= LINES_MIN && length < super::JOURNAL_MIN_BYTES {
             break;
@@ -125,7 +124,8 @@ fn bytes_of(file: &dyn DiskFile) -> Vec<u8> {
     bytes
 }
 
-/// Changes a byte of the line that is so many lines before the end, and returns what the file holds then.
+/// Changes a byte of the line that is `lines_from_end` lines before the end, and returns the file's new
+/// content.
 fn flip(disk: &SimulatedDisk, path: &Path, lines_from_end: usize) -> Vec<u8> {
     let file = disk.open_writable(path).unwrap();
     let bytes = bytes_of(file.as_ref());
@@ -136,7 +136,7 @@ fn flip(disk: &SimulatedDisk, path: &Path, lines_from_end: usize) -> Vec<u8> {
     bytes_of(file.as_ref())
 }
 
-/// Tells what of this the folders of metadata do not hold under any name.
+/// Counts the items of `kept` that the metadata folders do not hold under any name.
 fn missing(disk: &SimulatedDisk, kept: &[Vec<u8>]) -> usize {
     let mut held = BTreeSet::new();
     for folder in ["journal", "checkpoint"] {
@@ -172,7 +172,7 @@ impl Repair {
         Self { recording, kept: store.kept, opened, pushed, found }
     }
 
-    /// Opens what a power cut left, and finds what the undisturbed start found.
+    /// Opens what a power cut left, and checks that it finds what the undisturbed start found.
     fn check(&self, at: usize, left: Medium) -> Result<(), String> {
         let disk = SimulatedDisk::new(left);
         let registry = open(&disk).map_err(|error| format!("it does not open: {error}"))?;
@@ -190,13 +190,13 @@ impl Repair {
         smol::block_on(probe(&registry))
     }
 
-    /// Returns the first state that fails when the syncs of a place do nothing, and why it does.
+    /// Returns the first state that fails when the syncs of a place have no effect, and why it does.
     pub(super) fn missed(&self, place: Place) -> Option<String> {
         let Recording { name, base, steps, .. } = &self.recording;
         missed(name, (base, steps), place, |at, left| self.check(at, left))
     }
 
-    /// Tries states at one moment in `one_in`. Returns how many there were and what failed.
+    /// Tries states at one moment in `one_in`. Returns the number of states and the failures.
     fn try_states(&self, one_in: usize, each: u64) -> (u64, Vec<String>) {
         let mut failures = Vec::new();
         let Recording { name, base, steps, .. } = &self.recording;

@@ -1,4 +1,4 @@
-//! Every disk operation fails once, and all of them from there on.
+//! Each disk operation fails in turn: alone, and together with all later ones.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::base::Chance;
 use crate::disk::simulated::{Choice, Fault, FaultKind, Medium, Pick, SimulatedDisk, Step};
 use crate::registry::RegistryError;
 
-/// The ways to fail, once and for good.
+/// The ways to fail, once and permanently.
 const FAULTS: [(FaultKind, bool); 7] = [
     (FaultKind::Io, false),
     (FaultKind::Io, true),
@@ -22,10 +22,10 @@ const FAULTS: [(FaultKind, bool); 7] = [
     (FaultKind::Full, true),
 ];
 
-/// More than there are processors, since some wait for the registry to look for space once more.
+/// More threads than processors, since some wait for the registry to look for space again.
 const THREADS: usize = 8;
 
-/// How often, and how long apart, a push is tried until there is a journal again.
+/// How often, and at what interval, a push is retried until the store has a journal again.
 const TRIES_MAX: u32 = 600;
 const TRY_PAUSE: Duration = Duration::from_millis(100);
 
@@ -50,7 +50,7 @@ fn operations() -> Vec<Op> {
     ]
 }
 
-/// An error that tells a client the truth: the registry could not do it, or what it needs is not there.
+/// Tells whether an error tells a client the truth: the registry failed, or what the request needs is absent.
 fn is_sane(error: &RegistryError) -> bool {
     matches!(
         error,
@@ -66,7 +66,7 @@ fn is_sane(error: &RegistryError) -> bool {
     )
 }
 
-/// Starts with a fault to come and does everything that it can. Returns how many disk operations there were.
+/// Starts with a pending fault and runs every operation that it can. Returns the number of disk operations.
 fn run(prepared: &Medium, fault: Option<Fault>) -> u64 {
     let disk = SimulatedDisk::new(prepared.clone());
     disk.set_fault(fault);
@@ -75,7 +75,7 @@ fn run(prepared: &Medium, fault: Option<Fault>) -> u64 {
     smol::block_on(async {
         if run.registry.is_some() {
             for op in operations() {
-                // A mount of what could not be pushed is no more than declined.
+                // A mount of what could not be pushed is merely declined.
                 let declined =
                     matches!(op, Op::Mount { .. }) && run.records.iter().any(|record| !record.done);
                 if declined {
@@ -101,17 +101,17 @@ fn run(prepared: &Medium, fault: Option<Fault>) -> u64 {
     operations
 }
 
-/// Reads go on, and find what was acknowledged.
+/// Reads continue, and find what was acknowledged.
 async fn check_running(run: &Run, fault: Option<Fault>) {
     let Some(registry) = &run.registry else { return };
     let model = Model { records: &run.records, seen: &run.seen };
-    // A fault that is still to come may hit a read.
+    // A pending fault may hit a read.
     run.disk.set_fault(None);
     let found = observe(registry).await.unwrap_or_else(|why| panic!("{fault:?}: {why}"));
     model.check(&found).unwrap_or_else(|why| panic!("{fault:?}, while it runs: {why}"));
     let mut pushed = probe(registry).await;
     for _ in 0..TRIES_MAX {
-        // Without a journal the space for one is looked for now and then.
+        // Without a journal, the registry looks for space for one from time to time.
         if !registry.meta().is_without_journal() {
             break;
         }
@@ -119,8 +119,8 @@ async fn check_running(run: &Run, fault: Option<Fault>) {
         pushed = probe(registry).await;
     }
     let health = registry.health();
-    // Space that was missing is there again. Only a sync that failed is never forgiven, or a disk on which
-    // not even half a line could be cut off.
+    // The missing space is available again. Only a failed sync is permanent, or a disk on which not even half
+    // a line could be cut off.
     let was_full = fault.is_some_and(|fault| match fault.kind {
         FaultKind::Io => false,
         FaultKind::NoSpace | FaultKind::ShortWrite => !fault.sticky,
@@ -136,7 +136,7 @@ async fn check_running(run: &Run, fault: Option<Fault>) {
     );
 }
 
-/// Nothing acknowledged is lost, whatever a power cut takes.
+/// Everything acknowledged survives any power cut.
 fn check_reopened(run: &Run, medium: &Medium, fault: Option<Fault>) {
     let model = Model { records: &run.records, seen: &run.seen };
     let choices = medium.choices();
@@ -163,7 +163,7 @@ fn a_disk_operation_that_fails_loses_nothing_that_was_acknowledged() {
     let prepared = prepared();
     let operations = run(&prepared, None);
     assert!(operations > 100, "{operations}");
-    // All of them in the gate, a sample otherwise.
+    // All of them in a soak, a sample otherwise.
     let step = if super::is_soak() { 1 } else { 15 };
     let kinds = (0..).zip(FAULTS);
     let faults: Vec<Fault> = kinds

@@ -1,4 +1,4 @@
-//! Histories: what clients do, run once on the real registry over a disk that writes down every step.
+//! Histories: operations of clients, run once on the real registry over a disk that records every step.
 
 use std::sync::Arc;
 
@@ -11,28 +11,28 @@ use crate::disk::simulated::{Medium, SimulatedDisk, Step};
 use crate::meta::{IndexKind, MetaOptions};
 use crate::registry::{Backing, OpenError, Registry, RegistryError, RegistryOptions, Storage};
 
-/// One thing in a history.
+/// One event of a history.
 #[derive(Debug, Clone)]
 pub(super) enum Event {
-    /// A client does something, and waits for the answer.
+    /// A client runs an operation, and waits for the answer.
     Do(Op),
-    /// Two clients do something at once.
+    /// Two clients run operations concurrently.
     AtOnce(Op, Op),
     /// The registry is closed and opened again.
     Reopen,
-    /// The process dies, the machine goes on, and the registry is opened again.
+    /// The process dies, the machine keeps running, and the registry is opened again.
     Kill,
 }
 
-/// What happens, and on what.
+/// The events of a history and the disk they start on.
 pub(super) struct History {
     pub(super) name: &'static str,
-    /// Whether it begins on an empty disk, so that the first start is a part of it.
+    /// Whether it begins on an empty disk, so that it includes the first start.
     pub(super) from_nothing: bool,
     pub(super) events: Vec<Event>,
 }
 
-/// A history that has been run.
+/// A history that was run.
 pub(super) struct Recording {
     pub(super) name: &'static str,
     pub(super) base: Medium,
@@ -41,7 +41,7 @@ pub(super) struct Recording {
     pub(super) uploads: Vec<Upload>,
 }
 
-/// How many uploads a history may call by number.
+/// How many uploads a history may identify by number.
 const SLOTS: usize = 4;
 
 /// Opens a registry on a simulated disk, for one client.
@@ -77,7 +77,7 @@ pub(super) fn prepared() -> Medium {
     disk.medium().settled()
 }
 
-/// Runs a history. The disk keeps its steps when the process dies: only what it had not yet done is lost.
+/// Runs a history. The disk keeps its steps when the process dies: only pending operations are lost.
 pub(super) fn record(history: &History, prepared: &Medium) -> Recording {
     let base = if history.from_nothing { Medium::new() } else { prepared.clone() };
     let mut run = Run::start(SimulatedDisk::new(base.clone()));
@@ -96,7 +96,7 @@ pub(super) fn record(history: &History, prepared: &Medium) -> Recording {
     Recording { name: history.name, base, steps: run.steps, records: run.records, uploads: run.uploads }
 }
 
-/// A registry on a disk, and what was done to it.
+/// A registry on a disk, and the operations on it.
 pub(super) struct Run {
     pub(super) disk: SimulatedDisk,
     pub(super) registry: Option<Registry>,
@@ -161,7 +161,7 @@ impl Run {
         self.mark(ended(number));
     }
 
-    /// Does something and notes what came of it.
+    /// Runs an operation and records its result.
     pub(super) async fn carry_out(&mut self, op: &Op) -> Result<(), RegistryError> {
         let number = self.begin(op);
         let mut upload = self.uploads[op.slot().unwrap_or(0)].clone();
@@ -218,8 +218,8 @@ impl Run {
     }
 }
 
-/// Returns the histories that are run. Each begins on a disk that a registry was opened on before, unless it
-/// says otherwise.
+/// Returns the histories. Each begins on a disk on which a registry was opened before, unless it says
+/// otherwise.
 pub(super) fn histories() -> Vec<History> {
     use Event::{AtOnce, Do, Kill, Reopen};
     let push = |repo, blob| Op::Push { repo, blob };

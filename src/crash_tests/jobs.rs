@@ -1,5 +1,5 @@
-//! Jobs of maintenance, done once on a disk that writes down every step, and what must hold when the power is
-//! cut during one.
+//! Maintenance jobs, run once on a disk that records every step, and what must hold if the power is cut
+//! during one.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -18,19 +18,19 @@ use crate::spec::ContentDigest;
 
 const DAMAGED: &[u8] = b"damaged layer";
 
-/// More content without a name than a start takes for what a crash left, if no sweep's removals were durable.
+/// More unnamed content than a start accepts as left by a crash, if no sweep's removals were durable.
 const COLLECTED: usize = UNNAMED_MAX + SWEEP_CANDIDATES_MAX;
 
-/// Tells what is wrong with what a power cut left after so many steps.
+/// Returns what is wrong with the state that a power cut left after a number of steps.
 type Check = Box<dyn Fn(usize, Medium) -> Result<(), String> + Send + Sync>;
 
-/// Something that was done to look after a store.
+/// A maintenance job that was run on a store.
 pub(super) struct Job {
     name: &'static str,
     /// The store when the job began.
     base: Medium,
     steps: Vec<Step>,
-    /// The power is cut after one step in so many.
+    /// The power is cut after one step in `one_in`.
     one_in: usize,
     check: Check,
 }
@@ -41,13 +41,13 @@ impl Job {
         places(&self.steps)
     }
 
-    /// Returns the first state that fails when the syncs of a place do nothing, and why it does.
+    /// Returns the first state that fails when the syncs of a place have no effect, and why it does.
     pub(super) fn missed(&self, place: Place) -> Option<String> {
         missed(self.name, (&self.base, &self.steps), place, &self.check)
     }
 }
 
-/// Does each job once.
+/// Runs each job once.
 pub(super) fn jobs() -> Vec<Job> {
     vec![scrub(), collection()]
 }
@@ -93,7 +93,7 @@ impl ScrubWatch for Patient {
     }
 }
 
-/// A scrub finds damage, sets it aside, and remembers that; one that found nothing went before it.
+/// A scrub finds damage, sets it aside, and records that; a scrub without findings preceded it.
 fn scrub() -> Job {
     let path = blob_path(&ContentDigest::sha256_of(DAMAGED));
     let (registry, disk) = open(Medium::new()).unwrap();
@@ -116,7 +116,7 @@ fn scrub() -> Job {
         let folder = Path::new("quarantine");
         let entries = disk.list(folder).map_err(|error| error.to_string())?;
         let aside = entries.iter().any(|entry| bytes_of(&disk, &folder.join(&entry.name)) == damaged);
-        // Before, a scrub that begins anew finds it, damaged or missing: the scrub's own tests try that.
+        // Before the end, a new scrub finds it, damaged or missing: the scrub's own tests try that.
         if at >= ended && !aside {
             return Err("what was set aside is not in quarantine".to_owned());
         }
@@ -153,7 +153,7 @@ fn collection() -> Job {
     let report = collector.run(&options, &mut |_| {}).unwrap();
     assert_eq!(report.content.removed.count, COLLECTED as u64);
     let steps = disk.steps().split_off(before.len());
-    // It shows behind the last file; to open each state before takes long.
+    // It shows after the last removal; opening each earlier state would take too long.
     let shows = steps.iter().rposition(|step| matches!(step, Step::Remove(_))).unwrap();
     let check = move |at: usize, left: Medium| {
         if at <= shows {

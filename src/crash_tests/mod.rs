@@ -1,13 +1,13 @@
-//! What was acknowledged survives a power cut at any instant.
+//! Acknowledged operations survive a power cut at any instant.
 //!
-//! Histories of pushes, deletes and restarts run once on a simulated disk that writes down every step. The
-//! disk is then brought to where it was after each step, and from there to what a power cut may leave; the
-//! registry is opened on that, and what it has is held against a plain model. Some of those registries die in
-//! turn while they recover.
+//! Histories of pushes, deletes and restarts run once on a simulated disk that records every step. The disk
+//! is then replayed up to each step, and from there to what a power cut may leave; the registry is opened on
+//! that, and its content is compared with a plain model. Some of those registries die in turn while they
+//! recover.
 //!
-//! `PULK_CRASH_STATES` says how many such states are tried; then each sync in the code is left out in turn,
-//! too, and something must miss it. With `CARGO_PROFILE_TEST_OPT_LEVEL=1` there are nine times as many a
-//! second.
+//! `PULK_CRASH_STATES` sets how many such states are tried; then each sync in the code is also left out in
+//! turn, and a test must miss it. With `CARGO_PROFILE_TEST_OPT_LEVEL=1` nine times as many states are tried
+//! per second.
 
 mod client;
 mod content;
@@ -47,13 +47,13 @@ const REPOS: [&str; 2] = ["a", "b"];
 /// The tags that histories use.
 const TAGS: [&str; 3] = ["v1", "v2", "v3"];
 
-/// Uploads are made durable more often than usual, so that few bytes do.
+/// Uploads are made durable more often than usual, so that short uploads suffice.
 const DURABLE_STEP_BYTES: u64 = 4096;
 
-/// The journal goes on in a new file, and a checkpoint is taken, more often than usual.
+/// The journal is rotated, and a checkpoint is taken, more often than usual.
 const JOURNAL_MIN_BYTES: u64 = 1500;
 
-/// Nothing of the journal is kept that no recovery needs.
+/// Only the journal files that a recovery needs are kept.
 const HISTORY_MAX_BYTES: u64 = 0;
 
 /// How many states are tried unless the environment says otherwise.
@@ -65,12 +65,12 @@ fn states_wanted() -> u64 {
     std::env::var(STATES_VARIABLE).map_or(STATES_DEFAULT, |text| text.parse().unwrap())
 }
 
-/// Whether somebody asked for a soak, which may take long.
+/// Tells whether a soak was requested, which may take long.
 pub(crate) fn is_soak() -> bool {
     std::env::var_os(STATES_VARIABLE).is_some()
 }
 
-/// A registry takes a push.
+/// Checks that a registry accepts a push.
 pub(crate) fn check_push(registry: &Registry) -> Result<(), String> {
     smol::block_on(observe::probe(registry))
 }

@@ -1,24 +1,24 @@
-//! What may be found after a crash: a plain model of the registry.
+//! A plain model of the registry: what may be found after a crash.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::client::{Key, Op, Upload, Value};
 use super::content::blob;
 
-/// Something that a client did.
+/// An operation of a client.
 #[derive(Debug, Clone)]
 pub(super) struct Record {
     pub(super) op: Op,
     pub(super) effects: Vec<(Key, Value)>,
-    /// Where the upload stood before, for one that sends bytes.
+    /// The offset of the upload before, for an operation that sends bytes.
     pub(super) from: u64,
     /// How often the registry had been opened by then.
     pub(super) starts: usize,
-    /// Whether the registry said that it was done; until it answers, and after an error, it may be or not.
+    /// Whether the registry acknowledged it; before the answer, and after an error, it may be done or not.
     pub(super) done: bool,
 }
 
-/// When things began and ended, as far as a trace had come.
+/// When operations began and ended, as far as the trace has come.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Seen {
     times: Vec<Times>,
@@ -67,7 +67,7 @@ impl Seen {
     }
 }
 
-/// What was found.
+/// The content that was found.
 pub(crate) type Found = BTreeMap<Key, Value>;
 
 /// The model at one moment of a history.
@@ -78,9 +78,9 @@ pub(super) struct Model<'a> {
 }
 
 impl Model<'_> {
-    /// Returns what a key may stand for: what was acknowledged last, or any of what was on its way then.
+    /// Returns the values that a key may have: the last acknowledged one, or any that was in progress then.
     ///
-    /// A value is out when another was acknowledged that began only after the first one's end.
+    /// A value is impossible once another was acknowledged that began only after the first one's end.
     pub(super) fn possible(&self, key: &Key, without: Option<usize>) -> BTreeSet<Value> {
         let writes: Vec<(usize, Value)> = self
             .records
@@ -110,12 +110,12 @@ impl Model<'_> {
         possible
     }
 
-    /// Compares what was found.
+    /// Compares the content that was found.
     pub(super) fn check(&self, found: &Found) -> Result<(), String> {
         self.check_with(found, &[])
     }
 
-    /// Compares what was found, where something else may have changed some keys.
+    /// Compares the content that was found, except for the keys in `changed`.
     pub(super) fn check_with(&self, found: &Found, changed: &[Key]) -> Result<(), String> {
         for (key, value) in found.iter().filter(|(key, _)| !changed.contains(key)) {
             let possible = self.possible(key, None);
@@ -131,9 +131,9 @@ impl Model<'_> {
         Ok(())
     }
 
-    /// What was on its way is there whole or not at all.
+    /// Checks that an operation in progress took effect as a whole or not at all.
     fn check_whole(&self, found: &Found, number: usize) -> Result<(), String> {
-        // Where something else was on its way at the same time, the last of them counts.
+        // Of concurrent operations on a key, the last one wins.
         let began = self.seen.times(number).began;
         let contested = |key: &Key| {
             self.records.iter().enumerate().any(|(other, record)| {
@@ -157,7 +157,7 @@ impl Model<'_> {
         Err(format!("{:?} is half done: {done:?}, but not {missing:?}", self.records[number].op))
     }
 
-    /// Tells whether a client has begun to take something away.
+    /// Tells whether a client has begun to delete something.
     pub(super) fn may_be_deleted(&self, key: &Key) -> bool {
         self.records.iter().enumerate().any(|(number, record)| {
             self.seen.has_begun(number)
@@ -165,7 +165,7 @@ impl Model<'_> {
         })
     }
 
-    /// Returns how much of an upload must at least, and may at most, be there. `None` as the lower bound says
+    /// Returns the least and the greatest offset that an upload may have. `None` as the lower bound means
     /// that it may be gone, as the upper bound that it must be.
     pub(super) fn upload(&self, slot: usize, upload: &Upload) -> Option<(Option<u64>, Option<u64>)> {
         let steps: Vec<usize> = (0..self.records.len())
@@ -194,7 +194,7 @@ impl Model<'_> {
         Some((least, Some(most)))
     }
 
-    /// Returns how much of an upload was made durable before something was acknowledged that says so.
+    /// Returns how much of an upload was made durable before a later acknowledgement promised it.
     fn promised(&self, steps: &[usize]) -> Option<u64> {
         let (mut durable, mut promised, mut starts) = (0, None, None);
         for number in steps {

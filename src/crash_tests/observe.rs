@@ -1,4 +1,4 @@
-//! Looking at everything that a registry has, the way clients do.
+//! Reads everything that a registry has, the way clients do.
 
 use super::client::{Key, Value, finish, push, put, repo, tag};
 use super::content::{blob, blobs, manifest, manifests};
@@ -8,7 +8,7 @@ use super::{REPOS, TAGS};
 use crate::registry::{Page, ReferrersPage, Registry, RegistryError};
 use crate::spec::{ContentDigest, Digest, Reference};
 
-/// Reads everything, and says what is there; fails on anything that is not as it was pushed.
+/// Reads and returns all content; fails on anything that is not as it was pushed.
 pub(super) async fn observe(registry: &Registry) -> Result<Found, String> {
     let mut found = Found::new();
     for name in REPOS {
@@ -41,7 +41,7 @@ async fn read_blob(
         Err(RegistryError::BlobUnknown(_) | RegistryError::NameUnknown(_)) => return Ok(false),
         Err(error) => return Err(format!("blob {digest} of {name} cannot be opened: {error}")),
     };
-    // One byte more than there are to be, so that the end shows.
+    // One byte more than expected, so that the end shows.
     let size = bytes.len() + 1;
     let read = reader.with_file(move |file| {
         let mut buffer = vec![0; size];
@@ -79,7 +79,7 @@ async fn read_manifest(registry: &Registry, name: &str, reference: &Reference) -
     }
 }
 
-/// The lists agree with what is found one by one.
+/// Checks that the lists agree with what is found one by one.
 async fn check_lists(registry: &Registry, name: &'static str, found: &Found) -> Result<(), String> {
     let page = Page { limit: 1000, last: None };
     let listed: Vec<String> = match registry.tags(&repo(name), &page).await {
@@ -108,7 +108,7 @@ async fn check_lists(registry: &Registry, name: &'static str, found: &Found) -> 
     Ok(())
 }
 
-/// No manifest is there without what it refers to, unless a client took that away.
+/// Checks that every manifest has what it refers to, unless a client deleted that.
 pub(super) fn check_references(model: &Model<'_>, found: &Found) -> Result<(), String> {
     for (key, value) in found {
         let (Key::Manifest(name, digest), Some(_)) = (key, value) else { continue };
@@ -124,7 +124,7 @@ pub(super) fn check_references(model: &Model<'_>, found: &Found) -> Result<(), S
     Ok(())
 }
 
-/// The registry takes a push, to a repository that no history uses.
+/// Checks that the registry accepts a push, to a repository that histories do not use.
 pub(super) async fn probe(registry: &Registry) -> Result<(), String> {
     let failed = |error: RegistryError| format!("a push after the crash fails: {error}");
     for number in [0, 1] {
@@ -134,7 +134,7 @@ pub(super) async fn probe(registry: &Registry) -> Result<(), String> {
     check_probe(registry).await
 }
 
-/// What the probe pushed is there.
+/// Checks that what the probe pushed is there.
 pub(super) async fn check_probe(registry: &Registry) -> Result<(), String> {
     let named = read_manifest(registry, "probe", &Reference::Tag(tag("v1"))).await?;
     let mut whole = named == Some(manifest(0).digest);
@@ -144,8 +144,8 @@ pub(super) async fn check_probe(registry: &Registry) -> Result<(), String> {
     if whole { Ok(()) } else { Err("what was pushed after the crash is not there".to_owned()) }
 }
 
-/// Uploads stand where they may, and going on with them ends in the right content. Returns the keys that
-/// this changes.
+/// Checks that uploads stand at a possible offset, and that resuming them ends in the right content. Returns
+/// the keys that this changes.
 pub(super) async fn resume(
     registry: &Registry,
     recording: &Recording,

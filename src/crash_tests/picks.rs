@@ -1,29 +1,29 @@
-//! Which of the states that a power cut may leave are tried.
+//! Selection of the states to try among those that a power cut may leave.
 
 use std::collections::BTreeSet;
 
 use crate::base::Chance;
 use crate::disk::simulated::{Choice, Pick};
 
-/// The latest choices are tried in all combinations, up to so many.
+/// The latest choices are tried in all combinations, up to this many.
 const COMBINATIONS_MAX: u64 = 32;
 
 fn outcome(choice: &Choice, chance: &mut Chance) -> Pick {
     let outcome = chance.below(u64::from(choice.outcomes()));
     if choice.tears() && chance.below(3) == 0 {
-        // Anywhere in the bytes.
+        // A tear anywhere in the bytes.
         return Pick::try_from(8 + chance.below(100_000)).unwrap();
     }
     Pick::try_from(outcome).unwrap()
 }
 
-/// Returns how many states there are, as far as anybody counts.
+/// Returns the number of states, at most `u64::MAX`.
 pub(super) fn states(choices: &[Choice]) -> u64 {
     choices.iter().fold(1, |states: u64, choice| states.saturating_mul(u64::from(choice.outcomes())))
 }
 
-/// Returns up to `wanted` different ways in which chance may pick: all lost, all kept, combinations of the
-/// latest choices, then any.
+/// Returns up to `wanted` different picks: all lost, all kept, combinations of the latest choices, then
+/// random ones.
 pub(super) fn picks(choices: &[Choice], wanted: u64, chance: &mut Chance) -> Vec<Vec<Pick>> {
     let mut all: Vec<Vec<Pick>> = Vec::new();
     let mut known = BTreeSet::new();
@@ -43,7 +43,7 @@ pub(super) fn picks(choices: &[Choice], wanted: u64, chance: &mut Chance) -> Vec
         latest += 1;
     }
     let combinations = states(&choices[..latest]);
-    // Begins anywhere, since `wanted` may end it early.
+    // Start anywhere, since `wanted` may end the loop early.
     let first = chance.below(combinations);
     for number in 0..combinations {
         let mut rest = (first + number) % combinations;
@@ -60,7 +60,7 @@ pub(super) fn picks(choices: &[Choice], wanted: u64, chance: &mut Chance) -> Vec
             return all;
         }
     }
-    // Where there are few states, most tries find a known one.
+    // If the number of states is small, most tries find a known one.
     for _ in 0..wanted * 4 {
         let picked = choices.iter().map(|choice| outcome(choice, chance)).collect();
         if add(picked) {

@@ -1,5 +1,5 @@
-//! The power is cut at any step while damaged content is set aside: it is where it was, or in quarantine, or
-//! at least its row tells that it is missing; and the push of it heals the store.
+//! The power is cut at any step while damaged content is set aside: the content is in its place, or in
+//! quarantine, or at least its row shows that it is missing; and a push of it heals the store.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::disk::simulated::{Choice, Medium, Pick, SimulatedDisk};
 use crate::maintenance::scrub_tests::{damage, digest, has_blob, open_on, push, repo, scrub};
 use crate::registry::Registry;
 
-/// How many ways a power cut is tried after one step.
+/// How many outcomes of a power cut are tried after one step.
 const WAYS_MAX: u64 = 4096;
 
 fn open(medium: Medium) -> (Registry, SimulatedDisk) {
@@ -18,7 +18,7 @@ fn open(medium: Medium) -> (Registry, SimulatedDisk) {
     (open_on(Arc::new(disk.clone())), disk)
 }
 
-/// Returns the way of this number, the digits of which are what happens to each thing that was pending.
+/// Returns the outcome of this number: its digits are the picks for the pending changes.
 fn picks(choices: &[Choice], mut way: u64) -> Option<Vec<Pick>> {
     let picked = choices
         .iter()
@@ -71,7 +71,7 @@ fn damaged_content_is_never_lost_silently() {
             continue;
         }
         let choices = medium.choices();
-        // All of them in the gate, a sample otherwise.
+        // All of them in a soak, a sample otherwise.
         let (first, apart) = if is_soak() { (0, 1) } else { (number as u64 % 5, 5) };
         for way in (first..WAYS_MAX).step_by(apart) {
             let Some(picks) = picks(&choices, way) else { break };

@@ -1,4 +1,4 @@
-//! Histories that nobody thought of.
+//! Random histories.
 
 use super::client::{Key, Op};
 use super::content::manifest;
@@ -9,14 +9,14 @@ use crate::base::Chance;
 
 const EVENTS: usize = 24;
 
-/// The blobs and manifests that are pushed; no index among them.
+/// The number of blobs and manifests that are pushed; indexes are excluded.
 const BLOBS: u64 = 6;
 const MANIFESTS: u64 = 6;
 
 /// Some lists of tags for one push.
 const TAG_LISTS: [&[&str]; 4] = [&["v1"], &["v2"], &["v1", "v2"], &["v3", "v1", "v2"]];
 
-/// Makes histories; the same ones each time.
+/// Makes random histories; the same ones each time.
 pub(super) fn histories(count: u64) -> Vec<History> {
     (0..count).map(history).collect()
 }
@@ -41,7 +41,7 @@ fn history(seed: u64) -> History {
     History { name, from_nothing: false, events }
 }
 
-/// Returns something that a registry which has this will not refuse.
+/// Returns an operation that a registry with this content does not refuse.
 fn operation(chance: &mut Chance, there: &Found) -> Option<Op> {
     let repo = chance.one_of(&REPOS);
     let blob = chance.below(BLOBS) as usize;
@@ -52,7 +52,7 @@ fn operation(chance: &mut Chance, there: &Found) -> Option<Op> {
     match chance.below(10) {
         0..=2 => Some(Op::Push { repo, blob }),
         3..=5 => {
-            // What is missing is pushed first.
+            // Missing blobs are pushed first.
             let needed = &manifest(number).blobs;
             let missing = (0..BLOBS as usize)
                 .find(|blob| needed.contains(&super::content::blob(*blob).digest) && !has_blob(repo, *blob));

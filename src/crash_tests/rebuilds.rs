@@ -1,4 +1,4 @@
-//! A rebuild that dies at any moment loses nothing that could be read before it, or that it would have found.
+//! A rebuild that dies at any moment loses neither what could be read before it nor what it would have found.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,25 +22,25 @@ fn rebuilt(disk: &SimulatedDisk, from_content: bool) -> Result<(), String> {
     let shared: Arc<dyn Disk> = Arc::new(disk.clone());
     let layout = examine_content(&shared).map_err(|error| error.to_string())?;
     settle(shared.as_ref(), &layout).map_err(|error| error.to_string())?;
-    // There is no folder of sled's.
+    // The index is in memory, so sled has no folder.
     let nowhere = Path::new("nowhere");
     let done = rebuild_on(&shared, nowhere, IndexKind::Map, from_content, &mut Silent);
     done.map(drop).map_err(|error| error.to_string())
 }
 
-/// Opens a registry and returns what it has.
+/// Opens a registry and returns its content.
 fn found_on(disk: &SimulatedDisk) -> Result<Found, String> {
     look(&open(disk).map_err(|error| error.to_string())?)
 }
 
-/// Everything of `before` is in `after`, as it was.
+/// Checks that everything of `before` is in `after`, unchanged.
 fn all_is_there(before: &Found, after: &Found) -> Result<(), String> {
     let lost = before.iter().find(|(key, value)| value.is_some() && after.get(key) != Some(value));
     lost.map_or(Ok(()), |lost| Err(format!("{lost:?} is lost")))
 }
 
-/// Lets a rebuild of a store die everywhere. What `least` has must be found by a later start, and what the
-/// undisturbed rebuild finds by a later one.
+/// Kills a rebuild of a store at every step. A later start must find the content of `least`, and a later
+/// rebuild what the undisturbed one finds.
 fn dies_everywhere(name: &str, store: &Medium, least: Option<&Found>, from_content: bool) -> u64 {
     let disk = SimulatedDisk::new(store.clone());
     rebuilt(&disk, from_content).unwrap_or_else(|why| panic!("{name}: {why}"));
@@ -71,7 +71,7 @@ fn a_rebuild_can_die_at_any_moment() {
     for from_content in [false, true] {
         tried += dies_everywhere("a whole store", &whole, Some(&all), from_content);
         for store in damaged_stores() {
-            // What a start makes of it without a rebuild.
+            // What a start finds without a rebuild.
             let least = found_on(&SimulatedDisk::new(store.medium.clone())).unwrap();
             tried += dies_everywhere(store.name, &store.medium, Some(&least), from_content);
         }
@@ -80,7 +80,7 @@ fn a_rebuild_can_die_at_any_moment() {
     eprintln!("{tried} crash states of rebuilds tried");
 }
 
-/// Returns the store with its content alone.
+/// Returns the store with only its content.
 fn without_metadata(whole: &Medium) -> Medium {
     let disk = SimulatedDisk::new(whole.clone());
     for folder in ["journal", "checkpoint"] {

@@ -1,5 +1,4 @@
-//! The crash tests have teeth: each place that makes something durable is left out once, and something
-//! fails.
+//! The crash tests have teeth: each place that makes something durable is left out once, and a test fails.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -56,7 +55,8 @@ fn lines_that_sync() -> Vec<Line> {
     found
 }
 
-/// A journal's own `sync` holds a line that is found, and so does `self.sync()` in it.
+/// Tells whether a line syncs a file or folder of a disk. Excludes calls of a journal's own
+/// `sync`, and its `self.sync()`: its body has a line that is found.
 fn syncs(line: &str) -> bool {
     let line = line.trim_start();
     let on_a_disk =
@@ -64,7 +64,7 @@ fn syncs(line: &str) -> bool {
     !line.starts_with("//") && (on_a_disk || line.contains(".sync_folder("))
 }
 
-/// Says what catches a line, or what is wrong.
+/// Returns what catches a line, or what is wrong.
 fn verdict(line: &Line, evidence: &Evidence, jobs: &[Job]) -> Result<String, &'static str> {
     let at = format!("{}:{}", line.file, line.number);
     let places = evidence.places().into_iter().chain(jobs.iter().flat_map(Job::places));
@@ -73,7 +73,7 @@ fn verdict(line: &Line, evidence: &Evidence, jobs: &[Job]) -> Result<String, &'s
         (Some(why), None) => Ok(format!("left out: {why}")),
         (Some(_), Some(_)) => Err("it is an exception, and a history comes there"),
         (None, None) => Err("no history comes there"),
-        // Leaving each out in turn takes a while.
+        // Leaving each out in turn takes long.
         (None, Some(_)) if !is_soak() => Ok("a history comes there".to_owned()),
         (None, Some(place)) => evidence
             .against(place)

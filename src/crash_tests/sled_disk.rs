@@ -1,5 +1,5 @@
-//! A disk that loses power, but for the index: sled writes its files by itself, so these are in a real
-//! folder, and what is watched is whether they were made durable.
+//! A disk that loses power, except for the index: sled writes its files by itself, so these are in a real
+//! folder, and the disk only watches whether they were made durable.
 
 use std::fs;
 use std::os::fd::BorrowedFd;
@@ -15,7 +15,7 @@ use crate::spec::ContentDigest;
 const INDEX_FOLDER: &str = "index";
 const MARKER: &str = "clean";
 
-/// Such a disk. A clone is the same one.
+/// A watched disk. A clone is the same disk.
 #[derive(Clone)]
 pub(super) struct WatchedDisk {
     simulated: SimulatedDisk,
@@ -42,20 +42,20 @@ struct IndexSync {
 
 /// A clean stop: the moment in which the marker gets its name.
 pub(super) struct Stop {
-    /// How many steps the disk had done.
+    /// How many steps had been recorded.
     pub(super) at: usize,
-    /// What the folder of the index held.
+    /// A copy of the index's folder.
     pub(super) index: TempDir,
     syncs: Vec<IndexSync>,
 }
 
 impl Stop {
-    /// Returns the places that made something of it durable.
+    /// Returns the places that made a part of the index durable.
     pub(super) fn places(&self) -> impl Iterator<Item = Place> {
         self.syncs.iter().map(|sync| sync.place)
     }
 
-    /// Tells whether all of the index was durable, had the syncs of `ignored` done nothing.
+    /// Tells whether all of the index was durable, if the syncs of `ignored` had no effect.
     pub(super) fn index_was_durable(&self, ignored: Option<Place>) -> bool {
         let done = || self.syncs.iter().filter(|sync| Some(sync.place) != ignored);
         let first = self.syncs.iter().position(|sync| sync.digest.is_some()).unwrap_or(0);
@@ -72,13 +72,13 @@ impl Stop {
 }
 
 impl WatchedDisk {
-    /// Makes one whose index is, or will be, in a folder of `root`.
+    /// Makes a disk whose index is, or will be, in a folder of `root`.
     pub(super) fn new(simulated: SimulatedDisk, root: &Path) -> Self {
         let real = Arc::new(RealDisk::open(root).unwrap());
         Self { simulated, root: root.to_owned(), real, watch: Arc::default() }
     }
 
-    /// Returns the stops, and what the index's folder holds must be what it held at the last of them.
+    /// Returns the stops, and checks that the index's folder is unchanged since the last of them.
     pub(super) fn take_stops(&self) -> Vec<Stop> {
         self.check_untouched();
         std::mem::take(&mut self.watch().stops)
@@ -112,7 +112,7 @@ impl WatchedDisk {
         watch.stops.push(Stop { at, index, syncs });
     }
 
-    /// INVARIANT: what the marker speaks of is not written to until the marker is gone.
+    /// INVARIANT: the files that the marker covers are not written until the marker is removed.
     fn check_untouched(&self) {
         if let Some(stop) = self.watch().stops.last() {
             let now = entries(&self.root.join(INDEX_FOLDER));
@@ -121,7 +121,7 @@ impl WatchedDisk {
     }
 }
 
-/// Returns all that a folder holds: of files, with the digests of their bytes.
+/// Returns everything in a folder, files with the digests of their bytes.
 fn entries(folder: &Path) -> Vec<(PathBuf, Option<ContentDigest>)> {
     let mut found = Vec::new();
     let mut folders = vec![PathBuf::new()];
@@ -140,7 +140,7 @@ fn entries(folder: &Path) -> Vec<(PathBuf, Option<ContentDigest>)> {
     found
 }
 
-/// Copies what a folder holds into another one.
+/// Copies the content of a folder into another one.
 pub(super) fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {

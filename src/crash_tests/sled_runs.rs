@@ -1,9 +1,9 @@
-//! Histories with sled as the index, and what is left of its files when the power is cut.
+//! Histories with sled as the index, and the state of its files after a power cut.
 //!
-//! sled's files are not written through the disk that loses power, so nothing is known of what a power cut
-//! makes of them: they may be gone, of another time, damaged, or, worst of all, in order and wrong. Only
-//! after a clean stop, from the moment that the marker may be there until the next start has taken it away,
-//! they are what they were, provided that all of them had been synced.
+//! sled's files bypass the disk that loses power, so their state after a power cut is unknown: they may be
+//! gone, outdated, damaged, or, worst of all, readable but wrong. Only after a clean stop, from the moment
+//! that the marker may be there until the next start has removed it, they are what they were, provided that
+//! all of them had been synced.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -28,23 +28,23 @@ use crate::meta::{IndexKind, Start, falsify};
 pub(super) struct SledRun {
     pub(super) recording: Recording,
     stops: Vec<Stop>,
-    /// The index of each stop with other rows in it.
+    /// The index of each stop, with other rows in it.
     falsified: Vec<TempDir>,
 }
 
-/// What the folder of the index holds after a power cut.
+/// The content of the index's folder after a power cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Left {
-    /// What it held at the clean stop of this number.
+    /// Its content at the clean stop of this number.
     AtStop(usize),
-    /// That with other rows in it.
+    /// The same with other rows in it.
     Falsified(usize),
-    /// That with some of its bytes lost.
+    /// The same with some of its bytes lost.
     Damaged(usize),
     Nothing,
 }
 
-/// Runs histories with sled, each several times closed and opened again.
+/// Runs histories with sled, each closed and opened again several times.
 pub(super) fn sled_runs(prepared: &Medium) -> Vec<SledRun> {
     let push = |repo, blob| Op::Push { repo, blob };
     let put = |repo, manifest, tags| Op::Put { repo, manifest, tags, by_digest: true };
@@ -52,8 +52,8 @@ pub(super) fn sled_runs(prepared: &Medium) -> Vec<SledRun> {
     let second = [push("a", 2), put("a", 1, &["v1", "v2"]), Op::DeleteTag { repo: "a", tag: "v2" }];
     let third = [Op::Mount { repo: "b", from: "a", blob: 0 }, Op::DeleteManifest { repo: "a", manifest: 0 }];
     let fourth = [Op::DeleteBlob { repo: "a", blob: 1 }, push("b", 1), put("b", 0, &["v3"])];
-    // The journal may go on in a new file right before a stop, where nothing is to be cut off then; not so
-    // before both of these.
+    // The journal may be rotated right before a stop, which then has no zeroes to cut off; but not before
+    // both of these.
     let fifth = [Op::DeleteTag { repo: "b", tag: "v3" }];
     let sixth = [put("b", 0, &["v2"])];
     let names = ["sled, stopped six times", "sled, stopped after nothing"];
@@ -65,7 +65,7 @@ pub(super) fn sled_runs(prepared: &Medium) -> Vec<SledRun> {
 }
 
 impl SledRun {
-    /// Carries out each part between an opening and a clean stop.
+    /// Runs each part between an opening and a clean stop.
     fn record(name: &'static str, parts: &[Vec<Op>], prepared: &Medium) -> Self {
         let root = tempfile::tempdir().unwrap();
         let simulated = SimulatedDisk::new(prepared.clone());
@@ -101,7 +101,7 @@ impl SledRun {
         self.stops.iter().flat_map(Stop::places).collect()
     }
 
-    /// Returns the last clean stop whose marker may be there, unless a start has gone on since.
+    /// Returns the last clean stop whose marker may be there, unless a later start has durably removed it.
     fn stop_at(&self, at: usize) -> Option<usize> {
         let last = self.stops.iter().rposition(|stop| stop.at < at)?;
         let since = self.recording.steps.get(self.stops[last].at..at)?;
@@ -111,13 +111,13 @@ impl SledRun {
         (!gone_on).then_some(last)
     }
 
-    /// Returns what the folder of the index certainly holds at a moment, if anything is certain.
+    /// Returns the certain content of the index's folder at a moment, if it is certain.
     pub(super) fn certain(&self, at: usize, ignored: Option<Place>) -> Option<Left> {
         let stop = self.stop_at(at)?;
         self.stops[stop].index_was_durable(ignored).then_some(Left::AtStop(stop))
     }
 
-    /// Returns what may be there at a moment.
+    /// Returns the possible contents at a moment.
     pub(super) fn any(&self, at: usize, chance: &mut Chance) -> Vec<Left> {
         if let Some(certain) = self.certain(at, None) {
             return vec![certain];
@@ -126,7 +126,7 @@ impl SledRun {
         vec![Left::AtStop(stop()), Left::Falsified(stop()), Left::Damaged(stop()), Left::Nothing]
     }
 
-    /// Opens a registry on what a power cut left, and compares what it has with the model. Returns how the
+    /// Opens a registry on what a power cut left, and compares its content with the model. Returns how the
     /// start found the metadata.
     pub(super) fn check(
         &self,
@@ -168,7 +168,7 @@ impl SledRun {
         }
     }
 
-    /// Returns the first state that fails when the syncs of a place do nothing, and why it does.
+    /// Returns the first state that fails when the syncs of a place have no effect, and why it does.
     pub(super) fn missed(&self, place: Place) -> Option<String> {
         if !self.places().contains(&place) {
             return None;
@@ -178,7 +178,7 @@ impl SledRun {
         moments(&self.recording, Some(place), |moment| {
             self.recording.steps[done..moment.at].iter().for_each(|step| otherwise.replay(step));
             done = moment.at;
-            // Where nothing is certain, the worst is there.
+            // If the content is uncertain, assume the worst.
             let stop = self.stops.iter().rposition(|stop| stop.at < moment.at);
             let worst = stop.map_or(Left::Nothing, Left::Falsified);
             let left = self.certain(moment.at, Some(place)).unwrap_or(worst);

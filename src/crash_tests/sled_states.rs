@@ -1,5 +1,4 @@
-//! With sled as the index: whatever a power cut leaves of its files, nothing of it is trusted but what a
-//! clean stop made durable.
+//! With sled as the index: after a power cut only what a clean stop made durable of its files is trusted.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -12,19 +11,19 @@ use super::states::moments;
 use crate::base::Chance;
 use crate::meta::Start;
 
-/// One state in so many is tried with sled, which takes much longer.
+/// One state in this many is tried with sled, which takes much longer.
 const SLED_ONE_IN: u64 = 30;
 
-/// In how many ways the index may be left.
+/// The number of kinds in which the index may be left.
 const LEFT_KINDS: u64 = 4;
 
-/// More than there are processors, since they wait for sled's own syncs.
+/// More threads than processors, since they wait for sled's own syncs.
 const THREADS: usize = 8;
 
-/// What came of the states.
+/// The results of the trials.
 #[derive(Default)]
 struct Outcomes {
-    /// How many there were, by what was left of the index and how the start found the metadata.
+    /// The number of states, by what was left of the index and how the start found the metadata.
     tried: BTreeMap<String, u64>,
     failures: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! Trying what a power cut may leave.
+//! Trials of the states that a power cut may leave.
 
 use std::ops::ControlFlow;
 use std::sync::Mutex;
@@ -10,19 +10,19 @@ use super::picks::{picks, states};
 use crate::base::Chance;
 use crate::disk::simulated::{Choice, Medium, Pick, Place, SimulatedDisk, Step};
 
-/// Of so many folders made in a row, one is followed by a crash: they are all alike.
+/// A crash follows one in this many folders made in a row: they are all alike.
 const FOLDERS_PER_POINT: usize = 64;
 
-/// One state in so many has its recovery die in turn, at every step.
+/// In one state in this many, the recovery dies in turn, at every step.
 const RECOVERIES_ONE_IN: u64 = 400;
 
 /// How many states are tried after each step of such a recovery.
 const STATES_PER_RECOVERY_STEP: u64 = 1;
 
-/// How many steps before the crash a failure shows.
+/// How many steps before the crash a failure report shows.
 const STEPS_SHOWN: usize = 40;
 
-/// A moment of a history, when the power may be cut.
+/// A moment of a history at which the power may be cut.
 pub(super) struct Moment<'a> {
     pub(super) recording: &'a Recording,
     /// How many steps had been done.
@@ -31,7 +31,7 @@ pub(super) struct Moment<'a> {
     pub(super) seen: &'a Seen,
 }
 
-/// Goes through the moments of a recording. The syncs of `ignored` do nothing.
+/// Visits the moments of a recording. The syncs of `ignored` have no effect.
 pub(super) fn moments(
     recording: &Recording,
     ignored: Option<Place>,
@@ -58,8 +58,8 @@ pub(super) fn moments(
     }
 }
 
-/// Tries what a power cut may leave after one in so many of these steps: what tells most, and `each` others.
-/// Returns how many states there were.
+/// Tries what a power cut may leave after one in `one_in` of these steps: the most telling states, and `each`
+/// others. Returns the number of states.
 pub(crate) fn each_power_cut(
     base: &Medium,
     steps: &[Step],
@@ -89,12 +89,12 @@ pub(crate) fn each_power_cut(
 /// How many states are tried at each moment.
 pub(super) struct Budget {
     states_per_moment: u64,
-    /// Where fewer states are wanted than there are moments, one in so many is tried.
+    /// If fewer states are wanted than moments exist, only one moment in this many is tried.
     one_moment_in: usize,
 }
 
 impl Budget {
-    /// Spreads so many states evenly over the moments of all recordings, where there are so many.
+    /// Spreads `wanted` states evenly over the moments of all recordings, if that many exist.
     pub(super) fn of(recordings: &[Recording], wanted: u64) -> Self {
         let mut capacities = Vec::new();
         for recording in recordings {
@@ -103,7 +103,7 @@ impl Budget {
                 ControlFlow::Continue(())
             });
         }
-        // The states after deaths in recovery come on top.
+        // The states after deaths in recovery are additional.
         let mut states_per_moment = 1;
         let total = |each: u64| capacities.iter().map(|capacity| each.min(*capacity)).sum::<u64>();
         while total(states_per_moment) < wanted && states_per_moment < wanted {
@@ -113,7 +113,7 @@ impl Budget {
         Self { states_per_moment, one_moment_in: usize::try_from(one_moment_in).unwrap() }
     }
 
-    /// Tells whether a moment of a recording is tried, and by this thread.
+    /// Tells whether a moment of a recording is tried by this thread.
     fn has(&self, recording: usize, at: usize, thread: usize, threads: usize) -> bool {
         let one_in = self.one_moment_in;
         at % one_in == recording % one_in && (at / one_in) % threads == thread
@@ -124,28 +124,28 @@ impl Budget {
 pub(super) struct Trial<'a> {
     pub(super) moment: &'a Moment<'a>,
     pub(super) how: How<'a>,
-    /// Whether its recovery is to die in turn.
+    /// Whether its recovery dies in turn.
     pub(super) dies_again: bool,
     pub(super) seed: u64,
 }
 
-/// How the crash goes.
+/// The kind of crash.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum How<'a> {
-    /// The process dies and the machine goes on.
+    /// The process dies and the machine keeps running.
     Killed,
-    /// The power is cut, and chance picks so.
+    /// The power is cut, with these picks.
     PowerCut(&'a [Choice], &'a [Pick]),
 }
 
-/// What came of a trial.
+/// The result of a trial.
 pub(super) struct Outcome {
     /// How many states were tried.
     pub(super) tried: u64,
     pub(super) failure: Option<String>,
 }
 
-/// Tries states at all moments, on all processors. Returns what failed.
+/// Tries states at all moments, on all processors. Returns the failures.
 pub(super) fn in_parallel(
     recordings: &[Recording],
     budget: &Budget,
@@ -187,7 +187,7 @@ pub(super) fn try_moment(
     let choices = moment.medium.choices();
     for picked in picks(&choices, wanted, &mut chance) {
         let dies_again = chance.below(RECOVERIES_ONE_IN) == 0;
-        // What a killed process leaves is whole; only what happens to its successor tells something.
+        // A killed process leaves a whole state; only a later power cut is informative.
         let how =
             if dies_again && chance.below(3) == 0 { How::Killed } else { How::PowerCut(&choices, &picked) };
         if work(&Trial { moment, how, dies_again, seed }).is_break() {
@@ -197,7 +197,7 @@ pub(super) fn try_moment(
 }
 
 impl Trial<'_> {
-    /// Opens a registry on the state, and compares what it has with the model.
+    /// Opens a registry on the state, and compares its content with the model.
     pub(super) fn run(&self) -> Outcome {
         let mut tried = 1;
         let failure = self.check(&mut tried).err().map(|why| self.describe(&why));
@@ -264,11 +264,11 @@ struct Again<'a> {
     model: Model<'a>,
     first: Medium,
     steps: Vec<Step>,
-    /// How many steps it took to open.
+    /// How many steps the opening took.
     opened: usize,
     /// What clients saw then.
     found: Found,
-    /// How many steps it took until a push was acknowledged, and what changed behind that.
+    /// How many steps it took until a push was acknowledged, and the keys that changed after that.
     changed: (usize, Vec<super::client::Key>),
 }
 

@@ -1,8 +1,8 @@
-//! The power is cut at any step of a sweep, and whatever was acknowledged by then is there, whole.
+//! The power is cut at any step of a sweep, and everything acknowledged by then is complete.
 //!
-//! Histories run once on the simulated disk with passes between and amid them. Then the disk is brought to
-//! where it was after each step that the collector took, and from there to what a power cut may leave.
-//! `PULK_CRASH_STATES` says how many such states are tried.
+//! Histories run once on the simulated disk with passes between and during them. The disk is then replayed up
+//! to each step of the collector, and from there to what a power cut may leave. `PULK_CRASH_STATES` sets how
+//! many such states are tried.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,10 +23,10 @@ const STATES_DEFAULT: u64 = 240;
 const HISTORIES: u64 = 6;
 const PASSES: u64 = 5;
 
-/// How many ways a power cut is tried after one step.
+/// How many outcomes of a power cut are tried after one step.
 const WAYS: u64 = 2;
 
-/// A history that has been run.
+/// A history that was run.
 struct Recording {
     base: Medium,
     steps: Vec<Step>,
@@ -57,7 +57,7 @@ fn record(seed: u64) -> Recording {
             if steps == 0 {
                 return;
             }
-            // What clients do themselves dies in the registry's own crash tests.
+            // The registry's own crash tests cover deaths during the operations of clients.
             disk.mark(models.len());
             models.push(model.clone());
             for _ in 0..steps {
@@ -77,7 +77,7 @@ struct Moment {
     recording: usize,
     /// How many steps had been done.
     at: usize,
-    /// Which model holds then.
+    /// Which model is valid then.
     model: usize,
 }
 
@@ -90,7 +90,7 @@ fn moments(recordings: &[Recording]) -> Vec<Moment> {
             if let Step::Mark(mark) = step {
                 model = *mark;
             }
-            // Odd marks begin what clients do, even ones end it.
+            // Odd marks begin operations of clients, even ones end them.
             if model % 2 == 0 && before >= opened {
                 moments.push(Moment { recording: number, at: before + 1, model });
             }
@@ -99,7 +99,7 @@ fn moments(recordings: &[Recording]) -> Vec<Moment> {
     moments
 }
 
-/// Returns the ways that are tried: all that was pending lost, all names kept and all bytes lost, and any.
+/// Returns the picks to try: all pending changes lost, all names kept and all bytes lost, and random ones.
 fn picked(choices: &[Choice], way: u64, chance: &mut Chance) -> Vec<Pick> {
     let of_chance = |choice: &Choice, chance: &mut Chance| {
         Pick::try_from(chance.below(u64::from(choice.outcomes()))).unwrap()
@@ -116,7 +116,7 @@ fn picked(choices: &[Choice], way: u64, chance: &mut Chance) -> Vec<Pick> {
 fn try_state(recording: &Recording, medium: Medium, model: &Model) -> Result<(), String> {
     let registry = open(&SimulatedDisk::new(medium), recording.policy.clone());
     model.check(&registry)?;
-    // It takes a push, and a quiet cycle leaves nothing that is not needed.
+    // It accepts a push, and a quiet cycle removes everything unneeded.
     let mut model = model.clone();
     smol::block_on(push_all(&registry, "b", 4, Some("v3")))
         .map_err(|error| format!("a push fails: {error}"))?;

@@ -1,4 +1,4 @@
-//! Looking for the state that tells that a place which makes something durable was left out.
+//! The search for a state that reveals that a place which makes something durable was left out.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -9,10 +9,10 @@ use super::sled_runs::{SledRun, sled_runs};
 use super::states::{How, Moment, Trial, moments};
 use crate::disk::simulated::{Choice, Medium, Pick, Place, Step};
 
-/// At so many moments of a recording a recovery dies in turn, when nothing else misses a place.
+/// In each recording, recoveries die in turn at this many moments, if no other state misses a place.
 const RECOVERIES_PER_RECORDING: usize = 4;
 
-/// Everything that a registry was recorded doing.
+/// All recordings of a registry.
 pub(crate) struct Evidence {
     histories: Vec<Recording>,
     sled: Vec<SledRun>,
@@ -20,7 +20,7 @@ pub(crate) struct Evidence {
 }
 
 impl Evidence {
-    /// Records all of it.
+    /// Makes all recordings.
     pub(crate) fn record() -> Self {
         let prepared = prepared();
         let histories = histories().iter().map(|history| record(history, &prepared)).collect();
@@ -34,7 +34,7 @@ impl Evidence {
         recordings.flat_map(|recording| places(&recording.steps)).chain(sled).collect()
     }
 
-    /// Returns the first state that fails when the syncs of a place do nothing, and why it does.
+    /// Returns the first state that fails when the syncs of a place have no effect, and why it does.
     pub(crate) fn against(&self, place: Place) -> Option<String> {
         let concerned =
             || self.histories.iter().filter(|recording| places(&recording.steps).contains(&place));
@@ -55,14 +55,14 @@ pub(crate) fn places(steps: &[Step]) -> BTreeSet<Place> {
     steps.iter().filter_map(place).collect()
 }
 
-/// Tells whether a power cut may leave more now, with a place left out, than it may otherwise.
+/// Tells whether a power cut may leave other states if a place is left out.
 pub(super) fn may_differ(ignoring: &Medium, otherwise: &Medium) -> bool {
     let outcomes = |medium: &Medium| medium.choices().iter().map(Choice::outcomes).collect::<Vec<_>>();
     outcomes(ignoring) != outcomes(otherwise)
 }
 
-/// Returns the first state that fails `check` when the syncs of a place do nothing, and why it does. `check`
-/// is told how many steps had been done, and what the power cut left.
+/// Returns the first state that fails `check` when the syncs of a place have no effect, and why it does.
+/// `check` gets the number of steps that had been done, and what the power cut left.
 pub(crate) fn missed(
     name: &str,
     (base, steps): (&Medium, &[Step]),
@@ -117,8 +117,8 @@ fn missed_in_recovery(recording: &Recording, place: Place) -> Option<String> {
     failure
 }
 
-/// Returns the ways that tell most: all that was pending is lost, names are kept and bytes are lost, or what
-/// was renamed has no name at all.
+/// Returns the most telling picks: all pending changes lost, names kept and bytes lost, or renamed files left
+/// unnamed.
 pub(super) fn telling_picks(choices: &[Choice]) -> [Vec<Pick>; 3] {
     let kept = |choice: &Choice| if choice.is_of_bytes() { 0 } else { choice.everything() };
     let named = choices.iter().map(kept).collect();

@@ -17,7 +17,7 @@ pub struct DiskError {
 impl DiskError {
     /// Makes the error of an operation (`op` completes "cannot …", such as `"rename"`) on `path`.
     pub fn new(op: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
-        // A disk's paths are relative to its root, which is named by the empty path: nobody could read that.
+        // Paths are relative to the disk's root, and the empty path names the root: show it as `.`.
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         Self { op, path: path.to_owned(), source: source.into() }
     }
@@ -42,14 +42,14 @@ impl DiskError {
         self.kind() == io::ErrorKind::NotFound
     }
 
-    /// Tells whether the medium could not give the bytes back: trying again may, or may not, help.
+    /// Tells whether the medium failed to return the bytes: a retry may or may not help.
     pub fn is_of_the_medium(&self) -> bool {
         let errno = Errno::from_io_error(&self.source);
-        // The last two are what drivers and filesystems say of a sector or a checksum that is bad.
+        // Drivers and filesystems return the last two for a bad sector or checksum.
         matches!(errno, Some(Errno::IO | Errno::BADMSG | Errno::NODATA | Errno::REMOTEIO | Errno::UCLEAN))
     }
 
-    /// Tells whether the process, or the system, had no descriptor left: nothing was done then.
+    /// Tells whether the process or the system had no descriptor left, so that the operation had no effect.
     pub fn is_without_descriptors(&self) -> bool {
         matches!(Errno::from_io_error(&self.source), Some(Errno::MFILE | Errno::NFILE))
     }

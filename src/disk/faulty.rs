@@ -1,4 +1,4 @@
-//! A disk for tests that fails where it is told to, dies after so many operations, and holds syncs back.
+//! A disk for tests that fails on request, dies after a number of operations, and holds syncs back.
 
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::{Disk, DiskError, DiskFile, Entry, ReadFile, SyncSite};
 
-/// Longer than anything a test waits for: who waits so long fails instead of hanging.
+/// Longer than any wait of a test: a wait that takes this long fails instead of hanging.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// An operation that changes something, or makes it durable.
@@ -26,15 +26,15 @@ pub(crate) enum Operation {
     SyncFolder,
 }
 
-/// One failure to come: of an operation on a path that begins like this.
+/// A pending failure of an operation on a path that begins with `path`.
 #[derive(Debug)]
 struct Fault {
     operation: Operation,
     path: PathBuf,
-    /// How many of them succeed before.
+    /// How many of them succeed first.
     skip: u64,
     errno: Errno,
-    /// How many bytes of a write get through all the same.
+    /// How many bytes of a write are written despite the failure.
     written: usize,
 }
 
@@ -42,9 +42,9 @@ struct Fault {
 struct State {
     faults: Vec<Fault>,
     done: Vec<(Operation, PathBuf)>,
-    /// After so many operations every other one fails.
+    /// Every operation after this many fails.
     dies_after: Option<usize>,
-    /// What the disk says is free.
+    /// The free bytes that the disk reports.
     free_bytes: Option<u64>,
     measurements: usize,
     bad_reads: Option<(PathBuf, u64, Errno)>,
@@ -52,7 +52,7 @@ struct State {
     held: usize,
 }
 
-/// What goes wrong on a [`FaultyDisk`], to be set while it is in use.
+/// The failures of a [`FaultyDisk`], which can be set while it is in use.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     state: Mutex<State>,
@@ -64,22 +64,22 @@ impl Faults {
         self.state.lock().unwrap()
     }
 
-    /// Lets the next such operation fail.
+    /// Makes the next such operation fail.
     pub(crate) fn fail(&self, operation: Operation, path: &str, errno: Errno) {
         self.fail_later(operation, path, 0, errno);
     }
 
-    /// Lets such an operation fail after `skip` that succeed.
+    /// Makes such an operation fail after `skip` successes.
     pub(crate) fn fail_later(&self, operation: Operation, path: &str, skip: u64, errno: Errno) {
         self.state().faults.push(Fault { operation, path: path.into(), skip, errno, written: 0 });
     }
 
-    /// Lets the next reads of a file fail, so many of them.
+    /// Makes the next `count` reads of a file fail.
     pub(crate) fn fail_reads(&self, path: &str, count: u64, errno: Errno) {
         self.state().bad_reads = Some((path.into(), count, errno));
     }
 
-    /// Returns why a read fails, if it does.
+    /// Returns the error of a read, if it fails.
     fn bad_read(&self, path: &Path) -> Option<Errno> {
         let mut state = self.state();
         let (bad, left, errno) = state.bad_reads.as_mut()?;
@@ -90,45 +90,45 @@ impl Faults {
         Some(*errno)
     }
 
-    /// Lets the next write fail after `written` of its bytes.
+    /// Makes the next write fail after `written` of its bytes.
     pub(crate) fn cut_write_short(&self, path: &str, written: usize, errno: Errno) {
         let operation = Operation::Write;
         self.state().faults.push(Fault { operation, path: path.into(), skip: 0, errno, written });
     }
 
-    /// Lets every operation fail after `count` from now on.
+    /// Makes every operation fail after the next `count`.
     pub(crate) fn die_after(&self, count: usize) {
         let mut state = self.state();
         state.dies_after = Some(state.done.len() + count);
     }
 
-    /// Returns what was done so far.
+    /// Returns the operations so far.
     pub(crate) fn done(&self) -> Vec<(Operation, PathBuf)> {
         self.state().done.clone()
     }
 
-    /// Counts what was done so far.
+    /// Counts the operations so far.
     pub(crate) fn count(&self, operation: Operation, path: &str) -> usize {
         let done = self.done();
         done.iter().filter(|(other, at)| *other == operation && at.starts_with(path)).count()
     }
 
-    /// Lets the disk say that so many bytes are free, less what is written from now on.
+    /// Makes the disk report `bytes` free bytes, less those written from now on.
     pub(crate) fn set_free_bytes(&self, bytes: u64) {
         self.state().free_bytes = Some(bytes);
     }
 
-    /// Returns how often the disk was asked what is free.
+    /// Returns how often the disk was asked for its free bytes.
     pub(crate) fn measurements(&self) -> usize {
         self.state().measurements
     }
 
-    /// Holds syncs of files at such a path back, until they are let go.
+    /// Holds back syncs of files at such a path until [`Self::let_go`].
     pub(crate) fn hold_syncs(&self, path: &str) {
         self.state().holds = Some(path.into());
     }
 
-    /// Returns once a sync is being held back.
+    /// Waits until a sync is held back.
     pub(crate) fn wait_until_held(&self) {
         let state = self.state();
         let (state, waited) =
@@ -137,13 +137,13 @@ impl Faults {
         assert!(!waited.timed_out(), "no sync came");
     }
 
-    /// Lets all syncs go.
+    /// Releases all syncs.
     pub(crate) fn let_go(&self) {
         self.state().holds = None;
         self.changed.notify_all();
     }
 
-    /// Notes an operation. With an error comes how many bytes of it get through.
+    /// Notes an operation. An error comes with the number of bytes that are written nevertheless.
     fn pass(&self, operation: Operation, path: &Path) -> Result<(), (Errno, usize)> {
         let mut state = self.state();
         if state.dies_after.is_some_and(|count| state.done.len() >= count) {
@@ -169,7 +169,7 @@ impl Faults {
     }
 }
 
-/// A disk that fails where it is told to.
+/// A disk that fails on request.
 pub(crate) struct FaultyDisk {
     disk: Arc<dyn Disk>,
     faults: Arc<Faults>,
@@ -181,7 +181,7 @@ impl FaultyDisk {
         Self { disk, faults: Arc::default() }
     }
 
-    /// Returns what to set its failures by.
+    /// Returns the handle that sets its failures.
     pub(crate) fn faults(&self) -> Arc<Faults> {
         Arc::clone(&self.faults)
     }

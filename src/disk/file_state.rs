@@ -1,15 +1,15 @@
-//! What the system says of a file, so that one that was read before is known again.
+//! The state of a file as the system reports it, to recognize a file that was read before.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::Stat;
 
-/// For how long a file must have been left alone before its times tell of the next change: no filesystem's
-/// times are coarser.
+/// How long a file must be unchanged before its times reveal the next change: every filesystem's times are at
+/// least this fine.
 const SETTLED_MIN: Duration = Duration::from_secs(2);
 
-/// Which file it is, and when it was changed last. Whoever writes to a file through the system changes this;
-/// a medium that loses bytes does not.
+/// The identity of a file and the time of its last change. Every write through the system changes it; a
+/// medium that loses bytes does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileState {
     device: u64,
@@ -17,7 +17,7 @@ pub struct FileState {
     length: u64,
     /// In nanoseconds since 1970, as all times here.
     modified: i128,
-    /// When anything of it was changed, its times included: no program can set this one.
+    /// When any part of it was changed, its times included: programs cannot set this one.
     changed: i128,
 }
 
@@ -33,11 +33,12 @@ impl FileState {
         }
     }
 
-    /// Tells whether a change from `now` on shows in the times: one that comes right behind another may get
-    /// the same ones.
+    /// Tells whether a change from `now` on shows in the times: a change right after another may get the same
+    /// times.
     pub fn is_settled(&self, now: SystemTime) -> bool {
         let now = now.duration_since(UNIX_EPOCH).ok().and_then(|now| i128::try_from(now.as_nanos()).ok());
-        // One of the future, by a clock that was set, is not: its next change may come to the same time.
+        // A time in the future, from a clock that was set, is not settled: the next change may get the same
+        // time.
         now.is_some_and(|now| now.saturating_sub(self.changed) >= SETTLED_MIN.as_nanos() as i128)
     }
 }

@@ -7,8 +7,8 @@ use rustix::fs::{AtFlags, CWD, StatxFlags};
 
 use super::DiskError;
 
-/// Tells whether a file can be renamed from one folder into the other: both lie on one filesystem, and are
-/// reached through one mount, since Linux renames nothing across two mounts even of the same filesystem.
+/// Tells whether a file can be renamed from one folder into the other: both must lie on one filesystem and be
+/// reached through one mount, since Linux refuses renames across mounts even of the same filesystem.
 pub fn same_filesystem(one: &Path, other: &Path) -> Result<bool, DiskError> {
     let device = |path: &Path| {
         std::fs::metadata(path)
@@ -22,7 +22,7 @@ pub fn same_filesystem(one: &Path, other: &Path) -> Result<bool, DiskError> {
     })
 }
 
-/// Returns the mount that a path lies on, where the kernel tells (Linux 5.8 and later do).
+/// Returns the mount that a path lies on, if the kernel reports it (Linux 5.8 and later do).
 fn mount(path: &Path) -> Option<u64> {
     let status = rustix::fs::statx(CWD, path, AtFlags::empty(), StatxFlags::MNT_ID).ok()?;
     let told = StatxFlags::from_bits_retain(status.stx_mask).contains(StatxFlags::MNT_ID);

@@ -1,4 +1,4 @@
-//! The lock that keeps a second pulk out of a data directory.
+//! The lock that excludes a second pulk from a data directory.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -10,14 +10,14 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::DiskError;
 
-/// The lock's name in the data directory. The file stays when the lock is released: one who removed it could
-/// take it away from under a third who has just opened it.
+/// The lock's name in the data directory. The file stays after the release: its removal could take it away
+/// from another process that has just opened it.
 const LOCK_NAME: &str = "lock";
 
 /// Longer than any pid.
 const PID_LENGTH_MAX_BYTES: usize = 32;
 
-/// A data directory that is this process's alone until this is dropped, or the process ends in any way.
+/// Exclusive use of a data directory until this is dropped, or the process ends in any way.
 #[derive(Debug)]
 pub struct DirectoryLock {
     file: File,
@@ -31,7 +31,7 @@ pub enum LockError {
     Held {
         /// The data directory.
         path: PathBuf,
-        /// The process that holds the lock, unless it was just about to say so.
+        /// The process that holds the lock, unless it has not written its pid yet.
         pid: Option<u32>,
     },
     /// The lock could not be opened, taken or written.
@@ -64,7 +64,7 @@ impl DirectoryLock {
             Err(errno) => return Err(failed("lock", errno.into()).into()),
         }
         let pid = format!("{}\n", std::process::id());
-        // Written over what a crash left there: on a full disk there may be no space for anything new.
+        // Overwrite what a crash left there: a full disk may have no space for new bytes.
         match file.write_all_at(pid.as_bytes(), 0) {
             Ok(()) => file.set_len(pid.len() as u64).map_err(|error| failed("truncate", error))?,
             Err(error)
@@ -80,8 +80,8 @@ impl DirectoryLock {
 
 impl Drop for DirectoryLock {
     fn drop(&mut self) {
-        // Whoever reads the file from here on is told no pid rather than a wrong one. Should either fail,
-        // closing the file still releases the lock.
+        // From here on readers of the file find no pid instead of a wrong one. If either step fails, closing
+        // the file still releases the lock.
         let _ = self.file.set_len(0);
         let _ = retry_on_intr(|| rustix::fs::flock(&self.file, FlockOperation::Unlock));
     }

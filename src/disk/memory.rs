@@ -16,13 +16,13 @@ use super::{Disk, DiskError, DiskFile, Entry, ReadFile, SyncSite};
 
 /// A disk that keeps everything in memory, for servers that need not outlive their process, and for tests.
 ///
-/// It behaves as [`RealDisk`](super::RealDisk) does: a file lives as long as it has a name or is open. Names
-/// have one lock and each file has its own, so that files are read and written side by side.
+/// It behaves as [`RealDisk`](super::RealDisk) does: a file lives as long as it has a name or is open. One
+/// lock guards all names and each file has its own, so that files are read and written in parallel.
 pub struct MemoryDisk {
     names: RwLock<Names<Arc<Inode>>>,
 }
 
-/// A file itself, whatever it is called.
+/// A file, independent of its names.
 type Inode = RwLock<Pages>;
 
 impl MemoryDisk {
@@ -70,7 +70,7 @@ impl Disk for MemoryDisk {
     fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
         const OP: &str = "rename";
         let renamed = write(&self.names).rename(checked(OP, from)?, checked(OP, to)?);
-        // The replaced file may be long: it is freed only here, where the names are unlocked again.
+        // Free the replaced file, which may be long, only here, after the names are unlocked.
         match renamed {
             Ok(replaced) => drop(replaced),
             Err(RenameError::From(errno)) => return Err(DiskError::new(OP, from, errno)),
@@ -123,7 +123,7 @@ struct MemoryFile {
 }
 
 impl MemoryFile {
-    /// Fails as Linux does where the handle is only for reading, or a file would become longer than it may.
+    /// Fails as Linux does if the handle is read-only, or if the file would exceed the greatest length.
     fn check_change(&self, op: &'static str, end: Option<u64>, read_only: Errno) -> Result<(), DiskError> {
         let errno = match end {
             _ if !self.writable => read_only,
@@ -160,7 +160,7 @@ impl ReadFile for MemoryFile {
 
 impl DiskFile for MemoryFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), DiskError> {
-        // Linux is not even asked to write nothing.
+        // An empty write never reaches Linux.
         if bytes.is_empty() {
             return Ok(());
         }

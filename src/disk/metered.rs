@@ -1,4 +1,4 @@
-//! A disk that counts what another one is asked to do.
+//! A disk that counts the operations on another disk.
 
 use std::os::fd::BorrowedFd;
 use std::path::Path;
@@ -8,8 +8,8 @@ use std::time::{Instant, SystemTime};
 
 use super::{Disk, DiskError, DiskFile, Entry, FileState, ReadFile, SyncSite};
 
-/// What a [`MeteredDisk`] has counted since it was made. Calls count whether they succeed or not, bytes when
-/// they were moved; what the system sends by `sendfile` passes it by.
+/// The counts of a [`MeteredDisk`] since its creation. Calls are counted whether they succeed or not, bytes
+/// only when they were moved; `sendfile` bypasses the counts.
 #[derive(Debug, Default)]
 pub struct DiskCounters {
     file_syncs: AtomicU64,
@@ -25,35 +25,36 @@ pub struct DiskCounters {
     removes: AtomicU64,
 }
 
-/// The counts of a [`DiskCounters`] at one moment; each is exact, though not all of the very same instant.
+/// The counts of a [`DiskCounters`] at one moment; each is exact, though they are not all of the same
+/// instant.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DiskSnapshot {
-    /// How often a file's bytes were to be made durable.
+    /// How many syncs of a file were requested.
     pub file_syncs: u64,
-    /// The time that took, all together.
+    /// The total time of these syncs.
     pub file_sync_nanoseconds: u64,
-    /// How often a folder's names were to be made durable.
+    /// How many syncs of a folder were requested.
     pub folder_syncs: u64,
-    /// The time that took, all together.
+    /// The total time of these syncs.
     pub folder_sync_nanoseconds: u64,
-    /// How often a file was read from.
+    /// How many reads of files were requested.
     pub reads: u64,
-    /// The bytes that came of it.
+    /// The bytes that were read.
     pub bytes_read: u64,
-    /// How often a file was written to.
+    /// How many writes to files were requested.
     pub writes: u64,
     /// The bytes that were written.
     pub bytes_written: u64,
-    /// How many files and folders were to be created.
+    /// How many creations of files and folders were requested.
     pub creates: u64,
-    /// How many files were to be renamed.
+    /// How many renames were requested.
     pub renames: u64,
-    /// How many files were to be removed.
+    /// How many removals were requested.
     pub removes: u64,
 }
 
 impl DiskCounters {
-    /// Returns the counts as they are now.
+    /// Returns the current counts.
     pub fn snapshot(&self) -> DiskSnapshot {
         let value = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         DiskSnapshot {
@@ -72,14 +73,14 @@ impl DiskCounters {
     }
 }
 
-/// A disk that counts what the one inside it is asked to do.
+/// A disk that counts the operations on the disk inside it.
 pub struct MeteredDisk {
     disk: Arc<dyn Disk>,
     counters: Arc<DiskCounters>,
 }
 
 impl MeteredDisk {
-    /// Wraps `disk`, and starts to count from zero.
+    /// Wraps `disk`, and starts all counts at zero.
     pub fn new(disk: Arc<dyn Disk>) -> Self {
         Self { disk, counters: Arc::default() }
     }

@@ -1,20 +1,21 @@
 //! The few disk operations that everything durable goes through.
 //!
-//! All paths are relative to the data directory. There is a real disk ([`RealDisk`]), one that keeps
-//! everything in memory ([`MemoryDisk`]), and [`MeteredDisk`], which counts what another disk is asked to do.
+//! All paths are relative to the data directory. The implementations are the real disk ([`RealDisk`]), one
+//! that keeps everything in memory ([`MemoryDisk`]), and [`MeteredDisk`], which counts the operations on
+//! another disk.
 //!
-//! What a caller may rely on, and nothing more: bytes written to a file are durable after `sync` of it;
-//! a name made by [`Disk::create`], [`Disk::rename`] or [`Disk::create_folder`], and the absence of one
-//! removed by [`Disk::remove`], is durable after `sync_folder` of the folder that holds it.
+//! A caller may rely on this alone: bytes written to a file are durable after `sync` of it; a name made by
+//! [`Disk::create`], [`Disk::rename`] or [`Disk::create_folder`], and the absence of one removed by
+//! [`Disk::remove`], is durable after `sync_folder` of the folder that holds it.
 //!
 //! | what | where |
 //! |---|---|
 //! | the disk of the operating system | `real`, `real_file` |
 //! | a disk in memory, its folders and its files | `memory`, `names`, `pages` |
-//! | a disk that counts what another one is asked to do | `metered` |
-//! | which paths a disk takes, and what its operations fail with | `path`, `error` |
-//! | the state of a file, to know it again | `file_state` |
-//! | free space, and the part of it that is kept free | `space` |
+//! | a disk that counts the operations on another one | `metered` |
+//! | which paths a disk accepts, and the errors of its operations | `path`, `error` |
+//! | the state of a file, to recognize it | `file_state` |
+//! | free space, and the reserve in it | `space` |
 //! | what a start needs: the lock, the owner, the filesystems | `lock`, `owner`, `filesystem` |
 
 mod error;
@@ -53,13 +54,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// Where in the code something is made durable, so that the crash tests can tell each place from the others
-/// and leave it out.
+/// The place in the code that makes something durable, so that the crash tests can tell the places apart and
+/// leave one out.
 pub type SyncSite = &'static Location<'static>;
 
 /// A disk as pulk sees it: one folder tree, addressed by paths relative to its root.
 pub trait Disk: Send + Sync + 'static {
-    /// Creates a file (mode 0600) for reading and writing, and fails when the name exists.
+    /// Creates a file (mode 0600) for reading and writing, and fails if the name exists.
     fn create(&self, path: &Path) -> Result<Arc<dyn DiskFile>, DiskError>;
 
     /// Opens an existing file for reading.
@@ -68,22 +69,22 @@ pub trait Disk: Send + Sync + 'static {
     /// Opens an existing file for reading and writing.
     fn open_writable(&self, path: &Path) -> Result<Arc<dyn DiskFile>, DiskError>;
 
-    /// Renames a file, and replaces what had the new name.
+    /// Renames a file, and replaces a file that has the new name.
     fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError>;
 
     /// Removes a file.
     fn remove(&self, path: &Path) -> Result<(), DiskError>;
 
-    /// Creates a folder (mode 0700) unless it is there; its parent must be.
+    /// Creates a folder (mode 0700) unless it exists; its parent must exist.
     fn create_folder(&self, path: &Path) -> Result<(), DiskError>;
 
-    /// Does what `sync_folder` was called for at `site`.
+    /// Implements `sync_folder`, called at `site`.
     fn sync_folder_at(&self, path: &Path, site: SyncSite) -> Result<(), DiskError>;
 
     /// Lists a folder, sorted by name.
     fn list(&self, path: &Path) -> Result<Vec<Entry>, DiskError>;
 
-    /// Returns the bytes that may still be written, or `None` where there is no limit.
+    /// Returns the bytes that may still be written, or `None` without a limit.
     fn free_bytes(&self) -> Result<Option<u64>, DiskError>;
 }
 
@@ -114,24 +115,24 @@ pub trait ReadFile: Send + Sync + std::fmt::Debug + 'static {
     /// Returns the length in bytes.
     fn length(&self) -> Result<u64, DiskError>;
 
-    /// Asks the system to drop these bytes from its page cache, so that they are read from the medium next
-    /// time; promises nothing.
+    /// Asks the system to drop these bytes from its page cache, so that the next read comes from the medium;
+    /// without any guarantee.
     fn drop_cached(&self, _offset: u64, _length: u64) {}
 
-    /// Returns when its bytes were last written, by the system's clock, where the disk knows.
+    /// Returns when its bytes were last written, by the system's clock, if the disk knows.
     fn written_at(&self) -> Option<SystemTime> {
         None
     }
 
-    /// Returns which file this is and when it was changed last, where the disk knows.
+    /// Returns which file this is and when it was changed last, if the disk knows.
     fn state(&self) -> Option<FileState> {
         None
     }
 
-    /// Returns what identifies this file among all open files of the disk, whatever its name.
+    /// Returns what identifies this file among all open files of the disk, independent of its name.
     fn identity(&self) -> Result<u64, DiskError>;
 
-    /// Returns the descriptor for `sendfile`, where there is one.
+    /// Returns the descriptor for `sendfile`, if the file has one.
     fn descriptor(&self) -> Option<BorrowedFd<'_>>;
 }
 
@@ -140,17 +141,17 @@ pub trait DiskFile: ReadFile {
     /// Writes all of `bytes` at `offset`. After an error any part of them may have been written.
     fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), DiskError>;
 
-    /// Does what `sync` was called for at `site`.
+    /// Implements `sync`, called at `site`.
     fn sync_at(&self, site: SyncSite) -> Result<(), DiskError>;
 
     /// Cuts the file, or extends it with zeroes, to `length` bytes.
     fn truncate(&self, length: u64) -> Result<(), DiskError>;
 
     /// Reserves space for the bytes from `offset` on without changing the file's length. A disk that cannot
-    /// reserve does nothing.
+    /// reserve ignores the call.
     fn reserve(&self, offset: u64, length: u64) -> Result<(), DiskError>;
 
-    /// Asks the system to start writing these bytes to the medium; promises nothing.
+    /// Asks the system to start writing these bytes to the medium; without any guarantee.
     fn start_write_back(&self, offset: u64, length: u64);
 
     /// Tells whether the file has more than one name: a power cut can leave both names of a rename.
@@ -158,8 +159,8 @@ pub trait DiskFile: ReadFile {
 }
 
 impl dyn DiskFile + '_ {
-    /// Makes the file's bytes and its length durable. After an error nothing may be concluded from a second
-    /// try.
+    /// Makes the file's bytes and its length durable. After an error, the result of a second try is
+    /// meaningless.
     #[track_caller]
     pub fn sync(&self) -> Result<(), DiskError> {
         self.sync_at(Location::caller())

@@ -1,5 +1,5 @@
-//! A folder tree in memory: which name in which folder stands for which file. What is in the files is not
-//! here.
+//! A folder tree in memory: which name in which folder stands for which file. File contents are stored
+//! elsewhere.
 
 #[cfg(test)]
 mod changes;
@@ -25,11 +25,11 @@ pub(super) enum Node<F> {
     File(F),
 }
 
-/// A folder tree. Its folders lie side by side under their ids, so that the names of one folder can be told,
-/// kept and put back apart from those of any other, as they become durable one folder at a time.
+/// A folder tree. Its folders are stored side by side by id, so that the names of one folder can be read,
+/// kept and restored apart from those of any other, as they become durable one folder at a time.
 ///
-/// Paths are those that `checked` has let through. Errors are those that Linux gives. A clone shares each
-/// folder until one of the two changes it.
+/// Paths must have passed `checked`. Errors are those of Linux. A clone shares each folder until one of the
+/// two changes it.
 #[derive(Debug, Clone)]
 pub(super) struct Names<F> {
     folders: BTreeMap<FolderId, Arc<BTreeMap<String, Node<F>>>>,
@@ -40,7 +40,7 @@ impl<F: Clone> Names<F> {
     /// The folder that the empty path names.
     pub(super) const ROOT: FolderId = FolderId(0);
 
-    /// Makes a tree of the root alone.
+    /// Makes a tree with only the root.
     pub(super) fn new() -> Self {
         Self { folders: BTreeMap::from([(Self::ROOT, Arc::default())]), next: 1 }
     }
@@ -70,7 +70,7 @@ impl<F: Clone> Names<F> {
         Ok(())
     }
 
-    /// Creates a folder unless it is there.
+    /// Creates a folder unless it exists.
     pub(super) fn create_folder(&mut self, path: &Path) -> Result<(), Errno> {
         match self.node(path) {
             Ok(Node::Folder(_)) => return Ok(()),
@@ -86,7 +86,7 @@ impl<F: Clone> Names<F> {
         Ok(())
     }
 
-    /// Renames a file, and returns the one that had the new name.
+    /// Renames a file, and returns the file that had the new name.
     pub(super) fn rename(&mut self, from: &Path, to: &Path) -> Result<Option<F>, RenameError> {
         let file = self.file(from).map_err(RenameError::From)?;
         let (old_folder, old_name) = self.place(from).map_err(RenameError::From)?;
@@ -104,7 +104,7 @@ impl<F: Clone> Names<F> {
         Ok(replaced.and_then(Node::into_file))
     }
 
-    /// Takes a file's name away, and returns the file.
+    /// Removes a file's name, and returns the file.
     pub(super) fn remove(&mut self, path: &Path) -> Result<F, Errno> {
         let file = self.file(path)?;
         let (folder, name) = self.place(path)?;
@@ -131,7 +131,7 @@ impl<F: Clone> Names<F> {
 
     /// Returns the folder that holds, or would hold, a name, and the name in it.
     pub(super) fn place<'a>(&self, path: &'a Path) -> Result<(FolderId, &'a str), Errno> {
-        // The root has no name that could be given or taken away.
+        // The root has no name that could be created or removed.
         let name = names(path).next_back().ok_or(Errno::EXIST)?;
         let folder = self.folder(path.parent().unwrap_or(Path::new("")))?;
         Ok((folder, name))
@@ -146,12 +146,12 @@ impl<F: Clone> Names<F> {
     }
 }
 
-/// Why a file could not be renamed, and which of the two names it was for.
+/// Why a rename failed, and which of the two names caused it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RenameError {
-    /// The old name was the reason.
+    /// The old name.
     From(Errno),
-    /// The new name was the reason.
+    /// The new name.
     To(Errno),
 }
 

@@ -1,24 +1,24 @@
-//! Whose a data directory is, for one who could use it and must not: root, above all.
+//! The owner of a data directory, for a process that could use it and must not: root, above all.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-/// The folder that tells whose a store is: no other name in a data directory is written more often.
+/// The folder whose owner is the store's owner: names in it are written more often than any other.
 const JOURNAL_FOLDER: &str = "journal";
 
-/// A data directory that belongs to another user than the one that pulk runs as.
+/// A data directory that belongs to another user than pulk's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ForeignOwner {
-    /// The number of the user that it belongs to.
+    /// The id of the user that it belongs to.
     pub owner: u32,
-    /// Whether a store lies in it, by its journal, that this user has been writing.
+    /// Whether it has a journal, and so a store, that this user has been writing.
     pub has_journal: bool,
 }
 
 impl ForeignOwner {
-    /// Looks whose a data directory is, and tells of an owner whom files that are made by this process would
-    /// lock out. Where it can't be looked at, nobody is told of: using it fails anyway.
+    /// Returns the owner of a data directory if files made by this process would lock that owner out. Returns
+    /// `None` for an unreadable directory: using it fails anyway.
     pub fn of(folder: &Path) -> Option<Self> {
         let owner = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.uid());
         let (owner, has_journal) = match owner(&folder.join(JOURNAL_FOLDER)) {
@@ -30,13 +30,14 @@ impl ForeignOwner {
     }
 }
 
-/// Tells whether what a user makes would be another's than the owner's. Most filesystems give a file to who
-/// makes it; some (FAT, shares of a network) have one owner for all, and then root does no harm.
+/// Tells whether files made by user `own` would belong to another user than the owner. Most filesystems give
+/// a file to its creator; some (FAT, network shares) have one owner for all files, and then root does no
+/// harm.
 fn is_foreign(owner: u32, own: u32, owner_of_new_file: impl FnOnce() -> Option<u32>) -> bool {
     owner != own && owner_of_new_file() != Some(owner)
 }
 
-/// Makes a file, looks whose it is, and removes it.
+/// Creates a file, reads its owner, and removes it.
 fn owner_of_new_file(folder: &Path) -> Option<u32> {
     let path = folder.join(format!("owner-{}.probe", std::process::id()));
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).ok()?;

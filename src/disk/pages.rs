@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// How long a page grows before the next begins. Bytes never move from one page to another.
+/// The length to which a page grows before the next begins. Bytes never move from one page to another.
 pub(super) const PAGE_LENGTH_MAX_BYTES: usize = 64 * 1024;
 
 const PAGE_LENGTH: u64 = PAGE_LENGTH_MAX_BYTES as u64;
@@ -31,7 +31,7 @@ impl Pages {
         self.pages.values().map(|page| page.capacity()).sum()
     }
 
-    /// Copies bytes from `offset` on into `buffer`, and returns how many there were; 0 means the end.
+    /// Copies bytes from `offset` on into `buffer`, and returns their number; 0 means the end.
     pub(super) fn read_at(&self, buffer: &mut [u8], offset: u64) -> usize {
         let left = usize::try_from(self.length.saturating_sub(offset)).unwrap_or(usize::MAX);
         let wanted = left.min(buffer.len());
@@ -50,7 +50,7 @@ impl Pages {
         wanted
     }
 
-    /// Writes `bytes` at `offset`, and extends the file where they reach beyond its end.
+    /// Writes `bytes` at `offset`, and extends the file if they reach beyond its end.
     pub(super) fn write_at(&mut self, bytes: &[u8], offset: u64) {
         if bytes.is_empty() {
             return;
@@ -100,7 +100,7 @@ fn grow(page: &mut Vec<u8>, length: usize) {
     }
 }
 
-/// Returns the number of the page that holds `offset`, and where in it.
+/// Returns the number of the page that holds `offset`, and the position in it.
 fn place(offset: u64) -> (u64, usize) {
     let start = usize::try_from(offset % PAGE_LENGTH).unwrap_or(0);
     (offset / PAGE_LENGTH, start)

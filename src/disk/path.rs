@@ -1,4 +1,4 @@
-//! Which paths a disk takes.
+//! The paths that a disk accepts.
 
 use std::path::{Component, Path};
 
@@ -25,7 +25,7 @@ pub(super) fn checked<'a>(op: &'static str, path: &'a Path) -> Result<&'a Path, 
     Ok(components.as_path())
 }
 
-/// Returns the names on the way to `path`, which [`checked`] has let through.
+/// Returns the names on the way to `path`, which must have passed [`checked`].
 pub(super) fn names(path: &Path) -> impl DoubleEndedIterator<Item = &str> {
     path.iter().filter_map(|name| name.to_str())
 }

@@ -12,10 +12,10 @@ use super::path::checked;
 use super::real_file::RealFile;
 use super::{Disk, DiskError, DiskFile, Entry, SyncSite};
 
-/// What a file may be used for: by its owner alone, since the state of a hash holds pieces of uploads.
+/// A file's mode: only for its owner, since the state of a hash holds pieces of uploads.
 const FILE_MODE: Mode = Mode::from_raw_mode(0o600);
 
-/// What a folder may be used for: by its owner alone.
+/// A folder's mode: only for its owner.
 const FOLDER_MODE: Mode = Mode::from_raw_mode(0o700);
 
 /// A folder of the operating system's file tree, with everything in it.
@@ -35,7 +35,8 @@ impl RealDisk {
         Ok(Self { root })
     }
 
-    /// Opens the disk in a folder, and creates it durably (mode 0700) unless it is there; its parent must be.
+    /// Opens the disk in a folder, and creates it durably (mode 0700) unless it exists; its parent must
+    /// exist.
     pub fn open_or_create(root: &Path) -> Result<Self, DiskError> {
         match retry_on_intr(|| rustix::fs::mkdir(root, FOLDER_MODE)) {
             Ok(()) => {
@@ -63,7 +64,7 @@ impl RealDisk {
         let flags = flags | OFlags::CLOEXEC | OFlags::NOCTTY;
         let file =
             retry_on_intr(|| rustix::fs::openat(&self.root, name, flags, FILE_MODE)).map_err(failed)?;
-        // The system opens a folder for reading without complaint.
+        // The system opens a folder for reading without an error.
         let status = rustix::fs::fstat(&file).map_err(failed)?;
         match FileType::from_raw_mode(status.st_mode) {
             FileType::RegularFile => Ok(Arc::new(RealFile::new(File::from(file), path.to_owned()))),
@@ -85,7 +86,7 @@ impl RealDisk {
     }
 }
 
-/// Names the root itself where a path relative to it is empty, since the system has no empty paths.
+/// Returns `.` for the empty path, since the system has no empty paths.
 fn at_root(path: &Path) -> &Path {
     if path.as_os_str().is_empty() { Path::new(".") } else { path }
 }
@@ -113,7 +114,7 @@ impl Disk for RealDisk {
         const OP: &str = "rename";
         let old = at_root(checked(OP, from)?);
         let new = at_root(checked(OP, to)?);
-        // The system would rename a folder too, which no other disk can and nothing here needs.
+        // The system would also rename a folder, which the other disks cannot and no caller needs.
         if self.is_folder(old).map_err(|errno| DiskError::new(OP, from, errno))? {
             return Err(DiskError::new(OP, from, Errno::ISDIR));
         }
@@ -159,7 +160,7 @@ impl Disk for RealDisk {
                     continue;
                 }
             };
-            // A folder's length says nothing, so it needs no look.
+            // A folder's length is meaningless, so skip its metadata.
             if found.file_type() == FileType::Directory {
                 entries.push(Entry { name, is_folder: true, length: 0 });
                 continue;
@@ -178,7 +179,7 @@ impl Disk for RealDisk {
     fn free_bytes(&self) -> Result<Option<u64>, DiskError> {
         let status = retry_on_intr(|| rustix::fs::fstatvfs(&self.root))
             .map_err(|errno| DiskError::new("measure the free space of", Path::new(""), errno))?;
-        // `f_bavail` leaves out what is kept for the superuser, whoever asks.
+        // `f_bavail` excludes the blocks kept for the superuser, for every caller.
         Ok(Some(status.f_bavail.saturating_mul(status.f_frsize)))
     }
 }

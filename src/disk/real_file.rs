@@ -71,13 +71,13 @@ impl ReadFile for RealFile {
 
 impl DiskFile for RealFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), DiskError> {
-        // Goes on after a short write and after an interruption.
+        // Continues after a short write and after an interruption.
         self.file.write_all_at(bytes, offset).map_err(|error| self.failed("write", error))
     }
 
-    /// Makes the file's bytes and its length durable, by fdatasync(2): it leaves out only metadata that
-    /// reading the bytes again does not need (the times). The length, and that reserved space now holds
-    /// bytes, it needs.
+    /// Makes the file's bytes and its length durable, by fdatasync(2): it omits only metadata that reading
+    /// the bytes again does not need (the times). It includes the length, and that reserved space now holds
+    /// bytes.
     fn sync_at(&self, _site: SyncSite) -> Result<(), DiskError> {
         self.file.sync_data().map_err(|error| self.failed("sync", error))
     }
@@ -97,15 +97,15 @@ impl DiskFile for RealFile {
         }
     }
 
-    /// Asks the system to start writing these bytes to the medium; promises nothing.
+    /// Asks the system to start writing these bytes to the medium; without any guarantee.
     ///
-    /// rustix has no sync_file_range(2). Linux starts to write the dirty pages of a range that is said to be
-    /// no longer needed, and drops only those that are clean: on ext4 a sync of 64 MiB so prepared took 0.3
-    /// ms, not 27 ms, and every page was still cached. A range asked for twice would lose its pages the
-    /// second time, so ask once, after writing.
+    /// rustix has no sync_file_range(2). Linux starts to write the dirty pages of a range that is marked as
+    /// no longer needed, and drops only clean ones: on ext4 a sync of 64 MiB after this took 0.3 ms instead
+    /// of 27 ms, and every page was still cached. A second call for the same range would drop its pages, so
+    /// call this once, after writing.
     fn start_write_back(&self, offset: u64, length: u64) {
         if let Some(length) = NonZeroU64::new(length) {
-            // Advice: what becomes of it shows at the sync.
+            // This is only advice: a failed write shows at the sync.
             let _ = rustix::fs::fadvise(&self.file, offset, Some(length), Advice::DontNeed);
         }
     }

@@ -1,4 +1,4 @@
-//! The space that is left on a disk, and the part of it that is kept free.
+//! Free space on a disk, and the reserve in it.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -7,16 +7,17 @@ use crate::base::lock;
 
 use super::Disk;
 
-/// How old a measurement may be, since others write to the same filesystem.
+/// How old a measurement may be, since other processes write to the same filesystem.
 const MEASURED_AGE_MAX: Duration = Duration::from_secs(1);
 
-/// After so many bytes that were claimed the disk is measured anew, since files take more than their bytes.
+/// The disk is measured again after this many claimed bytes, since files take more than their bytes.
 const CLAIMED_MAX_BYTES: u64 = 8 * 1024 * 1024;
 
-/// The free space of a disk, of which so much is kept for what makes space and for recovery.
+/// The free space of a disk, of which `reserve_bytes` are reserved for work that frees space and for
+/// recovery.
 ///
-/// The disk is asked once a second, or once in some MiB, not at every write. Only before something is refused
-/// is it always asked, so that space that was made is noticed at once.
+/// The disk is measured once a second or once per `CLAIMED_MAX_BYTES`, not at every write. A claim is refused
+/// only after a new measurement, so that freed space is noticed at once.
 pub struct FreeSpace {
     disk: Arc<dyn Disk>,
     reserve_bytes: u64,
@@ -26,11 +27,11 @@ pub struct FreeSpace {
 #[derive(Debug, Default)]
 struct Measured {
     at: Option<Instant>,
-    /// `None` where the disk has no limit, or does not tell.
+    /// `None` if the disk has no limit or does not report it.
     free: Option<u64>,
-    /// What was written since then.
+    /// The bytes written since the measurement.
     claimed: u64,
-    /// What is being written now: a measurement may or may not have seen it.
+    /// The bytes being written now: a measurement may or may not include them.
     in_flight: u64,
 }
 
@@ -43,7 +44,7 @@ impl std::fmt::Debug for FreeSpace {
     }
 }
 
-/// Space that is being written to. Counts against what is free until it is dropped, after the write.
+/// Space for a write in progress. It reduces the free space until it is dropped, after the write.
 #[derive(Debug)]
 pub struct Claim<'a> {
     space: &'a FreeSpace,
@@ -59,12 +60,12 @@ impl Drop for Claim<'_> {
 }
 
 impl FreeSpace {
-    /// Watches a disk of which `reserve_bytes` are kept free.
+    /// Watches a disk and keeps `reserve_bytes` of it free.
     pub fn new(disk: Arc<dyn Disk>, reserve_bytes: u64) -> Self {
         Self { disk, reserve_bytes, measured: Mutex::default() }
     }
 
-    /// Claims space for a write, if as much as is to be kept free is left then.
+    /// Claims space for a write, if the write leaves the reserve free.
     pub fn claim(&self, bytes: u64) -> Option<Claim<'_>> {
         let mut measured = self.measured();
         if !self.fits(&mut measured, bytes) {
@@ -74,12 +75,12 @@ impl FreeSpace {
         Some(Claim { space: self, bytes })
     }
 
-    /// Tells whether there is room for so many bytes, without claiming it.
+    /// Tells whether the disk has room for `bytes` more, without claiming them.
     pub fn has_room(&self, bytes: u64) -> bool {
         self.fits(&mut self.measured(), bytes)
     }
 
-    /// Returns the bytes that are free, the reserve among them, or `None` where there is no limit.
+    /// Returns the free bytes, including the reserve, or `None` without a limit.
     pub fn free_bytes(&self) -> Option<u64> {
         let mut measured = self.measured();
         if measured.is_stale() {
@@ -88,7 +89,7 @@ impl FreeSpace {
         measured.free.map(|free| free.saturating_sub(measured.claimed))
     }
 
-    /// Has the next one who asks measure the disk, as if time had passed.
+    /// Forces a measurement at the next query, as if time had passed.
     #[cfg(test)]
     pub(crate) fn forget(&self) {
         self.measured().at = None;
@@ -104,7 +105,7 @@ impl FreeSpace {
 
     fn measure(&self, measured: &mut Measured) {
         measured.free = self.disk.free_bytes().unwrap_or_else(|error| {
-            // Then only the writes themselves can tell.
+            // Without a measurement, only a failing write shows that the disk is full.
             log::warn!("{error}");
             None
         });
@@ -124,7 +125,7 @@ impl Measured {
 
     fn leaves(&self, reserve_bytes: u64, bytes: u64) -> bool {
         let taken = self.claimed.saturating_add(self.in_flight).saturating_add(bytes);
-        // Without a reserve nothing is refused ahead: the write itself tells.
+        // Without a reserve, claims always succeed: the write itself reports a full disk.
         reserve_bytes == 0 || self.free.is_none_or(|free| free >= reserve_bytes.saturating_add(taken))
     }
 }

@@ -26,36 +26,36 @@ use crate::meta::rules::{PolicyChecks, Protection, SweepNothing};
 use crate::meta::writer::{Answer, AwaitSpace, Message, Rotation, Writer, WriterState, renew};
 use crate::spec::{ContentDigest, RepoName};
 
-/// The least length of a journal file before the journal goes on in another.
+/// The least length in bytes of a journal file before the journal rotates to another.
 const JOURNAL_MIN_BYTES: u64 = 16 * 1024 * 1024;
 
-/// How much of the journal is kept as history.
+/// The most bytes of journal files that are kept as history.
 const HISTORY_MAX_BYTES: u64 = 64 * 1024 * 1024;
 
-/// What metadata is opened with.
+/// Options for opening metadata.
 #[derive(Debug, Clone)]
 pub struct MetaOptions {
     /// Where the index is kept.
     pub index: IndexKind,
-    /// The least length in bytes of a journal file before the journal goes on in another.
+    /// The least length in bytes of a journal file before the journal rotates to another.
     pub journal_min_bytes: u64,
-    /// How many bytes of journal files are kept that no recovery needs any more.
+    /// The most bytes of journal files that are kept although no recovery needs them.
     pub history_max_bytes: u64,
-    /// How many bytes of the disk are left free by what can wait.
+    /// The bytes of the disk that deferrable work leaves free.
     pub reserve_bytes: u64,
-    /// Tells how far a recovery has come.
+    /// Reports the progress of a recovery.
     pub progress: RecoveryProgress,
-    /// The content that metadata is made to agree with after damage.
+    /// The content to reconcile the metadata with after damage.
     pub content: Option<Arc<dyn ContentStore>>,
-    /// Whether the index is made anew even after a clean stop.
+    /// Whether to rebuild the index even after a clean stop.
     pub distrust_index: bool,
-    /// What may not change, and how much fits.
+    /// The policies: what may not change, and how much fits.
     pub policies: Policies,
     /// Knows what may not be swept.
     pub protection: Arc<dyn Protection>,
     /// Tells the time.
     pub clock: Arc<Clock>,
-    /// For how long after a start nothing is removed, so that the wall clock need not be trusted sooner.
+    /// How long after a start nothing is removed, so that the wall clock need not be trusted sooner.
     pub rest: Duration,
 }
 
@@ -85,7 +85,7 @@ pub struct Meta {
     kind: IndexKind,
     progress: RecoveryProgress,
     writer: Sender<Message>,
-    /// Gives nothing back where it never had a journal to write to.
+    /// Returns `None` if it never had a journal to write to.
     thread: Mutex<Option<JoinHandle<Option<Writer>>>>,
     checkpointer: Checkpointer,
     shared: Arc<WriterState>,
@@ -102,13 +102,13 @@ impl std::fmt::Debug for Meta {
 }
 
 impl Meta {
-    /// Opens the metadata on a disk, and makes it when there is none.
+    /// Opens the metadata on a disk, and creates it if the disk has none.
     ///
-    /// After anything but a clean stop the index is made anew from the journal.
+    /// After anything but a clean stop, rebuilds the index from the journal.
     pub fn open(disk: Arc<dyn Disk>, options: MetaOptions) -> Result<Self, MetaOpenError> {
-        // First of all: whatever happens from here on, the next start is not after a clean stop of before.
+        // Take the marker first: from here on, the next start must not trust the earlier clean stop.
         let marker = clean_marker::take(disk.as_ref())?;
-        // With this, the marker is gone durably.
+        // This sync makes the removal of the marker durable.
         make_folders(disk.as_ref())?;
 
         let MetaOptions {
@@ -158,7 +158,8 @@ impl Meta {
             None => PolicyChecks::default(),
         };
         *lock(&shared.usage) = checks.usage().clone();
-        // The next rotation may be far, and each start after a crash would replay more than it has to.
+        // Take a missing checkpoint now: the next rotation may be far off, and each start after a crash would
+        // replay more than necessary.
         match without_checkpoint(disk.as_ref()) {
             Ok(Some(begin)) if journal.is_some() => drop(rotated.send(DueCheckpoint { begin, waits: None })),
             Ok(_) => {}
@@ -210,7 +211,7 @@ impl Meta {
         self.keeps_damaged
     }
 
-    /// Returns the clock that ages are told by.
+    /// Returns the clock that ages are measured by.
     pub fn clock(&self) -> &Clock {
         &self.clock
     }
@@ -225,7 +226,7 @@ impl Meta {
         self.index.as_ref()
     }
 
-    /// Lets the index fail, as an error of its storage would.
+    /// Makes the index fail, as an error of its storage would.
     #[cfg(test)]
     pub(super) fn break_index(&self) {
         self.index.fail("the test says so");
@@ -233,7 +234,8 @@ impl Meta {
 
     /// Sends a command to the writer; `answer` is called on the writer's thread, soon and once.
     pub fn submit(&self, command: Command, answer: Answer) {
-        // What waits already is carried out when the index is there again; what comes now need not wait.
+        // Commands that already wait are carried out after the rebuild; a new one fails at once instead of
+        // waiting.
         if self.index.is_failed() {
             return answer(Err(IndexError::Rebuilding.into()));
         }
@@ -253,13 +255,13 @@ impl Meta {
         lock(&self.shared.poisoned).clone()
     }
 
-    /// Returns a line that tells how far making the index anew has come, while nothing can be read.
+    /// Returns a line that describes the progress of the index rebuild, while the index cannot be read.
     pub fn rebuilding(&self) -> Option<String> {
         let waiting = || IndexError::Rebuilding.to_string();
         self.index.is_failed().then(|| self.progress.line().unwrap_or_else(waiting))
     }
 
-    /// Tells whether the disk had no space for a journal yet, so that nothing can be written.
+    /// Tells whether the store still lacks a journal, for want of disk space, and so cannot be written to.
     pub fn is_without_journal(&self) -> bool {
         self.shared.is_without_journal()
     }
@@ -269,20 +271,19 @@ impl Meta {
         self.send(Message::Poison(why));
     }
 
-    /// Returns how many bytes the policy of a repository counts, and the most that it allows, if it has a
-    /// quota. A push that is on its way may not be counted yet.
+    /// Returns the bytes that a repository's policy counts, and the most that it allows, if the policy has a
+    /// quota. A push in progress may not be counted yet.
     pub fn quota(&self, repo: &RepoName) -> Option<(u64, u64)> {
         lock(&self.shared.usage).quota(&self.policies, repo)
     }
 
-    /// Makes the index's files anew if they are far too large for its rows. Blocks, and nobody else waits.
+    /// Compacts the index's files if they are far too large for its rows. Blocks only its caller.
     pub fn compact_index(&self, pacing: &mut CompactionPacing<'_>) -> Result<CompactionOutcome, IndexError> {
         self.index.compact(pacing)
     }
 
-    /// Takes new checkpoints in the place of those that are far longer than one that is expected to have so
-    /// many bytes, and no shorter than is worthwhile. Blocks, and nobody else waits. `pause` is called now
-    /// and then, and tells whether to go on.
+    /// Replaces checkpoints of at least `worthwhile_bytes` that are far longer than `expected_bytes`. Blocks
+    /// only its caller. Calls `pause` now and then, which returns whether to continue.
     pub fn renew_checkpoints(
         &self,
         expected_bytes: u64,
@@ -292,8 +293,8 @@ impl Meta {
         renew(self.disk.as_ref(), &self.writer, expected_bytes, worthwhile_bytes, pause)
     }
 
-    /// Visits each link and each manifest of a repository that came since a time, in milliseconds since 1970,
-    /// as far as the journal remembers.
+    /// Visits each link and each manifest that was added to a repository since `since_ms`, in milliseconds
+    /// since 1970, as far as the journal's history reaches.
     pub fn named_since(
         &self,
         since_ms: u64,
@@ -302,7 +303,7 @@ impl Meta {
         named_since(self.disk.as_ref(), since_ms, visit)
     }
 
-    /// Returns how many bytes the index's files take; none while it is in memory or being made anew.
+    /// Returns the bytes of the index's files; 0 while the index is in memory or being rebuilt.
     pub fn index_bytes(&self) -> u64 {
         self.index.size_bytes().unwrap_or(0)
     }
@@ -312,15 +313,15 @@ impl Meta {
         *lock(&self.shared.totals)
     }
 
-    /// Stops the writer after the commands that it has, and leaves the store so that the next start can trust
-    /// the index. A second call does nothing.
+    /// Stops the writer after its pending commands, and leaves the store so that the next start can trust the
+    /// index. A second call does nothing.
     pub fn close(&self) -> Result<(), MetaOpenError> {
         let taken = lock(&self.thread).take();
         let Some(thread) = taken else { return Ok(()) };
         self.checkpointer.interrupt();
         self.send(Message::Stop);
         let stopped = thread.join().map_err(|_| MetaOpenError::Thread("it ended in a panic".to_owned()));
-        // Without the writer nobody rotates any more, which ends the checkpointer.
+        // The writer's end drops the sender of rotations, which ends the checkpointer.
         let end = stopped.map(|writer| writer.map(|writer| (writer.journal, writer.totals)));
         self.checkpointer.join();
         let end = end?;
@@ -329,7 +330,7 @@ impl Meta {
         if let Some(why) = journal.poisoned() {
             return Err(MetaOpenError::Poisoned(why.to_owned()));
         }
-        // The next start goes on where the file ends, and else makes the index anew.
+        // The next start resumes where the file ends, or else rebuilds the index.
         journal.end()?;
         self.mark_clean(&journal, totals)
     }
@@ -361,19 +362,19 @@ impl Drop for Meta {
     }
 }
 
-/// Returns what waits until the journal is durable as far as the index is now.
+/// Returns a function that waits until the journal is durable as far as the index is now.
 fn barrier(writer: Sender<Message>) -> Box<Barrier> {
     Box::new(move || {
         let (sender, answered) = channel();
         let answer = Box::new(move |done| drop(sender.send(done)));
-        // A message that the writer has not taken goes with the error, and its answer with it: keeping it
-        // while waiting for the answer would wait for ever.
+        // Drop the error of a failed send: it holds the message and its answer, and a wait for that answer
+        // would never end.
         drop(writer.send(Message::Barrier(answer)));
         matches!(answered.recv(), Ok(Ok(())))
     })
 }
 
-/// What the writer's thread works with.
+/// Everything that the writer's thread needs.
 struct WriterSetup {
     checks: PolicyChecks,
     policies: Policies,
@@ -390,7 +391,7 @@ struct WriterSetup {
 }
 
 impl WriterSetup {
-    /// Writes until it is told to stop; where there is no journal yet, it waits for the space for one first.
+    /// Runs the writer until a stop. Without a journal, it first waits for the space for one.
     fn run(self, opened: Option<(Journal, RowTotals)>, messages: &Receiver<Message>) -> Option<Writer> {
         let Self {
             mut checks,

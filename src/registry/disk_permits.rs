@@ -1,22 +1,23 @@
-//! The one door between asynchronous code and the disk: a permit, then a thread that may block.
+//! The only path from asynchronous code to the disk: a permit, then a thread that may block.
 
 use std::sync::Arc;
 
 use smol::lock::Semaphore;
 
-/// How many slow reads of small things (names, manifests) may be on their way to the disk at once.
+/// How many slow reads of small files (names, manifests) may run at once.
 const READS_AT_ONCE_MAX: usize = 16;
 
-/// How many stretches of blobs may be on their way from the disk to clients at once.
+/// How many ranges of blobs may be sent from the disk to clients at once.
 const SENDS_AT_ONCE_MAX: usize = 16;
 
-/// How many slow writes and commits may be on their way to the disk at once.
+/// How many slow writes and commits may run at once.
 const WRITES_AT_ONCE_MAX: usize = 16;
 
-/// Bounds the threads that wait for the disk. Small reads, blobs on their way out, and writes hold permits of
-/// different kinds, so that none of them can starve another, and requests that need no disk wait for none.
+/// Bounds the threads that wait for the disk. Small reads, blob sends, and writes hold permits of different
+/// kinds, so that no kind can starve another. Requests that need no disk need no permit.
 ///
-/// Any number of requests may wait for a permit: that costs next to nothing, and connections bound it.
+/// Any number of requests may wait for a permit: a waiting one costs next to nothing, and the limit on
+/// connections bounds them.
 #[derive(Debug)]
 pub(super) struct DiskPermits {
     reads: Arc<Semaphore>,
@@ -41,8 +42,8 @@ impl DiskPermits {
         }
     }
 
-    /// Makes permits for tests of one client on a disk in memory: what goes through it is done at once, which
-    /// spares most of the time that changing threads takes.
+    /// Makes permits for tests of one client on a disk in memory: work runs at once on the caller's thread,
+    /// which saves most of the cost of thread switches.
     #[cfg(test)]
     pub(super) fn inline(self) -> Self {
         Self { inline: true, ..self }
@@ -53,7 +54,7 @@ impl DiskPermits {
         self.run(&self.reads, work).await
     }
 
-    /// Sends a stretch of a blob from a thread that may block.
+    /// Sends a range of a blob from a thread that may block.
     pub(super) async fn send<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
         self.run(&self.sends, work).await
     }
@@ -63,8 +64,8 @@ impl DiskPermits {
         self.run(&self.writes, work).await
     }
 
-    /// The permit goes with the work, not with the future: a caller that gives up leaves its work running,
-    /// and that work still counts.
+    /// The work holds the permit, not the future: a caller that gives up leaves its work running, and that
+    /// work still occupies its permit.
     async fn run<T: Send + 'static>(
         &self,
         permits: &Arc<Semaphore>,

@@ -1,4 +1,4 @@
-//! What a registry operation can fail with.
+//! The errors of registry operations.
 
 use std::io;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use crate::disk::DiskError;
 use crate::meta::{DecideError, IndexError, MetaError, Refusal};
 use crate::spec::{Digest, DigestError, ErrorAnswer, ErrorCode, ManifestError, RepoName, Tag};
 
-/// Why an operation was refused or could not be done; nothing of it is half done then.
+/// Why an operation was refused or failed. A failed operation leaves nothing half done.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RegistryError {
-    /// The repository has nothing in it.
+    /// The repository is empty.
     #[error("repository {0} is not known")]
     NameUnknown(RepoName),
     /// The repository has no manifest of that digest.
@@ -29,20 +29,20 @@ pub enum RegistryError {
     /// Another request took the upload session over.
     #[error("another request went on with this upload")]
     UploadTakenOver,
-    /// The chunk does not begin where the upload stands.
+    /// The chunk does not begin at the upload's offset.
     #[error("the chunk begins at byte {begins}, the upload stands at {offset}")]
     OutOfOrder {
-        /// Where the chunk said it begins.
+        /// The first byte of the chunk, by its range.
         begins: u64,
         /// How many bytes the upload has.
         offset: u64,
     },
-    /// The chunk's length is not what its range or its Content-Length said.
+    /// The body's length differs from the Content-Length or the range.
     #[error("the body has {got} bytes where {said} were said")]
     SizeInvalid {
-        /// What the request said.
+        /// The value in the request.
         said: u64,
-        /// What came.
+        /// The length that came, in bytes.
         got: u64,
     },
     /// A digest that cannot be used.
@@ -51,12 +51,12 @@ pub enum RegistryError {
     /// The content has another digest.
     #[error("the content's digest is {actual}, not {said}")]
     DigestMismatch {
-        /// What the request said.
+        /// The value in the request.
         said: Digest,
-        /// What the content hashes to.
+        /// The digest of the content.
         actual: Digest,
     },
-    /// The manifest cannot be understood.
+    /// The manifest is malformed.
     #[error(transparent)]
     ManifestInvalid(#[from] ManifestError),
     /// The manifest is over the limit.
@@ -68,7 +68,7 @@ pub enum RegistryError {
     /// The manifest names content that the repository does not have.
     #[error("the manifest references {0}, which the repository does not have")]
     ManifestBlobUnknown(Digest),
-    /// More tags at once than one request may set.
+    /// The request sets more tags than allowed.
     #[error("{count} tags in one request, at most {max} are taken")]
     TooManyTags {
         /// How many were given.
@@ -88,15 +88,15 @@ pub enum RegistryError {
     /// More upload sessions or bytes than the configuration allows.
     #[error("{0}")]
     TooMany(&'static str),
-    /// It cannot be done at the moment; later it may be.
+    /// The operation is not possible at the moment; a retry may succeed.
     #[error("{0}")]
     Unavailable(String),
-    /// There is no space left for it.
+    /// The disk has no space for it.
     #[error(
         "the registry's disk is full: pushes are refused until there is space again; pulls and deletes go on"
     )]
     NoSpace,
-    /// Something that should be there is damaged or the disk failed.
+    /// Content or metadata is damaged or missing, or the disk failed.
     #[error("{0}")]
     Internal(String),
 }
@@ -117,7 +117,7 @@ impl RegistryError {
             Self::UploadTakenOver => ErrorCode::BlobUploadInvalid.into(),
             Self::OutOfOrder { .. } => ErrorAnswer::UPLOAD_OUT_OF_ORDER,
             Self::BodyBroken(cause) if cause.kind() == io::ErrorKind::TimedOut => ErrorAnswer::BODY_TIMEOUT,
-            // Its connection was displaced by another one.
+            // The body's connection was displaced by another one.
             Self::BodyBroken(cause) if cause.kind() == io::ErrorKind::ResourceBusy => {
                 ErrorCode::TooManyRequests.into()
             }

@@ -1,5 +1,5 @@
-//! What leads to what in a repository: a manifest to its blobs, an index to its children, a subject to its
-//! referrers.
+//! The references in a repository: from a manifest to its blobs, from an index to its children, from a
+//! subject to its referrers.
 
 use std::collections::HashSet;
 
@@ -15,13 +15,13 @@ const REFERRERS_PER_STEP_MAX: usize = 256;
 /// Why a manifest that the index has cannot be followed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UnreadableManifest {
-    /// There is no content, or it was just deleted.
+    /// The content is missing, or was just deleted.
     #[error("its content is missing")]
     Missing,
     /// Its bytes have another digest.
     #[error("its content is damaged")]
     Damaged,
-    /// Its bytes are no manifest of the type that it was pushed with.
+    /// Its bytes are not a manifest of the type that it was pushed with.
     #[error(transparent)]
     Malformed(#[from] ManifestError),
     /// The content could not be read.
@@ -29,7 +29,7 @@ pub(crate) enum UnreadableManifest {
     Store(#[from] BlobError),
 }
 
-/// Reads a manifest of the index from a store, verified.
+/// Reads and verifies a manifest of the index from a store.
 pub(crate) fn read_manifest(
     blobs: &dyn ContentStore,
     digest: &ContentDigest,
@@ -61,8 +61,8 @@ pub(crate) fn referrers(
 }
 
 impl Registry {
-    /// Reads a manifest of the index through the cache, or returns `None` where it is damaged or was just
-    /// deleted. Blocks.
+    /// Reads a manifest of the index through the cache. Returns `None` if it is damaged or was just deleted.
+    /// Blocks.
     pub(crate) fn read_manifest(&self, digest: ContentDigest, row: &ManifestRow) -> Option<Manifest> {
         let bytes = self.manifest_bytes_now(digest).ok()?;
         Manifest::parse(&bytes, Some(&row.media_type)).ok()
@@ -92,7 +92,7 @@ pub(crate) struct ReachedContent {
     pub(crate) is_manifest: bool,
 }
 
-/// Follows what manifests of a repository lead to. Blocks.
+/// Follows the references of a repository's manifests. Blocks.
 pub(crate) struct ReferenceWalk<'a> {
     registry: &'a Registry,
     repo: &'a RepoName,
@@ -107,13 +107,13 @@ impl<'a> ReferenceWalk<'a> {
         Self { registry, repo, with_referrers: false, unreadable: 0 }
     }
 
-    /// Follows blobs, children, and the referrers of each: what is kept or removed together.
+    /// Follows blobs, children, and the referrers of each: the unit that is kept or removed together.
     pub(crate) fn of_image(registry: &'a Registry, repo: &'a RepoName) -> Self {
         Self { registry, repo, with_referrers: true, unreadable: 0 }
     }
 
-    /// Visits everything that `root` leads to, itself first. What is reached by a manifest is followed only
-    /// if `visit` says that the manifest is new.
+    /// Visits everything that `root` leads to, `root` first. The references of a manifest are followed only
+    /// if `visit` returns that the manifest is new.
     pub(crate) fn from(
         &mut self,
         root: ContentDigest,

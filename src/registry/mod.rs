@@ -78,7 +78,7 @@ struct Inner {
     locks: DigestLocks,
     damage_reports: DamageReports,
     scrubbed: ScrubCounters,
-    /// The files of manifests that are being stored: no session is theirs.
+    /// The files of manifests that are being stored: they belong to no session.
     storing: NamesInUse,
     /// Whether the start found more content without a name than a crash can leave.
     keeps_unnamed: bool,
@@ -92,7 +92,7 @@ struct Inner {
     space: FreeSpace,
     meta: Meta,
     options: RegistryOptions,
-    /// Tells the thread that looks after idle uploads, by its end, that the registry is gone.
+    /// Dropped to tell the expiry thread that the registry is gone.
     _alive: Sender<()>,
     /// Dropped last: until then the data directory is this process's.
     _lock: Option<DirectoryLock>,
@@ -105,7 +105,7 @@ impl std::fmt::Debug for Inner {
 }
 
 impl Registry {
-    /// Returns the largest manifest that is taken, in bytes.
+    /// Returns the largest manifest that is accepted, in bytes.
     pub fn manifest_size_max_bytes(&self) -> u64 {
         self.inner.options.manifest_size_max_bytes
     }
@@ -125,7 +125,7 @@ impl Registry {
         Health { ready, reasons }
     }
 
-    /// Returns what is stored and what was done.
+    /// Returns totals of the store and of the work done.
     pub fn totals(&self) -> Totals {
         let stored = self.inner.meta.totals();
         let done = self.inner.counters.snapshot();
@@ -141,17 +141,17 @@ impl Registry {
         }
     }
 
-    /// Returns what collections came to since the start.
+    /// Returns the results of the collections since the start.
     pub fn collected(&self) -> Collected {
         *lock(&self.inner.collected)
     }
 
-    /// Returns where a scrub says what it did.
+    /// Returns the counters of the scrub's work.
     pub(crate) fn scrub_counters(&self) -> &ScrubCounters {
         &self.inner.scrubbed
     }
 
-    /// Reads the index, for those who look after the store.
+    /// Reads the index, for the upkeep of the store.
     pub(crate) fn view(&self) -> View<'_> {
         self.inner.meta.view()
     }
@@ -167,7 +167,7 @@ impl Registry {
         self.inner.options.reserve_bytes
     }
 
-    /// Refuses what brings something new when the disk is full but for what is kept free.
+    /// Refuses new content when the disk is full up to the reserve.
     fn check_room(&self, bytes: u64) -> Result<(), RegistryError> {
         if self.inner.space.has_room(bytes) { Ok(()) } else { Err(RegistryError::NoSpace) }
     }
@@ -179,14 +179,14 @@ impl Registry {
         answered.await
     }
 
-    /// Stores content and has the writer carry out the command that names it. Once the storing has begun,
-    /// both happen also when nobody waits for them any more.
+    /// Stores content and has the writer carry out the command that names it. Once the store has begun, both
+    /// complete even if the caller stops waiting.
     async fn store_then_command(
         &self,
         digest: ContentDigest,
         store: impl FnOnce() -> Result<Command, RegistryError> + Send + 'static,
     ) -> Result<(), RegistryError> {
-        // INVARIANT: held from before the file has its name until the row that names it is in the index.
+        // INVARIANT: held from before the file has its name until the index has the row that names it.
         let storing = self.inner.locks.store(&digest).await;
         let (answer, answered) = answer_with(storing);
         let inner = Arc::clone(&self.inner);
@@ -194,7 +194,7 @@ impl Registry {
         self.inner.permits.write(submit).await?;
         let done = answered.await;
         if done.is_err() {
-            // Refused, so that nothing may name the file.
+            // The command was refused: possibly no row names the file.
             let inner = Arc::clone(&self.inner);
             self.inner.permits.write(move || inner.remove_if_unnamed(&digest)).await;
         }
@@ -202,17 +202,17 @@ impl Registry {
     }
 }
 
-/// Returns what to call with a command's end, and what to await it by.
+/// Returns the callback for a command's result, and the future that waits for it.
 fn answer() -> (Answer, impl Future<Output = Result<(), RegistryError>>) {
     answer_with(None)
 }
 
-/// The same, for one who holds something until the command has come to its end.
+/// Does the same as [`answer`], and holds `storing` until the command has ended.
 fn answer_with(storing: Option<StoreGuard>) -> (Answer, impl Future<Output = Result<(), RegistryError>>) {
     let (sender, receiver) = bounded(1);
     let answer: Answer = Box::new(move |done| {
         drop(storing);
-        // The one who waited may be gone; what was done is done.
+        // The caller may be gone; the command is carried out all the same.
         drop(sender.try_send(done));
     });
     let answered = async move {

@@ -1,4 +1,4 @@
-//! What goes into the registry's operations and what comes out of them.
+//! The inputs and results of the registry's operations.
 
 use std::sync::Arc;
 
@@ -8,9 +8,9 @@ use crate::spec::{ContentDigest, ContentRange, Digest, MediaType, Referrer, Tag}
 /// A manifest as it was pushed.
 #[derive(Debug, Clone)]
 pub struct ManifestContent {
-    /// The digest, in the algorithm that it was asked for or pushed by.
+    /// The digest, in the algorithm that the manifest was requested or pushed by.
     pub digest: ContentDigest,
-    /// The media type that it was pushed with.
+    /// The media type that the manifest was pushed with.
     pub media_type: MediaType,
     /// The exact bytes.
     pub bytes: Arc<[u8]>,
@@ -19,9 +19,9 @@ pub struct ManifestContent {
 /// What the index knows of a manifest.
 #[derive(Debug, Clone)]
 pub struct ManifestInfo {
-    /// The digest, in the algorithm that it was asked for or pushed by.
+    /// The digest, in the algorithm that the manifest was requested or pushed by.
     pub digest: ContentDigest,
-    /// The media type that it was pushed with.
+    /// The media type that the manifest was pushed with.
     pub media_type: MediaType,
     /// The length in bytes.
     pub size: u64,
@@ -44,7 +44,7 @@ pub enum PutTarget {
 /// A manifest to store.
 #[derive(Debug, Clone)]
 pub struct PutManifest {
-    /// Where to.
+    /// The tag or digest that it is pushed to.
     pub target: PutTarget,
     /// The request's Content-Type, if it had one.
     pub content_type: Option<MediaType>,
@@ -54,10 +54,10 @@ pub struct PutManifest {
     pub condition: Condition,
 }
 
-/// A manifest to store, whose bytes are still to come.
+/// A manifest to store, whose bytes have not come yet.
 #[derive(Debug)]
 pub struct PushManifest<B> {
-    /// Where to.
+    /// The tag or digest that it is pushed to.
     pub target: PutTarget,
     /// The request's Content-Type, if it had one.
     pub content_type: Option<MediaType>,
@@ -83,7 +83,7 @@ pub struct PutManifestOutcome {
 /// A request's part of an upload: a `PATCH`, or the end of a `PUT`.
 #[derive(Debug)]
 pub struct Chunk<B> {
-    /// The bytes; an error while reading them keeps what came before it.
+    /// The bytes. After a read error, the bytes before it are kept.
     pub body: B,
     /// The Content-Length, if one was sent.
     pub length: Option<u64>,
@@ -91,12 +91,12 @@ pub struct Chunk<B> {
     pub range: Option<ContentRange>,
 }
 
-/// Which part of a list is wanted.
+/// The part of a list that a client requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
-    /// Begin behind this name, whether or not it exists.
+    /// Begin after this name, whether or not it exists.
     pub last: Option<String>,
-    /// How many at most.
+    /// The most items to return.
     pub limit: usize,
 }
 
@@ -109,12 +109,12 @@ pub struct Listing<T> {
     pub more: bool,
 }
 
-/// Which referrers are wanted.
+/// The referrers that a client requests.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReferrersPage {
-    /// Only those of one of these artifact types; all when `None`.
+    /// Only referrers of one of these artifact types; all when `None`.
     pub artifact_types: Option<Vec<String>>,
-    /// Begin behind this one.
+    /// Begin after this referrer.
     pub last: Option<ContentDigest>,
 }
 
@@ -130,13 +130,14 @@ pub struct Referrers {
 /// Whether the registry can do its work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
-    /// Whether it should be asked at all. With a full disk it should: everything but pushes goes on.
+    /// Whether the registry should get requests. It should with a full disk, where everything but pushes
+    /// works.
     pub ready: bool,
     /// What does not work, in plain words.
     pub reasons: Vec<String>,
 }
 
-/// What is stored and what was done, for whoever watches.
+/// Totals of the store and of the work done, for monitoring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Totals {
     /// Blobs in the store, manifests among them.
@@ -149,21 +150,21 @@ pub struct Totals {
     pub index_bytes: u64,
     /// Files and folders synced since the start.
     pub syncs: u64,
-    /// How long those took together, in nanoseconds.
+    /// The total time of those syncs, in nanoseconds.
     pub sync_nanoseconds: u64,
     /// Bytes that are free on the disk, or `None` where there is no limit.
     pub free_bytes: Option<u64>,
-    /// What the scrub did.
+    /// The totals of the scrub.
     pub scrub: ScrubTotals,
 }
 
-/// What a scrub did, for whoever watches.
+/// Totals of the scrub, for monitoring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ScrubTotals {
     /// Bytes of content that were read and verified since the start.
     pub bytes: u64,
     /// Pieces of content that were found damaged or missing since the start.
     pub damaged: u64,
-    /// When the last full pass ended, in seconds since 1970; 0 when there was none.
+    /// When the last full pass ended, in seconds since 1970; 0 before the first one.
     pub last_full_pass: u64,
 }

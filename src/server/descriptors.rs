@@ -1,19 +1,19 @@
-//! Descriptors: how many the system allows the process, and how many connections those are enough for.
+//! Descriptors: how many the process may have, and how many connections those suffice for.
 //!
-//! A server without descriptors fails where that costs most: in the middle of making something durable. So
-//! there are never more connections than all that they may need to be open at once allows.
+//! A server without descriptors fails where that costs most: while it makes something durable. So the number
+//! of connections is limited to what the descriptors suffice for.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What may be open beside the connections that are counted: the store, connections that are told that there
-/// are too many, and work on the disk.
+/// Descriptors for everything but counted connections: the store, connections that are refused because of the
+/// limit, and work on the disk.
 const KEPT_FOR_THE_REST: u64 = 256;
 
 /// A connection is a socket and, while it pulls, a blob.
 const PER_CONNECTION: u64 = 2;
 
-/// Lets the process have as many descriptors as its user may have. Systems give fewer at first, for the sake
-/// of old programs.
+/// Raises the process's limit of descriptors to the most that its user may have. Systems start with a lower
+/// limit for the sake of old programs.
 pub fn raise_descriptor_limit() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current != maximum
@@ -23,7 +23,7 @@ pub fn raise_descriptor_limit() {
     }
 }
 
-/// Returns how many connections there may be: `wanted`, or as many as the descriptors are enough for.
+/// Returns the greatest number of connections: `wanted`, or as many as the descriptors suffice for.
 pub(super) fn connections_max(wanted: usize) -> usize {
     let Some(limit) = getrlimit(Resource::Nofile).current else { return wanted };
     let possible = enough_for(limit);

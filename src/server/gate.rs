@@ -1,4 +1,4 @@
-//! The gate in front of the registry: shut until it is open.
+//! The gate in front of the registry: shut until the registry is open.
 
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -8,37 +8,37 @@ use crate::base::lock;
 use crate::http::{App, respond_while_starting};
 use crate::registry::RecoveryProgress;
 
-/// What is said before more is known.
+/// The answer before more is known.
 const STARTING: &str = "the registry is starting";
 
-/// Answers for the registry until it is open, and from then on lets everything through to it.
+/// Answers requests until the registry is open, and passes them to it from then on.
 #[derive(Debug)]
 pub(super) struct Gate {
     app: OnceLock<App>,
     progress: RecoveryProgress,
-    /// Who has the data directory, while that is waited for.
+    /// The process that holds the data directory, while the start waits for it.
     held: Mutex<Option<String>>,
 }
 
 impl Gate {
-    /// Makes one that is shut, and tells how far the opening has come.
+    /// Makes a shut gate that reports the progress of the opening.
     pub(super) fn shut(progress: RecoveryProgress) -> Arc<Self> {
         Arc::new(Self { app: OnceLock::new(), progress, held: Mutex::default() })
     }
 
     /// Opens it.
     pub(super) fn open(&self, app: App) {
-        // It is opened once only.
+        // The gate is opened only once.
         drop(self.app.set(app));
     }
 
-    /// Returns a line that tells how far the opening has come.
+    /// Returns a line about the progress of the opening.
     pub(super) fn state(&self) -> String {
         let held = lock(&self.held).clone();
         held.or_else(|| self.progress.line()).unwrap_or_else(|| STARTING.to_owned())
     }
 
-    /// Says that another process has the data directory, until what is returned is dropped.
+    /// Reports that another process has the data directory, until the returned value is dropped.
     pub(super) fn wait_for(&self, pid: Option<u32>) -> Waiting<'_> {
         let who = pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
         self.tell(Some(format!("waiting until another pulk{who} is done with the data directory")));

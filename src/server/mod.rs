@@ -1,5 +1,4 @@
-//! A registry with a listener in front of it: what `pulk serve` runs, and what another program can carry
-//! inside.
+//! A registry with a listener: what `pulk serve` runs, and what another program can embed.
 
 mod descriptors;
 mod gate;
@@ -27,10 +26,10 @@ use gate::Gate;
 use threads::Threads;
 use upkeep::Upkeep;
 
-/// How long an opening may take without a word about it.
+/// How long an opening may take before its progress is logged.
 const START_TIME_UNTOLD: Duration = Duration::from_secs(1);
 
-/// A running server. It has its own threads, so it does not matter which executor starts or stops it.
+/// A running server. It has its own threads, so any executor can start or stop it.
 ///
 /// Dropping it stops it without waiting for requests in flight; [`Server::stop`] is the clean way.
 #[derive(Debug)]
@@ -40,14 +39,14 @@ pub struct Server {
     registry: Registry,
     local_addr: SocketAddr,
     stop: Stop,
-    /// Ends when the last connection has.
+    /// Ends after the last connection.
     serving: Task<()>,
     threads: Threads,
 }
 
 impl Server {
     /// Binds the address, opens the registry and serves it. After an unclean stop the opening may take a
-    /// while: until then whoever asks is told that the registry is not ready, and how far it has come.
+    /// while: until then every answer says that the registry is not ready, and reports the progress.
     pub async fn start(options: ServerOptions) -> Result<Self, StartError> {
         let ServerOptions {
             listen,
@@ -65,7 +64,7 @@ impl Server {
             Storage::Memory => None,
         };
         wire.connections_max = descriptors::connections_max(wire.connections_max);
-        // Bound first: a port that is taken shall not cost a recovery, nor touch the data directory.
+        // Bind first: a port in use must not cost a recovery, nor touch the data directory.
         let listener = Listener::bind(&listen.to_string())
             .map_err(|source| StartError::Listen { address: listen, source })?;
         let local_addr = listener.local_addr();
@@ -107,12 +106,12 @@ impl Server {
         Ok(Self { upkeep, registry, local_addr, stop, serving, threads })
     }
 
-    /// Returns the address that is listened on.
+    /// Returns the address that the server listens on.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }
 
-    /// Returns the registry behind it.
+    /// Returns the server's registry.
     pub fn registry(&self) -> &Registry {
         &self.registry
     }
@@ -122,8 +121,8 @@ impl Server {
         self.upkeep.collector()
     }
 
-    /// Takes no more connections, lets requests in flight finish within the time that the options give them,
-    /// and closes the registry.
+    /// Refuses new connections, lets requests in flight finish within `stop_time_max`, and closes the
+    /// registry.
     pub async fn stop(self) -> Result<(), OpenError> {
         self.stop.trigger();
         self.serving.await;

@@ -1,4 +1,4 @@
-//! Opening the registry of a server, also where a command has the store open at that moment.
+//! Opens the registry of a server, even if a command has the store open at that moment.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -10,14 +10,14 @@ use crate::registry::{OpenError, Registry, RegistryOptions, Storage};
 use crate::server::StartError;
 use crate::server::gate::Gate;
 
-/// How long a start waits for a data directory that another process uses: a command is soon done with it, and
-/// so is a server that is stopping.
+/// How long a start waits for a data directory that another process uses: a command, or a server that is
+/// stopping, releases it soon.
 const LOCK_WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// How long it waits before it tries again.
+/// The pause between two tries.
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
-/// Opens the registry. Whoever asks the gate meanwhile is told what the start waits for.
+/// Opens the registry. Meanwhile the gate reports what the start waits for.
 pub(super) async fn open(options: RegistryOptions, gate: &Gate) -> Result<Registry, StartError> {
     let folder = match &options.storage {
         Storage::Folder(folder) => folder.clone(),
@@ -41,7 +41,7 @@ pub(super) async fn open(options: RegistryOptions, gate: &Gate) -> Result<Regist
 }
 
 fn open_folder(folder: &Path, options: RegistryOptions) -> Result<Registry, OpenError> {
-    // A directory without a store becomes that of whoever serves it, as a new volume does.
+    // A directory without a store, such as a new volume, is taken over by the user that serves it.
     match ForeignOwner::of(folder).filter(|found| found.has_journal) {
         Some(found) => Err(OpenError::foreign(found)),
         None => Registry::open(options),

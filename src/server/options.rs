@@ -1,4 +1,4 @@
-//! What a server is started with.
+//! The options of a server.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -12,38 +12,38 @@ use crate::wire::WireLimits;
 /// How long requests in flight may take to finish at a stop.
 pub(crate) const STOP_TIME_MAX: Duration = Duration::from_secs(30);
 
-/// What a server is started with.
+/// The options of a server.
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
-    /// Where it listens; with port 0 the system picks a port.
+    /// The address to listen on; with port 0 the system picks a port.
     pub listen: SocketAddr,
-    /// What its registry is opened with.
+    /// The options of its registry.
     pub registry: RegistryOptions,
-    /// How its collector works.
+    /// The options of its collector.
     pub collector: CollectorOptions,
-    /// What can be configured of the API.
+    /// The options of the API.
     pub http: HttpOptions,
-    /// What it allows its clients.
+    /// The limits for its clients.
     pub wire: WireLimits,
-    /// How many threads run it.
+    /// The number of its threads.
     pub threads: usize,
     /// How long requests in flight may take to finish at a stop.
     pub stop_time_max: Duration,
-    /// Whether the command line can reach it, through `control.sock` in the data directory. One without a
-    /// data directory never has such a socket.
+    /// Whether the command line can reach it, through `control.sock` in the data directory. A server without
+    /// a data directory never has such a socket.
     pub control_socket: bool,
-    /// How its content is read again and again, so that damage is found. There is none of that in memory.
+    /// How its content is read periodically to find damage. A store in memory has no scrub.
     pub scrub: ScrubOptions,
 }
 
 impl ServerOptions {
-    /// Returns the defaults for a data directory: a free port of the loopback address, a thread for each
+    /// Returns the defaults for a data directory: a free port of the loopback address, one thread per
     /// processor.
     pub fn new(data: impl Into<PathBuf>) -> Self {
         Self::with_storage(Storage::Folder(data.into()))
     }
 
-    /// Returns the defaults for a server that keeps everything in memory, as test suites like it.
+    /// Returns the defaults for a server that keeps everything in memory, as for test suites.
     pub fn ephemeral() -> Self {
         Self::with_storage(Storage::Memory)
     }

@@ -12,10 +12,10 @@ use crate::wire::BindError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The address can't be listened on.
+    /// The server cannot listen on the address.
     #[error("{source}")]
     Listen {
-        /// The address that was asked for.
+        /// The requested address.
         address: SocketAddr,
         /// Why not.
         source: BindError,
@@ -26,20 +26,20 @@ pub enum StartError {
     DataInUse {
         /// The data directory.
         folder: PathBuf,
-        /// The process that uses it, where it is known.
+        /// The process that uses it, if known.
         pid: Option<u32>,
     },
 
-    /// The data directory can't be made or written.
+    /// The data directory can't be created or written.
     #[error("cannot write to the data directory {}: {source}", folder.display())]
     NotWritable {
         /// The data directory.
         folder: PathBuf,
-        /// What could not be done.
+        /// What failed.
         source: DiskError,
     },
 
-    /// The data directory belongs to another user, whom files of this one would lock out of it.
+    /// The data directory belongs to another user, and files of this process would lock that user out.
     #[error("the data directory {} belongs to uid {owner}, and this is uid {user}", folder.display())]
     Foreign {
         /// The data directory.
@@ -68,14 +68,14 @@ pub enum StartError {
         known: u32,
     },
 
-    /// There is content in the data directory, and nothing that says what it is.
+    /// The data directory has content, but no metadata that describes it.
     #[error("{}: journal/ and checkpoint/ are missing or empty, but blobs/ has content", folder.display())]
     MetadataLost {
         /// The data directory.
         folder: PathBuf,
     },
 
-    /// What lies in the data directory could not be opened.
+    /// The store in the data directory could not be opened.
     #[error("cannot open the data directory {}: {source}", folder.display())]
     Store {
         /// The data directory.
@@ -90,7 +90,7 @@ pub enum StartError {
 }
 
 impl StartError {
-    /// Says of a failed opening what it means for the data directory.
+    /// Converts a failed opening to what it means for the data directory.
     pub(crate) fn from_open(folder: &Path, error: OpenError) -> Self {
         let folder = folder.to_owned();
         match error {
@@ -114,7 +114,7 @@ impl StartError {
         }
     }
 
-    /// Returns what somebody can do about it, in a sentence or two.
+    /// Returns what the operator can do about it, in a sentence or two.
     pub fn advice(&self) -> String {
         match self {
             Self::Listen { address, source } => listen_advice(*address, source),

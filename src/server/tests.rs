@@ -1,11 +1,11 @@
-//! Panics in handlers, over sockets; and a stop while somebody waits for a collection.
+//! Panics in handlers, over sockets; and a stop while a client waits for a collection.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use super::*;
 
-/// One connection that is kept.
+/// One persistent connection.
 struct Client(BufReader<TcpStream>);
 
 impl Client {
@@ -19,7 +19,7 @@ impl Client {
         self.0.get_mut().write_all(text.as_bytes()).unwrap();
     }
 
-    /// Returns the next answer, its head in small letters.
+    /// Returns the next answer, its head in lower case.
     fn answer(&mut self) -> String {
         let (mut answer, mut length) = (String::new(), 0);
         while !answer.ends_with("\r\n\r\n") {
@@ -54,7 +54,7 @@ fn a_panic_in_a_handler_is_answered_500_with_the_requests_id_and_harms_no_other_
     assert!(pushing.answer().starts_with("http/1.1 100 "));
     pushing.send("hel");
 
-    // More often than there are permits of any kind.
+    // More often than any kind of permit is available.
     for number in 0..600 {
         let mut client = Client::new(address);
         client.send(&format!(
@@ -78,7 +78,7 @@ fn a_panic_in_a_handler_is_answered_500_with_the_requests_id_and_harms_no_other_
     smol::block_on(server.stop()).unwrap();
 }
 
-/// Longer than a stop takes: one that waits for what only it would end fails instead.
+/// Longer than a stop takes: a stop that waits for what only the stop itself would end fails instead.
 const STOP_WAIT_MAX: Duration = Duration::from_secs(60);
 
 #[test]
@@ -96,7 +96,7 @@ fn a_stop_ends_the_pass_that_a_command_waits_for() {
     let (begun, has_begun) = std::sync::mpsc::channel();
     let endless = std::thread::spawn(move || {
         let dry = crate::maintenance::CollectOptions { dry_run: true, ..Default::default() };
-        // A pass that comes to its end only when the collector is told to stop.
+        // A pass that ends only when the collector is stopped.
         let passed = collector.run(&dry, &mut |_| {
             begun.send(()).unwrap();
             while !collector.is_stopped() {

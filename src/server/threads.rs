@@ -10,13 +10,13 @@ use smol::channel::{Receiver, RecvError, Sender, bounded};
 /// Threads that run an executor until this is dropped.
 #[derive(Debug)]
 pub(super) struct Threads {
-    /// Closed when the threads shall end.
+    /// Closed to end the threads.
     running: Sender<()>,
     handles: Vec<JoinHandle<()>>,
 }
 
 impl Threads {
-    /// Starts `count` of them, at least one.
+    /// Starts `count` threads, at least one.
     pub(super) fn start(executor: &Arc<Executor<'static>>, count: usize) -> io::Result<Self> {
         let (running, stopped) = bounded(1);
         let mut threads = Self { running, handles: Vec::new() };
@@ -41,6 +41,6 @@ impl Threads {
 }
 
 fn run(executor: &Executor<'static>, stopped: &Receiver<()>) {
-    // Nothing is ever sent: the channel is closed when it is time, and that ends the wait.
+    // The channel never carries a message: closing it ends the wait.
     let _: Result<(), RecvError> = smol::block_on(executor.run(stopped.recv()));
 }

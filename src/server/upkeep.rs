@@ -1,4 +1,4 @@
-//! What looks after a server's registry, and what the command line reaches it by.
+//! Background work on a server's registry, and its control socket.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use crate::maintenance::{Collector, CollectorOptions, Scrub, ScrubOptions};
 use crate::registry::Registry;
 use crate::server::StartError;
 
-/// What looks after a registry in the background. Dropping it ends that.
+/// Background work on a registry. Dropping it ends the work.
 #[derive(Debug)]
 pub(super) struct Upkeep {
     /// Dropped first: its requests use the others.
@@ -25,8 +25,7 @@ pub(super) struct Upkeep {
 }
 
 impl Upkeep {
-    /// Begins to collect what a registry does not need and, where it is kept on a medium that may fail, to
-    /// read what it has.
+    /// Starts the collector and, for a store on a medium that may fail, the scrub.
     pub(super) fn start(
         registry: &Registry,
         collector: CollectorOptions,
@@ -42,7 +41,7 @@ impl Upkeep {
         Ok(Self { control: None, collector, scrub })
     }
 
-    /// Makes the control socket. A server without one serves all the same.
+    /// Creates the control socket. A server without one still serves.
     pub(super) fn listen(
         &mut self,
         data: &Path,
@@ -72,11 +71,11 @@ impl Upkeep {
         &self.collector
     }
 
-    /// Ends all of it at the next step, and waits for that.
+    /// Stops all of it at the next step, and waits for the end.
     pub(super) async fn stop(self) {
         let Self { control, collector, scrub } = self;
-        // At once, for they wait for each other: a command may have a pass run, which only the collector
-        // ends.
+        // Stop them together, since they wait for each other: a command may wait for a pass, which only the
+        // collector ends.
         let commands = async {
             if let Some(control) = control {
                 control.stop().await;

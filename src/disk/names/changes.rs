@@ -1,5 +1,5 @@
-//! What the simulated disk does with a folder tree: it changes one name of one folder at a time, as they
-//! become durable or are lost.
+//! Changes of a folder tree by the simulated disk: one name of one folder at a time, as names become durable
+//! or are lost.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ impl<F: Clone> Names<F> {
         self.folders.get(&folder).and_then(|entries| entries.get(name)).cloned()
     }
 
-    /// Lets a name in a folder stand for something, or for nothing. A folder that is named keeps what it has.
+    /// Sets or removes a name in a folder. A folder that gets a name keeps its content.
     pub(in crate::disk) fn set(&mut self, folder: FolderId, name: &str, value: Option<Node<F>>) {
         if let Some(Node::Folder(named)) = &value {
             self.folders.entry(*named).or_default();

@@ -1,12 +1,12 @@
-//! What a power cut may leave: each pending change is there or not, whatever became of the others.
+//! What a power cut may leave: each pending change is there or not, independent of the others.
 
 use super::super::names::{FolderId, Node};
 use super::medium::{Change, File, FileId, Medium};
 
-/// The size of what a device writes at once.
+/// The size of a device's atomic write.
 const SECTOR_SIZE_BYTES: usize = 512;
 
-/// Which of a choice's outcomes comes about; for a write, numbers beyond the outcomes tear it anywhere.
+/// One of a choice's outcomes; for a write, numbers beyond the outcomes tear it anywhere.
 pub(crate) type Pick = u32;
 
 /// Something that chance decides at a power cut.
@@ -19,11 +19,11 @@ pub(crate) struct Choice {
 
 #[derive(Debug, Clone)]
 enum Kind {
-    /// What a name stands for: durably, or one of what it has stood for since. `last` is the latest of them.
+    /// What a name stands for: its durable value, or a later one. `last` is the latest of them.
     Name { folder: FolderId, name: String, values: Vec<Option<Node<FileId>>>, last: usize },
-    /// What is left of a change to a file.
+    /// How much is left of a change to a file.
     Change { file: FileId, index: usize, tears: bool },
-    /// How long a file is: as its changes make it, as it was, or as it was to be.
+    /// A file's length: the one by its changes, the old one, or the new one.
     Length { file: FileId },
 }
 
@@ -34,7 +34,7 @@ const AT_SECTOR: Pick = 3;
 const ZEROES: Pick = 4;
 
 impl Choice {
-    /// Returns how many outcomes there are; 0 is always that nothing happened.
+    /// Returns the number of outcomes; 0 always means that no change happened.
     pub(crate) fn outcomes(&self) -> Pick {
         match &self.kind {
             Kind::Name { values, .. } => Pick::try_from(values.len()).unwrap_or(Pick::MAX),
@@ -44,7 +44,7 @@ impl Choice {
         }
     }
 
-    /// Returns the outcome that everything happened.
+    /// Returns the outcome in which everything happened.
     pub(crate) fn everything(&self) -> Pick {
         match &self.kind {
             Kind::Name { last, .. } => Pick::try_from(*last).unwrap_or(0),
@@ -53,7 +53,7 @@ impl Choice {
         }
     }
 
-    /// Returns the outcome that a name stands for nothing, if it may, or else that nothing happened.
+    /// Returns the outcome in which a name is absent, if it may be, or else in which no change happened.
     pub(crate) fn nothing(&self) -> Pick {
         match &self.kind {
             Kind::Name { values, .. } => {
@@ -63,19 +63,19 @@ impl Choice {
         }
     }
 
-    /// Tells whether this is about a file's bytes, not about its name.
+    /// Tells whether this is about a file's bytes instead of its name.
     pub(crate) fn is_of_bytes(&self) -> bool {
         !matches!(self.kind, Kind::Name { .. })
     }
 
-    /// Tells whether numbers beyond the outcomes mean something.
+    /// Tells whether numbers beyond the outcomes are valid.
     pub(crate) fn tears(&self) -> bool {
         matches!(self.kind, Kind::Change { tears: true, .. })
     }
 }
 
 impl Medium {
-    /// Returns what chance decides at a power cut now, the latest first.
+    /// Returns the choices of a power cut now, the latest first.
     pub(crate) fn choices(&self) -> Vec<Choice> {
         let mut choices = Vec::new();
         for ((folder, name), pending) in &self.pending {
@@ -102,7 +102,7 @@ impl Medium {
         choices
     }
 
-    /// Returns what a power cut leaves when chance picks so. All of it is durable then.
+    /// Returns what a power cut leaves with these picks. All of it is durable then.
     pub(crate) fn after_power_cut(&self, choices: &[Choice], picks: &[Pick]) -> Self {
         let mut left = self.clone();
         left.pending.clear();
@@ -177,7 +177,7 @@ fn file_choices(id: FileId, file: &File) -> Vec<Choice> {
     choices
 }
 
-/// Keeps of a change what `pick` says.
+/// Applies as much of a change as `pick` leaves.
 fn keep(change: &Change, pick: Pick, file: &mut File) {
     let Change::Write { offset, bytes } = change else {
         if pick != LOST {
@@ -191,7 +191,7 @@ fn keep(change: &Change, pick: Pick, file: &mut File) {
         HALF => bytes.len() / 2,
         AT_SECTOR => bytes.len() / 2 / SECTOR_SIZE_BYTES * SECTOR_SIZE_BYTES,
         ZEROES => {
-            // The length came, the bytes did not.
+            // The length is durable, the bytes are not.
             let length = file.visible.length().max(offset + bytes.len() as u64);
             file.visible.truncate(length);
             return;

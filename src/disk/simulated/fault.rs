@@ -7,18 +7,18 @@ use rustix::io::Errno;
 pub(crate) enum FaultKind {
     /// The device does not answer.
     Io,
-    /// There is no space.
+    /// The disk has no space.
     NoSpace,
-    /// There is no space for all of it: half of a write is there.
+    /// The disk has no space for all of it: half of a write is there.
     ShortWrite,
-    /// There is no space, and nothing that needs none fails: syncs, and what makes space.
+    /// The disk has no space, but operations that need none succeed: syncs, and what frees space.
     Full,
 }
 
 /// What an operation does to the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Effect {
-    /// It changes nothing.
+    /// It only reads.
     Reads,
     /// It changes something, and needs no space for it.
     Keeps,
@@ -39,15 +39,15 @@ impl FaultKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fault {
     pub(crate) kind: FaultKind,
-    /// The number of the first one that fails, counted from 0.
+    /// The number of the first operation that fails, counted from 0.
     pub(crate) at: u64,
-    /// Whether all that change something fail from there on.
+    /// Whether all later changes fail too.
     pub(crate) sticky: bool,
 }
 
 impl Fault {
     /// Tells how the operation of this number fails. A full disk can be read, and so can one that takes no
-    /// writes any more.
+    /// more writes.
     pub(super) fn strikes(&self, number: u64, effect: Effect) -> Option<FaultKind> {
         let reached = number == self.at || (self.sticky && number > self.at);
         let spared = match effect {

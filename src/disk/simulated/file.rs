@@ -24,7 +24,7 @@ impl SimulatedFile {
         DiskError::new(op, &self.path, errno)
     }
 
-    /// Fails as Linux does where the handle is only for reading, or a file would become longer than it may.
+    /// Fails as Linux does if the handle is read-only, or if the file would exceed the greatest length.
     fn check_change(&self, op: &'static str, end: Option<u64>, read_only: Errno) -> Result<(), DiskError> {
         match end {
             _ if !self.writable => Err(self.failed(op, read_only)),
@@ -34,7 +34,7 @@ impl SimulatedFile {
     }
 
     fn step(&self, state: &mut State, op: &'static str, step: Step) -> Result<(), DiskError> {
-        // A step on an open file finds it.
+        // A step on an open file always finds the file.
         state.step(step).map(drop).map_err(|_| self.failed(op, Errno::BADF))
     }
 }

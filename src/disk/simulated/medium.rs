@@ -1,4 +1,4 @@
-//! What a disk holds: as programs see it, and as it is durable.
+//! The content of a disk: as programs see it, and as it is durable.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -9,7 +9,7 @@ use super::super::SyncSite;
 use super::super::names::{FolderId, Names, Node, RenameError};
 use super::super::pages::Pages;
 
-/// A file itself, whatever it is called.
+/// A file, independent of its names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FileId(u64);
 
@@ -38,7 +38,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// What was done to a disk.
+/// A change or a sync of a disk.
 #[derive(Clone)]
 pub(crate) enum Step {
     Create(PathBuf),
@@ -86,7 +86,7 @@ impl fmt::Debug for Step {
 #[derive(Debug, Clone)]
 pub(super) struct Pending<T> {
     pub(super) what: T,
-    /// Whether a sync failed to make it durable: a later one will not try again, though it stays visible.
+    /// Whether a sync failed to make it durable: a later sync does not retry, though it stays visible.
     pub(super) stuck: bool,
     /// The number of the step that made it. Both halves of a rename have the same.
     pub(super) at: u64,
@@ -116,10 +116,10 @@ pub(super) struct File {
     pub(super) pending: Vec<Pending<Change>>,
 }
 
-/// What a name may stand for when it is not durable what.
+/// What a name may stand for until it is durable.
 pub(super) type PendingNames = BTreeMap<(FolderId, String), Vec<Pending<Option<Node<FileId>>>>>;
 
-/// All that a disk holds. A clone is cheap: it shares what neither changes.
+/// The whole content of a disk. A clone is cheap: it shares what neither changes.
 #[derive(Clone)]
 pub(crate) struct Medium {
     pub(super) names: Names<FileId>,
@@ -128,7 +128,7 @@ pub(crate) struct Medium {
     pub(super) files: BTreeMap<FileId, File>,
     next: u64,
     steps: u64,
-    /// The place whose syncs do nothing.
+    /// The place whose syncs have no effect.
     ignored: Option<Place>,
 }
 
@@ -146,13 +146,13 @@ impl Medium {
         }
     }
 
-    /// Returns one on which the syncs of a place do nothing from now on.
+    /// Returns a medium that ignores the syncs of a place from now on.
     pub(crate) fn ignoring(mut self, place: Option<Place>) -> Self {
         self.ignored = place;
         self
     }
 
-    /// Returns one that has no more pending: all that is visible is durable.
+    /// Returns a medium without pending changes: all that is visible is durable.
     pub(crate) fn settled(&self) -> Self {
         let settle = |file: &File| File { durable: file.visible.clone(), ..file.visible_only() };
         Self {
@@ -163,7 +163,7 @@ impl Medium {
         }
     }
 
-    /// Tells whether there is a file of this name.
+    /// Tells whether a file of this name exists.
     pub(crate) fn has_file(&self, path: &str) -> bool {
         self.names.file(Path::new(path)).is_ok()
     }
@@ -177,12 +177,12 @@ impl Medium {
         self.files.get(&id).map(|file| file.visible.clone()).unwrap_or_default()
     }
 
-    /// Brings the medium to where it is after a step that was done on one like it.
+    /// Applies a step that was recorded on an equal medium.
     pub(crate) fn replay(&mut self, step: &Step) {
         self.apply(step).unwrap_or_else(|error| panic!("{step:?} cannot be done again: {error:?}"));
     }
 
-    /// Brings the medium to where it is after a step, and returns the file that the step made.
+    /// Applies a step, and returns the file that the step made.
     pub(in crate::disk) fn apply(&mut self, step: &Step) -> Result<Option<FileId>, RenameError> {
         self.steps += 1;
         match step {
@@ -211,7 +211,7 @@ impl Medium {
     }
 
     fn place(&self, path: &Path) -> Result<(FolderId, String), RenameError> {
-        // Asked first, since its errors are those that Linux gives.
+        // Check this first: its errors are those of Linux.
         self.names.file(path).map_err(RenameError::From)?;
         let (folder, name) = self.names.place(path).map_err(RenameError::From)?;
         Ok((folder, name.to_owned()))
@@ -247,13 +247,13 @@ impl Medium {
         self.names.rename(from, to)?;
         let (folder, name) = self.names.place(to).map_err(RenameError::To)?;
         let new = (folder, name.to_owned());
-        // Either half may be lost by itself: then the file has both names, or none.
+        // Either half may be lost by itself: then the file has both names or is unnamed.
         self.named(new.0, new.1);
         self.named(old.0, old.1);
         Ok(())
     }
 
-    /// Notes that a name stands for something else than before.
+    /// Notes that a name has a new value.
     fn named(&mut self, folder: FolderId, name: String) {
         let what = self.names.value(folder, &name);
         let at = self.steps;

@@ -1,8 +1,8 @@
 //! A disk that loses power.
 //!
-//! [`SimulatedDisk`] behaves as the others do, and writes down what it is asked to do. What it holds is a
-//! [`Medium`]: what programs see, what is durable, and what is on its way between the two. A medium can be
-//! brought to where it was after any step, and from there to what a power cut may leave of it.
+//! [`SimulatedDisk`] behaves as the others do, and records its operations. Its content is a [`Medium`]: what
+//! programs see, what is durable, and what is pending between the two. A medium can be replayed up to any
+//! step, and from there to what a power cut may leave of it.
 
 mod choice;
 mod fault;
@@ -28,7 +28,7 @@ pub(crate) use medium::{FileId, Medium, Place, Step};
 use fault::Effect;
 use file::SimulatedFile;
 
-/// A disk in memory that writes down every step and fails where it is told to. A clone is the same disk.
+/// A disk in memory that records every step and fails on request. A clone is the same disk.
 #[derive(Clone)]
 pub(crate) struct SimulatedDisk {
     state: Arc<Mutex<State>>,
@@ -38,12 +38,12 @@ struct State {
     medium: Medium,
     steps: Vec<Step>,
     fault: Option<Fault>,
-    /// How many operations there were, those that change nothing included.
+    /// The number of operations, those that only read included.
     operations: u64,
 }
 
 impl SimulatedDisk {
-    /// Makes a disk that goes on with a medium.
+    /// Makes a disk that continues with a medium.
     pub(crate) fn new(medium: Medium) -> Self {
         Self { state: Arc::new(Mutex::new(State { medium, steps: Vec::new(), fault: None, operations: 0 })) }
     }
@@ -58,25 +58,25 @@ impl SimulatedDisk {
         self.state().steps.clone()
     }
 
-    /// Returns the medium and the steps up to now, without any that another thread takes meanwhile.
+    /// Returns the medium and the steps up to now, atomically.
     pub(crate) fn cut(&self) -> (Medium, Vec<Step>) {
         let state = self.state();
         (state.medium.clone(), state.steps.clone())
     }
 
-    /// Notes that something happened outside, in its place between the steps.
+    /// Records an outside event in its place between the steps.
     pub(crate) fn mark(&self, mark: usize) {
         self.state().steps.push(Step::Mark(mark));
     }
 
-    /// Counts operations from zero on, and has some fail.
+    /// Restarts the count of operations at zero, and makes some fail.
     pub(crate) fn set_fault(&self, fault: Option<Fault>) {
         let mut state = self.state();
         state.operations = 0;
         state.fault = fault;
     }
 
-    /// Returns how many operations there were since a fault was last set.
+    /// Returns the number of operations since a fault was last set.
     pub(crate) fn operations(&self) -> u64 {
         self.state().operations
     }
@@ -85,12 +85,12 @@ impl SimulatedDisk {
         lock(&self.state)
     }
 
-    /// Does an operation that changes something, unless it is to fail.
+    /// Applies a step, unless it must fail.
     fn change(&self, op: &'static str, path: &Path, step: Step) -> Result<Option<FileId>, DiskError> {
         let mut state = self.state();
         let effect = match &step {
             Step::Remove(_) => Effect::Keeps,
-            // There is nothing to make then.
+            // The folder exists already, so the step creates none.
             Step::CreateFolder(path) if state.medium.names().folder(path).is_ok() => Effect::Keeps,
             _ => Effect::Takes,
         };
@@ -112,7 +112,7 @@ impl SimulatedDisk {
 }
 
 impl State {
-    /// Counts an operation, and returns how it is to fail, if so.
+    /// Counts an operation, and returns how it fails, if it does.
     fn fault(&mut self, effect: Effect) -> Option<FaultKind> {
         let number = self.operations;
         self.operations += 1;

@@ -9,7 +9,7 @@ fn disk() -> SimulatedDisk {
     SimulatedDisk::new(Medium::new())
 }
 
-/// Returns what is left when all, or nothing, of what was pending is lost.
+/// Returns the disk after a power cut that keeps all pending changes, or none of them.
 fn cut(disk: &SimulatedDisk, keeps_pending: bool) -> SimulatedDisk {
     let medium = disk.medium();
     let choices = medium.choices();

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::super::Disk;
 use super::{bytes, create, list, read};
 
-/// Shows every behaviour on a disk that `$make` makes: a value that outlives the disk, and the disk.
+/// Tests every behaviour on a disk from `$make`, which returns a value that outlives the disk, and the disk.
 macro_rules! behaviours_of {
     ($disk:ident: $make:path; $($behaviour:ident)*) => {
         mod $disk {

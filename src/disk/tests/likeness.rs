@@ -1,4 +1,4 @@
-//! The disks in memory do what the real one does, down to the words of their errors.
+//! The disks in memory behave as the real one, down to the words of their errors.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::{bytes, list, memory, real, simulated};
 /// How many files a sequence keeps open, by number.
 const HANDLES: usize = 3;
 
-/// Names that meet each other: files and folders alike, at the root and below.
+/// Names that collide: files and folders alike, at the root and below.
 const PATHS: [&str; 7] = ["a", "b", "f", "f/a", "f/b", "f/g", "f/g/a"];
 
 #[derive(Debug, Clone)]
@@ -62,14 +62,14 @@ fn operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
-/// A disk, and the files that are open on it.
+/// A disk, and its open files.
 struct Session<'a> {
     disk: &'a dyn Disk,
     handles: [Option<Arc<dyn DiskFile>>; HANDLES],
 }
 
 impl Session<'_> {
-    /// Does one thing, and says what came of it.
+    /// Runs one operation, and returns its result as text.
     fn run(&mut self, operation: &Operation) -> String {
         match *operation {
             Operation::Create(path, handle) => self.keep(handle, self.disk.create(Path::new(path))),
@@ -117,7 +117,7 @@ impl Session<'_> {
         self.handles[handle].as_deref().map(work).unwrap_or_default()
     }
 
-    /// Says everything that is on the disk and in the open files.
+    /// Returns everything on the disk and in the open files, as text.
     fn everything(&self) -> Vec<String> {
         let mut all = Vec::new();
         let mut folders = vec![String::new()];
@@ -143,7 +143,7 @@ fn told<T: std::fmt::Debug>(result: Result<T, DiskError>) -> String {
     }
 }
 
-/// Stands for bytes too many to show.
+/// Abbreviates bytes that are too many to show.
 fn sum(bytes: &[u8]) -> String {
     format!(" {} bytes, {}", bytes.len(), blake3::hash(bytes).to_hex())
 }

@@ -1,4 +1,4 @@
-//! What a metered disk counts.
+//! The counts of a metered disk.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What every disk does, shown on each of them.
+//! The behaviour of all disks, tested on each of them.
 
 mod behaviours;
 mod likeness;

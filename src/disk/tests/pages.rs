@@ -1,4 +1,4 @@
-//! Files in memory: what they cost.
+//! The memory that files in memory take.
 
 use super::super::pages::{PAGE_LENGTH_MAX_BYTES, Pages};
 

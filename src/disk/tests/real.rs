@@ -114,7 +114,7 @@ fn full_disks_and_used_up_quotas_are_told_from_other_errors() {
 
 #[test]
 fn writing_to_a_full_device_says_that_it_is_full() {
-    // The one device that is always full; it is no file, so it is opened around the disk.
+    // `/dev/full` is the one device that is always full; it is no file, so it is opened outside the disk.
     let file = std::fs::OpenOptions::new().read(true).write(true).open("/dev/full").unwrap();
     let file = super::super::real_file::RealFile::new(file, "a".into());
     let error = super::super::DiskFile::write_at(&file, b"bytes", 0).unwrap_err();

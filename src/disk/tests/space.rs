@@ -1,4 +1,4 @@
-//! How the free space is watched.
+//! Tests of the free space.
 
 use super::*;
 use crate::disk::FreeSpace;
@@ -29,7 +29,7 @@ fn what_was_claimed_counts_until_the_disk_is_measured_anew() {
         drop(space.claim(MIB).unwrap());
     }
     assert_eq!(space.free_bytes(), Some(95 * MIB));
-    // What is being written now counts also against a new measurement, which may not have seen it.
+    // Writes in progress also reduce a new measurement, which may not include them.
     let claim = space.claim(20 * MIB).unwrap();
     faults.set_free_bytes(90 * MIB);
     assert!(space.claim(12 * MIB).is_none());
@@ -56,7 +56,7 @@ fn the_disk_is_not_asked_at_each_write() {
     for _ in 0..100 {
         drop(space.claim(1).unwrap());
     }
-    // Once a second at most, and this takes no two.
+    // At most once a second, and this takes less than two.
     assert!(faults.measurements() <= asked + 2, "{} measurements", faults.measurements() - asked);
 }
 

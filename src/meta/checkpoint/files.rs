@@ -1,4 +1,4 @@
-//! Where checkpoints lie.
+//! The paths of checkpoints.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use crate::disk::{Disk, DiskError};
 /// The folder of the checkpoints.
 pub(in crate::meta) const CHECKPOINT_FOLDER: &str = "checkpoint";
 
-/// How many checkpoints are kept: should the newest be damaged, there is another.
+/// The number of checkpoints that are kept: if the newest is damaged, recovery uses the other.
 pub(in crate::meta) const CHECKPOINTS_KEPT: usize = 2;
 
 const FINISHED: &str = "checkpoint";
@@ -17,7 +17,7 @@ const DAMAGED: &str = "damaged";
 /// A finished checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::meta) struct CheckpointFile {
-    /// The first transaction that is to be replayed over it, which names it.
+    /// The first transaction to replay over it, which names the file.
     pub(in crate::meta) begin: u64,
     /// Its length in bytes.
     pub(in crate::meta) length: u64,
@@ -53,7 +53,7 @@ pub(in crate::meta) struct CheckpointFiles {
 }
 
 impl CheckpointFiles {
-    /// Returns the paths of all that are or were finished, each with the transaction that it comes before.
+    /// Returns the paths of all finished and damaged checkpoints, each with its first transaction to replay.
     pub(in crate::meta) fn all(&self) -> Vec<(u64, PathBuf)> {
         let begin = |path: &PathBuf| path.file_stem()?.to_str()?.parse().ok();
         let finished = self.finished.iter().map(|file| (file.begin, file.path()));
@@ -62,7 +62,7 @@ impl CheckpointFiles {
     }
 }
 
-/// Looks for checkpoints and changes nothing.
+/// Finds checkpoints and changes nothing.
 pub(in crate::meta) fn find(disk: &dyn Disk) -> Result<CheckpointFiles, DiskError> {
     let mut files = CheckpointFiles::default();
     for entry in disk.list(Path::new(CHECKPOINT_FOLDER))? {
@@ -82,7 +82,7 @@ pub(in crate::meta) fn find(disk: &dyn Disk) -> Result<CheckpointFiles, DiskErro
     Ok(files)
 }
 
-/// Lists the finished checkpoints, the newest first, and removes what was left unfinished.
+/// Lists the finished checkpoints, the newest first, and removes unfinished ones.
 pub(in crate::meta) fn list(disk: &dyn Disk) -> Result<Vec<CheckpointFile>, DiskError> {
     let files = find(disk)?;
     for path in &files.unfinished {
@@ -92,7 +92,7 @@ pub(in crate::meta) fn list(disk: &dyn Disk) -> Result<Vec<CheckpointFile>, Disk
     Ok(files.finished)
 }
 
-/// Removes all but the newest checkpoints. Should a crash bring one back, it is still intact.
+/// Removes all but the newest `CHECKPOINTS_KEPT` checkpoints. If a crash brings one back, it is still intact.
 pub(in crate::meta) fn forget_older(
     disk: &dyn Disk,
     newest_first: &[CheckpointFile],
@@ -103,7 +103,7 @@ pub(in crate::meta) fn forget_older(
     Ok(())
 }
 
-/// Keeps a damaged checkpoint under another name, so that it is never tried again.
+/// Renames a damaged checkpoint, so that no recovery tries it again.
 pub(in crate::meta) fn set_aside(disk: &dyn Disk, file: &CheckpointFile) -> Result<PathBuf, DiskError> {
     let aside = path(file.begin, DAMAGED);
     disk.rename(&file.path(), &aside)?;

@@ -9,7 +9,7 @@ use crate::meta::model::Fact;
 /// The version of the checkpoints' format.
 pub(super) const FORMAT: u32 = 1;
 
-/// Some of a checkpoint's rows.
+/// One line of a checkpoint's rows.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct CheckpointRows {
     pub(super) facts: Vec<Fact>,
@@ -19,16 +19,16 @@ pub(super) struct CheckpointRows {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::meta) struct Trailer {
     pub(super) checkpoint: u32,
-    /// The first transaction that is to be replayed over it.
+    /// The first transaction to replay over it.
     pub(in crate::meta) begin: u64,
-    /// The sum of the line before that one.
+    /// The sum of the journal line before transaction `begin`.
     pub(in crate::meta) prev: Sum,
-    /// The last transaction that the walk may have seen something of.
+    /// The last transaction whose changes the walk may have seen.
     pub(in crate::meta) end: u64,
     /// The store time.
     #[serde(default)]
     pub(in crate::meta) time: StoreTime,
-    /// How many rows there are.
+    /// The number of rows.
     pub(super) rows: u64,
     /// The sum of all lines' sums.
     pub(super) lines: Sum,

@@ -1,11 +1,11 @@
-//! Checkpoints: the whole state at a rotation of the journal, so that a recovery need not begin at the very
+//! Checkpoints: the whole state at a rotation of the journal, so that a recovery need not replay from the
 //! first transaction.
 //!
-//! A checkpoint is taken by walking the live index in small steps while the writer goes on, so its rows are
-//! of different moments. That does no harm: the journal from the rotation on is replayed over them, facts are
-//! absolute, and so both end in the same state, provided that the journal reaches as far as the walk has
-//! seen. A checkpoint is therefore complete only when its last line, the trailer, says how far that is, and
-//! the trailer is written only when the journal is durable up to there.
+//! The checkpointer walks the live index in small steps while the writer continues, so the rows of a
+//! checkpoint are of different moments. That does no harm: recovery replays the journal from the rotation on
+//! over them, facts are absolute, and so both end in the same state, provided that the journal reaches as far
+//! as the walk has seen. A checkpoint is therefore complete only when its last line, the trailer, says how
+//! far that is, and the trailer is written only when the journal is durable up to there.
 
 mod files;
 mod format;

@@ -7,7 +7,7 @@ use crate::meta::index::Index;
 use crate::meta::journal::{LineReader, RawLine, SumOfSums, check_sum, decode};
 use crate::meta::model::{Fact, changes_of};
 
-/// Returns the trailer of a checkpoint if all of it is as it was written.
+/// Returns the trailer of a checkpoint if the whole checkpoint is intact.
 pub(in crate::meta) fn verify(file: &dyn DiskFile) -> Result<Option<Trailer>, MetaOpenError> {
     let mut lines = LineReader::new(file);
     let mut sums = SumOfSums::default();
@@ -24,8 +24,8 @@ pub(in crate::meta) fn verify(file: &dyn DiskFile) -> Result<Option<Trailer>, Me
     Ok(trailer.map(|(trailer, _)| trailer).filter(whole))
 }
 
-/// Visits the rows of every line that verifies by itself, whatever became of the others, and returns how many
-/// lines do and how many don't.
+/// Visits the rows of every line that verifies by itself, even among damaged ones. Returns the number of
+/// valid lines and the number of damaged ones.
 pub(in crate::meta) fn each_line(
     file: &dyn DiskFile,
     mut visit: impl FnMut(&[Fact]) -> Result<(), MetaOpenError>,

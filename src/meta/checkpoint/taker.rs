@@ -1,4 +1,4 @@
-//! The thread that takes a checkpoint after each rotation of the journal and lets old files go.
+//! The thread that takes a checkpoint after each rotation of the journal and removes old files.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,7 +22,7 @@ pub(in crate::meta) type Barrier = dyn Fn() -> bool + Send;
 /// A checkpoint that is due.
 pub(in crate::meta) struct DueCheckpoint {
     pub(in crate::meta) begin: FileBegin,
-    /// Who waits for it: told of its length, or dropped when it was not taken.
+    /// Gets the checkpoint's length; dropped when the checkpoint is not taken.
     pub(in crate::meta) waits: Option<Sender<u64>>,
 }
 
@@ -34,12 +34,12 @@ pub(in crate::meta) struct Checkpointer {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// What is kept, and what is kept free.
+/// How much history is kept, and how much space is left free.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::meta) struct Retention {
-    /// How many bytes of journal files are kept that no recovery needs any more.
+    /// The most bytes of journal files that are kept although no recovery needs them.
     pub(in crate::meta) history_max_bytes: u64,
-    /// How many bytes of the disk a checkpoint leaves free: deletes need them more.
+    /// The bytes of the disk that a checkpoint leaves free: deletes need them more.
     pub(in crate::meta) reserve_bytes: u64,
 }
 
@@ -67,7 +67,7 @@ enum CheckpointError {
 }
 
 impl Checkpointer {
-    /// Starts the thread. It ends when the one who sends `rotations` is gone.
+    /// Starts the thread, which ends when the sender of `rotations` is dropped.
     pub(in crate::meta) fn start(
         disk: Arc<dyn Disk>,
         index: Arc<dyn Index>,
@@ -99,7 +99,7 @@ impl Checkpointer {
         Arc::clone(&self.newest_length)
     }
 
-    /// Gives up the checkpoint that is being taken, if one is; nothing of it is kept.
+    /// Interrupts the checkpoint in progress, if any, and keeps nothing of it.
     pub(in crate::meta) fn interrupt(&self) {
         self.interrupted.store(true, Ordering::SeqCst);
     }
@@ -122,8 +122,8 @@ pub(in crate::meta) enum CheckpointerError {
     Thread(#[from] io::Error),
 }
 
-/// Returns where the journal's newest file begins, unless a checkpoint was taken for it. It is missing where
-/// the stop came too soon after the rotation, or the disk was full.
+/// Returns where the journal's newest file begins if it has no checkpoint. The checkpoint is missing when the
+/// stop came too soon after the rotation, or when the disk was full.
 pub(in crate::meta) fn without_checkpoint(disk: &dyn Disk) -> Result<Option<FileBegin>, DiskError> {
     let Some(number) = journal::list(disk)?.finished.last().copied() else { return Ok(None) };
     let Some(header) = journal::header_of(disk, number)? else { return Ok(None) };
@@ -147,7 +147,7 @@ impl CheckpointThread {
                 }
                 Err(error) => {
                     log::warn!("no checkpoint was taken: {error}");
-                    // What is there of it has no trailer: listing removes it, so that it takes no space.
+                    // The unfinished file has no trailer: listing removes it and frees its space.
                     if let Err(error) = checkpoint::list(self.disk.as_ref()) {
                         log::warn!("{error}");
                     }
@@ -157,9 +157,9 @@ impl CheckpointThread {
     }
 
     fn take(&self, begin: FileBegin) -> Result<u64, CheckpointError> {
-        // What an earlier one left unfinished is removed by listing.
+        // Listing removes what an earlier attempt left unfinished.
         checkpoint::list(self.disk.as_ref())?;
-        // It is about as long as the one before.
+        // A new checkpoint is about as long as the newest one.
         let needed = self.newest_length.load(Ordering::SeqCst).saturating_add(self.keep.reserve_bytes);
         if self.disk.free_bytes()?.is_some_and(|free| free < needed) {
             return Err(CheckpointError::Full);
@@ -173,7 +173,7 @@ impl CheckpointThread {
         let length = draft.seal(self.clock.known())?;
         let files = checkpoint::list(self.disk.as_ref())?;
         checkpoint::forget_older(self.disk.as_ref(), &files)?;
-        // With two of them there is no need for what came before the older one.
+        // With `CHECKPOINTS_KEPT` checkpoints, no recovery needs what came before the oldest of them.
         if let Some(oldest) = files.get(checkpoint::CHECKPOINTS_KEPT - 1) {
             forget_history(self.disk.as_ref(), oldest.begin, self.keep.history_max_bytes)?;
         }

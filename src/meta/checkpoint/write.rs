@@ -14,18 +14,18 @@ use crate::meta::index::{Index, IndexError, fact_of};
 use crate::meta::journal::{Sum, SumOfSums, encode};
 use crate::meta::model::{Fact, Tree};
 
-/// How many rows one step takes; others may read and write between steps.
+/// The most rows in one step; others may read and write between steps.
 const STEP_ROWS_MAX: usize = 256;
 
-/// How long the rows of one step may be together; with one more they still fit into a line.
+/// The size at which a step ends: its rows, with the last one, still fit into a line.
 const STEP_SIZE_MAX_BYTES: usize = 256 * 1024;
 
-/// How long a walk rests between its steps.
+/// The pause between the steps of a walk.
 const STEP_PAUSE: Duration = Duration::from_millis(1);
 
 const WRITE_SIZE_BYTES: usize = 256 * 1024;
 
-/// Why a walk did not come to its end.
+/// Why a walk did not finish.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::meta) enum WalkError {
     #[error(transparent)]
@@ -48,7 +48,7 @@ pub(in crate::meta) struct Draft<'a> {
     rows: u64,
     begin: u64,
     prev: Sum,
-    /// The last transaction that the walk may have seen something of.
+    /// The last transaction whose changes the walk may have seen.
     pub(in crate::meta) end: u64,
 }
 
@@ -84,7 +84,7 @@ pub(in crate::meta) fn walk<'a>(
 
 type WalkStep = (Vec<Fact>, Option<Vec<u8>>);
 
-/// Reads the next rows of a tree. The last key comes with them unless the tree ends there.
+/// Reads the next rows of a tree. Returns the last key with them unless the tree ends there.
 fn step(index: &dyn Index, tree: Tree, after: Option<&[u8]>) -> Result<WalkStep, IndexError> {
     let mut facts = Vec::new();
     let mut last = None;

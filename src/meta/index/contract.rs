@@ -15,7 +15,7 @@ pub enum IndexError {
     /// The index found no space.
     #[error("the index found no space on its disk")]
     NoSpace,
-    /// The index failed and is being made anew.
+    /// The index failed and is being rebuilt.
     #[error("the index is being rebuilt")]
     Rebuilding,
     /// A row cannot be read back.
@@ -42,8 +42,8 @@ pub trait Index: Send + Sync + 'static {
     /// Returns a row's value.
     fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError>;
 
-    /// Visits the rows whose keys begin with `prefix`, in the order of their keys, from behind the key
-    /// `after` on. It is no snapshot: rows that change meanwhile may be seen before or after.
+    /// Visits the rows whose keys begin with `prefix`, in the order of their keys, starting after the key
+    /// `after`. The scan is no snapshot: rows that change meanwhile may be seen before or after the change.
     fn scan(
         &self,
         tree: Tree,
@@ -55,8 +55,8 @@ pub trait Index: Send + Sync + 'static {
     /// Makes all changes visible at once, and with them `seq`, the last transaction that they belong to.
     fn apply(&self, seq: u64, changes: &[RowChange]) -> Result<(), IndexError>;
 
-    /// Makes changes in the fastest way, not all at once and perhaps not before [`Self::finish_load`]: for an
-    /// index that is made anew and that nobody reads yet.
+    /// Makes changes in the fastest way, not atomically and perhaps not before [`Self::finish_load`]: for an
+    /// index that is being rebuilt and has no readers yet.
     fn load(&self, changes: &[RowChange]) -> Result<(), IndexError>;
 
     /// Ends loading: everything loaded can be read now.
@@ -68,24 +68,24 @@ pub trait Index: Send + Sync + 'static {
     /// Closes the index; its files are then complete, though not yet synced. Everything fails afterwards.
     fn close(&self) -> Result<(), IndexError>;
 
-    /// Returns how many bytes its files take; none for one that has none.
+    /// Returns how many bytes its files take; 0 for an index without files.
     fn size_bytes(&self) -> Result<u64, IndexError> {
         Ok(0)
     }
 
-    /// Returns which of the databases in its folder it is in: it goes up by one with each compaction.
+    /// Returns the number of the open database in the index's folder. Each compaction increments it.
     fn generation(&self) -> u64 {
         0
     }
 
-    /// Makes its files anew from its rows if they are far too large for them, while it is in use. Only one
-    /// thread at a time does that.
+    /// Rewrites the index's files from its rows if they are far too large for them, while the index is in
+    /// use. Only one thread at a time may call it.
     fn compact(&self, _pacing: &mut CompactionPacing<'_>) -> Result<CompactionOutcome, IndexError> {
         Ok(CompactionOutcome::NotNeeded)
     }
 }
 
-/// Takes a panic for a failure: sled ends some errors of its storage so.
+/// Turns a panic into a failure: sled panics on some errors of its storage.
 pub(in crate::meta) fn guarded<T>(work: impl FnOnce() -> Result<T, IndexError>) -> Result<T, IndexError> {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err(IndexError::Storage("it panicked".to_owned())))

@@ -18,7 +18,7 @@ pub enum IndexKind {
     Map,
     /// In sled, in the folder `index` of the data directory that is given.
     Sled(PathBuf),
-    /// Whatever a test makes.
+    /// The index that a test makes.
     #[cfg(test)]
     Made(Made),
 }
@@ -26,7 +26,7 @@ pub enum IndexKind {
 #[cfg(test)]
 type Make = dyn Fn(u64) -> Result<Arc<dyn Index>, IndexError> + Send + Sync;
 
-/// Makes an index for a test; the argument counts how often one failed before.
+/// Makes an index for a test; the argument is the number of indexes that failed before.
 #[cfg(test)]
 #[derive(Clone)]
 pub struct Made(pub Arc<Make>);
@@ -39,7 +39,7 @@ impl std::fmt::Debug for Made {
 }
 
 impl IndexKind {
-    /// Makes an empty index in the place of what there was. `failed` counts those that failed since the
+    /// Makes an empty index in place of the old one. `failed` is the number of indexes that failed since the
     /// start.
     pub(in crate::meta) fn make(&self, failed: u64) -> Result<Arc<dyn Index>, IndexError> {
         match self {
@@ -47,7 +47,7 @@ impl IndexKind {
             Self::Sled(root) => {
                 self.remove()?;
                 let mut folder = root.join(INDEX_FOLDER);
-                // One that failed may still write to files by their names, so another one gets other names.
+                // A failed index may still write to files by their names, so the next one uses other names.
                 if failed > 0 {
                     folder.push(format!("rebuilt-{failed}"));
                 }
@@ -58,11 +58,10 @@ impl IndexKind {
         }
     }
 
-    /// Removes what there is of it on the disk.
+    /// Removes its files from the disk.
     pub(in crate::meta) fn remove(&self) -> Result<(), IndexError> {
         let Self::Sled(root) = self else { return Ok(()) };
-        // sled's own files are no part of what must be durable, so they don't go through the disk's
-        // operations.
+        // sled's own files need not be durable, so they bypass the disk's operations.
         match std::fs::remove_dir_all(root.join(INDEX_FOLDER)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(IndexError::Remove(error.to_string()))
@@ -71,7 +70,7 @@ impl IndexKind {
         }
     }
 
-    /// Tells whether it is kept where it takes no memory.
+    /// Tells whether it is kept on disk and thus takes no memory.
     pub(in crate::meta) fn is_on_disk(&self) -> bool {
         !matches!(self, Self::Map)
     }

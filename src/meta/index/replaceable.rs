@@ -1,8 +1,8 @@
-//! The index behind a handle that stays valid while the index itself is made anew.
+//! A handle to the index that stays valid while the index itself is rebuilt.
 //!
-//! An index that failed is not asked again: sled, for one, keeps failing once it met an error, also when
-//! there is space again. The writer is told, closes it, and puts another one in its place, filled from the
-//! newest checkpoint and the journal. Meanwhile everybody else is told to come again.
+//! A failed index is not used again: sled, for one, keeps failing after an error, even when there is space
+//! again. The writer is notified, closes it, and replaces it with an index filled from the newest checkpoint
+//! and the journal. Meanwhile every other caller gets [`IndexError::Rebuilding`].
 
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -14,7 +14,7 @@ use crate::meta::model::{RowChange, Tree};
 /// What is called when an index fails.
 type OnFailure = dyn Fn() + Send + Sync;
 
-/// The index, whichever it is at the moment.
+/// The current index.
 pub(in crate::meta) struct ReplaceableIndex {
     slot: RwLock<Slot>,
     /// Called when it fails.
@@ -22,19 +22,19 @@ pub(in crate::meta) struct ReplaceableIndex {
 }
 
 struct Slot {
-    /// `None` while it is made anew; the one that failed is closed by then.
+    /// `None` during a rebuild; the failed index is closed by then.
     open: Option<Arc<dyn Index>>,
-    /// Whether it is the one that a clean stop may leave for the next start.
+    /// Whether a clean stop may leave this index for the next start.
     can_stay: bool,
 }
 
 impl ReplaceableIndex {
-    /// Puts an index behind a handle. Only one that `can_stay` is trusted after a clean stop.
+    /// Wraps an index in a handle. Only an index that `can_stay` is trusted after a clean stop.
     pub(in crate::meta) fn new(index: Arc<dyn Index>, can_stay: bool, failed: Box<OnFailure>) -> Self {
         Self { slot: RwLock::new(Slot { open: Some(index), can_stay }), failed }
     }
 
-    /// Tells whether it failed and has not been made anew yet.
+    /// Tells whether the index failed and has not been rebuilt yet.
     pub(in crate::meta) fn is_failed(&self) -> bool {
         self.read().open.is_none()
     }
@@ -44,12 +44,12 @@ impl ReplaceableIndex {
         self.read().can_stay
     }
 
-    /// Puts another index in its place.
+    /// Replaces the index.
     pub(in crate::meta) fn replace(&self, index: Arc<dyn Index>, can_stay: bool) {
         *self.write() = Slot { open: Some(index), can_stay };
     }
 
-    /// Asks it no more until another one is put in its place, and tells the writer.
+    /// Takes the index out of use until another one replaces it, and notifies the writer.
     pub(in crate::meta) fn fail(&self, why: &str) {
         let failed = {
             let mut slot = self.write();
@@ -61,19 +61,19 @@ impl ReplaceableIndex {
         if let Err(error) = guarded(|| failed.close()) {
             log::debug!("the failed index could not be closed: {error}");
         }
-        // Without a writer nobody changes anything any more, and the next start makes the index anew.
+        // Without a writer the index cannot change any more, and the next start rebuilds it.
         (self.failed)();
     }
 
     fn with<T>(&self, work: impl FnOnce(&dyn Index) -> Result<T, IndexError>) -> Result<T, IndexError> {
-        // Taken out of the lock: what `work` calls may read the index itself.
+        // Clone it out of the lock: what `work` calls may read the index itself.
         let index = self.read().open.clone().ok_or(IndexError::Rebuilding)?;
         match guarded(|| work(index.as_ref())) {
             Err(error @ (IndexError::Storage(_) | IndexError::NoSpace)) => {
                 self.fail(&error.to_string());
                 Err(IndexError::Rebuilding)
             }
-            // Another one found it failed, and closed it, just now.
+            // Another thread found the failure, and closed the index, just now.
             Err(IndexError::Closed) if self.is_failed() => Err(IndexError::Rebuilding),
             done => done,
         }
@@ -121,7 +121,7 @@ impl Index for ReplaceableIndex {
 
     fn close(&self) -> Result<(), IndexError> {
         let open = self.read().open.clone();
-        // One that failed was closed then.
+        // A failed index was closed when it failed.
         open.map_or(Ok(()), |index| guarded(|| index.close()))
     }
 

@@ -1,4 +1,4 @@
-//! Rows back to facts: what a checkpoint says of the rows it saw.
+//! Converts rows back to facts, for checkpoints.
 
 use serde::de::DeserializeOwned;
 
@@ -6,7 +6,7 @@ use crate::meta::index::contract::IndexError;
 use crate::meta::model::{Fact, Tree};
 use crate::spec::{ContentDigest, RepoName, Tag};
 
-/// Returns the fact that makes a row, or `None` for rows that follow from others.
+/// Returns the fact that makes a row, or `None` for rows that follow from other rows.
 pub(in crate::meta) fn fact_of(tree: Tree, key: &[u8], value: &[u8]) -> Result<Option<Fact>, IndexError> {
     let mut parts = key.split(|byte| *byte == 0);
     let mut part = || Part { tree, bytes: parts.next() };

@@ -1,4 +1,4 @@
-//! What the index adds up to, kept along so that nobody has to count.
+//! Totals over the index, updated with each transaction so that reading them takes no scan.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use crate::meta::index::contract::IndexError;
 use crate::meta::index::view::View;
 use crate::meta::model::{Fact, Tree};
 
-/// How much is stored, and which was the last of it.
+/// How much is stored, and the order of the last tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RowTotals {
     /// Blobs in the store, manifests among them.
@@ -21,7 +21,7 @@ pub struct RowTotals {
 }
 
 impl RowTotals {
-    /// Counts all that an index has.
+    /// Counts all rows of an index.
     pub(in crate::meta) fn of(view: View<'_>) -> Result<Self, IndexError> {
         let mut totals = Self::default();
         view.blobs(|_, row| {
@@ -37,7 +37,7 @@ impl RowTotals {
         Ok(totals)
     }
 
-    /// Counts what `facts` are about to change in the index that `view` looks at.
+    /// Applies to the totals what `facts` are about to change in the index that `view` reads.
     pub(in crate::meta) fn count(&mut self, view: View<'_>, facts: &[Fact]) -> Result<(), IndexError> {
         for fact in facts {
             match fact {

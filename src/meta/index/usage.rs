@@ -1,19 +1,19 @@
-//! How many bytes the repositories of each policy with a quota have, kept along so that nobody has to count.
+//! The bytes of the repositories of each policy with a quota, updated with each transaction to avoid scans.
 
 use crate::meta::index::contract::IndexError;
 use crate::meta::index::view::View;
 use crate::meta::model::{Fact, Policies, Tree};
 use crate::spec::RepoName;
 
-/// Bytes for each policy, in the policies' order. What two repositories have counts twice, and what is stored
-/// once counts so, too: a repository's use is what it would be without the others.
+/// Bytes for each policy, in the policies' order. Content of two repositories counts in both, although it is
+/// stored once: a repository's usage does not depend on other repositories.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(in crate::meta) struct QuotaUsage {
     bytes: Vec<u64>,
 }
 
 impl QuotaUsage {
-    /// Counts all that an index has. Where no policy has a quota, there is nothing to count.
+    /// Counts all rows of an index. Without quotas it counts nothing.
     pub(in crate::meta) fn of(view: View<'_>, policies: &Policies) -> Result<Self, IndexError> {
         let mut usage = Self { bytes: vec![0; policies.all().len()] };
         if policies.all().iter().all(|policy| policy.quota_bytes.is_none()) {
@@ -29,15 +29,14 @@ impl QuotaUsage {
         Ok(usage)
     }
 
-    /// Returns the bytes that the policy of a repository counts, if it has a quota: those that are there, and
-    /// the most.
+    /// Returns the bytes that the policy of a repository uses and its quota, or `None` if it has no quota.
     pub(in crate::meta) fn quota(&self, policies: &Policies, repo: &RepoName) -> Option<(u64, u64)> {
         let at = policies.position(repo)?;
         let most = policies.all().get(at)?.quota_bytes?;
         Some((self.bytes.get(at).copied().unwrap_or(0), most))
     }
 
-    /// Counts what `facts` are about to change in the index that `view` looks at.
+    /// Applies to the usage what `facts` are about to change in the index that `view` reads.
     pub(in crate::meta) fn count(
         &mut self,
         view: View<'_>,
@@ -63,7 +62,7 @@ impl QuotaUsage {
     }
 }
 
-/// Returns how many bytes a repository has more by these facts.
+/// Returns how many bytes these facts add to a repository.
 pub(in crate::meta) fn added_bytes(view: View<'_>, facts: &[Fact]) -> Result<u64, IndexError> {
     let mut added = 0_u64;
     for fact in facts {
@@ -74,7 +73,7 @@ pub(in crate::meta) fn added_bytes(view: View<'_>, facts: &[Fact]) -> Result<u64
     Ok(added)
 }
 
-/// Returns the bytes that a repository has by a fact, if it is about any.
+/// Returns the bytes that a repository has by a fact, if the fact is about bytes.
 fn bytes_of(fact: &Fact) -> Option<(&RepoName, u64)> {
     match fact {
         Fact::Link { repo, row, .. } => Some((repo, row.as_ref().map_or(0, |row| row.size))),

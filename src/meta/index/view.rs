@@ -15,14 +15,14 @@ use crate::spec::{ContentDigest, Digest, RepoName, Tag};
 /// The key and the value of a row, as they are stored.
 pub type RawRow = (Vec<u8>, Vec<u8>);
 
-/// The rows of an index, as what they are.
+/// Typed access to the rows of an index.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
     index: &'a dyn Index,
 }
 
 impl<'a> View<'a> {
-    /// Looks at an index.
+    /// Wraps an index.
     pub fn new(index: &'a dyn Index) -> Self {
         Self { index }
     }
@@ -103,7 +103,7 @@ impl<'a> View<'a> {
         Ok(self.index.get(Tree::Referrers, &key)?.is_some())
     }
 
-    /// Returns up to `limit` rows of a tree, as they are stored, behind a key.
+    /// Returns up to `limit` rows of a tree, as they are stored, after a key.
     pub fn raw_rows(
         &self,
         tree: Tree,
@@ -113,7 +113,7 @@ impl<'a> View<'a> {
         self.found(tree, &[], behind, limit, |key, value| Ok(Some((key.to_vec(), value.to_vec()))))
     }
 
-    /// Visits what the rows of a tree say. There is nothing to visit where all follows from other trees.
+    /// Visits the facts of a tree's rows. A tree whose rows follow from other trees has no facts.
     pub fn each_fact(&self, tree: Tree, mut visit: impl FnMut(Fact)) -> Result<(), IndexError> {
         self.visit(tree, |key, value| {
             fact_of(tree, key, value)?.into_iter().for_each(&mut visit);
@@ -138,12 +138,12 @@ impl<'a> View<'a> {
         Ok(false)
     }
 
-    /// Returns up to `limit` tags of a repository behind `last`, in the order of their bytes.
+    /// Returns up to `limit` tags of a repository after `last`, in the order of their bytes.
     pub fn tags(&self, repo: &RepoName, last: Option<&str>, limit: usize) -> Result<Vec<Tag>, IndexError> {
         self.names(Tree::Tags, &[repo.as_str()], last, limit)
     }
 
-    /// Returns up to `limit` tags of a repository behind `last`, with their rows.
+    /// Returns up to `limit` tags of a repository after `last`, with their rows.
     pub fn tag_rows(
         &self,
         repo: &RepoName,
@@ -153,7 +153,7 @@ impl<'a> View<'a> {
         self.rows(Tree::Tags, repo, last.map(Tag::as_str), limit)
     }
 
-    /// Returns up to `limit` manifests of a repository behind `last`, in the order of their digests.
+    /// Returns up to `limit` manifests of a repository after `last`, in the order of their digests.
     pub fn manifests(
         &self,
         repo: &RepoName,
@@ -163,7 +163,7 @@ impl<'a> View<'a> {
         self.rows(Tree::Manifests, repo, last.map(ToString::to_string).as_deref(), limit)
     }
 
-    /// Returns up to `limit` links of a repository behind `last`, in the order of their digests.
+    /// Returns up to `limit` links of a repository after `last`, in the order of their digests.
     pub fn links(
         &self,
         repo: &RepoName,
@@ -173,7 +173,7 @@ impl<'a> View<'a> {
         self.rows(Tree::Links, repo, last.map(ToString::to_string).as_deref(), limit)
     }
 
-    /// Returns up to `limit` rows of content behind `last`, in the order of their digests.
+    /// Returns up to `limit` rows of content after `last`, in the order of their digests.
     pub fn content(
         &self,
         last: Option<&ContentDigest>,
@@ -183,8 +183,8 @@ impl<'a> View<'a> {
         self.page(Tree::Blobs, &[], after.as_deref(), limit)
     }
 
-    /// Returns up to `limit` rows of a tree whose keys end in a digest, behind the key `after`: their keys
-    /// and digests.
+    /// Returns up to `limit` rows of a tree whose keys end in a digest, after the key `after`: their keys and
+    /// digests.
     pub fn digests(
         &self,
         tree: Tree,
@@ -257,7 +257,7 @@ impl<'a> View<'a> {
         self.names(Tree::Tagged, &[repo.as_str(), &digest.to_string()], None, limit)
     }
 
-    /// Returns up to `limit` repositories behind `last` that `wanted` says yes to, in the order of their
+    /// Returns up to `limit` repositories after `last` for which `wanted` returns true, in the order of their
     /// bytes.
     pub fn repositories(
         &self,
@@ -271,7 +271,7 @@ impl<'a> View<'a> {
         })
     }
 
-    /// Returns up to `limit` referrers of a subject behind `last`, in the order of their digests.
+    /// Returns up to `limit` referrers of a subject after `last`, in the order of their digests.
     pub fn referrers(
         &self,
         repo: &RepoName,
@@ -305,7 +305,7 @@ impl<'a> View<'a> {
         })
     }
 
-    /// Visits all rows of a tree, up to the first that fails.
+    /// Visits all rows of a tree, and stops at the first error.
     fn visit(
         &self,
         tree: Tree,
@@ -315,7 +315,7 @@ impl<'a> View<'a> {
         visited.map(|_: Vec<()>| ())
     }
 
-    /// Returns up to `limit` of what `read` makes of the rows behind `after` whose keys begin with `prefix`.
+    /// Returns up to `limit` results of `read` for the rows after `after` whose keys begin with `prefix`.
     fn found<T>(
         &self,
         tree: Tree,

@@ -11,7 +11,7 @@ use crate::spec::{ContentDigest, Digest, RepoName, Tag};
 /// A condition on what the target named before (RFC 9110, section 13.1).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Condition {
-    /// None.
+    /// No condition.
     #[default]
     Always,
     /// `If-Match: *`: the target must exist.
@@ -24,7 +24,7 @@ pub enum Condition {
     MatchesNone(Vec<Digest>),
 }
 
-/// What the writer is asked to do. Time, ids and everything else that is not in the index comes with it.
+/// A request to the writer. It carries time, ids and every other input that is not in the index.
 #[derive(Debug, Clone)]
 pub enum Command {
     /// Store a manifest whose bytes are durable, and set tags to it.
@@ -75,8 +75,8 @@ pub enum Command {
         /// The blob.
         digest: ContentDigest,
     },
-    /// Say that content which repositories have is damaged or missing: nobody has it until it is pushed
-    /// again, and then all of them have it again.
+    /// Mark content that repositories have as damaged or missing: none of them has it until it is pushed
+    /// again; then all of them have it again.
     Condemn {
         /// The content.
         digest: ContentDigest,
@@ -88,18 +88,18 @@ pub enum Command {
         /// Its row.
         row: UploadRow,
     },
-    /// Say how much of an upload is durable.
+    /// Note how much of an upload is durable.
     AdvanceUpload {
         /// Its id.
         id: UploadId,
         /// Its row.
         row: UploadRow,
     },
-    /// Remove what nobody needs.
+    /// Remove unneeded content.
     Sweep(Sweep),
-    /// Write a line that says nothing but the store time.
+    /// Write a line that holds only the store time.
     NoteTime,
-    /// End an upload session that brought nothing.
+    /// End an upload session without a result.
     EndUpload {
         /// Its id.
         id: UploadId,
@@ -109,7 +109,7 @@ pub enum Command {
 /// The most candidates that one sweep may have: few, since pushes wait while the writer looks at them.
 pub const SWEEP_CANDIDATES_MAX: usize = 64;
 
-/// What is to be removed if it is still as it was found, and nobody counts on it: at most
+/// Candidates for removal, if they are still as they were found and no client relies on them: at most
 /// [`SWEEP_CANDIDATES_MAX`] of a kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sweep {
@@ -127,14 +127,14 @@ pub enum Sweep {
         /// The manifests.
         manifests: Vec<ContentDigest>,
     },
-    /// Blobs' presence in a repository, none of whose manifests references them.
+    /// Blobs' presence in a repository whose manifests do not reference them.
     Links {
         /// The repository.
         repo: RepoName,
         /// The blobs.
         links: Vec<ContentDigest>,
     },
-    /// The row of a repository, if nothing is in it.
+    /// The row of a repository, if it is empty.
     Repository {
         /// The repository.
         repo: RepoName,
@@ -163,13 +163,13 @@ pub struct PutManifestCommand {
     pub references: Arc<[Digest]>,
     /// The tags to set.
     pub tags: Vec<Tag>,
-    /// What must hold of each of the tags, or of the digest when there are none.
+    /// What must hold of each of the tags, or of the digest if `tags` is empty.
     pub condition: Condition,
 }
 
 impl Command {
-    /// Tells whether the answer may go out before anything is durable: a begun upload need not survive, and
-    /// how far one has come is promised to nobody.
+    /// Tells whether the answer may go out before the command is durable: a begun upload need not survive,
+    /// and an upload's progress is promised to no client.
     pub fn rides_along(&self) -> bool {
         matches!(self, Self::BeginUpload { .. } | Self::AdvanceUpload { .. })
     }

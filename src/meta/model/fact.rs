@@ -1,8 +1,8 @@
 //! Transactions: lists of absolute facts.
 //!
-//! A fact says what a row is from now on, or that it is not. It counts nothing and adds nothing, so applying
-//! a transaction twice is applying it once, and replaying later ones over a state that already has some of
-//! them ends in the same state.
+//! A fact states what a row is from now on, or that it is absent. Facts hold no counts and no increments, so
+//! applying a transaction twice equals applying it once, and replaying later ones over a state that already
+//! has some of them ends in the same state.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,10 +13,10 @@ use crate::meta::model::tree::{Tree, key};
 use crate::meta::model::upload_id::UploadId;
 use crate::spec::{ContentDigest, Digest, RepoName, Tag};
 
-/// The most facts that one transaction may hold; bigger work goes in steps.
+/// The most facts that one transaction may hold; bigger work is split into steps.
 pub const FACTS_MAX: usize = 4096;
 
-/// What one row is from now on; `row: None` says that there is none.
+/// What one row is from now on; `row: None` means that it is absent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fact {

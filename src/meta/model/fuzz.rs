@@ -1,4 +1,4 @@
-//! What fuzzers feed with bytes of their own, and what must hold of any.
+//! Entry points for fuzzers, and what must hold for any input.
 
 use crate::meta::model::manifest_row::ManifestRow;
 use crate::spec::{Manifest, MediaType};

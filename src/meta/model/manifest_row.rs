@@ -1,4 +1,4 @@
-//! What is kept about a manifest where reading it would take too long.
+//! A summary of a manifest, for uses where reading it would take too long.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::spec::{ContentDigest, Digest, Manifest, MediaType, Referrer};
 /// The longest annotations that a summary repeats, in bytes of JSON.
 const SUMMARY_ANNOTATIONS_MAX_BYTES: usize = 2 * 1024;
 
-/// The row about a manifest that an index keeps. In JSON it is shorter than 4 KiB, whatever the manifest.
+/// The row about a manifest in the index. In JSON it is shorter than 4 KiB, for any manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ManifestRow {
     /// The media type, without parameters.
@@ -22,7 +22,7 @@ pub struct ManifestRow {
     /// The artifact type (R6).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
-    /// The annotations, or `None` when they are so long that they must be read from the manifest.
+    /// The annotations, or `None` when they are too long and must be read from the manifest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annotations: Option<BTreeMap<String, String>>,
     /// The store time when the repository got it, or when it last lost its last tag, in milliseconds.
@@ -44,18 +44,18 @@ impl ManifestRow {
         }
     }
 
-    /// Tells whether another one says the same of the manifest, whenever it was noted.
+    /// Tells whether another row says the same of the manifest, regardless of when it was noted.
     pub fn says_the_same(&self, other: &Self) -> bool {
         self.clone().noted(0) == other.clone().noted(0)
     }
 
-    /// Returns it as noted at a time.
+    /// Returns the row as noted at a time.
     pub fn noted(self, noted: u64) -> Self {
         Self { noted, ..self }
     }
 
-    /// Returns the manifest as the referrers of its subject list it (R6), or `None` when the manifest must be
-    /// read for that.
+    /// Returns the manifest as the referrers of its subject list it (R6), or `None` when that requires
+    /// reading the manifest.
     pub fn referrer(&self, digest: ContentDigest) -> Option<Referrer> {
         Some(Referrer {
             media_type: self.media_type.clone(),

@@ -1,4 +1,4 @@
-//! What metadata speaks of: commands, facts, rows, and the names of trees.
+//! The terms of metadata: commands, facts, rows, and the names of trees.
 
 mod command;
 mod fact;

@@ -6,39 +6,39 @@ use std::time::Duration;
 use crate::base::Pattern;
 use crate::spec::{RepoName, Tag};
 
-/// What becomes of manifests that no tag leads to.
+/// What happens to manifests that no tag leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Untagged {
-    /// They stay.
+    /// They are kept.
     #[default]
     Keep,
-    /// They go when nobody has pushed them, and no tag has named them, for so long.
+    /// They are removed once this time has passed since their last push and since a tag last named them.
     RemoveAfter(Duration),
 }
 
-/// What holds for the repositories that some patterns match.
+/// The rules for the repositories that some patterns match.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Policy {
-    /// The repositories that it is for.
+    /// The repositories that it applies to.
     pub repositories: Vec<Pattern>,
-    /// Tags that stay. Where neither this nor one of the next two is given, all tags stay.
+    /// Tags that are kept. Without this and the next two, all tags are kept.
     pub keep_tags: Vec<Pattern>,
-    /// How many of the tags that were set last stay.
+    /// How many of the tags that were set last are kept.
     pub keep_last: Option<usize>,
-    /// Tags that were set less than so long ago stay.
+    /// Tags that were set more recently than this are kept.
     pub keep_younger_than: Option<Duration>,
-    /// What becomes of manifests that no tag leads to.
+    /// What happens to manifests that no tag leads to.
     pub untagged: Untagged,
-    /// Whether a referrer goes whose subject is not there.
+    /// Whether referrers without an existing subject are removed.
     pub remove_orphan_referrers: bool,
-    /// Tags that can neither be moved nor deleted once they are there.
+    /// Tags that can neither be moved nor deleted once they exist.
     pub immutable: Vec<Pattern>,
     /// How many bytes all repositories of this policy may have together.
     pub quota_bytes: Option<u64>,
 }
 
 impl Policy {
-    /// Tells whether it is for a repository.
+    /// Tells whether it applies to a repository.
     pub fn is_for(&self, repo: &RepoName) -> bool {
         self.repositories.iter().any(|pattern| pattern.matches(repo.as_str()))
     }
@@ -48,19 +48,19 @@ impl Policy {
         self.immutable.iter().any(|pattern| pattern.matches(tag.as_str()))
     }
 
-    /// Tells whether it asks how old something is.
+    /// Tells whether it depends on the age of anything.
     pub fn asks_for_ages(&self) -> bool {
         self.keep_younger_than.is_some() || self.untagged != Untagged::Keep
     }
 
-    /// Tells whether tags may go by themselves.
+    /// Tells whether it lets the collector remove tags.
     pub fn removes_tags(&self) -> bool {
         !self.keep_tags.is_empty() || self.keep_last.is_some() || self.keep_younger_than.is_some()
     }
 }
 
-/// All policies, in the order in which they are asked: the first one that is for a repository holds for it,
-/// and no other. Where none is, everything stays, may change and fits.
+/// All policies, in their order: the first one that applies to a repository decides, and no other. Without
+/// one, everything is kept, may change and fits.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Policies {
     all: Arc<[Policy]>,
@@ -73,17 +73,17 @@ impl Policies {
         Self { all: all.into(), otherwise: Arc::default() }
     }
 
-    /// Returns what holds for a repository.
+    /// Returns the policy of a repository.
     pub fn of(&self, repo: &RepoName) -> &Policy {
         self.all.iter().find(|policy| policy.is_for(repo)).unwrap_or(&self.otherwise)
     }
 
-    /// Returns the place of what holds for a repository, if any policy does.
+    /// Returns the position of a repository's policy, if it has one.
     pub fn position(&self, repo: &RepoName) -> Option<usize> {
         self.all.iter().position(|policy| policy.is_for(repo))
     }
 
-    /// Tells whether any of them asks how old something is.
+    /// Tells whether any of them depends on the age of anything.
     pub fn ask_for_ages(&self) -> bool {
         self.all.iter().any(Policy::asks_for_ages)
     }

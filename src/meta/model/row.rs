@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::spec::{Algorithm, ContentDigest, RepoName};
 
-/// A repository that has something in it.
+/// A repository that is not empty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RepositoryRow {
-    /// When it got its first content, in milliseconds since 1970; 0 if that is not known.
+    /// When it got its first content, in milliseconds since 1970; 0 if unknown.
     pub since: u64,
 }
 
@@ -19,8 +19,8 @@ pub struct TagRow {
     /// The store time when it was set last, in milliseconds.
     #[serde(default)]
     pub noted: u64,
-    /// Its place among all tags in the order in which they were set last, whatever the clock said: higher
-    /// than that of every tag which was set before. Unknown in rows of older versions.
+    /// Its place among all tags in the order in which they were set last, regardless of the clock: higher
+    /// than that of every tag that was set before. Unknown in rows of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<u64>,
 }
@@ -32,7 +32,7 @@ pub struct LinkRow {
     pub size: u64,
 }
 
-/// Content in the store, whatever it is.
+/// Content in the store: a blob or a manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlobRow {
     /// The length in bytes.
@@ -44,14 +44,14 @@ pub struct BlobRow {
 pub struct UploadRow {
     /// The repository it is bound to.
     pub repo: RepoName,
-    /// What it is hashed with while it streams.
+    /// The algorithm that hashes it while it streams.
     pub algorithm: Algorithm,
     /// How many bytes of its file are durable.
     pub offset: u64,
     /// The hasher's state at that offset, in hexadecimal, for the algorithms whose state can be saved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    /// When this was noted, in milliseconds since 1970, if that is known; the writer says so.
+    /// When this was noted, in milliseconds since 1970, if that is known; the writer sets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<u64>,
 }

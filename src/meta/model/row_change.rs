@@ -2,13 +2,13 @@
 
 use crate::meta::model::tree::Tree;
 
-/// What becomes of one row.
+/// The change of one row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowChange {
     /// The row's tree.
     pub tree: Tree,
     /// The row's key.
     pub key: Vec<u8>,
-    /// The row's new value; none removes it.
+    /// The row's new value; `None` removes it.
     pub value: Option<Vec<u8>>,
 }

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Tree {
-    /// Repositories that have something in them.
+    /// Repositories that are not empty.
     Repositories,
     /// Manifests of a repository.
     Manifests,
@@ -80,7 +80,7 @@ pub(in crate::meta) fn key(parts: &[&str]) -> Vec<u8> {
     key
 }
 
-/// Joins the first parts of a key, so that just the rows that go on behind them begin with it.
+/// Joins the first parts of a key to a prefix of exactly the keys that have further parts after them.
 pub(in crate::meta) fn prefix(parts: &[&str]) -> Vec<u8> {
     let mut prefix = key(parts);
     prefix.push(SEPARATOR);

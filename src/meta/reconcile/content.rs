@@ -1,4 +1,4 @@
-//! Content: which of it may be named.
+//! Content: what of it metadata may name.
 
 use crate::blobs::{ContentStore, Verification};
 use crate::meta::error::MetaOpenError;
@@ -7,11 +7,11 @@ use crate::meta::reconcile::reconciler::Reconciler;
 use crate::meta::reconcile::report::Action;
 use crate::spec::{ContentDigest, MANIFEST_SIZE_MAX_BYTES};
 
-/// The largest content that is read as a manifest: as much as the limit on them can be configured to.
+/// The largest content that is read as a manifest: the highest configurable limit on manifests.
 const MANIFEST_READ_MAX_BYTES: u64 = 16 * MANIFEST_SIZE_MAX_BYTES;
 
 impl Reconciler<'_> {
-    /// Drops the rows of content that is not there, or not as long as it was.
+    /// Drops the rows of content that is missing or has another length.
     pub(super) fn check_content(&mut self) -> Result<(), MetaOpenError> {
         self.each_row(Tree::Blobs, |this, fact| {
             let Fact::Blob { digest, row: Some(row) } = fact else { return Ok(()) };
@@ -26,7 +26,7 @@ impl Reconciler<'_> {
         })
     }
 
-    /// Returns the length in bytes of content that may be named. What no row names is adopted first.
+    /// Returns the length in bytes of content that metadata may name. Content without a row is adopted first.
     pub(super) fn usable(&mut self, digest: &ContentDigest) -> Result<Option<u64>, MetaOpenError> {
         if let Some(row) = self.view().blob(digest)? {
             return Ok(Some(row.size));
@@ -49,7 +49,7 @@ impl Reconciler<'_> {
         }
     }
 
-    /// Returns the bytes of content that may be named and may be a manifest, verified.
+    /// Returns the verified bytes of content that metadata may name and that may be a manifest.
     pub(super) fn usable_bytes(&mut self, digest: &ContentDigest) -> Result<Option<Vec<u8>>, MetaOpenError> {
         match self.usable(digest)? {
             Some(size) if size <= MANIFEST_READ_MAX_BYTES => Ok(verified_bytes(self.blobs, digest)),
@@ -58,7 +58,7 @@ impl Reconciler<'_> {
     }
 }
 
-/// Returns the bytes of small content if they are what their digest says.
+/// Returns the bytes of small content if they match their digest.
 pub(super) fn verified_bytes(blobs: &dyn ContentStore, digest: &ContentDigest) -> Option<Vec<u8>> {
     // Bytes that the medium no longer returns are lost, too.
     match blobs.read_verified(digest) {

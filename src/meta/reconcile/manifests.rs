@@ -1,4 +1,4 @@
-//! Manifests: what survives of them restores what they reference.
+//! Manifests: the surviving ones restore what they reference.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ use crate::spec::{
     ContentDigest, Descriptor, Digest, MANIFEST_SIZE_MAX_BYTES, Manifest, ManifestKind, MediaType, RepoName,
 };
 
-/// A manifest that is to be restored: its digest, and what it is where that is known.
+/// A manifest to restore: its digest, and its media type if known.
 type Wanted = (ContentDigest, Option<MediaType>);
 
 impl Reconciler<'_> {
@@ -29,17 +29,17 @@ impl Reconciler<'_> {
             this.ensure_referrer(&repo, digest, &row)?;
             match Manifest::parse(&bytes, Some(&row.media_type)) {
                 Ok(manifest) => this.ensure_references(&repo, &manifest),
-                // It was taken as it is, so it is served as it is.
+                // The manifest was accepted as it is, so it is served as it is.
                 Err(_) => Ok(()),
             }
         })
     }
 
-    /// Restores what a manifest references, and what the manifests among that do.
+    /// Restores what a manifest references, directly or through its child manifests.
     fn ensure_references(&mut self, repo: &RepoName, manifest: &Manifest) -> Result<(), MetaOpenError> {
         let mut wanted = self.ensure_direct_references(repo, manifest)?;
-        // INVARIANT: each manifest is restored at most once, so this ends, and no depth of indexes fills the
-        // stack.
+        // INVARIANT: each manifest is restored at most once, so the loop ends, and nested indexes of any
+        // depth cannot overflow the stack.
         while let Some((digest, media_type)) = wanted.pop() {
             if self.view().manifest(repo, &digest)?.is_some() || self.view().link(repo, &digest)?.is_some() {
                 continue;
@@ -49,7 +49,7 @@ impl Reconciler<'_> {
                     self.restore_manifest(repo, digest, &child)?;
                     wanted.extend(self.ensure_direct_references(repo, &child)?);
                 }
-                // What an index lists need not be a manifest, nor be there.
+                // An index may list content that is not a manifest, or that does not exist.
                 None => self.ensure_link(repo, &digest).map(drop)?,
             }
         }
@@ -75,7 +75,7 @@ impl Reconciler<'_> {
         Ok(manifest.children().filter_map(wanted).collect())
     }
 
-    /// Returns whether the repository has the blob, restored if need be.
+    /// Returns whether the repository has the blob, after restoring its link if necessary.
     fn ensure_link(&mut self, repo: &RepoName, digest: &ContentDigest) -> Result<bool, MetaOpenError> {
         let Some(size) = self.usable(digest)? else { return Ok(false) };
         if self.view().link(repo, digest)?.is_none() {
@@ -102,20 +102,20 @@ impl Reconciler<'_> {
         self.take(Fact::Referrer { repo, subject, digest, present: true })
     }
 
-    /// Returns a manifest of which the content can be used.
+    /// Returns a manifest whose content is usable.
     fn usable_manifest(
         &mut self,
         digest: &ContentDigest,
         media_type: Option<&MediaType>,
     ) -> Result<Option<Manifest>, MetaOpenError> {
         let Some(bytes) = self.usable_bytes(digest)? else { return Ok(None) };
-        // A layer's media type makes any JSON object a manifest of a type that nobody knows.
+        // With a layer's media type, any JSON object would parse as a manifest of an unknown type.
         let known = media_type.filter(|said| said.kind() != ManifestKind::Other);
         let parsed = known.and_then(|media_type| Manifest::parse(&bytes, Some(media_type)).ok());
         Ok(parsed.or_else(|| Manifest::recognise(&bytes)))
     }
 
-    /// Restores what a tag names, if it is there.
+    /// Restores the manifest that a tag names, if its content exists.
     pub(super) fn restore_tagged(
         &mut self,
         repo: &RepoName,
@@ -140,7 +140,7 @@ impl Reconciler<'_> {
         self.ensure_referrer(repo, digest, &row)
     }
 
-    /// Looks through all content for manifests that no repository has.
+    /// Searches all content for manifests that no repository has.
     pub(super) fn collect(
         &mut self,
         repo: &RepoName,
@@ -170,7 +170,7 @@ impl Reconciler<'_> {
         })?;
         for (digest, manifest) in lost {
             if self.view().manifest(repo, &digest)?.is_some() {
-                // As another one's child.
+                // Restored as the child of another manifest.
                 found.manifests += 1;
             } else if !self.is_complete(&manifest)? || self.usable(&digest)?.is_none() {
                 found.incomplete += 1;
@@ -189,7 +189,7 @@ impl Reconciler<'_> {
         Ok(found)
     }
 
-    /// Tells whether all blobs that a manifest needs are there and intact.
+    /// Tells whether all blobs that a manifest needs exist and are intact.
     fn is_complete(&mut self, manifest: &Manifest) -> Result<bool, MetaOpenError> {
         for blob in manifest.blobs() {
             let usable = match blob.digest.content() {

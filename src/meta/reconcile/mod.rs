@@ -1,12 +1,12 @@
 //! Making metadata and content agree after damage.
 //!
-//! When lines of the journal are lost to the medium, or content is, what is left may contradict itself: a tag
-//! that names no manifest, a link without content, a manifest whose blobs nothing links any more. What can be
-//! restored from the surviving manifests is restored, and the rest is dropped. All of it ends up in absolute
-//! facts, like any other change.
+//! When the medium loses journal lines or content, the remaining metadata may contradict itself: a tag that
+//! names no manifest, a link without content, a manifest whose blobs nothing links any more. Reconciling
+//! restores what it can from the surviving manifests and drops the rest, all of it as absolute facts, like
+//! any other change.
 //!
-//! What was lost may have been a deletion; then this brings back what somebody had deleted. It can't be told
-//! from a lost push, and of the two errors it is the one that loses nothing.
+//! The lost line may have been a deletion; then reconciling brings deleted content back. It cannot tell a
+//! lost deletion from a lost push, and of the two errors this one loses nothing.
 
 mod content;
 mod manifests;

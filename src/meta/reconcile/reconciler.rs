@@ -9,9 +9,9 @@ use crate::meta::model::{Fact, RepositoryRow};
 use crate::meta::reconcile::report::{Action, Report};
 use crate::spec::{ContentDigest, RepoName};
 
-/// Takes facts, and has them in the index when it returns.
+/// Takes facts, and applies them to the index before it returns.
 pub(in crate::meta) trait FactSink {
-    /// Makes the facts true.
+    /// Applies the facts.
     fn take(&mut self, facts: Vec<Fact>) -> Result<(), MetaOpenError>;
 }
 
@@ -20,11 +20,11 @@ pub(in crate::meta) struct Reconciler<'a> {
     pub(super) index: &'a dyn Index,
     pub(super) blobs: &'a dyn ContentStore,
     pub(super) sink: &'a mut dyn FactSink,
-    /// What restored repositories begin at, in milliseconds since 1970.
+    /// The `since` of restored repositories, in milliseconds since 1970.
     pub(super) now: u64,
     /// The store time that restored manifests are noted at, so that they are young.
     pub(super) noted: u64,
-    /// Content that is there and can't be used.
+    /// Content that exists but cannot be used.
     pub(super) refused: HashSet<ContentDigest>,
     pub(super) report: Report,
 }
@@ -40,10 +40,10 @@ impl<'a> Reconciler<'a> {
         Self { index, blobs, sink, now, noted, refused: HashSet::new(), report: Report::default() }
     }
 
-    /// Does all of it, and returns what was done.
+    /// Runs all checks, and returns what they changed.
     pub(in crate::meta) fn run(mut self) -> Result<Report, MetaOpenError> {
-        // What the content itself allows to be named comes first, since everything else hangs on it; then the
-        // manifests, which restore what the rest is held against.
+        // Check content first, since everything else depends on what it allows to be named; then the
+        // manifests, which restore what the remaining checks compare with.
         self.check_content()?;
         self.check_manifests()?;
         self.check_tags()?;
@@ -55,8 +55,8 @@ impl<'a> Reconciler<'a> {
         Ok(self.report)
     }
 
-    /// Puts the manifests that no repository has, and that have all they need, into one, with what they need.
-    /// One that was `seen` in some repository once was deleted since.
+    /// Puts complete manifests that no repository has into `repo`, with what they need. A manifest in `seen`
+    /// once belonged to a repository and was deleted since, so it stays out.
     pub(in crate::meta) fn collect_lost(
         mut self,
         repo: &RepoName,
@@ -86,17 +86,17 @@ impl<'a> Reconciler<'a> {
     }
 }
 
-/// What is in the store and could not be given to any repository.
+/// Content that could not be attributed to any repository.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Unattributed {
-    /// Manifests that were put into the repository for what is found.
+    /// Manifests that were put into the repository for unattributed ones.
     pub manifests: u64,
     /// Manifests that lack a blob.
     pub incomplete: u64,
-    /// Manifests that somebody had deleted.
+    /// Manifests that had been deleted.
     pub deleted: u64,
-    /// Content that nothing names, and its bytes.
+    /// Content that nothing names: its count, and its bytes.
     pub loose: (u64, u64),
-    /// Small content beside the damaged that was known of whose bytes are not what its name says.
+    /// Small content whose bytes do not match its digest, besides the known damaged content.
     pub damaged: u64,
 }

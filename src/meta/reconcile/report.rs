@@ -1,17 +1,17 @@
-//! What reconciling did, in log lines.
+//! The actions of reconciling, in log lines.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// How many actions of a kind are named one by one.
+/// The most actions of a kind that are named one by one.
 const NAMED_MAX: u64 = 20;
 
-/// What can be done to make metadata and content agree.
+/// An action that makes metadata and content agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Action {
-    /// Content was written anew, so that it can be named again.
+    /// Content was written again, so that metadata can name it.
     AdoptContent,
-    /// What was known of content was dropped, since its file is missing or damaged.
+    /// The row of content was dropped, since its file is missing or damaged.
     DropContent,
     /// A blob's link to a repository was dropped.
     DropLink,
@@ -23,13 +23,13 @@ pub enum Action {
     RestoreManifest,
     /// A tag was dropped.
     DropTag,
-    /// What the index knew of a manifest's tags was corrected.
+    /// The index's record of a manifest's tags was corrected.
     CorrectTag,
     /// A referrer was dropped.
     DropReferrer,
     /// A referrer was restored.
     RestoreReferrer,
-    /// A repository that has nothing was dropped.
+    /// An empty repository was dropped.
     DropRepository,
     /// A repository was restored.
     RestoreRepository,
@@ -57,14 +57,14 @@ impl fmt::Display for Action {
     }
 }
 
-/// Counts what was done, and logs the first of each kind.
+/// Counts actions, and logs the first `NAMED_MAX` of each kind.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Report {
     counts: BTreeMap<Action, u64>,
 }
 
 impl Report {
-    /// Notes an action; `what` says on what, and why.
+    /// Records an action; `what` names its object and the reason.
     pub(super) fn note(&mut self, action: Action, what: &fmt::Arguments<'_>) {
         let count = self.counts.entry(action).or_default();
         *count += 1;
@@ -73,7 +73,7 @@ impl Report {
         }
     }
 
-    /// Logs how many more of each kind there were than were named.
+    /// Logs how many actions of each kind were not named.
     pub(super) fn finish(&self) {
         for (action, count) in &self.counts {
             if let Some(more) = count.checked_sub(NAMED_MAX).filter(|more| *more > 0) {
@@ -85,14 +85,14 @@ impl Report {
         }
     }
 
-    /// Adds what another one did.
+    /// Adds the counts of another report.
     pub(in crate::meta) fn add(&mut self, other: &Self) {
         for (action, count) in &other.counts {
             *self.counts.entry(*action).or_default() += count;
         }
     }
 
-    /// Returns everything that was done, with how often.
+    /// Returns each action with its count.
     pub fn counts(&self) -> impl Iterator<Item = (Action, u64)> {
         self.counts.iter().map(|(action, count)| (*action, *count))
     }

@@ -1,4 +1,4 @@
-//! Tags, referrers, links and repositories: held against the manifests and the content.
+//! Tags, referrers, links and repositories: compared with the manifests and the content.
 
 use std::ops::ControlFlow;
 
@@ -8,13 +8,13 @@ use crate::meta::model::{Fact, Tree};
 use crate::meta::reconcile::reconciler::Reconciler;
 use crate::meta::reconcile::report::Action;
 
-/// How many rows are read at once.
+/// The most rows that are read at once.
 const STEP_ROWS_MAX: usize = 256;
 
 type Row = (Vec<u8>, Vec<u8>);
 
 impl Reconciler<'_> {
-    /// Drops tags that name nothing, unless what they name is there.
+    /// Drops tags whose manifest is missing, unless the manifest can be restored from content.
     pub(super) fn check_tags(&mut self) -> Result<(), MetaOpenError> {
         self.each_row(Tree::Tags, |this, fact| {
             let Fact::Tag { repo, tag, row: Some(row), .. } = fact else { return Ok(()) };
@@ -28,7 +28,7 @@ impl Reconciler<'_> {
         })
     }
 
-    /// Corrects what is known of manifests' tags from the other side.
+    /// Corrects the reverse rows, from manifests to their tags.
     pub(super) fn check_tagged(&mut self) -> Result<(), MetaOpenError> {
         self.each_step(Tree::Tagged, |this, (key, _)| {
             let (repo, digest, tag) = tagged_of(&key)?;
@@ -42,7 +42,7 @@ impl Reconciler<'_> {
         })
     }
 
-    /// Drops referrers that are no manifests with that subject.
+    /// Drops referrers that do not name a manifest with that subject.
     pub(super) fn check_referrers(&mut self) -> Result<(), MetaOpenError> {
         self.each_row(Tree::Referrers, |this, fact| {
             let Fact::Referrer { repo, subject, digest, .. } = fact else { return Ok(()) };
@@ -69,7 +69,7 @@ impl Reconciler<'_> {
         })
     }
 
-    /// Drops repositories that have nothing.
+    /// Drops empty repositories.
     pub(super) fn check_repositories(&mut self) -> Result<(), MetaOpenError> {
         self.each_row(Tree::Repositories, |this, fact| {
             let Fact::Repository { repo, row: Some(_) } = fact else { return Ok(()) };
@@ -81,7 +81,7 @@ impl Reconciler<'_> {
         })
     }
 
-    /// Calls `check` with the fact of each row of a tree, which may change the index meanwhile.
+    /// Calls `check` with the fact of each row of a tree; `check` may change the index.
     pub(super) fn each_row(
         &mut self,
         tree: Tree,

@@ -1,6 +1,6 @@
 //! The `clean` marker: written last at a clean stop, and removed durably before anything else at start.
 //!
-//! The index is trusted only when this marker is there and matches the journal's end.
+//! A start trusts the index only when this marker exists and matches the journal's end.
 
 use std::path::Path;
 
@@ -15,19 +15,19 @@ const MARKER: &str = "clean";
 const UNFINISHED_MARKER: &str = "clean.new";
 const MARKER_SIZE_MAX_BYTES: usize = 32 * 1024;
 
-/// What the store was when it stopped cleanly.
+/// The state of the store at a clean stop.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::meta) struct CleanMarker {
     /// The last transaction, applied to the index and durable in the journal.
     pub(in crate::meta) seq: u64,
     /// Its line's sum.
     pub(in crate::meta) line: Sum,
-    /// What the index adds up to.
+    /// The totals of the index's rows.
     pub(in crate::meta) totals: RowTotals,
     /// The store time.
     #[serde(default)]
     pub(in crate::meta) time: StoreTime,
-    /// Which of the databases in the folder of the index counts.
+    /// The generation of the valid database in the index folder.
     #[serde(default, skip_serializing_if = "is_first")]
     pub(in crate::meta) generation: u64,
 }
@@ -37,10 +37,12 @@ fn is_first(generation: &u64) -> bool {
     *generation == 0
 }
 
-/// Takes the marker away: what it said counts for this start only. Durable with the next sync of the root.
+/// Removes the marker and returns it: it is valid for this start only. The next sync of the root makes the
+/// removal durable.
 ///
-/// INVARIANT: that sync comes before the index is changed. A start makes it with the folders' names; a
-/// rebuild from lines or content changes no index, and its journal ends where no marker of before says.
+/// INVARIANT: that sync comes before any change to the index. A start does it when it syncs the folders'
+/// names. A rebuild from lines or content changes no index, and its journal ends at a transaction that no
+/// earlier marker names.
 pub(in crate::meta) fn take(disk: &dyn Disk) -> Result<Option<CleanMarker>, DiskError> {
     let read = read(disk)?;
     for name in [MARKER, UNFINISHED_MARKER] {
@@ -53,7 +55,7 @@ pub(in crate::meta) fn take(disk: &dyn Disk) -> Result<Option<CleanMarker>, Disk
     Ok(read)
 }
 
-/// Reads the marker, and leaves it.
+/// Reads the marker without removing it.
 pub(in crate::meta) fn read(disk: &dyn Disk) -> Result<Option<CleanMarker>, DiskError> {
     let file = match disk.open(Path::new(MARKER)) {
         Ok(file) => file,
@@ -64,11 +66,11 @@ pub(in crate::meta) fn read(disk: &dyn Disk) -> Result<Option<CleanMarker>, Disk
     let length = file.read_at(&mut bytes, 0)?;
     bytes.truncate(length);
     let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-    // A marker that cannot be read is no marker: the index is then made anew.
+    // An unreadable marker is ignored: recovery then rebuilds the index.
     Ok(decode::<CleanMarker>(line).ok().map(|(clean, _)| clean))
 }
 
-/// Writes the marker. Everything it speaks of is durable before this is called.
+/// Writes the marker. Everything it names must be durable before this call.
 pub(in crate::meta) fn write(disk: &dyn Disk, clean: &CleanMarker) -> Result<(), DiskError> {
     let unfinished = Path::new(UNFINISHED_MARKER);
     let marker = Path::new(MARKER);

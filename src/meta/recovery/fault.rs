@@ -1,6 +1,6 @@
-//! What can be wrong with metadata.
+//! Faults in metadata.
 
-/// What something that is wrong is about.
+/// The part of the metadata that a fault concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetaFaultKind {
     /// The journal.
@@ -9,17 +9,17 @@ pub enum MetaFaultKind {
     Checkpoint,
     /// The index.
     Index,
-    /// A file that serves no purpose any more.
+    /// A file that is no longer needed.
     Leftover,
 }
 
-/// Something that is wrong, or just worth knowing.
+/// A fault, or a note worth reporting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetaFault {
-    /// What it is about.
+    /// The part of the metadata that it concerns.
     pub kind: MetaFaultKind,
     /// Where it is.
     pub place: String,
-    /// What it is.
+    /// Its description.
     pub what: String,
 }

@@ -1,4 +1,4 @@
-//! A look at what a recovery would find, which changes nothing.
+//! Read-only inspection: what a recovery would find.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::meta::recovery::survey::{self, JournalSurvey};
 use crate::meta::recovery::{clean_marker, replay};
 
 impl Inspection {
-    /// Looks at the metadata on a disk.
+    /// Inspects the metadata on a disk.
     pub fn of(disk: &Arc<dyn Disk>) -> Result<Self, MetaOpenError> {
         let mut found = Self {
             index: MapIndex::new(),
@@ -32,7 +32,7 @@ impl Inspection {
     }
 }
 
-/// Follows the journal and looks at the checkpoints, and fills the inspection's index as a recovery would.
+/// Follows the journal, checks the checkpoints, and fills the inspection's index as a recovery would.
 fn inspect(disk: &dyn Disk, found: &mut Inspection) -> Result<(), MetaOpenError> {
     let files = if_there(journal::list(disk))?.unwrap_or_default();
     let checkpoints = if_there(checkpoint::find(disk))?.unwrap_or_default();
@@ -78,7 +78,7 @@ fn check_checkpoints(
         let bad = if damaged.contains(file) {
             true
         } else {
-            // The one that is gone on from was just verified.
+            // `examine` just verified the checkpoint that a recovery starts from.
             file.begin != base.begin && checkpoint::verify(disk.open(&file.path())?.as_ref())?.is_none()
         };
         if bad {
@@ -114,7 +114,7 @@ fn check_survey(survey: &JournalSurvey, found: &mut Inspection) {
     }
 }
 
-/// Files that no recovery needs any more are history, and as good as the others.
+/// Checks the files that recovery no longer needs: history must be intact, too.
 fn check_history(
     disk: &dyn Disk,
     files: &Files,

@@ -1,4 +1,4 @@
-//! What can be said of the metadata on a disk without changing anything there.
+//! The result of inspecting the metadata on a disk without changing it.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -9,25 +9,25 @@ use crate::meta::model::{RowChange, Tree};
 use crate::meta::recovery::clean_marker::CleanMarker;
 use crate::meta::recovery::fault::{MetaFault, MetaFaultKind};
 
-/// How many rows of the index that differ are named one by one.
+/// The most differing rows of a tree that are named one by one.
 const ROWS_NAMED_MAX: u64 = 20;
 
 /// The metadata on a disk, as the next start would see it.
 #[derive(Debug)]
 pub struct Inspection {
     pub(in crate::meta) index: MapIndex,
-    /// What the last stop left to say that it was a clean one, so that the index on the disk counts.
+    /// The marker of the last stop, if that stop was clean, so that the index on the disk is valid.
     pub(in crate::meta) clean: Option<CleanMarker>,
-    /// How many transactions there are.
+    /// The number of transactions.
     pub transactions: u64,
-    /// What is wrong.
+    /// The faults.
     pub faults: Vec<MetaFault>,
-    /// What is worth knowing.
+    /// Notes worth reporting that are not faults.
     pub notes: Vec<MetaFault>,
 }
 
 impl Inspection {
-    /// Reads what journal and checkpoints add up to.
+    /// Returns a view of the state that journal and checkpoints yield.
     pub fn view(&self) -> View<'_> {
         View::new(&self.index)
     }
@@ -50,9 +50,9 @@ impl Inspection {
         self.notes.push(MetaFault { kind, place: place.text(), what: what.into() });
     }
 
-    /// Holds the index in the data directory `root` against what journal and checkpoints add up to.
+    /// Compares the index in the data directory `root` with the state from journal and checkpoints.
     ///
-    /// sled writes when it opens a database, so a copy is opened, among the system's temporary files.
+    /// sled writes when it opens a database, so this opens a copy, among the system's temporary files.
     pub fn compare_index(&mut self, root: &Path) -> Result<(), MetaOpenError> {
         let Some(marker) = &self.clean else {
             let what = "does not count, since the last stop was not clean; the next start makes it anew";
@@ -71,7 +71,7 @@ impl Inspection {
         Ok(())
     }
 
-    /// Holds a copy of the rows of a running server's index against what journal and checkpoints add up to.
+    /// Compares a copy of the rows of a running server's index with the state from journal and checkpoints.
     pub fn compare_rows(&mut self, rows: &RowsCopy) -> Result<(), IndexError> {
         self.compare_trees(&rows.0)
     }
@@ -116,12 +116,12 @@ impl Inspection {
     }
 }
 
-/// A copy of the rows of an index that another process has.
+/// A copy of the rows of another process's index.
 #[derive(Debug)]
 pub struct RowsCopy(MapIndex);
 
 impl RowsCopy {
-    /// Makes one without rows.
+    /// Creates a copy without rows.
     pub fn new() -> Self {
         Self(MapIndex::new())
     }
@@ -136,7 +136,7 @@ impl RowsCopy {
     }
 }
 
-/// The rows of a tree that are not what they should be.
+/// The rows of a tree that differ from the journal.
 #[derive(Default)]
 struct Wrong {
     count: u64,
@@ -159,7 +159,7 @@ impl Wrong {
     }
 }
 
-/// What names a place.
+/// A type that names the place of a fault.
 pub(in crate::meta) trait FaultPlace {
     fn text(self) -> String;
 }

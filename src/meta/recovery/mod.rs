@@ -1,9 +1,9 @@
-//! From the files on the disk back to a journal that can be appended to and an index that agrees with it.
+//! Recovery: restores an appendable journal, and an index that matches it, from the files on the disk.
 //!
-//! After a clean stop both are as they were. After any other, neither the index nor the end of the journal
-//! can be trusted, not even what the page cache shows of it: the newest intact checkpoint is loaded into an
-//! empty index, the valid lines since then are replayed over it, and written to a new file that is made
-//! durable before anything else is done.
+//! A clean stop leaves both usable. After any other stop, recovery trusts neither the index nor the end of
+//! the journal, not even as the page cache shows it: it loads the newest intact checkpoint into an empty
+//! index, replays the valid lines since then over it, and writes them to a new file that is made durable
+//! before anything else is done.
 
 pub(in crate::meta) mod clean_marker;
 mod fault;

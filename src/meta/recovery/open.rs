@@ -1,4 +1,4 @@
-//! Opening what a store has: as a clean stop left it, or made anew.
+//! Opening a store: as a clean stop left it, or rebuilt.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,12 +16,12 @@ use crate::meta::recovery::refill::{Refilled, refill};
 use crate::meta::recovery::resume::resume;
 use crate::meta::recovery::start::{Start, after_recovery};
 
-/// An index, and the journal that it agrees with.
+/// An index, and the journal that it matches.
 pub(in crate::meta) struct OpenedMeta {
     pub(in crate::meta) index: Arc<dyn Index>,
     /// Whether a clean stop may leave the index for the next start.
     pub(in crate::meta) can_stay: bool,
-    /// `None` when the disk has no space to begin one in.
+    /// `None` when the disk has no space for a new journal file.
     pub(in crate::meta) journal: Option<Journal>,
     pub(in crate::meta) totals: RowTotals,
     /// The store time.
@@ -29,17 +29,17 @@ pub(in crate::meta) struct OpenedMeta {
     pub(in crate::meta) start: Start,
 }
 
-/// What a recovery goes by beside the journal.
+/// The inputs of a recovery besides the journal.
 pub(in crate::meta) struct RecoverySources<'a> {
-    /// All up to this transaction is known to have been acknowledged.
+    /// Every transaction up to this one is known to have been acknowledged.
     pub(in crate::meta) durable: u64,
-    /// The content that metadata is made to agree with after damage.
+    /// The content to reconcile the metadata with after damage.
     pub(in crate::meta) content: Option<&'a dyn ContentStore>,
-    /// Tells how far it has come.
+    /// Reports the progress of the recovery.
     pub(in crate::meta) progress: &'a RecoveryProgress,
 }
 
-/// Opens what there is. Without any space it can at least be read.
+/// Opens the store. On a full disk the store is read-only.
 pub(in crate::meta) fn open(
     disk: &dyn Disk,
     kind: &IndexKind,
@@ -58,7 +58,7 @@ pub(in crate::meta) fn open(
     }
 }
 
-/// Goes on where a clean stop left off, if there was one and everything agrees with it.
+/// Resumes after a clean stop if its marker, the journal and the index agree.
 fn left_clean(
     disk: &dyn Disk,
     kind: &IndexKind,
@@ -83,13 +83,13 @@ fn left_clean(
     }
     let (index, journal) = (Arc::new(index), Some(journal));
     let (totals, time) = (marker.totals, marker.time.clone());
-    // A rotation that failed may have left one, and another would fail for it.
+    // A failed rotation may have left an unfinished file, which would make the next rotation fail.
     remove_unfinished(disk)?;
     Ok(Some(OpenedMeta { index, can_stay: true, journal, totals, time, start: Start::Clean }))
 }
 
-/// Makes the index anew, and a journal that can be appended to. An index that finds no space on the disk is
-/// kept in memory, so that the journal can have what space there is.
+/// Rebuilds the index and an appendable journal. If the disk has no space for the index, keeps the index in
+/// memory and leaves the remaining space to the journal.
 pub(in crate::meta) fn recovered(
     disk: &dyn Disk,
     kind: &IndexKind,
@@ -122,23 +122,23 @@ pub(in crate::meta) fn recovered(
     recovered
 }
 
-/// Frees the space that a recovery took which did not come to its end.
+/// Frees the space that an unfinished recovery took.
 fn give_way(disk: &dyn Disk, kind: &IndexKind) -> Result<(), MetaOpenError> {
     remove_unfinished(disk)?;
     Ok(kind.remove()?)
 }
 
-/// Returns what can be read, with nothing written for it.
+/// Returns a read-only state, and writes nothing to the disk.
 fn readable(disk: &dyn Disk, found: &RecoverySources<'_>) -> Result<OpenedMeta, MetaOpenError> {
     let index: Arc<dyn Index> = Arc::new(MapIndex::new());
     let Refilled { totals, time, .. } = refill(disk, index.as_ref(), found.durable, found.progress)?;
-    // Nothing is known yet of what a recovery would find.
+    // Assume damage: what a recovery would find is not known yet.
     Ok(OpenedMeta { index, can_stay: false, journal: None, totals, time, start: Start::Salvaged })
 }
 
-/// Makes an index anew from the journal as it stands, up to transaction `head`. `failed` counts the indexes
-/// that failed since the start. One that fails again is kept in memory: the journal is the truth, wherever it
-/// is.
+/// Rebuilds an index from the current journal, up to transaction `head`. `failed` is the number of indexes
+/// that failed since the start. If the rebuilt index fails too, keeps it in memory: the journal is the truth,
+/// wherever the index is.
 pub(in crate::meta) fn rebuilt(
     disk: &dyn Disk,
     kind: &IndexKind,

@@ -1,4 +1,4 @@
-//! How far making the index anew has come, for whoever waits for it.
+//! The progress of an index rebuild.
 
 use crate::base::lock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 const BYTES_PER_MIB: u64 = 1024 * 1024;
 
-/// How often a log line tells of it.
+/// The least time between two log lines about the progress.
 const LOG_PAUSE: Duration = Duration::from_secs(3);
 
-/// How far making the index anew has come. A clone tells of the same one.
+/// The progress of an index rebuild. Clones share its counters.
 #[derive(Debug, Clone, Default)]
 pub struct RecoveryProgress {
     counted: Arc<ProgressCounters>,
@@ -18,14 +18,14 @@ pub struct RecoveryProgress {
 
 #[derive(Debug, Default)]
 struct ProgressCounters {
-    /// 0 while nothing is made anew.
+    /// 0 while no rebuild runs.
     total_bytes: AtomicU64,
     done_bytes: AtomicU64,
     logged: Mutex<Option<Instant>>,
 }
 
 impl RecoveryProgress {
-    /// Returns a line that tells how far it has come, while the index is made anew.
+    /// Returns a line that describes the progress while a rebuild runs.
     pub fn line(&self) -> Option<String> {
         let total = self.counted.total_bytes.load(Ordering::Relaxed);
         let done = self.counted.done_bytes.load(Ordering::Relaxed).min(total);
@@ -33,14 +33,14 @@ impl RecoveryProgress {
         (total > 0).then(|| format!("rebuilding the index: {} of {} MiB", mib(done), mib(total)))
     }
 
-    /// Begins, with so many bytes to be read.
+    /// Begins a rebuild that reads `total_bytes`.
     pub(in crate::meta) fn begin(&self, total_bytes: u64) {
         self.counted.done_bytes.store(0, Ordering::Relaxed);
         self.counted.total_bytes.store(total_bytes.max(1), Ordering::Relaxed);
         *self.logged() = Some(Instant::now());
     }
 
-    /// Counts bytes that were read.
+    /// Adds `bytes` to the bytes read, and logs the progress from time to time.
     pub(in crate::meta) fn advance(&self, bytes: u64) {
         self.counted.done_bytes.fetch_add(bytes, Ordering::Relaxed);
         let mut logged = self.logged();
@@ -52,7 +52,7 @@ impl RecoveryProgress {
         }
     }
 
-    /// Ends.
+    /// Ends the rebuild.
     pub(in crate::meta) fn end(&self) {
         self.counted.total_bytes.store(0, Ordering::Relaxed);
         *self.logged() = None;

@@ -1,4 +1,4 @@
-//! A recovery: what is valid is written to a new journal file, and the index is filled with it.
+//! Recovery: writes the valid lines to a new journal file and fills the index with them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,21 +17,21 @@ use crate::meta::recovery::segments::{self, Segment};
 use crate::meta::recovery::starting_point::{self, StartingPoint};
 use crate::meta::recovery::survey::{self, JournalSurvey};
 
-/// What a recovery ends in.
+/// The result of a recovery.
 pub(in crate::meta) struct Recovered {
     /// The journal, ready to be appended to.
     pub(in crate::meta) journal: Journal,
-    /// What the index adds up to.
+    /// The totals of the index's rows.
     pub(in crate::meta) totals: RowTotals,
     /// The store time.
     pub(in crate::meta) time: StoreTime,
-    /// Whether something acknowledged may be missing, so that the rest must be made to agree.
+    /// Whether acknowledged transactions may be missing, so that the rest must be reconciled.
     pub(in crate::meta) damaged: bool,
 }
 
 /// Rewrites the valid lines since the newest intact checkpoint into a new file, and fills `index`, which must
-/// be empty. All up to transaction `durable` is known to have been acknowledged. After damage, what is left
-/// is made to agree with `content`.
+/// be empty. Every transaction up to `durable` is known to have been acknowledged. After damage, reconciles
+/// the remaining metadata with `content`.
 pub(in crate::meta) fn recover(
     disk: &dyn Disk,
     index: &dyn Index,
@@ -54,14 +54,14 @@ pub(in crate::meta) fn recover(
     retire(disk, &files, &segments, &survey, base.begin)?;
     progress.end();
     let replayed = journal.head() - (base.begin - 1);
-    // A store that was not there before has nothing to tell of.
+    // A new store has nothing to report.
     if replayed > 0 || base.begin > 1 {
         log::info!("made the index anew from {} and {replayed} transactions", base.name());
     }
     Ok(Recovered { journal, totals: RowTotals::of(View::new(index))?, time, damaged })
 }
 
-/// Lists the journal's files, without those that were never finished, which are removed.
+/// Lists the journal's files, and removes the unfinished ones.
 pub(in crate::meta) fn remove_unfinished(disk: &dyn Disk) -> Result<Files, MetaOpenError> {
     let files = list(disk)?;
     for path in &files.unfinished {
@@ -71,8 +71,8 @@ pub(in crate::meta) fn remove_unfinished(disk: &dyn Disk) -> Result<Files, MetaO
     Ok(files)
 }
 
-/// Returns how much is read until the index is made: the checkpoint once more after it was chosen, the
-/// journal twice.
+/// Returns the number of bytes that a rebuild reads: the checkpoint once more after choosing it, the journal
+/// twice.
 pub(super) fn bytes_to_read(
     disk: &dyn Disk,
     base: &StartingPoint,
@@ -85,8 +85,8 @@ pub(super) fn bytes_to_read(
     Ok(total)
 }
 
-/// Takes the files away that the new one replaces; damaged ones are kept under another name, durably. One
-/// that was removed and that a crash brings back is replaced still.
+/// Removes the files that the new one replaces, and durably renames damaged ones. If a crash brings a removed
+/// file back, the new file still replaces it.
 fn retire(
     disk: &dyn Disk,
     files: &Files,
@@ -115,9 +115,9 @@ fn retire(
     Ok(())
 }
 
-/// A file that had been replaced already is still here because a crash came before its recovery was done with
-/// it, or because it is history. What cannot be read of it is worth a look, and so it is kept. Returns
-/// whether it got another name for that.
+/// Retires a file that a later one had already replaced. It still exists because a crash interrupted that
+/// recovery, or because it is history. A damaged one is kept under another name for examination. Returns
+/// whether the file was renamed.
 fn retire_replaced(disk: &dyn Disk, number: u64, begin: u64) -> Result<bool, MetaOpenError> {
     let path = journal_path(number);
     let header = header_of(disk, number).ok().flatten();

@@ -1,4 +1,4 @@
-//! Filling an index from what is there, without writing anything.
+//! Filling an index from checkpoint and journal without writing anything to the disk.
 
 use crate::disk::Disk;
 use crate::meta::clock::StoreTime;
@@ -12,20 +12,20 @@ use crate::meta::recovery::replay::LOAD_CHANGES_MAX;
 use crate::meta::recovery::survey::{LinePlace, for_each_line, survey};
 use crate::meta::recovery::{segments, starting_point};
 
-/// What an index was filled with.
+/// The state that an index was filled with.
 pub(in crate::meta) struct Refilled {
     /// The last transaction.
     pub(in crate::meta) seq: u64,
-    /// What it adds up to.
+    /// The totals of the index's rows.
     pub(in crate::meta) totals: RowTotals,
     /// The store time.
     pub(in crate::meta) time: StoreTime,
-    /// Whether something of the journal is missing.
+    /// Whether a part of the journal is missing.
     pub(in crate::meta) damaged: bool,
 }
 
-/// Fills an empty index with what the newest intact checkpoint and the journal add up to. All up to
-/// transaction `durable` is known to have been written.
+/// Fills an empty index from the newest intact checkpoint and the journal. Every transaction up to `durable`
+/// is known to have been written.
 pub(in crate::meta) fn refill(
     disk: &dyn Disk,
     index: &dyn Index,

@@ -14,12 +14,12 @@ use crate::meta::recovery::segments::Segment;
 use crate::meta::recovery::starting_point::StartingPoint;
 use crate::meta::recovery::survey::{JournalSurvey, LinePlace, for_each_line};
 
-/// How many changes go into the index at once.
+/// The number of pending changes at which they are loaded into the index.
 pub(super) const LOAD_CHANGES_MAX: usize = 10_000;
 
 /// Writes the valid lines to a new file, replays them into `index`, and returns the journal that continues
-/// there, and the store time. With `reconciled`, what is left is then made to agree with that content, in the
-/// same new file: a crash at any moment leaves either all of it or the damage as it was.
+/// there, and the store time. With `reconciled`, then reconciles the index with that content in the same new
+/// file: a crash at any moment leaves either all of it or the damage as it was.
 pub(super) fn replay(
     disk: &dyn Disk,
     index: &dyn Index,
@@ -45,7 +45,7 @@ pub(super) fn replay(
     replay.finish()
 }
 
-/// Fills an empty index with what a recovery would, and changes nothing on the disk.
+/// Fills an empty index as a recovery would, and changes nothing on the disk.
 pub(super) fn rehearse(
     disk: &dyn Disk,
     index: &dyn Index,
@@ -90,7 +90,7 @@ struct Replay<'a> {
     new: NewFile<'a>,
     pending: Vec<RowChange>,
     now: u64,
-    /// The store time that the lines have come to.
+    /// The store time after the lines so far.
     time: StoreTime,
 }
 
@@ -107,11 +107,11 @@ impl Replay<'_> {
         if record.seq == before + 1 && record.prev == prev {
             return Ok(self.new.push(&line.bytes, record.seq, sum)?);
         }
-        // Lines are missing before this one: it gets a place in the new chain.
+        // Lines before this one are missing: renumber it, so that it continues the new chain.
         self.push(&Record { seq: before + 1, prev, durable: before, ..record })
     }
 
-    /// Adds a line of this recovery's own.
+    /// Adds a line that the recovery itself writes.
     fn note(&mut self, facts: Vec<Fact>) -> Result<(), MetaOpenError> {
         let (before, prev) = self.new.head();
         let (at, time) = (self.now, self.time.clone());
@@ -127,14 +127,14 @@ impl Replay<'_> {
         Ok(self.index.load(&std::mem::take(&mut self.pending))?)
     }
 
-    /// Loads what is left, so that all of it can be read.
+    /// Loads the remaining changes, so that the index can be read.
     fn finish_load(&mut self) -> Result<(), MetaOpenError> {
         self.load()?;
         Ok(self.index.finish_load()?)
     }
 
-    /// Adds a line without facts if there are more lines than the header says are durable. The header was
-    /// written before they were: if the last of them is damaged one day, this one tells that it was there.
+    /// Adds a line without facts if the file has more lines than its header names as durable. The header is
+    /// older than those lines: if the last of them is damaged one day, this line proves that it existed.
     fn close_off(&mut self, said: u64) -> Result<(), MetaOpenError> {
         if self.new.head().0 == said {
             return Ok(());

@@ -1,11 +1,11 @@
-//! Going on after a clean stop.
+//! Resuming after a clean stop.
 
 use crate::disk::{Disk, DiskFile};
 use crate::meta::error::MetaOpenError;
 use crate::meta::journal::{Header, Journal, LINE_SIZE_MAX_BYTES, Record, Sum, decode, journal_path, list};
 use crate::meta::recovery::clean_marker::CleanMarker;
 
-/// Goes on with the journal of a clean stop, or returns `None` when its end is not what the marker says.
+/// Resumes the journal of a clean stop, or returns `None` when its end does not match the marker.
 pub(in crate::meta) fn resume(
     disk: &dyn Disk,
     clean: &CleanMarker,

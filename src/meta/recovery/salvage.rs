@@ -1,9 +1,9 @@
-//! Making metadata anew from whatever is left of it, and from the content itself.
+//! Rebuilding metadata from its remains and from the content itself.
 //!
-//! Every line of every journal file and checkpoint that verifies by itself counts, also of those that were
-//! set aside as damaged, in the order in which they were written. What they add up to is held against the
-//! content, all of which is read; then what no line names is looked through for manifests. The outcome is
-//! written as a checkpoint, and counts from the moment that it has its name.
+//! Salvage uses every line of every journal file and checkpoint that verifies by itself, in the order of
+//! writing, including files that were set aside as damaged. It compares the resulting state with the content,
+//! all of which it reads; then it searches the content that no line names for manifests. It writes the
+//! outcome as a checkpoint, which is valid from the moment that it has its name.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -26,25 +26,25 @@ use crate::meta::recovery::recover::is_damaged;
 use crate::meta::recovery::start::make_folders;
 use crate::spec::{ContentDigest, RepoName};
 
-/// What was found and done.
+/// The result of a rebuild.
 #[derive(Debug, Default)]
 pub struct Salvage {
-    /// How many lines of the journal and of checkpoints could be read.
+    /// The number of readable lines in the journal and in checkpoints.
     pub lines: u64,
-    /// How many could not.
+    /// The number of unreadable lines.
     pub bad_lines: u64,
-    /// Whether there was nothing but the index of a clean stop to go by.
+    /// Whether the index of a clean stop was the only source.
     pub from_index: bool,
-    /// Content whose bytes are not what its name says.
+    /// The number of blobs and manifests whose bytes do not match their digest.
     pub damaged: u64,
-    /// What was made to agree.
+    /// What reconciling changed.
     pub report: Report,
-    /// What no line named.
+    /// The content that no line names.
     pub unattributed: Unattributed,
 }
 
-/// Makes the metadata on a disk anew; the index is not touched. What cannot be attributed goes into `repo`.
-/// `root` is the data directory, and `read` is told how many bytes of content were read each time.
+/// Rebuilds the metadata on a disk without touching the index. Manifests that cannot be attributed go into
+/// `repo`. `root` is the data directory, and `read` gets the number of bytes of each read of content.
 pub fn rebuild_from_content(
     disk: &dyn Disk,
     root: &Path,
@@ -77,15 +77,15 @@ pub fn rebuild_from_content(
     Ok(salvage)
 }
 
-/// Makes the journal anew from the index of a clean stop, which the next start would trust as well, where the
-/// journal or the checkpoints are damaged. Returns whether there is such an index.
+/// Rebuilds the journal from the index of a clean stop when the journal or the checkpoints are damaged. The
+/// next start would trust that index as well. Returns whether such an index exists.
 pub fn rebuild_from_index(disk: &dyn Disk, root: &Path) -> Result<bool, MetaOpenError> {
     let Some(marker) = clean_marker::read(disk)? else { return Ok(false) };
     let mut lines = Lines::default();
     if !lines.take_index(root, &marker)? {
         return Ok(false);
     }
-    // The state gets a number that no line has, whatever the damaged ones say.
+    // The state gets a number that no line has, whatever the damaged lines say.
     let mut known = Lines::default();
     known.gather(disk)?;
     clean_marker::take(disk)?;
@@ -94,15 +94,15 @@ pub fn rebuild_from_index(disk: &dyn Disk, root: &Path) -> Result<bool, MetaOpen
     Ok(true)
 }
 
-/// What the lines that can be read add up to.
+/// The state that the readable lines yield.
 #[derive(Default)]
 struct Lines {
     index: MapIndex,
-    /// Every manifest that any line speaks of.
+    /// Every manifest that any line names.
     seen: HashSet<ContentDigest>,
-    /// The highest number of a transaction that is known of.
+    /// The highest known transaction number.
     highest: u64,
-    /// The store time that they have come to.
+    /// The store time after these lines.
     time: StoreTime,
     good: u64,
     bad: u64,
@@ -158,7 +158,7 @@ impl Lines {
         if let Some(trailer) = checkpoint::verify(file.as_ref())? {
             self.highest = self.highest.max(trailer.end).max(trailer.begin.saturating_sub(1));
             self.time.learn(&trailer.time);
-            // It is whole: what it does not have was not there any more.
+            // The checkpoint is intact: rows that it lacks no longer existed.
             self.index = MapIndex::new();
         }
         let (good, bad) = checkpoint::each_line(file.as_ref(), |facts| self.facts(facts))?;
@@ -175,7 +175,7 @@ impl Lines {
         Loading(&self.index).load(facts)
     }
 
-    /// Takes the index of a clean stop where there is nothing else. Returns whether it could be used.
+    /// Takes the facts from the index of a clean stop. Returns whether the index was usable.
     fn take_index(&mut self, root: &Path, marker: &CleanMarker) -> Result<bool, MetaOpenError> {
         let Ok(copy) = TemporaryCopy::of(root, marker.generation) else { return Ok(false) };
         let Ok(index) = SledIndex::open(copy.folder()) else { return Ok(false) };
@@ -195,7 +195,7 @@ impl Lines {
     }
 }
 
-/// Drops the rows of content that is not what its name says, after reading all of it.
+/// Reads all content that has a row, and drops the rows of content whose bytes do not match its digest.
 fn forget_damaged(
     index: &MapIndex,
     blobs: &dyn ContentStore,
@@ -214,15 +214,15 @@ fn forget_damaged(
     Ok(damaged)
 }
 
-/// Writes the state durably, as what the next start goes on from.
-/// `before` is a number that no transaction has.
+/// Writes the state durably, as the starting point of the next start. `before` is a number that no
+/// transaction has.
 fn publish(disk: &dyn Disk, index: &MapIndex, before: u64, time: StoreTime) -> Result<(), MetaOpenError> {
     index.apply(before, &[])?;
     let number = journal::list(disk)?.highest + 1;
-    // 1. A journal file to go on in, without which the checkpoint would look like one whose journal is lost.
-    // Until the checkpoint is there, it changes nothing about what a recovery finds.
+    // 1. A journal file to continue in: without it the checkpoint would look like one whose journal is lost.
+    // Until the checkpoint exists, the file does not change what a recovery finds.
     NewFile::create(disk, number, (before, Sum::zero()), before - 1)?.publish()?;
-    // 2. The checkpoint, which is all there is from then on. Unfinished ones go by listing.
+    // 2. The checkpoint, which replaces everything else from then on. Listing removes unfinished ones.
     checkpoint::list(disk)?;
     let draft = checkpoint::walk(disk, index, (before + 1, Sum::zero()), &AtomicBool::new(false));
     draft.and_then(|draft| draft.seal(time)).map_err(|error| match error {
@@ -230,7 +230,7 @@ fn publish(disk: &dyn Disk, index: &MapIndex, before: u64, time: StoreTime) -> R
         WalkError::Index(error) => MetaOpenError::Index(error),
         WalkError::Render(_) | WalkError::Interrupted => MetaOpenError::Damaged(error.to_string()),
     })?;
-    // 3. What is damaged counts for nothing any more, and is kept.
+    // 3. Damaged files are no longer used, but are kept.
     set_damaged_aside(disk)
 }
 
@@ -246,11 +246,11 @@ fn set_damaged_aside(disk: &dyn Disk) -> Result<(), MetaOpenError> {
             checkpoint::set_aside(disk, &file)?;
         }
     }
-    // Not made durable: what a crash brings back under its old name does no harm there.
+    // Not made durable: a file that a crash brings back under its old name does no harm.
     Ok(())
 }
 
-/// Puts facts into an index that nobody else sees.
+/// Puts facts into an index that only this rebuild uses.
 struct Loading<'a>(&'a MapIndex);
 
 impl Loading<'_> {

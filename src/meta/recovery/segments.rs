@@ -1,11 +1,11 @@
-//! Which transactions count in which file of the journal.
+//! Which transactions of which journal file are valid.
 
 use crate::disk::Disk;
 use crate::meta::error::MetaOpenError;
 use crate::meta::journal::{Files, Header, header_of};
 use crate::meta::recovery::starting_point::StartingPoint;
 
-/// The part of a journal file that counts.
+/// The part of a journal file that no later file replaces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Segment {
     /// The file's number.
@@ -16,10 +16,10 @@ pub(super) struct Segment {
     pub(super) limit: u64,
 }
 
-/// Returns the segments that hold what is to be replayed over `base`, in order.
+/// Returns the segments to replay over `base`, in order.
 ///
-/// A file with a higher number was durable as a whole before it got its name, and holds all that the ones
-/// before it had from its first transaction on.
+/// A file with a higher number was durable as a whole before it got its name, and holds all transactions of
+/// earlier files from its own first one on.
 pub(super) fn since(
     disk: &dyn Disk,
     files: &Files,

@@ -1,4 +1,4 @@
-//! What a data directory has of metadata, and how a start found it.
+//! The metadata in a data directory, and how a start found it.
 
 use std::path::Path;
 
@@ -26,8 +26,8 @@ struct JournalVersion {
     journal: u32,
 }
 
-/// Returns the newest format that the journal's files have, 0 where none says, or `None` where there is
-/// neither a journal nor a checkpoint. Changes nothing.
+/// Returns the newest format of the journal's files, 0 if no file states one, or `None` if neither a journal
+/// nor a checkpoint exists. Changes nothing.
 pub fn format_on(disk: &dyn Disk) -> Result<Option<u32>, DiskError> {
     let numbers = if_there(journal::list(disk))?.unwrap_or_default().finished;
     let checkpoints = if_there(checkpoint::find(disk))?.unwrap_or_default().finished;
@@ -42,15 +42,15 @@ pub fn format_on(disk: &dyn Disk) -> Result<Option<u32>, DiskError> {
     Ok((!numbers.is_empty() || !checkpoints.is_empty()).then_some(newest))
 }
 
-/// Makes the folders of the metadata, and all names in the root durable: these, and those of the folders and
-/// files that were made there before.
+/// Creates the folders of the metadata, and makes all names in the root durable: the new ones, and those of
+/// the folders and files that were created there before.
 pub(in crate::meta) fn make_folders(disk: &dyn Disk) -> Result<(), DiskError> {
     disk.create_folder(Path::new(JOURNAL_FOLDER))?;
     disk.create_folder(Path::new(CHECKPOINT_FOLDER))?;
     disk.sync_folder(Path::new(""))
 }
 
-/// Tells a start after a crash from one that has, or had, damage to deal with.
+/// Distinguishes a start after a crash from one with damage, present or past.
 pub(in crate::meta) fn after_recovery(disk: &dyn Disk, damaged: bool) -> Result<Start, MetaOpenError> {
     Ok(if damaged || keeps_damaged(disk)? { Start::Salvaged } else { Start::Recovered })
 }
@@ -60,7 +60,7 @@ pub(in crate::meta) fn keeps_damaged(disk: &dyn Disk) -> Result<bool, MetaOpenEr
     Ok(!journal::list(disk)?.damaged.is_empty() || !checkpoint::find(disk)?.damaged.is_empty())
 }
 
-/// Takes a folder that is not there for an empty one.
+/// Returns `None` for a folder that does not exist.
 pub(in crate::meta) fn if_there<T>(listed: Result<T, DiskError>) -> Result<Option<T>, DiskError> {
     match listed {
         Ok(listed) => Ok(Some(listed)),

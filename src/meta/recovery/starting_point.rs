@@ -8,12 +8,12 @@ use crate::meta::index::Index;
 use crate::meta::journal::{Header, Sum};
 use crate::meta::recovery::progress::RecoveryProgress;
 
-/// The state before the first transaction that is to be replayed.
+/// The state before the first transaction to replay.
 pub(super) struct StartingPoint {
     checkpoint: Option<CheckpointFile>,
-    /// The first transaction that is to be replayed.
+    /// The first transaction to replay.
     pub(super) begin: u64,
-    /// The sum of the line before that one.
+    /// The sum of the line before transaction `begin`.
     pub(super) prev: Sum,
     /// The last transaction that is known to have been durable.
     pub(super) durable: u64,
@@ -23,7 +23,7 @@ pub(super) struct StartingPoint {
     pub(super) damaged: bool,
 }
 
-/// Chooses the newest checkpoint that is as it was written. Damaged ones are set aside.
+/// Chooses the newest intact checkpoint, and sets newer damaged ones aside.
 pub(super) fn choose(disk: &dyn Disk) -> Result<StartingPoint, MetaOpenError> {
     let (base, damaged) = examine(disk, &checkpoint::list(disk)?)?;
     for file in &damaged {
@@ -37,7 +37,7 @@ pub(super) fn choose(disk: &dyn Disk) -> Result<StartingPoint, MetaOpenError> {
     Ok(base)
 }
 
-/// Returns the newest checkpoint that is as it was written, and the newer ones that are not. Changes nothing.
+/// Returns the newest intact checkpoint, and the newer ones, which are damaged. Changes nothing.
 pub(super) fn examine(
     disk: &dyn Disk,
     newest_first: &[CheckpointFile],
@@ -51,7 +51,7 @@ pub(super) fn examine(
             let base = StartingPoint { checkpoint, begin, prev, durable, time, damaged: !damaged.is_empty() };
             return Ok((base, damaged));
         }
-        // It was complete once, and so was the journal up to where it began.
+        // The damaged checkpoint was complete once, and so was the journal up to its beginning.
         durable = durable.max(file.begin.saturating_sub(1));
         damaged.push(*file);
     }
@@ -61,15 +61,14 @@ pub(super) fn examine(
 }
 
 impl StartingPoint {
-    /// Returns the state that a journal file goes on from.
+    /// Returns the state that a journal file continues.
     pub(super) fn before(header: &Header) -> Self {
         let Header { first: begin, prev, durable, .. } = header.clone();
         let time = StoreTime::default();
         Self { checkpoint: None, begin, prev, durable, time, damaged: false }
     }
 
-    /// Tells whether the journal that goes on from a checkpoint is gone; it was durable before the checkpoint
-    /// was.
+    /// Tells whether the journal after a checkpoint is lost; it was durable before the checkpoint was.
     pub(super) fn lacks_journal(&self, has_segments: bool) -> bool {
         let lacks = self.checkpoint.is_some() && !has_segments;
         if lacks {
@@ -78,7 +77,7 @@ impl StartingPoint {
         lacks
     }
 
-    /// Fills an empty index with it.
+    /// Loads this state into an empty index.
     pub(super) fn load(
         &self,
         disk: &dyn Disk,
@@ -93,12 +92,12 @@ impl StartingPoint {
         }
     }
 
-    /// Returns its length in bytes.
+    /// Returns the checkpoint's length in bytes.
     pub(super) fn length(&self) -> u64 {
         self.checkpoint.as_ref().map_or(0, |file| file.length)
     }
 
-    /// Returns what it is called in log lines.
+    /// Returns its name for log lines.
     pub(super) fn name(&self) -> String {
         match &self.checkpoint {
             Some(file) => file.path().display().to_string(),

@@ -1,4 +1,4 @@
-//! A look through the journal before anything is changed: how far its chain goes, and why no further.
+//! A read-only survey of the journal: how far its chain reaches, and why it ends there.
 
 use std::collections::BTreeSet;
 
@@ -18,14 +18,14 @@ pub(super) struct LinePlace {
     pub(super) line: u64,
 }
 
-/// What the look found.
+/// The result of a survey.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct JournalSurvey {
-    /// How many transactions there are to replay.
+    /// The number of transactions to replay.
     pub(super) valid: u64,
-    /// The first line that is not the one that had to follow.
+    /// The first line that does not continue the chain.
     pub(super) first_bad: Option<LinePlace>,
-    /// Whether something from there on had been acknowledged, so that the medium is damaged.
+    /// Whether a transaction from there on had been acknowledged, so that the medium is damaged.
     pub(super) damaged: bool,
     /// The lines that cannot be read.
     bad_lines: Vec<LinePlace>,
@@ -33,16 +33,17 @@ pub(super) struct JournalSurvey {
     pub(super) damaged_files: BTreeSet<u64>,
 }
 
-/// How many damaged lines are named one by one.
+/// The most unreadable lines that are named one by one.
 const BAD_LINES_NAMED_MAX: usize = 20;
 
 impl JournalSurvey {
-    /// Returns where the journal is cut, unless it is damaged: then all that verifies by itself counts.
+    /// Returns where the journal is cut. A damaged journal has no cut: every line that verifies by itself is
+    /// valid.
     pub(super) fn cut(&self) -> Option<LinePlace> {
         if self.damaged { None } else { self.first_bad }
     }
 
-    /// Returns the lines that cannot be read, or the first of them.
+    /// Returns the first `BAD_LINES_NAMED_MAX` unreadable lines.
     pub(super) fn bad_lines(&self) -> &[LinePlace] {
         &self.bad_lines
     }
@@ -89,8 +90,8 @@ impl JournalSurvey {
     }
 }
 
-/// Follows the chain of lines. From the first one on that is not the next, only what verifies by itself
-/// counts, and whether that one had been acknowledged decides between a cut and damage.
+/// Follows the chain of lines. From the first line that breaks the chain on, only lines that verify by
+/// themselves are valid; whether that line had been acknowledged decides between a cut and damage.
 pub(super) fn survey(
     disk: &dyn Disk,
     segments: &[Segment],
@@ -100,13 +101,13 @@ pub(super) fn survey(
 ) -> Result<JournalSurvey, MetaOpenError> {
     let mut survey = JournalSurvey::default();
     let mut durable = durable.max(base.durable);
-    // The transaction that has to come next, and the sum of the line before it, while the chain holds.
+    // The next expected transaction, and the sum of the line before it while the chain holds.
     let mut next = base.begin;
     let mut chain = Some(base.prev.clone());
     for segment in segments {
         match &segment.header {
             Some(header) => durable = durable.max(header.durable),
-            // It was durable before the file got its name.
+            // The header was durable before the file got its name, so the medium is damaged.
             None => {
                 survey.damaged = true;
                 survey.damaged_files.insert(segment.number);
@@ -137,7 +138,7 @@ pub(super) fn survey(
     }
     survey.damaged |= durable >= next;
     if survey.damaged && survey.damaged_files.is_empty() {
-        // Nothing in it is wrong, but there is less of it than there was.
+        // Every line is sound, but the end of the journal is missing.
         survey.damaged_files.extend(segments.last().map(|segment| segment.number));
     }
     if !survey.damaged {
@@ -147,7 +148,8 @@ pub(super) fn survey(
     Ok(survey)
 }
 
-/// Visits the lines of a segment that count, with what they hold if they can be read.
+/// Visits the lines of a segment from transaction `begin` up to its limit, each with its record, and every
+/// unreadable line with `None`.
 pub(super) fn for_each_line(
     disk: &dyn Disk,
     segment: &Segment,

@@ -1,4 +1,4 @@
-//! Verifying what of the journal and the checkpoints is written no more, while the store is in use.
+//! Verifying closed journal files and checkpoints while the store is in use.
 
 use crate::disk::Disk;
 use crate::meta::checkpoint;
@@ -6,8 +6,8 @@ use crate::meta::error::MetaOpenError;
 use crate::meta::journal::verify_files;
 use crate::meta::recovery::fault::{MetaFault, MetaFaultKind};
 
-/// Reads every closed file of the journal and every checkpoint, and returns what is wrong with them, or
-/// `None` when `took`, which is called with the number of bytes of each read, returns false.
+/// Reads every closed journal file and every checkpoint, and returns their faults. Calls `took` with the
+/// number of bytes of each read, and returns `None` when `took` returns false.
 pub fn verify_closed(
     disk: &dyn Disk,
     took: &mut dyn FnMut(u64) -> bool,

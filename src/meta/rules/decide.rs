@@ -1,7 +1,7 @@
 //! The rules: what a command changes, or why it is refused.
 //!
-//! Everything here is a pure function of the index and the command. There is no clock, no chance and no other
-//! input, so the same commands on the same index always make the same facts.
+//! Everything here is a pure function of the index and the command. Clock, chance and other inputs have no
+//! part in it, so the same commands on the same index always make the same facts.
 
 use crate::meta::index::{IndexError, View};
 use crate::meta::model::{
@@ -15,13 +15,13 @@ use crate::meta::rules::sweep::sweep;
 use crate::meta::rules::untagged::untagged_facts;
 use crate::spec::{ContentDigest, Digest, RepoName, Tag};
 
-/// The most tags that one step of a manifest's removal takes away.
+/// The most tags that one step of a manifest's removal deletes.
 const TAGS_PER_STEP_MAX: usize = 1000;
 
-/// How long ago a tag or a manifest must have been noted for a push of it as it is to note it again.
+/// The age of a tag or manifest from which an unchanged push of it notes it again.
 const PUSHED_AGAIN_MIN_MS: u64 = 60 * 60 * 1000;
 
-/// Decides a command that came at this moment.
+/// Decides a command that came at `now`.
 pub fn decide(
     view: View<'_>,
     now: Stamp,
@@ -106,7 +106,7 @@ fn put_manifest(
             let row = Some(TagRow { digest, noted: now.noted, order: Some(now.order) });
             facts.push(Fact::Tag { repo: put.repo.clone(), tag: tag.clone(), row, was });
         } else if !named_before && known.is_some_and(|row| counts_anew(now, check, &put.repo, &row)) {
-            // Pushed again as it is: it counts as set now. It loses nothing that it named.
+            // An unchanged push of a tag sets it again. It loses no manifest that it named.
             let row = Some(TagRow { digest, noted: now.noted, order: Some(now.order) });
             facts.push(Fact::Tag { repo: put.repo.clone(), tag: tag.clone(), row, was: None });
         }
@@ -117,8 +117,8 @@ fn put_manifest(
     Ok(facts.into())
 }
 
-/// Tells whether a manifest's row is to be written: it is new or says something else, or is one of those that
-/// no tag leads to and that count as older than they are now.
+/// Tells whether a manifest's row must be written: it is new or says something else, or it is old and no tag
+/// leads to it.
 fn needs_row(
     view: View<'_>,
     now: Stamp,
@@ -132,15 +132,15 @@ fn needs_row(
     Ok(is_old(now, known.noted) && put.tags.is_empty() && view.tags_of(&put.repo, digest, 1)?.is_empty())
 }
 
-/// Tells whether a tag that is pushed again as it is gets another row. The last tags may stay for having been
-/// set last: then it does unless it was set by the very last push of tags.
+/// Tells whether an unchanged push of a tag writes its row again: the noted time is old, or the policy keeps
+/// the tags that were set last and this tag was not set by the very last push of tags.
 fn counts_anew(now: Stamp, check: PolicyCheck<'_>, repo: &RepoName, row: &TagRow) -> bool {
     let is_last = row.order.is_some_and(|order| order + 1 == now.order);
     is_old(now, row.noted) || check.keeps_last(repo) && !is_last
 }
 
-/// Tells whether a push of something as it is notes it again. A downtime may have followed if an earlier run
-/// noted it.
+/// Tells whether an unchanged push notes something again. If an earlier run noted it, a downtime may have
+/// followed.
 fn is_old(now: Stamp, noted: u64) -> bool {
     noted < now.began || now.noted.abs_diff(noted) >= PUSHED_AGAIN_MIN_MS
 }
@@ -208,7 +208,7 @@ pub fn check_references(
     Ok(())
 }
 
-/// The tags of a manifest go first, in as many steps as it takes; each step leaves a correct state.
+/// Deletes the tags of a manifest first, in as many steps as necessary; each step leaves a correct state.
 fn delete_manifest(
     view: View<'_>,
     check: PolicyCheck<'_>,

@@ -1,4 +1,4 @@
-//! What is decided about a command.
+//! The outcome of deciding a command.
 
 use crate::meta::model::Fact;
 
@@ -15,12 +15,12 @@ pub struct Stamp {
     pub order: u64,
 }
 
-/// What is to be done about a command.
+/// The outcome of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    /// What changes; nothing when all is as the command wants it.
+    /// What changes; empty when the state is already as the command wants it.
     pub facts: Vec<Fact>,
-    /// Whether the command has to be given again, because it is too big for one step.
+    /// Whether the command must be repeated, because it is too big for one step.
     pub again: bool,
 }
 

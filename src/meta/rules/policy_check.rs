@@ -5,22 +5,22 @@ use crate::meta::model::{Fact, Policies};
 use crate::meta::rules::refusal::{DecideError, Refusal};
 use crate::spec::{ContentDigest, RepoName, Tag};
 
-/// What a command is decided by beside the index.
+/// The policies and their usage: with the index, they decide a command.
 #[derive(Debug, Clone, Copy)]
 pub struct PolicyCheck<'a> {
     pub(in crate::meta) policies: &'a Policies,
     pub(in crate::meta) usage: &'a QuotaUsage,
-    /// Whether this is a further step of a command that was allowed already. Nothing else was decided since.
+    /// Whether this is a further step of an allowed command. No other command was decided since.
     pub(in crate::meta) goes_on: bool,
 }
 
 impl PolicyCheck<'_> {
-    /// The same for a further step of a command.
+    /// Returns the check for a further step of a command.
     pub(in crate::meta) fn going_on(self) -> Self {
         Self { goes_on: true, ..self }
     }
 
-    /// Refuses to move or delete a tag that is there, where it is immutable.
+    /// Refuses to move or delete an existing tag that is immutable.
     pub(in crate::meta) fn may_change(&self, repo: &RepoName, tag: &Tag) -> Result<(), Refusal> {
         if self.policies.of(repo).is_immutable(tag) {
             return Err(Refusal::Immutable(tag.clone()));
@@ -28,7 +28,7 @@ impl PolicyCheck<'_> {
         Ok(())
     }
 
-    /// Tells whether tags of a repository stay for having been set last.
+    /// Tells whether the repository's policy keeps the tags that were set last.
     pub(in crate::meta) fn keeps_last(&self, repo: &RepoName) -> bool {
         self.policies.of(repo).keep_last.is_some()
     }
@@ -40,7 +40,7 @@ impl PolicyCheck<'_> {
         repo: &RepoName,
         digest: &ContentDigest,
     ) -> Result<(), DecideError> {
-        // All tags are looked at before the first one goes, and only then.
+        // Check all tags before the first one is deleted, and only then.
         if self.goes_on || self.policies.of(repo).immutable.is_empty() {
             return Ok(());
         }
@@ -50,7 +50,8 @@ impl PolicyCheck<'_> {
         Ok(())
     }
 
-    /// Refuses what would put a repository's policy over its quota. What adds nothing is never refused.
+    /// Refuses what would put a repository's policy over its quota. A command that adds no bytes is never
+    /// refused.
     pub(in crate::meta) fn may_have(
         &self,
         view: View<'_>,
@@ -66,7 +67,7 @@ impl PolicyCheck<'_> {
     }
 }
 
-/// The law of metadata without policies, and how much of it there is.
+/// The policies of a store, and how much of their quotas is used.
 #[derive(Debug, Default)]
 pub(in crate::meta) struct PolicyChecks {
     policies: Policies,
@@ -74,14 +75,14 @@ pub(in crate::meta) struct PolicyChecks {
 }
 
 impl PolicyChecks {
-    /// Makes the law of these policies over what an index has.
+    /// Makes the check of these policies over the content of an index.
     pub(in crate::meta) fn over(policies: Policies, view: View<'_>) -> Result<Self, IndexError> {
         let usage = QuotaUsage::of(view, &policies)?;
         Ok(Self { policies, usage })
     }
 
-    /// Makes the law also where the index cannot be read just now: then what is there is not counted
-    /// until the index is made anew.
+    /// Makes the check even if the index cannot be read now: then existing content is left uncounted until
+    /// the index is rebuilt.
     pub(in crate::meta) fn over_or_uncounted(policies: Policies, view: View<'_>) -> Self {
         let usage = QuotaUsage::of(view, &policies).unwrap_or_else(|error| {
             log::warn!("what counts against quotas could not be counted: {error}");
@@ -94,7 +95,7 @@ impl PolicyChecks {
         PolicyCheck { policies: &self.policies, usage: &self.usage, goes_on: false }
     }
 
-    /// Counts what `facts` are about to change, and returns what is used then.
+    /// Returns the usage after what `facts` are about to change.
     pub(in crate::meta) fn counted(&self, view: View<'_>, facts: &[Fact]) -> Result<QuotaUsage, IndexError> {
         let mut usage = self.usage.clone();
         usage.count(view, &self.policies, facts)?;
@@ -113,7 +114,7 @@ impl PolicyChecks {
         self.policies.all().iter().any(|policy| policy.quota_bytes.is_some())
     }
 
-    /// Counts anew.
+    /// Recounts the usage from the index.
     pub(in crate::meta) fn recount(&mut self, view: View<'_>) -> Result<(), IndexError> {
         self.usage = QuotaUsage::of(view, &self.policies)?;
         Ok(())

@@ -1,4 +1,4 @@
-//! What a client may rely on, so that it must not be swept.
+//! Protection from sweeps of what clients rely on.
 
 use std::fmt::Debug;
 
@@ -12,7 +12,7 @@ pub trait Protection: Debug + Send + Sync {
     /// no answer may say meanwhile that it exists.
     fn release(&self, sweep: &Sweep) -> Sweep;
 
-    /// Returns whether a manifest that nothing seemed to need may go: no client came to rely on it since the
+    /// Returns whether a manifest that seemed unneeded may be removed: no client came to rely on it since the
     /// marking began. If so, it is marked for removal until [`Self::end_sweep`].
     fn release_manifest(&self, repo: &RepoName, digest: &ContentDigest) -> bool;
 
@@ -20,7 +20,7 @@ pub trait Protection: Debug + Send + Sync {
     /// from the index, and the rest is there.
     fn end_sweep(&self);
 
-    /// Notes what a command that was just carried out needs; `view` shows it in the index already.
+    /// Notes what a command that was just applied needs; `view` already shows it in the index.
     ///
     /// INVARIANT: no command is decided between another one and its note, so a sweep that is decided later
     /// knows of it.

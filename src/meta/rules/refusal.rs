@@ -6,7 +6,7 @@ use crate::spec::{ContentDigest, Digest, RepoName, Tag};
 /// Why a command is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// The repository has nothing in it.
+    /// The repository is empty or does not exist.
     #[error("repository {0} is not known")]
     NameUnknown(RepoName),
     /// The repository has no such manifest.
@@ -18,7 +18,7 @@ pub enum Refusal {
     /// The repository has no such blob.
     #[error("blob {0} is not in the repository")]
     BlobUnknown(ContentDigest),
-    /// There is no such upload session.
+    /// The upload session does not exist.
     #[error("the upload is not known")]
     UploadUnknown,
     /// The manifest references something that the repository does not have.
@@ -30,7 +30,7 @@ pub enum Refusal {
     /// A policy says that the tag can neither be moved nor deleted.
     #[error("tag {0} is immutable in this repository: it can neither be moved nor deleted")]
     Immutable(Tag),
-    /// The repositories of the policy would have more than they may.
+    /// The repositories of the policy would exceed its quota.
     #[error("the quota of repository {repo} is {most} bytes, and {used} of them are used")]
     QuotaExceeded {
         /// The repository.
@@ -42,7 +42,7 @@ pub enum Refusal {
     },
 }
 
-/// What deciding can end in beside a decision.
+/// Why deciding fails.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum DecideError {
     /// The command is refused.

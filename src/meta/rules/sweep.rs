@@ -1,6 +1,6 @@
-//! The rules of a sweep: what of it is still as the collector found it, and goes.
+//! The rules of a sweep: it removes what is still as the collector found it.
 //!
-//! That nobody counts on a candidate was asked in the same step ([`Protection`](super::Protection)).
+//! The same step has already taken out candidates that clients rely on ([`Protection`](super::Protection)).
 
 use crate::meta::index::View;
 use crate::meta::model::{Fact, Sweep};
@@ -10,7 +10,7 @@ use crate::meta::rules::refusal::DecideError;
 use crate::meta::rules::untagged::untagged_facts;
 use crate::spec::{ContentDigest, RepoName};
 
-/// Decides what of a sweep goes. What is gone already, or has changed, is passed over.
+/// Decides what a sweep removes. Candidates that are gone or changed are skipped.
 pub(in crate::meta) fn sweep(
     view: View<'_>,
     now: Stamp,
@@ -80,7 +80,7 @@ fn sweep_manifests(
     Ok(facts)
 }
 
-/// Returns the fact that a repository is gone, if it is without these.
+/// Returns the fact that a repository is gone, if it is empty without these.
 fn emptied(
     view: View<'_>,
     repo: &RepoName,

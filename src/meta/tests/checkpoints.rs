@@ -1,4 +1,4 @@
-//! Rotation of the journal, checkpoints, and what a recovery makes of them.
+//! Rotation of the journal, checkpoints, and recovery from them.
 
 use std::time::{Duration, Instant};
 
@@ -9,10 +9,10 @@ use super::*;
 use crate::disk::faulty::{FaultyDisk, Operation};
 use crate::meta::{checkpoint, journal};
 
-/// Long enough for a machine that does much else; nothing waits so long unless it fails.
+/// Long enough for a busy machine; only a failing test waits this long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Opens with journal files so short that some commands fill one.
+/// Opens a store with journal files so short that a few commands fill one.
 fn open_rotating(disk: &Arc<dyn Disk>, journal_min_bytes: u64, history_max_bytes: u64) -> Meta {
     let options = MetaOptions { journal_min_bytes, history_max_bytes, ..MetaOptions::new(IndexKind::Map) };
     Meta::open(Arc::clone(disk), options).unwrap()
@@ -28,7 +28,7 @@ fn checkpoints(disk: &Arc<dyn Disk>) -> Vec<u64> {
     names.iter().filter_map(|entry| begin(&entry.name)).collect()
 }
 
-/// Waits until something holds that another thread is about to do.
+/// Waits until another thread has made a condition true.
 fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let began = Instant::now();
     while !holds() {
@@ -37,7 +37,7 @@ fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Pushes manifests until there are more checkpoints than before.
+/// Pushes manifests until a newer checkpoint exists.
 fn until_checkpoint(disk: &Arc<dyn Disk>, meta: &Meta, name: &str) -> Vec<String> {
     let newest = checkpoints(disk).last().copied();
     let mut pushed = Vec::new();
@@ -146,7 +146,8 @@ fn a_checkpoint_that_cannot_be_written_harms_nothing() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// However the walks of the checkpoints and the commands interleave, what is recovered is what was there.
+    /// However the walks of the checkpoints and the commands interleave, recovery restores the state before
+    /// it.
     #[test]
     fn what_is_recovered_over_a_fuzzy_checkpoint_is_what_was_there(
         commands in history::commands(60..200),
@@ -200,7 +201,8 @@ fn lengths(disk: &Arc<dyn Disk>) -> Vec<u64> {
     files.iter().map(|file| file.length).collect()
 }
 
-/// Opens a store with two checkpoints that are long for what is left when manifests `one` and `two` go.
+/// Opens a store with two checkpoints that are too long for its rows once manifests `one` and `two` are
+/// deleted.
 fn with_long_checkpoints(disk: &Arc<dyn Disk>) -> Meta {
     let meta = open_rotating(disk, 2000, 0);
     for content in ["one", "two"] {
@@ -208,7 +210,7 @@ fn with_long_checkpoints(disk: &Arc<dyn Disk>) -> Meta {
     }
     let mut turn = 0;
     eventually("there are two long checkpoints", || {
-        // The same tags again and again, of one manifest and of the other.
+        // The same tags over and over, alternately of one manifest and of the other.
         let names: Vec<String> = (0..50).map(|one| format!("t{}-{one}", turn % 20)).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let content = if turn / 20 % 2 == 0 { "one" } else { "two" };
@@ -233,7 +235,7 @@ fn checkpoints_of_what_is_gone_are_renewed_and_those_that_are_as_long_as_they_ne
     let disk = memory();
     let meta = with_long_checkpoints(&disk);
     let before = checkpoints(&disk);
-    // They are as long as they have to be, or too short to be worth it.
+    // Checkpoints that are as long as necessary, or too short to be worth it, are not renewed.
     meta.renew_checkpoints(LONG_BYTES, 0, &mut || true).unwrap();
     meta.renew_checkpoints(0, 1 << 30, &mut || true).unwrap();
     assert_eq!(checkpoints(&disk), before);
@@ -244,7 +246,7 @@ fn checkpoints_of_what_is_gone_are_renewed_and_those_that_are_as_long_as_they_ne
     assert!(lengths(&disk).iter().all(|length| *length < LONG_BYTES / 10), "{:?}", lengths(&disk));
     assert!(before.iter().all(|begin| !checkpoints(&disk).contains(begin)), "{:?}", checkpoints(&disk));
     assert_eq!(checkpoints(&disk).len(), checkpoint::CHECKPOINTS_KEPT);
-    // What was pushed right before is in them, and what comes behind them is replayed over them.
+    // They include what was pushed right before; later lines are replayed over them.
     run(&meta, put_manifest("app", "last", &["last"])).unwrap();
     drop(meta);
     let reopened = open_rotating(&disk, u64::MAX, 0);
@@ -267,7 +269,7 @@ fn who_wants_a_checkpoint_that_cannot_be_taken_is_not_left_waiting() {
         faults.fail(Operation::Create, folder, Errno::NOSPC);
         meta.renew_checkpoints(0, 0, &mut || true).unwrap();
         assert_eq!(checkpoints(&disk), before, "{folder}");
-        // Another time it works, and nothing was lost.
+        // A later try succeeds, and no row was lost.
         meta.renew_checkpoints(0, 0, &mut || true).unwrap();
         assert!(lengths(&disk).iter().all(|length| *length < LONG_BYTES / 10), "{folder}");
         drop(meta);

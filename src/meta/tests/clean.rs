@@ -1,4 +1,4 @@
-//! The marker of a clean stop: when the index is trusted, and when it is made anew.
+//! The marker of a clean stop: when the index is trusted, and when it is rebuilt.
 
 use super::*;
 use crate::disk::RealDisk;
@@ -19,7 +19,7 @@ impl Store {
         Self { folder, disk }
     }
 
-    /// Makes one that was stopped cleanly with one tag.
+    /// Makes a store that was stopped cleanly with one tag.
     fn stopped() -> Self {
         let store = Self::new();
         let meta = store.open();
@@ -40,7 +40,7 @@ impl Store {
         self.folder.path().join("clean").exists()
     }
 
-    /// Adds a row to the index that the journal knows nothing of: it tells whether the index was kept.
+    /// Adds a row to the index that is not in the journal: it shows whether the index was kept.
     fn leave_a_trace(&self) {
         let index = SledIndex::open(&self.folder.path().join("index")).unwrap();
         let applied = index.applied().unwrap();
@@ -50,7 +50,7 @@ impl Store {
         index.close().unwrap();
     }
 
-    /// Opens it, checks that all is there, and tells whether the index was kept.
+    /// Opens the store, checks that it is complete, and tells whether the index was kept.
     fn kept_its_index(&self) -> bool {
         let meta = self.open();
         assert_eq!(tags(&meta, "app"), ["latest"]);
@@ -190,7 +190,7 @@ fn what_rode_along_unsynced_is_part_of_a_clean_stop() {
     run(&meta, Command::BeginUpload { id: upload_id(1), row: upload_row("app", 0) }).unwrap();
     assert_eq!(faults.count(Operation::Sync, "journal"), before);
     meta.close().unwrap();
-    // And once more, without the zeroes behind it.
+    // And once more, without the zeroes after it.
     assert_eq!(faults.count(Operation::Sync, "journal"), before + 2);
     assert!(store.open().view().upload(upload_id(1)).unwrap().is_some());
 }

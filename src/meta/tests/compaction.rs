@@ -1,4 +1,4 @@
-//! An index that is far too large for its rows gets new files while it is in use.
+//! Compaction of an index that is far too large for its rows, while it is in use.
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -10,12 +10,13 @@ use crate::disk::RealDisk;
 use crate::meta::index::{CompactionOutcome, CompactionPacing, SledIndex};
 use crate::meta::recovery::Inspection;
 
-/// Rows enough for some steps of a copy.
+/// Enough rows for several steps of a copy.
 const ROWS: usize = 500;
 
 const MIB: u64 = 1 << 20;
 
-/// Copies whatever the files take, and does something between any two steps. That ends it when it says no.
+/// Copies regardless of the files' size, and calls `between` between any two steps. It stops once `between`
+/// returns false.
 fn copy_while(index: &dyn Index, mut between: impl FnMut() -> bool) -> CompactionOutcome {
     let mut pacing = CompactionPacing { pause: &mut between, has_room: &|_| true, worthwhile_bytes: 0 };
     index.compact(&mut pacing).unwrap()
@@ -41,7 +42,7 @@ fn all(index: &dyn Index) -> Vec<(Tree, Vec<u8>, Vec<u8>)> {
     found
 }
 
-/// An index in sled, and one in memory that has had the same changes.
+/// An index in sled, and one in memory with the same changes.
 struct Pair {
     folder: tempfile::TempDir,
     sled: SledIndex,
@@ -55,7 +56,7 @@ impl Pair {
         Self { folder, sled, map: MapIndex::new() }
     }
 
-    /// Has some rows in three trees.
+    /// Makes a pair with some rows in three trees.
     fn with_rows() -> Self {
         let pair = Self::new();
         for tree in [Tree::Repositories, Tree::Tags, Tree::Uploads] {
@@ -96,7 +97,7 @@ impl Pair {
     }
 }
 
-/// Returns the files below a folder that this process has open though they have no name any more.
+/// Returns the files below a folder that this process has open although they are unlinked.
 fn unlinked(folder: &Path) -> Vec<PathBuf> {
     let open = fs::read_dir("/proc/self/fd").unwrap();
     let paths = open.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
@@ -117,7 +118,7 @@ fn the_space_of_rows_that_are_gone_comes_back_and_those_that_stay_are_there() {
     let mut never = || panic!("nothing to do");
     let mut pacing = CompactionPacing { pause: &mut || true, has_room: &|_| true, worthwhile_bytes: MIB };
     let size = pair.sled.size_bytes().unwrap();
-    // As long as the rows are there, it is about as large as they need.
+    // While the rows exist, its size is about what they need.
     assert_eq!(pair.sled.compact(&mut pacing).unwrap(), CompactionOutcome::NotNeeded);
 
     let most: Vec<_> = (0..rows - 10).map(|at| row(Tree::Links, at, None)).collect();
@@ -175,7 +176,7 @@ fn many_copies_beside_a_writer_lose_nothing() {
             let mut seq = 0;
             while !ended.load(Ordering::SeqCst) {
                 seq += 1;
-                // Always the same rows, so that a step reads what is just being written.
+                // The same rows each time, so that a step reads what is being written.
                 let changes: Vec<_> =
                     (0..ROWS).step_by(4).map(|at| row(Tree::Tags, at, Some(vec![0; seq % 40]))).collect();
                 pair.apply(&changes);
@@ -209,7 +210,7 @@ fn a_scan_misses_no_row_when_the_index_gets_other_files_meanwhile() {
     let mut visit = |key: &[u8], _: &[u8]| {
         if seen.is_empty() {
             assert!(is_done(&copy_while(&pair.sled, || true)));
-            // Only the new files get these, and the odd ones with them.
+            // Only the new files get these, including the odd ones.
             pair.apply(&others(ROWS));
         }
         seen.push(String::from_utf8(key.to_vec()).unwrap());
@@ -312,7 +313,7 @@ impl Store {
         self.meta.take().unwrap().close().unwrap();
     }
 
-    /// Adds a row that the journal knows nothing of: it tells whether the index was kept.
+    /// Adds a row that is not in the journal: it shows whether the index was kept.
     fn leave_a_trace(&self) {
         let trace = RowChange { tree: Tree::Links, key: b"trace".into(), value: Some(Vec::new()) };
         let index = self.meta().index();
@@ -339,7 +340,7 @@ fn after_a_clean_stop_the_new_files_are_the_index() {
         run(store.meta(), put_manifest("app", &format!("{generation}"), &["latest"])).unwrap();
         store.stop();
         assert_eq!(store.generations(), [format!("generation-{generation}")]);
-        // What a compaction left that came to no end.
+        // What an unfinished compaction left.
         fs::create_dir(store.folder.path().join("index/generation-7")).unwrap();
         store.start();
         assert_eq!(store.generations(), [format!("generation-{generation}")]);

@@ -1,4 +1,4 @@
-//! What is saved from a journal whose medium was damaged: never silently less than can be read.
+//! Salvage of a journal whose medium was damaged: never silently less than can be read.
 
 use super::*;
 use crate::disk::RealDisk;
@@ -6,7 +6,7 @@ use crate::meta::journal::{journal_path, list};
 
 const TAGS: [&str; 5] = ["a", "b", "c", "d", "e"];
 
-/// Makes the journal of a store of five tags, each put by a line of its own and acknowledged before the next.
+/// Makes the journal of a store of five tags, each put by its own line and acknowledged before the next.
 fn journal() -> Vec<Vec<u8>> {
     let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
     let meta = open(&disk);
@@ -24,7 +24,7 @@ fn disk_with(bytes: &[u8]) -> Arc<dyn Disk> {
     disk
 }
 
-/// Opens a store with such a journal, and shows that the damaged file is kept and that work can go on.
+/// Opens a store with this journal, and checks that the damaged file is kept and that work can continue.
 fn salvaged(bytes: &[u8]) -> Vec<String> {
     let disk = disk_with(bytes);
     let meta = open(&disk);
@@ -34,7 +34,7 @@ fn salvaged(bytes: &[u8]) -> Vec<String> {
     run(&meta, put_manifest("new", "new", &["new"])).unwrap();
     let expected = rows(meta.index());
     drop(meta);
-    // The salvaged journal is a sound one: nothing is damaged any more.
+    // The salvaged journal is sound: it has no damage left.
     let again = open(&disk);
     assert_eq!(rows(again.index()), expected);
     assert_eq!(journal_files(disk.as_ref()), ["000000000001.damaged", "000000000003.log"]);
@@ -65,7 +65,7 @@ fn a_line_feed_that_is_gone_costs_the_two_lines_it_stood_between() {
 #[test]
 fn a_line_that_became_zeroes_does_not_hide_the_one_behind_it() {
     let mut lines = journal();
-    // With its line feed; what comes behind it says that it was durable.
+    // Including its line feed; the lines after it prove that it was durable.
     lines[4].fill(0);
     assert_eq!(salvaged(&lines.concat()), ["a", "b", "c", "e"]);
 }
@@ -116,12 +116,12 @@ fn what_a_recovery_made_durable_is_known_to_have_been_there() {
     drop(open(&disk));
     let path = journal_path(2);
     let bytes = read(disk.as_ref(), &path);
-    // The last line was published whole with the file; it can't have been cut off by a crash.
+    // The last line was published whole with the file; a crash can't have cut it off.
     let cut = &bytes[..bytes.len() - 9];
     write(disk.as_ref(), &path, cut);
     assert_eq!(tags(&open(&disk), "app"), ["a", "b", "c", "d"]);
     assert_eq!(journal_files(disk.as_ref()), ["000000000002.damaged", "000000000003.log"]);
-    // An end that is gone at a line's end is noticed as well.
+    // A lost end is noticed at a line's end as well.
     let disk = disk_with(&journal().concat());
     drop(open(&disk));
     let lines: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == b'\n').collect();

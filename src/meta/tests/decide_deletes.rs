@@ -1,4 +1,4 @@
-//! The rules for deleting, and when a repository comes and goes.
+//! The rules for deleting, and when a repository appears and disappears.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -245,7 +245,7 @@ fn deleting_a_manifest_reads_each_of_its_tags_about_twice_however_many_there_are
         let some: Vec<&str> = some.iter().map(String::as_str).collect();
         run(&meta, put_manifest("app", "one", &some)).unwrap();
     }
-    // One that is immutable keeps all of them, also those that would go in steps before it.
+    // One immutable tag keeps all of them, including those that earlier steps would delete.
     run(&meta, put_manifest("app", "one", &["v1"])).unwrap();
     let refused = run(&meta, delete_manifest("one"));
     assert!(matches!(refused, Err(MetaError::Refused(Refusal::Immutable(_)))), "{refused:?}");

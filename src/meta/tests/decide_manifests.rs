@@ -3,7 +3,7 @@
 use super::*;
 use crate::meta::model::{BlobRow, Policies, Policy, RepositoryRow, TagRow};
 
-/// How far from now a time must be for a push as it is to change it, in milliseconds.
+/// How far from now a noted time must be for an unchanged push to change it, in milliseconds.
 const PUSHED_AGAIN: u64 = 60 * 60 * 1000;
 
 fn tag_fact(name: &str, was: Option<&str>, now: &str) -> Fact {
@@ -212,12 +212,12 @@ fn without_tags_a_condition_is_asked_of_the_digest() {
     assert!(!is_refused(&rules, Condition::Exists, "one", &[]));
     assert!(is_refused(&rules, Condition::Absent, "one", &[]));
     assert!(!is_refused(&rules, Condition::Matches(vec![digest("one").into()]), "one", &[]));
-    // In another repository the same manifest counts for nothing.
+    // In another repository the same manifest does not satisfy the condition.
     let command = PutManifestCommand { condition: Condition::Exists, ..put("other", "one", &[]) };
     assert!(matches!(rules.refusal(&Command::PutManifest(command)), Refusal::ConditionFailed(_)));
 }
 
-/// A push as it is, of `latest`, at a store time and as the tag of that order; under a policy, or none.
+/// Decides an unchanged push of `latest` at a store time, with the tag at `order`, perhaps under a policy.
 fn again(rules: &Rules, noted: u64, order: u64, policy: Option<Policy>) -> Vec<Fact> {
     let checks = PolicyChecks::over(Policies::new(policy.into_iter().collect()), rules.view()).unwrap();
     let command = put_manifest("app", "one", &["latest"]);
@@ -262,7 +262,7 @@ fn a_push_as_it_is_is_noted_again_after_an_hour_and_where_the_time_cannot_be() {
     }
 }
 
-/// There may have been a downtime since, which is not counted yet.
+/// A downtime may have followed that is not counted yet.
 #[test]
 fn a_push_as_it_is_is_noted_again_in_each_run() {
     let mut rules = Rules::default();

@@ -1,4 +1,4 @@
-//! The rules for sweeping: only what is still as it was found goes.
+//! The rules for sweeping: a sweep removes only what is still as it was found.
 
 use super::*;
 use crate::meta::model::{Policies, Policy, TagRow};

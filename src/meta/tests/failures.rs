@@ -1,4 +1,4 @@
-//! What a failing disk does to the writer: an error and nothing of it there, or no more writes.
+//! The writer on a failing disk: an error without any effect, or no more writes.
 
 use rustix::io::Errno;
 
@@ -25,8 +25,8 @@ impl Failing {
         open(&copy(self.disk.as_ref()))
     }
 
-    /// Shows that writes, refusals and commands that would change nothing are all refused, that reads go on,
-    /// and that the stop is no clean one.
+    /// Checks that writes, refusals and commands without effect are all refused, that reads continue, and
+    /// that the stop is not a clean one.
     fn check_poisoned(&self) {
         assert!(self.meta.poisoned().is_some());
         let synced = self.faults.count(Operation::Sync, "journal");
@@ -69,7 +69,7 @@ fn a_failed_append_is_an_error_and_nothing_of_it_is_there() {
             assert_eq!(store.meta.totals().blobs, 1);
             assert_eq!(store.meta.poisoned(), None);
             assert_eq!(tags(&store.reopened(), "app"), ["one"]);
-            // The next one goes on where the journal stood, also with a shorter line.
+            // The next line is written where the journal stood, even if it is shorter.
             run(&store.meta, Command::DeleteTag { repo: repo("app"), tag: tag("one") }).unwrap();
             run(&store.meta, two()).unwrap();
             let reopened = store.reopened();
@@ -162,7 +162,7 @@ fn a_disk_with_space_for_a_line_but_not_for_a_step_ahead_takes_the_line() {
     assert_eq!(faults.count(Operation::Reserve, "journal"), 2);
 }
 
-/// Opens a store whose journal goes on in a new file after each batch.
+/// Opens a store whose journal continues in a new file after each batch.
 fn rotating() -> Failing {
     let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
     let faulty = FaultyDisk::new(Arc::clone(&disk));
@@ -180,7 +180,7 @@ fn a_rotation_that_finds_no_space_leaves_the_journal_as_it_was_and_is_tried_agai
         run(&store.meta, two()).unwrap();
         assert_eq!(store.meta.poisoned(), None);
         assert_eq!(tags(&store.reopened(), "app"), ["one", "two"]);
-        // It is tried again only when the journal is a good deal longer.
+        // It is retried only after the journal has grown considerably.
         for round in 0..300 {
             let mut long = put("app", &format!("long-{round}"), &["long"]);
             long.row.artifact_type = Some("x".repeat(1000));
@@ -192,7 +192,7 @@ fn a_rotation_that_finds_no_space_leaves_the_journal_as_it_was_and_is_tried_agai
     }
 }
 
-/// What came to the old file behind the beginning of the new one would be lost.
+/// What the old file got after the start of the new one would be lost.
 #[test]
 fn a_rotation_that_may_have_happened_ends_all_writing() {
     for operation in [Operation::Rename, Operation::SyncFolder] {

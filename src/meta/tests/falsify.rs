@@ -1,4 +1,4 @@
-//! An index that is in order and wrong, for tests of who trusts it.
+//! An index that is readable but wrong, for tests of code that trusts it.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -6,8 +6,8 @@ use std::path::Path;
 use crate::meta::index::{Index, SledIndex};
 use crate::meta::model::{RowChange, Tree};
 
-/// Takes the manifests, tags and links out of an index that nobody uses. It says as before how far it has
-/// come.
+/// Removes the manifests, tags and links from an index that is not in use. Its last applied transaction stays
+/// the same.
 pub(crate) fn falsify(folder: &Path) {
     let index = SledIndex::open(folder).unwrap();
     let mut changes = Vec::new();

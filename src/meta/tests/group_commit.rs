@@ -1,4 +1,4 @@
-//! One sync for all who wait, and no answer before the sync that covers it.
+//! One sync for all waiting commands, and no answer before the sync that covers it.
 
 use std::sync::mpsc::TryRecvError;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::disk::faulty::{Faults, FaultyDisk, Operation};
 
 const THREADS: usize = 16;
 
-/// Makes a store whose journal's syncs can be held back, and the counters above them.
+/// Makes a store whose journal's syncs can be held back, with the counters above them.
 fn gated() -> (Arc<MeteredDisk>, Arc<Faults>, Meta) {
     let faulty = FaultyDisk::new(Arc::new(MemoryDisk::new()));
     let faults = faulty.faults();
@@ -54,7 +54,7 @@ fn commands_that_come_during_a_sync_share_the_next_one() {
     faults.let_go();
     end(&answered).unwrap();
     others.iter().for_each(|answered| end(answered).unwrap());
-    // One for the first, one for all who came while it was under way.
+    // One for the first command, one for all that arrived during the first sync.
     assert_eq!(metered.counters().snapshot().file_syncs - before, 2);
     assert_eq!(tags(&meta, "app").len(), THREADS + 1);
 }
@@ -86,7 +86,7 @@ fn many_threads_take_fewer_syncs_than_commands() {
     end(&blocking).unwrap();
     let syncs = metered.counters().snapshot().file_syncs - before;
     let commands = 1 + THREADS as u64 * 6;
-    // At the very least the first command of each thread shared a sync with those of all others.
+    // At least the first command of each thread shared a sync with those of all others.
     assert!(syncs <= commands - (THREADS as u64 - 1), "{syncs} syncs for {commands} commands");
 }
 
@@ -96,7 +96,7 @@ fn the_same_push_again_waits_for_the_sync_of_the_first() {
     faults.hold_syncs("journal");
     let one = submit(&meta, first());
     faults.wait_until_held();
-    // It changes nothing, and what it found is not durable yet.
+    // It changes no row, and what it found is not durable yet.
     let same = submit(&meta, first());
     assert!(is_waiting(&one) && is_waiting(&same));
     faults.let_go();
@@ -110,7 +110,7 @@ fn in_one_batch_a_push_its_repetition_and_a_refusal_all_wait() {
     faults.hold_syncs("journal");
     let opening = submit(&meta, put_manifest("other", "other", &[]));
     faults.wait_until_held();
-    // These three make one batch, since the writer is held; its sync is held as well.
+    // These three form one batch, since the writer is held; its sync is held as well.
     let put = submit(&meta, first());
     let same = submit(&meta, first());
     let condition = Condition::Absent;
@@ -164,7 +164,7 @@ fn what_need_not_survive_waits_for_no_sync() {
     run(&meta, Command::BeginUpload { id: upload_id(1), row: upload_row("app", 0) }).unwrap();
     run(&meta, Command::AdvanceUpload { id: upload_id(1), row: upload_row("app", 5) }).unwrap();
     assert_eq!(metered.counters().snapshot().file_syncs, before);
-    // The next one that waits takes them with it.
+    // The next command that waits makes them durable too.
     let answered = submit(&meta, Command::EndUpload { id: upload_id(1) });
     faults.wait_until_held();
     assert!(is_waiting(&answered));

@@ -1,4 +1,4 @@
-//! Whatever is done in whatever order: both indexes hold the same rows, and the journal adds up to them.
+//! For any commands in any order: both indexes hold the same rows, and replaying the journal gives them.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -99,7 +99,7 @@ fn histories() -> impl Strategy<Value = Vec<Command>> {
     commands(1..60)
 }
 
-/// Carries out what is not refused.
+/// Applies each command that is not refused.
 fn live(commands: &[Command]) -> Rules {
     let mut rules = Rules::default();
     for command in commands {
@@ -110,7 +110,7 @@ fn live(commands: &[Command]) -> Rules {
     rules
 }
 
-/// What must hold between the trees, whatever was done.
+/// What must hold between the trees after any history.
 fn check_trees(view: View<'_>) {
     for name in REPOSITORIES.map(repo) {
         let tags = view.tags(&name, None, usize::MAX).unwrap();
@@ -192,7 +192,7 @@ proptest! {
         let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
         let meta = open_sweeping(&disk);
         let mut rules = Rules::default();
-        // A store without claims lets no sweep go.
+        // A store without claims refuses all sweeps.
         for command in commands.into_iter().filter(|command| !matches!(command, Command::Sweep(_))) {
             let allowed = rules.decide(&command).is_ok();
             if allowed {

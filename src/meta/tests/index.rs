@@ -1,4 +1,4 @@
-//! What every index does, shown on both.
+//! The behaviour of every index, tested on both.
 
 use std::ops::ControlFlow;
 
@@ -37,7 +37,7 @@ fn a_scan_keeps_to_its_prefix_and_begins_behind_where_it_is_told() {
         assert_eq!(scanned(index, "b", None, 2), ["b1", "b2"]);
         assert_eq!(scanned(index, "b", Some("b1"), 9), ["b2", "b3"]);
         assert_eq!(scanned(index, "b", Some("b15"), 9), ["b2", "b3"]);
-        // Before the prefix and behind it.
+        // Before the prefix and after it.
         assert_eq!(scanned(index, "b", Some("a"), 9), ["b1", "b2", "b3"]);
         assert_eq!(scanned(index, "b", Some("c"), 9), [""; 0]);
         assert_eq!(scanned(index, "d", None, 9), [""; 0]);
@@ -97,7 +97,7 @@ fn a_visit_may_read_the_index() {
     });
 }
 
-/// More rows than are held in front of sled.
+/// More rows than are buffered in front of sled.
 const MANY: usize = 300;
 
 #[test]
@@ -105,7 +105,7 @@ fn rows_are_the_same_wherever_they_have_got_to() {
     let folder = tempfile::tempdir().unwrap();
     let (sled, map) = (SledIndex::open(folder.path()).unwrap(), MapIndex::new());
     for seq in 1..=MANY {
-        // Rows come, change, go and come again, some before they got to sled, some after.
+        // Rows are added, changed, removed and added again, some before they reached sled, some after.
         let key = |number: usize| format!("key{:03}", number % 97);
         let changes = [
             change(Tree::Tags, &key(seq), Some(&seq.to_string())),

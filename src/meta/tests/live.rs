@@ -1,4 +1,5 @@
-//! An index that fails is made anew in place; a store without any space can be read, and goes on with some.
+//! A failed index is rebuilt in place; a store without space can be read, and resumes writing once it has
+//! space.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +18,7 @@ struct Broken {
     panics: AtomicBool,
 }
 
-/// An index that fails when it is told to, and ever after, as sled does.
+/// An index that fails on request, and ever after, as sled does.
 struct Breaking {
     rows: MapIndex,
     broken: Arc<Broken>,
@@ -69,7 +70,7 @@ impl Index for Breaking {
     }
 }
 
-/// A store whose first index can be broken. Further ones come from `next`.
+/// Makes a store whose first index can be broken. Further ones come from `next`.
 fn breaking(
     next: impl Fn() -> Result<Arc<dyn Index>, IndexError> + Send + Sync + 'static,
 ) -> (Meta, Arc<Broken>) {
@@ -96,7 +97,7 @@ fn in_memory() -> Result<Arc<dyn Index>, IndexError> {
     Ok(Arc::new(MapIndex::new()))
 }
 
-/// Runs a command once more for as long as the index is being made anew.
+/// Retries a command while the index is being rebuilt.
 fn run_patiently(meta: &Meta, command: &Command) -> Result<(), MetaError> {
     for _ in 0..10_000 {
         match run(meta, command.clone()) {

@@ -1,4 +1,4 @@
-//! What metadata does: the rules, the journal, and what becomes of it after every kind of end.
+//! The behaviour of metadata: the rules, the journal, and the state after every kind of end.
 
 mod ahead;
 mod checkpoints;
@@ -73,13 +73,13 @@ fn summary(content: &str, subject: Option<Digest>) -> ManifestRow {
     }
 }
 
-/// Says that a manifest is there since now: it was pushed, or lost its last tag.
+/// Returns the fact that a manifest is there since now: it was pushed, or lost its last tag.
 fn manifest_fact(content: &str) -> Fact {
     let row = Some(summary(content, None).noted(NOW));
     Fact::Manifest { repo: repo("app"), digest: digest(content), row }
 }
 
-/// Makes the command that stores a manifest which references nothing.
+/// Makes the command that stores a manifest without references.
 fn put(name: &str, content: &str, tags: &[&str]) -> PutManifestCommand {
     PutManifestCommand {
         repo: repo(name),
@@ -101,7 +101,7 @@ fn link(name: &str, content: &str) -> Command {
     Command::Link { repo: repo(name), blob: blob(content), upload: upload_id(0) }
 }
 
-/// An index and what was applied to it, decided without a writer.
+/// An index and the commands applied to it, decided without a writer.
 #[derive(Default)]
 struct Rules {
     index: MapIndex,
@@ -113,7 +113,7 @@ impl Rules {
         View::new(&self.index)
     }
 
-    /// Decides without applying, at a time that tells facts of this test from others.
+    /// Decides without applying, at a time that distinguishes facts of this test from others.
     fn decide(&self, command: &Command) -> Result<Decision, DecideError> {
         decide(self.view(), stamp(NOW), PolicyChecks::default().check(), command)
     }
@@ -132,7 +132,7 @@ impl Rules {
         }
     }
 
-    /// Decides and applies what takes one step, and returns the facts.
+    /// Decides and applies a command that takes one step, and returns the facts.
     fn carry_out(&mut self, command: &Command) -> Vec<Fact> {
         let mut steps = self.steps(command);
         assert_eq!(steps.len(), 1);
@@ -154,7 +154,7 @@ impl Rules {
 
 const NOW: u64 = 1_700_000_000_000;
 
-/// The order of tags that are set in these tests.
+/// The order of the tags that these tests set.
 const ORDER: u64 = 7;
 
 fn stamp(now: u64) -> Stamp {
@@ -185,7 +185,7 @@ fn open(disk: &Arc<dyn Disk>) -> Meta {
     Meta::open(Arc::clone(disk), MetaOptions::new(IndexKind::Map)).unwrap()
 }
 
-/// Nobody counts on anything, so that every sweep goes through.
+/// A protection without clients, so that every sweep succeeds.
 #[derive(Debug)]
 struct NobodyCounts;
 
@@ -218,7 +218,8 @@ fn run(meta: &Meta, command: Command) -> Result<(), MetaError> {
     submit(meta, command).recv_timeout(std::time::Duration::from_secs(30)).unwrap()
 }
 
-/// Returns how much is stored. What was last may be gone, so that a count of what is there finds less.
+/// Returns how much is stored, without the order of the last tag: that tag may be gone, and a recount then
+/// finds a lower order.
 fn stored(meta: &Meta) -> (u64, u64, u64) {
     let totals = meta.totals();
     (totals.blobs, totals.blob_bytes, totals.uploads)
@@ -263,7 +264,7 @@ fn journal_files(disk: &dyn Disk) -> Vec<String> {
     disk.list(Path::new("journal")).unwrap().into_iter().map(|entry| entry.name).collect()
 }
 
-/// Copies a memory disk's journal and marker to another disk, as a crash at this moment would leave them.
+/// Copies a memory disk's journal and marker to another disk, as a crash now would leave them.
 fn copy(disk: &dyn Disk) -> Arc<dyn Disk> {
     let other = MemoryDisk::new();
     other.create_folder(Path::new("journal")).unwrap();

@@ -1,4 +1,4 @@
-//! In which order tags were set, and when: over restarts, whatever the clock says.
+//! The order in which tags were set, and the times: across restarts, regardless of the clock.
 
 use super::*;
 use crate::disk::RealDisk;
@@ -19,8 +19,8 @@ fn push(meta: &Meta, name: &str) -> TagRow {
     row(meta, name)
 }
 
-/// Calls `work` with a disk and an index in memory, which every start makes anew, and with sled on a real
-/// disk, which a start trusts.
+/// Calls `work` with a disk and an index in memory, which every start rebuilds, and with sled on a real disk,
+/// which a start trusts.
 fn on_both(work: impl Fn(&Arc<dyn Disk>, &IndexKind)) {
     work(&(Arc::new(MemoryDisk::new()) as Arc<dyn Disk>), &IndexKind::Map);
     let folder = tempfile::tempdir().unwrap();
@@ -76,7 +76,8 @@ fn what_is_known_of_time_is_in_the_marker_of_a_stop_and_in_checkpoints() {
     let noted = push(&meta, "a").noted;
     clock.pass(DAY_MS);
     meta.close().unwrap();
-    // A day by `clean`, and 30 by the wall clock, which only a checkpoint and `clean` have: no line follows.
+    // A day by `clean`, and 30 by the wall clock, which only a checkpoint and `clean` record: no line
+    // follows.
     clock.pass(30 * DAY_MS);
     let meta = open_by(&disk, &index, &clock);
     clock.pass(DAY_MS);
@@ -85,7 +86,7 @@ fn what_is_known_of_time_is_in_the_marker_of_a_stop_and_in_checkpoints() {
     meta.close().unwrap();
     let meta = open_by(&disk, &index, &clock);
     assert_eq!(meta.clock().ages().of(noted) / DAY_MS, 32);
-    // The first line of a run has what `clean` had.
+    // The first line of a run has the order and time of `clean`.
     push(&meta, "b");
     std::mem::forget(meta);
     let meta = open_by(&disk, &index, &clock);

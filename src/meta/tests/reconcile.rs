@@ -1,4 +1,4 @@
-//! What is made of metadata and content that do not agree after damage.
+//! Reconciliation of metadata and content that disagree after damage.
 
 use super::*;
 use crate::blobs::{ContentStore, LocalStore, blob_path};
@@ -91,7 +91,8 @@ fn a_manifest_loses_a_tag_whose_move_away_was_lost() {
 #[test]
 fn what_was_reconciled_stays_so_when_its_last_line_is_damaged() {
     let disk = disk_of_three_images();
-    // A config is lost, and with it the image; so is a line of another, which is what is noticed.
+    // A config is lost, and the image with it; so is a line of another image, which is what triggers
+    // reconciling.
     let file = blob_path(&digest("one"));
     let disk = without_lines(&disk, &format!("\"was\":\"{}\"", digest(&image("one"))));
     disk.remove(&file).unwrap();
@@ -120,14 +121,14 @@ fn a_sound_journal_is_not_meddled_with() {
     let (meta, _) = open_whole(&disk, LONG).unwrap();
     assert_eq!(meta.start(), Start::Recovered);
     let before = rows(meta.index());
-    // What a deletion left is no contradiction that anybody has to mend.
+    // What a deletion left is not a contradiction, and needs no repair.
     run(&meta, Command::Unlink { repo: repo("app"), digest: digest("one") }).unwrap();
     drop(meta);
     let (meta, _) = open_whole(&disk, LONG).unwrap();
     assert_eq!(rows(meta.index()).len(), before.len() - 1);
 }
 
-/// A crash before its end leaves the damage to be seen again; nothing is reconciled by half.
+/// A crash before the end leaves the damage visible; reconciling takes effect as a whole or not at all.
 #[test]
 fn a_crash_at_any_operation_of_reconciling_leaves_it_to_be_done_again() {
     let damaged = without_lines(
@@ -137,7 +138,7 @@ fn a_crash_at_any_operation_of_reconciling_leaves_it_to_be_done_again() {
     damaged.remove(&blob_path(&digest("two"))).unwrap();
     let visible = |meta: &Meta| {
         let mut rows = rows(meta.index());
-        // When a repository was restored is no matter.
+        // The time when a repository was restored is irrelevant.
         rows.retain(|(tree, ..)| *tree != Tree::Repositories);
         rows
     };
@@ -166,7 +167,7 @@ fn a_crash_at_any_operation_of_reconciling_leaves_it_to_be_done_again() {
     panic!("it never comes to its end");
 }
 
-/// Opens with short journal files and pushes until there are as many checkpoints.
+/// Opens with short journal files and pushes until the store has `wanted` checkpoints.
 fn with_checkpoints(disk: &Arc<dyn Disk>, wanted: usize) -> Vec<String> {
     let (meta, blobs) = open_whole(disk, 2048).unwrap();
     let mut names = Vec::new();
@@ -215,7 +216,7 @@ fn what_is_left_of_the_journal_after_lost_checkpoints_is_completed_from_the_cont
     let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
     let names = with_checkpoints(&disk, 1);
     let (meta, blobs) = open_whole(&disk, LONG).unwrap();
-    // A tag that stands in the last file only, of an image whose facts are in none that is left.
+    // A tag that is in the last file only, of an image whose facts are in none of the remaining files.
     let last = names.last().unwrap();
     push(&meta, &blobs, last, "again");
     push(&meta, &blobs, "another", "another");

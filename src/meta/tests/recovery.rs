@@ -1,4 +1,4 @@
-//! What is there again after a store ended in the middle of things.
+//! The state after a store ended abruptly.
 
 use super::*;
 use crate::disk::faulty::FaultyDisk;
@@ -27,7 +27,7 @@ fn what_was_acknowledged_is_there_without_a_stop() {
     let meta = open(&disk);
     assert_eq!(tags(&meta, "app"), ["a", "b", "c"]);
     assert_eq!(meta.totals().blobs, 3);
-    // Never appended to an old file: what the page cache shows of it may not be on the medium.
+    // Recovery never appends to an old file: what the page cache shows of it may not be on the medium.
     assert_eq!(journal_files(disk.as_ref()), ["000000000002.log"]);
 }
 
@@ -48,7 +48,7 @@ fn a_leaked_store_has_lost_nothing_when_it_is_opened_again() {
 fn a_tail_torn_at_any_byte_is_cut_off_and_the_rest_stays() {
     let (_, bytes) = crashed();
     let ends = ends_of_lines(&bytes);
-    // The header came with the file's name, whole. What was torn was the last line, or several.
+    // The header was published whole with the file's name. The tear is in the last line, or in several.
     let several = (ends[0]..ends[2]).step_by(31);
     for length in several.chain(ends[2]..=bytes.len()) {
         let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
@@ -129,7 +129,7 @@ fn foreign_names_in_the_journals_folder_are_left_alone() {
     }
 }
 
-/// Opens stores on a disk that dies after each number of operations, until one is opened, and shows that the
+/// Opens stores on a disk that dies after each number of operations, until one is opened, and checks that the
 /// next start finds everything.
 fn dies_at_every_step(make: impl Fn() -> Arc<dyn Disk>, check: impl Fn(&Meta, &dyn Disk)) {
     for count in 0..200 {

@@ -1,4 +1,4 @@
-//! A store that was opened on a disk without any space: it can be read, and waits for space to write again.
+//! A store opened on a full disk: read-only until a recovery finds space.
 
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -13,7 +13,7 @@ use crate::meta::recovery::RecoveryProgress;
 use crate::meta::recovery::open::{OpenedMeta, RecoverySources, recovered};
 use crate::meta::writer::message::{Message, WriterState};
 
-/// How long no other recovery is tried after one that found no space.
+/// The time after a recovery that found no space before the next one is tried.
 const RETRY_PAUSE: Duration = Duration::from_secs(2);
 
 /// Waits for the space that a recovery needs.
@@ -21,9 +21,9 @@ pub(in crate::meta) struct AwaitSpace {
     pub(in crate::meta) disk: Arc<dyn Disk>,
     pub(in crate::meta) index: Arc<ReplaceableIndex>,
     pub(in crate::meta) kind: IndexKind,
-    /// All up to this transaction is known to have been acknowledged.
+    /// Every transaction up to this one is known to have been acknowledged.
     pub(in crate::meta) durable: u64,
-    /// What metadata is made to agree with after damage.
+    /// The content to reconcile the metadata with after damage.
     pub(in crate::meta) content: Option<Arc<dyn ContentStore>>,
     pub(in crate::meta) shared: Arc<WriterState>,
     pub(in crate::meta) progress: RecoveryProgress,
@@ -31,7 +31,7 @@ pub(in crate::meta) struct AwaitSpace {
 
 impl AwaitSpace {
     /// Refuses commands until one finds space: returns the journal, and that command as the first message for
-    /// the writer. Returns `None` when it is told to stop before.
+    /// the writer. Returns `None` if a stop comes first.
     pub(in crate::meta) fn until_space(
         self,
         messages: &Receiver<Message>,
@@ -86,8 +86,8 @@ impl AwaitSpace {
         }
     }
 
-    /// Tells whether the journal could be written once more, so that it is not replayed in vain again and
-    /// again.
+    /// Tells whether the disk has space for another copy of the journal, so that the recovery is not repeated
+    /// in vain.
     fn has_space(&self) -> Result<bool, DiskError> {
         let Some(free) = self.disk.free_bytes()? else { return Ok(true) };
         let mut needed = 0;

@@ -1,4 +1,4 @@
-//! What is sent to the writer, and what others may read of its state.
+//! The messages to the writer, and the part of its state that others may read.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,24 +8,24 @@ use crate::meta::error::MetaError;
 use crate::meta::index::{QuotaUsage, RowTotals};
 use crate::meta::model::Command;
 
-/// Called with a command's end.
+/// Called with a command's result.
 pub type Answer = Box<dyn FnOnce(Result<(), MetaError>) + Send>;
 
-/// What is sent to the writer.
+/// A message to the writer.
 pub(in crate::meta) enum Message {
     Command(Box<Command>, Answer),
     /// Answer when everything before this is durable.
     Barrier(Answer),
-    /// Make the index anew, which failed.
+    /// Rebuild the index, which failed.
     Repair,
-    /// Take a checkpoint, though it is not time for one. Dropped when that is not done.
+    /// Take a checkpoint before one is due. The sender is dropped when none is taken.
     Checkpoint(Sender<u64>),
     /// Refuse everything from now on.
     Poison(String),
     Stop,
 }
 
-/// What others may know of the writer's state.
+/// The part of the writer's state that others may read.
 #[derive(Debug, Default)]
 pub(in crate::meta) struct WriterState {
     pub(in crate::meta) poisoned: Mutex<Option<String>>,

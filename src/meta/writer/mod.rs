@@ -1,4 +1,4 @@
-//! The one writer, and what is sent to it.
+//! The one writer, and the messages to it.
 
 mod await_space;
 mod message;

@@ -7,15 +7,15 @@ use crate::disk::{Disk, DiskError};
 use crate::meta::checkpoint;
 use crate::meta::writer::message::Message;
 
-/// How many times as long as a new one a checkpoint may be before a new one is taken for that.
+/// How many times the expected length of a new checkpoint an old one may have before it is replaced.
 const EXCESS_MAX: u64 = 4;
 
-/// How often who waits for a new one looks whether it is to go on waiting.
+/// How often a caller waiting for a checkpoint checks whether to keep waiting.
 const RENEW_PAUSE: Duration = Duration::from_millis(100);
 
-/// Has new checkpoints taken in the place of those that are no shorter than is worthwhile, and far longer
-/// than what is expected of one. `pause` is called now and then, and tells whether to go on waiting: a stop
-/// waits for whoever waits here, and gives the checkpoint up only after that.
+/// Replaces checkpoints of at least `worthwhile_bytes` that are far longer than `expected_bytes`. Calls
+/// `pause` now and then, which returns whether to keep waiting: a stop first waits for this caller, and only
+/// then gives the checkpoint up.
 pub(in crate::meta) fn renew(
     disk: &dyn Disk,
     writer: &Sender<Message>,
@@ -24,13 +24,13 @@ pub(in crate::meta) fn renew(
     pause: &mut dyn FnMut() -> bool,
 ) -> Result<(), DiskError> {
     for place in 0..checkpoint::CHECKPOINTS_KEPT {
-        // The new ones come first, and each moves those before it on.
+        // New checkpoints come first in the list, and each moves the older ones one place on.
         let Some(kept) = checkpoint::find(disk)?.finished.get(place).copied() else { break };
         if kept.length < worthwhile_bytes || kept.length / EXCESS_MAX <= expected_bytes {
             continue;
         }
         let (waits, taken) = channel();
-        // One that is not taken goes with its sender.
+        // If no checkpoint is taken, its sender is dropped, which ends the wait below.
         drop(writer.send(Message::Checkpoint(waits)));
         expected_bytes = loop {
             match taken.recv_timeout(RENEW_PAUSE) {

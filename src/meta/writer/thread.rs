@@ -1,4 +1,4 @@
-//! The one writer: decide, journal, apply; then one sync for all who wait.
+//! The one writer: decide, journal, apply; then one sync for a whole batch.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,18 +16,18 @@ use crate::meta::recovery::{RecoveryProgress, rebuilt};
 use crate::meta::rules::{DecideError, Decision, PolicyChecks, Protection, Stamp, decide};
 use crate::meta::writer::message::{Answer, Message, WriterState};
 
-/// The most commands before one sync, so that the first of them doesn't wait for too many others.
+/// The most messages in a batch before its sync, so that the first of them doesn't wait for too many others.
 const BATCH_MAX: usize = 256;
 
-/// How much longer the file must become before a rotation that failed is tried again.
+/// The number of bytes that the file must grow by before a failed rotation is retried.
 const ROTATION_RETRY_BYTES: u64 = 256 * 1024;
 
-/// Owns the journal; nobody else changes the index.
+/// Owns the journal. Only the writer changes the index.
 pub(in crate::meta) struct Writer {
     pub(in crate::meta) journal: Journal,
     pub(in crate::meta) index: Arc<ReplaceableIndex>,
     pub(in crate::meta) kind: IndexKind,
-    /// How many indexes failed since the start.
+    /// The number of indexes that failed since the start.
     pub(in crate::meta) failed: u64,
     pub(in crate::meta) totals: RowTotals,
     pub(in crate::meta) checks: PolicyChecks,
@@ -39,22 +39,22 @@ pub(in crate::meta) struct Writer {
     pub(in crate::meta) rotation: Rotation,
 }
 
-/// When the journal goes on in a new file.
+/// When the journal rotates to a new file.
 pub(in crate::meta) struct Rotation {
-    /// The least length in bytes of a file before that.
+    /// The least length in bytes of a file before it is rotated.
     pub(in crate::meta) min_bytes: u64,
-    /// The length that the file must have before a rotation that failed is tried again.
+    /// The length that the file must reach before a failed rotation is retried.
     pub(in crate::meta) not_before: u64,
     /// The newest checkpoint's length in bytes: writing the next one should cost no more than the journal
     /// did.
     pub(in crate::meta) checkpoint_length: Arc<AtomicU64>,
-    /// Who takes a checkpoint then.
+    /// Reports rotations to the checkpointer.
     pub(in crate::meta) rotated: Sender<DueCheckpoint>,
 }
 
 impl Writer {
-    /// Works until it is told to stop or nobody can send any more, and gives the journal back. `first` is a
-    /// message that came already.
+    /// Runs until a stop message arrives or every sender is dropped, and returns itself with the journal.
+    /// `first` is a message that was already received.
     pub(in crate::meta) fn run(mut self, first: Option<Message>, messages: &Receiver<Message>) -> Self {
         let mut next = first;
         loop {
@@ -65,7 +65,7 @@ impl Writer {
         }
     }
 
-    /// Takes what waits, and answers it after one sync. Returns whether to stop.
+    /// Carries out the waiting messages, and answers them after one sync. Returns whether to stop.
     fn batch(&mut self, first: Message, messages: &Receiver<Message>) -> bool {
         let mut waiting: Vec<(Answer, Result<(), MetaError>)> = Vec::new();
         let mut next = Some(first);
@@ -98,28 +98,28 @@ impl Writer {
             }
         }
         self.answer(&mut waiting);
-        // A stop gives up the checkpoint that belongs to a rotation: the next start's first write has time
-        // for both.
+        // A stop skips the rotation and its checkpoint: the next start's first write has time for both.
         match wanted.filter(|_| !stop) {
             Some(waits) => self.checkpoint_for(waits),
             None if !stop => self.rotate_if_long(),
             None => {}
         }
-        // What rode along unsynced is part of a clean stop, too. A failure is noted in the journal itself.
+        // A clean stop includes commands that were answered without a sync. The journal itself notes a
+        // failure.
         if stop && let Err(error) = self.journal.sync() {
             self.note(&error);
         }
         stop
     }
 
-    /// INVARIANT: every answer, also to a command that changed nothing or was refused, goes out only when all
-    /// that it read is durable.
+    /// INVARIANT: every answer, even to a command that changed nothing or was refused, goes out only when
+    /// everything that the command read is durable.
     fn answer(&mut self, waiting: &mut Vec<(Answer, Result<(), MetaError>)>) {
         if waiting.is_empty() {
             return;
         }
         let synced = self.journal.sync().map_err(|error| self.note(&error));
-        // Whoever has an answer sees what it did counted.
+        // Publish the totals before the answers: a client that has its answer sees its change in them.
         self.publish_totals();
         for (answer, done) in waiting.drain(..) {
             answer(synced.clone().and(done));
@@ -135,10 +135,10 @@ impl Writer {
         }
     }
 
-    /// Goes on in a new file, so that there can be a checkpoint.
+    /// Rotates to a new file, so that a checkpoint can be taken.
     fn checkpoint_for(&mut self, waits: Sender<u64>) {
-        // A line that says nothing: a checkpoint has its name by the first transaction behind it, and the
-        // last one may have that name already.
+        // Append a line without facts: a checkpoint is named after the first transaction that follows it, and
+        // the newest checkpoint may already have that name.
         match self.write(Vec::new()) {
             Ok(()) => self.rotate(Some(waits)),
             Err(error) => log::info!("no checkpoint is taken: {error}"),
@@ -147,7 +147,7 @@ impl Writer {
 
     fn rotate(&mut self, waits: Option<Sender<u64>>) {
         match self.journal.rotate(self.disk.as_ref()) {
-            // Without anybody who takes checkpoints, the files are merely more of them.
+            // Without a checkpointer, rotation only leaves more files.
             Ok(()) => {
                 let begin = (self.journal.head() + 1, self.journal.sum().clone());
                 drop(self.rotation.rotated.send(DueCheckpoint { begin, waits }));
@@ -173,7 +173,7 @@ impl Writer {
             match self.step(command, goes_on) {
                 Ok(true) => goes_on = true,
                 Ok(false) => return Ok(()),
-                // Nothing of this step was written down: it is decided once more, on an index that works.
+                // This step wrote nothing: decide it again, on a working index.
                 Err(MetaError::Index(IndexError::Rebuilding)) if !repaired => {
                     repaired = true;
                     self.repair()?;
@@ -183,9 +183,9 @@ impl Writer {
         }
     }
 
-    /// Decides a command and writes down what comes of it. Returns whether there is more of it to do.
+    /// Decides a command and journals the outcome. Returns whether the command needs another step.
     fn step(&mut self, command: &Command, goes_on: bool) -> Result<bool, MetaError> {
-        // INVARIANT: nobody can come to count on what is let go of here until it is gone or is kept.
+        // INVARIANT: no client can come to rely on what is released here until it is removed or kept.
         let done = match command {
             Command::Sweep(sweep) => self.decided(&Command::Sweep(self.protection.release(sweep)), goes_on),
             Command::DeleteUntagged { repo, digest } if self.protection.release_manifest(repo, digest) => {
@@ -203,8 +203,8 @@ impl Writer {
     }
 
     fn decided(&mut self, command: &Command, goes_on: bool) -> Result<bool, MetaError> {
-        // INVARIANT: a tag's order is higher than that of every tag that was set before, however often pulk
-        // was started since and whatever the clock said.
+        // INVARIANT: a tag's order is higher than that of every tag set before, across restarts of pulk and
+        // whatever the clock said.
         let (noted, began) = self.clock.store_time();
         let (wall_ms, order) = (self.clock.plausible_wall_ms(), self.totals.tag_order + 1);
         let now = Stamp { wall_ms, noted, began, order };
@@ -236,7 +236,7 @@ impl Writer {
                 self.totals = totals;
                 self.checks.set_usage(usage);
             }
-            // The journal is ahead of the index now; made anew, the index has this transaction, too.
+            // The journal is ahead of the index now; the rebuilt index includes this transaction.
             Err(error) => {
                 self.index.fail(&error.to_string());
                 self.repair()?;
@@ -245,8 +245,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Makes the index anew from the journal as it stands, if it failed. Where that cannot be done either,
-    /// nothing may be decided any more.
+    /// Rebuilds the index from the current journal if the index failed. If the rebuild fails, poisons the
+    /// journal: without an index, the writer must not decide any command.
     fn repair(&mut self) -> Result<(), MetaError> {
         if !self.index.is_failed() {
             return Ok(());
@@ -270,7 +270,7 @@ impl Writer {
         }
     }
 
-    /// Turns a failure of the journal into the answer's, and lets others know when it is for good.
+    /// Converts a journal error for the answer, and publishes it if it is permanent.
     fn note(&self, error: &JournalError) -> MetaError {
         match error {
             JournalError::Append(disk) if disk.is_full() => MetaError::NoSpace,

@@ -1,4 +1,4 @@
-//! Content that is damaged or missing: who hears of it, and how it is taken out of use.
+//! Content that is damaged or missing: how it is reported, and taken out of use.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,7 +22,7 @@ const DAMAGE_REPORTS_MAX: usize = 256;
 /// Content that a reader found damaged or missing.
 #[derive(Debug)]
 pub(in crate::registry) struct DamageReports {
-    /// Nothing is sent just to wake the one who listens.
+    /// `None` only wakes the receiver.
     sender: SyncSender<Option<ContentDigest>>,
     receiver: Mutex<Option<Receiver<Option<ContentDigest>>>>,
 }
@@ -34,7 +34,7 @@ impl DamageReports {
     }
 }
 
-/// Where a scrub says what it did.
+/// Counters of the scrub's work.
 #[derive(Debug, Default)]
 pub(crate) struct ScrubCounters {
     /// Bytes that were verified.
@@ -60,20 +60,20 @@ impl ScrubCounters {
 pub(crate) enum Condemned {
     /// It is out of use.
     Yes,
-    /// Somebody stored it anew meanwhile, or nothing names it any more.
+    /// It was stored again meanwhile, or no row names it any more.
     No,
-    /// Somebody stores it just now: look at it again later.
+    /// It is being stored at the moment: retry later.
     Later,
 }
 
 impl Registry {
-    /// Returns what wakes a scrub, and tells it of content that readers found damaged or missing. There is
-    /// one; who asks second gets nothing.
+    /// Returns the channel that wakes a scrub and reports content that readers found damaged or missing. Only
+    /// the first call gets it.
     pub(crate) fn scrub_waker(&self) -> Option<Receiver<Option<ContentDigest>>> {
         lock(&self.inner.damage_reports.receiver).take()
     }
 
-    /// Tells the scrub of content as a reader would that found it damaged.
+    /// Reports content to the scrub, as a reader that found it damaged would.
     #[cfg(test)]
     pub(crate) fn report_damage(&self, digest: &ContentDigest) {
         let _ = self.inner.damage_reports.sender.try_send(Some(*digest));
@@ -81,7 +81,7 @@ impl Registry {
 
     /// Wakes the scrub.
     pub(crate) fn wake_scrub(&self) {
-        // Where too many wait, it is awake.
+        // If the channel is full, the scrub is awake.
         let _ = self.inner.damage_reports.sender.try_send(None);
     }
 
@@ -90,7 +90,7 @@ impl Registry {
         self.inner.blobs.as_ref()
     }
 
-    /// Returns the disk that the store lies on.
+    /// Returns the disk of the store.
     pub(crate) fn disk(&self) -> &dyn Disk {
         self.inner.disk.as_ref()
     }
@@ -100,14 +100,14 @@ impl Registry {
         self.inner.blobs.quarantined().map_err(|error| RegistryError::Internal(error.to_string()))
     }
 
-    /// Takes content out of use that was read and found damaged, or not found. `file` is what was read of it.
-    /// Repositories that have it don't any more, until it is pushed again. Blocks.
+    /// Takes content out of use that was found damaged or missing. `file` is the file that was read, or
+    /// `None` if it was missing. Repositories lose the content until it is pushed again. Blocks.
     pub(crate) fn condemn(
         &self,
         digest: ContentDigest,
         file: Option<&dyn ReadFile>,
     ) -> Result<Condemned, RegistryError> {
-        // INVARIANT: nobody gives that content its name from here on, so what is moved is what was read.
+        // INVARIANT: the lock keeps stores from giving a file that name, so what is moved is what was read.
         let Some(_lock) = self.inner.locks.try_remove(&digest) else { return Ok(Condemned::Later) };
         if self.inner.meta.view().blob(&digest)?.is_none() {
             return Ok(Condemned::No);
@@ -128,27 +128,27 @@ impl Registry {
     }
 }
 
-/// Tells whether two open files are one.
+/// Tells whether two open files are the same file.
 fn same(one: &dyn ReadFile, other: &dyn ReadFile) -> bool {
     matches!((one.identity(), other.identity()), (Ok(one), Ok(other)) if one == other)
 }
 
 impl Inner {
-    /// Reports content that the index has and the disk has not, or not as it was.
+    /// Reports content that the index has, and that is missing or damaged on the disk.
     pub(in crate::registry) fn damaged(&self, digest: &ContentDigest, what: &str) -> RegistryError {
         log::error!("{digest} {what}");
         self.report_damage(digest);
         RegistryError::Internal(format!("{digest} {what}"))
     }
 
-    /// Has a scrub look at content.
+    /// Reports content to the scrub.
     pub(in crate::registry) fn report_damage(&self, digest: &ContentDigest) {
-        // Where too many wait, the scrub comes to this one, too.
+        // If the channel is full, the scrub reaches this content in its pass.
         let _ = self.damage_reports.sender.try_send(Some(*digest));
     }
 }
 
-/// Ends what a crash interrupted: content was set aside, and is still named.
+/// Condemns content that was set aside before a crash and is still named.
 pub(in crate::registry) fn finish_quarantining(
     meta: &Meta,
     blobs: &dyn ContentStore,

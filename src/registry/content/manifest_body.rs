@@ -12,18 +12,18 @@ use crate::registry::types::ManifestInfo;
 use crate::registry::{Inner, Registry};
 use crate::spec::{ContentDigest, Reference, RepoName};
 
-/// What a client gets of a manifest.
+/// The body of a manifest, as a client gets it.
 #[derive(Debug, Clone)]
 pub enum ManifestBody {
     /// The exact bytes.
     Bytes(Arc<[u8]>),
-    /// Its file, whose bytes were verified. It takes no memory, however slowly it is sent.
+    /// Its verified file. It takes no memory, however slowly it is sent.
     File(BlobReader),
 }
 
 impl Registry {
-    /// Returns the body of a manifest that was just asked for by `reference`, and what the index knows of it:
-    /// both are of another one where it has gone meanwhile.
+    /// Returns the body of the manifest that `reference` just resolved to, and what the index has of it. If
+    /// that manifest was deleted meanwhile, both are of the one that `reference` resolves to now.
     pub async fn manifest_body(
         &self,
         repo: &RepoName,
@@ -33,7 +33,8 @@ impl Registry {
         if let Some(body) = self.body_of(&info).await? {
             return Ok((info, body));
         }
-        // It may just have gone: then it is unknown now, or something else, and else it should be there.
+        // It may just have been deleted: then the second look finds nothing or another manifest. Otherwise
+        // the file should exist.
         let info = self.manifest_info(repo, reference).await?;
         let missing = || self.inner.damaged(&info.digest, "is missing from the store");
         let body = self.body_of(&info).await?.ok_or_else(missing)?;
@@ -50,8 +51,8 @@ impl Registry {
 }
 
 impl Inner {
-    /// Opens a manifest's file, and serves none but the bytes that its digest names. They are read for that
-    /// the first time, and again when the file has changed; else it goes out unread.
+    /// Opens a manifest's file, whose bytes must match its digest. They are read and verified the first time,
+    /// and again after the file has changed; otherwise the file is served without that read.
     fn open_manifest(&self, digest: ContentDigest, size: u64) -> Result<Option<ManifestBody>, RegistryError> {
         let (began, mut before) = (SystemTime::now(), None);
         let is_known = |file: &dyn ReadFile| {

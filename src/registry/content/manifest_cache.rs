@@ -7,16 +7,16 @@ use quick_cache::sync::Cache;
 
 use crate::spec::ContentDigest;
 
-/// How many bytes of manifests are kept at most.
+/// The most bytes of manifests that are kept.
 const CACHE_SIZE_MAX_BYTES: u64 = 4 * 1024 * 1024;
 
 /// The largest manifest that is kept. Larger ones go out from their files.
 pub(in crate::registry) const CACHED_SIZE_MAX_BYTES: usize = 64 * 1024;
 
-/// What an entry takes beside its bytes, roughly.
+/// Roughly what an entry takes in addition to its bytes.
 const ENTRY_OVERHEAD_BYTES: u64 = 256;
 
-/// A manifest has some 2 KiB.
+/// A typical manifest has 2 KiB.
 const ENTRIES_EXPECTED: usize = 2048;
 
 #[derive(Debug, Clone)]
@@ -28,8 +28,8 @@ impl Weighter<ContentDigest, Arc<[u8]>> for ByLength {
     }
 }
 
-/// Keeps the bytes of manifests that were asked for lately. Content is immutable, so nothing in it gets
-/// stale; whether a repository has a manifest is asked of the index each time.
+/// Keeps the bytes of recently requested manifests. Content is immutable, so no entry becomes stale; the
+/// index decides each time whether a repository has a manifest.
 #[derive(Debug)]
 pub(in crate::registry) struct ManifestCache {
     cache: Cache<ContentDigest, Arc<[u8]>, ByLength>,

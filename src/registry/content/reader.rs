@@ -6,7 +6,7 @@ use crate::disk::ReadFile;
 use crate::registry::disk_permits::DiskPermits;
 use crate::spec::ContentDigest;
 
-/// An open blob. It stays readable to its end even when the blob is deleted meanwhile.
+/// An open blob. It stays readable to its end even if the blob is deleted meanwhile.
 #[derive(Debug, Clone)]
 pub struct BlobReader {
     file: Arc<dyn ReadFile>,
@@ -25,7 +25,7 @@ impl BlobReader {
         Self { file, digest, size, permits }
     }
 
-    /// Returns the digest that the blob was asked for by.
+    /// Returns the digest that the blob was requested by.
     pub fn digest(&self) -> ContentDigest {
         self.digest
     }
@@ -35,8 +35,7 @@ impl BlobReader {
         self.size
     }
 
-    /// Does something that may block with the file (`sendfile`, a read) under a permit for
-    /// sending blobs.
+    /// Runs `work`, which may block (`sendfile`, a read), with the file, under a permit for sending blobs.
     pub async fn with_file<T: Send + 'static>(
         &self,
         work: impl FnOnce(&dyn ReadFile) -> T + Send + 'static,

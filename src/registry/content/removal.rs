@@ -17,15 +17,15 @@ pub(crate) enum Removal {
 }
 
 impl Inner {
-    /// Removes the file of content if no row names it, durably, and nobody is storing it.
+    /// Removes the file of content durably, if no row names it and no store of it is running.
     pub(in crate::registry) fn remove_file(&self, digest: &ContentDigest) -> Result<Removal, RegistryError> {
         let Some(removing) = self.locks.try_remove(digest) else { return Ok(Removal::Kept) };
         self.remove_locked(digest, &removing)
     }
 
     fn remove_locked(&self, digest: &ContentDigest, _: &RemoveGuard) -> Result<Removal, RegistryError> {
-        // INVARIANT: whoever stored it since its row went has had the row written by now; nobody begins to
-        // before the lock is free.
+        // INVARIANT: a store that began since the row was removed has written its row by now, and no store
+        // begins before the lock is free.
         if self.meta.view().blob(digest)?.is_some() {
             return Ok(Removal::Kept);
         }
@@ -36,10 +36,10 @@ impl Inner {
         }
     }
 
-    /// Removes the file of content that was stored for something that was then refused.
+    /// Removes the file of content whose command was refused.
     pub(in crate::registry) fn remove_if_unnamed(&self, digest: &ContentDigest) {
         if self.meta.poisoned().is_some() {
-            // Nobody knows whether the row is durable.
+            // Whether the row is durable is unknown.
             return;
         }
         match self.remove_when_durable(digest) {
@@ -49,17 +49,17 @@ impl Inner {
         }
     }
 
-    /// Removes the file of content although a sweep may just have taken its row away. Nobody who stores it
-    /// waits while that becomes durable.
+    /// Removes the file of content whose row a sweep may just have removed. Stores of the content do not wait
+    /// while that removal becomes durable.
     fn remove_when_durable(&self, digest: &ContentDigest) -> Result<Removal, RegistryError> {
         let Some(since) = self.locks.now(digest) else { return Ok(Removal::Kept) };
         if self.meta.view().blob(digest)?.is_some() {
             return Ok(Removal::Kept);
         }
-        // The answer to this is that of any command behind a sweep.
+        // An empty sweep is answered as any command after a sweep is: once that sweep is durable.
         self.sweep(Sweep::Content { content: Vec::new() })?;
-        // INVARIANT: only who stores content can have had a row written for it since, which may have gone
-        // again, and not durably.
+        // INVARIANT: only a store can have had a row written for the content since, and that row may have
+        // been removed again, not durably.
         match self.locks.try_remove_since(digest, since) {
             Some(removing) => self.remove_locked(digest, &removing),
             None => Ok(Removal::Kept),

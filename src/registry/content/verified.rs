@@ -1,4 +1,4 @@
-//! Which files of content were read and found right, and have not changed since.
+//! Files of content that were verified and have not changed since.
 
 use std::time::SystemTime;
 
@@ -7,11 +7,11 @@ use quick_cache::sync::Cache;
 use crate::disk::FileState;
 use crate::spec::ContentDigest;
 
-/// How many files are remembered: some 200 KiB.
+/// The most files that are remembered: about 200 KiB.
 const REMEMBERED_MAX_FILES: usize = 1024;
 
-/// Remembers the files that were verified, so that the same bytes are not read for that again. What a medium
-/// loses meanwhile is for the scrub to find.
+/// Remembers verified files, so that the same bytes are not read again to verify them. The scrub finds what a
+/// medium loses meanwhile.
 #[derive(Debug)]
 pub(in crate::registry) struct VerifiedFiles {
     files: Cache<ContentDigest, FileState>,
@@ -22,13 +22,13 @@ impl VerifiedFiles {
         Self { files: Cache::new(REMEMBERED_MAX_FILES) }
     }
 
-    /// Tells whether this file was verified and is as it was then.
+    /// Tells whether this file was verified and has not changed since.
     pub(in crate::registry) fn knows(&self, digest: &ContentDigest, state: Option<FileState>) -> bool {
         state.is_some() && self.files.get(digest) == state
     }
 
-    /// Remembers a file that was verified. `before` is what it was when the reading began, so that what
-    /// changed it since then shows, unless that could have left its times as they are.
+    /// Remembers a verified file. `before` is its state when the read began, so that a later change shows. A
+    /// file so new that a change could keep its times is not remembered.
     pub(in crate::registry) fn remember(
         &self,
         digest: ContentDigest,

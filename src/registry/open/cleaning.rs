@@ -1,30 +1,30 @@
-//! What is cleaned up at a start.
+//! Cleanup at a start.
 
 use crate::blobs::{ContentStore, StoredFile};
 use crate::meta::{Meta, SWEEP_CANDIDATES_MAX, Start};
 use crate::registry::open::OpenError;
 use crate::spec::ContentDigest;
 
-/// How much content a crash may have left without a name: as much as was being pushed at that moment, and as
-/// much as the collector had swept and not yet removed, several times over. Where there is more, something
-/// else happened, such as a journal that was put back from an old copy.
+/// The most content without a name that a crash can leave: several times the content being pushed at that
+/// moment plus the content that the collector had swept and not yet removed. More than that has another
+/// cause, such as a journal restored from an old copy.
 pub(crate) const UNNAMED_MAX: usize = 128 + 4 * SWEEP_CANDIDATES_MAX;
 
 /// What became of content that no row names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::registry) enum Unnamed {
-    /// There was none, or it was removed.
+    /// None was found, or it was removed.
     Removed,
     /// It stays: no crash can have left it.
     Kept,
 }
 
 /// Removes content that no row names: a crash came between its rename and the transaction that would have
-/// named it, so nobody was ever told that it is there.
+/// named it, so no client ever learned that it exists.
 ///
-/// After a clean stop there is none. Where damaged files of the journal or checkpoints are kept, one of them
-/// may name it, and where there is too much of it, no crash can have left it: then all of it stays, and `pulk
-/// rebuild --from-content` can find manifests among it.
+/// After a clean stop no such content exists. All of it is kept where damaged files of the journal or
+/// checkpoints are kept, since one of them may name it, and where it exceeds [`UNNAMED_MAX`], since no crash
+/// can have left it. `pulk rebuild --from-content` can then find manifests among it.
 pub(in crate::registry) fn remove_unnamed(
     meta: &Meta,
     blobs: &dyn ContentStore,
@@ -45,13 +45,13 @@ pub(in crate::registry) fn remove_unnamed(
     }
     for (digest, length) in unnamed {
         log::info!("removing content {digest}, {length} bytes: a crash came before anything named it");
-        // Nothing can come to name it: nobody is served yet.
+        // No row can come to name it: no client is served yet.
         blobs.remove(&digest)?;
     }
     Ok(Unnamed::Removed)
 }
 
-/// Counts the content that no row names, and returns as much of it as may be removed.
+/// Counts the content that no row names, and returns at most [`UNNAMED_MAX`] items of it.
 fn find_unnamed(
     meta: &Meta,
     blobs: &dyn ContentStore,

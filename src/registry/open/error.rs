@@ -10,7 +10,7 @@ pub enum OpenError {
     /// Another pulk uses the data directory, or the lock could not be taken.
     #[error(transparent)]
     Lock(#[from] LockError),
-    /// The data directory was made by a newer version.
+    /// The data directory was created by a newer version.
     #[error("the data directory has format {found}, this version of pulk knows formats up to {known}")]
     Newer {
         /// The directory's format.
@@ -18,10 +18,10 @@ pub enum OpenError {
         /// The newest that this version knows.
         known: u32,
     },
-    /// There is no store, and this is not to make one.
+    /// The directory has no store, and this operation does not create one.
     #[error("there is no store in it: neither pulk.json nor a journal nor content")]
     NoStore,
-    /// The data directory belongs to another user, whom files of this one would lock out of it.
+    /// The data directory belongs to another user, whom files of this user would lock out.
     #[error("it belongs to uid {owner}, and what uid {user} makes in it would lock that one out")]
     Foreign {
         /// The user that it belongs to.
@@ -29,19 +29,19 @@ pub enum OpenError {
         /// The user that this process runs as.
         user: u32,
     },
-    /// There is content, and nothing that says what it is.
+    /// The directory has content, but no metadata that describes it.
     #[error("journal and checkpoints are missing in the data directory, but there is content in it")]
     MetadataLost,
     /// `pulk.json` is damaged.
     #[error("pulk.json in the data directory cannot be read: {0}")]
     Format(String),
-    /// Uploads could not be renamed to their place.
+    /// Uploads could not be renamed to their final place.
     #[error("`uploads` and `blobs` in the data directory are on different filesystems")]
     Filesystems,
     /// A disk operation failed.
     #[error(transparent)]
     Disk(#[from] DiskError),
-    /// Content could not be looked at.
+    /// Content could not be examined.
     #[error(transparent)]
     Blobs(#[from] BlobError),
     /// Metadata could not be opened or closed.
@@ -53,13 +53,13 @@ pub enum OpenError {
     /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
-    /// The server that uses the data directory did not do its part.
+    /// The server that uses the data directory answered wrongly, or not at all.
     #[error("the server does not answer as it should: {0}")]
     Server(String),
 }
 
 impl OpenError {
-    /// Makes the error of a data directory that belongs to another user.
+    /// Returns the error for a data directory that belongs to another user.
     pub(crate) fn foreign(found: ForeignOwner) -> Self {
         Self::Foreign { owner: found.owner, user: rustix::process::geteuid().as_raw() }
     }

@@ -23,11 +23,11 @@ const FORMAT_SIZE_MAX_BYTES: usize = 4096;
 struct Format {
     /// The layout's version.
     format: u32,
-    /// Tells this store from any other.
+    /// Distinguishes this store from any other.
     instance: Uuid,
 }
 
-/// Only the version: a newer one may have anything else in it.
+/// Only the version: the other fields of a newer format are unknown.
 #[derive(Debug, Deserialize)]
 struct FormatVersion {
     format: u32,
@@ -40,13 +40,13 @@ pub enum Layout {
     Known,
     /// Nothing yet.
     New,
-    /// One that this pulk knows by its journal, though `pulk.json` is missing.
+    /// One that this pulk recognizes by its journal; `pulk.json` is missing.
     Unmarked,
-    /// One that this pulk knows by its journal, though `pulk.json` cannot be read, for this reason.
+    /// One that this pulk recognizes by its journal; `pulk.json` cannot be read, for this reason.
     Unreadable(String),
 }
 
-/// Looks at what a data directory is, for one who can do without its metadata, and changes nothing.
+/// Determines the layout of a data directory, for a caller that does not need its metadata. Changes nothing.
 pub fn examine_content(disk: &Arc<dyn Disk>) -> Result<Layout, OpenError> {
     match examine(disk) {
         Err(OpenError::MetadataLost) => Ok(match said_version(disk.as_ref())? {
@@ -58,8 +58,8 @@ pub fn examine_content(disk: &Arc<dyn Disk>) -> Result<Layout, OpenError> {
     }
 }
 
-/// Looks at what a data directory is, and changes nothing. Fails where it may not, or cannot, be gone on
-/// with.
+/// Determines the layout of a data directory. Changes nothing. Fails where this pulk cannot, or must not, use
+/// the directory.
 pub fn examine(disk: &Arc<dyn Disk>) -> Result<Layout, OpenError> {
     let said = said_version(disk.as_ref())?;
     let written = format_on(disk.as_ref())?;
@@ -74,12 +74,12 @@ pub fn examine(disk: &Arc<dyn Disk>) -> Result<Layout, OpenError> {
         (None, None) => Ok(Layout::New),
         (None, Some(_)) => Ok(Layout::Unmarked),
         (Some(Err(why)), Some(_)) => Ok(Layout::Unreadable(why)),
-        // Nothing says that it is pulk's at all.
+        // Nothing shows that the directory is pulk's at all.
         (Some(Err(why)), None) => Err(OpenError::Format(why)),
     }
 }
 
-/// Makes `pulk.json` what it has to be.
+/// Writes `pulk.json` where it is missing or unreadable, and removes an unfinished one.
 pub fn settle(disk: &dyn Disk, layout: &Layout) -> Result<(), OpenError> {
     let (unfinished, finished) = (Path::new(UNFINISHED_FORMAT_FILE), Path::new(FORMAT_FILE));
     if remove_if_there(disk, unfinished)? {
@@ -102,7 +102,7 @@ pub fn settle(disk: &dyn Disk, layout: &Layout) -> Result<(), OpenError> {
     write(disk)
 }
 
-/// Returns the version that `pulk.json` says, or why it cannot be read; `None` where there is no such file.
+/// Returns the version in `pulk.json`, or why it cannot be read; `None` if the file is missing.
 fn said_version(disk: &dyn Disk) -> Result<Option<Result<u32, String>>, OpenError> {
     let file = match disk.open(Path::new(FORMAT_FILE)) {
         Ok(file) => file,
@@ -116,9 +116,9 @@ fn said_version(disk: &dyn Disk) -> Result<Option<Result<u32, String>>, OpenErro
     Ok(Some(version.map(|version| version.format).map_err(|error| error.to_string())))
 }
 
-/// Tells whether there is any content, whatever names it.
+/// Tells whether the directory has any content, named or not.
 fn has_content(disk: &Arc<dyn Disk>) -> Result<bool, OpenError> {
-    /// Ends the look at the first.
+    /// Ends the search at the first file.
     enum ContentSearch {
         Found,
         Failed(BlobError),
@@ -139,8 +139,8 @@ fn has_content(disk: &Arc<dyn Disk>) -> Result<bool, OpenError> {
     }
 }
 
-/// Writes the file. Its bytes are durable; its name is once the metadata is opened, which syncs the root
-/// before anything is acknowledged.
+/// Writes the file. Its bytes are durable on return. Its name is durable once the metadata is opened, which
+/// syncs the root before anything is acknowledged.
 fn write(disk: &dyn Disk) -> Result<(), OpenError> {
     let format = Format { format: FORMAT_VERSION, instance: Uuid::new_v4() };
     let mut text = serde_json::to_string(&format).map_err(|error| OpenError::Format(error.to_string()))?;

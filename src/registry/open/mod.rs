@@ -30,8 +30,8 @@ pub use error::OpenError;
 use options::{RegistryOptions, Storage};
 
 impl Registry {
-    /// Opens a registry, and makes its data directory when it is not there. May take a while after an unclean
-    /// stop.
+    /// Opens a registry, and creates its data directory if it is missing. Recovery after an unclean stop may
+    /// take a while.
     pub fn open(options: RegistryOptions) -> Result<Self, OpenError> {
         let opened = match &options.storage {
             Storage::Memory => Backing {
@@ -103,8 +103,8 @@ impl Registry {
         Ok(Self { inner })
     }
 
-    /// Stops taking commands and leaves the store as a clean stop does. What is asked of the registry
-    /// afterwards fails. A second call does nothing.
+    /// Stops taking commands and leaves the store in the state of a clean stop. Later operations of the
+    /// registry fail. A second call does nothing.
     pub async fn close(&self) -> Result<(), OpenError> {
         let inner = Arc::clone(&self.inner);
         self.inner.permits.write(move || inner.close()).await
@@ -130,7 +130,7 @@ impl Inner {
     }
 }
 
-/// What a registry is kept in.
+/// The disk, lock and metadata options of a registry.
 pub(crate) struct Backing {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) lock: Option<DirectoryLock>,
@@ -139,7 +139,7 @@ pub(crate) struct Backing {
 
 fn open_folder(folder: &Path) -> Result<Backing, OpenError> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::open_or_create(folder)?);
-    // Before the lock: what can't be gone on with stays as it is, byte for byte.
+    // Examine before the lock: an unusable directory stays as it is, byte for byte.
     format::examine(&disk)?;
     let lock = DirectoryLock::take(folder)?;
     let meta = MetaOptions::new(IndexKind::Sled(folder.to_owned()));

@@ -7,12 +7,12 @@ use crate::blobs::DURABLE_STEP_BYTES;
 use crate::meta::{Policies, RecoveryProgress, WORTHWHILE_MIN_BYTES};
 use crate::spec::MANIFEST_SIZE_MAX_BYTES;
 
-/// Where a registry keeps what it has.
+/// Where a registry stores its data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Storage {
     /// In memory, gone with the registry.
     Memory,
-    /// In a data directory, which is made when it is not there.
+    /// In a data directory, which is created if it is missing.
     Folder(PathBuf),
 }
 
@@ -25,45 +25,45 @@ pub const UPLOAD_SESSIONS_MAX: usize = 1024;
 /// How much of the disk is kept free of pushes.
 pub const RESERVE_BYTES: u64 = 64 * 1024 * 1024;
 
-/// How long what a client was told of is kept from being collected.
+/// How long content that a client learned of is kept from collection.
 pub const LEASE: Duration = Duration::from_secs(15 * 60);
 
-/// How old what nothing needs must be before it may be collected.
+/// How old unreferenced content must be before it may be collected.
 pub const GRACE: Duration = Duration::from_secs(60 * 60);
 
 /// What a registry is opened with.
 #[derive(Debug, Clone)]
 pub struct RegistryOptions {
-    /// Where it keeps what it has.
+    /// Where it stores its data.
     pub storage: Storage,
-    /// Whether it takes an index whose children it does not have.
+    /// Whether it accepts an index whose children it does not have.
     pub sparse_indexes: bool,
-    /// The largest manifest it takes, in bytes.
+    /// The largest manifest it accepts, in bytes.
     pub manifest_size_max_bytes: u64,
     /// How long an upload may be idle before it is given up.
     pub upload_idle_max: Duration,
     /// How many uploads may have begun and not ended.
     pub upload_sessions_max: usize,
-    /// After so many bytes an upload is made durable as far as it has come.
+    /// How many bytes an upload receives before they are made durable.
     pub(crate) upload_durable_step_bytes: u64,
-    /// The least size of the index's files at which they are looked at, in bytes.
+    /// The least size of the index's files at which they are considered for compaction, in bytes.
     pub(crate) index_worthwhile_bytes: u64,
-    /// Whether what may block does so at once, on the caller's own thread.
+    /// Whether blocking work runs at once, on the caller's own thread.
     #[cfg(test)]
     pub(crate) blocks_inline: bool,
-    /// Called once between the two times that somebody who asks for something looks for it.
+    /// Called once between the two index reads of a lookup.
     #[cfg(test)]
     pub(crate) between_looks: crate::registry::tests::Hook,
     /// How many bytes of the disk are kept free of pushes, for deletes and for recovery; 0 keeps none.
     pub reserve_bytes: u64,
-    /// How long what a client was told of, or pushed, is kept from being collected, although nothing needs
-    /// it.
+    /// How long content that a client learned of, or pushed, is kept from collection although nothing
+    /// references it.
     pub lease: Duration,
-    /// How old what nothing needs must be before it may be collected.
+    /// How old unreferenced content must be before it may be collected.
     pub grace: Duration,
-    /// What is kept of repositories, what may not change in them, and how much fits.
+    /// Per repository: what is kept, what may not change, and how much fits.
     pub policies: Policies,
-    /// Tells, while the registry is opened and later, how far a recovery has come.
+    /// Reports how far a recovery has come, while the registry is opened and later.
     pub progress: RecoveryProgress,
 }
 

@@ -22,7 +22,7 @@ impl Registry {
         match opened {
             Some(file) => Ok(BlobReader::new(file, content, size, Arc::clone(&self.inner.permits))),
             None => {
-                // It may just have been deleted; else it should be there.
+                // It may just have been deleted; otherwise the file should exist.
                 self.find_blob(repo, digest)?;
                 Err(self.inner.damaged(&content, "is missing from the store"))
             }
@@ -35,8 +35,8 @@ impl Registry {
         self.inner.meta.view().link(repo, &content)?.ok_or_else(unknown)?;
         #[cfg(test)]
         self.inner.options.between_looks.call();
-        // INVARIANT: whoever is told that it is there has a lease on it, and what the index said before that
-        // does not count.
+        // INVARIANT: take the lease before answering that it exists, then read the index again: the first
+        // read may predate a sweep.
         if !self.inner.leases.take(repo, &content) {
             return Err(unknown());
         }
@@ -48,7 +48,7 @@ impl Registry {
         self.unknown(repo, RegistryError::BlobUnknown(digest.clone()))
     }
 
-    /// Deletes a blob from a repository, also while a manifest of it references the blob.
+    /// Deletes a blob from a repository, even while a manifest of the repository references it.
     pub async fn delete_blob(&self, repo: &RepoName, digest: &Digest) -> Result<(), RegistryError> {
         let Some(content) = digest.content() else { return Err(self.unknown_blob(repo, digest)) };
         self.command(Command::Unlink { repo: repo.clone(), digest: content }).await

@@ -8,17 +8,17 @@ use crate::registry::types::{Listing, Page, Referrers, ReferrersPage};
 use crate::registry::{Inner, Registry};
 use crate::spec::{ContentDigest, Digest, Manifest, Referrer, RepoName, Tag};
 
-/// A list of referrers ends before it gets longer than this: it is a manifest to clients, and some of them
-/// take no longer ones, while others never ask for a second part.
+/// The most bytes in a page of referrers. Clients treat it as a manifest: some reject a longer one, and
+/// others never ask for a second page.
 const REFERRERS_SIZE_MAX_BYTES: usize = 4 * 1024 * 1024 - 64 * 1024;
 
-/// How many referrers are read before others get their turn.
+/// How many referrers are read before the task yields.
 const REFERRERS_STEP_MAX: usize = 256;
 
-/// After so many bytes of manifests were read for it, a list of referrers goes on in the next page.
+/// How many bytes of manifests are read for a page of referrers before the list continues in the next page.
 const REFERRERS_READ_MAX_BYTES: u64 = 16 * 1024 * 1024;
 
-/// How many names are listed on the spot: longer lists would make other requests wait for a thread.
+/// How many names are listed on the caller's thread: longer lists would delay other requests.
 const LISTED_INLINE_MAX: usize = 256;
 
 impl Registry {
@@ -33,7 +33,7 @@ impl Registry {
 
     /// Lists the repositories that have a manifest, in the order of their bytes.
     pub async fn repositories(&self, page: &Page) -> Result<Listing<RepoName>, RegistryError> {
-        // However short the page, many repositories without a manifest may have to be passed over for it.
+        // Even a short page may have to skip many repositories without a manifest.
         let (inner, page) = (Arc::clone(&self.inner), page.clone());
         self.inner.permits.read(move || inner.repositories(&page)).await
     }
@@ -49,7 +49,8 @@ impl Registry {
         self.referrers_within(repo, subject, page, REFERRERS_SIZE_MAX_BYTES).await
     }
 
-    /// Lists what refers to a subject, in a page that ends before it gets longer than this.
+    /// Lists what refers to a subject, in a page of at most `size_max_bytes`, unless its first item alone is
+    /// longer.
     pub(crate) async fn referrers_within(
         &self,
         repo: &RepoName,
@@ -94,14 +95,14 @@ impl Registry {
         }
     }
 
-    /// Returns a referrer's descriptor where its row is too short for that.
+    /// Reads a referrer's descriptor from the manifest, for a row that is too short to hold it.
     async fn read_referrer(
         &self,
         digest: ContentDigest,
         row: ManifestRow,
     ) -> Result<Referrer, RegistryError> {
         let bytes = self.manifest_bytes(digest).await?;
-        // Not on a thread that others wait for: it may be a large one.
+        // Not on the executor's thread: the manifest may be large.
         let parse = move || Ok(Manifest::parse(&bytes, Some(&row.media_type))?.referrer(digest));
         self.inner.permits.read(parse).await
     }
@@ -138,11 +139,11 @@ impl ReferrersPage {
 }
 
 impl<T> Listing<T> {
-    /// Takes one item more than the limit as the sign that there are more.
+    /// Makes a list of at most `limit` items; an item beyond the limit shows that more follow.
     fn of(mut items: Vec<T>, limit: usize) -> Self {
         let more = items.len() > limit;
         items.truncate(limit);
-        // Nobody who asks for nothing is told that there is more.
+        // A client that asks for no items gets no next page.
         Self { items, more: more && limit > 0 }
     }
 }

@@ -20,7 +20,7 @@ use crate::spec::{Algorithm, ContentDigest, Descriptor, Digest, Manifest, MediaT
 /// How many tags one push by digest may set (the specification asks for at least 10).
 pub const TAGS_PER_PUT_MAX: usize = 100;
 
-/// A manifest that is longer is looked at where others do not wait for it.
+/// The longest manifest that is examined on the caller's thread; a longer one would delay other requests.
 const EXAMINED_INLINE_MAX_BYTES: u64 = 16 * 1024;
 
 /// The bytes of a manifest that has come.
@@ -30,7 +30,7 @@ enum ManifestBytes {
     Spooled(Arc<Spool>),
 }
 
-/// What the request says of them.
+/// What the request says of the bytes.
 struct PushTarget {
     target: PutTarget,
     content_type: Option<MediaType>,
@@ -38,10 +38,10 @@ struct PushTarget {
 }
 
 impl Registry {
-    /// Stores a manifest as it comes in, and sets tags to it (the specification's "Pushing Manifests"). It is
-    /// durable when this returns, and so is all that it references.
+    /// Stores a manifest as it comes in, and sets tags to it (the specification's "Pushing Manifests"). The
+    /// manifest and all that it references are durable when this returns.
     ///
-    /// However slowly it comes, it takes memory only once all of it is there.
+    /// A slow body takes no memory until all of it has come.
     pub async fn push_manifest<B: AsyncBufRead + Unpin + Send>(
         &self,
         repo: &RepoName,
@@ -56,7 +56,7 @@ impl Registry {
         let said = PushTarget { target, content_type, condition };
         let mut source = BodyReader::new(body, max.saturating_add(1));
         let first = source.next(&self.inner.pool).await.map_err(body_broken)?;
-        // Most come at once: these are written once, under their name.
+        // Most bodies come at once: these are written once, under their final name.
         if first.is_none() || source.has_ended_now().await {
             let bytes = first.as_ref().map(BodyPiece::bytes).unwrap_or_default();
             check_length(bytes.len() as u64, length, max)?;
@@ -95,7 +95,7 @@ impl Registry {
         self.store_manifest(repo, said, ManifestBytes::InMemory(bytes), memory).await
     }
 
-    /// Writes what comes into the spool, each piece while the next one comes.
+    /// Writes the body into the spool, each piece while the next one comes.
     async fn fill<B: AsyncBufRead + Unpin + Send>(
         &self,
         spool: &Arc<Spool>,
@@ -116,7 +116,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Waits for the memory that a manifest takes from now on; there is always enough for short ones.
+    /// Reserves the memory that a manifest takes from now on; short ones need no reservation.
     async fn memory_for(&self, length: u64) -> Option<ReservedMemory> {
         match length <= EXAMINED_INLINE_MAX_BYTES {
             true => None,
@@ -179,7 +179,7 @@ impl ManifestBytes {
         }
     }
 
-    /// Does something with the bytes; those of a spool are read for it.
+    /// Runs `work` with the bytes, after reading back those of a spool.
     fn with_bytes<T>(
         &self,
         work: impl FnOnce(&[u8]) -> Result<T, RegistryError>,
@@ -201,7 +201,7 @@ impl PutTarget {
     }
 }
 
-/// Refuses a manifest that has another length than was announced, or too large a one.
+/// Refuses a manifest whose length differs from the announced one or exceeds the limit.
 fn check_length(got: u64, said: Option<u64>, max: u64) -> Result<(), RegistryError> {
     match said {
         Some(said) if said != got => Err(RegistryError::SizeInvalid { said, got }),
@@ -230,7 +230,7 @@ fn named_by(target: PutTarget, bytes: &[u8]) -> Result<Named, RegistryError> {
     }
 }
 
-/// A manifest that somebody wants to push, and that the repository could take.
+/// A manifest that a client wants to push, and that the repository could take.
 struct Examined {
     named: Named,
     row: ManifestRow,
@@ -243,8 +243,8 @@ impl Inner {
         self.blobs.put(name.as_str(), digest, bytes).map_err(|error| self.not_stored(error))
     }
 
-    /// Looks at a manifest that somebody wants to push: whether it is one, and whether its repository has
-    /// what it needs, all of which is leased.
+    /// Examines a manifest that a client wants to push: whether it is valid, and whether its repository has
+    /// what it needs. Leases what the repository has of its references.
     fn examine(
         &self,
         repo: &RepoName,
@@ -256,17 +256,17 @@ impl Inner {
         let manifest = Manifest::parse(bytes, content_type)?;
         let references = References::of(&manifest, self.options.sparse_indexes);
         self.lease(repo, &references)?;
-        // A manifest that will be refused shall not be written first; the writer asks again, and that counts.
+        // Check before writing a manifest that would be refused. The writer checks again, and its answer is
+        // final.
         check_references(self.meta.view(), repo, &references.blobs, &references.children)?;
         Ok(Examined { named, row: ManifestRow::of(&manifest), references })
     }
 
-    /// Leases to a manifest that is being pushed what the repository has of its references. What it must have
-    /// and is going is told at once.
+    /// Leases the references of a manifest that the repository has. Fails if a required one is being removed.
     fn lease(&self, repo: &RepoName, references: &References) -> Result<(), RegistryError> {
         let view = self.meta.view();
         for reference in references.all.iter() {
-            // Only what is there: who invents digests shall not fill the leases.
+            // Lease only what exists, so that made-up digests cannot fill the leases.
             let Some(content) = reference.content() else { continue };
             if view.link(repo, &content)?.is_none() && view.manifest(repo, &content)?.is_none() {
                 continue;
@@ -280,11 +280,11 @@ impl Inner {
     }
 }
 
-/// What a repository must have before it takes a manifest, each once.
+/// The references of a manifest, each once. Its repository must have `blobs` and `children`.
 struct References {
     blobs: Arc<[Digest]>,
     children: Arc<[Digest]>,
-    /// Also what may be absent.
+    /// Also those that the repository need not have.
     all: Arc<[Digest]>,
 }
 

@@ -20,7 +20,8 @@ impl Registry {
         let (digest, row) = self.find_manifest(repo, reference)?;
         let bytes = match self.stored_bytes(digest).await? {
             Some(bytes) => bytes,
-            // It may just have gone: then it is unknown now, or something else, and else it should be there.
+            // It may just have been deleted: then the second look finds nothing or another manifest.
+            // Otherwise the file should exist.
             None => {
                 let (digest, row) = self.find_manifest(repo, reference)?;
                 let bytes = self.manifest_bytes(digest).await?;
@@ -48,8 +49,8 @@ impl Registry {
         let found = self.look_for_manifest(repo, reference)?;
         #[cfg(test)]
         self.inner.options.between_looks.call();
-        // INVARIANT: whoever is told that it is there has a lease on it, and what the index said before that
-        // does not count.
+        // INVARIANT: take the lease before answering that it exists, then read the index again: the first
+        // read may predate a sweep.
         let leases = &self.inner.leases;
         let (may, unknown) = match reference {
             Reference::Tag(tag) => {
@@ -80,7 +81,7 @@ impl Registry {
                 row.ok_or_else(|| self.unknown(repo, RegistryError::ManifestUnknown(digest.clone())))
             }
             Reference::Tag(tag) => {
-                // The tag may move, and what it named may go, between the two reads: look once more.
+                // The tag may move, or its manifest may be deleted, between the two reads: read once more.
                 for _ in 0..2 {
                     let Some(named) = view.tag(repo, tag)? else { break };
                     if let Some(row) = view.whole_manifest(repo, &named.digest)? {
@@ -92,7 +93,7 @@ impl Registry {
         }
     }
 
-    /// Returns `error`, or says that the repository itself is not known.
+    /// Returns `error`, or [`RegistryError::NameUnknown`] when the repository itself is unknown.
     pub(in crate::registry) fn unknown(&self, repo: &RepoName, error: RegistryError) -> RegistryError {
         match self.inner.meta.view().repository(repo) {
             Ok(Some(_)) => error,
@@ -110,7 +111,7 @@ impl Registry {
         self.stored_bytes(digest).await?.ok_or_else(missing)
     }
 
-    /// Returns the exact bytes of a manifest, or `None` where there is no file of them.
+    /// Returns the exact bytes of a manifest, or `None` if its file is missing.
     pub(in crate::registry) async fn stored_bytes(
         &self,
         digest: ContentDigest,
@@ -122,7 +123,7 @@ impl Registry {
         self.inner.permits.read(move || inner.read_manifest(digest)).await
     }
 
-    /// Returns the exact bytes of a manifest that the index has, to one who may block.
+    /// Returns the exact bytes of a manifest that the index has. Blocks.
     pub(crate) fn manifest_bytes_now(&self, digest: ContentDigest) -> Result<Arc<[u8]>, RegistryError> {
         if let Some(bytes) = self.inner.cache.get(&digest) {
             return Ok(bytes);
@@ -139,13 +140,13 @@ impl Registry {
         self.command(Command::DeleteManifest { repo: repo.clone(), digest: content }).await
     }
 
-    /// Begins to look through a repository for what nothing needs: what somebody comes to count on meanwhile
-    /// is not deleted by [`Self::delete_untagged`].
+    /// Begins a scan of a repository for what nothing needs: [`Self::delete_untagged`] keeps what is leased
+    /// or referenced meanwhile.
     pub(crate) fn watch(&self, repo: &RepoName) -> RepoWatch {
         self.inner.leases.watch(repo)
     }
 
-    /// Deletes a manifest unless a tag names it, and tells whether it is gone.
+    /// Deletes a manifest unless a tag names it, and returns whether it is gone.
     pub(crate) async fn delete_untagged(
         &self,
         repo: &RepoName,
@@ -165,7 +166,7 @@ impl Registry {
 }
 
 impl Inner {
-    /// Reads a manifest's bytes from the disk, and serves none but those that its digest names.
+    /// Reads a manifest's bytes from the disk, and returns them only if they match its digest.
     fn read_manifest(&self, digest: ContentDigest) -> Result<Option<Arc<[u8]>>, RegistryError> {
         match self.blobs.read_verified(&digest)? {
             Verification::Intact(bytes) => {

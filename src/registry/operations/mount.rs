@@ -7,14 +7,14 @@ use crate::registry::Registry;
 use crate::registry::error::RegistryError;
 use crate::spec::{ContentDigest, Digest, RepoName};
 
-/// How many repositories are asked for a blob that is to be mounted from wherever it is. The client of one
-/// that none of them has uploads it, which costs one upload, and no walk through the whole index.
+/// How many repositories are searched for a blob that is mounted without a source. If none of them has it,
+/// the client uploads it: that costs one upload instead of a walk through the whole index.
 pub(in crate::registry) const SOURCES_ASKED_MAX: usize = 256;
 
 impl Registry {
-    /// Makes a blob of one repository present in another. When `from` names none, those next to the target
-    /// are asked. Returns whether it could; if not, the client has to push it (the specification's "Mounting
-    /// a blob").
+    /// Makes a blob of one repository present in another. Without `from`, the repositories next to the target
+    /// are searched. Returns whether the blob was mounted; if not, the client has to push it (the
+    /// specification's "Mounting a blob").
     pub async fn mount(
         &self,
         repo: &RepoName,
@@ -31,8 +31,8 @@ impl Registry {
         }
     }
 
-    /// Finds a repository that has the blob: the target itself, the one that was named, or, when none was,
-    /// one near by.
+    /// Finds a repository that has the blob: the target itself, the named source, or, without a source, one
+    /// near by.
     async fn mount_source(
         &self,
         repo: &RepoName,
@@ -48,15 +48,15 @@ impl Registry {
         if from.is_some() || view.blob(&digest)?.is_none() {
             return Ok(None);
         }
-        // Many may have to be asked: not on a thread that others wait for.
+        // The search may read many rows: not on the executor's thread.
         let (inner, repo) = (Arc::clone(&self.inner), repo.clone());
         Ok(self.inner.permits.read(move || near_by(inner.meta.view(), &repo, &digest)).await?)
     }
 }
 
-/// Finds a repository that has the blob among those that are next in the order of their names, from the first
-/// that shares all but the last part of the target's name on: most blobs are shared within a project. Where
-/// that comes to the end of all repositories, it goes on from their beginning.
+/// Finds a repository that has the blob among the next ones in the order of their names. The search starts at
+/// the first that shares all but the last part of the target's name, since most blobs are shared within a
+/// project. After the last repository it continues with the first.
 fn near_by(view: View<'_>, repo: &RepoName, digest: &ContentDigest) -> Result<Option<RepoName>, IndexError> {
     let project = repo.as_str().rfind('/').map(|slash| repo.as_str().split_at(slash + 1).0);
     let mut left = SOURCES_ASKED_MAX;

@@ -5,9 +5,10 @@ use crate::registry::error::RegistryError;
 use crate::spec::{ContentDigest, RepoName};
 
 impl Inner {
-    /// Refuses content of so many bytes, or of more, that would put a repository's policy over its quota.
-    /// What the repository has already costs nothing, and content whose digest is not known yet may be that,
-    /// unless it is more than all that is there; what it is in the end is for the writer to count.
+    /// Refuses content of at least `bytes` bytes that would put a repository's policy over its quota.
+    ///
+    /// Content that the repository has already is free. Content of unknown digest may be such, so it passes
+    /// unless it is longer than all bytes in use; the writer does the exact check.
     pub(super) fn check_quota(
         &self,
         repo: &RepoName,

@@ -19,14 +19,14 @@ use crate::spec::{Algorithm, ContentDigest, Digest, DigestError, RepoName};
 /// A piece of a chunk that is not written yet.
 struct ReceivedPiece {
     piece: BodyPiece,
-    /// How many bytes come, with it and behind it.
+    /// How many bytes are still to come, with this piece and after it.
     coming: u64,
-    /// What the upload is to be, where that is known already.
+    /// The digest that the upload should have, where it is known already.
     content: Option<ContentDigest>,
 }
 
 impl Registry {
-    /// Begins an upload session, hashed with `algorithm` as it streams; SHA-256 when none is named.
+    /// Begins an upload session, hashed with `algorithm` as it streams; SHA-256 by default.
     pub async fn begin_upload(
         &self,
         repo: &RepoName,
@@ -60,9 +60,9 @@ impl Registry {
         Ok(session.offset())
     }
 
-    /// Appends a chunk to an upload and returns how many bytes have come by then.
+    /// Appends a chunk to an upload, and returns how many bytes have come by then.
     ///
-    /// What came before an error is kept; [`Self::upload_offset`] tells how much it is.
+    /// Bytes that came before an error are kept; [`Self::upload_offset`] returns how many.
     pub async fn append<B: AsyncBufRead + Unpin + Send>(
         &self,
         repo: &RepoName,
@@ -78,10 +78,12 @@ impl Registry {
         Ok(session.offset())
     }
 
-    /// Ends an upload, after a last chunk that may be empty: its content is then a blob of the repository,
-    /// and durable. Where all of it was to come by this, without a range, and breaks off, nothing of it is
-    /// kept, for who tries again sends all of it again. With another digest than `digest`, or when it cannot
-    /// be made durable, the upload is over and nothing of it is kept.
+    /// Finishes an upload with a last chunk, which may be empty, and makes its content a durable blob of the
+    /// repository.
+    ///
+    /// If the whole content was to come in this chunk, without a range, and the body breaks off, its bytes
+    /// are dropped: a retry sends all of them again. If the content has another digest than `digest`, or
+    /// cannot be made durable, the upload ends and nothing of it is kept.
     pub async fn finish_upload<B: AsyncBufRead + Unpin + Send>(
         &self,
         repo: &RepoName,
@@ -101,7 +103,7 @@ impl Registry {
         let last = received?;
 
         let (inner, repo) = (Arc::clone(&self.inner), repo.clone());
-        // Written and committed at one go: most blobs are small, and each way to another thread costs.
+        // Write and commit in one job: most blobs are small, and each hop to another thread costs.
         let stored = self
             .store_then_command(content, move || {
                 if let Some(last) = last {
@@ -112,13 +114,13 @@ impl Registry {
             })
             .await;
         if stored.is_err() && !self.inner.sessions.has(&id.to_string()) {
-            // Its bytes are gone, or were refused: nobody can go on with it.
+            // Its bytes are gone or were refused: it cannot be resumed.
             drop(self.command(Command::EndUpload { id }).await);
         }
         stored.map(|()| content)
     }
 
-    /// Ends an upload that shall bring nothing.
+    /// Cancels an upload.
     pub async fn cancel_upload(&self, repo: &RepoName, id: UploadId) -> Result<(), RegistryError> {
         let session = self.inner.sessions.find(repo, id)?;
         let _turn = session.claim().await;
@@ -129,8 +131,8 @@ impl Registry {
         self.command(Command::EndUpload { id }).await
     }
 
-    /// Takes a chunk in, all but its last piece where that is known to be the last. What was reserved for
-    /// bytes that did not come is given back.
+    /// Receives a chunk, and returns its last piece unwritten where it is known to be the last. On an error,
+    /// releases the space reserved for bytes that did not come.
     async fn receive<B: AsyncBufRead + Unpin + Send>(
         &self,
         claim: &SessionClaim,
@@ -154,14 +156,14 @@ impl Registry {
         let session = claim.session();
         let begins = session.offset();
         let said = expected_length(&chunk, begins)?;
-        // What will not fit is refused before it is read.
+        // Refuse a chunk that will not fit before reading it.
         self.check_room(said.unwrap_or(0))?;
         self.inner.check_quota(session.repo(), begins.saturating_add(said.unwrap_or(0)), content.as_ref())?;
         let mut source = BodyReader::new(chunk.body, said.unwrap_or(u64::MAX));
         let mut next = unless_preempted(claim, source.next(&self.inner.pool)).await?;
         while let Some(piece) = next {
             let coming = said.map_or(0, |said| begins.saturating_add(said).saturating_sub(session.offset()));
-            // Only where nothing has to be waited for: nobody holds a buffer while waiting for a client.
+            // Only if the body has ended already: no caller may hold a buffer while it waits for a client.
             if piece.bytes().len() as u64 == coming && source.has_ended_now().await {
                 return Ok(Some(ReceivedPiece { piece, coming, content }));
             }
@@ -198,7 +200,7 @@ impl Inner {
             upload.append(bytes, coming)?;
             if upload.make_durable(self.options.upload_durable_step_bytes)? {
                 let (id, row) = (session.id(), session.row(upload));
-                // Nobody waits for it: what it says was durable before it is said.
+                // The answer is not needed: the bytes that the row records are durable already.
                 self.meta.submit(Command::AdvanceUpload { id, row }, Box::new(drop));
             }
             Ok(())
@@ -210,7 +212,7 @@ impl Inner {
         written
     }
 
-    /// Leases what the repository has to a push that takes its time.
+    /// Leases everything of the repository for a slow push.
     fn lease_to(&self, session: &UploadSession) {
         if session.is_slow() {
             self.leases.take_all(session.repo());
@@ -225,10 +227,12 @@ impl Inner {
         written
     }
 
-    /// Says why content could not be stored. Where a folder could not be synced, nothing more is written
-    /// until the next start: the system shows its names to everybody, and would call the next sync of it a
-    /// success, whichever of them the medium holds. A file that could not be synced concerns nobody else: it
-    /// is given up with its bytes, and every other file's sync reports its own failures.
+    /// Converts the error of a failed store, and refuses writes until the next start if a folder could not be
+    /// synced.
+    ///
+    /// The system shows the names in that folder to every reader, and would report its next sync as a
+    /// success, whichever names the medium holds. A failed sync of a file affects only that file: it is given
+    /// up with its bytes, and the sync of every other file reports its own failures.
     pub(in crate::registry) fn not_stored(&self, error: BlobError) -> RegistryError {
         if let BlobError::Folder(error) = &error {
             self.meta.poison(format!("a folder of content could not be synced: {error}"));
@@ -236,7 +240,7 @@ impl Inner {
         error.into()
     }
 
-    /// Forgets what came of an upload.
+    /// Drops the bytes of an upload.
     fn start_over(&self, session: &UploadSession) {
         let started_over = session.with_upload(self.blobs.as_ref(), |upload| {
             upload.restart();
@@ -256,8 +260,7 @@ impl Inner {
         }
     }
 
-    /// Makes the content of what an upload brought, and ends the session, unless it failed in a way that
-    /// leaves the upload as it was.
+    /// Publishes the upload's content and ends the session, unless the failure leaves the upload as it was.
     fn commit(&self, session: &UploadSession, digest: ContentDigest) -> Result<DurableBlob, RegistryError> {
         self.lease_to(session);
         let stored = session.with_upload(self.blobs.as_ref(), |upload| Ok(upload.publish(digest)));
@@ -275,7 +278,7 @@ impl Inner {
     }
 }
 
-/// Tells whether an error says that not all of a body came, or more than was said.
+/// Tells whether an error says that a body was incomplete or longer than announced.
 fn breaks_off(error: &RegistryError) -> bool {
     use RegistryError::{BodyBroken, SizeInvalid, UploadTakenOver};
     matches!(error, BodyBroken(_) | SizeInvalid { .. } | UploadTakenOver)
@@ -294,7 +297,7 @@ async fn unless_preempted<T>(
     or(read, lost).await
 }
 
-/// Returns how long a chunk must be, if anything says so.
+/// Returns how long a chunk must be, if a header says so.
 fn expected_length<B>(chunk: &Chunk<B>, offset: u64) -> Result<Option<u64>, RegistryError> {
     let Some(range) = &chunk.range else { return Ok(chunk.length) };
     if range.first != offset {

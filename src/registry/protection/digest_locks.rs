@@ -1,9 +1,10 @@
-//! Locks on digests: a file of content is removed only while nobody stores that content.
+//! Locks on digests: a file of content is removed only while no caller stores that content.
 //!
-//! Whoever stores content holds its lock from before the file gets its name until the row is in the index
-//! that names it. Many can hold one at once, and the one who removes files only tries: nobody who stores
-//! waits for longer than it takes to remove one file. The writer takes none of these locks. Who has to wait
-//! for something before removing a file does that first, and is told then whether anybody stored meanwhile.
+//! A store holds the lock of its content from before the file gets its name until the index has the row that
+//! names it. Many stores can hold a lock at once. A removal only tries to take it, so a store waits at most
+//! for the removal of one file. The writer takes none of these locks. A removal that must wait for something
+//! first reads the store count with `now`, waits, and then fails in `try_remove_since` if a store began
+//! meanwhile.
 
 use std::array;
 use std::hash::{BuildHasher, RandomState};
@@ -14,8 +15,7 @@ use smol::lock::{RwLock, RwLockReadGuardArc, RwLockWriteGuardArc};
 
 use crate::spec::ContentDigest;
 
-/// How many locks there are. Digests that share one keep each other's file from being removed at once, no
-/// more.
+/// The number of locks. Digests that share a lock only delay the removal of each other's file.
 const LOCKS: usize = 512;
 
 /// Held while content is stored, until a row names it.
@@ -39,11 +39,11 @@ pub(in crate::registry) struct DigestLocks {
 #[derive(Debug, Default)]
 struct DigestLock {
     held: Arc<RwLock<()>>,
-    /// How often somebody stored.
+    /// How many stores have begun.
     stored: AtomicU64,
 }
 
-/// A moment, as far as storing some content is concerned.
+/// The number of stores begun under a lock so far, as a point in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::registry) struct StoreCount(u64);
 
@@ -57,22 +57,23 @@ impl DigestLocks {
         usize::try_from(at).ok().and_then(|at| self.locks.get(at))
     }
 
-    /// Waits while the file of this content is removed, and keeps it from being removed.
+    /// Waits while the file of this content is removed, then keeps it from being removed.
     pub(in crate::registry) async fn store(&self, digest: &ContentDigest) -> Option<StoreGuard> {
         let lock = self.lock(digest)?;
         let held = lock.held.read_arc().await;
-        // Before anything is stored, and while nothing can be removed.
+        // Count before anything is stored, while nothing can be removed.
         lock.stored.fetch_add(1, Ordering::SeqCst);
         Some(StoreGuard { _held: held })
     }
 
-    /// Returns a moment from which on [`Self::try_remove_since`] knows of everybody who stores this content.
+    /// Returns the current store count: [`Self::try_remove_since`] detects every store that begins after this
+    /// call.
     pub(in crate::registry) fn now(&self, digest: &ContentDigest) -> Option<StoreCount> {
         Some(StoreCount(self.lock(digest)?.stored.load(Ordering::SeqCst)))
     }
 
-    /// Keeps others from storing this content for a moment; `None` while somebody does, or if somebody began
-    /// to since that moment.
+    /// Blocks stores of this content until the guard is dropped. Returns `None` while a store holds the lock,
+    /// or if a store has begun after `since`.
     pub(in crate::registry) fn try_remove_since(
         &self,
         digest: &ContentDigest,
@@ -82,7 +83,7 @@ impl DigestLocks {
         (self.now(digest)? == since).then_some(removing)
     }
 
-    /// Keeps others from storing this content for a moment; `None` while somebody does.
+    /// Blocks stores of this content until the guard is dropped. Returns `None` while a store holds the lock.
     pub(in crate::registry) fn try_remove(&self, digest: &ContentDigest) -> Option<RemoveGuard> {
         let lock = self.lock(digest)?;
         Some(RemoveGuard { _held: lock.held.try_write_arc()? })
@@ -91,12 +92,13 @@ impl DigestLocks {
 
 #[cfg(test)]
 impl crate::registry::Registry {
-    /// Holds back whoever stores this content, until what is returned is dropped.
+    /// Blocks stores of this content until the returned guard is dropped.
     pub(crate) fn hold_storing(&self, digest: &ContentDigest) -> impl Sized + use<> {
         self.inner.locks.try_remove(digest).expect("nobody stores it")
     }
 
-    /// Stores this content for as long as what is returned is there, or other content that shares its lock.
+    /// Acts as a store of this content, or of other content with the same lock, until the returned guard is
+    /// dropped.
     pub(crate) fn seem_to_store(&self, digest: &ContentDigest) -> impl Sized + use<> {
         smol::block_on(self.inner.locks.store(digest))
     }

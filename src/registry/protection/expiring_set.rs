@@ -9,8 +9,8 @@ const GENERATION_MAX: usize = (1 << 18) / 8 * 7;
 /// Keys in two generations: a member stays for at least `time` after its last insertion, and for less than
 /// twice that.
 ///
-/// An insertion into a full generation is not remembered. From then on, and for `time` after the start, the
-/// set is incomplete, and [`Self::wait`] says for how long.
+/// An insertion into a full generation is dropped. For `time` after such an insertion, and for `time` after
+/// the start, the set is incomplete, and [`Self::wait`] returns how long it stays so.
 #[derive(Debug)]
 pub(in crate::registry) struct ExpiringSet {
     time: Duration,
@@ -28,7 +28,7 @@ impl ExpiringSet {
         Self { time, began: now, current, previous, incomplete_until: now.checked_add(time) }
     }
 
-    /// Makes the set complete, as if it had existed for long.
+    /// Makes the set complete, as if it had existed for longer than `time`.
     #[cfg(test)]
     pub(in crate::registry) fn complete_now(&mut self) {
         self.incomplete_until = Some(self.began);

@@ -1,14 +1,13 @@
-//! Leases: what somebody was told lately, and may count on. In memory only, on the monotonic clock.
+//! Leases: what clients rely on because of a recent answer. In memory only, on the monotonic clock.
 //!
-//! A lease keeps a blob or a manifest in its repository from being swept for a while after a client was told
-//! that it is there, or made it so; for a client that asks before it pushes, pushes only what was missing,
-//! and then sends the manifest. That may take hours on a slow line: while an upload to a repository takes its
-//! time, and for a lease behind it, all of the repository's links and manifests are leased. Beside it stands
-//! the write barrier: while the collector marks a repository, all that anybody links, references, tags or is
-//! told of in it is remembered.
+//! A lease protects a blob or a manifest of a repository from the sweep for the lease time after a client
+//! learned that it exists, or created it. A client asks which blobs exist, pushes only the missing ones, and
+//! then sends the manifest. On a slow line that may take hours: a slow upload leases all links and manifests
+//! of its repository, while it runs and for one lease time after. The write barrier complements the leases:
+//! while the collector marks a repository, every link, reference, tag and positive answer in it is recorded.
 //!
-//! What is remembered are keyed hashes of 64 bits. Two that are equal by chance keep something longer than
-//! need be; they never let go of anything.
+//! The recorded keys are keyed hashes of 64 bits. A collision keeps something longer than necessary; it never
+//! releases anything.
 
 mod release;
 
@@ -21,8 +20,8 @@ use crate::base::lock;
 use crate::registry::protection::expiring_set::ExpiringSet;
 use crate::spec::{ContentDigest, RepoName, Tag};
 
-/// The most that is remembered while one repository is marked; when it is more, that pass sweeps nothing of
-/// it.
+/// The most keys recorded while one repository is marked; on overflow, that pass sweeps nothing of the
+/// repository.
 const TOUCHED_MAX: usize = 1 << 18;
 
 /// What the collector marks.
@@ -34,20 +33,20 @@ pub(crate) enum Scope {
     Content,
 }
 
-/// What is kept although nothing needs it.
+/// What is kept although nothing references it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Protected {
     /// What a client has a lease on, and what is younger than the grace time.
     LeasedOrYoung,
     /// What a client has a lease on.
     Leased,
-    /// What is known to be younger than the grace time: there are no clients.
+    /// What is known to be younger than the grace time: no clients are served.
     Young,
-    /// Nothing: there are no clients.
+    /// Nothing: no clients are served.
     Nothing,
 }
 
-/// Who counts on what.
+/// The leases, the young content, and what the collector and the writer do at the moment.
 #[derive(Debug)]
 pub(in crate::registry) struct Leases {
     keys: RandomState,
@@ -56,27 +55,27 @@ pub(in crate::registry) struct Leases {
 
 #[derive(Debug)]
 struct LeaseState {
-    /// What somebody was told of.
+    /// What a client learned to exist, or created.
     leased: ExpiringSet,
     /// What is younger than the grace time.
     young: ExpiringSet,
     marking: Option<Marking>,
-    /// What is told of or referenced while somebody looks through a repository; by the number of who looks.
+    /// Repositories under a [`RepoWatch`], by its number, with what was leased or referenced in them since.
     watched: HashMap<u64, WatchedRepo>,
     /// What the writer is removing at this moment.
     removing: HashSet<u64>,
 }
 
-/// What somebody came to count on in a repository since another one began to look through it.
+/// What was leased or referenced in a repository since a [`RepoWatch`] began.
 #[derive(Debug)]
 struct WatchedRepo {
     repo: RepoName,
     touched: HashSet<u64>,
-    /// Whether it was too much to be remembered: then it may be anything.
+    /// Whether `touched` overflowed: then any key may have been touched.
     anything: bool,
 }
 
-/// Somebody who looks through a repository, until this is dropped.
+/// A scan of a repository, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct RepoWatch {
     leases: Arc<Leases>,
@@ -95,12 +94,12 @@ struct Marking {
     scope: Scope,
     protected: Protected,
     touched: HashSet<u64>,
-    /// The manifests of the repository that are to go, and the subjects of those: what one of them needs, or
-    /// what refers to it, may go with it.
+    /// The manifests of the repository to remove, and their subjects: what one of them needs, or what refers
+    /// to it, may be removed with it.
     marked_for_removal: HashSet<u64>,
-    /// Whether something happened that the marks don't know of: then nothing of it is swept.
+    /// Whether something happened that the marks do not cover: then nothing of the scope is swept.
     disturbed: bool,
-    /// Whether somebody removed tags since they were read: then fewer of the others may go.
+    /// Whether tags were removed since they were read: then fewer of the others may be removed.
     tags_removed: bool,
 }
 
@@ -114,7 +113,7 @@ impl Marking {
 }
 
 impl Leases {
-    /// Makes leases that last so long, for content that counts as young for so long.
+    /// Makes leases that last for `lease`; content stays young for `grace`.
     pub(in crate::registry) fn new(lease: Duration, grace: Duration) -> Self {
         let now = Instant::now();
         let state = LeaseState {
@@ -145,14 +144,15 @@ impl Leases {
         self.keys.hash_one(digest)
     }
 
-    /// Leases a blob or a manifest of a repository to whoever is about to be told that it is there. Returns
-    /// whether that may be said: it may not when it is going at this moment. Ask the index after this.
+    /// Leases a blob or a manifest of a repository, before a client learns that it exists. Returns `false`
+    /// while it is being removed: then report it as unknown. Read the index after this call.
     #[must_use]
     pub(in crate::registry) fn take(&self, repo: &RepoName, digest: &ContentDigest) -> bool {
         self.take_by(None, repo, digest)
     }
 
-    /// The same for what somebody asks for by a tag: the tag must not be going either.
+    /// Does the same for a manifest that is requested by a tag: returns `false` also while the tag is being
+    /// removed.
     #[must_use]
     pub(in crate::registry) fn take_tagged(
         &self,
@@ -179,8 +179,8 @@ impl Leases {
         true
     }
 
-    /// Leases everything of a repository: somebody pushes to it so slowly that what was pushed, or told of,
-    /// first would not be held any more when the manifest comes.
+    /// Leases everything of a repository, for a push so slow that the leases on its first blobs would expire
+    /// before its manifest comes.
     pub(in crate::registry) fn take_all(&self, repo: &RepoName) {
         let (key, now) = (self.all_key(repo), Instant::now());
         let mut state = self.state();
@@ -188,14 +188,14 @@ impl Leases {
         state.young.insert(key, now);
     }
 
-    /// Notes as young what came before the start.
+    /// Records as young what came before the start.
     pub(in crate::registry) fn take_young(&self, repo: &RepoName, digest: &ContentDigest) {
         let key = self.key(repo, digest);
         self.state().young.insert(key, Instant::now());
     }
 
-    /// Begins to look through a repository: until what is returned is dropped, nothing that somebody comes to
-    /// count on in it is let go of by [`Protection::release_manifest`].
+    /// Begins a scan of a repository. Until the returned watch is dropped, [`Protection::release_manifest`]
+    /// releases nothing that is leased or referenced in it meanwhile.
     pub(in crate::registry) fn watch(self: &Arc<Self>, repo: &RepoName) -> RepoWatch {
         let mut state = self.state();
         let number = state.watched.keys().max().map_or(0, |last| last + 1);
@@ -204,7 +204,7 @@ impl Leases {
         RepoWatch { leases: Arc::clone(self), number }
     }
 
-    /// Begins to mark something: from now on all that happens to it is remembered.
+    /// Begins to mark a scope: from now on, everything that happens in it is recorded.
     pub(in crate::registry) fn begin_marking(&self, scope: Scope, protected: Protected) {
         let (touched, marked_for_removal) = (HashSet::new(), HashSet::new());
         let (disturbed, tags_removed) = (false, false);
@@ -212,24 +212,24 @@ impl Leases {
             Some(Marking { scope, protected, touched, marked_for_removal, disturbed, tags_removed });
     }
 
-    /// Says that the tags of the marked repository are about to be read.
+    /// Notes that the tags of the marked repository are about to be read.
     pub(in crate::registry) fn begin_tags(&self) {
         if let Some(marking) = self.state().marking.as_mut() {
             marking.tags_removed = false;
         }
     }
 
-    /// Tells whether somebody removed tags of it since.
+    /// Tells whether tags of the marked repository were removed since [`Self::begin_tags`].
     pub(in crate::registry) fn tags_removed(&self) -> bool {
         self.state().marking.as_ref().is_some_and(|marking| marking.tags_removed)
     }
 
-    /// Ends it: nothing can be swept until marking begins again.
+    /// Ends marking: nothing can be swept until marking begins again.
     pub(in crate::registry) fn end_marking(&self) {
         self.state().marking = None;
     }
 
-    /// Says which manifests of the marked repository are to go, and what those refer to.
+    /// Sets which manifests of the marked repository to remove, and their subjects.
     pub(in crate::registry) fn mark_for_removal<'a>(
         &self,
         repo: &RepoName,
@@ -243,12 +243,13 @@ impl Leases {
         }
     }
 
-    /// Tells whether something happened since marking began that the marks don't know of.
+    /// Tells whether something happened since marking began that the marks do not cover.
     pub(in crate::registry) fn is_disturbed(&self) -> bool {
         self.state().marking.as_ref().is_some_and(|marking| marking.disturbed)
     }
 
-    /// Tells whether somebody counts on a blob or a manifest of a repository, or it is young.
+    /// Tells whether a blob or a manifest of a repository is protected: leased or young, as the current
+    /// marking asks.
     pub(in crate::registry) fn holds(&self, repo: &RepoName, digest: &ContentDigest) -> bool {
         let keys = [self.all_key(repo), self.key(repo, digest)];
         let (mut state, now) = (self.state(), Instant::now());
@@ -261,14 +262,14 @@ impl Leases {
         self.state().holds(key, Instant::now())
     }
 
-    /// Returns for how long nothing may be swept yet: until one lease, and the grace time, have passed since
-    /// the start, or since one was forgotten because there were too many.
+    /// Returns how long nothing may be swept yet: until the lease time and the grace time have passed since
+    /// the start, or since a lease was dropped because the set was full.
     pub(in crate::registry) fn wait(&self, protected: Protected) -> Option<Duration> {
         let waits = self.state().wait(protected, Instant::now());
         (!waits.is_zero()).then_some(waits)
     }
 
-    /// Makes the start look as if it were long ago.
+    /// Makes the start look long past.
     #[cfg(test)]
     pub(in crate::registry) fn complete_now(&self) {
         let mut state = self.state();
@@ -276,13 +277,13 @@ impl Leases {
         state.young.complete_now();
     }
 
-    /// Returns how much is told of that is not forgotten yet.
+    /// Returns the number of leases that have not expired.
     #[cfg(test)]
     pub(in crate::registry) fn count(&self) -> usize {
         self.state().leased.count()
     }
 
-    /// Makes everything in here look that much older.
+    /// Makes everything in here look `time` older.
     #[cfg(test)]
     pub(in crate::registry) fn grow_older(&self, time: Duration) {
         let mut state = self.state();
@@ -323,12 +324,13 @@ impl LeaseState {
         }
     }
 
-    /// Lets go of a key unless somebody counts on it.
+    /// Releases a key for removal, unless it is protected or was touched since marking began.
     fn release(&mut self, key: u64, now: Instant) -> bool {
         self.release_for(key, key, now)
     }
 
-    /// Lets go of one key unless somebody counts on another one.
+    /// Releases the key `removing` for removal, unless `counted_on` is protected or was touched since marking
+    /// began.
     fn release_for(&mut self, removing: u64, counted_on: u64, now: Instant) -> bool {
         let touched = self.marking.as_ref().is_none_or(|marking| marking.touched.contains(&counted_on));
         let goes = !touched && !self.holds(counted_on, now);
@@ -338,7 +340,7 @@ impl LeaseState {
         goes
     }
 
-    /// Tells whether something of this may be swept at all.
+    /// Tells whether anything of a scope may be swept at all.
     fn may_sweep(&mut self, scope: &Scope, now: Instant) -> bool {
         let Some(protected) = self.marking.as_ref().map(|marking| marking.protected) else { return false };
         let waits = !self.wait(protected, now).is_zero();

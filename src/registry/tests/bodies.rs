@@ -12,11 +12,11 @@ pub(in crate::registry) enum Part {
     Bytes(Vec<u8>),
     /// Fails, as when the connection broke.
     Break,
-    /// Never says anything again.
+    /// Hangs for ever.
     Hang,
 }
 
-/// A body that does one thing after another, and then ends.
+/// A body that takes one step after another, and then ends.
 pub(in crate::registry) struct Body {
     parts: VecDeque<Part>,
     taken: usize,

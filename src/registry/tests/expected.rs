@@ -14,7 +14,7 @@ pub(super) fn content(number: usize) -> Vec<u8> {
 }
 
 pub(super) fn blob_digest(number: usize) -> Digest {
-    // One of them by another algorithm than the usual one.
+    // One uses another algorithm than the default.
     let algorithm = if number == 1 { Algorithm::Sha512 } else { Algorithm::Sha256 };
     ContentDigest::of(algorithm, &content(number)).into()
 }
@@ -97,14 +97,14 @@ pub(super) struct Repository {
     pub(super) tags: BTreeMap<String, String>,
 }
 
-/// What a pushed manifest has to come back as.
+/// A pushed manifest as it must be returned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Kept {
     pub(super) bytes: Arc<[u8]>,
     pub(super) subject: Option<String>,
 }
 
-/// What the registry should hold.
+/// The expected content of the registry.
 #[derive(Debug, Default)]
 pub(super) struct Model {
     pub(super) repositories: BTreeMap<usize, Repository>,

@@ -1,4 +1,4 @@
-//! What a failing disk does to pushes: nothing is acknowledged that is not durable.
+//! Pushes on a failing disk: only durable content is acknowledged.
 
 use rustix::io::Errno;
 use smol::block_on;
@@ -62,7 +62,7 @@ fn an_upload_whose_sync_failed_is_never_acknowledged() {
         // The next sync of the same file would succeed, whatever the medium holds.
         registry.finish_upload(&repo("app"), id, &digest, nothing()).await.unwrap_err();
         check_absent(&registry, disk.as_ref(), &digest).await;
-        // Bytes that are written anew can be trusted.
+        // Bytes that are written again can be trusted.
         push_blob(&registry, "app", b"layer").await;
         assert_eq!(read_blob(&registry, "app", &digest).await.unwrap(), b"layer");
     });
@@ -120,7 +120,7 @@ fn after_a_failed_sync_of_a_folder_nothing_more_is_written_until_the_next_start(
     });
 }
 
-/// Nothing was synced in vain: the next sync of the folder tells all there is to tell.
+/// No sync was attempted, so no report of a failure is lost: the folder's next sync reports everything.
 #[test]
 fn a_folder_that_could_not_be_opened_for_want_of_descriptors_fails_one_push_and_no_other() {
     block_on(async {
@@ -170,7 +170,7 @@ fn an_upload_that_found_no_space_goes_on_when_there_is_some() {
         let (registry, faults, _) = on_faulty();
         let id = begin(&registry, "app").await;
         registry.append(&repo("app"), id, whole(b"abc")).await.unwrap();
-        // Space is reserved for what comes in more than one piece.
+        // Only a body of more than one piece gets reserved space.
         for (reserves, length) in [(true, 300_000), (false, 6)] {
             if reserves {
                 faults.fail(Operation::Reserve, "uploads", Errno::NOSPC);
@@ -241,7 +241,7 @@ fn after_a_failed_sync_of_the_journal_reads_go_on_writes_do_not_and_health_says_
         assert!(!health.ready);
         assert_eq!(health.reasons.len(), 1);
         assert!(health.reasons[0].contains("synced"), "{health:?}");
-        // Also what would change nothing.
+        // Commands without an effect are refused, too.
         for failed in [
             registry.put_manifest(&repo("app"), by_tag("latest", &manifest)).await.map(drop),
             registry.begin_upload(&repo("app"), None).await.map(drop),
@@ -258,7 +258,7 @@ fn after_a_failed_sync_of_the_journal_reads_go_on_writes_do_not_and_health_says_
 fn folders_that_an_earlier_start_could_not_sync_are_synced_by_the_next() {
     for path in ["blobs/sha256", "blobs", ""] {
         let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
-        // `pulk.json` is there already: its folder's sync is not the one that shall fail.
+        // `pulk.json` exists already: the sync of its folder is not the one to fail.
         drop(open_on(Arc::clone(&disk), |_| {}));
         let next = FaultyDisk::new(disk);
         let faults = next.faults();
@@ -287,7 +287,7 @@ fn content_that_is_missing_or_damaged_is_reported_and_never_served() {
         assert!(matches!(failed, Err(RegistryError::Internal(_))), "{failed:?}");
         let failed = registry.open_blob(&repo("app"), &layer).await.map(drop);
         assert!(matches!(failed, Err(RegistryError::Internal(_))), "{failed:?}");
-        // The same push again heals it.
+        // A retry of the push heals it.
         push_blob(&registry, "app", b"layer").await;
         registry.put_manifest(&repo("app"), by_tag("latest", &manifest)).await.unwrap();
         assert_eq!(read_blob(&registry, "app", &layer).await.unwrap(), b"layer");

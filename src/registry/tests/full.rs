@@ -1,4 +1,4 @@
-//! What a disk does that is full but for the reserve: pushes are refused, everything else goes on.
+//! A disk that is full up to the reserve: pushes are refused, everything else works.
 
 use rustix::io::Errno;
 use smol::block_on;

@@ -1,4 +1,4 @@
-//! Uploads that nobody goes on with.
+//! Uploads that are idle.
 
 use smol::block_on;
 
@@ -44,7 +44,7 @@ fn sessions_that_never_got_a_byte_give_way_when_there_are_too_many() {
         let used = begin(&registry, "app").await;
         registry.append(&repo("app"), used, whole(b"a")).await.unwrap();
         let (first, second) = (begin(&registry, "app").await, begin(&registry, "app").await);
-        // Whoever has just begun is about to send something.
+        // A client that has just begun is about to send bytes.
         let refused = registry.begin_upload(&repo("app"), None).await;
         assert!(matches!(refused, Err(RegistryError::TooMany(_))), "{refused:?}");
         for (id, time) in [(used, 30), (first, 2), (second, 3)] {
@@ -53,7 +53,7 @@ fn sessions_that_never_got_a_byte_give_way_when_there_are_too_many() {
         begin(&registry, "app").await;
         let gone = registry.upload_offset(&repo("app"), second).await;
         assert!(matches!(gone, Err(RegistryError::UploadUnknown)), "{gone:?}");
-        // Asking for it counts as going on with it.
+        // A status request restarts the idle time.
         assert_eq!(registry.upload_offset(&repo("app"), first).await.unwrap(), 0);
         registry.begin_upload(&repo("app"), None).await.unwrap_err();
         grow_older(&registry, first, MINUTE);
@@ -65,7 +65,7 @@ fn sessions_that_never_got_a_byte_give_way_when_there_are_too_many() {
     });
 }
 
-/// Else one client with enough of them could keep all others from pushing for a day.
+/// Otherwise one client with enough of them could keep all others from pushing for a day.
 #[test]
 fn sessions_that_were_left_unfinished_give_way_last_when_there_are_too_many() {
     block_on(async {
@@ -99,17 +99,17 @@ fn open_by(disk: &Arc<dyn Disk>, clock: &SetClock) -> Registry {
     Registry::open_on(options, Backing { disk: Arc::clone(disk), lock: None, meta }).unwrap()
 }
 
-/// Else uploads would never time out where pulk starts every day.
+/// Otherwise uploads would never time out where pulk starts every day.
 #[test]
 fn an_upload_of_an_earlier_run_goes_on_growing_older_and_its_client_gets_time_to_come_back() {
     const HOUR: u64 = 60 * 60 * 1000;
     for (started_after, kept_minutes) in [
         (Some(0), 24 * 60),
         (Some(20 * HOUR), 4 * 60),
-        // However old it is, and wherever the clock has got to.
+        // At any age, and at any time of the clock.
         (Some(24 * HOUR), 15),
         (Some(9000 * 24 * HOUR), 15),
-        // A clock that is wrong tells no age.
+        // A wrong clock gives no age.
         (None, 24 * 60),
     ] {
         let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());

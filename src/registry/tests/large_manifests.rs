@@ -1,4 +1,4 @@
-//! Manifests that go out from their files: read once to verify them, and again when the file has changed.
+//! Manifests served from their files: read once to verify them, and again after the file has changed.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::spec::{ContentDigest, Reference};
 /// More layers than the bytes of a cached manifest name.
 const LAYERS: usize = 1_000;
 
-/// A file is not remembered before it has been left alone for two seconds: no test takes this long.
+/// A file is remembered only after two seconds without a change; no test takes this long.
 const TRIES_MAX: usize = 600;
 
 async fn get(registry: &Registry) -> Result<ManifestBody, RegistryError> {
@@ -23,7 +23,7 @@ async fn get(registry: &Registry) -> Result<ManifestBody, RegistryError> {
     Ok(registry.manifest_body(&repo, &reference, info).await?.1)
 }
 
-/// Gets the manifest, and returns how much was read of the disk for that.
+/// Gets the manifest, and returns how many bytes that read from the disk.
 async fn bytes_read_by_get(registry: &Registry) -> u64 {
     let before = registry.inner.counters.snapshot().bytes_read;
     let body = get(registry).await.unwrap();
@@ -57,7 +57,8 @@ fn a_large_manifest_is_read_once_and_again_when_its_file_has_changed() {
         wait_until_known(&registry).await;
         assert_eq!(bytes_read_by_get(&registry).await, 0);
 
-        // Written anew, with the same bytes and the same times of its last change as far as they can be set.
+        // Written again, with the same bytes and, as far as they can be set, the same times of the last
+        // change.
         let path = path_of(folder.path(), &digest);
         let modified = fs::metadata(&path).unwrap().modified().unwrap();
         fs::write(&path, &manifest).unwrap();

@@ -76,7 +76,7 @@ fn only_repositories_with_manifests_are_listed() {
         assert!(!all.more);
         let some = registry.repositories(&page(Some("a"), 1)).await.unwrap();
         assert_eq!((some.items, some.more), (vec![repo("a/b")], true));
-        // It has a blob yet, so its tags can be asked for.
+        // The repository still has a blob, so its tags can be listed.
         assert!(registry.tags(&repo("b"), &page(None, 9)).await.unwrap().items.is_empty());
     });
 }
@@ -109,7 +109,8 @@ fn annotations_of_any_length_are_listed_and_long_lists_come_in_parts() {
     block_on(async {
         let registry = in_memory();
         push_blob(&registry, "app", b"{}").await;
-        // Too long for a row of the index: they are read from the manifests, and ten of them fill a list.
+        // These are too long for a row of the index: they are read from the manifests, and ten of them fill a
+        // list.
         let notes: Vec<String> = (0..12).map(|number| format!("{number:02}").repeat(200_000)).collect();
         let mut expected = Vec::new();
         for note in &notes {
@@ -145,7 +146,7 @@ fn a_list_reads_no_manifest_whose_type_nobody_asked_for() {
         let (registry, _, disk) = on_faulty();
         push_blob(&registry, "app", b"{}").await;
         attach(&registry, &referring("a/sbom", &"long".repeat(5000))).await;
-        // After another start no cache has it.
+        // After a restart no cache has it.
         let disk = FaultyDisk::new(crashed(disk.as_ref()));
         let faults = disk.faults();
         let registry = open_on(Arc::new(disk), |_| {});

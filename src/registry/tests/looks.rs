@@ -1,4 +1,4 @@
-//! Asking for something while it goes: at every instant the answer is one that holds.
+//! Lookups during a deletion: every answer is true at the instant it is given.
 
 use std::fmt::{self, Debug, Formatter};
 use std::sync::Mutex;
@@ -14,12 +14,12 @@ use crate::spec::Reference;
 
 type Once = Box<dyn FnOnce() + Send>;
 
-/// Something that is done once.
+/// An action that runs once.
 #[derive(Clone, Default)]
 pub(crate) struct Hook(Arc<Mutex<Option<Once>>>);
 
 impl Hook {
-    /// Does it, if it was not done yet.
+    /// Runs the action unless it has run already.
     pub(crate) fn call(&self) {
         let work = lock(&self.0).take();
         if let Some(work) = work {
@@ -95,7 +95,7 @@ fn a_tag_that_is_going_at_this_instant_is_not_told_of_and_what_it_names_is() {
     assert!(leases.take_tagged(&name, &tag("other"), &digest));
     assert!(leases.take(&name, &digest));
     leases.end_sweep();
-    // It is gone, or it stays: the index tells.
+    // The index shows whether it was removed.
     assert!(leases.take_tagged(&name, &tag("old"), &digest));
 }
 
@@ -113,7 +113,7 @@ fn who_asks_for_a_tag_at_the_instant_at_which_it_goes_is_told_that_it_is_not_the
     });
     let asked = Reference::Tag(tag("v1"));
     block_on(registry.manifest_info(&repo("app"), &asked)).unwrap_err();
-    // The manifest stays, and it is not the tag that is asked for.
+    // The manifest stays, but the request is for the tag.
     block_on(registry.manifest_info(&repo("app"), &Reference::Digest(digest.into()))).unwrap();
     registry.inner.leases.end_sweep();
     block_on(registry.manifest_info(&repo("app"), &asked)).unwrap();

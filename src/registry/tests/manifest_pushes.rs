@@ -1,4 +1,4 @@
-//! Manifests that do not come at once: they wait for their clients in files.
+//! Manifests whose bodies do not come at once: they wait for their clients in files.
 
 use smol::block_on;
 use smol::future::poll_once;
@@ -9,7 +9,7 @@ use crate::disk::faulty::Operation;
 use crate::registry::PushManifest;
 use crate::spec::Reference;
 
-/// More layers than a buffer of the pool holds names of.
+/// More layers than a pool buffer holds the names of.
 const LAYERS: usize = 3_000;
 
 fn push<B>(body: B, length: Option<u64>) -> PushManifest<B> {
@@ -28,7 +28,7 @@ async fn large_image(registry: &Registry) -> Arc<[u8]> {
     manifest
 }
 
-/// Waits until something is in the file of a manifest that comes, and returns its name.
+/// Waits until the file of an incoming manifest has bytes, and returns its name.
 async fn spooled(registry: &Registry, mut push: impl Future<Output = ()> + Unpin) -> String {
     for _ in 0..10_000 {
         assert!(poll_once(&mut push).await.is_none());
@@ -104,7 +104,7 @@ fn a_manifest_that_breaks_off_or_is_refused_leaves_nothing() {
     });
 }
 
-/// Nor a buffer: there are 32 of these.
+/// A waiting push holds no buffer either: the pool has 32.
 #[test]
 fn manifests_that_are_waited_for_hold_no_memory_and_keep_no_other_from_coming() {
     block_on(async {

@@ -1,4 +1,4 @@
-//! What the registry's operations do, alone, side by side, and over every kind of end.
+//! The registry's operations: alone, side by side, and over every kind of stop.
 
 pub(super) mod bodies;
 mod expected;
@@ -34,7 +34,7 @@ use crate::registry::{
 };
 use crate::spec::{Algorithm, ContentDigest, ContentRange, Digest, MediaType, RepoName, Tag};
 
-/// After so many bytes an upload is made durable as far as it has come.
+/// How many bytes an upload receives before they are made durable.
 const DURABLE_STEP_BYTES: u64 = 16 * 1024 * 1024;
 
 fn repo(name: &str) -> RepoName {
@@ -49,7 +49,7 @@ fn sha256(content: &[u8]) -> Digest {
     ContentDigest::sha256_of(content).into()
 }
 
-/// Opens a registry on a disk that stays when the registry goes.
+/// Opens a registry on a disk that outlives the registry.
 fn open_on(disk: Arc<dyn Disk>, change: impl FnOnce(&mut RegistryOptions)) -> Registry {
     let mut options = RegistryOptions::new(Storage::Memory);
     change(&mut options);
@@ -60,7 +60,7 @@ fn in_memory() -> Registry {
     Registry::open(RegistryOptions::new(Storage::Memory)).unwrap()
 }
 
-/// Opens a registry on a disk that fails where it is told to.
+/// Opens a registry on a disk with injected failures.
 fn on_faulty() -> (Registry, Arc<Faults>, Arc<dyn Disk>) {
     let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
     let faulty = FaultyDisk::new(Arc::clone(&disk));
@@ -68,7 +68,7 @@ fn on_faulty() -> (Registry, Arc<Faults>, Arc<dyn Disk>) {
     (open_on(Arc::new(faulty), |_| {}), faults, disk)
 }
 
-/// Copies everything that counts after a crash: not the index, the marker and the lock.
+/// Copies everything that matters after a crash: not the index, the marker and the lock.
 fn copy(from: &dyn Disk, to: &dyn Disk, folder: &Path) {
     for entry in from.list(folder).unwrap() {
         let path = folder.join(&entry.name);
@@ -161,7 +161,7 @@ fn unfinished(registry: &Registry) -> Vec<String> {
     registry.inner.blobs.uploads().unwrap().into_iter().map(|upload| upload.name).collect()
 }
 
-/// Waits until an upload stands at an offset.
+/// Waits until an upload has reached an offset.
 async fn wait_for_offset(registry: &Registry, name: &str, id: UploadId, offset: u64) {
     for _ in 0..10_000 {
         if registry.upload_offset(&repo(name), id).await.unwrap() == offset {

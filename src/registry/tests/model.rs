@@ -1,4 +1,4 @@
-//! Random histories against a plain model in memory, exactly, with clean and unclean ends in between.
+//! Random histories compared exactly with a plain model in memory, with clean and unclean stops in between.
 
 use proptest::prelude::*;
 use smol::block_on;
@@ -103,7 +103,7 @@ async fn carry_out(registry: &Registry, operation: &Operation) -> Result<bool, R
     }
 }
 
-/// Holds everything that can be asked of the registry against the model.
+/// Compares every answer of the registry with the model.
 async fn compare(registry: &Registry, model: &Model) {
     let page = Page { last: None, limit: 1000 };
     let mut with_manifests = Vec::new();
@@ -151,7 +151,7 @@ async fn compare(registry: &Registry, model: &Model) {
     assert_eq!(unfinished(registry), [""; 0]);
 }
 
-/// Where a history takes place, and how it is opened again.
+/// Where a history runs, and how its registry is reopened.
 enum Place {
     Memory(Arc<dyn Disk>),
     Folder(tempfile::TempDir),
@@ -193,7 +193,7 @@ async fn follow(mut place: Place, history: &[Operation]) {
                 registry = place.open();
             } else {
                 let left = place.crashed();
-                // The old one is closed in the old place, which goes after it.
+                // The old registry is closed in the old place, which is dropped after it.
                 registry = left.open();
                 place = left;
             }

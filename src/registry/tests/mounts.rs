@@ -1,4 +1,4 @@
-//! Mounts from wherever a blob is.
+//! Mounts without a source.
 
 use smol::block_on;
 
@@ -9,7 +9,7 @@ async fn mount(registry: &Registry, target: &str, blob: &Digest) -> bool {
     registry.mount(&repo(target), blob, None).await.unwrap()
 }
 
-/// Makes more repositories than are asked, called `m/r000` and so on, that all have one blob.
+/// Makes more repositories than a mount searches, named `m/r000` and so on, that all have one blob.
 async fn crowd(registry: &Registry) {
     let blob = push_blob(registry, "m/r000", b"of the crowd").await;
     for number in 1..=SOURCES_ASKED_MAX {
@@ -27,12 +27,12 @@ fn a_mount_without_a_source_asks_so_many_repositories_and_no_more() {
         let last = push_blob(&registry, "z/last", b"last").await;
         assert!(mount(&registry, "a/b", &near).await);
         assert!(!mount(&registry, "a/c", &last).await, "it is behind more than are asked");
-        // The same repository, seen from its neighbours.
+        // The same repository, found from its neighbours.
         assert!(mount(&registry, "z/another", &last).await);
-        // Behind the last repository comes the first.
+        // The search continues with the first repository after the last.
         assert!(mount(&registry, "z/near", &near).await);
         assert!(mount(&registry, "z/with/more/parts", &near).await);
-        // Whoever names the source finds it anywhere.
+        // A mount that names the source finds it anywhere.
         assert!(registry.mount(&repo("a/c"), &last, Some(&repo("z/last"))).await.unwrap());
     });
 }

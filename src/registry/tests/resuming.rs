@@ -1,4 +1,4 @@
-//! Uploads that go on after a stop or a crash.
+//! Uploads that are resumed after a stop or a crash.
 
 use std::sync::atomic::Ordering;
 
@@ -35,7 +35,7 @@ fn after_a_clean_stop_an_upload_goes_on_where_it_stood_and_hashes_nothing_twice(
             registry.finish_upload(&repo("app"), id, &digest, rest).await.unwrap();
             let read = bytes_read(&registry) - before;
             match algorithm {
-                // Its state cannot be saved.
+                // The hash state cannot be saved.
                 Algorithm::Blake3 => assert_eq!(read, 60_001),
                 Algorithm::Sha256 | Algorithm::Sha512 => assert_eq!(read, 0),
             }
@@ -53,7 +53,7 @@ fn after_a_crash_an_upload_goes_on_from_where_it_was_durable() {
         let registry = open_on(Arc::clone(&disk), |_| {});
         let id = begin(&registry, "app").await;
         registry.append(&repo("app"), id, streamed(&content[..step + 500_000])).await.unwrap();
-        // Commands are carried out in their order: with this one the line about the upload is written, too.
+        // The writer runs commands in order: after this one the upload's line is written, too.
         push_blob(&registry, "other", b"x").await;
 
         let registry = open_on(crashed(disk.as_ref()), |_| {});
@@ -164,7 +164,7 @@ fn a_request_that_is_given_up_holds_its_turn_until_its_last_write_is_done() {
         let id = begin(&registry, "app").await;
         let step = usize::try_from(DURABLE_STEP_BYTES).unwrap();
         let content = content(step + 10);
-        // The write that makes the upload durable hangs in its sync; then its client goes away.
+        // The write that makes the upload durable hangs in its sync; then its client disconnects.
         faults.hold_syncs("uploads");
         let name = repo("app");
         let mut given_up = Box::pin(registry.append(&name, id, streamed(&content[..step])));
@@ -210,11 +210,11 @@ fn an_upload_whose_file_is_content_already_is_given_up_and_the_content_stays_as_
         let digest = push_blob(&registry, "app", &content).await;
         let id = begin(&registry, "other").await;
         registry.append(&repo("other"), id, whole(&content[..2000])).await.unwrap();
-        // What was said of the upload becomes durable with this.
+        // This makes the upload's line durable.
         push_blob(&registry, "app", b"something else").await;
         registry.finish_upload(&repo("other"), id, &digest, whole(&content[2000..])).await.unwrap();
 
-        // The power goes when the new name is durable, and no line says that the upload has ended.
+        // The power fails when the new name is durable and no line records the end of the upload.
         let (mut medium, mut renamed) = (Medium::new(), false);
         for step in disk.steps() {
             medium.replay(&step);
@@ -231,7 +231,7 @@ fn an_upload_whose_file_is_content_already_is_given_up_and_the_content_stays_as_
         let went_on = registry.append(&repo("other"), id, whole(b"what another client brings")).await;
         assert!(matches!(went_on, Err(RegistryError::UploadUnknown)), "{went_on:?}");
         assert_eq!(read_blob(&registry, "app", &digest).await.unwrap(), content);
-        // It is pushed from the beginning; by then the writer has ended the other one, too.
+        // The push starts over; by then the writer has ended the other upload, too.
         push_blob(&registry, "other", &content).await;
         assert_eq!((unfinished(&registry).len(), registry.totals().uploads), (0, 0));
     });

@@ -1,4 +1,4 @@
-//! Operations that run at the same time: each as if it were alone, and nothing acknowledged is lost.
+//! Concurrent operations: each acts as if it were alone, and nothing acknowledged is lost.
 
 use smol::future::poll_once;
 use smol::{Executor, block_on};
@@ -10,7 +10,7 @@ use crate::spec::Reference;
 
 const CLIENTS: usize = 16;
 
-/// Runs one task a client on several threads, and returns what they return.
+/// Runs one task per client on several threads, and returns their results.
 fn side_by_side<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
     task: impl Fn(usize) -> F,
 ) -> Vec<T> {
@@ -37,7 +37,7 @@ fn side_by_side<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
     done
 }
 
-/// Pushes an image of a layer that everybody pushes and a config of one's own, and tags it.
+/// Pushes an image of a layer that all clients push and a config of its own, and tags it.
 async fn push_image(registry: &Registry, name: &str, own: &str, tags: &[&str]) -> Arc<[u8]> {
     let shared = push_blob(registry, name, &[7; 100_000]).await;
     let config = push_blob(registry, name, own.as_bytes()).await;
@@ -63,7 +63,7 @@ fn sixteen_clients_push_the_same_and_different_images_at_once() {
             let own = format!("client {number}");
             push_image(&registry, "app", "same", &["same"]).await;
             let first = push_image(&registry, "app", &own, &[&format!("t{number}"), "latest"]).await;
-            // Read back what was acknowledged, whatever the others do.
+            // Read back what was acknowledged, whatever the other clients do.
             assert_eq!(by_name(&registry, &format!("t{number}")).await, first);
             first
         }
@@ -79,7 +79,7 @@ fn sixteen_clients_push_the_same_and_different_images_at_once() {
             assert!(pushed.contains(&by_name(registry, "latest").await));
             let tags = registry.tags(&repo("app"), &Page { last: None, limit: 100 }).await.unwrap();
             assert_eq!(tags.items.len(), CLIENTS + 2);
-            // A layer, a config and a manifest of each client, and those that all had.
+            // A layer, a config and a manifest of each client, and those that all of them have.
             assert_eq!(registry.totals().blobs, 1 + 2 * (CLIENTS as u64 + 1));
             assert_eq!(registry.totals().uploads, 0);
             assert_eq!(unfinished(registry), [""; 0]);
@@ -153,7 +153,7 @@ fn pushing_deleting_and_reading_the_same_things_at_once_never_serves_half_of_any
             }
         }
     });
-    // When all is still, a crash changes nothing that can be seen.
+    // Once all clients have ended, a crash changes nothing visible.
     let reopened = open_on(crashed(disk.as_ref()), |_| {});
     block_on(async {
         let latest = Reference::Tag(tag("latest"));
@@ -184,7 +184,7 @@ fn many_small_pushes_at_once_take_fewer_syncs_than_one_after_the_other() {
         let faults = Arc::clone(&faults);
         move || {
             faults.wait_until_held();
-            // All others have stored their content when the first one's journal line is let go.
+            // All other clients have stored their content when the first one's journal line is released.
             let all = (0..20_000).any(|_| {
                 std::thread::sleep(Duration::from_millis(1));
                 faults.count(Operation::SyncFolder, "blobs/sha256") == stored + CLIENTS
@@ -204,7 +204,7 @@ fn many_small_pushes_at_once_take_fewer_syncs_than_one_after_the_other() {
     });
     waiting.join().unwrap();
     let syncs = registry.totals().syncs - before;
-    // Two for each blob, and a few for the journal instead of one for each.
+    // Two syncs for each blob, and a few for the journal instead of one for each.
     assert!(syncs < 3 * CLIENTS as u64, "{syncs}");
 }
 

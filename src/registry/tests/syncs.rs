@@ -1,10 +1,10 @@
-//! What a small image costs: config, one layer of 64 KiB and a manifest with a new tag.
+//! The syncs of a small image: config, one layer of 64 KiB and a manifest with a new tag.
 
 use smol::block_on;
 
 use super::*;
 
-/// Three for each of the two blobs and the manifest: its bytes, its name, the journal.
+/// Three syncs for each of the two blobs and the manifest: its bytes, its name, the journal.
 const SYNCS_MAX: u64 = 9;
 
 #[test]

@@ -1,4 +1,4 @@
-//! Uploads: how they go on, who may go on with them, and how they end.
+//! Uploads: how they are resumed, which request may write, and how they end.
 
 use smol::block_on;
 use smol::future::zip;
@@ -6,7 +6,7 @@ use smol::future::zip;
 use super::bodies::{Body, Part};
 use super::*;
 
-/// Shows that an upload ended without leaving anything.
+/// Shows that an upload left nothing.
 async fn check_gone(registry: &Registry, id: UploadId, digest: &Digest) {
     let unknown = registry.upload_offset(&repo("app"), id).await;
     assert!(matches!(unknown, Err(RegistryError::UploadUnknown)), "{unknown:?}");
@@ -266,7 +266,7 @@ fn an_idle_upload_is_given_up_with_all_it_brought() {
             options.upload_idle_max = Duration::from_millis(1);
         });
         let id = begin(&registry, "app").await;
-        // It may be given up at any time from now on.
+        // The session may be evicted at any time from now on.
         drop(registry.append(&repo("app"), id, whole(b"abc")).await);
         for _ in 0..10_000 {
             if registry.inner.sessions.all(|_| true).is_empty() && registry.totals().uploads == 0 {
@@ -306,7 +306,7 @@ fn bytes_in_many_small_parts_make_the_same_blob() {
     });
 }
 
-/// C12: no length that a client may say is one that cannot be counted with.
+/// C12: arithmetic holds for every length that a client may send.
 #[test]
 fn a_chunk_that_says_the_greatest_length_is_short_and_nothing_else() {
     block_on(async {
@@ -331,7 +331,7 @@ fn an_upload_in_one_request_that_broke_off_is_sent_again_from_its_beginning() {
         assert_eq!(registry.upload_offset(&repo("app"), id).await.unwrap(), 0);
         registry.finish_upload(&repo("app"), id, &digest, whole(b"abcdefghij")).await.unwrap();
         assert_eq!(read_blob(&registry, "app", &digest).await.unwrap(), b"abcdefghij");
-        // What a chunk brought before stays, and so does what says where it belongs.
+        // The bytes of the earlier chunk stay, and so does the offset.
         let id = begin(&registry, "app").await;
         registry.append(&repo("app"), id, whole(b"abcd")).await.unwrap();
         let short = Chunk { body: &b"ef"[..], length: Some(6), range: None };

@@ -4,12 +4,12 @@ use crate::meta::{CompactionOutcome, CompactionPacing};
 use crate::registry::error::RegistryError;
 use crate::registry::upkeep::Upkeep;
 
-/// Checkpoints are worth renewing from this part of the size on from which the index is: 4 MiB by default.
+/// Checkpoints are renewed from `index_worthwhile_bytes` divided by this: 4 MiB by default.
 const CHECKPOINT_WORTHWHILE_DIVISOR: u64 = 16;
 
 impl Upkeep {
-    /// Makes the index's files anew if they are far too large for what is left in it. `pause` is called
-    /// between steps and tells whether to go on.
+    /// Compacts the index: rebuilds its files if they are far larger than what is left in it. Calls `pause`
+    /// between steps, which returns whether to continue.
     pub(crate) fn compact_index(
         &self,
         pause: &mut dyn FnMut() -> bool,
@@ -30,7 +30,8 @@ impl Upkeep {
         Ok(compacted)
     }
 
-    /// What the index had to be made anew for is in the checkpoints, too. They are shorter than its files.
+    /// Renews the checkpoints: they also hold the removed data that made the compaction worthwhile. They are
+    /// shorter than the index's files.
     fn renew_checkpoints(&self, index_bytes: u64, pause: &mut dyn FnMut() -> bool) {
         let worthwhile = self.inner.options.index_worthwhile_bytes / CHECKPOINT_WORTHWHILE_DIVISOR;
         let expected = if worthwhile == 0 { 0 } else { index_bytes };

@@ -8,7 +8,7 @@ use crate::registry::upkeep::Upkeep;
 use crate::spec::{ContentDigest, RepoName};
 
 impl Upkeep {
-    /// Begins to mark something: what happens to it from now on is not swept by [`Self::sweep`].
+    /// Begins to mark a scope: [`Self::sweep`] keeps what is touched in it from now on.
     pub(crate) fn begin_marking(&self, scope: Scope, protected: Protected) {
         self.inner.leases.begin_marking(scope, protected);
     }
@@ -18,17 +18,17 @@ impl Upkeep {
         self.inner.leases.end_marking();
     }
 
-    /// Says that the tags of the repository that is marked are about to be read.
+    /// Notes that the tags of the marked repository are about to be read.
     pub(crate) fn begin_tags(&self) {
         self.inner.leases.begin_tags();
     }
 
-    /// Tells whether somebody removed tags of it since, so that none is swept until they are read again.
+    /// Tells whether tags were removed since [`Self::begin_tags`]: none is swept until they are read again.
     pub(crate) fn tags_removed(&self) -> bool {
         self.inner.leases.tags_removed()
     }
 
-    /// Says which manifests of the repository that is marked are to go, and what those refer to.
+    /// Sets which manifests of the marked repository to remove, and their subjects.
     pub(crate) fn mark_for_removal<'a>(
         &self,
         repo: &RepoName,
@@ -37,24 +37,24 @@ impl Upkeep {
         self.inner.leases.mark_for_removal(repo, marked_for_removal);
     }
 
-    /// Tells whether something happened that the marks don't know of, so that marking has to begin again.
+    /// Tells whether something happened that the marks do not cover, so that marking has to begin again.
     pub(crate) fn is_disturbed(&self) -> bool {
         self.inner.leases.is_disturbed()
     }
 
-    /// Tells whether a lease or the grace time holds a blob or a manifest of a repository.
+    /// Tells whether a lease or the grace time protects a blob or a manifest of a repository.
     pub(crate) fn holds(&self, repo: &RepoName, digest: &ContentDigest) -> bool {
         self.inner.leases.holds(repo, digest)
     }
 
-    /// Tells whether the grace time holds content.
+    /// Tells whether the grace time protects content.
     pub(crate) fn holds_content(&self, digest: &ContentDigest) -> bool {
         self.inner.leases.holds_content(digest)
     }
 
-    /// Holds for the grace time what came within it before the start, by what the journal says: a mount, or a
-    /// manifest that another repository has, brings no file whose age would tell. A clock that is behind
-    /// makes all of it young.
+    /// Protects for the grace time what the journal dates within it before the start. A mount, or a manifest
+    /// that another repository has, brings no file that shows its age. If the clock is slow, all of it is
+    /// young.
     pub(crate) fn remember_young(&self, now_ms: u64) -> Result<(), RegistryError> {
         let grace = u64::try_from(self.inner.options.grace.as_millis()).unwrap_or(u64::MAX);
         let leases = &self.inner.leases;
@@ -62,29 +62,29 @@ impl Upkeep {
         Ok(self.inner.meta.named_since(since, |repo, digest| leases.take_young(repo, digest))?)
     }
 
-    /// Returns for how long nothing may be swept yet.
+    /// Returns how long nothing may be swept yet.
     pub(crate) fn lease_wait(&self) -> Option<Duration> {
         self.wait(Protected::LeasedOrYoung)
     }
 
-    /// Returns for how long nothing may be swept yet by a pass that keeps no more than this.
+    /// Returns how long a pass that keeps what `protected` says may sweep nothing yet.
     pub(crate) fn wait(&self, protected: Protected) -> Option<Duration> {
         self.inner.leases.wait(protected)
     }
 
-    /// Makes the start look as if it were long ago.
+    /// Makes the start look long past.
     #[cfg(test)]
     pub(crate) fn complete_now(&self) {
         self.inner.leases.complete_now();
     }
 
-    /// Returns how much is leased.
+    /// Returns the number of leases that have not expired.
     #[cfg(test)]
     pub(crate) fn leased(&self) -> usize {
         self.inner.leases.count()
     }
 
-    /// Makes leases, and the uploads that have begun, look that much older.
+    /// Makes leases, and the uploads that have begun, look `time` older.
     #[cfg(test)]
     pub(crate) fn grow_older(&self, time: Duration) {
         self.inner.leases.grow_older(time);
@@ -93,7 +93,7 @@ impl Upkeep {
         }
     }
 
-    /// Returns the key of something by its digest alone, the same one until the registry is closed.
+    /// Returns the key of content by its digest alone, the same one until the registry is closed.
     pub(crate) fn key(&self, digest: &ContentDigest) -> u64 {
         self.inner.leases.content_key(digest)
     }

@@ -1,6 +1,6 @@
 //! What the collector works with: reads, sweeps, the removal of files.
 //!
-//! Everything here blocks its thread, and is for one that may.
+//! Every call here may block its thread.
 
 mod compaction;
 mod marking;
@@ -16,16 +16,17 @@ use crate::registry::error::RegistryError;
 use crate::registry::{Inner, Registry};
 use crate::spec::{ContentDigest, RepoName};
 
-/// What collections came to since the start, for whoever watches.
+/// Results of the collections since the start, for monitoring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Collected {
-    /// How many passes there were.
+    /// How many passes have ended.
     pub passes: u64,
     /// How many bytes of content were removed.
     pub removed_bytes: u64,
     /// How long the last pass took, in milliseconds.
     pub last_duration_ms: u64,
-    /// Bytes of manifests that no tag leads to and that stay, and of what only they need, in the last pass.
+    /// Bytes of manifests that are kept although no tag leads to them, and of what only they need, in the
+    /// last pass.
     pub untagged_bytes: u64,
 }
 
@@ -41,7 +42,7 @@ impl Registry {
         Upkeep { inner: Arc::clone(&self.inner) }
     }
 
-    /// Returns the policy that counts for a repository.
+    /// Returns the policy that applies to a repository.
     pub(crate) fn policy(&self, repo: &RepoName) -> &Policy {
         self.inner.options.policies.of(repo)
     }
@@ -58,7 +59,7 @@ impl Upkeep {
         &self.inner.options
     }
 
-    /// Returns the clock that ages are told by.
+    /// Returns the clock that ages are computed with.
     pub(crate) fn clock(&self) -> &Clock {
         self.inner.meta.clock()
     }
@@ -68,7 +69,7 @@ impl Upkeep {
         self.inner.blobs.as_ref()
     }
 
-    /// Returns why nothing can be swept at the moment, if that is so.
+    /// Returns why nothing can be swept at the moment, or `None`.
     pub(crate) fn refuses_writes(&self) -> Option<String> {
         let meta = &self.inner.meta;
         let no_journal = || "there is no space for the journal".to_owned();
@@ -76,13 +77,13 @@ impl Upkeep {
         why.or_else(|| meta.is_without_journal().then(no_journal))
     }
 
-    /// Has a scrub look at content that could not be read.
+    /// Reports content that could not be read to the scrub.
     pub(crate) fn report_damage(&self, digest: &ContentDigest) {
         self.inner.report_damage(digest);
     }
 
-    /// Tells why nothing at all may be removed, if that is so: metadata may be missing, and what the content
-    /// still has may be all that is left of it.
+    /// Returns why nothing at all may be removed, or `None`. Metadata may be missing, and the remaining
+    /// content may be all that is left of it.
     pub(crate) fn keeps_everything(&self) -> Option<&'static str> {
         if self.inner.meta.keeps_damaged() {
             return Some("damaged files of the journal or of checkpoints are kept (`*.damaged`)");
@@ -91,7 +92,7 @@ impl Upkeep {
         self.inner.keeps_unnamed.then_some(unnamed)
     }
 
-    /// Notes what a pass came to.
+    /// Updates the results after a pass.
     pub(crate) fn note(&self, passed: impl FnOnce(&mut Collected)) {
         passed(&mut lock(&self.inner.collected));
     }

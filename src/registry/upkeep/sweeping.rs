@@ -8,17 +8,17 @@ use crate::registry::open::cleaning::UNNAMED_MAX;
 use crate::registry::upkeep::Upkeep;
 use crate::spec::ContentDigest;
 
-/// How many files are looked at before somebody who goes through all of them may pause.
+/// How many files a scan examines between two pauses.
 pub(crate) const FILES_PER_STEP: usize = 64;
 
 impl Upkeep {
-    /// Has the writer remove what of this is still as it was found. It is durable when this returns; the
-    /// index tells what is gone.
+    /// Has the writer remove those rows of a sweep that have not changed since they were found. The removal
+    /// is durable when this returns; the index shows which rows are gone.
     pub(crate) fn sweep(&self, sweep: Sweep) -> Result<(), RegistryError> {
         self.inner.sweep(sweep)
     }
 
-    /// Writes the store time down, durably, if that is long ago.
+    /// Writes the store time, durably, if it was last written long ago.
     pub(crate) fn note_time(&self) -> Result<(), RegistryError> {
         if !self.clock().is_long_unwritten() {
             return Ok(());
@@ -26,17 +26,18 @@ impl Upkeep {
         self.inner.submit_and_wait(Command::NoteTime)
     }
 
-    /// Removes the files of content that no row names any more, durably, and says what became of each.
+    /// Removes the files of content that no row names any more, durably, and returns the outcome for each.
     pub(crate) fn remove_files(&self, content: &[ContentDigest]) -> Result<Vec<Removal>, RegistryError> {
-        // Each is tried: what is left of a batch has no name, and no later sweep comes to it.
+        // Try each one: the rest of a batch has no row, and no later sweep reaches it.
         let removals: Vec<_> = content.iter().map(|digest| self.inner.remove_file(digest)).collect();
-        // A power cut brings back no more than the next start removes by itself.
+        // Sync after each batch: a power cut then brings back no more than the next start removes by itself.
         self.inner.blobs.sync_names(content).map_err(|error| self.inner.not_stored(error))?;
         removals.into_iter().collect()
     }
 
-    /// Lists the content that no row names, or says that there is more of it than anything that is known of
-    /// leaves behind. There may be much to look at: `step` is called now and then, to pause, or to end this.
+    /// Lists the content that no row names, or returns `None` if it exceeds `UNNAMED_MAX`, more than any
+    /// known cause leaves. Calls `step` every [`FILES_PER_STEP`] files, to pause, or to end the scan with an
+    /// error.
     pub(crate) fn unnamed<E: From<RegistryError>>(
         &self,
         mut step: impl FnMut() -> Result<(), E>,
@@ -68,7 +69,8 @@ impl Upkeep {
     pub(crate) fn remove_ended_uploads(&self) -> Result<u64, RegistryError> {
         let mut removed = 0;
         for UnfinishedUpload { name, .. } in self.inner.blobs.uploads()? {
-            // INVARIANT: a file comes after its session, or the name in use, and never after their end.
+            // INVARIANT: a file is created after its session or its name in use begins, and never after their
+            // end.
             if !self.inner.sessions.has(&name) && !self.inner.storing.has(&name) {
                 self.inner.blobs.remove_upload(&name);
                 removed += 1;

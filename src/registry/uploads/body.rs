@@ -1,4 +1,4 @@
-//! A request's body, in pieces that are worth a hop to the disk.
+//! A request's body, in pieces that are large enough for a hop to the disk.
 
 use std::io;
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub(in crate::registry) struct BodyReader<B> {
     body: B,
     /// How many bytes may still come.
     limit: u64,
-    /// The error that ended the body, to be told after what came before it.
+    /// The error that ended the body, returned after the bytes that came before it.
     failed: Option<io::Error>,
     ended: bool,
 }
@@ -47,7 +47,7 @@ impl<B: AsyncBufRead + Unpin + Send> BodyReader<B> {
             return Err(error);
         }
         if self.limit == 0 {
-            // Not the end of the body: `has_more` asks whether it goes on.
+            // Not the end of the body: `has_more` checks whether it continues.
             return Ok(None);
         }
         // INVARIANT: a client that sends nothing holds no buffer.
@@ -104,7 +104,7 @@ impl<B: AsyncBufRead + Unpin + Send> BodyReader<B> {
         }
     }
 
-    /// Tells whether the body has more bytes than were asked for.
+    /// Tells whether the body has more bytes than `limit` allowed.
     pub(in crate::registry) async fn has_more(&mut self) -> io::Result<bool> {
         Ok(!self.ended && !self.body.fill_buf().await?.is_empty())
     }

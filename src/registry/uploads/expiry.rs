@@ -1,4 +1,4 @@
-//! Giving up uploads that nobody has gone on with for long (the specification: they SHOULD time out).
+//! Expiry of idle uploads (the specification: they SHOULD time out).
 
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -12,20 +12,22 @@ use crate::registry::uploads::session::UploadSession;
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 
-/// Starts the thread that looks after idle uploads. It ends by itself when the registry is gone, and with it
-/// the other end of `gone`.
+/// Starts the thread that expires idle uploads. It ends when the registry, and with it the other end of
+/// `gone`, is dropped.
 pub(in crate::registry) fn start(inner: &Arc<Inner>, gone: Receiver<()>) -> io::Result<()> {
     let pause = (inner.options.upload_idle_max / 8).clamp(PAUSE_MIN, PAUSE_MAX);
     let registry = Arc::downgrade(inner);
     let looking = move || {
-        // Nothing is idle at once, and a registry that goes again right away shall not find itself held here.
+        // Wait first: nothing is idle at the start, and this thread must not hold a registry that is dropped
+        // at once.
         while gone.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) && step(&registry) {}
     };
     std::thread::Builder::new().name("pulk-expiry".to_owned()).spawn(looking)?;
     Ok(())
 }
 
-/// Gives up what has been idle for too long, and touches the disk for nothing else.
+/// Gives up the uploads that were idle for too long, without other access to the disk. Returns whether the
+/// registry still exists.
 pub(in crate::registry) fn step(registry: &Weak<Inner>) -> bool {
     let Some(inner) = registry.upgrade() else { return false };
     inner.expire_uploads();
@@ -41,7 +43,7 @@ impl Inner {
         }
     }
 
-    /// Ends a session that brings nothing, for nobody who waits.
+    /// Ends a session without content, and does not wait for the writer's answer.
     pub(in crate::registry) fn discard(&self, session: &UploadSession) {
         session.end();
         self.sessions.remove(session.id());

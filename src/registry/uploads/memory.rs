@@ -1,4 +1,4 @@
-//! A bound, in bytes, on the manifests that lie in memory at once while they are examined and stored.
+//! A bound, in bytes, on the manifests in memory while they are examined and stored.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -7,7 +7,7 @@ use smol::lock::Mutex as AsyncMutex;
 
 use crate::base::lock;
 
-/// How many bytes there are in all. Parsing takes several times as much.
+/// The size of the memory in bytes. Parsing takes several times as much.
 const MANIFEST_MEMORY_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Memory for manifests. Only the server's own work holds it, never a client.
@@ -15,7 +15,7 @@ const MANIFEST_MEMORY_BYTES: u64 = 4 * 1024 * 1024;
 pub(in crate::registry) struct ManifestMemory {
     free: Mutex<u64>,
     freed: Event,
-    /// Held by the first in the queue, so that a large manifest is not overtaken for ever.
+    /// Held by the first in the queue, so that smaller manifests cannot overtake a large one for ever.
     queue: AsyncMutex<()>,
 }
 
@@ -32,7 +32,7 @@ impl ManifestMemory {
         Arc::new(Self { free, freed: Event::new(), queue: AsyncMutex::new(()) })
     }
 
-    /// Waits for memory for `length` bytes. A manifest that exceeds all there is waits for all of it.
+    /// Waits for memory for `length` bytes. A manifest larger than all memory waits for all of it.
     pub(in crate::registry) async fn reserve(self: &Arc<Self>, length: u64) -> ReservedMemory {
         let bytes = length.min(MANIFEST_MEMORY_BYTES);
         let _first = self.queue.lock().await;

@@ -10,7 +10,7 @@ use crate::base::lock;
 pub(in crate::registry) struct NamesInUse(Mutex<BTreeSet<String>>);
 
 impl NamesInUse {
-    /// Takes a name into use until what is returned is dropped.
+    /// Marks a name as in use until the returned guard is dropped.
     pub(in crate::registry) fn take(&self, name: String) -> NameInUse<'_> {
         self.add(&name);
         NameInUse { names: self, name }

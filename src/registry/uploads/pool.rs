@@ -9,14 +9,14 @@ use crate::base::lock;
 /// The length of a buffer, and so of a hop to the disk.
 pub(in crate::registry) const BUFFER_SIZE_BYTES: usize = 256 * 1024;
 
-/// How many buffers there are at most, whatever the number of uploads.
+/// The most buffers lent at once, whatever the number of uploads.
 const BUFFERS_MAX: usize = 32;
 
-/// How many of them may wait for more from their clients at once. The others are written as soon as nothing
-/// more is there, so that slow clients, however many they are, keep no buffer from a fast one.
+/// How many of them may wait for more bytes from their clients at once. The others are written as soon as no
+/// more bytes are ready, so that any number of slow clients leaves buffers for a fast one.
 const PATIENT_MAX: usize = BUFFERS_MAX / 2;
 
-/// How many buffers are kept for the next one who needs one.
+/// How many unused buffers are kept for reuse.
 const BUFFERS_KEPT_MAX: usize = 4;
 
 /// Lends buffers.
@@ -44,7 +44,7 @@ impl BufferPool {
         }
     }
 
-    /// Waits for a buffer. Nobody may hold one while waiting for a client without bound.
+    /// Waits for a buffer. A caller must not hold one during an unbounded wait for a client.
     pub(in crate::registry) async fn take(&self) -> PooledBuffer {
         let permit = self.permits.acquire_arc().await;
         let kept = lock(&self.kept).pop();
@@ -55,12 +55,12 @@ impl BufferPool {
 }
 
 impl PooledBuffer {
-    /// Tells whether it may wait for more from its client, for a while.
+    /// Tells whether the buffer may wait a while for more bytes from its client.
     pub(in crate::registry) fn is_patient(&self) -> bool {
         self.patience.is_some()
     }
 
-    /// Says that it waits no more.
+    /// Ends the buffer's wait for its client.
     pub(in crate::registry) fn end_waiting(&mut self) {
         self.patience = None;
     }
@@ -70,7 +70,7 @@ impl PooledBuffer {
         self.bytes.get(..length).unwrap_or_default()
     }
 
-    /// Returns what lies behind the first `length` bytes, at most `limit` of them.
+    /// Returns the space after the first `length` bytes, at most `limit` bytes of it.
     pub(in crate::registry) fn space(&mut self, length: usize, limit: usize) -> &mut [u8] {
         let end = self.bytes.len().min(length.saturating_add(limit));
         self.bytes.get_mut(length..end).unwrap_or_default()

@@ -8,14 +8,14 @@ use crate::meta::{Command, Meta, UploadRow};
 use crate::registry::open::OpenError;
 use crate::registry::uploads::session::{UploadSession, UploadSessions};
 
-/// Makes a session of each upload of earlier runs that can go on, and removes the files of all others.
+/// Makes a session of each resumable upload of earlier runs, and removes the files of all others.
 pub(in crate::registry) fn restore_sessions(
     meta: &Meta,
     blobs: &dyn ContentStore,
     idle_max: Duration,
 ) -> Result<UploadSessions, OpenError> {
     let now = meta.clock().plausible_wall_ms();
-    // Else none would ever time out where pulk starts every day.
+    // Without the idle time before the start, uploads would never time out where pulk starts every day.
     let idle = |row: &UploadRow| {
         let idle = now.zip(row.at).map(|(now, at)| now.saturating_sub(at));
         Duration::from_millis(idle.unwrap_or(0))
@@ -26,7 +26,7 @@ pub(in crate::registry) fn restore_sessions(
     meta.view().uploads(|id, row| saved.push((id, row)))?;
     for (id, row) in saved {
         let name = id.to_string();
-        // INVARIANT: nobody goes on with a file that is content already.
+        // INVARIANT: no upload is resumed on a file that is content already.
         if files.contains(&name) && blobs.was_published(&name)? {
             log::info!("upload {id} is given up: a crash came when its file had become content");
             meta.submit(Command::EndUpload { id }, Box::new(drop));

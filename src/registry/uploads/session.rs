@@ -1,4 +1,5 @@
-//! Upload sessions in memory: which request may write, how far they have come, how long they have been idle.
+//! Upload sessions in memory: which request may write, how many bytes have come, and how long they have been
+//! idle.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -16,38 +17,38 @@ use crate::registry::error::RegistryError;
 use crate::registry::types::UploadId;
 use crate::spec::{Algorithm, RepoName};
 
-/// How long an upload that never got a byte may be idle.
+/// How long an upload without bytes may be idle.
 const UNUSED_IDLE_MAX: Duration = Duration::from_secs(60 * 60);
 
-/// How long an upload that never got a byte keeps its place when there are too many.
+/// How long an idle upload without bytes keeps its place when the sessions reach their limit.
 const UNUSED_KEPT_MIN: Duration = Duration::from_secs(60);
 
-/// How long an upload that got some bytes keeps its place when there are too many: shorter than it may be
-/// idle otherwise, since all pushes are refused until somebody gives way.
+/// How long an idle upload with bytes keeps its place when the sessions reach their limit. Shorter than the
+/// usual idle limit: until a session is evicted, all pushes are refused.
 const USED_KEPT_MIN: Duration = Duration::from_secs(60 * 60);
 
-/// How long at least an upload of an earlier run is kept after a start, so that its client can come back.
+/// How long at least an upload of an earlier run is kept after a start, so that its client can resume it.
 const RESTORED_KEPT_MIN: Duration = Duration::from_secs(15 * 60);
 
-/// A repository that has this part of all uploads that there may be crowds the others out, unless that is a
-/// few.
+/// A repository crowds out the others if it has at least the session limit divided by this, and at least
+/// [`CROWDING_MIN`] sessions.
 const CROWDING_PART: usize = 4;
 
-/// So many are a few.
+/// A repository with fewer sessions than this crowds out no other.
 const CROWDING_MIN: usize = 16;
 
-/// How long after its beginning an upload counts as a slow one.
+/// The age from which an upload is slow.
 const SLOW_MIN: Duration = Duration::from_secs(10);
 
-/// An upload session. One request at a time goes on with it; a later one takes it over, since a client whose
-/// connection broke comes back before the server has noticed.
+/// An upload session. One request at a time writes to it. A later request takes it over, since a client whose
+/// connection broke returns before the server has noticed.
 #[derive(Debug)]
 pub(in crate::registry) struct UploadSession {
     id: UploadId,
     repo: RepoName,
     algorithm: Algorithm,
     progress: Mutex<SessionProgress>,
-    /// How many bytes have come, to be read without waiting for anybody.
+    /// How many bytes have come, readable without a lock.
     offset: AtomicU64,
     times: Mutex<IdleTimes>,
     exclusive: Arc<AsyncMutex<()>>,
@@ -55,37 +56,36 @@ pub(in crate::registry) struct UploadSession {
     claimed: Event,
 }
 
-/// On the monotonic clock, but for what was before the start.
+/// When a session was used: on the monotonic clock, except for the time before the start.
 #[derive(Debug, Clone, Copy)]
 struct IdleTimes {
     /// When the upload began; unknown for one of an earlier run.
     began: Option<Instant>,
-    /// When somebody was there last, as far as this process knows.
+    /// When a request last used the session, as far as this process knows.
     used: Instant,
-    /// For how long nobody had been there by then.
+    /// How long the session had been idle by then.
     idle_before: Duration,
 }
 
 #[derive(Debug)]
 enum SessionProgress {
-    /// As the index has it: nothing was opened since the start.
+    /// As the index has it: the upload was not opened since the start.
     Saved(UploadRow),
-    /// It goes on.
+    /// Open for writing.
     Live(Box<dyn ContentUpload>),
-    /// It brought its content, or was cancelled.
+    /// Finished or cancelled.
     Ended,
 }
 
-/// The right to go on with a session, until another request claims it. A clone goes with each piece of work
-/// on the disk, which may outlast a request that is given up: the next claim is granted when all of them are
-/// done.
+/// The right to write to a session, until another request claims it. Each piece of work on the disk holds a
+/// clone, and may outlast a request that is given up: the next claim is granted when all clones are dropped.
 #[derive(Clone)]
 pub(in crate::registry) struct SessionClaim {
     claim: u64,
     held: Arc<ClaimGuard>,
 }
 
-/// What all clones of a claim hold, until the last of them is gone.
+/// What all clones of a claim share, until the last of them is dropped.
 struct ClaimGuard {
     session: Arc<UploadSession>,
     _guard: AsyncMutexGuard<()>,
@@ -93,7 +93,7 @@ struct ClaimGuard {
 
 impl Drop for ClaimGuard {
     fn drop(&mut self) {
-        // INVARIANT: the claim is still held, so no other request has the file.
+        // INVARIANT: the claim is still held, so no other request uses the file.
         if let SessionProgress::Live(upload) = &mut *self.session.progress() {
             upload.pause();
         }
@@ -139,8 +139,8 @@ impl UploadSession {
         Self::new(id, row, SessionProgress::Live(upload), Some(Instant::now()))
     }
 
-    /// Makes a session of an earlier run that nobody has gone on with for so long, where uploads may be idle
-    /// for `idle_max`.
+    /// Makes a session of an earlier run that was `idle` before the start, where uploads may be idle for
+    /// `idle_max`.
     pub(in crate::registry) fn saved(
         id: UploadId,
         row: UploadRow,
@@ -148,7 +148,7 @@ impl UploadSession {
         idle_max: Duration,
     ) -> Self {
         let session = Self::new(id, &row.clone(), SessionProgress::Saved(row), None);
-        // The clock that says so may be wrong.
+        // The clock that `idle` comes from may be wrong.
         let most = session.idle_max(idle_max).saturating_sub(RESTORED_KEPT_MIN);
         session.times().idle_before = idle.min(most);
         session
@@ -172,7 +172,7 @@ impl UploadSession {
         self.offset.load(Ordering::SeqCst)
     }
 
-    /// Takes the session over from whoever goes on with it.
+    /// Takes the session over from the request that holds it.
     pub(in crate::registry) async fn claim(self: &Arc<Self>) -> SessionClaim {
         let claim = self.claims.fetch_add(1, Ordering::SeqCst) + 1;
         self.claimed.notify(usize::MAX);
@@ -181,34 +181,34 @@ impl UploadSession {
         SessionClaim { claim, held: Arc::new(ClaimGuard { session: Arc::clone(self), _guard: guard }) }
     }
 
-    /// Notes that somebody is there.
+    /// Restarts the idle time.
     pub(in crate::registry) fn touch(&self) {
         let mut times = self.times();
         (times.used, times.idle_before) = (Instant::now(), Duration::ZERO);
     }
 
-    /// Tells whether the push that it belongs to may take longer than a lease.
+    /// Tells whether the push that the session belongs to may take longer than a lease.
     pub(in crate::registry) fn is_slow(&self) -> bool {
         self.times().began.is_none_or(|began| began.elapsed() >= SLOW_MIN)
     }
 
-    /// Tells whether nobody has gone on with it for so long.
+    /// Tells whether no request holds the session and it has been idle for `idle_max`.
     pub(in crate::registry) fn is_idle(&self, idle_max: Duration) -> bool {
         self.exclusive.try_lock().is_some() && self.idle() >= idle_max
     }
 
-    /// Tells whether nobody has gone on with it for longer than it may be idle.
+    /// Tells whether the session has been idle for longer than it may be.
     pub(in crate::registry) fn has_timed_out(&self, idle_max: Duration) -> bool {
         self.is_idle(self.idle_max(idle_max))
     }
 
-    /// Returns for how long it may be idle. One that never got a byte is given up sooner: clients leave one
-    /// behind each time they ask for a mount and then change their mind.
+    /// Returns how long the session may be idle. One without bytes is given up sooner: clients leave one each
+    /// time they ask for a mount and then change their mind.
     fn idle_max(&self, idle_max: Duration) -> Duration {
         if self.offset() == 0 { idle_max.min(UNUSED_IDLE_MAX) } else { idle_max }
     }
 
-    /// Returns for how long nobody has gone on with it.
+    /// Returns how long the session has been idle.
     fn idle(&self) -> Duration {
         let times = *self.times();
         times.used.elapsed().saturating_add(times.idle_before)
@@ -218,7 +218,7 @@ impl UploadSession {
         lock(&self.times)
     }
 
-    /// Makes it look as if it had begun that much earlier, and nobody had gone on with it since.
+    /// Makes the session look `time` older, and idle for that time.
     #[cfg(test)]
     pub(in crate::registry) fn grow_older(&self, time: Duration) {
         let mut times = self.times();
@@ -226,7 +226,7 @@ impl UploadSession {
         times.idle_before += time;
     }
 
-    /// Does something that may block with the upload, and opens it first when it is of an earlier run.
+    /// Runs `work`, which may block, with the upload. Opens the upload first when it is of an earlier run.
     pub(in crate::registry) fn with_upload<T>(
         &self,
         store: &dyn ContentStore,
@@ -252,24 +252,24 @@ impl UploadSession {
         done
     }
 
-    /// Returns the row that says how far the upload has come.
+    /// Returns the row that records how many bytes have come.
     pub(in crate::registry) fn row(&self, upload: &dyn ContentUpload) -> UploadRow {
         let state = upload.hash_state().map(|state| to_hex(&state));
         let (repo, algorithm, offset) = (self.repo.clone(), self.algorithm, upload.offset());
         UploadRow { repo, algorithm, offset, state, at: None }
     }
 
-    /// Ends the session; whoever comes later finds nothing.
+    /// Ends the session: later requests find nothing.
     pub(in crate::registry) fn end(&self) {
         *self.progress() = SessionProgress::Ended;
     }
 
-    /// Tells whether bytes may have come that the index knows nothing of.
+    /// Tells whether the upload may have bytes that the index does not record.
     pub(in crate::registry) fn is_live(&self) -> bool {
         matches!(&*self.progress(), SessionProgress::Live(_))
     }
 
-    /// Tells whether nobody can go on with it any more.
+    /// Tells whether the session has ended, so that no request can resume it.
     pub(in crate::registry) fn has_ended(&self) -> bool {
         matches!(&*self.progress(), SessionProgress::Ended)
     }
@@ -314,10 +314,13 @@ pub(in crate::registry) struct UploadSessions {
 }
 
 impl UploadSessions {
-    /// Adds a session, unless there are `max` already. Then the one that has waited longest for its first
-    /// byte gives way, if it has waited for a while, or else the one that has been idle longest, if that is
-    /// long: it is returned, to be given up. Where a repository has a quarter of them or more, it is one of
-    /// that one's, and need not have been idle for long: no repository shall keep others from pushing.
+    /// Adds a session. At `max` sessions, evicts one and returns it, to be given up.
+    ///
+    /// The candidate is the session that has waited longest for its first byte, if that is at least
+    /// [`UNUSED_KEPT_MIN`], else the one that has been idle longest, if that is at least [`USED_KEPT_MIN`].
+    /// If a repository crowds out the others ([`CROWDING_PART`], [`CROWDING_MIN`]), one of its sessions is
+    /// evicted first, and [`UNUSED_KEPT_MIN`] is enough for any of them: no repository may keep others from
+    /// pushing.
     pub(in crate::registry) fn add(
         &self,
         session: UploadSession,
@@ -368,12 +371,12 @@ impl UploadSessions {
         self.open().remove(&id);
     }
 
-    /// Tells whether there is one whose file has this name.
+    /// Tells whether an open session has a file of this name.
     pub(in crate::registry) fn has(&self, name: &str) -> bool {
         name.parse().is_ok_and(|id: UploadId| self.open().contains_key(&id))
     }
 
-    /// Returns those that `wanted` says yes to.
+    /// Returns the sessions for which `wanted` is true.
     pub(in crate::registry) fn all(
         &self,
         mut wanted: impl FnMut(&UploadSession) -> bool,

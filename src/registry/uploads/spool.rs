@@ -1,5 +1,5 @@
-//! A manifest on its way in that does not come at once. It is written to an unfinished file, as an upload is,
-//! and read back when all of it is there: until then no client holds memory.
+//! A manifest whose body does not come at once. It is written to an unfinished file, as an upload is, and
+//! read back when complete: until then the push holds no memory.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -10,8 +10,8 @@ use crate::registry::error::RegistryError;
 use crate::registry::types::UploadId;
 use crate::spec::{Algorithm, ContentDigest};
 
-/// The file of one manifest, removed when this is dropped unless it has become content. What a crash leaves
-/// is removed at the next start, as the file of any upload without a session.
+/// The file of one manifest, removed on drop unless it has become content. The next start removes what a
+/// crash leaves, as it does the file of any upload without a session.
 pub(in crate::registry) struct Spool {
     inner: Arc<Inner>,
     name: String,
@@ -20,7 +20,7 @@ pub(in crate::registry) struct Spool {
 }
 
 impl Spool {
-    /// Begins one whose content is hashed with `algorithm`.
+    /// Begins a spool whose content is hashed with `algorithm`.
     pub(in crate::registry) fn begin(inner: &Arc<Inner>, algorithm: Algorithm) -> Arc<Self> {
         let name = UploadId::random().to_string();
         inner.storing.add(&name);
@@ -28,7 +28,7 @@ impl Spool {
         Arc::new(Self { inner: Arc::clone(inner), name, upload })
     }
 
-    /// Appends bytes, after which at least `coming` bytes come.
+    /// Appends bytes; at least `coming` more bytes follow them.
     pub(in crate::registry) fn append(&self, bytes: &[u8], coming: u64) -> Result<(), RegistryError> {
         self.with(|upload| {
             let coming = coming.saturating_add(bytes.len() as u64);

@@ -1,9 +1,9 @@
 //! Sorting changes before they are loaded into an index, with bounded memory.
 //!
 //! sled takes rows in the order of their keys several times faster than in the order of a journal, and needs
-//! fewer pages for them. So changes are collected, sorted runs of them are written to files without names,
-//! and all runs are merged at the end; of several changes of one row the last one counts. Nothing here is
-//! ever synced: what a crash leaves of an index is thrown away.
+//! fewer pages for them. So changes are collected, sorted runs of them are written to unlinked files, and all
+//! runs are merged at the end; the last of several changes of a row wins. Runs are never synced: an index
+//! that a crash leaves is discarded.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -18,7 +18,7 @@ pub(in crate::meta) const RUN_SIZE_MAX_BYTES: usize = 16 * 1024 * 1024;
 
 const BUFFER_SIZE_BYTES: usize = 64 * 1024;
 
-/// Stands for the length of a value that there is none of.
+/// Stands for the length of an absent value.
 const ABSENT: u32 = u32::MAX;
 
 /// Changes on their way into an index.
@@ -32,13 +32,13 @@ pub(in crate::meta) struct BulkLoad {
 }
 
 impl BulkLoad {
-    /// Begins with nothing; runs are written into `folder`.
+    /// Makes an empty load; runs are written into `folder`.
     pub(in crate::meta) fn new(folder: &Path, run_size_max_bytes: usize) -> Self {
         let folder = folder.to_owned();
         Self { folder, run_size_max_bytes, pending: Vec::new(), pending_bytes: 0, runs: Vec::new() }
     }
 
-    /// Adds changes behind those that were added before.
+    /// Appends changes.
     pub(in crate::meta) fn add(&mut self, changes: &[RowChange]) -> io::Result<()> {
         for change in changes {
             let value = change.value.as_ref().map_or(0, Vec::len);
@@ -54,7 +54,7 @@ impl BulkLoad {
     fn spill(&mut self) -> io::Result<()> {
         let path = self.folder.join("run");
         let file = File::options().read(true).write(true).create_new(true).open(&path)?;
-        // From here on it goes by itself, whatever happens.
+        // Unlink it right away, so that the system frees it even after a crash.
         std::fs::remove_file(&path)?;
         let mut run = BufWriter::with_capacity(BUFFER_SIZE_BYTES, file);
         for change in &self.sorted() {
@@ -66,7 +66,8 @@ impl BulkLoad {
         Ok(())
     }
 
-    /// Takes what is pending, in the order of the rows; changes of one row stay in the order they came in.
+    /// Takes the pending changes, in the order of the rows; changes of one row stay in the order they came
+    /// in.
     fn sorted(&mut self) -> Vec<RowChange> {
         self.pending_bytes = 0;
         let mut changes = std::mem::take(&mut self.pending);
@@ -95,7 +96,7 @@ impl BulkLoad {
                 heads.extend(head(number, run)?);
             }
             let next = RowChange { tree, key, value };
-            // A later run's change of the same row takes the place of an earlier one's.
+            // A later run's change of a row replaces an earlier run's.
             match current.replace(next) {
                 Some(done) if current.as_ref().is_some_and(|next| !same_row(&done, next)) => visit(done)?,
                 _ => {}
@@ -186,7 +187,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever fits into memory: each row comes once, in order, as its last change left it.
+        /// For any limit of memory, each row comes once, in order, as its last change left it.
         #[test]
         fn merging_is_making_the_changes_one_after_the_other(
             rows in proptest::collection::vec((0..3_usize, 0..9_u8, proptest::option::of(0..4_usize)), 0..99),

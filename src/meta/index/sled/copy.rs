@@ -1,8 +1,8 @@
-//! Copying an index whose files are far too large for its rows into new files, while it is in use.
+//! Copies an index whose files are far too large for its rows into new files, while it is in use.
 //!
-//! sled gives nothing of its file back. So its rows are copied to another database in small steps. What is
-//! changed meanwhile is changed in both, where the copy has been already; where it has yet to come to, it
-//! finds the change. When it has been everywhere it is the same as the old one, and takes its place.
+//! sled never shrinks its file. So the rows are copied to another database in small steps. A change of a row
+//! that was copied already goes to both databases; a change of a later row goes to the old one, where the
+//! copy finds it. A complete copy is the same as the old database, and replaces it.
 
 use std::path::Path;
 
@@ -19,32 +19,32 @@ const EXCESS_MAX: u64 = 4;
 /// What a database without rows takes, roughly.
 const FILE_MIN_BYTES: u64 = 1024 * 1024;
 
-/// How much room a step leaves, also where nothing is kept free: the old files, and everybody else, need
+/// How much room a step leaves free, even without a reserve: the old files and the rest of the store need
 /// some.
 pub(in crate::meta) const ROOM_MIN_BYTES: u64 = 4 * 1024 * 1024;
 
-/// How many rows one step takes. Whoever wants to change the index waits for a step.
+/// How many rows one step takes. Changes of the index wait for a step.
 const STEP_ROWS_MAX: usize = 64;
 
-/// Returns how many bytes new files take for rows of so many bytes of keys and values.
+/// Returns how many bytes new files take for rows with `row_bytes` bytes of keys and values.
 pub(in crate::meta) fn needed_bytes(row_bytes: u64) -> u64 {
     FILE_MIN_BYTES.saturating_add(row_bytes.saturating_mul(FILE_FOR_ROW_BYTE))
 }
 
-/// Tells whether files of `size` bytes are too large for rows that need so many.
+/// Tells whether files of `size` bytes are too large for rows that need `needed` bytes.
 pub(in crate::meta) fn is_too_large(size: u64, needed: u64) -> bool {
     size > needed.saturating_mul(EXCESS_MAX)
 }
 
-/// How far somebody who visits all rows of an index has come.
+/// The position of a walk over all rows of an index.
 #[derive(Debug, Clone)]
 pub(in crate::meta) struct Walk {
-    /// The last row; `None` at the end.
+    /// The last row that was visited; `None` at the end.
     at: Option<(Tree, Vec<u8>)>,
 }
 
 impl Walk {
-    /// Begins before the first row.
+    /// Makes a walk that starts before the first row.
     pub(in crate::meta) fn new() -> Self {
         Self { at: Tree::ALL.first().map(|tree| (*tree, Vec::new())) }
     }
@@ -53,7 +53,7 @@ impl Walk {
         self.at.is_none()
     }
 
-    /// Tells whether a row is behind, so that the walk does not come to it any more.
+    /// Tells whether the walk is past a row, and so does not visit it any more.
     fn has_passed(&self, tree: Tree, key: &[u8]) -> bool {
         self.at.as_ref().is_none_or(|(at, last)| (tree, key) <= (*at, last.as_slice()))
     }
@@ -76,11 +76,11 @@ impl Walk {
     }
 }
 
-/// A copy that is being made.
+/// A copy in progress.
 pub(in crate::meta) struct Copying {
     trees: SledTrees,
     walk: Walk,
-    /// What it failed with; nothing is written to it since then.
+    /// Why it failed; it gets no more writes after that.
     failed: Option<IndexError>,
 }
 
@@ -98,14 +98,14 @@ impl Copying {
         })
     }
 
-    /// Copies the next rows. Fails only where the old database does.
+    /// Copies the next rows. Returns only errors of the old database.
     pub(in crate::meta) fn step(&mut self, of: &SledTrees) -> Result<(), IndexError> {
         let rows = self.walk.step(of)?;
         self.write(rows, None);
         Ok(())
     }
 
-    /// Makes the changes of the old database, up to a transaction, that the walk does not come to any more.
+    /// Applies the old database's changes, up to a transaction, to the rows that the walk has passed.
     pub(in crate::meta) fn follow(&mut self, seq: u64, changes: &[RowChange]) {
         let passed = changes.iter().filter(|change| self.walk.has_passed(change.tree, &change.key));
         let passed = passed.cloned().collect();
@@ -133,7 +133,7 @@ impl Copying {
         self.failed.as_ref()
     }
 
-    /// Tells whether it has everything that the old one has.
+    /// Tells whether it has everything that the old database has.
     pub(in crate::meta) fn is_complete(&self) -> bool {
         self.walk.is_at_end() && self.failed.is_none()
     }

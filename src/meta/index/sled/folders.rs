@@ -1,5 +1,5 @@
-//! The databases in the folder of an index: the first one lies in it directly, those that compactions made
-//! in folders of their own below it. One of them counts, which the marker of a clean stop names.
+//! The databases in the folder of an index: the first one lies in it directly, those of compactions in
+//! folders of their own below it. One of them is valid; the marker of a clean stop names it.
 
 use std::fs;
 use std::io;
@@ -12,7 +12,7 @@ pub(in crate::meta) fn folder(index: &Path, generation: u64) -> PathBuf {
     if generation == 0 { index.to_owned() } else { index.join(format!("{PREFIX}{generation}")) }
 }
 
-/// Removes all databases but one, as far as that is possible: what is left goes at a later start.
+/// Removes all databases but one, as far as possible: a later start removes the rest.
 pub(in crate::meta) fn forget_others(index: &Path, generation: u64) {
     if let Err(error) = remove_others(index, generation) {
         log::warn!("an old index could not be removed from {}: {error}", index.display());

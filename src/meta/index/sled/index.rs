@@ -1,5 +1,5 @@
-//! The index in sled: fast and transactional, and disposable. The journal is the truth; what lies in `index/`
-//! is trusted only after a clean stop.
+//! The index in sled: fast, transactional, and disposable. The journal is the truth; the files in `index/`
+//! are trusted only after a clean stop.
 
 use std::io;
 use std::ops::{Bound, ControlFlow};
@@ -20,20 +20,20 @@ use crate::meta::index::sled::write_buffer::WriteBuffer;
 use crate::meta::index::{Index, IndexError, RowVisitor, guarded};
 use crate::meta::model::{RowChange, Tree};
 
-/// An index kept in a sled database, but for what changed lately.
+/// An index kept in a sled database, except for recent changes.
 pub struct SledIndex {
     folder: PathBuf,
-    /// Gone once the index is closed.
+    /// `None` once the index is closed.
     open: RwLock<Option<SledTrees>>,
-    /// What counts before what sled has. Never locked while `open` is being locked, nor while sled is asked.
+    /// Overrides what sled has. Never locked while `open` is being locked, nor during a call of sled.
     recent: RwLock<WriteBuffer>,
-    /// What is being loaded, until that ends.
+    /// The bulk load in progress.
     loading: Mutex<Option<BulkLoad>>,
-    /// Which of the databases in the folder is open. Changes only while `open` is locked.
+    /// The number of the open database. Changes only while `open` is locked.
     generation: AtomicU64,
-    /// The copy that is to take the place of what is open. Locked only by who has locked `open`.
+    /// The copy that will replace the open database. Locked only while `open` is locked.
     copying: Mutex<Option<Copying>>,
-    /// The generation of the last copy: sled may still use the names of one that was given up.
+    /// The generation of the last copy: sled may still use the file names of an abandoned one.
     last_generation: AtomicU64,
 }
 
@@ -44,12 +44,12 @@ impl std::fmt::Debug for SledIndex {
 }
 
 impl SledIndex {
-    /// Opens the first database in `folder`, and makes it when there is none.
+    /// Opens the first database in `folder`, and creates it if necessary.
     pub fn open(folder: &Path) -> Result<Self, IndexError> {
         Self::open_generation(folder, 0)
     }
 
-    /// Opens one of the databases in `folder`, and removes the others, which were left by a compaction.
+    /// Opens one of the databases in `folder`, and removes the others, which a compaction left.
     pub(in crate::meta) fn open_generation(folder: &Path, generation: u64) -> Result<Self, IndexError> {
         let trees = SledTrees::open(&folders::folder(folder, generation))?;
         folders::forget_others(folder, generation);
@@ -82,7 +82,7 @@ impl SledIndex {
         lock(&self.copying)
     }
 
-    /// Writes what changed lately to sled, in one transaction. Only one thread at a time changes an index.
+    /// Writes recent changes to sled, in one transaction. Only one thread at a time changes an index.
     fn write_out(&self, open: &SledTrees) -> Result<(), IndexError> {
         let (seq, changes) = {
             let recent = self.recent();
@@ -92,17 +92,17 @@ impl SledIndex {
             (recent.applied(), recent.changes())
         };
         open.apply(seq, &changes)?;
-        // INVARIANT: only now: a step of the copy that read what was there before has ended when this has the
-        // lock, and its rows are behind.
+        // INVARIANT: the copy follows after the write: a step that read the previous rows has ended once this
+        // has the lock, and the walk is past them.
         if let Some(copy) = self.copying().as_mut() {
             copy.follow(seq, &changes);
         }
-        // INVARIANT: sled has them before they are forgotten, so that no reader misses them.
+        // INVARIANT: sled has the changes before the buffer drops them, so that no reader misses them.
         self.change_recent(|recent| recent.written(seq));
         Ok(())
     }
 
-    /// Tells how large the files are, if that is too much for the rows that there are.
+    /// Returns the size of the files if it is too much for the rows.
     fn excess(
         &self,
         pacing: &mut CompactionPacing<'_>,
@@ -126,7 +126,7 @@ impl SledIndex {
         Ok(ControlFlow::Break(CompactionOutcome::NotNeeded))
     }
 
-    /// Copies everything, and puts the copy in the place of the old.
+    /// Copies everything, and replaces the old database with the copy.
     fn copy(
         &self,
         before: &Excess,
@@ -138,7 +138,7 @@ impl SledIndex {
         let next = 1 + self.last_generation.fetch_add(1, Ordering::SeqCst);
         let begun = self.with(|open| {
             self.forget_others();
-            // What is not written yet is followed when it is.
+            // Unwritten changes reach the copy when they are written out.
             Ok(Copying::begin(open, &folders::folder(&self.folder, next)).map(|copy| {
                 *self.copying() = Some(copy);
             }))
@@ -168,11 +168,11 @@ impl SledIndex {
         self.swap(before.size, next)
     }
 
-    /// Puts a complete copy in the place of the old one. Whoever reads the old one goes on with it.
+    /// Replaces the old database with a complete copy. Scans that read the old one continue on it.
     fn swap(&self, before_bytes: u64, generation: u64) -> Result<CompactionOutcome, IndexError> {
         let old = {
             let mut open = write(&self.open);
-            // INVARIANT: nothing is written out while this is locked, so both have the same rows.
+            // INVARIANT: no changes are written out while this is locked, so both have the same rows.
             let Some(open) = open.as_mut() else { return Err(IndexError::Closed) };
             let Some(copy) = self.copying().take() else { return Err(IndexError::Closed) };
             if let Some(error) = copy.failed() {
@@ -181,7 +181,7 @@ impl SledIndex {
             self.generation.store(generation, Ordering::SeqCst);
             std::mem::replace(open, copy.into_trees())
         };
-        // What sled still has to do with these files comes before they go.
+        // Drop the old database before its files are removed: sled may still write to them.
         release_manifest(old);
         self.with(|open| {
             self.forget_others();
@@ -193,13 +193,13 @@ impl SledIndex {
         folders::forget_others(&self.folder, self.generation.load(Ordering::SeqCst));
     }
 
-    /// Has the copy that is being made fail, as its storage would.
+    /// Makes the copy in progress fail, as its storage would.
     #[cfg(test)]
     pub(in crate::meta) fn fail_copy(&self) {
         self.copying().as_mut().unwrap().fail();
     }
 
-    /// Lets go of a copy that is not complete.
+    /// Abandons an incomplete copy.
     fn give_up(&self) -> Result<(), IndexError> {
         self.with(|_| {
             let copy = self.copying().take();
@@ -214,11 +214,11 @@ impl SledIndex {
 struct Excess {
     /// What they take, in bytes.
     size: u64,
-    /// What new ones take.
+    /// What new files would take, in bytes.
     needed: u64,
 }
 
-/// Drops a database that does not count any more, whatever its end fails with.
+/// Drops a database that is no longer in use, and ignores its failures.
 fn release_manifest<T>(database: T) {
     if let Err(error) = guarded(|| {
         drop(database);
@@ -331,7 +331,7 @@ impl Index for SledIndex {
     }
 }
 
-/// What loading fails with, by reading runs or by writing rows.
+/// An error of loading: from reading runs or from writing rows.
 struct Loaded(IndexError);
 
 impl From<io::Error> for Loaded {

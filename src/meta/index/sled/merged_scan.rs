@@ -1,4 +1,4 @@
-//! The rows of a tree in order: those that sled has and those that changed lately, as one.
+//! The rows of a tree in order: sled's rows merged with recent changes.
 
 use std::cmp::Ordering;
 use std::ops::Bound;
@@ -9,14 +9,14 @@ use crate::meta::index::IndexError;
 use crate::meta::index::sled::trees::storage;
 use crate::meta::index::sled::write_buffer::NextBuffered;
 
-/// Rows from one key on. It is no snapshot, but a row that is there all the time is never missed, also when
-/// it goes from memory to sled meanwhile, or when another database takes the place of the one that is read.
+/// Rows from one key on. The scan is no snapshot, but it never misses a row that exists all the time, even
+/// when the row goes from memory to sled meanwhile, or when a compaction replaces the database.
 pub(in crate::meta) struct MergedScan<T, F> {
-    /// Asks for the tree that counts now.
+    /// Returns the current tree.
     tree: T,
-    /// Asks for the next recent row from a bound on.
+    /// Returns the next recent row from a bound on.
     next_recent: F,
-    /// Where the next row is looked for.
+    /// Where the search for the next row starts.
     from: Bound<IVec>,
     stored: sled::Iter,
     stored_next: Option<(IVec, IVec)>,
@@ -28,10 +28,11 @@ where
     T: Fn() -> Result<sled::Tree, IndexError>,
     F: Fn(&Bound<IVec>) -> NextBuffered,
 {
-    /// Begins at a bound.
+    /// Starts a scan at a bound.
     pub(in crate::meta) fn new(tree: T, from: Bound<IVec>, next_recent: F) -> Result<Self, IndexError> {
         let recent = next_recent(&from);
-        // Only after that: what was written out before is seen, in whichever database it went to.
+        // Open the tree after the look at recent rows: changes that were written out before are then in it,
+        // in whichever database they went to.
         let stored = tree()?.range((from.clone(), Bound::Unbounded));
         Ok(Self { tree, next_recent, from, stored, stored_next: None, recent })
     }
@@ -56,7 +57,7 @@ where
                 return Ok(row);
             }
             if order == Ordering::Equal {
-                // The recent one takes its place.
+                // The recent row replaces the stored one.
                 self.stored_next = None;
             }
             let Some((key, value)) = self.recent.row.take() else { continue };
@@ -68,8 +69,8 @@ where
         }
     }
 
-    /// Looks for the next recent row. Where the recent rows went to sled since the last look, sled is read
-    /// anew: what it had read ahead does not have them.
+    /// Finds the next recent row. If recent rows went to sled since the last look, restarts the read of sled:
+    /// what it had read ahead misses them.
     fn look_at_recent(&mut self) -> Result<(), IndexError> {
         let before = self.recent.generation;
         self.recent = (self.next_recent)(&self.from);

@@ -8,14 +8,14 @@ use crate::meta::index::INDEX_FOLDER;
 use crate::meta::index::sled::folders;
 use crate::meta::model::UploadId;
 
-/// A copy among the system's temporary files, gone when this is dropped.
+/// A copy among the system's temporary files, removed on drop.
 #[derive(Debug)]
 pub(in crate::meta) struct TemporaryCopy {
     folder: PathBuf,
 }
 
 impl TemporaryCopy {
-    /// Copies the index of the data directory `root`, the database that counts.
+    /// Copies the valid database of the index in the data directory `root`.
     pub(in crate::meta) fn of(root: &Path, generation: u64) -> io::Result<Self> {
         let folder = std::env::temp_dir().join(format!("pulk-index-{}", UploadId::random()));
         let copy = Self { folder };
@@ -23,7 +23,7 @@ impl TemporaryCopy {
         Ok(copy)
     }
 
-    /// Returns where it is.
+    /// Returns its folder.
     pub(in crate::meta) fn folder(&self) -> &Path {
         &self.folder
     }

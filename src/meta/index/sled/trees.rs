@@ -1,4 +1,4 @@
-//! A sled database that is open, with its trees.
+//! An open sled database with its trees.
 
 use std::io;
 use std::ops::Bound;
@@ -11,17 +11,17 @@ use sled::{IVec, Transactional};
 use crate::meta::index::IndexError;
 use crate::meta::model::{RowChange, Tree};
 
-/// sled takes a multiple of this; its default is 1 GiB.
+/// sled uses a multiple of this; its default is 1 GiB.
 const CACHE_CAPACITY_BYTES: u64 = 8 * 1024 * 1024;
 
-/// sled lets go of its file lock a moment after the last handle is dropped.
+/// sled releases its file lock a moment after the last handle is dropped.
 const OPEN_TRIES_MAX: u32 = 50;
 const OPEN_RETRY_PAUSE: Duration = Duration::from_millis(20);
 
 const APPLIED_TREE: &str = "applied";
 const APPLIED_KEY: &[u8] = b"seq";
 
-/// The trees of a database, and which transaction they stand at.
+/// The trees of a database, and the last transaction applied to them.
 pub(in crate::meta) struct SledTrees {
     trees: Vec<sled::Tree>,
     applied: sled::Tree,
@@ -30,7 +30,7 @@ pub(in crate::meta) struct SledTrees {
 }
 
 impl SledTrees {
-    /// Opens the database in `folder`, and makes it when there is none.
+    /// Opens the database in `folder`, and creates it if necessary.
     pub(in crate::meta) fn open(folder: &Path) -> Result<Self, IndexError> {
         let database = open_database(folder)?;
         let trees = Tree::ALL
@@ -46,14 +46,14 @@ impl SledTrees {
         self.trees.get(tree as usize).ok_or(IndexError::Closed)
     }
 
-    /// Returns the number of the last transaction that sled has.
+    /// Returns the number of the last transaction that is in sled.
     pub(in crate::meta) fn applied(&self) -> Result<u64, IndexError> {
         let value = self.applied.get(APPLIED_KEY).map_err(storage)?;
         let bytes = value.as_deref().and_then(|value| value.try_into().ok());
         Ok(bytes.map_or(0, u64::from_be_bytes))
     }
 
-    /// Makes changes, and with them the number of the last transaction, all at once.
+    /// Makes changes and sets the number of the last transaction, atomically.
     pub(in crate::meta) fn apply(&self, seq: u64, changes: &[RowChange]) -> Result<(), IndexError> {
         let mut touched: Vec<Tree> = changes.iter().map(|change| change.tree).collect();
         touched.sort_unstable();
@@ -65,8 +65,8 @@ impl SledTrees {
         trees.as_slice().transaction(|views| write(views, &touched, seq, changes)).map_err(transaction_failed)
     }
 
-    /// Makes one change by itself, where nobody reads yet: sled lets go of nothing that it replaces while it
-    /// works on a batch.
+    /// Makes one change by itself, before the database has readers: during a batch sled frees none of the
+    /// values that it replaces.
     pub(in crate::meta) fn set(&self, RowChange { tree, key, value }: RowChange) -> Result<(), IndexError> {
         let rows = self.tree(tree)?;
         let set = match value {
@@ -79,12 +79,12 @@ impl SledTrees {
         set.map_err(storage)
     }
 
-    /// Says that everything up to a transaction is there.
+    /// Marks everything up to a transaction as applied.
     pub(in crate::meta) fn set_applied(&self, seq: u64) -> Result<(), IndexError> {
         self.applied.insert(APPLIED_KEY, &seq.to_be_bytes()).map(drop).map_err(storage)
     }
 
-    /// Returns up to `limit` rows of a tree behind a key, or from the first one on.
+    /// Returns up to `limit` rows of a tree after a key, or from the first row on.
     pub(in crate::meta) fn rows(
         &self,
         tree: Tree,
@@ -108,7 +108,7 @@ impl SledTrees {
 }
 
 fn open_database(folder: &Path) -> Result<sled::Db, IndexError> {
-    // No flusher: nothing here has to be durable before the clean stop, which flushes.
+    // No flusher: only a clean stop needs the files to be durable, and it flushes them itself.
     let config = sled::Config::new().path(folder).cache_capacity(CACHE_CAPACITY_BYTES).flush_every_ms(None);
     let mut tries = 1;
     loop {
@@ -123,7 +123,7 @@ fn open_database(folder: &Path) -> Result<sled::Db, IndexError> {
     }
 }
 
-/// The body of the transaction; sled may run it again, so it only writes what it was given.
+/// The body of the transaction. sled may run it again, so it only writes its arguments.
 fn write(
     views: &[TransactionalTree],
     touched: &[Tree],
@@ -151,7 +151,7 @@ fn transaction_failed(error: TransactionError<IndexError>) -> IndexError {
     }
 }
 
-/// Says what sled failed with.
+/// Converts an error of sled.
 #[expect(clippy::needless_pass_by_value, reason = "it is called by map_err")]
 pub(in crate::meta) fn storage(error: sled::Error) -> IndexError {
     match &error {

@@ -9,20 +9,20 @@ use crate::meta::model::{FACTS_MAX, Fact};
 
 /// The file is filled with zeroes ahead of its lines, by a part of its length within these bounds.
 ///
-/// A line then replaces bytes that the file has already, and its sync writes nothing but the line. Where a
-/// line makes the file longer, or is the first in space that was only reserved, the filesystem has to write
-/// that down as well: on ext4 a line of 1 KiB then costs 17 KiB on the medium and two waits, not 6 and one.
+/// A line then overwrites bytes that the file already has, and its sync writes nothing but the line. If a
+/// line extends the file, or is the first in space that was only reserved, the filesystem has to record that
+/// as well: on ext4 a line of 1 KiB then costs 17 KiB on the medium and two waits, not 6 KiB and one.
 const AHEAD_MIN_BYTES: u64 = 4 * 1024;
 const AHEAD_MAX_BYTES: u64 = 256 * 1024;
 const AHEAD_PART: u64 = 4;
 
-/// What the journal can fail with.
+/// An error of the journal.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::meta) enum JournalError {
     /// The line could not be written and nothing of it is left.
     #[error("the journal could not be appended to: {0}")]
     Append(DiskError),
-    /// Nothing can be written any more until the next start.
+    /// The journal refuses writes until the next start.
     #[error("{0}")]
     Poisoned(String),
     /// The transaction is over the limits.
@@ -38,9 +38,9 @@ pub(in crate::meta) struct Journal {
     file: Arc<dyn DiskFile>,
     /// The file's number.
     pub(super) number: u64,
-    /// How much of the file lines take up.
+    /// The length in bytes of the file's lines.
     length: u64,
-    /// Up to where the file has bytes: zeroes, from `length` on.
+    /// The offset up to which the file has bytes: zeroes, from `length` on.
     ///
     /// INVARIANT: never less than `length`, since zeroes are written from here on.
     ahead: u64,
@@ -53,7 +53,7 @@ pub(in crate::meta) struct Journal {
 }
 
 impl Journal {
-    /// Goes on at the end of a file that ends with transaction `seq`, all of it durable.
+    /// Resumes at the end of a file that ends with transaction `seq`, all of it durable.
     pub(in crate::meta) fn at_end(
         file: Arc<dyn DiskFile>,
         number: u64,
@@ -63,7 +63,7 @@ impl Journal {
         Self { file, number, length, ahead: length, seq, sum, synced: seq, poisoned: None }
     }
 
-    /// Returns how many bytes the lines of the file take up that is appended to.
+    /// Returns the length in bytes of the current file's lines.
     pub(in crate::meta) fn length(&self) -> u64 {
         self.length
     }
@@ -78,7 +78,7 @@ impl Journal {
         &self.sum
     }
 
-    /// Returns why nothing can be written any more, if so.
+    /// Returns why the journal refuses writes, if it does.
     pub(in crate::meta) fn poisoned(&self) -> Option<&str> {
         self.poisoned.as_deref()
     }
@@ -112,14 +112,15 @@ impl Journal {
             self.length = end;
             return Ok(());
         };
-        // A part of the line may be there. Without it the file ends with a whole line again.
+        // A part of the line may have been written. Cut it off, so that the file ends with a whole line
+        // again.
         if let Err(cut) = self.give_back() {
             return Err(self.poison(format!("a half-written line could not be removed: {cut}")));
         }
         Err(JournalError::Append(error))
     }
 
-    /// Sees to it that the file has bytes up to `end`, and some more.
+    /// Ensures that the file has bytes up to `end`, and some more.
     fn go_ahead(&mut self, end: u64) -> Result<(), DiskError> {
         if end <= self.ahead {
             return Ok(());
@@ -127,7 +128,7 @@ impl Journal {
         let step = (self.length / AHEAD_PART).clamp(AHEAD_MIN_BYTES, AHEAD_MAX_BYTES);
         let until = (end + step).next_multiple_of(AHEAD_MIN_BYTES);
         match self.fill(until) {
-            // Deletes have a use for the last bytes of a disk.
+            // Leave the last bytes of a full disk to deletes.
             Err(error) if error.is_full() => {
                 self.give_back()?;
                 self.file.reserve(self.length, end - self.length)?;
@@ -147,14 +148,16 @@ impl Journal {
         Ok(())
     }
 
-    /// Cuts off what is behind the last line. It need not be durable: zeroes behind it are no line.
+    /// Cuts off everything after the last line. The cut need not be durable: zeroes after that line are no
+    /// line.
     pub(super) fn give_back(&mut self) -> Result<(), DiskError> {
         self.file.truncate(self.length)?;
         self.ahead = self.length;
         Ok(())
     }
 
-    /// Cuts it off durably: after a clean stop the last line is looked for at the end of the file.
+    /// Durably cuts off everything after the last line: after a clean stop, the next start reads the last
+    /// line at the end of the file.
     pub(in crate::meta) fn end(&mut self) -> Result<(), DiskError> {
         if self.ahead == self.length {
             return Ok(());
@@ -163,8 +166,8 @@ impl Journal {
         self.file.sync()
     }
 
-    /// Makes everything appended so far durable. After a failure nothing is known about what the medium
-    /// holds, and a second try would tell nothing either: the journal takes no more until the next start.
+    /// Makes everything appended so far durable. After a failed sync the content of the medium is unknown,
+    /// and a retry could not reveal it: the journal refuses writes until the next start.
     pub(in crate::meta) fn sync(&mut self) -> Result<(), JournalError> {
         if let Some(why) = &self.poisoned {
             return Err(JournalError::Poisoned(why.clone()));
@@ -178,7 +181,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Refuses everything from now on.
+    /// Refuses all writes from now on.
     pub(in crate::meta) fn poison(&mut self, why: String) -> JournalError {
         log::error!("{why}; writes are refused until the next start");
         let why = self.poisoned.get_or_insert(why).clone();

@@ -1,4 +1,4 @@
-//! Where the journal's files lie.
+//! The paths of the journal's files.
 
 use std::path::{Path, PathBuf};
 
@@ -40,7 +40,7 @@ pub(in crate::meta) struct Files {
     pub(in crate::meta) unfinished: Vec<PathBuf>,
     /// Those that were set aside because they are damaged.
     pub(in crate::meta) damaged: Vec<u64>,
-    /// The highest number in use, whatever for.
+    /// The highest number in use, by a file of any kind.
     pub(in crate::meta) highest: u64,
 }
 

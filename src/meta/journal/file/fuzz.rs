@@ -1,4 +1,4 @@
-//! What fuzzers feed with bytes of their own, and what must hold of any.
+//! Entry points for fuzzers, and the properties that must hold for any bytes.
 
 use std::fmt::Debug;
 
@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 
 use crate::meta::journal::file::line::{Header, Record, check_sum, decode, encode, sealed};
 
-/// A line of the journal, as it is and with the checksum that its bytes would have: the first must be refused
-/// unless its checksum is right, the second gets to what lies behind the checksum.
+/// Reads a journal line as it is, and with the checksum that its bytes would have: the first must be refused
+/// unless its checksum is right, the second reaches the code after the checksum.
 pub(crate) fn line(bytes: &[u8]) {
     for line in [bytes.to_vec(), sealed(bytes)] {
         read::<Record>(&line);
@@ -16,7 +16,7 @@ pub(crate) fn line(bytes: &[u8]) {
     }
 }
 
-/// What is read is written so that it reads the same.
+/// Checks that a line that was read and is written again reads the same.
 fn read<T: Serialize + DeserializeOwned + PartialEq + Debug>(line: &[u8]) {
     let Ok((body, sum)) = decode::<T>(line) else { return };
     assert_eq!(check_sum(line), Some(sum));

@@ -1,4 +1,4 @@
-//! How much of the past the journal keeps: who tagged what, when, and what the tag was before.
+//! How much history the journal keeps: which tag was set when, and what it named before.
 
 use crate::disk::{Disk, DiskError};
 use crate::meta::clock::PLAUSIBLE_MIN_MS;
@@ -8,8 +8,9 @@ use crate::meta::journal::file::reader::LineReader;
 use crate::meta::model::Fact;
 use crate::spec::{ContentDigest, RepoName};
 
-/// Visits each link and each manifest of a repository that came since a time, in milliseconds since 1970, as
-/// far as the journal remembers. What came by a clock that was ahead, or was never set, counts as well.
+/// Visits each link and each manifest that was added to a repository since `since_ms`, in milliseconds since
+/// 1970, as far as the journal's history reaches. Includes those noted by a clock that was never set, or that
+/// was ahead.
 pub(in crate::meta) fn named_since(
     disk: &dyn Disk,
     since_ms: u64,
@@ -18,7 +19,7 @@ pub(in crate::meta) fn named_since(
     for number in list(disk)?.finished.iter().rev() {
         let file = match disk.open(&journal_path(*number)) {
             Ok(file) => file,
-            // A checkpoint was taken meanwhile, and the oldest files went.
+            // A checkpoint was taken meanwhile, and the oldest files were removed.
             Err(error) if error.is_not_found() => break,
             Err(error) => return Err(error),
         };
@@ -42,9 +43,9 @@ pub(in crate::meta) fn named_since(
     Ok(())
 }
 
-/// Removes the oldest journal files that no recovery needs any more, until those that are left of them have
-/// no more than `keep_max_bytes`. Everything from transaction `needed` on is needed. Not durable: one that a
-/// crash brings back goes the next time.
+/// Removes the oldest journal files that no recovery needs, until the rest of these has at most
+/// `keep_max_bytes`. Recovery needs everything from transaction `needed` on. The removal is not durable: the
+/// next call removes a file that a crash brings back.
 pub(in crate::meta) fn forget_history(
     disk: &dyn Disk,
     needed: u64,

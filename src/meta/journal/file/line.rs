@@ -1,9 +1,9 @@
 //! The lines of the journal.
 //!
 //! Each line is one JSON object that ends with `,"sum":"<32 hexadecimal digits>"}` and a line feed. The sum
-//! is the first half of the BLAKE3 hash of all that stands before `,"sum"`, so each line can be verified
-//! alone, and `prev` in it is the sum of the line before, so that none can be missing or out of place
-//! unnoticed. The first line of a file is its header.
+//! is the first half of the BLAKE3 hash of everything before `,"sum"`, so each line can be verified alone,
+//! and `prev` in it is the sum of the line before, so that a missing or misplaced line is noticed. The first
+//! line of a file is its header.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +26,7 @@ const SUM_END: &[u8] = b"\"}";
 pub(in crate::meta) struct Sum(String);
 
 impl Sum {
-    /// What stands for the line before the very first one.
+    /// The sum that stands for the line before the very first one.
     pub(in crate::meta) fn zero() -> Self {
         Self("0".repeat(SUM_LENGTH_CHARS))
     }
@@ -42,7 +42,7 @@ impl Sum {
     }
 }
 
-/// Adds up the sums of many lines to one.
+/// Combines the sums of many lines into one.
 #[derive(Debug, Default)]
 pub(in crate::meta) struct SumOfSums(blake3::Hasher);
 
@@ -77,7 +77,7 @@ impl Header {
 /// A transaction as it stands in the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::meta) struct Record {
-    /// Its number; the first one is 1, and none is left out.
+    /// Its number; numbers begin at 1 and have no gaps.
     pub(in crate::meta) seq: u64,
     /// The sum of the line before.
     pub(in crate::meta) prev: Sum,
@@ -88,11 +88,11 @@ pub(in crate::meta) struct Record {
     /// The store time then.
     #[serde(default)]
     pub(in crate::meta) time: StoreTime,
-    /// What it says.
+    /// Its facts.
     pub(in crate::meta) facts: Vec<Fact>,
 }
 
-/// Why a line is not taken.
+/// Why a line is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(in crate::meta) enum LineError {
     #[error("it has no checksum")]
@@ -106,7 +106,7 @@ pub(in crate::meta) enum LineError {
 /// Renders a header or a record as a line, and returns it with its sum.
 pub(in crate::meta) fn encode<T: Serialize>(body: &T) -> Result<(Vec<u8>, Sum), serde_json::Error> {
     let mut line = serde_json::to_vec(body)?;
-    // The closing brace moves behind the sum.
+    // The closing brace moves after the sum.
     line.pop();
     let sum = Sum::of(&line);
     line.extend_from_slice(SUM_BEGIN);
@@ -130,7 +130,7 @@ pub(in crate::meta) fn decode<T: for<'a> Deserialize<'a>>(line: &[u8]) -> Result
     Ok((read, actual))
 }
 
-/// Puts the right checksum behind any bytes.
+/// Appends the right checksum to any bytes.
 #[cfg(any(test, fuzzing))]
 pub(in crate::meta) fn sealed(body: &[u8]) -> Vec<u8> {
     [body, SUM_BEGIN, Sum::of(body).0.as_bytes(), SUM_END].concat()

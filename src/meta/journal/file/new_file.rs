@@ -10,8 +10,7 @@ use crate::meta::journal::file::append::Journal;
 use crate::meta::journal::file::files::{JOURNAL_FOLDER, journal_path, unfinished_path};
 use crate::meta::journal::file::line::{Header, Sum, encode};
 
-/// Writes a new journal file whole and makes it durable under its name: header, then the lines that `lines`
-/// gives.
+/// Writes a new journal file, a header and then lines, and makes it durable as a whole under its name.
 pub(in crate::meta) struct NewFile<'a> {
     disk: &'a dyn Disk,
     file: Arc<dyn DiskFile>,
@@ -24,13 +23,13 @@ pub(in crate::meta) struct NewFile<'a> {
 
 const WRITE_SIZE_BYTES: usize = 256 * 1024;
 
-/// How often, and how long apart, the name is tried to be made durable while there is no descriptor for it.
+/// The most attempts to sync the name while no descriptor is free, and the pause between them.
 const NAME_TRIES_MAX: u32 = 100;
 const NAME_RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 impl<'a> NewFile<'a> {
-    /// Begins a file that goes on behind transaction `before`, whose line's sum is `prev`, and that will hold
-    /// the transactions up to `durable` when it is published.
+    /// Begins a file that continues after transaction `before`, whose line's sum is `prev`, and that will
+    /// hold the transactions up to `durable` when it is published.
     pub(in crate::meta) fn create(
         disk: &'a dyn Disk,
         number: u64,
@@ -64,12 +63,12 @@ impl<'a> NewFile<'a> {
         Ok(())
     }
 
-    /// Publishes the file and returns the journal that goes on at its end.
+    /// Publishes the file and returns the journal that continues at its end.
     pub(in crate::meta) fn publish(self) -> Result<Journal, DiskError> {
         self.complete()?.rename()
     }
 
-    /// Makes all lines durable. Until the file gets its name nobody takes notice of it.
+    /// Makes all lines durable. Recovery ignores the file until it has its name.
     pub(super) fn complete(mut self) -> Result<Self, DiskError> {
         self.write()?;
         // 1. The lines are durable.
@@ -77,7 +76,7 @@ impl<'a> NewFile<'a> {
         Ok(self)
     }
 
-    /// Gives the file its name. After an error nobody knows which one it has.
+    /// Gives the file its name. After an error it may have either name.
     pub(super) fn rename(self) -> Result<Journal, DiskError> {
         // 2. The name is visible. 3. The name is durable.
         self.disk.rename(&unfinished_path(self.number), &journal_path(self.number))?;
@@ -85,8 +84,8 @@ impl<'a> NewFile<'a> {
         Ok(Journal::at_end(self.file, self.number, self.length, (self.seq, self.sum)))
     }
 
-    /// A folder that could not even be opened for want of a descriptor is tried again: no sync has failed,
-    /// and descriptors come back, while neither this file nor the one before it can be written to until then.
+    /// Syncs the folder, and retries while it cannot be opened for lack of a descriptor: no sync has failed,
+    /// descriptors come back, and until then neither this file nor the one before it can be written to.
     fn sync_name(&self) -> Result<(), DiskError> {
         let mut tries = 1;
         loop {

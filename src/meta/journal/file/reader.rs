@@ -13,7 +13,7 @@ const READ_SIZE_MAX_BYTES: usize = 256 * 1024;
 pub(in crate::meta) struct RawLine {
     /// Its number in the file; the header is 1.
     pub(in crate::meta) number: u64,
-    /// Its bytes, without the line feed. One that is too long to be a line comes in pieces.
+    /// Its bytes, without the line feed. A line that is too long comes in pieces.
     pub(in crate::meta) bytes: Vec<u8>,
     /// Whether a line feed ended it.
     pub(in crate::meta) ended: bool,
@@ -25,9 +25,9 @@ pub(in crate::meta) struct LineReader<'a> {
     offset: u64,
     number: u64,
     pending: Vec<u8>,
-    /// How much of `pending` was given out already.
+    /// The number of bytes of `pending` that were already returned.
     taken: usize,
-    /// How much the next read asks for.
+    /// The size in bytes of the next read.
     read_size: usize,
     at_end: bool,
 }
@@ -39,11 +39,12 @@ impl<'a> LineReader<'a> {
     }
 
     /// Returns the next line, or `None` at the end of the file. Zeroes at the end, which the journal writes
-    /// ahead of its lines, are none.
+    /// ahead of its lines, are no line.
     pub(in crate::meta) fn next(&mut self) -> Result<Option<RawLine>, DiskError> {
         loop {
             let rest = self.pending.get(self.taken..).unwrap_or_default();
-            // Zeroes that a line follows are in the place of another: that one must not be lost with it.
+            // Zeroes before a line stand in the place of a lost one: return them as a line of their own, so
+            // that the next line is not lost with them.
             if rest.first() == Some(&0)
                 && let Some(length) = rest.iter().position(|byte| *byte != 0)
             {

@@ -1,4 +1,4 @@
-//! Going on in a new file.
+//! Rotating to a new file.
 
 use crate::disk::{Disk, DiskError};
 use crate::meta::journal::file::append::{Journal, JournalError};
@@ -6,10 +6,11 @@ use crate::meta::journal::file::files::{journal_path, unfinished_path};
 use crate::meta::journal::file::new_file::NewFile;
 
 impl Journal {
-    /// Syncs the file and goes on in a new one. After an error it goes on as it was, unless it is poisoned.
+    /// Syncs the file and continues in a new one. After an error the journal continues in its old file,
+    /// unless it is poisoned.
     ///
-    /// INVARIANT: nothing is appended to this file once the new one may have its name: a file with a higher
-    /// number replaces what comes in this one from there on.
+    /// INVARIANT: this file gets no more lines once the new one may have its name: a file with a higher
+    /// number replaces the lines of this one from there on.
     pub(in crate::meta) fn rotate(&mut self, disk: &dyn Disk) -> Result<(), JournalError> {
         self.sync()?;
         self.give_back().map_err(JournalError::Append)?;
@@ -24,14 +25,14 @@ impl Journal {
                 *self = journal;
                 Ok(())
             }
-            // There was no space for the name, and the folder shows that it was not given.
+            // The disk had no space for the name, and the folder shows that the file did not get it.
             Err(error) if error.is_full() && !is_there(disk, number) => Err(given_up(disk, number, error)),
             Err(error) => Err(self.poison(format!("the journal could not go on in a new file: {error}"))),
         }
     }
 }
 
-/// Removes what there is of a new file: it takes space, and would be in the way of the next try.
+/// Removes an unfinished new file: it takes space, and would block the next attempt.
 fn given_up(disk: &dyn Disk, number: u64, error: DiskError) -> JournalError {
     match disk.remove(&unfinished_path(number)) {
         Err(left) if !left.is_not_found() => log::warn!("{left}"),

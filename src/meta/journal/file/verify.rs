@@ -1,20 +1,20 @@
-//! Verifying what of the journal is written no more, while the store is in use.
+//! Verifying closed journal files while the store is in use.
 
 use crate::disk::{Disk, DiskError, DiskFile};
 use crate::meta::journal::file::files::{journal_path, list};
 use crate::meta::journal::file::line::{Header, Record, decode};
 use crate::meta::journal::file::reader::LineReader;
 
-/// Reads every closed file of the journal, and returns the places of lines that are not what was written.
-/// Returns `None` when `took`, which is called with the number of bytes of each read, returns false.
+/// Reads every closed journal file, and returns the places of damaged lines. Calls `took` with the number of
+/// bytes of each read, and returns `None` when `took` returns false.
 pub(in crate::meta) fn verify_files(
     disk: &dyn Disk,
     took: &mut dyn FnMut(u64) -> bool,
 ) -> Result<Option<Vec<String>>, DiskError> {
     let mut damaged = Vec::new();
     let numbers = list(disk)?.finished;
-    // The newest one is being written. What a later file begins with replaces what earlier ones have from
-    // there on: a crash may have cut that off.
+    // The newest file is being written. A later file replaces the lines of earlier ones from its first
+    // transaction on: a crash may have cut those off.
     let mut limit = u64::MAX;
     for (at, number) in numbers.iter().enumerate().rev() {
         let path = journal_path(*number);
@@ -34,15 +34,15 @@ pub(in crate::meta) fn verify_files(
 }
 
 enum Followed {
-    /// All of it that counts is as it was written; it begins with this transaction.
+    /// Every line below the limit is as it was written; the file begins with this transaction.
     Sound(u64),
-    /// This line is not.
+    /// This line is damaged.
     Bad(u64),
     Interrupted,
 }
 
-/// Follows the chain of a file's lines, up to a transaction that a later file has; of a file that is being
-/// written, only the header counts.
+/// Follows the chain of a file's lines up to transaction `limit`, which a later file has. With `header_only`,
+/// for the file that is being written, checks only the header.
 fn follow(
     file: &dyn DiskFile,
     limit: u64,

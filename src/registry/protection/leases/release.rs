@@ -1,4 +1,4 @@
-//! What the writer asks before a sweep, and notes after a command.
+//! What the writer checks before a sweep, and records after a command.
 
 use std::time::Instant;
 
@@ -32,7 +32,8 @@ impl Protection for Leases {
                 let went = state.marking.as_ref().is_none_or(|marking| marking.tags_removed);
                 let held = went || state.holds(self.all_key(repo), now);
                 let may = !held && state.may_sweep(&Scope::Repository(repo.clone()), now);
-                // A client was told of a tag together with the manifest that it names.
+                // A client learns of a tag together with the manifest that it names: the manifest's lease
+                // protects the tag.
                 let goes = |(tag, row): &&(Tag, TagRow)| {
                     may && state.release_for(self.tag_key(repo, tag), self.key(repo, &row.digest), now)
                 };
@@ -63,10 +64,11 @@ impl Protection for Leases {
             Command::Link { repo, blob, .. } => (repo, vec![blob.digest()]),
             Command::Mount { repo, digest, .. } => (repo, vec![*digest]),
             Command::PutManifest(put) => {
-                // What is not there is noted when it comes: who invents digests shall not fill the leases.
+                // Lease only what exists, so that made-up digests cannot fill the leases. The rest is noted
+                // when it is pushed.
                 let is_there = |digest: &ContentDigest| {
                     let linked = view.link(&put.repo, digest).map(|row| row.is_some());
-                    // INVARIANT: what the index cannot tell of is noted.
+                    // INVARIANT: a reference that the index cannot be read for is noted.
                     linked.unwrap_or(true)
                         || view.manifest(&put.repo, digest).map_or(true, |row| row.is_some())
                 };

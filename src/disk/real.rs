@@ -156,7 +156,7 @@ impl Disk for RealDisk {
                 Ok("." | "..") => continue,
                 Ok(name) => name.to_owned(),
                 Err(_) => {
-                    log::warn!("{}: left out {:?}, which is not UTF-8", path.display(), found.file_name());
+                    log::warn!("{}: skipped {:?}: the name is not UTF-8", path.display(), found.file_name());
                     continue;
                 }
             };

@@ -27,7 +27,7 @@ pub enum RegistryError {
     #[error("the upload is not known to this repository")]
     UploadUnknown,
     /// Another request took the upload session over.
-    #[error("another request went on with this upload")]
+    #[error("another request took over this upload")]
     UploadTakenOver,
     /// The chunk does not begin at the upload's offset.
     #[error("the chunk begins at byte {begins}, the upload stands at {offset}")]
@@ -93,7 +93,7 @@ pub enum RegistryError {
     Unavailable(String),
     /// The disk has no space for it.
     #[error(
-        "the registry's disk is full: pushes are refused until there is space again; pulls and deletes go on"
+        "the registry's disk is full: pushes are refused until space is freed; pulls and deletes still work"
     )]
     NoSpace,
     /// Content or metadata is damaged or missing, or the disk failed.
@@ -161,7 +161,7 @@ impl From<IndexError> for RegistryError {
     fn from(error: IndexError) -> Self {
         match error {
             IndexError::Closed => Self::Unavailable("the registry is stopping".to_owned()),
-            IndexError::Rebuilding => Self::Unavailable(format!("{error}; it goes on in a moment")),
+            IndexError::Rebuilding => Self::Unavailable(format!("{error}; retry in a moment")),
             IndexError::Storage(_) | IndexError::NoSpace | IndexError::Remove(_) | IndexError::Row { .. } => {
                 log::error!("{error}");
                 Self::Internal("the registry's index failed; its log says more".to_owned())

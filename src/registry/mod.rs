@@ -117,10 +117,10 @@ impl Registry {
         let mut reasons: Vec<String> = meta.rebuilding().into_iter().chain(poisoned).collect();
         let ready = reasons.is_empty();
         if meta.is_without_journal() {
-            reasons.push("there is no space for the journal: writes are refused; pulls go on".to_owned());
+            reasons.push("no space for the journal: writes are refused; pulls still work".to_owned());
         }
         if !self.inner.space.has_room(0) {
-            reasons.push("the disk is full: pushes are refused; pulls and deletes go on".to_owned());
+            reasons.push("the disk is full: pushes are refused; pulls and deletes still work".to_owned());
         }
         Health { ready, reasons }
     }

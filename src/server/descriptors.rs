@@ -19,7 +19,7 @@ pub fn raise_descriptor_limit() {
     if current != maximum
         && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
     {
-        log::debug!("the limit of open files stays as it is: {error}");
+        log::debug!("cannot raise the limit of open files: {error}");
     }
 }
 

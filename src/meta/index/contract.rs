@@ -13,7 +13,7 @@ pub enum IndexError {
     #[error("the index failed: {0}")]
     Storage(String),
     /// The index found no space.
-    #[error("the index found no space on its disk")]
+    #[error("no space left for the index")]
     NoSpace,
     /// The index failed and is being rebuilt.
     #[error("the index is being rebuilt")]

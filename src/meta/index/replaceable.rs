@@ -57,7 +57,7 @@ impl ReplaceableIndex {
             slot.open.take()
         };
         let Some(failed) = failed else { return };
-        log::error!("the index failed, and is made anew: {why}");
+        log::error!("the index failed and will be rebuilt: {why}");
         if let Err(error) = guarded(|| failed.close()) {
             log::debug!("the failed index could not be closed: {error}");
         }

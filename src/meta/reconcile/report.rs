@@ -40,7 +40,7 @@ pub enum Action {
 impl fmt::Display for Action {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Self::AdoptContent => "content written anew",
+            Self::AdoptContent => "content written again",
             Self::DropContent => "content dropped",
             Self::DropLink => "link dropped",
             Self::RestoreLink => "link restored",

@@ -72,7 +72,7 @@ fn left_clean(
     let index = match SledIndex::open_generation(&root.join(INDEX_FOLDER), marker.generation) {
         Ok(index) => index,
         Err(error) => {
-            log::warn!("{error}; it is made anew");
+            log::warn!("{error}; the index will be rebuilt");
             return Ok(None);
         }
     };

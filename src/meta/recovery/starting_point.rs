@@ -29,7 +29,7 @@ pub(super) fn choose(disk: &dyn Disk) -> Result<StartingPoint, MetaOpenError> {
     for file in &damaged {
         let aside = checkpoint::set_aside(disk, file)?;
         log::error!(
-            "{} is damaged; it is kept as {}, and an older state is gone on from",
+            "{} is damaged: it is kept as {}, and recovery starts from an older state",
             file.path().display(),
             aside.display()
         );

@@ -153,7 +153,7 @@ impl Writer {
                 drop(self.rotation.rotated.send(DueCheckpoint { begin, waits }));
             }
             Err(error) => {
-                log::warn!("the journal goes on in its old file: {error}");
+                log::warn!("the journal was not rotated and continues in its old file: {error}");
                 self.note(&error);
                 self.rotation.not_before = self.journal.length() + ROTATION_RETRY_BYTES;
             }
@@ -259,11 +259,11 @@ impl Writer {
                 self.index.replace(index, false);
                 self.checks.recount(View::new(self.index.as_ref()))?;
                 self.publish_totals();
-                log::info!("the index was made anew from the journal, and everything goes on");
+                log::info!("rebuilt the index from the journal: writes resume");
                 Ok(())
             }
             Err(error) => {
-                let why = format!("the index failed and could not be made anew: {error}");
+                let why = format!("the index failed and could not be rebuilt: {error}");
                 let poisoned = self.journal.poison(why);
                 Err(self.note(&poisoned))
             }

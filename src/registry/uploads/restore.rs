@@ -38,7 +38,7 @@ pub(in crate::registry) fn restore_sessions(
         }
     }
     for name in &files {
-        log::info!("removing the file of upload {name}, which nothing knows of any more");
+        log::info!("removing the file of upload {name}: it has no session");
         blobs.remove_upload(name);
     }
     for id in lost {

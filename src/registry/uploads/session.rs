@@ -342,7 +342,7 @@ impl UploadSessions {
             };
             let first = |one: &&Arc<UploadSession>| (!crowds(one), one.offset() != 0, Reverse(one.idle()));
             let Some(oldest) = open.values().filter(can_go).min_by_key(first).cloned() else {
-                return Err(RegistryError::TooMany("too many uploads have begun and not ended"));
+                return Err(RegistryError::TooMany("too many unfinished uploads"));
             };
             open.remove(&oldest.id);
             evicted = Some(oldest);

@@ -52,7 +52,7 @@ pub(crate) const OTHER_WORDS: &[(&str, usize)] = &[
     ("docs/decisions/0009-ages-and-clocks.md", 1),
     ("docs/decisions/0016-bounded-leases.md", 1),
     ("http", 1),
-    ("meta", 10),
+    ("meta", 5),
     ("registry", 2),
     ("tests", 1),
 ];

@@ -180,8 +180,8 @@ fn waiting_collections_leave_permits_for_other_requests_and_end_with_their_clien
     let ended = (0..300).find_map(|_| {
         std::thread::sleep(Duration::from_millis(20));
         let ran = store.pulk(&["gc", "--dry-run"]);
-        (!ran.err.contains("collections run or wait already")).then_some(ran.code)
+        (!ran.err.contains("collections already run or wait")).then_some((ran.code, ran.err))
     });
-    assert_eq!(ended, Some(0));
+    assert_eq!(ended.as_ref().map(|(code, _)| *code), Some(0), "{ended:?}");
     assert_eq!(serving.stop(), 0);
 }

@@ -78,9 +78,10 @@ impl Activity {
         self.moved.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// Returns what speaks for the holder.
-    pub(super) fn standing(&self, terms: &Terms) -> Standing {
-        let (state, now) = (self.state.load(Ordering::Relaxed), self.now());
+    /// Returns what speaks for the holder at a moment. Holders are compared at one and the same.
+    pub(super) fn standing(&self, terms: &Terms, at: Instant) -> Standing {
+        let now = micros(at.saturating_duration_since(self.began)).max(1);
+        let state = self.state.load(Ordering::Relaxed);
         let present = now.saturating_sub(state >> 1);
         if state & IDLE != 0 {
             let idle = Duration::from_micros(present);
@@ -131,7 +132,7 @@ mod tests {
     };
 
     fn standing(activity: &Activity) -> Standing {
-        activity.standing(&TERMS)
+        activity.standing(&TERMS, Instant::now())
     }
 
     #[test]
@@ -190,18 +191,18 @@ mod tests {
         let activity = Activity::new();
         activity.busy();
         std::thread::sleep(Duration::from_millis(20));
-        assert_eq!(activity.standing(&terms), Standing::Busy);
+        assert_eq!(activity.standing(&terms, Instant::now()), Standing::Busy);
         activity.wait();
         std::thread::sleep(Duration::from_millis(20));
-        assert_eq!(activity.standing(&terms), Standing::TooSlow(0));
+        assert_eq!(activity.standing(&terms, Instant::now()), Standing::TooSlow(0));
         activity.end_wait();
-        assert_eq!(activity.standing(&terms), Standing::TooSlow(0));
+        assert_eq!(activity.standing(&terms, Instant::now()), Standing::TooSlow(0));
     }
 
     #[test]
     fn a_client_that_just_came_is_not_idle_yet() {
         let activity = Activity::new();
         let terms = Terms { idle_min: Duration::from_secs(60), ..TERMS };
-        assert_eq!(activity.standing(&terms), Standing::Busy);
+        assert_eq!(activity.standing(&terms, Instant::now()), Standing::Busy);
     }
 }

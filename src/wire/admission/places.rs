@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use event_listener::{Event, EventListener};
 
@@ -114,8 +114,9 @@ impl<A: Clone + Eq + Hash> Table<A> {
         if self.leaving >= terms.leaving_max {
             return false;
         }
+        let at = Instant::now();
         let holders = self.holders.iter().map(|(key, (address, holder))| {
-            let standing = holder.activity.standing(terms);
+            let standing = holder.activity.standing(terms, at);
             (address, *key, standing)
         });
         let Some((_, holder)) = displaced(holders, &newcomer).and_then(|key| self.holders.remove(&key))

@@ -12,7 +12,7 @@ use crate::http::api::{Failure, Resource, errors};
 use crate::http::large_answers::AnswerPlace;
 use crate::http::ops::{AccessEntry, InFlight, RequestId};
 use crate::spec::ErrorCode;
-use crate::wire::{BodyPlace, OnSent, RawTarget};
+use crate::wire::{BodyPlace, OnSent, RawTarget, take_body};
 
 /// A request between its arrival and the end of its answer.
 pub(super) struct Envelope {
@@ -78,7 +78,7 @@ pub(super) fn frame(method: Method, response: &mut Response) {
         response.insert_header(CONTENT_LENGTH, length.to_string());
     }
     if method == Method::Head {
-        response.take_body();
+        take_body(response);
     }
 }
 

@@ -44,4 +44,4 @@ pub(crate) use contract::BodyPlace;
 pub use contract::{BodyFile, FileBody, FileStepFuture, OnSent, RawTarget, Sent};
 pub use limits::WireLimits;
 pub use response::FileStep;
-pub(crate) use response::civil;
+pub(crate) use response::{civil, take_body};

@@ -3,9 +3,11 @@
 use std::io::Write;
 use std::time::SystemTime;
 
+use tide::http::headers::CONTENT_TYPE;
 use tide::http::{Body, Response, StatusCode};
 
 use super::date::HttpDate;
+use super::reason::reason;
 use crate::wire::FileBody;
 
 /// What the request and the state of its connection say about the answer.
@@ -70,7 +72,7 @@ impl Reply {
         let status = response.status();
         let file = response.ext_mut().remove::<FileBody>();
         let said = said_length(&response);
-        let body = response.take_body();
+        let body = take_body(&mut response);
         let has_none = has_no_body(status);
         let known = file.as_ref().map(|file| file.length).or_else(|| body.len().map(|length| length as u64));
         let length = match (to.is_head || status == StatusCode::NotModified, has_none) {
@@ -93,14 +95,27 @@ impl Reply {
     }
 }
 
+/// Takes the body out. `http_types` gives a response the media type of the empty body that remains; one that
+/// had none must go out without.
+pub(crate) fn take_body(response: &mut Response) -> Body {
+    let is_typed = response.header(CONTENT_TYPE).is_some();
+    let body = response.take_body();
+    if !is_typed {
+        response.remove_header(CONTENT_TYPE);
+    }
+    body
+}
+
 fn head(response: &Response, length: Option<u64>, to: ReplyTo) -> Result<Vec<u8>, UnsendableReply> {
     let status = response.status();
     let mut head = Vec::with_capacity(512);
     // Writing into memory does not fail. The version is the server's own, whatever the client's: RFC 9110
     // section 2.5.
-    let _ = write!(head, "HTTP/1.1 {} {}\r\n", u16::from(status), status.canonical_reason());
+    let code = u16::from(status);
+    let _ = write!(head, "HTTP/1.1 {code} {}\r\n", reason(code));
     for (name, values) in response.iter() {
-        if is_of_transport(name.as_str()) {
+        // A cache would take the type of a 304 over to the content that it has: RFC 9111 section 4.3.4.
+        if is_of_transport(name.as_str()) || (*name == CONTENT_TYPE && has_no_body(status)) {
             continue;
         }
         for value in values {

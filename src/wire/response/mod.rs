@@ -1,4 +1,11 @@
 //! Responses: the head, and the body from memory or from a file.
+//!
+//! | what | where |
+//! |---|---|
+//! | the head, with its date and its reason phrase | `head`, `date`, `reason` |
+//! | the body, from memory or from a file, step by step | `body`, `file`, `file_step` |
+//! | the writing half of a connection | `output` |
+//! | the report of how a response was sent | `sent` |
 
 mod body;
 mod date;
@@ -6,12 +13,14 @@ mod file;
 mod file_step;
 mod head;
 mod output;
+mod reason;
 mod sent;
 
 pub(in crate::wire) use body::send;
 pub(crate) use date::civil;
 pub use file_step::FileStep;
 pub(in crate::wire) use file_step::FileStepEnd;
+pub(crate) use head::take_body;
 pub(in crate::wire) use head::{Reply, ReplyTo};
 pub(in crate::wire) use output::Output;
 pub(in crate::wire) use sent::SentGuard;

@@ -1,6 +1,8 @@
 //! Answers, over a socket.
 
-use super::server::{TestServer, Told};
+use tide::http::StatusCode;
+
+use super::server::{TestServer, Told, answer};
 use crate::wire::{Sent, WireLimits};
 
 #[test]
@@ -136,4 +138,60 @@ fn a_tide_application_can_be_served() {
     assert_eq!((answer.status, answer.text()), (201, "a/b: body"));
     assert_eq!(told.wait(1), [Sent { bytes_in: 4, bytes_out: 9, complete: true }]);
     assert_eq!(client.get("/v2/a").status, 405);
+}
+
+/// The phrases that `http_types` has otherwise, or that are most often read.
+const PHRASES: [(u16, &str); 12] = [
+    (200, "OK"),
+    (201, "Created"),
+    (202, "Accepted"),
+    (203, "Non-Authoritative Information"),
+    (206, "Partial Content"),
+    (226, "IM Used"),
+    (300, "Multiple Choices"),
+    (304, "Not Modified"),
+    (404, "Not Found"),
+    (413, "Content Too Large"),
+    (416, "Range Not Satisfiable"),
+    (422, "Unprocessable Content"),
+];
+
+/// A response has the phrase of its specification, and no header that the application did not set. A cache
+/// that revalidates takes the headers of a 304 over to the content that it has.
+#[test]
+fn a_response_without_a_body_has_only_the_headers_of_the_application() {
+    let server = TestServer::start();
+    let mut client = server.connect();
+    let statuses = (200..600).filter(|status| StatusCode::try_from(*status).is_ok());
+    for (status, method) in statuses.flat_map(|status| [(status, "GET"), (status, "HEAD")]) {
+        client.send(format!("{method} /status/{status} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        let head = client.head();
+        let lines: Vec<_> = head.lines().filter(|line| !line.starts_with("Date: ")).collect();
+        let phrase = PHRASES.iter().find(|(known, _)| *known == status).map(|(_, phrase)| *phrase);
+        let first = format!("HTTP/1.1 {status} ");
+        match phrase {
+            Some(phrase) => assert_eq!(lines[0], first + phrase),
+            None => assert!(lines[0].starts_with(&first), "{head}"),
+        }
+        let has_length = method == "GET" && !matches!(status, 204 | 304);
+        let others = if has_length { vec!["Content-Length: 0", ""] } else { vec![""] };
+        assert_eq!(lines[1..], others, "{method} {status}");
+    }
+}
+
+/// A response that has a media type without a body keeps it, but never a 204 or a 304.
+#[test]
+fn a_media_type_stays_where_there_can_be_a_body() {
+    let server = TestServer::with(WireLimits::default(), |request| async move {
+        let mut response = answer(request).await;
+        response.insert_header("Content-Type", "a/b");
+        response
+    });
+    let mut client = server.connect();
+    for (status, expected) in [(200, true), (201, true), (204, false), (304, false), (404, true)] {
+        client.send(format!("GET /status/{status} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        let head = client.head();
+        assert_eq!(head.contains("Content-Type: a/b\r\n"), expected, "{head}");
+        assert_eq!(head.contains("Content-Type"), expected, "{head}");
+    }
 }

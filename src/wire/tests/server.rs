@@ -237,9 +237,14 @@ pub(super) async fn answer(mut request: Request) -> Response {
             response.insert_header("Content-Length", "100");
             response.set_body(Body::from_reader(smol::io::Cursor::new("short"), None));
         }
-        _ => response.set_status(StatusCode::NotFound),
+        path => response.set_status(status_of(path).unwrap_or(StatusCode::NotFound)),
     }
     response
+}
+
+/// Returns the status that `/status/NUMBER` wants.
+fn status_of(path: &str) -> Option<StatusCode> {
+    path.strip_prefix("/status/")?.parse::<u16>().ok()?.try_into().ok()
 }
 
 /// Keeps the reports of [`OnSent`].

@@ -108,6 +108,7 @@ impl Answer {
         assert_eq!(self.maybe("Transfer-Encoding"), None, "H4, M5");
         if matches!(self.status, 204 | 304) {
             assert!(self.body.is_empty());
+            assert_eq!(self.maybe("Content-Type"), None, "there is no body");
             return;
         }
         let length: usize = self.header("Content-Length").parse().unwrap();
@@ -116,6 +117,10 @@ impl Answer {
             return;
         }
         assert_eq!(length, self.body.len(), "M5");
+        // An empty blob has a type, a status without content has none.
+        if length == 0 && self.status != 200 {
+            assert_eq!(self.maybe("Content-Type"), None, "there is no body");
+        }
         if self.status >= 400 {
             self.check_error();
         }

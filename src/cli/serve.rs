@@ -35,8 +35,8 @@ Exit codes:
 /// Run the registry until SIGTERM or SIGINT.
 ///
 /// The first signal stops pulk cleanly: it accepts no more connections and lets requests in flight finish
-/// (`limits.stop_time`, 30 seconds by default). A second signal stops it at once. Neither loses anything that
-/// pulk has acknowledged.
+/// (`limits.stop_time`, 5 seconds by default); chunks of uploads, which can be resumed, end at once. A second
+/// signal stops pulk at once. Neither loses anything that pulk has acknowledged.
 ///
 /// Connections, uploads, sizes and times have limits: `pulk config` prints them, `pulk config --help`
 /// explains them. Requests over a limit get 429 or 503 with Retry-After.

@@ -102,6 +102,11 @@ pub enum RegistryError {
 }
 
 impl RegistryError {
+    /// Makes the error of a request that a stop ends while more of its upload was to come.
+    pub(in crate::registry) fn upload_stopped() -> Self {
+        Self::Unavailable("the registry is stopping: resume the upload when it is back".to_owned())
+    }
+
     /// Returns the error code of the specification ("Error Codes") that clients get.
     pub fn code(&self) -> ErrorCode {
         self.answer().code

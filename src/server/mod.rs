@@ -122,11 +122,11 @@ impl Server {
     }
 
     /// Refuses new connections, lets requests in flight finish within `stop_time_max`, and closes the
-    /// registry.
+    /// registry. Uploads that can be resumed, the collector, the scrub and commands end at once.
     pub async fn stop(self) -> Result<(), OpenError> {
         self.stop.trigger();
-        self.serving.await;
-        self.upkeep.stop().await;
+        self.registry.stop_appends();
+        future::zip(self.serving, self.upkeep.stop()).await;
         let closed = self.registry.close().await;
         smol::unblock(move || self.threads.stop()).await;
         closed

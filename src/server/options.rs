@@ -9,8 +9,9 @@ use crate::maintenance::{CollectorOptions, ScrubOptions};
 use crate::registry::{RegistryOptions, Storage};
 use crate::wire::WireLimits;
 
-/// How long requests in flight may take to finish at a stop.
-pub(crate) const STOP_TIME_MAX: Duration = Duration::from_secs(30);
+/// How long requests in flight may take to finish at a stop. Service managers kill what has not ended soon:
+/// Docker after 10 seconds. So this, cutting off the rest and closing the store must fit into 8.
+pub(crate) const STOP_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// The options of a server.
 #[derive(Debug, Clone)]

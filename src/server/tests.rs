@@ -78,6 +78,75 @@ fn a_panic_in_a_handler_is_answered_500_with_the_requests_id_and_harms_no_other_
     smol::block_on(server.stop()).unwrap();
 }
 
+/// Begins an upload, and a chunk of it that never comes to its end.
+fn half_a_chunk(client: &mut Client) -> String {
+    client.send("POST /v2/a/blobs/uploads/ HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+    let begun = client.answer();
+    let place = begun.lines().find_map(|line| line.strip_prefix("location: ")).unwrap().to_owned();
+    client.send(&format!(
+        "PATCH {place} HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n"
+    ));
+    assert!(client.answer().starts_with("http/1.1 100 "));
+    client.send("half");
+    place
+}
+
+#[test]
+fn a_stop_waits_for_no_upload_that_can_be_resumed_and_the_next_start_has_its_bytes() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let options = || ServerOptions { stop_time_max: STOP_WAIT_MAX * 60, ..ServerOptions::new(folder.path()) };
+    let server = smol::block_on(Server::start(options())).unwrap();
+    let mut client = Client::new(server.local_addr());
+    let place = half_a_chunk(&mut client);
+    let mut asking = Client::new(server.local_addr());
+    let get = format!("GET {place} HTTP/1.1\r\nHost: a\r\n\r\n");
+    let has_come = |client: &mut Client| {
+        client.send(&get);
+        client.answer().contains("range: 0-3\r\n")
+    };
+    assert!((0..1000).any(|_| has_come(&mut asking)), "its first bytes never came");
+    stop_soon(server);
+    let answer = client.answer();
+    assert!(answer.starts_with("http/1.1 503 ") && answer.contains("retry-after: "), "{answer}");
+
+    let server = smol::block_on(Server::start(options())).unwrap();
+    assert!(has_come(&mut Client::new(server.local_addr())));
+    stop_soon(server);
+}
+
+#[test]
+fn a_stop_ends_background_work_before_the_requests_in_flight_have_ended() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let options = ServerOptions { stop_time_max: STOP_WAIT_MAX * 60, ..ServerOptions::new(folder.path()) };
+    let server = smol::block_on(Server::start(options)).unwrap();
+    let collector = server.collector().clone();
+    let digest = crate::spec::ContentDigest::sha256_of(b"hello");
+    let mut client = Client::new(server.local_addr());
+    client.send(&format!(
+        "POST /v2/a/blobs/uploads/?digest={digest} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\
+         Expect: 100-continue\r\n\r\n"
+    ));
+    assert!(client.answer().starts_with("http/1.1 100 "));
+    let stopped = std::thread::spawn(move || stop_soon(server));
+    let ended = (0..10_000).any(|_| {
+        std::thread::sleep(Duration::from_millis(1));
+        collector.is_stopped()
+    });
+    client.send("hello");
+    let answer = client.answer();
+    assert!(answer.starts_with("http/1.1 201 "), "{answer}");
+    stopped.join().unwrap();
+    assert!(ended, "the collector works until the last request has ended");
+}
+
+fn stop_soon(server: Server) {
+    let stopped = smol::block_on(future::or(async { Some(server.stop().await) }, async {
+        Timer::after(STOP_WAIT_MAX).await;
+        None
+    }));
+    stopped.expect("the stop waits for a client").unwrap();
+}
+
 /// Longer than a stop takes: a stop that waits for what only the stop itself would end fails instead.
 const STOP_WAIT_MAX: Duration = Duration::from_secs(60);
 

@@ -8,6 +8,7 @@ pub(in crate::registry) mod options;
 use std::path::Path;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use crate::blobs::{BLOBS_FOLDER, LocalStore, UPLOADS_FOLDER};
 use crate::disk::{DirectoryLock, Disk, FreeSpace, MemoryDisk, MeteredDisk, RealDisk, same_filesystem};
@@ -28,6 +29,9 @@ use cleaning::Unnamed;
 
 pub use error::OpenError;
 use options::{RegistryOptions, Storage};
+
+/// How long unfinished uploads are made durable at a stop: on a slow disk that could take minutes.
+const UPLOADS_CLOSE_TIME_MAX: Duration = Duration::from_secs(2);
 
 impl Registry {
     /// Opens a registry, and creates its data directory if it is missing. Recovery after an unclean stop may
@@ -103,6 +107,11 @@ impl Registry {
         Ok(Self { inner })
     }
 
+    /// Ends the requests that append to an upload; the uploads stay, and can be resumed.
+    pub(crate) fn stop_appends(&self) {
+        self.inner.sessions.stop_appends();
+    }
+
     /// Stops taking commands and leaves the store in the state of a clean stop. Later operations of the
     /// registry fail. A second call does nothing.
     pub async fn close(&self) -> Result<(), OpenError> {
@@ -113,7 +122,13 @@ impl Registry {
 
 impl Inner {
     fn close(&self) -> Result<(), OpenError> {
+        let began = Instant::now();
+        let mut skipped = 0_usize;
         for session in self.sessions.all(UploadSession::is_live) {
+            if began.elapsed() >= UPLOADS_CLOSE_TIME_MAX {
+                skipped += 1;
+                continue;
+            }
             let made_durable = session.with_upload(self.blobs.as_ref(), |upload| {
                 if upload.make_durable(1)? {
                     let (id, row) = (session.id(), session.row(upload));
@@ -124,6 +139,12 @@ impl Inner {
             if let Err(error) = made_durable {
                 log::warn!("upload {} goes back to where it was last durable: {error}", session.id());
             }
+        }
+        if skipped > 0 {
+            log::warn!(
+                "the disk is slow: {skipped} uploads go back to where they were last durable, since the stop \
+                 does not wait for them"
+            );
         }
         self.meta.close()?;
         Ok(())

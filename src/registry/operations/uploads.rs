@@ -62,7 +62,8 @@ impl Registry {
 
     /// Appends a chunk to an upload, and returns how many bytes have come by then.
     ///
-    /// Bytes that came before an error are kept; [`Self::upload_offset`] returns how many.
+    /// Bytes that came before an error are kept; [`Self::upload_offset`] returns how many. A stop of the
+    /// server ends this at once, since the client can resume.
     pub async fn append<B: AsyncBufRead + Unpin + Send>(
         &self,
         repo: &RepoName,
@@ -70,7 +71,7 @@ impl Registry {
         chunk: Chunk<B>,
     ) -> Result<u64, RegistryError> {
         let session = self.inner.sessions.find(repo, id)?;
-        let claim = session.claim().await;
+        let claim = session.claim().await.for_append();
         if let Some(last) = self.receive(&claim, chunk, None).await? {
             let inner = Arc::clone(&self.inner);
             self.inner.permits.write(move || inner.write_last(claim.session(), &last)).await?;
@@ -284,17 +285,17 @@ fn breaks_off(error: &RegistryError) -> bool {
     matches!(error, BodyBroken(_) | SizeInvalid { .. } | UploadTakenOver)
 }
 
-/// Reads from a body until another request takes the session over.
+/// Reads from a body until another request takes the session over, or a stop ends the claim.
 async fn unless_preempted<T>(
     claim: &SessionClaim,
     read: impl Future<Output = io::Result<T>>,
 ) -> Result<T, RegistryError> {
+    // A body that comes without a pause would never let the wait below have its turn.
+    if claim.is_stopped() {
+        return Err(RegistryError::upload_stopped());
+    }
     let read = async { read.await.map_err(body_broken) };
-    let lost = async {
-        claim.lost().await;
-        Err(RegistryError::UploadTakenOver)
-    };
-    or(read, lost).await
+    or(read, async { Err(claim.lost().await) }).await
 }
 
 /// Returns how long a chunk must be, if a header says so.

@@ -3,7 +3,7 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -53,7 +53,10 @@ pub(in crate::registry) struct UploadSession {
     times: Mutex<IdleTimes>,
     exclusive: Arc<AsyncMutex<()>>,
     claims: AtomicU64,
+    /// Notified of a claim, and of a stop.
     claimed: Event,
+    /// Whether the server stops, and appending with it.
+    appends_stopped: AtomicBool,
 }
 
 /// When a session was used: on the monotonic clock, except for the time before the start.
@@ -82,6 +85,8 @@ enum SessionProgress {
 #[derive(Clone)]
 pub(in crate::registry) struct SessionClaim {
     claim: u64,
+    /// Whether a stop ends the request: its client can resume where it ended.
+    is_append: bool,
     held: Arc<ClaimGuard>,
 }
 
@@ -105,13 +110,26 @@ impl SessionClaim {
         &self.held.session
     }
 
-    /// Returns when another request claims the session.
-    pub(in crate::registry) async fn lost(&self) {
+    /// Makes it the claim of a request that appends and finishes nothing: it ends at a stop.
+    pub(in crate::registry) fn for_append(self) -> Self {
+        Self { is_append: true, ..self }
+    }
+
+    /// Tells whether a stop has ended the request.
+    pub(in crate::registry) fn is_stopped(&self) -> bool {
+        self.is_append && self.session().appends_stopped.load(Ordering::SeqCst)
+    }
+
+    /// Returns, with what the request gets, when another request claims the session, or at the stop.
+    pub(in crate::registry) async fn lost(&self) -> RegistryError {
         loop {
             let session = self.session();
             listener!(session.claimed => claimed);
             if session.claims.load(Ordering::SeqCst) != self.claim {
-                return;
+                return RegistryError::UploadTakenOver;
+            }
+            if self.is_stopped() {
+                return RegistryError::upload_stopped();
             }
             claimed.await;
         }
@@ -130,6 +148,7 @@ impl UploadSession {
             exclusive: Arc::default(),
             claims: AtomicU64::new(0),
             claimed: Event::new(),
+            appends_stopped: AtomicBool::new(false),
         }
     }
 
@@ -178,7 +197,11 @@ impl UploadSession {
         self.claimed.notify(usize::MAX);
         let guard = self.exclusive.lock_arc().await;
         self.touch();
-        SessionClaim { claim, held: Arc::new(ClaimGuard { session: Arc::clone(self), _guard: guard }) }
+        SessionClaim {
+            claim,
+            is_append: false,
+            held: Arc::new(ClaimGuard { session: Arc::clone(self), _guard: guard }),
+        }
     }
 
     /// Restarts the idle time.
@@ -364,6 +387,14 @@ impl UploadSessions {
     ) -> Result<Arc<UploadSession>, RegistryError> {
         let found = self.open().get(&id).filter(|session| session.repo == *repo).cloned();
         found.ok_or(RegistryError::UploadUnknown)
+    }
+
+    /// Ends the requests that append to a session. No connection brings another one by then.
+    pub(in crate::registry) fn stop_appends(&self) {
+        for session in self.open().values() {
+            session.appends_stopped.store(true, Ordering::SeqCst);
+            session.claimed.notify(usize::MAX);
+        }
     }
 
     /// Forgets a session.

@@ -7,70 +7,102 @@ use thiserror::Error;
 
 use crate::base::excerpt;
 
+/// How many ranges one request may ask for. Podman asks for up to 1024 parts of a zstd:chunked layer, and
+/// after a refusal for half as many.
+pub const RANGES_MAX: usize = 1024;
+
+/// How many ranges may be out of order: reading back and forth costs the disk more than all of the content.
+pub const UNORDERED_RANGES_MAX: usize = 16;
+
+/// A stretch of content: at least one byte, and all of it within the content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ByteSpan {
+    /// The first byte.
+    pub offset: u64,
+    /// The number of bytes.
+    pub length: u64,
+}
+
 /// What a `Range` header means for content of a certain length (B5 to B8).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ByteRange {
-    /// All of the content, as if there were no header: it is malformed, or asks for several ranges (B7), or
-    /// the content is empty and so has no range at all.
+    /// All of the content, as if there were no header: it is malformed, or asks for ranges that overlap or
+    /// are too many (B7), or the content is empty and so has no range at all.
     Whole,
-    /// `length` bytes from `offset` on: at least one, and all of them within the content.
-    Part {
-        /// The first byte.
-        offset: u64,
-        /// The number of bytes.
-        length: u64,
-    },
-    /// A range that has no byte of the content (B6).
+    /// The only range that has bytes of the content.
+    Part(ByteSpan),
+    /// Two ranges or more, up to [`RANGES_MAX`], in the order of the header (B7). No two overlap.
+    Parts(Vec<ByteSpan>),
+    /// No range has a byte of the content (B6).
     Unsatisfiable,
+}
+
+impl ByteSpan {
+    /// Returns the offset of the last byte.
+    pub fn last(&self) -> u64 {
+        self.offset.saturating_add(self.length).saturating_sub(1)
+    }
+
+    fn last_bytes(count: u64, content_length: u64) -> Option<Self> {
+        let length = count.min(content_length);
+        (length > 0).then_some(Self { offset: content_length - length, length })
+    }
+
+    fn between(first: u64, last: u64, content_length: u64) -> Option<Self> {
+        // INVARIANT: the content is not empty.
+        let last = last.min(content_length - 1);
+        (first <= last).then(|| Self { offset: first, length: last - first + 1 })
+    }
 }
 
 impl ByteRange {
     /// Reads a `Range` header for content of `content_length` bytes.
     ///
-    /// A range that ends before it begins is unsatisfiable, not malformed (B6).
+    /// A range that ends before it begins is unsatisfiable, not malformed (B6). Of several ranges those that
+    /// are unsatisfiable are left out.
     pub fn parse(header: &str, content_length: u64) -> Self {
         if content_length == 0 {
             return Self::Whole;
         }
-        match single_range(header).and_then(|range| range.split_once('-')) {
-            Some(("", last)) => read_number(last).map(|count| Self::last_bytes(count, content_length)),
-            Some((first, "")) => {
-                read_number(first).map(|first| Self::between(first, u64::MAX, content_length))
-            }
-            Some((first, last)) => read_number(first)
-                .zip(read_number(last))
-                .map(|(first, last)| Self::between(first, last, content_length)),
-            None => None,
+        let Some(spans) = spans(header, content_length) else { return Self::Whole };
+        match spans[..] {
+            [] => Self::Unsatisfiable,
+            [span] => Self::Part(span),
+            _ if are_sparing(&spans) => Self::Parts(spans),
+            _ => Self::Whole,
         }
-        .unwrap_or(Self::Whole)
-    }
-
-    fn last_bytes(count: u64, content_length: u64) -> Self {
-        let length = count.min(content_length);
-        if length == 0 {
-            return Self::Unsatisfiable;
-        }
-        Self::Part { offset: content_length - length, length }
-    }
-
-    fn between(first: u64, last: u64, content_length: u64) -> Self {
-        // INVARIANT: the content is not empty.
-        let last = last.min(content_length - 1);
-        if first > last {
-            return Self::Unsatisfiable;
-        }
-        Self::Part { offset: first, length: last - first + 1 }
     }
 }
 
-/// Returns the only range of a header in the unit `bytes`.
-fn single_range(header: &str) -> Option<&str> {
+/// Returns the satisfiable ranges of a header in the unit `bytes`, or `None` if it is malformed or has more
+/// than [`RANGES_MAX`].
+fn spans(header: &str, content_length: u64) -> Option<Vec<ByteSpan>> {
     let (unit, ranges) = header.split_once('=')?;
     if !unit.trim_ascii_start().eq_ignore_ascii_case("bytes") {
         return None;
     }
-    let mut ranges = ranges.split(',').map(str::trim_ascii).filter(|range| !range.is_empty());
-    ranges.next().filter(|_| ranges.next().is_none())
+    let ranges = ranges.split(',').map(str::trim_ascii).filter(|range| !range.is_empty());
+    let (mut spans, mut count) = (Vec::new(), 0);
+    for range in ranges {
+        count += 1;
+        if count > RANGES_MAX {
+            return None;
+        }
+        spans.extend(match range.split_once('-')? {
+            ("", last) => ByteSpan::last_bytes(read_number(last)?, content_length),
+            (first, "") => ByteSpan::between(read_number(first)?, u64::MAX, content_length),
+            (first, last) => ByteSpan::between(read_number(first)?, read_number(last)?, content_length),
+        });
+    }
+    (count > 0).then_some(spans)
+}
+
+/// Returns whether no two of several ranges overlap, and whether they are in order unless they are few.
+fn are_sparing(spans: &[ByteSpan]) -> bool {
+    let mut sorted = spans.to_vec();
+    sorted.sort_unstable();
+    let are_apart = sorted.is_sorted_by(|one, next| one.last() < next.offset);
+    are_apart && (spans.len() <= UNORDERED_RANGES_MAX || sorted == spans)
 }
 
 /// Reads digits; a number that is too large for 64 bits is behind the end of any content.
@@ -148,7 +180,13 @@ mod tests {
     use super::*;
 
     fn part(offset: u64, length: u64) -> ByteRange {
-        ByteRange::Part { offset, length }
+        ByteRange::Part(ByteSpan { offset, length })
+    }
+
+    fn parts(parts: &[(u64, u64)]) -> ByteRange {
+        ByteRange::Parts(
+            parts.iter().map(|(offset, length)| ByteSpan { offset: *offset, length: *length }).collect(),
+        )
     }
 
     /// B5, B8
@@ -179,12 +217,44 @@ mod tests {
         }
     }
 
-    /// B7: no single part can stand for several.
+    /// B7: each is a part, in the order of the header; those without bytes are left out.
     #[test]
-    fn several_ranges_are_the_whole() {
-        for header in ["bytes=0-1,5-6", "bytes=0-1, 5000-", "bytes=5000-,6000-", "bytes=0-0,-1"] {
+    fn several_ranges_are_parts() {
+        for (header, expected) in [
+            ("bytes=0-1,5-6", parts(&[(0, 2), (5, 2)])),
+            ("bytes=0-0, -1", parts(&[(0, 1), (2047, 1)])),
+            ("bytes=-1,0-0", parts(&[(2047, 1), (0, 1)])),
+            ("bytes=0-9,10-19", parts(&[(0, 10), (10, 10)])),
+            ("bytes=0-1,5000-,7-7,", parts(&[(0, 2), (7, 1)])),
+            ("bytes=0-1, 5000-", part(0, 2)),
+            ("bytes=5000-,6000-,9-8", ByteRange::Unsatisfiable),
+        ] {
+            assert_eq!(ByteRange::parse(header, 2048), expected, "{header}");
+        }
+    }
+
+    /// B7: what asks for a byte twice, or for too much to do, gets everything once.
+    #[test]
+    fn ranges_that_overlap_or_are_too_many_are_the_whole() {
+        let list = |ranges: &mut dyn Iterator<Item = usize>| {
+            let ranges = ranges.map(|number| format!("{0}-{0}", 2 * number)).collect::<Vec<_>>();
+            format!("bytes={}", ranges.join(","))
+        };
+        let count = |header: String| match ByteRange::parse(&header, 1 << 20) {
+            ByteRange::Parts(parts) => parts.len(),
+            ByteRange::Whole => 0,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(count(list(&mut (0..RANGES_MAX))), RANGES_MAX);
+        assert_eq!(count(list(&mut (0..=RANGES_MAX))), 0);
+        assert_eq!(count(list(&mut (0..UNORDERED_RANGES_MAX).rev())), UNORDERED_RANGES_MAX);
+        assert_eq!(count(list(&mut (0..=UNORDERED_RANGES_MAX).rev())), 0);
+        for header in ["bytes=0-9,9-19", "bytes=0-,-1", "bytes=5-5,5-5", "bytes=10-20,0-10", "bytes=0-1,x"] {
             assert_eq!(ByteRange::parse(header, 2048), ByteRange::Whole, "{header}");
         }
+        // Also the unsatisfiable ones are work.
+        let header = format!("bytes=0-0,2-2{}", ",9-8".repeat(RANGES_MAX));
+        assert_eq!(ByteRange::parse(&header, 2048), ByteRange::Whole);
     }
 
     #[test]
@@ -285,7 +355,7 @@ mod tests {
 
         #[test]
         fn a_part_lies_within_the_content(header in "bytes=[0-9]{0,21}-[0-9]{0,21}", content_length: u64) {
-            if let ByteRange::Part { offset, length } = ByteRange::parse(&header, content_length) {
+            if let ByteRange::Part(ByteSpan { offset, length }) = ByteRange::parse(&header, content_length) {
                 prop_assert!(length > 0);
                 prop_assert!(offset.checked_add(length).is_some_and(|end| end <= content_length));
             }

@@ -4,10 +4,11 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use crate::spec::{
-    Algorithm, ByteRange, ContentDigest, ContentRange, Digest, Manifest, MediaType, Reference, RepoName, Tag,
+    Algorithm, ByteRange, ByteSpan, ContentDigest, ContentRange, Digest, Manifest, MediaType, RANGES_MAX,
+    Reference, RepoName, Tag,
 };
 
-/// A `Range` header for content of a length that the first byte makes: a part lies within the content. And a
+/// A `Range` header for content of a length that the first byte makes: parts lie within the content. And a
 /// `Content-Range`.
 pub(crate) fn range(bytes: &[u8]) {
     let Some((first, header)) = bytes.split_first() else { return };
@@ -18,8 +19,12 @@ pub(crate) fn range(bytes: &[u8]) {
         _ => u64::MAX >> (first - 128).min(63),
     };
     match ByteRange::parse(&header, length) {
-        ByteRange::Part { offset, length: part } => {
-            assert!(part > 0 && offset.checked_add(part).is_some_and(|end| end <= length));
+        ByteRange::Part(span) => lies_within(span, length),
+        ByteRange::Parts(mut spans) => {
+            assert!((2..=RANGES_MAX).contains(&spans.len()));
+            spans.iter().for_each(|span| lies_within(*span, length));
+            spans.sort_unstable();
+            assert!(spans.is_sorted_by(|one, next| one.last() < next.offset), "a byte would be sent twice");
         }
         ByteRange::Unsatisfiable => assert!(length > 0, "nothing has no ranges"),
         ByteRange::Whole => {}
@@ -28,6 +33,10 @@ pub(crate) fn range(bytes: &[u8]) {
         assert!(range.first <= range.last && range.length() == range.last - range.first + 1);
         assert_eq!(range.to_string().parse(), Ok(range));
     }
+}
+
+fn lies_within(span: ByteSpan, length: u64) {
+    assert!(span.length > 0 && span.offset.checked_add(span.length).is_some_and(|end| end <= length));
 }
 
 /// A manifest: what is understood of it is the same each time, and its own digests are digests.

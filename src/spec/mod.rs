@@ -33,7 +33,9 @@ mod tag;
 #[cfg(test)]
 pub(crate) use algorithm::DIGEST_LENGTH_MAX_BYTES;
 pub use algorithm::{Algorithm, DigestError};
-pub use byte_range::{ByteRange, ContentRange};
+#[cfg(any(test, fuzzing))]
+pub(crate) use byte_range::RANGES_MAX;
+pub use byte_range::{ByteRange, ByteSpan, ContentRange};
 pub use content_digest::ContentDigest;
 pub use descriptor::Descriptor;
 pub use digest::Digest;

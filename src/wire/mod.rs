@@ -7,7 +7,7 @@
 //! - A request has the target as it was sent ([`RawTarget`]). Its body's length is
 //!   not in the body (there it would be a `usize`) but in the `Content-Length` header. A body that ends
 //!   early, is framed wrongly or stalls reads as an error: never as a shorter body.
-//! - A response may carry a [`FileBody`] that becomes its body and an
+//! - A response may carry a [`FileBody`] or a [`RangesBody`] that becomes its body, and an
 //!   [`OnSent`] that is called when it was sent.
 //!
 //! What could be read in two ways is refused: see `request/`.
@@ -43,5 +43,5 @@ pub use connection::{BindError, Listener, ServeOptions, Stop, serve};
 pub(crate) use contract::BodyPlace;
 pub use contract::{BodyFile, FileBody, FileStepFuture, OnSent, RawTarget, Sent};
 pub use limits::WireLimits;
-pub use response::FileStep;
+pub use response::{FileStep, RangesBody};
 pub(crate) use response::{civil, take_body};

@@ -72,17 +72,91 @@ fn a_range_outside_is_refused_with_the_length() {
     }
 }
 
-/// B7: several ranges return the whole blob, never a part that was not requested.
+/// B7: several ranges are the parts of one body, in the order that was asked for.
 #[test]
-fn several_ranges_return_the_whole_blob() {
+fn several_ranges_return_the_parts() {
+    let server = TestServer::start();
+    let length = 3 * 1024 * 1024;
+    let bytes = filler(4, length);
+    let digest = server.push_blob("a", &bytes);
+    let target = format!("/v2/a/blobs/{digest}");
+    let end = length - 1;
+    for (range, expected) in [
+        ("bytes=0-9,20-29", vec![(0, 9), (20, 29)]),
+        ("bytes=0-0, -1", vec![(0, 0), (end, end)]),
+        ("bytes=-1,0-0", vec![(end, end), (0, 0)]),
+        // Parts that touch, and that meet the steps in which a file is sent.
+        ("bytes=0-1048575,1048576-1048576", vec![(0, 1_048_575), (1_048_576, 1_048_576)]),
+        ("bytes=5-1048581,1048583-2097159,-7", vec![(5, 1_048_581), (1_048_583, 2_097_159), (end - 6, end)]),
+        ("bytes=0-1,99999999-,7-7", vec![(0, 1), (7, 7)]),
+    ] {
+        let answer = server.get(&target).header("Range", range).send().is(206);
+        let parts = answer.parts(length);
+        assert_eq!(parts.iter().map(|(first, last, _)| (*first, *last)).collect::<Vec<_>>(), expected);
+        assert!(parts.iter().all(|(first, last, part)| **part == bytes[*first..=*last]), "{range}");
+        assert_eq!(answer.digest(), digest);
+        assert_eq!(answer.header("ETag"), format!("\"{digest}\""));
+        assert_eq!(answer.header("Accept-Ranges"), "bytes");
+    }
+    let most = (0..1024).map(|part| format!("{0}-{0}", part * 3000)).collect::<Vec<_>>().join(",");
+    let answer = server.get(&target).header("Range", format!("bytes={most}")).send().is(206);
+    assert_eq!(answer.parts(length).len(), 1024);
+}
+
+/// B7, B5, B6: where one range remains it is a single one, and where none does 416.
+#[test]
+fn of_several_ranges_those_without_bytes_are_left_out() {
     let server = TestServer::start();
     let bytes = filler(4, 2048);
     let target = format!("/v2/a/blobs/{}", server.push_blob("a", &bytes));
-    for range in ["bytes=0-9,20-29", "bytes=0-0, -1", "bytes=0-1,5000-6000"] {
-        let answer = server.get(&target).header("Range", range).send().is(200);
-        assert!(answer.body == bytes);
-        assert_eq!(answer.maybe("Content-Range"), None);
+    let ask = |range: &str| server.get(&target).header("Range", range).send();
+    let one = ask("bytes=0-1,5000-6000").is(206);
+    assert_eq!((one.header("Content-Range"), &*one.body), ("bytes 0-1/2048", &bytes[..2]));
+    let none = ask("bytes=5000-,6000-7000,9-8").fails(416, "RANGE_INVALID");
+    assert_eq!(none.header("Content-Range"), "bytes */2048");
+}
+
+/// B7: what asks for bytes twice, for too many parts, or for more than the blob gets the blob once.
+#[test]
+fn abusive_sets_of_ranges_return_the_whole_blob() {
+    let server = TestServer::start();
+    let bytes = filler(4, 200_000);
+    let target = format!("/v2/a/blobs/{}", server.push_blob("a", &bytes));
+    let list = |ranges: &mut dyn Iterator<Item = usize>| {
+        ranges.map(|at| format!("{0}-{0}", at * 2)).collect::<Vec<_>>().join(",")
+    };
+    for range in [
+        "0-9,9-19".to_owned(),
+        "0-,0-,0-".to_owned(),
+        "0-1,a-b".to_owned(),
+        "0-199998,199999-".to_owned(),
+        list(&mut (0..1025)),
+        list(&mut (0..100).rev()),
+    ] {
+        let answer = server.get(&target).header("Range", format!("bytes={range}")).send().is(200);
+        assert!(answer.body == bytes, "{range}");
+        assert_eq!((answer.maybe("Content-Range"), answer.header("Content-Type")), (None, OCTETS));
     }
+}
+
+/// B7: `If-Range` and HEAD are as with one range, and a client may leave between two parts.
+#[test]
+fn several_ranges_have_the_conditions_of_one() {
+    let server = TestServer::start();
+    let bytes = filler(6, 8 * 1024 * 1024);
+    let digest = server.push_blob("a", &bytes);
+    let target = format!("/v2/a/blobs/{digest}");
+    let range = "bytes=0-9,4194304-8388607";
+    let ask = |tag: &str| server.get(&target).header("Range", range).header("If-Range", tag).send();
+    assert_eq!(ask(&format!("\"{digest}\"")).is(206).parts(bytes.len()).len(), 2);
+    assert!(ask(&format!("\"{}\"", unknown_digest())).is(200).body == bytes);
+    let head = server.head(&target).header("Range", range).send().is(200);
+    assert_eq!(head.header("Content-Length"), bytes.len().to_string());
+    let mut connection = server.connect();
+    connection.send(format!("GET {target} HTTP/1.1\r\nHost: x\r\nRange: {range}\r\n\r\n").as_bytes());
+    connection.answer_head().is(206);
+    connection.cut();
+    server.get(&target).header("Range", range).send().is(206);
 }
 
 /// B8: `bytes=0-` is 206, clients that close early do no harm, and ranges are offered on GET and HEAD.

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use tide::http::headers::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE};
+use tide::http::headers::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
 use tide::http::{Body, Response, StatusCode};
 
 use super::call::Call;
 use super::errors::Failure;
 use super::{conditions, render};
 use crate::registry::{BlobReader, RegistryError};
-use crate::spec::{ByteRange, ContentDigest, Digest, DigestError, ErrorCode, RepoName};
-use crate::wire::FileBody;
+use crate::spec::{ByteRange, ByteSpan, ContentDigest, Digest, DigestError, ErrorCode, RepoName};
+use crate::wire::{FileBody, RangesBody};
 
 const OCTETS: &str = "application/octet-stream";
 
@@ -26,13 +26,14 @@ pub(in crate::http) async fn pull(
     }
     let size = reader.size();
     match wanted(call, &reader) {
-        ByteRange::Whole => Ok(part(StatusCode::Ok, reader, 0, size)),
-        ByteRange::Part { offset, length } => {
-            let last = offset.saturating_add(length).saturating_sub(1);
-            let mut response = part(StatusCode::PartialContent, reader, offset, length);
+        ByteRange::Whole => Ok(part(StatusCode::Ok, reader, ByteSpan { offset: 0, length: size })),
+        ByteRange::Part(span) => {
+            let mut response = part(StatusCode::PartialContent, reader, span);
+            let (offset, last) = (span.offset, span.last());
             response.insert_header(CONTENT_RANGE, format!("bytes {offset}-{last}/{size}"));
             Ok(response)
         }
+        ByteRange::Parts(spans) => Ok(parts(reader, spans)),
         ByteRange::Unsatisfiable => {
             let message = format!("the blob has {size} bytes");
             Err(Failure::of(ErrorCode::RangeInvalid, message)
@@ -82,7 +83,21 @@ fn wanted(call: &Call, reader: &BlobReader) -> ByteRange {
     }
 }
 
-fn part(status: StatusCode, reader: BlobReader, offset: u64, length: u64) -> Response {
+/// B7: several ranges are the parts of one body; where that would be longer than the blob, the blob it is.
+fn parts(reader: BlobReader, spans: Vec<ByteSpan>) -> Response {
+    let (digest, size) = (reader.digest(), reader.size());
+    let body = RangesBody::new(Arc::new(reader.clone()), OCTETS, size, spans);
+    let length = body.length();
+    if length >= size {
+        return part(StatusCode::Ok, reader, ByteSpan { offset: 0, length: size });
+    }
+    let mut response = described(StatusCode::PartialContent, digest, length);
+    response.insert_header(CONTENT_TYPE, body.media_type());
+    response.ext_mut().insert(body);
+    response
+}
+
+fn part(status: StatusCode, reader: BlobReader, ByteSpan { offset, length }: ByteSpan) -> Response {
     let mut response = described(status, reader.digest(), length);
     if length > 0 {
         response.ext_mut().insert(FileBody { file: Arc::new(reader), offset, length });

@@ -8,6 +8,7 @@ use tide::http::Body;
 use super::file::send_file;
 use super::head::{Payload, Reply};
 use super::output::Output;
+use super::ranges::send_ranges;
 use super::sent::SentGuard;
 
 /// How much of a body is read and written at once.
@@ -22,6 +23,10 @@ pub(in crate::wire) async fn send(reply: Reply, output: Output<'_>, guard: &mut 
         Payload::File(file) => {
             output.write_all(&head, true, &mut 0).await?;
             send_file(&file, output, &mut guard.sent.bytes_out).await?;
+        }
+        Payload::Ranges(ranges) => {
+            output.write_all(&head, true, &mut 0).await?;
+            send_ranges(&ranges, output, &mut guard.sent.bytes_out).await?;
         }
     }
     guard.sent.complete = true;

@@ -7,6 +7,7 @@ use tide::http::headers::CONTENT_TYPE;
 use tide::http::{Body, Response, StatusCode};
 
 use super::date::HttpDate;
+use super::ranges::RangesBody;
 use super::reason::reason;
 use crate::wire::FileBody;
 
@@ -35,6 +36,8 @@ pub(in crate::wire) enum Payload {
     },
     /// A stretch of a file.
     File(FileBody),
+    /// Several stretches of a file, each introduced.
+    Ranges(RangesBody),
 }
 
 /// An answer ready to be sent.
@@ -70,11 +73,16 @@ impl Reply {
     /// Makes an answer ready to be sent.
     pub(in crate::wire) fn new(mut response: Response, to: ReplyTo) -> Result<Self, UnsendableReply> {
         let status = response.status();
-        let file = response.ext_mut().remove::<FileBody>();
+        let file = response.ext_mut().remove::<FileBody>().map(Payload::File);
+        let file = file.or_else(|| response.ext_mut().remove::<RangesBody>().map(Payload::Ranges));
         let said = said_length(&response);
         let body = take_body(&mut response);
         let has_none = has_no_body(status);
-        let known = file.as_ref().map(|file| file.length).or_else(|| body.len().map(|length| length as u64));
+        let known = match &file {
+            Some(Payload::File(file)) => Some(file.length),
+            Some(Payload::Ranges(ranges)) => Some(ranges.length()),
+            _ => body.len().map(|length| length as u64),
+        };
         let length = match (to.is_head || status == StatusCode::NotModified, has_none) {
             // RFC 9110 section 8.6: what a GET would have; an empty body says nothing about that.
             (true, _) => said.or(known.filter(|length| *length > 0 || file.is_some())),
@@ -85,7 +93,7 @@ impl Reply {
         let payload = match (file, length) {
             _ if to.is_head || has_none => Payload::None,
             (_, Some(0)) => Payload::None,
-            (Some(file), _) => Payload::File(file),
+            (Some(file), _) => file,
             (None, Some(length)) => Payload::Sized { body, length },
             (None, None) => return Err(UnsendableReply::NoLength),
         };

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | the head, with its date and its reason phrase | `head`, `date`, `reason` |
 //! | the body, from memory or from a file, step by step | `body`, `file`, `file_step` |
+//! | several ranges of a file as one body | `ranges` |
 //! | the writing half of a connection | `output` |
 //! | the report of how a response was sent | `sent` |
 
@@ -13,6 +14,7 @@ mod file;
 mod file_step;
 mod head;
 mod output;
+mod ranges;
 mod reason;
 mod sent;
 
@@ -23,4 +25,5 @@ pub(in crate::wire) use file_step::FileStepEnd;
 pub(crate) use head::take_body;
 pub(in crate::wire) use head::{Reply, ReplyTo};
 pub(in crate::wire) use output::Output;
+pub use ranges::RangesBody;
 pub(in crate::wire) use sent::SentGuard;

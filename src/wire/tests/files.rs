@@ -13,7 +13,8 @@ use smol::io::{AsyncBufRead, AsyncRead};
 use tide::http::{Body, Method, Request, Response, StatusCode};
 
 use super::server::{Client, TestServer, Told};
-use crate::wire::{BodyFile, FileBody, FileStep, FileStepFuture, Sent, WireLimits};
+use crate::spec::ByteSpan;
+use crate::wire::{BodyFile, FileBody, FileStep, FileStepFuture, RangesBody, Sent, WireLimits};
 
 const FILE_SIZE: usize = 5_000_000;
 
@@ -65,6 +66,14 @@ fn serve_file_until(
         let numbers: Vec<u64> =
             request.url().path().split('/').filter_map(|part| part.parse().ok()).collect();
         match numbers[..] {
+            // Stretches of the same length: the path has their offsets, and the length at last.
+            [ref offsets @ .., length] if offsets.len() > 1 => {
+                let spans = offsets.iter().map(|offset| ByteSpan { offset: *offset, length }).collect();
+                let body = RangesBody::new(Arc::clone(&file), "a/b", FILE_SIZE as u64, spans);
+                response.insert_header("X-Type", body.media_type());
+                response.ext_mut().insert(body);
+                response.ext_mut().insert(telling.on_sent());
+            }
             [offset, length] => {
                 response.ext_mut().insert(FileBody { file: Arc::clone(&file), offset, length });
                 response.ext_mut().insert(telling.on_sent());
@@ -92,6 +101,48 @@ fn files_and_parts_of_them_arrive_whole() {
         let expected =
             stretches.map(|(_, length)| Sent { bytes_in: 0, bytes_out: length as u64, complete: true });
         assert_eq!(told.wait(expected.len()), expected);
+    }
+}
+
+/// B7: the announced length is what comes, by `sendfile` and through a buffer.
+#[test]
+fn several_ranges_of_a_file_arrive_as_parts() {
+    let content = content();
+    for shows_descriptor in [true, false] {
+        let (server, told) = serve_file(shows_descriptor, WireLimits::default());
+        let mut client = server.connect();
+        for (offsets, length) in [(vec![0, 1], 1), (vec![7, 2_000_000, 4_000_000], 999_999), (vec![9, 3], 5)]
+        {
+            let path: String = offsets.iter().chain([&length]).map(|number| format!("/{number}")).collect();
+            let answer = client.get(&path);
+            let boundary = answer.header("X-Type").unwrap().rsplit_once('=').unwrap().1.to_owned();
+            let mut expected = Vec::new();
+            for offset in offsets {
+                let line_end = if expected.is_empty() { "" } else { "\r\n" };
+                let range = format!("{offset}-{}/{FILE_SIZE}", offset + length - 1);
+                let head = format!("Content-Type: a/b\r\nContent-Range: bytes {range}\r\n\r\n");
+                expected.extend(format!("{line_end}--{boundary}\r\n{head}").bytes());
+                expected.extend(&content[offset..offset + length]);
+            }
+            expected.extend(format!("\r\n--{boundary}--\r\n").bytes());
+            assert!(answer.body == expected, "{path}");
+        }
+        assert!(told.wait(3).iter().all(|sent| sent.complete));
+    }
+}
+
+/// A client that stops reading between two parts is cut off as in a single one.
+#[test]
+fn a_client_that_takes_no_more_parts_is_given_up() {
+    for shows_descriptor in [true, false] {
+        let limits =
+            WireLimits { body_progress_time_max: Duration::from_millis(200), ..WireLimits::default() };
+        let (server, told) = serve_file(shows_descriptor, limits);
+        let mut client = server.connect();
+        client.send("GET /0/1000000/2000000/3000000/1000000 HTTP/1.1\r\nHost: a\r\n\r\n".repeat(10));
+        let reports = wait_for_cut(&told);
+        assert!(!reports.last().expect("a report").complete, "{reports:?}");
+        client.head();
     }
 }
 

@@ -80,6 +80,33 @@ impl Answer {
         array.iter().map(|text| text.as_str().unwrap().to_owned()).collect()
     }
 
+    /// Returns the first and last offset and the bytes of each part of several ranges. The body must have
+    /// nothing else (RFC 9110, section 14.6).
+    #[track_caller]
+    pub fn parts(&self, total: usize) -> Vec<(usize, usize, &[u8])> {
+        let boundary = self.header("Content-Type").strip_prefix("multipart/byteranges; boundary=").unwrap();
+        assert_eq!(self.maybe("Content-Range"), None, "only the parts have it");
+        let (mut rest, mut parts) = (&*self.body, Vec::new());
+        let end = format!("\r\n--{boundary}--\r\n");
+        while rest != end.as_bytes() {
+            let line_end = if parts.is_empty() { "" } else { "\r\n" };
+            let begin = format!(
+                "{line_end}--{boundary}\r\nContent-Type: application/octet-stream\r\nContent-Range: bytes "
+            );
+            rest = rest.strip_prefix(begin.as_bytes()).unwrap();
+            let head = rest.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+            let range = std::str::from_utf8(&rest[..head]).unwrap();
+            let (range, length) = range.split_once('/').unwrap();
+            assert_eq!(length, total.to_string());
+            let (first, last) = range.split_once('-').unwrap();
+            let (first, last): (usize, usize) = (first.parse().unwrap(), last.parse().unwrap());
+            let (bytes, after) = rest[head + 4..].split_at(last - first + 1);
+            parts.push((first, last, bytes));
+            rest = after;
+        }
+        parts
+    }
+
     /// Returns the code of an error.
     #[track_caller]
     pub fn code(&self) -> String {

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod chance;
 mod locks;
+#[cfg(test)]
+mod odd_order;
 mod pattern;
 mod text;
 mod time;
@@ -10,6 +12,8 @@ mod time;
 #[cfg(test)]
 pub(crate) use chance::Chance;
 pub(crate) use locks::{lock, read, wait, wait_while, write};
+#[cfg(test)]
+pub(crate) use odd_order::{OddTask, run_in_odd_order};
 pub use pattern::{Pattern, PatternError};
 pub(crate) use text::{excerpt, serde_as_text};
 pub(crate) use time::{millis, now_ms, unix_ms};

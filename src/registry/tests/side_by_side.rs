@@ -3,7 +3,9 @@
 use smol::future::poll_once;
 use smol::{Executor, block_on};
 
+use super::bodies::{Body, Part};
 use super::*;
+use crate::base::{Chance, OddTask, run_in_odd_order};
 use crate::disk::faulty::Operation;
 use crate::registry::Page;
 use crate::spec::Reference;
@@ -237,5 +239,47 @@ fn nobody_who_stores_content_waits_for_the_sync_before_the_file_of_a_refused_pus
             remover.join().unwrap();
         });
         assert_eq!(is_there(), stores_meanwhile, "what was stored meanwhile is left to the collector");
+    }
+}
+
+/// Resumes an upload chunk by chunk, until all of it has come.
+async fn resume(registry: &Registry, id: UploadId) {
+    let content = b"somemore";
+    loop {
+        let offset = registry.upload_offset(&repo("app"), id).await.unwrap() as usize;
+        let Some(rest) = content.get(offset..).filter(|rest| !rest.is_empty()) else { break };
+        let chunk = &rest[..rest.len().min(4)];
+        let end = (offset + chunk.len() - 1) as u64;
+        match registry.append(&repo("app"), id, ranged(chunk, offset as u64, end)).await {
+            Ok(_) | Err(RegistryError::UploadTakenOver | RegistryError::OutOfOrder { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    registry.finish_upload(&repo("app"), id, &sha256(content), nothing()).await.unwrap();
+}
+
+/// Requests whose clients are gone, and which come at any time, do not hold the upload up.
+#[test]
+fn a_client_that_comes_back_takes_its_upload_over_in_any_order_of_events() {
+    for seed in 0..600 {
+        let mut chance = Chance::of(seed);
+        let inline = chance.once_in(4);
+        let registry = open_on(Arc::new(MemoryDisk::new()), |options| options.blocks_inline = inline);
+        let id = block_on(begin(&registry, "app"));
+        let mut tasks: Vec<OddTask<'_>> = vec![Box::pin(resume(&registry, id))];
+        for _ in 0..=chance.below(4) {
+            let is_ranged = chance.once_in(2);
+            // Without a range its bytes would come wherever the upload is.
+            let count = if is_ranged { chance.place(5) } else { 0 };
+            let body = Body::new([Part::Bytes(b"some"[..count].to_vec()), Part::Hang]);
+            let length = chance.once_in(2).then_some(4);
+            let range = is_ranged.then_some(ContentRange { first: 0, last: 3 });
+            let registry = &registry;
+            tasks.push(Box::pin(async move {
+                let chunk = Chunk { body, length, range };
+                drop(registry.append(&repo("app"), id, chunk).await);
+            }));
+        }
+        assert!(run_in_odd_order(&mut chance, tasks), "the client hangs with the seed {seed}");
     }
 }

@@ -3,7 +3,7 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -52,8 +52,9 @@ pub(in crate::registry) struct UploadSession {
     offset: AtomicU64,
     times: Mutex<IdleTimes>,
     exclusive: Arc<AsyncMutex<()>>,
-    claims: AtomicU64,
-    /// Notified of a claim, and of a stop.
+    /// How many requests wait for `exclusive`.
+    claimants: AtomicUsize,
+    /// Notified when another one begins to wait, and of a stop.
     claimed: Event,
     /// Whether the server stops, and appending with it.
     appends_stopped: AtomicBool,
@@ -84,10 +85,26 @@ enum SessionProgress {
 /// clone, and may outlast a request that is given up: the next claim is granted when all clones are dropped.
 #[derive(Clone)]
 pub(in crate::registry) struct SessionClaim {
-    claim: u64,
     /// Whether a stop ends the request: its client can resume where it ended.
     is_append: bool,
     held: Arc<ClaimGuard>,
+}
+
+/// One of a session's `claimants`, until this is dropped.
+struct Claimant<'a>(&'a UploadSession);
+
+impl<'a> Claimant<'a> {
+    fn of(session: &'a UploadSession) -> Self {
+        session.claimants.fetch_add(1, Ordering::SeqCst);
+        session.claimed.notify(usize::MAX);
+        Self(session)
+    }
+}
+
+impl Drop for Claimant<'_> {
+    fn drop(&mut self) {
+        self.0.claimants.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// What all clones of a claim share, until the last of them is dropped.
@@ -121,11 +138,14 @@ impl SessionClaim {
     }
 
     /// Returns, with what the request gets, when another request claims the session, or at the stop.
+    ///
+    /// INVARIANT: any request that waits is reason enough, not only a later one. Which of two was granted the
+    /// claim first is no order of their clients' doing, and one that is gone would hold the other up.
     pub(in crate::registry) async fn lost(&self) -> RegistryError {
         loop {
             let session = self.session();
             listener!(session.claimed => claimed);
-            if session.claims.load(Ordering::SeqCst) != self.claim {
+            if session.claimants.load(Ordering::SeqCst) > 0 {
                 return RegistryError::UploadTakenOver;
             }
             if self.is_stopped() {
@@ -146,7 +166,7 @@ impl UploadSession {
             offset: AtomicU64::new(row.offset),
             times: Mutex::new(IdleTimes { began, used: Instant::now(), idle_before: Duration::ZERO }),
             exclusive: Arc::default(),
-            claims: AtomicU64::new(0),
+            claimants: AtomicUsize::new(0),
             claimed: Event::new(),
             appends_stopped: AtomicBool::new(false),
         }
@@ -193,15 +213,12 @@ impl UploadSession {
 
     /// Takes the session over from the request that holds it.
     pub(in crate::registry) async fn claim(self: &Arc<Self>) -> SessionClaim {
-        let claim = self.claims.fetch_add(1, Ordering::SeqCst) + 1;
-        self.claimed.notify(usize::MAX);
+        let waits = Claimant::of(self);
         let guard = self.exclusive.lock_arc().await;
+        drop(waits);
         self.touch();
-        SessionClaim {
-            claim,
-            is_append: false,
-            held: Arc::new(ClaimGuard { session: Arc::clone(self), _guard: guard }),
-        }
+        let held = Arc::new(ClaimGuard { session: Arc::clone(self), _guard: guard });
+        SessionClaim { is_append: false, held }
     }
 
     /// Restarts the idle time.

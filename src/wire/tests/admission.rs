@@ -1,13 +1,15 @@
 //! Connections that take each other's places.
 
 use std::net::{SocketAddr, TcpStream};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
-use smol::io::AsyncReadExt;
-use tide::http::{Request, Response, StatusCode};
+use smol::io::{AsyncBufRead, AsyncRead, AsyncReadExt, BufReader};
+use tide::http::{Body, Request, Response, StatusCode};
 
 use super::server::{Client, TestServer, answer};
 use crate::wire::WireLimits;
@@ -117,11 +119,41 @@ fn an_address_that_has_less_gets_in_at_the_cost_of_the_one_that_has_most() {
     }
 }
 
+/// A body that counts the bytes that the server has read of it.
+#[cfg(target_os = "linux")]
+struct CountedBody {
+    body: Box<dyn AsyncBufRead + Unpin + Send + Sync>,
+    counted: Arc<AtomicUsize>,
+}
+
+#[cfg(target_os = "linux")]
+impl AsyncRead for CountedBody {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        target: &mut [u8],
+    ) -> Poll<std::io::Result<usize>> {
+        let read = Pin::new(&mut self.body).poll_read(context, target);
+        if let Poll::Ready(Ok(count)) = read {
+            self.counted.fetch_add(count, Ordering::SeqCst);
+        }
+        read
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn uploads_that_trickle_give_way_and_one_that_is_fast_enough_never_does() {
+    const PIECE_SIZE_BYTES: usize = 20_000;
     let limits = WireLimits { slow_time_max: Duration::from_millis(50), ..limits(4) };
-    let server = TestServer::with(limits, count);
+    let read = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&read);
+    let server = TestServer::with(limits, move |mut request: Request| {
+        let counted = Arc::clone(&counted);
+        let body = request.take_body().into_reader();
+        request.set_body(Body::from_reader(BufReader::new(CountedBody { body, counted }), None));
+        count(request)
+    });
     let mut steady = server.connect();
     upload(&mut steady);
     let mut trickling: Vec<Client> = (0..3).map(|_| server.connect()).collect();
@@ -129,32 +161,30 @@ fn uploads_that_trickle_give_way_and_one_that_is_fast_enough_never_does() {
         upload(client);
         client.send("x");
     }
-    let stop = Arc::new(AtomicBool::new(false));
-    let stopped = Arc::clone(&stop);
-    let honest = std::thread::spawn(move || {
-        let mut left = 1_000_000;
-        while !stopped.load(Ordering::SeqCst) && left > 20_000 {
-            steady.send([0; 10_000]);
-            left -= 10_000;
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        steady.send(vec![0; left]);
-        steady.answer().text().to_owned()
-    });
     // Each newcomer stays, and is of an address of its own.
-    let mut newcomers = Vec::new();
+    let (mut newcomers, mut left) = (Vec::new(), 1_000_000);
     for last in 2..5 {
-        let let_in = (0..1000).find_map(|_| {
+        let let_in = std::iter::from_fn(|| {
+            // The server has read a part of the fast one before it compares it with the others, however busy
+            // the machine is.
+            let before = read.load(Ordering::SeqCst);
+            steady.send([0; PIECE_SIZE_BYTES]);
+            left -= PIECE_SIZE_BYTES;
+            let has_read = (0..30_000).any(|_| {
+                std::thread::sleep(Duration::from_millis(1));
+                read.load(Ordering::SeqCst) >= before + PIECE_SIZE_BYTES
+            });
+            assert!(has_read, "the server reads the fast one no more");
             let mut client = connect_from(last, server.address);
             client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx");
-            let answer = client.answer();
-            std::thread::sleep(Duration::from_millis(5));
-            (answer.status == 200).then_some(client)
+            let is_in = client.answer().status == 200;
+            std::thread::sleep(Duration::from_millis(20));
+            Some(is_in.then_some(client))
         });
-        newcomers.push(let_in.expect("the newcomer gets in"));
+        newcomers.extend(let_in.flatten().next());
     }
-    stop.store(true, Ordering::SeqCst);
-    assert_eq!(honest.join().unwrap(), "1000000");
+    steady.send(vec![0; left]);
+    assert_eq!(steady.answer().text(), "1000000");
     for client in &mut trickling {
         let all = client.rest();
         assert!(all.starts_with("HTTP/1.1 429 ") && all.contains("Connection: close"), "{all}");

@@ -169,7 +169,7 @@ pub(super) async fn resume(
                     let content = blob(upload.blob);
                     read_blob(registry, upload.repo, content.digest, &content.bytes).await?;
                 }
-                Err(error) => return Err(format!("upload {slot} cannot go on: {error}")),
+                Err(error) => return Err(format!("upload {slot} cannot continue: {error}")),
             }
         }
     }

@@ -89,6 +89,6 @@ fn describe(left: Left, has_marker: bool, start: Start) -> String {
         Left::Nothing => "missing",
     };
     let marker = if has_marker { "with the marker" } else { "without the marker" };
-    let trusted = if start == Start::Clean { "trusted" } else { "made anew" };
+    let trusted = if start == Start::Clean { "trusted" } else { "rebuilt" };
     format!("{trusted}: {marker}, index {index}")
 }

@@ -36,7 +36,7 @@ async fn send_from(peer: &str, app: &App, method: Method, target: &str, body: im
     app.respond(request).await
 }
 
-/// A manifest of about so many bytes.
+/// A manifest of about `length` bytes.
 fn manifest(number: usize, length: usize) -> String {
     let config = ContentDigest::sha256_of(b"{}");
     format!(

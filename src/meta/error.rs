@@ -34,7 +34,7 @@ pub enum MetaOpenError {
     /// A disk operation failed.
     #[error(transparent)]
     Disk(#[from] DiskError),
-    /// Content could not be looked at or written anew.
+    /// Content could not be read or written again.
     #[error(transparent)]
     Content(#[from] BlobError),
     /// The index could not be opened or filled.

@@ -338,7 +338,7 @@ impl Meta {
     fn mark_clean(&self, journal: &Journal, totals: RowTotals) -> Result<(), MetaOpenError> {
         let IndexKind::Sled(_) = &self.kind else { return Ok(()) };
         if !self.index.can_stay() {
-            log::info!("the index is not the one that the start made: the next start makes it anew");
+            log::info!("the index was replaced while running: the next start rebuilds it");
             return Ok(());
         }
         // 1. The journal is durable: the writer synced it last. 2. So is every file of the index.

@@ -38,7 +38,7 @@ pub enum RegistryError {
         offset: u64,
     },
     /// The body's length differs from the Content-Length or the range.
-    #[error("the body has {got} bytes where {said} were said")]
+    #[error("the body has {got} bytes instead of the announced {said}")]
     SizeInvalid {
         /// The value in the request.
         said: u64,
@@ -69,7 +69,7 @@ pub enum RegistryError {
     #[error("the manifest references {0}, which the repository does not have")]
     ManifestBlobUnknown(Digest),
     /// The request sets more tags than allowed.
-    #[error("{count} tags in one request, at most {max} are taken")]
+    #[error("the request names {count} tags, at most {max} are allowed")]
     TooManyTags {
         /// How many were given.
         count: usize,
@@ -77,7 +77,7 @@ pub enum RegistryError {
         max: usize,
     },
     /// The precondition of the request does not hold.
-    #[error("the precondition does not hold: {0}")]
+    #[error("the precondition failed: {0}")]
     ConditionFailed(String),
     /// A policy of the repository forbids it.
     #[error("{0}")]

@@ -29,8 +29,8 @@ pub(super) fn connections_max(wanted: usize) -> usize {
     let possible = enough_for(limit);
     if possible < wanted {
         log::warn!(
-            "the system allows this process {limit} open files: there can be {possible} connections at once, \
-             not {wanted}; raise it (ulimit -n, LimitNOFILE=)"
+            "the limit of {limit} open files allows {possible} connections instead of {wanted}: raise it \
+             (ulimit -n, LimitNOFILE=)"
         );
     }
     possible.min(wanted)
@@ -49,7 +49,7 @@ mod tests {
     fn connections_leave_descriptors_for_what_they_ask_for_and_for_the_rest() {
         assert_eq!(enough_for(1024), 384);
         assert_eq!(enough_for(2 * 1024 + KEPT_FOR_THE_REST), 1024);
-        assert_eq!(enough_for(64), 1, "somebody can always connect");
+        assert_eq!(enough_for(64), 1, "one client can always connect");
         assert_eq!(enough_for(u64::MAX), usize::try_from((u64::MAX - KEPT_FOR_THE_REST) / 2).unwrap());
     }
 }

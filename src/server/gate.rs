@@ -41,7 +41,7 @@ impl Gate {
     /// Reports that another process has the data directory, until the returned value is dropped.
     pub(super) fn wait_for(&self, pid: Option<u32>) -> Waiting<'_> {
         let who = pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
-        self.tell(Some(format!("waiting until another pulk{who} is done with the data directory")));
+        self.tell(Some(format!("waiting for another pulk{who} to release the data directory")));
         Waiting(self)
     }
 

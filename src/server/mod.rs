@@ -81,7 +81,7 @@ impl Server {
 
         let told = async {
             Timer::after(START_TIME_UNTOLD).await;
-            log::info!("{}: until then http://{local_addr} answers 503", gate.state());
+            log::info!("{}; until the start is complete, http://{local_addr} answers 503", gate.state());
             future::pending().await
         };
         let opened = match future::or(open::open(registry, &gate), told).await {

@@ -30,7 +30,7 @@ pub(super) async fn open(options: RegistryOptions, gate: &Gate) -> Result<Regist
             Err(OpenError::Lock(LockError::Held { pid, .. })) if began.elapsed() < LOCK_WAIT_MAX => {
                 let waiting = gate.wait_for(pid);
                 if !std::mem::replace(&mut told, true) {
-                    log::warn!("{}, for {} s at most", gate.state(), LOCK_WAIT_MAX.as_secs());
+                    log::warn!("{}, for at most {} s", gate.state(), LOCK_WAIT_MAX.as_secs());
                 }
                 Timer::after(LOCK_PAUSE).await;
                 drop(waiting);

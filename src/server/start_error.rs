@@ -58,7 +58,8 @@ pub enum StartError {
     },
 
     /// The data directory has a format that this version doesn't know.
-    #[error("{} was made by a newer pulk (format {found}; this one knows up to {known})", folder.display())]
+    #[error("{} was written by a newer pulk (format {found}; this one reads up to {known})",
+        folder.display())]
     NewerFormat {
         /// The data directory.
         folder: PathBuf,
@@ -119,40 +120,40 @@ impl StartError {
         match self {
             Self::Listen { address, source } => listen_advice(*address, source),
             Self::DataInUse { pid: Some(pid), .. } => {
-                format!("Stop that pulk first (kill {pid}), or give this one its own directory with --data.")
+                format!("Stop that process first (kill {pid}), or choose another directory with --data.")
             }
             Self::DataInUse { pid: None, .. } => {
-                "Stop the other pulk first, or give this one its own directory with --data.".to_owned()
+                "Stop the other process first, or choose another directory with --data.".to_owned()
             }
             Self::NotWritable { source, .. } => write_advice(source.kind()),
             Self::Foreign { owner, .. } => format!(
-                "Files of another user would lock that one out: run this as that user (sudo -u '#{owner}' \
-                 pulk …), or give it the directory with all that is in it (chown -R). Nothing was changed."
+                "The owner could not read files that this user writes: run pulk as the owner (sudo -u \
+                 '#{owner}' pulk …), or change the owner of the directory and its contents (chown -R). \
+                 Nothing was changed."
             ),
             Self::SplitFilesystems { .. } => {
-                "An upload becomes a blob by a rename, which can't cross filesystems: mount one for the \
-                 whole data directory, not for a part of it."
+                "Publishing a blob renames a file, which cannot cross filesystems: keep the whole data \
+                 directory on one filesystem."
                     .to_owned()
             }
             Self::NewerFormat { .. } => {
-                "Run the newer pulk on it, or give this one its own with --data. Nothing was changed."
-                    .to_owned()
+                "Use the newer pulk, or choose another directory with --data. Nothing was changed.".to_owned()
             }
             Self::MetadataLost { folder } => format!(
-                "If they are somewhere else (a copy that is not complete, a mount that is missing), put them \
-                 back. If they are lost, `pulk rebuild --data {}` finds what the content itself can tell. \
-                 Nothing was changed.",
+                "If they exist elsewhere (an incomplete copy, a missing mount), restore them. If they are \
+                 lost, `pulk rebuild --data {}` recovers what the content itself shows. Nothing was \
+                 changed.",
                 folder.display()
             ),
             Self::Store { source: OpenError::NoStore, .. } => {
                 "Name the data directory with --data, PULK_DATA or in the configuration file.".to_owned()
             }
             Self::Store { .. } => {
-                "Look at what the message names. Keep the directory as it is: the journal and the blobs in \
-                 it hold all that was acknowledged."
+                "Check what the message names. Delete nothing: the journal and the blobs hold everything \
+                 that was acknowledged."
                     .to_owned()
             }
-            Self::Thread(_) => "The system has no more threads or memory for this user.".to_owned(),
+            Self::Thread(_) => "The system denies this user more threads or memory.".to_owned(),
         }
     }
 }
@@ -175,17 +176,17 @@ fn cannot_be_written(kind: io::ErrorKind) -> bool {
 fn listen_advice(address: SocketAddr, error: &BindError) -> String {
     match error {
         BindError::PortTaken { .. } => format!(
-            "Another program has port {}: stop it, or choose another port with --listen {}:PORT.",
+            "Another program uses port {}: stop it, or choose another port with --listen {}:PORT.",
             address.port(),
             bracketed(address)
         ),
         BindError::Other { source, .. } if source.kind() == io::ErrorKind::AddrNotAvailable => {
-            "This machine has no such address: --listen 127.0.0.1:5000 is for itself only, \
-             --listen 0.0.0.0:5000 for every network it is in."
+            "This machine does not have that address: use --listen 127.0.0.1:5000 for local clients only, \
+             or --listen 0.0.0.0:5000 for all networks."
                 .to_owned()
         }
         BindError::NotAllowed { .. } => {
-            "Ports below 1024 need CAP_NET_BIND_SERVICE: grant it, or choose a higher one with --listen."
+            "Ports below 1024 need CAP_NET_BIND_SERVICE: grant it, or choose a higher port with --listen."
                 .to_owned()
         }
         BindError::Unresolvable { .. } | BindError::Other { .. } => {
@@ -203,14 +204,16 @@ fn bracketed(address: SocketAddr) -> String {
 
 fn write_advice(kind: io::ErrorKind) -> String {
     match kind {
-        io::ErrorKind::StorageFull => "Its filesystem is full: free some space, or use --data elsewhere.",
+        io::ErrorKind::StorageFull => {
+            "The filesystem of the directory is full: free space, or choose another with --data."
+        }
         io::ErrorKind::ReadOnlyFilesystem => {
-            "Its filesystem is read-only: remount it, or use --data elsewhere."
+            "The filesystem of the directory is read-only: remount it, or choose another with --data."
         }
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
-            "There is a file where a directory must be: remove it, or use --data elsewhere."
+            "A file is in the place of a directory: remove it, or choose another with --data."
         }
-        _ => "Make it belong to the user that runs pulk (chown), or use --data elsewhere.",
+        _ => "Give it to the user that runs pulk (chown), or choose another with --data.",
     }
     .to_owned()
 }
@@ -227,7 +230,7 @@ mod tests {
     fn a_taken_port_is_answered_with_how_to_choose_another() {
         let address = "[::1]:80".to_owned();
         let taken = listen_advice(BindError::PortTaken { address: address.clone() });
-        assert!(taken.contains("Another program has port 80"));
+        assert!(taken.contains("Another program uses port 80"));
         assert!(taken.contains("--listen [::1]:PORT"));
         assert!(listen_advice(BindError::NotAllowed { address: address.clone() }).contains("1024"));
         let source = io::ErrorKind::AddrNotAvailable.into();
@@ -254,13 +257,13 @@ mod tests {
         assert!(advice(io::ErrorKind::PermissionDenied).contains("chown"));
         assert!(advice(io::ErrorKind::StorageFull).contains("full"));
         assert!(advice(io::ErrorKind::ReadOnlyFilesystem).contains("read-only"));
-        assert!(advice(io::ErrorKind::NotADirectory).contains("a file where"));
+        assert!(advice(io::ErrorKind::NotADirectory).contains("A file is in the place"));
     }
 
     #[test]
     fn a_newer_format_is_named_with_the_one_that_is_known() {
         let error = StartError::NewerFormat { folder: PathBuf::from("d"), found: 3, known: 1 };
-        assert_eq!(error.to_string(), "d was made by a newer pulk (format 3; this one knows up to 1)");
+        assert_eq!(error.to_string(), "d was written by a newer pulk (format 3; this one reads up to 1)");
         assert!(error.advice().contains("Nothing was changed"));
     }
 

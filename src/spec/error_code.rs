@@ -79,11 +79,11 @@ macro_rules! answers_of_their_own {
 }
 
 answers_of_their_own! {
-    UNKNOWN_PATH,         Unsupported,       404, "nothing is at this path";
+    UNKNOWN_PATH,         Unsupported,       404, "no resource is at this path";
     BAD_REQUEST,          Unsupported,       400, "the request is malformed or not supported";
     HEAD_TIMEOUT,         Unknown,           408, "the request's head takes too long";
     BODY_TIMEOUT,         SizeInvalid,       408, "the request's body takes too long";
-    CONDITION_FAILED,     ManifestInvalid,   412, "a condition of the request does not hold";
+    CONDITION_FAILED,     ManifestInvalid,   412, "a precondition of the request failed";
     MANIFEST_TOO_LARGE,   SizeInvalid,       413, "the manifest is over the limit";
     TARGET_TOO_LONG,      Unsupported,       414, "the request's target is over the limit";
     TOO_MANY_TAGS,        TagInvalid,        414, "the request names more tags than one push may";
@@ -92,7 +92,7 @@ answers_of_their_own! {
     HEAD_TOO_LARGE,       Unsupported,       431, "the request's head is over the limit";
     NOT_IMPLEMENTED,      Unsupported,       501, "the method or the transfer coding is unknown";
     OVERLOADED,           TooManyRequests,   503, "the server, not the client, is over a limit";
-    UNKNOWN_VERSION,      Unsupported,       505, "the version of HTTP is neither 1.0 nor 1.1";
+    UNKNOWN_VERSION,      Unsupported,       505, "the HTTP version is neither 1.0 nor 1.1";
     NO_SPACE,             Unavailable,       507, "the disk is full";
 }
 

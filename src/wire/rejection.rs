@@ -38,7 +38,7 @@ pub(super) enum Rejection {
     #[error("there are too many connections from this address")]
     TooManyOfAddress,
     /// The version is neither 1.0 nor 1.1.
-    #[error("the version of HTTP is not supported")]
+    #[error("the HTTP version is not supported")]
     UnknownVersion,
 }
 

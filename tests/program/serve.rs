@@ -161,7 +161,7 @@ fn a_data_directory_that_is_a_file_is_refused_with_what_to_do_about_it() {
     let (code, said) = refusal(&file, "127.0.0.1:0");
     assert_eq!(code, Some(1));
     assert!(said.contains("cannot write to the data directory"), "{said}");
-    assert!(said.contains("a file where a directory must be"), "{said}");
+    assert!(said.contains("in the place of a directory"), "{said}");
 }
 
 /// Clients that do nothing but connect must not take what a push needs.
@@ -221,7 +221,7 @@ fn get(address: &str, path: &str) -> String {
 #[test]
 fn while_the_registry_is_being_opened_it_is_alive_not_ready_and_tells_clients_to_come_again() {
     let folder = TempDir::new().unwrap();
-    // Opening a pipe waits until somebody writes to it.
+    // Opening a pipe waits for its writer.
     let pipe = folder.path().join("pulk.json");
     let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o600));
     rustix::fs::mknodat(rustix::fs::CWD, &pipe, kind, mode, 0).unwrap();
@@ -254,7 +254,7 @@ fn a_start_waits_until_a_command_is_done_with_the_store_and_says_so_meanwhile() 
     let folder = TempDir::new().unwrap();
     let registry = held(folder.path());
     let mut serving = Serving::spawn(serve(folder.path(), "127.0.0.1:0"));
-    let waits = format!("waiting until another pulk (pid {})", std::process::id());
+    let waits = format!("waiting for another pulk (pid {})", std::process::id());
     assert!(serving.first_line.contains(&waits), "{}", serving.first_line);
     // The next line names the address, and is logged when a start takes its time.
     serving.first_line.clear();
@@ -278,7 +278,7 @@ fn a_signal_ends_a_start_that_waits_for_the_store() {
     let folder = TempDir::new().unwrap();
     let _registry = held(folder.path());
     let serving = Serving::spawn(serve(folder.path(), "127.0.0.1:0"));
-    assert!(serving.first_line.contains("waiting until another pulk"), "{}", serving.first_line);
+    assert!(serving.first_line.contains("waiting for another pulk"), "{}", serving.first_line);
     serving.signal(Signal::TERM);
     let (code, log) = serving.end();
     assert_eq!(code, Some(143), "{log}");

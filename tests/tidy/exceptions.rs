@@ -45,14 +45,3 @@ pub(crate) const SHARED_NAMES: &[&str] = &["BodyReader", "Node", "Reply", "State
 
 /// Functions that are too long.
 pub(crate) const LONG_FUNCTIONS: &[&str] = &["carry_out", "histories", "open"];
-
-/// How many words a place has that readers must translate.
-pub(crate) const OTHER_WORDS: &[(&str, usize)] = &[
-    ("crash_tests", 1),
-    ("docs/decisions/0009-ages-and-clocks.md", 1),
-    ("docs/decisions/0016-bounded-leases.md", 1),
-    ("http", 1),
-    ("meta", 5),
-    ("registry", 2),
-    ("tests", 1),
-];

@@ -1,7 +1,5 @@
 //! Compares what is found with what is known.
 
-use std::collections::BTreeMap;
-
 /// Something untidy.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Finding {
@@ -36,28 +34,6 @@ fn compare<'a>(exceptions: &[&'a str], findings: &[Finding]) -> (Vec<String>, Ve
     (new.collect(), exceptions.iter().filter(is_gone).copied().collect())
 }
 
-/// The same for findings that are counted: the key of each is the place that it counts for.
-pub(crate) fn settle_counts(list: &str, known: &[(&str, usize)], findings: &[Finding]) {
-    let mut found: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for finding in findings {
-        found.entry(&finding.key).or_default().push(&finding.what);
-    }
-    let known: BTreeMap<&str, usize> = known.iter().copied().collect();
-    let mut more = String::new();
-    for (place, what) in &found {
-        let allowed = known.get(place).copied().unwrap_or(0);
-        if what.len() > allowed {
-            more += &format!("{}\n{place}: {}, at most {allowed}\n", what.join("\n"), what.len());
-        }
-    }
-    assert!(more.is_empty(), "\n{more}");
-    for (place, allowed) in known {
-        let count = found.get(place).map_or(0, Vec::len);
-        let advice = format!("write {count} for {place} into {list} in tests/tidy/exceptions.rs");
-        assert_eq!(count, allowed, "\n{advice}, or take it out if that is 0\n");
-    }
-}
-
 mod tests {
     use super::*;
 
@@ -78,17 +54,5 @@ mod tests {
     #[should_panic(expected = "take out of LIST")]
     fn what_is_not_needed_any_more_fails() {
         settle("LIST", &["a", "c"], &[Finding::new("a", "a: do b")]);
-    }
-
-    #[test]
-    #[should_panic(expected = "write 1 for a into LIST")]
-    fn fewer_of_the_same_fail() {
-        settle_counts("LIST", &[("a", 2)], &[Finding::new("a", "b")]);
-    }
-
-    #[test]
-    #[should_panic(expected = "a: 2, at most 1")]
-    fn more_of_the_same_fails() {
-        settle_counts("LIST", &[("a", 1)], &[Finding::new("a", "b"), Finding::new("a", "c")]);
     }
 }

@@ -72,7 +72,7 @@ impl Call {
     pub(super) fn content_length(&self) -> Result<Option<u64>, Failure> {
         let Some(text) = self.header(CONTENT_LENGTH) else { return Ok(None) };
         let parsed = text.trim().parse().map_err(|_| {
-            Failure::of(ErrorCode::SizeInvalid, format!("the Content-Length {text:?} is no length"))
+            Failure::of(ErrorCode::SizeInvalid, format!("the Content-Length {text:?} is not a length"))
         })?;
         Ok(Some(parsed))
     }

@@ -54,7 +54,7 @@ impl Failure {
 
     /// Makes the failure of a path that names nothing.
     pub(in crate::http) fn unknown_path() -> Self {
-        Self::of(ErrorAnswer::UNKNOWN_PATH, "there is nothing at this path")
+        Self::of(ErrorAnswer::UNKNOWN_PATH, "no resource is at this path")
     }
 
     /// Adds a header to the answer.

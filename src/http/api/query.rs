@@ -37,7 +37,7 @@ impl Query {
     pub(in crate::http) fn limit(&self, max: usize) -> Result<usize, Failure> {
         let Some(text) = self.first("n") else { return Ok(max) };
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-            let message = format!("n must be a number that is not negative, not {text:?}");
+            let message = format!("n must be a non-negative number, not {text:?}");
             return Err(Failure::of(ErrorCode::PaginationNumberInvalid, message));
         }
         // A number that is too long to parse is above every cap.

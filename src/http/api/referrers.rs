@@ -46,7 +46,7 @@ fn page(call: &Call) -> Result<ReferrersPage, Failure> {
     let types: Vec<String> = call.query.all(ARTIFACT_TYPE).map(str::to_owned).collect();
     let last = match call.query.first("last") {
         Some(text) => Some(text.parse().map_err(|error| {
-            Failure::of(ErrorCode::DigestInvalid, format!("last is not where a page ended: {error}"))
+            Failure::of(ErrorCode::DigestInvalid, format!("last is not the end of a page: {error}"))
         })?),
         None => None,
     };

@@ -72,7 +72,7 @@ impl Pass<'_> {
             let end = if held { End::Held } else { End::Gone };
             self.verdict(&about(Thing::Content, &digest, size), end, |_| match end {
                 End::Gone => "removed: no repository has it".to_owned(),
-                _ => "kept for now: a client pushed it or was told of it".to_owned(),
+                _ => "kept for now: a client pushed it or asked for it".to_owned(),
             });
             if end == End::Gone && !self.options.dry_run {
                 gone.push(digest);

@@ -39,7 +39,7 @@ impl Pass<'_> {
             self.report.links = links.and_removed(&self.report.links);
             self.report.untagged = untagged;
         }
-        self.note(format!("repository {repo} changes too fast: the next pass does the rest of it"));
+        self.note(format!("repository {repo} changes too fast: the next pass continues"));
         self.left_out = true;
         Ok(())
     }
@@ -95,7 +95,7 @@ impl Pass<'_> {
                 graph.finish();
                 if graph.collides() {
                     self.note(format!(
-                        "two manifests of {repo} have the same key by chance: it waits for a restart"
+                        "two manifests of {repo} have the same key by chance: it is skipped until a restart"
                     ));
                     return Ok(None);
                 }
@@ -216,7 +216,7 @@ impl Pass<'_> {
         let about = about_digest(Thing::Manifest, marked.repo, &digest, bytes);
         self.verdict(&about, end, |_| match end {
             End::Gone => "removed: no tag leads to it".to_owned(),
-            _ => "kept for now: a client pushed it or was told of it".to_owned(),
+            _ => "kept for now: a client pushed it or asked for it".to_owned(),
         });
         Ok(())
     }
@@ -287,7 +287,7 @@ impl Pass<'_> {
             let end = if held { End::Held } else { End::Gone };
             self.verdict(&about_digest(Thing::Link, repo, &digest, size), end, |_| match end {
                 End::Gone => format!("removed: no manifest of {repo} references it"),
-                _ => "kept for now: a client pushed it or was told of it".to_owned(),
+                _ => "kept for now: a client pushed it or asked for it".to_owned(),
             });
         }
         Ok(())

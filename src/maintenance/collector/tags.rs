@@ -27,7 +27,7 @@ impl Pass<'_> {
             }
             self.report.tags = counted.and_removed(&self.report.tags);
         }
-        self.note(format!("tags of {} change too fast: the next pass does the rest of them", marked.repo));
+        self.note(format!("tags of {} change too fast: the next pass continues", marked.repo));
         Ok(())
     }
 

@@ -111,7 +111,7 @@ impl<'a> Pass<'a> {
             Look::Damaged(_) => self.look_again(digest, size).map(drop),
             // A folder may be missing for a moment, for example while a copy is restored.
             Look::Missing => {
-                log::warn!("{digest} is missing; it is searched for again later");
+                log::warn!("{digest} is missing; it is retried later");
                 self.put_off(digest);
                 Ok(())
             }

@@ -60,9 +60,9 @@ enum CheckpointError {
     Walk(#[from] WalkError),
     #[error(transparent)]
     Disk(#[from] DiskError),
-    #[error("the disk is full; a recovery takes longer for it")]
+    #[error("the disk is full; until there is space, a recovery takes longer")]
     Full,
-    #[error("the journal could not be made durable as far as it has to be")]
+    #[error("the journal could not be synced far enough")]
     NotDurable,
 }
 
@@ -142,7 +142,7 @@ impl CheckpointThread {
                     if let Some(waits) = waits
                         && waits.send(length).is_err()
                     {
-                        log::debug!("nobody waits for the checkpoint any more");
+                        log::debug!("the checkpoint is done, but its caller no longer waits");
                     }
                 }
                 Err(error) => {

@@ -174,7 +174,7 @@ impl Reconciler<'_> {
                 found.manifests += 1;
             } else if !self.is_complete(&manifest)? || self.usable(&digest)?.is_none() {
                 found.incomplete += 1;
-                log::warn!("{digest} looks like a manifest, but something that it needs is missing");
+                log::warn!("{digest} looks like a manifest, but content that it references is missing");
             } else {
                 self.restore_manifest(repo, digest, &manifest)?;
                 self.ensure_references(repo, &manifest)?;

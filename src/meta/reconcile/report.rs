@@ -81,7 +81,7 @@ impl Report {
             }
         }
         if self.counts.is_empty() {
-            log::info!("reconciling: what is left of the metadata agrees with the content");
+            log::info!("reconciling: the remaining metadata agrees with the content");
         }
     }
 

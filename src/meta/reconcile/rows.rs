@@ -22,7 +22,7 @@ impl Reconciler<'_> {
             if this.view().manifest(&repo, &named)?.is_some() || this.restore_tagged(&repo, named)? {
                 return Ok(());
             }
-            let what = format_args!("{repo}:{tag}: there is no manifest {named} any more");
+            let what = format_args!("{repo}:{tag}: manifest {named} no longer exists");
             this.report.note(Action::DropTag, &what);
             this.take(Fact::Tag { repo, tag, row: None, was: Some(named) })
         })
@@ -36,7 +36,7 @@ impl Reconciler<'_> {
             if row.as_ref().is_some_and(|row| row.digest == digest) {
                 return Ok(());
             }
-            let what = format_args!("{repo}:{tag} does not name {digest} any more");
+            let what = format_args!("{repo}:{tag} no longer names {digest}");
             this.report.note(Action::CorrectTag, &what);
             this.take(Fact::Tag { repo, tag, row, was: Some(digest) })
         })

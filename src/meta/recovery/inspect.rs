@@ -37,7 +37,7 @@ fn inspect(disk: &dyn Disk, found: &mut Inspection) -> Result<(), MetaOpenError>
     let files = if_there(journal::list(disk))?.unwrap_or_default();
     let checkpoints = if_there(checkpoint::find(disk))?.unwrap_or_default();
     for path in files.unfinished.iter().chain(&checkpoints.unfinished) {
-        found.note(MetaFaultKind::Leftover, path, "was left unfinished; it goes at the next start");
+        found.note(MetaFaultKind::Leftover, path, "is unfinished; the next start removes it");
     }
     let set_aside = files.damaged.iter().map(|number| damaged_path(*number));
     for path in set_aside.chain(checkpoints.damaged.iter().cloned()) {
@@ -55,7 +55,7 @@ fn inspect(disk: &dyn Disk, found: &mut Inspection) -> Result<(), MetaOpenError>
         found.fault(
             MetaFaultKind::Journal,
             "journal",
-            format!("nothing is left of what came after {}", base.name()),
+            format!("everything after {} is missing", base.name()),
         );
     }
     check_history(disk, &files, &segments, found)?;
@@ -99,7 +99,7 @@ fn check_survey(survey: &JournalSurvey, found: &mut Inspection) {
         |place: &survey::LinePlace| format!("{} line {}", journal_path(place.file).display(), place.line);
     if !survey.damaged {
         let what =
-            "and what follows was cut off by a crash before it was acknowledged; it goes at the next start";
+            "and the rest was cut off by a crash before it was acknowledged; the next start removes it";
         return found.note(MetaFaultKind::Journal, line(&place), what);
     }
     for bad in survey.bad_lines() {
@@ -129,7 +129,7 @@ fn check_history(
         match header_of(disk, *number)? {
             None => found.fault(MetaFaultKind::Journal, &path, "has a header that cannot be read"),
             Some(header) if is_damaged(disk, *number, header.clone()) => {
-                found.fault(MetaFaultKind::Journal, &path, "is damaged, in a part that is history");
+                found.fault(MetaFaultKind::Journal, &path, "is damaged, in a part that recovery skips");
             }
             Some(_) => {}
         }

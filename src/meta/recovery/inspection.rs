@@ -55,7 +55,7 @@ impl Inspection {
     /// sled writes when it opens a database, so this opens a copy, among the system's temporary files.
     pub fn compare_index(&mut self, root: &Path) -> Result<(), MetaOpenError> {
         let Some(marker) = &self.clean else {
-            let what = "does not count, since the last stop was not clean; the next start makes it anew";
+            let what = "is not valid, since the last stop was not clean; the next start rebuilds it";
             self.note(MetaFaultKind::Index, "index", what);
             return Ok(());
         };
@@ -109,7 +109,7 @@ impl Inspection {
             self.fault(MetaFaultKind::Index, format!("index, {}: {row}", tree.name()).as_str(), what);
         }
         if let Some(more) = wrong.count.checked_sub(ROWS_NAMED_MAX).filter(|more| *more > 0) {
-            let what = format!("{more} more rows are not what the journal says");
+            let what = format!("{more} more rows differ from the journal");
             self.fault(MetaFaultKind::Index, format!("index, {}", tree.name()).as_str(), what);
         }
         wrong.failed.map_or(Ok(()), Err)

@@ -51,7 +51,7 @@ pub(in crate::meta) fn open(
     }
     match recovered(disk, kind, found) {
         Err(error) if error.is_full() => {
-            log::error!("{error}; until there is space, what is there can be read, and nothing be written");
+            log::error!("{error}; the registry is read-only until there is space");
             readable(disk, found)
         }
         done => done,
@@ -100,7 +100,7 @@ pub(in crate::meta) fn recovered(
         let recovered = recover(disk, index.as_ref(), durable, progress, content)?;
         let Recovered { journal, totals, time, damaged } = recovered;
         if damaged {
-            log::error!("something that had been acknowledged may be missing");
+            log::error!("acknowledged changes may be missing");
         }
         let start = after_recovery(disk, damaged)?;
         Ok(OpenedMeta { index, can_stay, journal: Some(journal), totals, time, start })

@@ -56,7 +56,7 @@ pub(in crate::meta) fn recover(
     let replayed = journal.head() - (base.begin - 1);
     // A new store has nothing to report.
     if replayed > 0 || base.begin > 1 {
-        log::info!("made the index anew from {} and {replayed} transactions", base.name());
+        log::info!("recovery rebuilt the index from {} and {replayed} transactions", base.name());
     }
     Ok(Recovered { journal, totals: RowTotals::of(View::new(index))?, time, damaged })
 }

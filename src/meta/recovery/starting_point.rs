@@ -72,7 +72,7 @@ impl StartingPoint {
     pub(super) fn lacks_journal(&self, has_segments: bool) -> bool {
         let lacks = self.checkpoint.is_some() && !has_segments;
         if lacks {
-            log::error!("the journal behind {} is lost, and with it all that was done since", self.name());
+            log::error!("the journal after {} is lost, and with it every change since then", self.name());
         }
         lacks
     }

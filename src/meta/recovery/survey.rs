@@ -63,7 +63,7 @@ impl JournalSurvey {
     fn report_damage(&self) {
         match self.first_bad {
             Some(place) => log::error!(
-                "the journal is damaged: {} line {} is not what was acknowledged there",
+                "the journal is damaged: {} line {} differs from what was acknowledged",
                 journal_path(place.file).display(),
                 place.line
             ),
@@ -74,7 +74,7 @@ impl JournalSurvey {
         }
         for file in &self.damaged_files {
             log::error!(
-                "{} is kept as {}, and what can still be read of it is used",
+                "{} is kept as {}; its readable lines are used",
                 journal_path(*file).display(),
                 damaged_path(*file).display()
             );

@@ -85,7 +85,7 @@ impl PolicyChecks {
     /// the index is rebuilt.
     pub(in crate::meta) fn over_or_uncounted(policies: Policies, view: View<'_>) -> Self {
         let usage = QuotaUsage::of(view, &policies).unwrap_or_else(|error| {
-            log::warn!("what counts against quotas could not be counted: {error}");
+            log::warn!("the usage under quotas could not be determined: {error}");
             QuotaUsage::default()
         });
         Self { policies, usage }

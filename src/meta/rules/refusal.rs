@@ -25,7 +25,7 @@ pub enum Refusal {
     #[error("the manifest references {0}, which the repository does not have")]
     ReferenceUnknown(Digest),
     /// The command's condition does not hold.
-    #[error("the precondition does not hold: {0}")]
+    #[error("the precondition failed: {0}")]
     ConditionFailed(String),
     /// A policy says that the tag can neither be moved nor deleted.
     #[error("tag {0} is immutable in this repository: it can neither be moved nor deleted")]

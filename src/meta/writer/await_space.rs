@@ -75,12 +75,12 @@ impl AwaitSpace {
             Ok(OpenedMeta { index, can_stay, journal: Some(journal), totals, .. }) => {
                 self.index.replace(index, can_stay);
                 self.shared.set_without_journal(false);
-                log::info!("there is space again, and pushes are taken");
+                log::info!("there is space again: pushes are accepted");
                 Some((journal, totals))
             }
             Ok(OpenedMeta { journal: None, .. }) => None,
             Err(error) => {
-                log::warn!("{error}; there is still not enough space to write");
+                log::warn!("{error}; still not enough space to write");
                 None
             }
         }

@@ -118,7 +118,7 @@ impl Registry {
             (Some(there), Some(file)) if same(there.as_ref(), file) => {
                 let inner = &self.inner;
                 let path = inner.blobs.quarantine(&digest).map_err(|error| inner.not_stored(error))?;
-                log::error!("{digest} is damaged: it is now {path}, and no longer served");
+                log::error!("{digest} is damaged: moved to {path} and no longer served");
             }
             _ => return Ok(Condemned::No),
         }
@@ -155,7 +155,7 @@ pub(in crate::registry) fn finish_quarantining(
 ) -> Result<(), OpenError> {
     for Quarantined { digest, .. } in blobs.quarantined()? {
         if meta.view().blob(&digest)?.is_some() && blobs.length(&digest)?.is_none() {
-            log::warn!("{digest} was found damaged before a crash, and is served no more");
+            log::warn!("{digest} was found damaged before a crash and is no longer served");
             meta.submit(Command::Condemn { digest }, Box::new(drop));
         }
     }

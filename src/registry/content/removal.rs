@@ -44,8 +44,8 @@ impl Inner {
         }
         match self.remove_when_durable(digest) {
             Ok(Removal::Removed) => {}
-            Ok(Removal::Kept) => log::debug!("the file of {digest} is needed, or left to the collector"),
-            Err(error) => log::debug!("the file of {digest} stays until the collector comes: {error}"),
+            Ok(Removal::Kept) => log::debug!("the file of {digest} is still needed, or locked"),
+            Err(error) => log::debug!("the file of {digest} stays until the next collection: {error}"),
         }
     }
 

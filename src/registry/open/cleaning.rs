@@ -38,13 +38,13 @@ pub(in crate::registry) fn remove_unnamed(
     }
     if meta.start() == Start::Salvaged || count > UNNAMED_MAX {
         log::warn!(
-            "{count} files of content have no name any more and are kept: `pulk rebuild --from-content` \
-             looks for manifests among them"
+            "{count} files of content are in no repository and are kept: `pulk rebuild --from-content` \
+             searches them for manifests"
         );
         return Ok(Unnamed::Kept);
     }
     for (digest, length) in unnamed {
-        log::info!("removing content {digest}, {length} bytes: a crash came before anything named it");
+        log::info!("removing content {digest}, {length} bytes: a crash came before any repository had it");
         // No row can come to name it: no client is served yet.
         blobs.remove(&digest)?;
     }

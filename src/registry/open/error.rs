@@ -11,7 +11,7 @@ pub enum OpenError {
     #[error(transparent)]
     Lock(#[from] LockError),
     /// The data directory was created by a newer version.
-    #[error("the data directory has format {found}, this version of pulk knows formats up to {known}")]
+    #[error("the data directory has format {found}, this version of pulk reads up to {known}")]
     Newer {
         /// The directory's format.
         found: u32,
@@ -19,10 +19,10 @@ pub enum OpenError {
         known: u32,
     },
     /// The directory has no store, and this operation does not create one.
-    #[error("there is no store in it: neither pulk.json nor a journal nor content")]
+    #[error("it holds no store: no pulk.json, no journal and no content")]
     NoStore,
     /// The data directory belongs to another user, whom files of this user would lock out.
-    #[error("it belongs to uid {owner}, and what uid {user} makes in it would lock that one out")]
+    #[error("it belongs to uid {owner}, which could not read the files that uid {user} writes")]
     Foreign {
         /// The user that it belongs to.
         owner: u32,
@@ -54,7 +54,7 @@ pub enum OpenError {
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
     /// The server that uses the data directory answered wrongly, or not at all.
-    #[error("the server does not answer as it should: {0}")]
+    #[error("unexpected answer of the server: {0}")]
     Server(String),
 }
 

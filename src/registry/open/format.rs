@@ -89,12 +89,12 @@ pub fn settle(disk: &dyn Disk, layout: &Layout) -> Result<(), OpenError> {
         Layout::Known => return Ok(()),
         Layout::New => {}
         Layout::Unmarked => {
-            log::warn!("{FORMAT_FILE} was missing; it is written anew, with a new instance id");
+            log::warn!("{FORMAT_FILE} was missing; writing it again with a new instance id");
         }
         Layout::Unreadable(why) => {
             log::warn!(
-                "{FORMAT_FILE} cannot be read ({why}); it is kept as {DAMAGED_FORMAT_FILE} and written anew, \
-                 with a new instance id"
+                "{FORMAT_FILE} cannot be read ({why}); keeping it as {DAMAGED_FORMAT_FILE} and writing \
+                 another with a new instance id"
             );
             disk.rename(finished, Path::new(DAMAGED_FORMAT_FILE))?;
         }

@@ -137,7 +137,7 @@ impl Inner {
                 Ok(())
             });
             if let Err(error) = made_durable {
-                log::warn!("upload {} goes back to where it was last durable: {error}", session.id());
+                log::warn!("upload {} restarts at its last durable offset: {error}", session.id());
             }
         }
         if skipped > 0 {

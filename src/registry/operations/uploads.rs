@@ -39,7 +39,7 @@ impl Registry {
         let session = UploadSession::begun(self.inner.blobs.as_ref(), id, &row);
         if let Some(other) = self.inner.sessions.add(session, self.inner.options.upload_sessions_max)? {
             log::info!(
-                "giving up upload {}, which was idle, for another one: there are too many",
+                "abandoning idle upload {} for a new one: the limit of unfinished uploads is reached",
                 other.id()
             );
             let inner = Arc::clone(&self.inner);

@@ -94,7 +94,7 @@ impl DigestLocks {
 impl crate::registry::Registry {
     /// Blocks stores of this content until the returned guard is dropped.
     pub(crate) fn hold_storing(&self, digest: &ContentDigest) -> impl Sized + use<> {
-        self.inner.locks.try_remove(digest).expect("nobody stores it")
+        self.inner.locks.try_remove(digest).expect("no request stores it")
     }
 
     /// Acts as a store of this content, or of other content with the same lock, until the returned guard is

@@ -99,7 +99,7 @@ fn referrers_are_filtered_by_their_artifact_type() {
         assert_eq!(count(&["a/signature"]).await, 1);
         assert_eq!(count(&["a/sbom", "a/signature"]).await, 3);
         assert_eq!(count(&["a/other"]).await, 0);
-        let none = registry.referrers(&repo("app"), &sha256(b"nobody"), &ReferrersPage::default()).await;
+        let none = registry.referrers(&repo("app"), &sha256(b"missing"), &ReferrersPage::default()).await;
         assert!(none.unwrap().items.is_empty());
     });
 }

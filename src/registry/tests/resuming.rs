@@ -183,7 +183,7 @@ fn a_request_that_is_given_up_holds_its_turn_until_its_last_write_is_done() {
         let (claimed, let_go) = (AtomicBool::new(false), AtomicBool::new(false));
         let claiming = async {
             let _turn = session.claim().await;
-            assert!(let_go.load(Ordering::SeqCst), "two requests go on with one upload");
+            assert!(let_go.load(Ordering::SeqCst), "two requests append to one upload");
             claimed.store(true, Ordering::SeqCst);
         };
         let letting_go = async {

@@ -38,7 +38,7 @@ impl Inner {
     /// Gives up the uploads that were idle for too long.
     pub(in crate::registry) fn expire_uploads(&self) {
         for session in self.sessions.all(|session| session.has_timed_out(self.options.upload_idle_max)) {
-            log::info!("giving up upload {}, which was idle for too long", session.id());
+            log::info!("abandoning upload {}: idle for too long", session.id());
             self.discard(&session);
         }
     }

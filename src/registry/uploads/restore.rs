@@ -28,7 +28,7 @@ pub(in crate::registry) fn restore_sessions(
         let name = id.to_string();
         // INVARIANT: no upload is resumed on a file that is content already.
         if files.contains(&name) && blobs.was_published(&name)? {
-            log::info!("upload {id} is given up: a crash came when its file had become content");
+            log::info!("abandoning upload {id}: its file became a blob before a crash");
             meta.submit(Command::EndUpload { id }, Box::new(drop));
         } else if files.remove(&name) || row.offset == 0 {
             let idle = idle(&row);
@@ -42,7 +42,7 @@ pub(in crate::registry) fn restore_sessions(
         blobs.remove_upload(name);
     }
     for id in lost {
-        log::warn!("upload {id} lost its file and is given up");
+        log::warn!("abandoning upload {id}: its file is missing");
         meta.submit(Command::EndUpload { id }, Box::new(drop));
     }
     Ok(sessions)

@@ -277,7 +277,7 @@ impl UploadSession {
             *progress = match open_saved(store, &self.name(), row) {
                 Ok(upload) => SessionProgress::Live(upload),
                 Err(error) => {
-                    log::warn!("upload {} cannot go on: {error}", self.id);
+                    log::warn!("upload {} cannot continue: {error}", self.id);
                     SessionProgress::Ended
                 }
             };

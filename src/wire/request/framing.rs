@@ -160,7 +160,7 @@ impl ChunkDecoder {
                 | ChunkState::ContentLineFeed
                 | ChunkState::TrailerLineFeed { .. },
                 _,
-            ) => Err(BrokenChunks("a carriage return stands alone")),
+            ) => Err(BrokenChunks("a carriage return without a line feed")),
             // `take_framing` stops at these two.
             (ChunkState::Content { .. } | ChunkState::End, _) => Ok(self.state),
         }

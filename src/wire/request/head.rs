@@ -99,8 +99,8 @@ fn names_a_version(head: &[u8]) -> bool {
 fn refusal_of(error: httparse::Error) -> Rejection {
     match error {
         httparse::Error::TooManyHeaders => Rejection::HeadTooLarge,
-        httparse::Error::HeaderName => Rejection::BadRequest("the name of a header is not valid"),
-        httparse::Error::HeaderValue => Rejection::BadRequest("the value of a header is not valid"),
+        httparse::Error::HeaderName => Rejection::BadRequest("a header's name is not valid"),
+        httparse::Error::HeaderValue => Rejection::BadRequest("a header's value is not valid"),
         httparse::Error::NewLine
         | httparse::Error::Status
         | httparse::Error::Token

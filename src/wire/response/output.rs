@@ -83,7 +83,7 @@ impl Output<'_> {
     ) -> io::Result<Option<T>> {
         self.note_wait(progress);
         if progress.in_vain >= self.progress_time_max {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes no more of the answer"));
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the client stopped reading the answer"));
         }
         let WriteProgress { patience, in_vain, waited, displaced } = progress;
         let (mut what, mut began) = (pin!(what), None);

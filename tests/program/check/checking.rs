@@ -191,7 +191,7 @@ fn notes_are_not_findings() {
     );
     let (code, out, _) = store.pulk(&["check"]);
     assert_eq!(code, 0);
-    assert!(out.contains("note: index: index does not count"), "{out}");
+    assert!(out.contains("note: index: index is not valid"), "{out}");
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn a_command_creates_no_store() {
     for command in ["check", "rebuild"] {
         let (code, _, err) = store.pulk(&[command]);
         assert_eq!(code, 1);
-        assert!(err.contains("there is no store in it") && err.contains("--data"), "{err}");
+        assert!(err.contains("it holds no store") && err.contains("--data"), "{err}");
         assert!(store.snapshot().is_empty());
         let Ran { code, err, .. } = pulk(&[command], &store.path("nowhere"));
         assert_eq!(code, 1);

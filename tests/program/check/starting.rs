@@ -188,7 +188,7 @@ fn a_newer_format_is_refused_untouched() {
     let sound = fs::read(store.path("pulk.json")).unwrap();
     fs::write(store.path("pulk.json"), "{\"format\":2,\"new\":[]}\n").unwrap();
     for command in ["serve", "check", "rebuild"] {
-        refused_untouched(&store, command, "was made by a newer pulk (format 2; this one knows up to 1)");
+        refused_untouched(&store, command, "was written by a newer pulk (format 2; this one reads up to 1)");
     }
     fs::write(store.path("pulk.json"), sound).unwrap();
     let body = "{\"journal\":7,\"new\":1";
@@ -196,7 +196,7 @@ fn a_newer_format_is_refused_untouched() {
     fs::write(store.path("journal/000000000009.log"), format!("{body},\"sum\":\"{}\"}}\n", &sum[..32]))
         .unwrap();
     for command in ["serve", "check", "rebuild"] {
-        refused_untouched(&store, command, "was made by a newer pulk (format 7; this one knows up to 1)");
+        refused_untouched(&store, command, "was written by a newer pulk (format 7; this one reads up to 1)");
     }
 }
 

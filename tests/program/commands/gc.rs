@@ -180,5 +180,5 @@ fn an_unreadable_manifest_is_named_and_the_exit_code_is_1() {
         }
         std::thread::sleep(Duration::from_millis(100));
     }
-    panic!("nobody looked at it");
+    panic!("no pass looked at it");
 }

@@ -172,6 +172,6 @@ fn an_unknown_name_is_an_error_with_exit_code_1() {
     let empty = Store::new();
     let ran = empty.pulk(&["repos"]);
     assert_eq!(ran.code, 1);
-    assert!(ran.err.contains("there is no store in it"), "{}", ran.err);
+    assert!(ran.err.contains("it holds no store"), "{}", ran.err);
     assert_eq!(std::fs::read_dir(empty.path()).unwrap().count(), 0, "nothing was made");
 }

@@ -41,7 +41,7 @@ fn the_socket_of_a_server_that_crashed_is_replaced() {
     let store = Store::new();
     store.serve().kill();
     assert!(fs::symlink_metadata(store.path().join("control.sock")).is_ok(), "the crash left it");
-    assert_eq!(store.pulk(&["repos"]).code, 0, "nobody listens there: the store itself is asked");
+    assert_eq!(store.pulk(&["repos"]).code, 0, "without a listener, the store itself is asked");
     let serving = store.serve();
     assert_eq!(store.json(&["status"])["server"]["pid"], json!(serving.pid()));
 }

@@ -182,7 +182,7 @@ impl SledIndex {
             std::mem::replace(open, copy.into_trees())
         };
         // Drop the old database before its files are removed: sled may still write to them.
-        release_manifest(old);
+        drop_database(old);
         self.with(|open| {
             self.forget_others();
             Ok(CompactionOutcome::Done { before_bytes, after_bytes: open.size_bytes()? })
@@ -203,7 +203,7 @@ impl SledIndex {
     fn give_up(&self) -> Result<(), IndexError> {
         self.with(|_| {
             let copy = self.copying().take();
-            release_manifest(copy);
+            drop_database(copy);
             self.forget_others();
             Ok(())
         })
@@ -219,7 +219,7 @@ struct Excess {
 }
 
 /// Drops a database that is no longer in use, and ignores its failures.
-fn release_manifest<T>(database: T) {
+fn drop_database<T>(database: T) {
     if let Err(error) = guarded(|| {
         drop(database);
         Ok(())
@@ -303,7 +303,7 @@ impl Index for SledIndex {
         let Some(open) = taken else { return Ok(()) };
         let copy = self.copying().take();
         if copy.is_some() {
-            release_manifest(copy);
+            drop_database(copy);
             self.forget_others();
         }
         self.write_out(&open)?;

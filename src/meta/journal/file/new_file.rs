@@ -91,7 +91,7 @@ impl<'a> NewFile<'a> {
         loop {
             match self.disk.sync_folder(Path::new(JOURNAL_FOLDER)) {
                 Err(error) if error.is_without_descriptors() && tries < NAME_TRIES_MAX => {
-                    log::warn!("{error}; it is tried again");
+                    log::warn!("{error}; retrying");
                     tries += 1;
                     thread::sleep(NAME_RETRY_PAUSE);
                 }

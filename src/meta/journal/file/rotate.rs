@@ -27,7 +27,7 @@ impl Journal {
             }
             // The disk had no space for the name, and the folder shows that the file did not get it.
             Err(error) if error.is_full() && !is_there(disk, number) => Err(given_up(disk, number, error)),
-            Err(error) => Err(self.poison(format!("the journal could not go on in a new file: {error}"))),
+            Err(error) => Err(self.poison(format!("the journal could not continue in a new file: {error}"))),
         }
     }
 }

@@ -16,6 +16,13 @@ pub enum Untagged {
     RemoveAfter(Duration),
 }
 
+/// What a `keep_…` key keeps tags by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KeptBy {
+    Age,
+    Other,
+}
+
 /// The rules for the repositories that some patterns match.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Policy {
@@ -50,12 +57,32 @@ impl Policy {
 
     /// Tells whether it depends on the age of anything.
     pub fn asks_for_ages(&self) -> bool {
-        self.keep_younger_than.is_some() || self.untagged != Untagged::Keep
+        self.untagged != Untagged::Keep || self.keep_keys().contains(&(true, KeptBy::Age))
     }
 
     /// Tells whether it lets the collector remove tags.
     pub fn removes_tags(&self) -> bool {
-        !self.keep_tags.is_empty() || self.keep_last.is_some() || self.keep_younger_than.is_some()
+        self.keep_keys().iter().any(|(is_set, _)| *is_set)
+    }
+
+    /// Returns of each `keep_…` key whether it is set, and what it keeps tags by.
+    fn keep_keys(&self) -> [(bool, KeptBy); 3] {
+        // All fields are named, so that the compiler asks whether a new one is a `keep_…` key.
+        let Self {
+            keep_tags,
+            keep_last,
+            keep_younger_than,
+            repositories: _,
+            untagged: _,
+            remove_orphan_referrers: _,
+            immutable: _,
+            quota_bytes: _,
+        } = self;
+        [
+            (!keep_tags.is_empty(), KeptBy::Other),
+            (keep_last.is_some(), KeptBy::Other),
+            (keep_younger_than.is_some(), KeptBy::Age),
+        ]
     }
 }
 

@@ -34,7 +34,7 @@ pub(crate) use du::{
 pub(crate) use error::{AdminError, AdminErrorKind};
 pub(crate) use gc::GcRequest;
 pub(crate) use repos::ReposRequest;
-pub(crate) use request::{Ask, Request};
+pub(crate) use request::{Ask, Effect, Request};
 pub(crate) use rm::{Removed, RmRequest, RmTarget};
 pub(crate) use rows::RowsRequest;
 pub(crate) use scrub::ScrubRequest;

@@ -28,9 +28,20 @@ pub(crate) trait Ask: Into<Request> {
     fn perform(&self, store: &OpenStore, sink: &mut dyn AnswerSink) -> Result<Self::Report, AdminError>;
 }
 
-/// Declares [`Request`]: a request is sent under its name here.
+/// What a request does to a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// It removes nothing that is intact.
+    Reads,
+    /// It removes, so that the policies must be known.
+    Removes,
+    /// It removes in a collection, of which one runs and the others wait for it.
+    Collects,
+}
+
+/// Declares [`Request`]: a request is sent under its name here, and has the effect after it.
 macro_rules! requests {
-    ($($name:ident($request:ty),)*) => {
+    ($($name:ident($request:ty): $effect:ident,)*) => {
         /// Any request, as it is sent.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(tag = "command", rename_all = "kebab-case")]
@@ -42,6 +53,13 @@ macro_rules! requests {
         }
 
         impl Request {
+            /// Returns what the request does to a store.
+            pub(crate) fn effect(&self) -> Effect {
+                match self {
+                    $(Self::$name(_) => Effect::$effect,)*
+                }
+            }
+
             /// Carries the request out, and returns its report. It blocks until that is done.
             pub(crate) fn perform(
                 &self,
@@ -67,13 +85,13 @@ macro_rules! requests {
 }
 
 requests! {
-    Status(StatusRequest),
-    Repos(ReposRequest),
-    Tags(TagsRequest),
-    Du(DuRequest),
-    DuRepo(DuRepoRequest),
-    Rm(RmRequest),
-    Gc(GcRequest),
-    Scrub(ScrubRequest),
-    Rows(RowsRequest),
+    Status(StatusRequest): Reads,
+    Repos(ReposRequest): Reads,
+    Tags(TagsRequest): Reads,
+    Du(DuRequest): Reads,
+    DuRepo(DuRepoRequest): Reads,
+    Rm(RmRequest): Removes,
+    Gc(GcRequest): Collects,
+    Scrub(ScrubRequest): Reads,
+    Rows(RowsRequest): Reads,
 }

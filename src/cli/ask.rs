@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::admin::{AdminError, AnswerSink, Ask, OpenStore, Request};
+use crate::admin::{AdminError, AnswerSink, Ask, Effect, OpenStore, Request};
 use crate::cli::CommandError;
 use crate::cli::output::Terminal;
 use crate::config::Config;
@@ -80,7 +80,7 @@ pub(in crate::cli) fn ask_into(
         }
         match OpenStore::open(folder, config.server_options().registry) {
             Ok(store) => {
-                if config.file.is_none() && matches!(request, Request::Rm(_) | Request::Gc(_)) {
+                if config.file.is_none() && request.effect() != Effect::Reads {
                     eprintln!("{NO_POLICIES}");
                 }
                 return ask_store(store, folder, request, sink);

@@ -18,7 +18,7 @@ use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::lock::{Semaphore, SemaphoreGuardArc};
 use smol::{Executor, Task, Timer};
 
-use crate::admin::{AdminError, AdminErrorKind, OpenStore, Request};
+use crate::admin::{AdminError, AdminErrorKind, Effect, OpenStore};
 use crate::control::message::{
     AnswerPart, EVENT_SIZE_MAX_BYTES, REQUEST_SIZE_MAX_BYTES, decode_request, encode_event,
 };
@@ -193,12 +193,12 @@ async fn serve(
         Ok(permit) => permit,
         Err(failure) => return waits.send(&stream, &AnswerPart::Failure(failure)).await,
     };
-    let collection = match &request {
-        Request::Gc(_) => match shared.collections.try_acquire_arc() {
+    let collection = match request.effect() {
+        Effect::Collects => match shared.collections.try_acquire_arc() {
             Some(collection) => Some(collection),
             None => return waits.send(&stream, &AnswerPart::Failure(too_many_collections())).await,
         },
-        _ => None,
+        Effect::Reads | Effect::Removes => None,
     };
     let (sender, events) = bounded(EVENTS_WAITING_MAX);
     let work = smol::unblock(move || {

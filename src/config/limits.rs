@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use crate::config::Config;
 use crate::config::key::{ConfigKey, number};
 use crate::config::unit::Unit::{Count, Period, Size};
+use crate::spec::{MANIFEST_SIZE_LIMIT_BYTES, MANIFEST_SIZE_MAX_BYTES};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -31,7 +32,9 @@ pub(in crate::config) const KEYS: &[ConfigKey<Config>] = &[
     // Clients may rely on manifests of 4 MiB (OCI Distribution, "Pushing Manifests"); it is parsed whole.
     ConfigKey::new(
         "manifest_bytes",
-        number(Size, 4 * MIB..=64 * MIB, |config| &mut config.server.registry.manifest_size_max_bytes),
+        number(Size, MANIFEST_SIZE_MAX_BYTES..=MANIFEST_SIZE_LIMIT_BYTES, |config| {
+            &mut config.server.registry.manifest_size_max_bytes
+        }),
         "size of a manifest, up to `64MiB`",
     ),
     ConfigKey::new(

@@ -15,6 +15,9 @@ use crate::spec::referrer::Referrer;
 /// The largest manifest that is accepted where nothing else is configured (W10).
 pub const MANIFEST_SIZE_MAX_BYTES: u64 = 4 * 1024 * 1024;
 
+/// The highest limit on manifests that can be configured, so the largest manifest that a store can have.
+pub const MANIFEST_SIZE_LIMIT_BYTES: u64 = 64 * 1024 * 1024;
+
 /// Docker's schema 1, whose references and digests follow rules of their own.
 const SCHEMA_1_TYPES: [&str; 2] = [
     "application/vnd.docker.distribution.manifest.v1+json",

@@ -41,7 +41,7 @@ pub use descriptor::Descriptor;
 pub use digest::Digest;
 pub use error_code::{ErrorAnswer, ErrorCode};
 pub use hasher::Hasher;
-pub use manifest::{MANIFEST_SIZE_MAX_BYTES, Manifest, ManifestError};
+pub use manifest::{MANIFEST_SIZE_LIMIT_BYTES, MANIFEST_SIZE_MAX_BYTES, Manifest, ManifestError};
 #[cfg(test)]
 pub(crate) use media_type::MEDIA_TYPE_LENGTH_MAX_CHARS;
 pub use media_type::{ManifestKind, MediaType};

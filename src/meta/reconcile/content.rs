@@ -5,10 +5,7 @@ use crate::meta::error::MetaOpenError;
 use crate::meta::model::{BlobRow, Fact, Tree, UploadId};
 use crate::meta::reconcile::reconciler::Reconciler;
 use crate::meta::reconcile::report::Action;
-use crate::spec::{ContentDigest, MANIFEST_SIZE_MAX_BYTES};
-
-/// The largest content that is read as a manifest: the highest configurable limit on manifests.
-const MANIFEST_READ_MAX_BYTES: u64 = 16 * MANIFEST_SIZE_MAX_BYTES;
+use crate::spec::{ContentDigest, MANIFEST_SIZE_LIMIT_BYTES};
 
 impl Reconciler<'_> {
     /// Drops the rows of content that is missing or has another length.
@@ -52,7 +49,7 @@ impl Reconciler<'_> {
     /// Returns the verified bytes of content that metadata may name and that may be a manifest.
     pub(super) fn usable_bytes(&mut self, digest: &ContentDigest) -> Result<Option<Vec<u8>>, MetaOpenError> {
         match self.usable(digest)? {
-            Some(size) if size <= MANIFEST_READ_MAX_BYTES => Ok(verified_bytes(self.blobs, digest)),
+            Some(size) if size <= MANIFEST_SIZE_LIMIT_BYTES => Ok(verified_bytes(self.blobs, digest)),
             _ => Ok(None),
         }
     }

@@ -9,7 +9,7 @@ use crate::meta::reconcile::content::verified_bytes;
 use crate::meta::reconcile::reconciler::{Reconciler, Unattributed};
 use crate::meta::reconcile::report::Action;
 use crate::spec::{
-    ContentDigest, Descriptor, Digest, MANIFEST_SIZE_MAX_BYTES, Manifest, ManifestKind, MediaType, RepoName,
+    ContentDigest, Descriptor, Digest, MANIFEST_SIZE_LIMIT_BYTES, Manifest, ManifestKind, MediaType, RepoName,
 };
 
 /// A manifest to restore: its digest, and its media type if known.
@@ -157,7 +157,7 @@ impl Reconciler<'_> {
                 return Ok(());
             }
             loose.push((digest, length));
-            if length > MANIFEST_SIZE_MAX_BYTES || damaged.contains(&digest) {
+            if length > MANIFEST_SIZE_LIMIT_BYTES || damaged.contains(&digest) {
                 return Ok(());
             }
             match verified_bytes(self.blobs, &digest).as_deref().map(Manifest::recognise) {

@@ -43,6 +43,21 @@ fn from_content_alone_images_come_back_without_tags_into_one_repository() {
     });
 }
 
+/// `limits.manifest_bytes` may have allowed it.
+#[test]
+fn from_content_alone_a_manifest_over_4_mib_comes_back() {
+    let store = Store::new();
+    let image = Image::with("large", &json!({"annotations": {"large": "x".repeat(5 << 20)}}));
+    store.run(|registry| push(registry, "app", &image, "v1"));
+    for folder in ["journal", "checkpoint", "index"] {
+        store.remove_folder(folder);
+    }
+    store.remove("clean");
+    let (code, _, err) = store.pulk(&["rebuild"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(store.run(|registry| has(registry, "recovered", &image)));
+}
+
 #[test]
 fn indexes_come_back_with_their_children_and_referrers_with_their_subjects() {
     let store = Store::new();

@@ -72,6 +72,7 @@ impl Store {
     pub(crate) fn open(&self) -> Registry {
         let mut options = RegistryOptions::new(Storage::Folder(self.folder.path().to_owned()));
         options.sparse_indexes = true;
+        options.manifest_size_max_bytes = 8 << 20;
         Registry::open(options).unwrap()
     }
 

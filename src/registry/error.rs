@@ -166,8 +166,9 @@ impl From<IndexError> for RegistryError {
     fn from(error: IndexError) -> Self {
         match error {
             IndexError::Closed => Self::Unavailable("the registry is stopping".to_owned()),
+            IndexError::NoSpace => Self::NoSpace,
             IndexError::Rebuilding => Self::Unavailable(format!("{error}; retry in a moment")),
-            IndexError::Storage(_) | IndexError::NoSpace | IndexError::Remove(_) | IndexError::Row { .. } => {
+            IndexError::Storage(_) | IndexError::Remove(_) | IndexError::Row { .. } => {
                 log::error!("{error}");
                 Self::Internal("the registry's index failed; its log says more".to_owned())
             }

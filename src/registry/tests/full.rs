@@ -5,8 +5,9 @@ use smol::block_on;
 
 use super::*;
 use crate::disk::faulty::Operation;
+use crate::meta::{IndexError, MetaError};
 use crate::registry::open::options::RESERVE_BYTES;
-use crate::spec::Reference;
+use crate::spec::{ErrorAnswer, Reference};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -114,4 +115,11 @@ fn a_disk_that_turns_out_to_be_full_is_told_as_such() {
         faults.fail(Operation::Write, "journal", Errno::DQUOT);
         no_space(&registry.begin_upload(&repo("app"), None).await);
     });
+}
+
+#[test]
+fn an_index_without_space_is_reported_like_a_journal_without_space() {
+    for full in [MetaError::NoSpace, MetaError::Index(IndexError::NoSpace)] {
+        assert_eq!(RegistryError::from(full).answer(), ErrorAnswer::NO_SPACE);
+    }
 }

@@ -110,6 +110,17 @@ impl Pass<'_> {
         if ages && !self.options.dry_run {
             self.upkeep.note_time()?;
         }
+        let rows = self.rows();
+        // Files that no row names go without a line in the journal, and free space for it.
+        if matches!(rows, Ok(()) | Err(CollectError::Registry(RegistryError::NoSpace))) {
+            (self.doing)("searching for files that no row names".to_owned());
+            self.files()?;
+        }
+        rows
+    }
+
+    /// Removes unneeded rows, and the files that lose their last row.
+    fn rows(&mut self) -> Result<(), CollectError> {
         let mut last: Option<RepoName> = None;
         loop {
             let after = last.as_ref().map(RepoName::as_str);
@@ -122,9 +133,7 @@ impl Pass<'_> {
             last = Some(repo);
         }
         (self.doing)("searching for content that no repository has".to_owned());
-        self.content()?;
-        (self.doing)("searching for files that no row names".to_owned());
-        self.files()
+        self.content()
     }
 
     /// Tells whether anything went from the index.

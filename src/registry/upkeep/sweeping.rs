@@ -18,12 +18,19 @@ impl Upkeep {
         self.inner.sweep(sweep)
     }
 
-    /// Writes the store time, durably, if it was last written long ago.
+    /// Writes the store time, durably, if it was last written long ago and there is space for it. Without it,
+    /// a power cut makes things younger, and they are kept longer.
     pub(crate) fn note_time(&self) -> Result<(), RegistryError> {
         if !self.clock().is_long_unwritten() {
             return Ok(());
         }
-        self.inner.submit_and_wait(Command::NoteTime)
+        match self.inner.submit_and_wait(Command::NoteTime) {
+            Err(RegistryError::NoSpace) => {
+                log::warn!("the disk is full: a power cut would lose a day of ages");
+                Ok(())
+            }
+            done => done,
+        }
     }
 
     /// Removes the files of content that no row names any more, durably, and returns the outcome for each.

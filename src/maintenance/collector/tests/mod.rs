@@ -25,17 +25,25 @@ use crate::maintenance::collector::orphans::Orphans;
 use crate::maintenance::collector::pace::{Bell, Pace};
 use crate::maintenance::collector::pass::Pass;
 use crate::maintenance::collector::report::{CollectReport, Verdict};
-use crate::meta::{Ages, IndexKind, MetaOptions, Policies, Policy};
+use crate::meta::{Ages, Clock, IndexKind, MetaOptions, Policies, Policy};
 use crate::registry::{Backing, Registry, RegistryError, RegistryOptions, Storage};
 
 /// Opens a registry with these times.
 pub(crate) fn open_on(disk: Arc<dyn Disk>, lease: Duration, policy: Option<Policy>) -> Registry {
+    open_with(disk, lease, policy, Arc::default())
+}
+
+fn open_with(disk: Arc<dyn Disk>, lease: Duration, policy: Option<Policy>, clock: Arc<Clock>) -> Registry {
     let mut options = RegistryOptions::new(Storage::Memory);
     options.lease = lease;
     options.grace = Duration::ZERO;
     options.policies = Policies::new(policy.into_iter().collect());
-    let meta =
-        MetaOptions { journal_min_bytes: 3000, history_max_bytes: 0, ..MetaOptions::new(IndexKind::Map) };
+    let meta = MetaOptions {
+        clock,
+        journal_min_bytes: 3000,
+        history_max_bytes: 0,
+        ..MetaOptions::new(IndexKind::Map)
+    };
     Registry::open_on(options, Backing { disk, lock: None, meta }).unwrap()
 }
 

@@ -9,12 +9,14 @@ use smol::block_on;
 
 use super::clients::push_blob;
 use super::content::{BLOBS, blob_digest};
-use super::{collect, in_memory, no_step, open_on, pass, try_pass};
+use super::{collect, in_memory, no_step, open_on, open_with, pass, try_pass};
 use crate::blobs::blob_path;
-use crate::disk::faulty::{FaultyDisk, Operation};
+use crate::disk::faulty::{Faults, FaultyDisk, Operation};
 use crate::disk::{Disk, MemoryDisk};
+use crate::maintenance::collector::error::CollectError;
 use crate::maintenance::collector::options::CollectOptions;
-use crate::registry::Registry;
+use crate::meta::{DAY_MS, SetClock, TODAY_MS};
+use crate::registry::{Registry, RegistryError};
 
 fn options() -> CollectOptions {
     CollectOptions::default()
@@ -44,6 +46,42 @@ fn between_two_steps_of_a_pass_no_file_is_without_a_name() {
     let report = pass(&registry, &options(), &mut between, &mut |_| {});
     assert_eq!((report.content.removed.count, report.files.examined.count), (BLOBS as u64, 0));
     assert!(steps > 0);
+}
+
+/// Fills the journal's disk for this number of lines.
+fn fill(faults: &Faults, lines: usize) {
+    (0..lines).for_each(|_| faults.fail(Operation::Write, "journal", Errno::NOSPC));
+}
+
+#[test]
+fn without_space_for_the_store_time_a_pass_removes_what_is_unneeded() {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let faulty = FaultyDisk::new(Arc::clone(&disk));
+    let faults = faulty.faults();
+    let clock = SetClock::new(TODAY_MS);
+    let registry = open_with(Arc::new(faulty), Duration::ZERO, None, clock.clock());
+    push_all_blobs(&registry);
+    clock.pass(2 * DAY_MS);
+    let needs_ages = CollectOptions { untagged_older_than: Some(Duration::from_secs(1)), ..options() };
+    fill(&faults, 1);
+    let report = pass(&registry, &needs_ages, &mut || {}, &mut |_| {});
+    assert_eq!((report.content.removed.count, files(disk.as_ref())), (BLOBS as u64, Vec::new()));
+}
+
+#[test]
+fn without_space_for_the_removal_of_rows_a_pass_removes_the_files_that_have_none() {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let faulty = FaultyDisk::new(Arc::clone(&disk));
+    let faults = faulty.faults();
+    let registry = open_on(Arc::new(faulty), Duration::ZERO, None);
+    push_all_blobs(&registry);
+    disk.create(Path::new("uploads/ended")).unwrap();
+    fill(&faults, 1);
+    let (report, done) = try_pass(&registry, &options(), &mut || {}, &mut |_| {});
+    assert!(matches!(done, Err(CollectError::Registry(RegistryError::NoSpace))), "{done:?}");
+    assert_eq!((report.files.removed.count, files(disk.as_ref()).len()), (1, BLOBS));
+    let report = pass(&registry, &options(), &mut || {}, &mut |_| {});
+    assert_eq!(report.content.removed.count, BLOBS as u64);
 }
 
 #[test]

@@ -249,12 +249,12 @@ impl State {
             }
         }
         let (wall_ms, open_ms) = (reading.wall_ms, self.open_ms(reading));
-        (self.known.anchor, self.anchored) = (Some(Anchor { wall_ms, open_ms }), true);
+        (self.known.anchor, self.anchored) = (Some(Anchor { wall_ms, ahead_ms: 0, open_ms }), true);
     }
 
     /// Returns by how much the wall clock has moved further since an anchor than the store was open.
     fn downtime_since(&self, anchor: Anchor, reading: Reading) -> u64 {
-        let passed = reading.wall_ms.saturating_sub(anchor.wall_ms);
+        let passed = reading.wall_ms.saturating_sub(anchor.wall_ms).saturating_sub(anchor.ahead_ms);
         passed.saturating_sub(self.open_ms(reading).saturating_sub(anchor.open_ms))
     }
 
@@ -283,11 +283,9 @@ impl State {
     fn time(&self, reading: Reading, with_downtimes: bool) -> StoreTime {
         let open_ms = self.open_ms(reading);
         let anchor = self.known.anchor.map(|anchor| {
-            // If the clock was set forward since, it was behind then. Of two times, the later one makes the
-            // next downtime the shorter one.
             let then_ms = reading.wall_ms.saturating_sub(open_ms.saturating_sub(anchor.open_ms));
-            let wall_ms = if self.anchored { anchor.wall_ms.max(then_ms) } else { anchor.wall_ms };
-            Anchor { wall_ms, ..anchor }
+            let ahead_ms = then_ms.saturating_sub(anchor.wall_ms);
+            Anchor { ahead_ms: if self.anchored { ahead_ms } else { anchor.ahead_ms }, ..anchor }
         });
         let downtimes = if with_downtimes { self.known.downtimes.clone() } else { Vec::new() };
         StoreTime { open_ms, anchor, downtimes }

@@ -20,6 +20,10 @@ pub(super) fn is_plausible(wall_ms: u64) -> bool {
 pub(in crate::meta) struct Anchor {
     /// The wall clock, in milliseconds since 1970.
     pub(super) wall_ms: u64,
+    /// By how much the wall clock was set forward since, in milliseconds. It may have been right to: the next
+    /// downtime is shorter by that. Or wrong: the clock need not come as far to be trusted.
+    #[serde(default)]
+    pub(super) ahead_ms: u64,
     /// The store time.
     pub(super) open_ms: u64,
 }
@@ -58,7 +62,9 @@ impl StoreTime {
             return;
         }
         self.open_ms = newer.open_ms;
-        let sound = |anchor: &Anchor| is_plausible(anchor.wall_ms) && anchor.open_ms <= newer.open_ms;
+        let sound = |anchor: &Anchor| {
+            is_plausible(anchor.wall_ms.saturating_add(anchor.ahead_ms)) && anchor.open_ms <= newer.open_ms
+        };
         self.anchor = newer.anchor.filter(sound).or(self.anchor);
         if !newer.downtimes.is_empty() {
             self.downtimes.clear();

@@ -268,6 +268,26 @@ fn a_clock_that_was_behind_or_ahead_for_a_while_makes_no_downtime() {
 }
 
 #[test]
+fn a_clock_that_was_ahead_for_a_minute_before_a_stop_is_trusted_in_the_next_run() {
+    let mut machine = Machine::at(TODAY);
+    machine.pass(2 * HOUR);
+    let before = machine.note();
+    machine.now.wall_ms += 90 * DAY;
+    machine.pass(MINUTE);
+    machine.stop();
+    machine.boot(TODAY + DAY);
+    machine.pass(2 * HOUR);
+    assert_eq!(machine.doubt(), "");
+    // The clock may have been right for that minute: then there was no downtime.
+    assert!(is_about(machine.age(before), 2 * HOUR + MINUTE));
+    let between = machine.note();
+    machine.stop();
+    machine.boot(TODAY + 2 * DAY);
+    machine.pass(2 * HOUR);
+    assert!(is_about(machine.age(between), DAY), "{}", machine.age(between));
+}
+
+#[test]
 fn a_clock_that_is_years_ahead_at_the_start_counts_nothing_if_it_is_set_within_the_hour() {
     let mut machine = Machine::at(TODAY);
     machine.pass(2 * HOUR);
@@ -323,7 +343,7 @@ fn more_downtimes_than_are_kept_make_nothing_older_than_it_is() {
 
 #[test]
 fn values_that_only_damage_explains_neither_stop_ages_nor_make_things_old() {
-    let anchor = |wall_ms, open_ms| Some(Anchor { wall_ms, open_ms });
+    let anchor = |wall_ms, open_ms| Some(Anchor { wall_ms, ahead_ms: 0, open_ms });
     let sound = StoreTime { open_ms: 5, anchor: anchor(TODAY, 5), downtimes: Vec::new() };
     let downtime = |since_ms, length_ms| vec![Downtime { since_ms, length_ms }];
     for (open_ms, anchor, downtimes) in [

@@ -6,6 +6,7 @@
 //! | `serve`, `config`, `status` … | a command: its arguments and help, what it does, what it prints |
 //! | `settings` | flags that several commands have |
 //! | `ask` | putting a request to a running server, or to the store itself |
+//! | `signals` | which signals stop the server, and which must not end it |
 //! | `output/` | tables, units, progress, log lines |
 
 mod ask;
@@ -23,6 +24,7 @@ mod rm;
 mod scrub;
 mod serve;
 mod settings;
+mod signals;
 mod status;
 mod tags;
 
@@ -53,6 +55,7 @@ struct CommandError {
 
 /// Runs the program: reads the command line and does what it says.
 pub fn main() -> ExitCode {
+    let _caught = signals::outlive_file_size_limit();
     match Cli::parse().command.run() {
         Ok(code) => code,
         Err(error) => error.report(),

@@ -2,18 +2,18 @@
 
 use std::process::ExitCode;
 
-use async_signal::{Signal, Signals};
+use async_signal::Signal;
 use clap::Args;
 use log::{error, info, warn};
 use smol::future;
-use smol::stream::StreamExt;
 
 use crate::cli::CommandError;
 use crate::cli::command::RunCommand;
 use crate::cli::output::logging;
 use crate::cli::settings::ServeSettings;
+use crate::cli::signals::{ServerSignals, name};
 use crate::config::Config;
-use crate::server::{Server, raise_descriptor_limit};
+use crate::server::{Server, raise_descriptor_limit, warn_of_file_size_limit};
 
 /// What a shell adds to a signal's number in the exit code of what the signal ended.
 const SIGNAL_EXIT_BASE: u8 = 128;
@@ -26,7 +26,7 @@ Examples:
   pulk serve --ephemeral --listen 127.0.0.1:0  in memory, on a free port, for a test suite
 
 Exit codes:
-  0    stopped cleanly (SIGTERM or SIGINT)
+  0    stopped cleanly (SIGTERM, SIGINT, SIGHUP, SIGXCPU)
   1    could not start, or failed while running
   2    wrong command line
   130  stopped at once by SIGINT: the second signal, or before it was ready
@@ -36,7 +36,8 @@ Exit codes:
 ///
 /// The first signal stops pulk cleanly: it accepts no more connections and lets requests in flight finish
 /// (`limits.stop_time`, 5 seconds by default); chunks of uploads, which can be resumed, end at once. A second
-/// signal stops pulk at once. Neither loses anything that pulk has acknowledged.
+/// signal stops pulk at once. Neither loses anything that pulk has acknowledged. SIGHUP (unless `nohup` has
+/// it ignored) and SIGXCPU do as SIGTERM; SIGUSR1 and SIGUSR2 do nothing.
 ///
 /// Connections, uploads, sizes and times have limits: `pulk config` prints them, `pulk config --help`
 /// explains them. Requests over a limit get 429 or 503 with Retry-After.
@@ -55,15 +56,16 @@ impl RunCommand for ServeArgs {
         let config = self.settings.load()?;
         logging::start(&config.log);
         raise_descriptor_limit();
+        warn_of_file_size_limit();
         // Registered before anything slow: the first process of a container has no default reaction to
         // signals.
-        let mut signals = Signals::new([Signal::Term, Signal::Int])
+        let mut signals = ServerSignals::catch()
             .map_err(|error| CommandError::failed(format_args!("cannot wait for signals: {error}")))?;
         smol::block_on(serve(&config, &mut signals))
     }
 }
 
-async fn serve(config: &Config, signals: &mut Signals) -> Result<ExitCode, CommandError> {
+async fn serve(config: &Config, signals: &mut ServerSignals) -> Result<ExitCode, CommandError> {
     let started = match until_signal(Server::start(config.server_options()), signals).await {
         Interrupted::Done(started) => started,
         Interrupted::Signal(signal) => at_once(signal, "before it was ready"),
@@ -71,7 +73,7 @@ async fn serve(config: &Config, signals: &mut Signals) -> Result<ExitCode, Comma
     let running = started?;
     info!("pulk listening on http://{}", running.local_addr());
 
-    let signal = next(signals).await;
+    let signal = signals.next().await;
     info!("{} received: no new connections, requests in flight may finish", name(signal));
     Ok(match until_signal(running.stop(), signals).await {
         Interrupted::Done(Ok(())) => {
@@ -91,21 +93,10 @@ enum Interrupted<T> {
     Signal(Signal),
 }
 
-async fn until_signal<T>(work: impl Future<Output = T>, signals: &mut Signals) -> Interrupted<T> {
+async fn until_signal<T>(work: impl Future<Output = T>, signals: &mut ServerSignals) -> Interrupted<T> {
     let work = async { Interrupted::Done(work.await) };
-    let signal = async { Interrupted::Signal(next(signals).await) };
+    let signal = async { Interrupted::Signal(signals.next().await) };
     future::or(work, signal).await
-}
-
-/// Waits for the next signal.
-async fn next(signals: &mut Signals) -> Signal {
-    loop {
-        match signals.next().await {
-            Some(Ok(signal)) => return signal,
-            Some(Err(error)) => warn!("a signal was lost: {error}"),
-            None => future::pending::<()>().await,
-        }
-    }
 }
 
 /// Ends the process as the signal itself would have: what was acknowledged is durable.
@@ -113,12 +104,4 @@ fn at_once(signal: Signal, how: &str) -> ! {
     warn!("{} received: stopping at once, {how}", name(signal));
     let number = u8::try_from(signal as i32).unwrap_or_default();
     std::process::exit(i32::from(SIGNAL_EXIT_BASE.saturating_add(number)))
-}
-
-fn name(signal: Signal) -> &'static str {
-    match signal {
-        Signal::Term => "SIGTERM",
-        Signal::Int => "SIGINT",
-        _ => "a signal",
-    }
 }

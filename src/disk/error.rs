@@ -54,6 +54,11 @@ impl DiskError {
         matches!(Errno::from_io_error(&self.source), Some(Errno::MFILE | Errno::NFILE))
     }
 
+    /// Tells whether a file would be larger than the filesystem or a limit of the process allows.
+    pub fn is_too_large(&self) -> bool {
+        self.kind() == io::ErrorKind::FileTooLarge
+    }
+
     /// Tells whether the disk has no room left, or its owner's quota is used up.
     pub fn is_full(&self) -> bool {
         matches!(Errno::from_io_error(&self.source), Some(Errno::NOSPC | Errno::DQUOT))

@@ -96,6 +96,9 @@ pub enum RegistryError {
         "the registry's disk is full: pushes are refused until space is freed; pulls and deletes still work"
     )]
     NoSpace,
+    /// The filesystem, or a limit of the process, does not allow a file of that size.
+    #[error("the content is over the limit of file sizes of the registry's system")]
+    FileTooLarge,
     /// Content or metadata is damaged or missing, or the disk failed.
     #[error("{0}")]
     Internal(String),
@@ -136,7 +139,7 @@ impl RegistryError {
             Self::Denied(_) => ErrorCode::Denied.into(),
             Self::TooMany(_) => ErrorCode::TooManyRequests.into(),
             Self::Unavailable(_) => ErrorCode::Unavailable.into(),
-            Self::NoSpace => ErrorAnswer::NO_SPACE,
+            Self::NoSpace | Self::FileTooLarge => ErrorAnswer::NO_SPACE,
             Self::Internal(_) => ErrorCode::Unknown.into(),
         }
     }
@@ -147,6 +150,10 @@ impl From<BlobError> for RegistryError {
         match error {
             BlobError::Mismatch { said, actual } => Self::DigestMismatch { said, actual },
             BlobError::Disk(disk) if disk.is_full() => Self::NoSpace,
+            BlobError::Disk(disk) if disk.is_too_large() => {
+                log::warn!("{disk}: see `ulimit -f`, LimitFSIZE= and what the filesystem allows");
+                Self::FileTooLarge
+            }
             BlobError::Folder(_) => Self::Unavailable(format!("writes are refused: {error}")),
             BlobError::Disk(_) | BlobError::UploadDamaged { .. } => {
                 log::error!("{error}");

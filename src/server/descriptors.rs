@@ -1,4 +1,4 @@
-//! Descriptors: how many the process may have, and how many connections those suffice for.
+//! Limits of the process: its descriptors, and how many connections those suffice for; the size of its files.
 //!
 //! A server without descriptors fails where that costs most: while it makes something durable. So the number
 //! of connections is limited to what the descriptors suffice for.
@@ -20,6 +20,16 @@ pub fn raise_descriptor_limit() {
         && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
     {
         log::debug!("cannot raise the limit of open files: {error}");
+    }
+}
+
+/// Warns that files may only have a certain size.
+pub fn warn_of_file_size_limit() {
+    if let Some(limit) = getrlimit(Resource::Fsize).current {
+        log::warn!(
+            "the system allows this process files of {limit} bytes at most: larger content is refused; raise \
+             it (ulimit -f, LimitFSIZE=)"
+        );
     }
 }
 

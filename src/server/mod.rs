@@ -8,7 +8,7 @@ mod start_error;
 mod threads;
 mod upkeep;
 
-pub use descriptors::raise_descriptor_limit;
+pub use descriptors::{raise_descriptor_limit, warn_of_file_size_limit};
 pub use options::ServerOptions;
 pub use start_error::StartError;
 

@@ -93,7 +93,7 @@ answers_of_their_own! {
     NOT_IMPLEMENTED,      Unsupported,       501, "the method or the transfer coding is unknown";
     OVERLOADED,           TooManyRequests,   503, "the server, not the client, is over a limit";
     UNKNOWN_VERSION,      Unsupported,       505, "the HTTP version is neither 1.0 nor 1.1";
-    NO_SPACE,             Unavailable,       507, "the disk is full";
+    NO_SPACE,             Unavailable,       507, "the disk is full, or allows no file of that size";
 }
 
 impl From<ErrorCode> for ErrorAnswer {

@@ -133,6 +133,76 @@ fn a_second_signal_stops_it_at_once_though_a_request_is_in_flight() {
     assert!(log.contains("stopping at once"), "{log}");
 }
 
+/// Has a shell start the server under one of its limits.
+fn limited(limit: &str, pulk: &Command) -> Command {
+    let mut limited = Command::new("sh");
+    limited.arg("-c").arg(format!("{limit} && exec \"$0\" \"$@\""));
+    limited.arg(pulk.get_program()).args(pulk.get_args());
+    limited.env_remove("PULK_CONFIG").env_remove("PULK_EPHEMERAL");
+    limited.stdin(Stdio::null()).stderr(Stdio::piped());
+    limited
+}
+
+/// Pushes a blob in one request and returns the head of the answer.
+fn push(address: &str, content: &[u8]) -> String {
+    let digest = pulk::ContentDigest::sha256_of(content);
+    let mut connection = TcpStream::connect(address).unwrap();
+    let head = format!(
+        "POST /v2/a/blobs/uploads/?digest={digest} HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\
+         Connection: close\r\n\r\n",
+        content.len()
+    );
+    connection.write_all(head.as_bytes()).unwrap();
+    // A refusal may come before all is sent.
+    let _ = connection.write_all(content);
+    let mut answer = String::new();
+    let _ = connection.read_to_string(&mut answer);
+    answer
+}
+
+#[test]
+fn content_over_the_limit_of_file_sizes_is_refused_and_the_server_lives() {
+    let folder = TempDir::new().unwrap();
+    // Blocks of 512 bytes, or of 1024 in some shells.
+    let mut serving = Serving::spawn(limited("ulimit -f 8192", &serve(folder.path(), "127.0.0.1:0")));
+    serving.wait_until_listening();
+    let answer = push(serving.address(), &vec![7; 12 << 20]);
+    assert!(answer.starts_with("HTTP/1.1 507 ") && answer.contains("limit of file sizes"), "{answer}");
+    let answer = push(serving.address(), b"hello");
+    assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
+    serving.signal(Signal::TERM);
+    let (code, log) = serving.end();
+    assert_eq!(code, Some(0), "{log}");
+}
+
+#[test]
+fn signals_that_mean_nothing_to_it_do_not_end_it() {
+    let folder = TempDir::new().unwrap();
+    let mut serving = Serving::start(folder.path());
+    for (signal, name) in [(Signal::USR1, "SIGUSR1"), (Signal::USR2, "SIGUSR2")] {
+        serving.signal(signal);
+        serving.read_until(&format!("{name} received"));
+    }
+    assert!(get(serving.address(), "/readyz").starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn a_terminal_that_closes_stops_it_cleanly_unless_that_is_ignored() {
+    let folder = TempDir::new().unwrap();
+    let serving = Serving::start(folder.path());
+    serving.signal(Signal::HUP);
+    let (code, log) = serving.end();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("stopped cleanly"), "{log}");
+
+    let mut serving = Serving::spawn(limited("trap '' HUP", &serve(folder.path(), "127.0.0.1:0")));
+    serving.wait_until_listening();
+    serving.signal(Signal::HUP);
+    serving.signal(Signal::USR1);
+    serving.read_until("SIGUSR1 received");
+    assert!(get(serving.address(), "/readyz").starts_with("HTTP/1.1 200"));
+}
+
 #[test]
 fn a_taken_port_is_refused_with_what_to_do_about_it() {
     let folder = TempDir::new().unwrap();
@@ -168,15 +238,7 @@ fn a_data_directory_that_is_a_file_is_refused_with_what_to_do_about_it() {
 #[test]
 fn a_push_goes_on_while_connections_use_up_all_descriptors_that_they_may() {
     let folder = TempDir::new().unwrap();
-    let pulk = serve(folder.path(), "127.0.0.1:0");
-    let mut limited = Command::new("sh");
-    limited.args(["-c", "ulimit -n 300 && exec \"$0\" \"$@\""]).arg(pulk.get_program()).args(pulk.get_args());
-    limited
-        .env_remove("PULK_CONFIG")
-        .env_remove("PULK_EPHEMERAL")
-        .stdin(Stdio::null())
-        .stderr(Stdio::piped());
-    let mut serving = Serving::spawn(limited);
+    let mut serving = Serving::spawn(limited("ulimit -n 300", &serve(folder.path(), "127.0.0.1:0")));
     assert!(serving.first_line.contains("open files"), "{}", serving.first_line);
     serving.wait_until_listening();
 

@@ -1,0 +1,73 @@
+//! Signals: which of them stop the server, and which must not end the process.
+
+use std::io;
+
+use async_signal::{Signal, Signals};
+use log::{info, warn};
+use smol::future;
+use smol::stream::StreamExt;
+
+/// Signals whose default reaction would end the server although they mean nothing to it: scripts that rotate
+/// logs or ask other daemons for statistics send them.
+const MEANINGLESS: [Signal; 2] = [Signal::Usr1, Signal::Usr2];
+
+/// Keeps the process alive, as long as the returned value exists, when a file reaches the limit of file sizes
+/// (`ulimit -f`, `LimitFSIZE=`): the write fails instead.
+pub(in crate::cli) fn outlive_file_size_limit() -> Option<Signals> {
+    // The signals are never read: those that do not fit into their pipe are dropped.
+    Signals::new([Signal::Xfsz]).map_err(|error| warn!("cannot catch SIGXFSZ: {error}")).ok()
+}
+
+/// The signals that a running server reacts to.
+pub(in crate::cli) struct ServerSignals(Signals);
+
+impl ServerSignals {
+    /// Catches them from now on.
+    pub(in crate::cli) fn catch() -> io::Result<Self> {
+        let mut caught = vec![Signal::Term, Signal::Int];
+        caught.extend(MEANINGLESS);
+        // The soft limit of processor time; the hard one kills.
+        caught.push(Signal::Xcpu);
+        // A terminal that closes stops a server as SIGTERM does, but not one that `nohup` started.
+        if is_hup_ignored() == Some(false) {
+            caught.push(Signal::Hup);
+        }
+        Signals::new(caught).map(Self)
+    }
+
+    /// Waits for the next signal to stop.
+    pub(in crate::cli) async fn next(&mut self) -> Signal {
+        loop {
+            match self.0.next().await {
+                Some(Ok(signal)) if MEANINGLESS.contains(&signal) => {
+                    info!("{} received: it means nothing to pulk", name(signal));
+                }
+                Some(Ok(signal)) => return signal,
+                Some(Err(error)) => warn!("a signal was lost: {error}"),
+                None => future::pending::<()>().await,
+            }
+        }
+    }
+}
+
+/// Tells whether this process was started with SIGHUP ignored; `None` where the system does not say so.
+fn is_hup_ignored() -> Option<bool> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+    let ignored = u64::from_str_radix(ignored.trim(), 16).ok()?;
+    // Signal 1 is the lowest bit.
+    Some(ignored & (1 << (Signal::Hup as u32 - 1)) != 0)
+}
+
+/// Returns a signal's name.
+pub(in crate::cli) fn name(signal: Signal) -> &'static str {
+    match signal {
+        Signal::Term => "SIGTERM",
+        Signal::Int => "SIGINT",
+        Signal::Hup => "SIGHUP",
+        Signal::Xcpu => "SIGXCPU",
+        Signal::Usr1 => "SIGUSR1",
+        Signal::Usr2 => "SIGUSR2",
+        _ => "a signal",
+    }
+}

@@ -103,16 +103,13 @@ pub trait ContentStore: Send + Sync + 'static {
     /// Opens content, or returns `None` where there is none. It stays readable after it was removed.
     fn open(&self, digest: &ContentDigest) -> Result<Option<Arc<dyn ReadFile>>, BlobError>;
 
-    /// Removes content that nothing names and nothing can come to name meanwhile. Not durable before
-    /// [`Self::sync_names`].
+    /// Removes content that nothing names and nothing can come to name meanwhile. Not durable: a power cut
+    /// may bring it back.
     fn remove(&self, digest: &ContentDigest) -> Result<(), BlobError>;
 
-    /// Makes it durable which of these digests have content.
-    fn sync_names(&self, digests: &[ContentDigest]) -> Result<(), BlobError>;
-
     /// Sets damaged content aside, durably, and returns where it is now. The rows that name it must be
-    /// removed after this, not before: a start removes content that no row names. Nothing may store this
-    /// content meanwhile.
+    /// removed after this, not before: the collector removes content that no row names. Nothing may store
+    /// this content meanwhile.
     fn quarantine(&self, digest: &ContentDigest) -> Result<String, BlobError>;
 
     /// Lists what was set aside, in the order of the digests.

@@ -240,7 +240,6 @@ fn an_open_file_stays_readable_after_its_content_was_removed() {
         let digest = fixture.put(b"content");
         let file = fixture.store.open(&digest).unwrap().unwrap();
         fixture.store.remove(&digest).unwrap();
-        fixture.store.sync_names(&[digest]).unwrap();
         assert!(fixture.store.open(&digest).unwrap().is_none());
         let mut bytes = [0; 7];
         assert_eq!((file.read_at(&mut bytes, 0).unwrap(), &bytes), (7, b"content"));

@@ -13,13 +13,13 @@ use crate::disk::Disk;
 use crate::disk::simulated::{Medium, Place, SimulatedDisk, Step};
 use crate::maintenance::{CollectOptions, Collector, CollectorOptions, Scrub, ScrubOptions, ScrubWatch};
 use crate::meta::{IndexKind, MetaOptions, SWEEP_CANDIDATES_MAX};
-use crate::registry::{Backing, Chunk, Registry, RegistryError, RegistryOptions, Storage, UNNAMED_MAX};
+use crate::registry::{Backing, Chunk, Registry, RegistryError, RegistryOptions, Storage};
 use crate::spec::ContentDigest;
 
 const DAMAGED: &[u8] = b"damaged layer";
 
-/// More unnamed content than a start accepts as left by a crash, if no sweep's removals were durable.
-const COLLECTED: usize = UNNAMED_MAX + SWEEP_CANDIDATES_MAX;
+/// How much content a collection removes: several sweeps of it.
+const COLLECTED: usize = 6 * SWEEP_CANDIDATES_MAX;
 
 /// Returns what is wrong with the state that a power cut left after a number of steps.
 type Check = Box<dyn Fn(usize, Medium) -> Result<(), String> + Send + Sync>;
@@ -138,11 +138,15 @@ fn scrub() -> Job {
     Job { name: "a scrub that finds damage", base, steps, one_in: 1, check: Box::new(check) }
 }
 
-/// A collection removes more than a start would, if all of it came back.
+fn layer(number: usize) -> Vec<u8> {
+    format!("layer {number}").into_bytes()
+}
+
+/// A collection of several sweeps. Whatever of it a power cut brings back, another collection removes.
 fn collection() -> Job {
     let (registry, disk) = open(Medium::new()).unwrap();
     for number in 0..COLLECTED {
-        push(&registry, format!("layer {number}").as_bytes()).unwrap();
+        push(&registry, &layer(number)).unwrap();
     }
     block_on(registry.close()).unwrap();
 
@@ -159,9 +163,14 @@ fn collection() -> Job {
         if at <= shows {
             return Ok(());
         }
-        let (registry, _disk) = open(left)?;
-        let kept = registry.upkeep().keeps_everything();
-        kept.map_or(Ok(()), |why| Err(format!("nothing can be collected any more: {why}")))
+        let (registry, disk) = open(left)?;
+        let collector = Collector::new(&registry, CollectorOptions::default());
+        let report = collector.run(&options, &mut |_| {}).map_err(|error| error.to_string())?;
+        let came_back = (0..COLLECTED).map(|number| ContentDigest::sha256_of(&layer(number)));
+        match came_back.filter(|digest| disk.open(&blob_path(digest)).is_ok()).count() {
+            0 if report.complete => Ok(()),
+            left => Err(format!("{left} files are left: {:?}", report.notes)),
+        }
     };
     Job { name: "a collection", base, one_in: steps.len(), steps, check: Box::new(check) }
 }

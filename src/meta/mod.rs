@@ -38,7 +38,7 @@ pub use recovery::{
     Inspection, MetaFault, MetaFaultKind, RecoveryProgress, RowsCopy, Salvage, Start, format_on,
     rebuild_from_content, rebuild_from_index, verify_closed,
 };
-pub use rules::{DecideError, Protection, Refusal, check_references};
+pub use rules::{DecideError, Protection, Refusal, check_references, check_tags};
 pub use store::{Meta, MetaOptions};
 #[cfg(test)]
 pub(crate) use tests::falsify;

@@ -24,7 +24,7 @@ use smol::channel::bounded;
 use crate::base::lock;
 use crate::blobs::ContentStore;
 use crate::disk::{DirectoryLock, Disk, DiskCounters, FreeSpace};
-use crate::meta::{Answer, Command, Meta, View};
+use crate::meta::{Answer, Command, Meta, MetaError, Sweep, View};
 use crate::spec::ContentDigest;
 use content::damage::DamageReports;
 use content::manifest_cache::ManifestCache;
@@ -48,8 +48,6 @@ pub(crate) use graph::{ReferenceWalk, UnreadableManifest, read_manifest, referre
 #[cfg(test)]
 pub(crate) use open::Backing;
 pub use open::OpenError;
-#[cfg(test)]
-pub(crate) use open::cleaning::UNNAMED_MAX;
 pub(crate) use open::format::{Layout, examine, examine_content, settle};
 pub use open::options::{RegistryOptions, Storage};
 pub use operations::manifest_push::TAGS_PER_PUT_MAX;
@@ -80,8 +78,6 @@ struct Inner {
     scrubbed: ScrubCounters,
     /// The files of manifests that are being stored: they belong to no session.
     storing: NamesInUse,
-    /// Whether the start found more content without a name than a crash can leave.
-    keeps_unnamed: bool,
     collected: Mutex<Collected>,
     permits: Arc<DiskPermits>,
     pool: BufferPool,
@@ -167,9 +163,19 @@ impl Registry {
         self.inner.options.reserve_bytes
     }
 
-    /// Refuses new content when the disk is full up to the reserve.
-    fn check_room(&self, bytes: u64) -> Result<(), RegistryError> {
-        if self.inner.space.has_room(bytes) { Ok(()) } else { Err(RegistryError::NoSpace) }
+    /// Refuses new content of at least `bytes` bytes while the metadata takes no writes, and when the disk is
+    /// full up to the reserve. It asks before anything is stored, because what is stored for a command that
+    /// is then refused has no name.
+    async fn check_writable(&self, bytes: u64) -> Result<(), RegistryError> {
+        self.inner.check_unpoisoned()?;
+        if !self.inner.space.has_room(bytes) {
+            return Err(RegistryError::NoSpace);
+        }
+        if self.inner.meta.is_without_journal() {
+            // A command makes the writer look for space, and its answer says whether there is some.
+            self.command(Command::Sweep(Sweep::Content { content: Vec::new() })).await?;
+        }
+        Ok(())
     }
 
     /// Has the writer carry out a command.
@@ -190,7 +196,11 @@ impl Registry {
         let storing = self.inner.locks.store(&digest).await;
         let (answer, answered) = answer_with(storing);
         let inner = Arc::clone(&self.inner);
-        let submit = move || store().map(|command| inner.meta.submit(command, answer));
+        let submit = move || {
+            // Again: it may have waited for its permit.
+            inner.check_unpoisoned()?;
+            store().map(|command| inner.meta.submit(command, answer))
+        };
         self.inner.permits.write(submit).await?;
         let done = answered.await;
         if done.is_err() {
@@ -199,6 +209,13 @@ impl Registry {
             self.inner.permits.write(move || inner.remove_if_unnamed(&digest)).await;
         }
         done
+    }
+}
+
+impl Inner {
+    /// Refuses to store anything once the writer takes no commands.
+    fn check_unpoisoned(&self) -> Result<(), RegistryError> {
+        self.meta.poisoned().map_or(Ok(()), |why| Err(MetaError::Poisoned(why).into()))
     }
 }
 

@@ -85,10 +85,6 @@ impl ContentStore for LocalStore {
         Ok(self.disk.remove(&blob_path(digest))?)
     }
 
-    fn sync_names(&self, digests: &[ContentDigest]) -> Result<(), BlobError> {
-        publish::sync_names(self.disk.as_ref(), digests)
-    }
-
     fn quarantine(&self, digest: &ContentDigest) -> Result<String, BlobError> {
         Ok(quarantine::quarantine(self.disk.as_ref(), digest)?.display().to_string())
     }

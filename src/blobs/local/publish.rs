@@ -1,6 +1,5 @@
 //! Publishing content: sync, rename, sync the folder.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::blobs::contract::DurableBlob;
@@ -41,15 +40,6 @@ pub(super) fn put(
         remove_upload(disk, name);
     }
     published
-}
-
-/// Makes it durable which names the folders of these digests have.
-pub(super) fn sync_names(disk: &dyn Disk, digests: &[ContentDigest]) -> Result<(), BlobError> {
-    let folders: BTreeSet<_> = digests.iter().map(fanout_folder).collect();
-    for folder in folders {
-        disk.sync_folder(&folder).map_err(folder_not_synced)?;
-    }
-    Ok(())
 }
 
 /// Removes the file of an unfinished upload, if it exists.

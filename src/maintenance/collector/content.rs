@@ -86,19 +86,15 @@ impl Pass<'_> {
     }
 
     /// Removes files that no row names: of uploads whose session ended, and content that was stored for a
-    /// request that was then refused, or whose removal a crash interrupted.
+    /// request that was then refused, that lost its row in a recovery, or whose removal a crash undid. Their
+    /// age decides, however many there are.
     pub(super) fn files(&mut self) -> Result<(), CollectError> {
         if !self.options.dry_run {
             self.upkeep.expire_uploads();
             self.report.files.removed.count += self.upkeep.remove_ended_uploads()?;
         }
         let upkeep = self.upkeep;
-        let Some(unnamed) = upkeep.unnamed(|| self.step())? else {
-            self.note(
-                "more files of content lack a row than a crash can leave: all of them are kept".to_owned(),
-            );
-            return Ok(());
-        };
+        let unnamed = upkeep.unnamed(|| self.step())?;
         self.step()?;
         let grace = if self.options.alone { std::time::Duration::ZERO } else { self.upkeep.options().grace };
         let old = self.orphans.old(unnamed.iter().map(|(digest, _)| *digest), grace);

@@ -287,6 +287,15 @@ fn tell(report: &CollectReport) {
             report.duration_ms
         );
     }
+    let unnamed = &report.files.held;
+    if report.dry_run && unnamed.count > 0 {
+        log::warn!(
+            "{} files of content, {} bytes, have no name: the collector removes them once they have had none \
+             for the grace time, unless `pulk rebuild --from-content` finds manifests among them",
+            unnamed.count,
+            unnamed.bytes
+        );
+    }
     if report.dry_run && report.untagged.count > 0 {
         const GIB: f64 = (1_u64 << 30) as f64;
         log::info!(

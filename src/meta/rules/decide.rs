@@ -5,8 +5,8 @@
 
 use crate::meta::index::{IndexError, View};
 use crate::meta::model::{
-    BlobRow, Command, Condition, Fact, LinkRow, PutManifestCommand, RepositoryRow, TagRow, Tree, UploadId,
-    UploadRow,
+    BlobRow, Command, Condition, Fact, LinkRow, Policies, PutManifestCommand, RepositoryRow, TagRow, Tree,
+    UploadId, UploadRow,
 };
 use crate::meta::rules::decision::{Decision, Stamp};
 use crate::meta::rules::policy_check::PolicyCheck;
@@ -82,7 +82,7 @@ fn put_manifest(
     put: &PutManifestCommand,
 ) -> Result<Decision, DecideError> {
     let digest = put.blob.digest();
-    check_condition(view, put, digest)?;
+    check_condition(view, &put.repo, &put.tags, &put.condition, digest)?;
     check_references(view, &put.repo, &put.blobs, &put.children)?;
 
     let mut facts = content_facts(view, digest, put.blob.size())?;
@@ -145,21 +145,41 @@ fn is_old(now: Stamp, noted: u64) -> bool {
     noted < now.began || now.noted.abs_diff(noted) >= PUSHED_AGAIN_MIN_MS
 }
 
+/// Checks whether a repository's tags may be set to a manifest: whether the precondition holds, and whether
+/// no immutable tag would change.
+pub fn check_tags(
+    view: View<'_>,
+    policies: &Policies,
+    repo: &RepoName,
+    (tags, digest): (&[Tag], ContentDigest),
+    condition: &Condition,
+) -> Result<(), DecideError> {
+    check_condition(view, repo, tags, condition, digest)?;
+    for tag in tags {
+        if view.tag(repo, tag)?.is_some_and(|row| row.digest != digest) {
+            policies.may_change(repo, tag)?;
+        }
+    }
+    Ok(())
+}
+
 fn check_condition(
     view: View<'_>,
-    put: &PutManifestCommand,
+    repo: &RepoName,
+    tags: &[Tag],
+    condition: &Condition,
     digest: ContentDigest,
 ) -> Result<(), DecideError> {
-    if put.condition == Condition::Always {
+    if *condition == Condition::Always {
         return Ok(());
     }
-    if put.tags.is_empty() {
-        let named = view.manifest(&put.repo, &digest)?.map(|_| digest);
-        return Ok(holds(&put.condition, &digest.to_string(), named)?);
+    if tags.is_empty() {
+        let named = view.manifest(repo, &digest)?.map(|_| digest);
+        return Ok(holds(condition, &digest.to_string(), named)?);
     }
-    for tag in &put.tags {
-        let named = view.tag(&put.repo, tag)?.map(|row| row.digest);
-        holds(&put.condition, tag.as_str(), named)?;
+    for tag in tags {
+        let named = view.tag(repo, tag)?.map(|row| row.digest);
+        holds(condition, tag.as_str(), named)?;
     }
     Ok(())
 }

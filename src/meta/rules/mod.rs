@@ -8,8 +8,8 @@ mod refusal;
 mod sweep;
 mod untagged;
 
-pub use decide::check_references;
 pub(in crate::meta) use decide::decide;
+pub use decide::{check_references, check_tags};
 pub(in crate::meta) use decision::{Decision, Stamp};
 pub(in crate::meta) use policy_check::PolicyChecks;
 pub use protection::Protection;

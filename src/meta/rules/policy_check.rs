@@ -14,6 +14,16 @@ pub struct PolicyCheck<'a> {
     pub(in crate::meta) goes_on: bool,
 }
 
+impl Policies {
+    /// Refuses to move or delete an existing tag that is immutable.
+    pub(in crate::meta) fn may_change(&self, repo: &RepoName, tag: &Tag) -> Result<(), Refusal> {
+        if self.of(repo).is_immutable(tag) {
+            return Err(Refusal::Immutable(tag.clone()));
+        }
+        Ok(())
+    }
+}
+
 impl PolicyCheck<'_> {
     /// Returns the check for a further step of a command.
     pub(in crate::meta) fn going_on(self) -> Self {
@@ -22,10 +32,7 @@ impl PolicyCheck<'_> {
 
     /// Refuses to move or delete an existing tag that is immutable.
     pub(in crate::meta) fn may_change(&self, repo: &RepoName, tag: &Tag) -> Result<(), Refusal> {
-        if self.policies.of(repo).is_immutable(tag) {
-            return Err(Refusal::Immutable(tag.clone()));
-        }
-        Ok(())
+        self.policies.may_change(repo, tag)
     }
 
     /// Tells whether the repository's policy keeps the tags that were set last.

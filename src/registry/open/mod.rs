@@ -1,6 +1,5 @@
 //! Opening a registry and closing it.
 
-pub(in crate::registry) mod cleaning;
 mod error;
 pub(in crate::registry) mod format;
 pub(in crate::registry) mod options;
@@ -25,7 +24,6 @@ use crate::registry::uploads::pool::BufferPool;
 use crate::registry::uploads::restore::restore_sessions;
 use crate::registry::uploads::session::UploadSession;
 use crate::registry::{Inner, NamesInUse, Registry};
-use cleaning::Unnamed;
 
 pub use error::OpenError;
 use options::{RegistryOptions, Storage};
@@ -74,7 +72,6 @@ impl Registry {
         };
         let meta = Meta::open(Arc::clone(&disk), meta_options)?;
         damage::finish_quarantining(&meta, blobs.as_ref())?;
-        let keeps_unnamed = cleaning::remove_unnamed(&meta, blobs.as_ref())? == Unnamed::Kept;
         let sessions = restore_sessions(&meta, blobs.as_ref(), options.upload_idle_max)?;
         let (alive, gone) = channel();
         let permits = DiskPermits::new();
@@ -89,7 +86,6 @@ impl Registry {
             damage_reports: DamageReports::new(),
             scrubbed: ScrubCounters::default(),
             storing: NamesInUse::default(),
-            keeps_unnamed,
             collected: Mutex::default(),
             permits: Arc::new(permits),
             pool: BufferPool::new(),

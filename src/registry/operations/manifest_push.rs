@@ -7,7 +7,7 @@ use smol::future::zip;
 use smol::io::AsyncBufRead;
 
 use crate::blobs::DurableBlob;
-use crate::meta::{Command, ManifestRow, PutManifestCommand, check_references};
+use crate::meta::{Command, ManifestRow, PutManifestCommand, check_references, check_tags};
 use crate::registry::error::RegistryError;
 use crate::registry::operations::uploads::{body_broken, supported};
 use crate::registry::types::{Condition, PushManifest, PutManifest, PutManifestOutcome, PutTarget, UploadId};
@@ -65,7 +65,7 @@ impl Registry {
             drop(first);
             return self.store_manifest(repo, said, come, memory).await;
         }
-        self.check_room(length.unwrap_or(0))?;
+        self.check_writable(length.unwrap_or(0)).await?;
         self.inner.check_quota(repo, length.unwrap_or(0), None)?;
         let spool = Spool::begin(&self.inner, algorithm);
         let pushed = async {
@@ -134,15 +134,16 @@ impl Registry {
         let PushTarget { target, content_type, condition } = said;
         let (inner, for_repo, length) = (Arc::clone(&self.inner), repo.clone(), come.length());
         let examined = come.clone();
+        let on = condition.clone();
         let examine = move || {
-            examined.with_bytes(|bytes| inner.examine(&for_repo, bytes, target, content_type.as_ref()))
+            examined.with_bytes(|bytes| inner.examine(&for_repo, bytes, (target, &on), content_type.as_ref()))
         };
         let is_short = matches!(come, ManifestBytes::InMemory(_)) && length <= EXAMINED_INLINE_MAX_BYTES;
         let examined = if is_short { examine() } else { self.inner.permits.write(examine).await };
         let Examined { named: (digest, tags, outcome_tags), row, references } = examined?;
 
         self.inner.check_quota(repo, length, Some(&digest))?;
-        self.check_room(length)?;
+        self.check_writable(length).await?;
         let (inner, repo, set) = (Arc::clone(&self.inner), repo.clone(), tags.clone());
         let (subject, stored) = (row.subject.clone(), come.clone());
         self.store_then_command(digest, move || {
@@ -249,7 +250,7 @@ impl Inner {
         &self,
         repo: &RepoName,
         bytes: &[u8],
-        target: PutTarget,
+        (target, condition): (PutTarget, &Condition),
         content_type: Option<&MediaType>,
     ) -> Result<Examined, RegistryError> {
         let named = named_by(target, bytes)?;
@@ -258,7 +259,9 @@ impl Inner {
         self.lease(repo, &references)?;
         // Check before writing a manifest that would be refused. The writer checks again, and its answer is
         // final.
-        check_references(self.meta.view(), repo, &references.blobs, &references.children)?;
+        let (view, (digest, tags, _)) = (self.meta.view(), &named);
+        check_references(view, repo, &references.blobs, &references.children)?;
+        check_tags(view, &self.options.policies, repo, (tags, *digest), condition)?;
         Ok(Examined { named, row: ManifestRow::of(&manifest), references })
     }
 

@@ -32,7 +32,7 @@ impl Registry {
         repo: &RepoName,
         algorithm: Option<Algorithm>,
     ) -> Result<UploadId, RegistryError> {
-        self.check_room(0)?;
+        self.check_writable(0).await?;
         let id = UploadId::random();
         let algorithm = algorithm.unwrap_or(Algorithm::Sha256);
         let row = UploadRow { repo: repo.clone(), algorithm, offset: 0, state: None, at: None };
@@ -158,7 +158,7 @@ impl Registry {
         let begins = session.offset();
         let said = expected_length(&chunk, begins)?;
         // Refuse a chunk that will not fit before reading it.
-        self.check_room(said.unwrap_or(0))?;
+        self.check_writable(said.unwrap_or(0)).await?;
         self.inner.check_quota(session.repo(), begins.saturating_add(said.unwrap_or(0)), content.as_ref())?;
         let mut source = BodyReader::new(chunk.body, said.unwrap_or(u64::MAX));
         let mut next = unless_preempted(claim, source.next(&self.inner.pool)).await?;
@@ -192,6 +192,7 @@ impl Registry {
 impl Inner {
     fn write(&self, session: &UploadSession, received: &ReceivedPiece) -> Result<(), RegistryError> {
         let (bytes, coming) = (received.piece.bytes(), received.coming);
+        self.check_unpoisoned()?;
         let written = session.with_upload(self.blobs.as_ref(), |upload| {
             // Held until the bytes are written.
             let length = upload.offset().saturating_add(bytes.len() as u64);

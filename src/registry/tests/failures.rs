@@ -6,6 +6,7 @@ use smol::block_on;
 use super::*;
 use crate::blobs::blob_path;
 use crate::disk::faulty::Operation;
+use crate::meta::{Policies, Policy};
 use crate::spec::Reference;
 
 fn uploads_file(id: UploadId) -> String {
@@ -251,6 +252,73 @@ fn after_a_failed_sync_of_the_journal_reads_go_on_writes_do_not_and_health_says_
         }
         assert_eq!(read_blob(&registry, "app", &layer).await.unwrap(), b"layer");
         registry.close().await.unwrap_err();
+    });
+}
+
+/// Counts the files of content.
+fn stored(registry: &Registry) -> usize {
+    let mut count = 0;
+    let looked = registry.inner.blobs.each_file(|_| {
+        count += 1;
+        Ok::<_, RegistryError>(())
+    });
+    looked.unwrap();
+    count
+}
+
+#[test]
+fn a_push_that_is_refused_after_a_failed_sync_stores_nothing() {
+    block_on(async {
+        let (registry, faults, _) = on_faulty();
+        let layer = push_blob(&registry, "app", b"layer").await;
+        let id = begin(&registry, "app").await;
+        registry.append(&repo("app"), id, whole(b"ab")).await.unwrap();
+        faults.fail(Operation::Sync, "journal", Errno::IO);
+        registry.delete_blob(&repo("app"), &sha256(b"none")).await.unwrap_err();
+        assert!(!registry.health().ready);
+        let (files, creations) = (stored(&registry), faults.count(Operation::Create, "uploads"));
+        for number in 0..3 {
+            let digests = vec![layer.clone(); number + 1];
+            let manifest = image(&layer, &digests);
+            let put = registry.put_manifest(&repo("app"), by_tag("latest", &manifest)).await;
+            assert!(matches!(put, Err(RegistryError::Unavailable(_))), "{put:?}");
+        }
+        let digest = sha256(b"abc");
+        let finished = registry.finish_upload(&repo("app"), id, &digest, whole(b"c")).await;
+        assert!(matches!(finished, Err(RegistryError::Unavailable(_))), "{finished:?}");
+        let appended = registry.append(&repo("app"), id, streamed(&b"c"[..])).await;
+        assert!(matches!(appended, Err(RegistryError::Unavailable(_))), "{appended:?}");
+        assert_eq!(stored(&registry), files);
+        assert_eq!(faults.count(Operation::Create, "uploads"), creations);
+    });
+}
+
+#[test]
+fn a_manifest_that_a_condition_or_an_immutable_tag_refuses_is_not_stored() {
+    block_on(async {
+        let disk = FaultyDisk::new(Arc::new(MemoryDisk::new()));
+        let faults = disk.faults();
+        let policy = Policy {
+            repositories: vec!["app".parse().unwrap()],
+            immutable: vec!["v*".parse().unwrap()],
+            ..Policy::default()
+        };
+        let registry =
+            open_on(Arc::new(disk), |options| options.policies = Policies::new(vec![policy.clone()]));
+        let layer = push_blob(&registry, "app", b"layer").await;
+        let (old, new) = (image(&layer, &[]), image(&layer, std::slice::from_ref(&layer)));
+        registry.put_manifest(&repo("app"), by_tag("v1", &old)).await.unwrap();
+        let creations = faults.count(Operation::Create, "uploads");
+        let refused = registry.put_manifest(&repo("app"), by_tag("v1", &new)).await;
+        assert!(matches!(refused, Err(RegistryError::Denied(_))), "{refused:?}");
+        for condition in [Condition::Absent, Condition::Matches(vec![layer.clone()])] {
+            let put = PutManifest { condition, ..by_tag("v1", &new) };
+            let refused = registry.put_manifest(&repo("app"), put).await;
+            assert!(matches!(refused, Err(RegistryError::ConditionFailed(_))), "{refused:?}");
+        }
+        assert_eq!(faults.count(Operation::Create, "uploads"), creations);
+        registry.put_manifest(&repo("app"), by_tag("v1", &old)).await.unwrap();
+        registry.put_manifest(&repo("app"), by_tag("v2", &new)).await.unwrap();
     });
 }
 

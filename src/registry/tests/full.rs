@@ -123,3 +123,24 @@ fn an_index_without_space_is_reported_like_a_journal_without_space() {
         assert_eq!(RegistryError::from(full).answer(), ErrorAnswer::NO_SPACE);
     }
 }
+
+#[test]
+fn without_space_for_the_journal_a_push_is_refused_before_it_stores_anything() {
+    block_on(async {
+        let (registry, _, disk) = on_faulty();
+        let layer = push_blob(&registry, "app", b"layer").await;
+        registry.put_manifest(&repo("app"), by_tag("old", &image(&layer, &[]))).await.unwrap();
+        let disk = FaultyDisk::new(crashed(disk.as_ref()));
+        let faults = disk.faults();
+        faults.fail(Operation::Create, "journal", Errno::NOSPC);
+        let registry = open_on(Arc::new(disk), |options| options.reserve_bytes = 0);
+        // There is space for content, but not for another copy of the journal.
+        faults.set_free_bytes(600);
+        registry.inner.space.forget();
+        assert!(registry.inner.meta.is_without_journal());
+        let creations = faults.count(Operation::Create, "uploads");
+        let new = image(&layer, std::slice::from_ref(&layer));
+        no_space(&registry.put_manifest(&repo("app"), by_tag("new", &new)).await);
+        assert_eq!(faults.count(Operation::Create, "uploads"), creations);
+    });
+}

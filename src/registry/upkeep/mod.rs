@@ -85,11 +85,8 @@ impl Upkeep {
     /// Returns why nothing at all may be removed, or `None`. Metadata may be missing, and the remaining
     /// content may be all that is left of it.
     pub(crate) fn keeps_everything(&self) -> Option<&'static str> {
-        if self.inner.meta.keeps_damaged() {
-            return Some("damaged files of the journal or of checkpoints are kept (`*.damaged`)");
-        }
-        let unnamed = "the start found more content without a name than a crash can leave";
-        self.inner.keeps_unnamed.then_some(unnamed)
+        let damaged = "damaged files of the journal or of checkpoints are kept (`*.damaged`)";
+        self.inner.meta.keeps_damaged().then_some(damaged)
     }
 
     /// Updates the results after a pass.

@@ -4,12 +4,15 @@ use crate::blobs::{StoredFile, UnfinishedUpload};
 use crate::meta::{Command, Sweep};
 use crate::registry::content::removal::Removal;
 use crate::registry::error::RegistryError;
-use crate::registry::open::cleaning::UNNAMED_MAX;
 use crate::registry::upkeep::Upkeep;
 use crate::spec::ContentDigest;
 
 /// How many files a scan examines between two pauses.
 pub(crate) const FILES_PER_STEP: usize = 64;
+
+/// How many files without a name a pass examines; those that remain are left to the passes after it. Bounds
+/// the memory of a pass.
+const UNNAMED_PER_PASS_MAX: usize = 32 * 1024;
 
 impl Upkeep {
     /// Has the writer remove those rows of a sweep that have not changed since they were found. The removal
@@ -33,22 +36,20 @@ impl Upkeep {
         }
     }
 
-    /// Removes the files of content that no row names any more, durably, and returns the outcome for each.
+    /// Removes the files of content that no row names any more, and returns the outcome for each. The removal
+    /// is not made durable: later passes find what a power cut brings back.
     pub(crate) fn remove_files(&self, content: &[ContentDigest]) -> Result<Vec<Removal>, RegistryError> {
         // Try each one: the rest of a batch has no row, and no later sweep reaches it.
         let removals: Vec<_> = content.iter().map(|digest| self.inner.remove_file(digest)).collect();
-        // Sync after each batch: a power cut then brings back no more than the next start removes by itself.
-        self.inner.blobs.sync_names(content).map_err(|error| self.inner.not_stored(error))?;
         removals.into_iter().collect()
     }
 
-    /// Lists the content that no row names, or returns `None` if it exceeds `UNNAMED_MAX`, more than any
-    /// known cause leaves. Calls `step` every [`FILES_PER_STEP`] files, to pause, or to end the scan with an
-    /// error.
+    /// Lists the content that no row names, in the order of the digests, up to [`UNNAMED_PER_PASS_MAX`]
+    /// files. Calls `step` every [`FILES_PER_STEP`] files, to pause, or to end the scan with an error.
     pub(crate) fn unnamed<E: From<RegistryError>>(
         &self,
         mut step: impl FnMut() -> Result<(), E>,
-    ) -> Result<Option<Vec<(ContentDigest, u64)>>, E> {
+    ) -> Result<Vec<(ContentDigest, u64)>, E> {
         let mut unnamed = Vec::new();
         let (mut seen, mut ended) = (0_usize, Ok(()));
         let looked = self.inner.blobs.each_file(|file| {
@@ -60,7 +61,7 @@ impl Upkeep {
                 }
             }
             if let StoredFile::Content(digest, length) = file
-                && unnamed.len() <= UNNAMED_MAX
+                && unnamed.len() < UNNAMED_PER_PASS_MAX
                 && self.view().blob(&digest)?.is_none()
             {
                 unnamed.push((digest, length));
@@ -69,7 +70,7 @@ impl Upkeep {
         });
         ended?;
         looked?;
-        Ok((unnamed.len() <= UNNAMED_MAX).then_some(unnamed))
+        Ok(unnamed)
     }
 
     /// Removes the files of uploads whose session has ended, and returns how many there were.

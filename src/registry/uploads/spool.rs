@@ -30,6 +30,7 @@ impl Spool {
 
     /// Appends bytes; at least `coming` more bytes follow them.
     pub(in crate::registry) fn append(&self, bytes: &[u8], coming: u64) -> Result<(), RegistryError> {
+        self.inner.check_unpoisoned()?;
         self.with(|upload| {
             let coming = coming.saturating_add(bytes.len() as u64);
             // Held until the bytes are written.

@@ -180,7 +180,7 @@ impl Model {
             return Err(format!("there are rows of {rows:?}, and {content:?} is needed"));
         }
         let unnamed = upkeep.unnamed(no_step).unwrap();
-        if unnamed.as_ref().is_none_or(|unnamed| !unnamed.is_empty()) {
+        if !unnamed.is_empty() {
             return Err(format!("there are files without a name: {unnamed:?}"));
         }
         if !upkeep.blobs().uploads().unwrap().is_empty() {

@@ -64,11 +64,11 @@ pub(crate) fn rebuild_on(
 ) -> Result<Rebuilt, OpenError> {
     let blobs = LocalStore::open_or_create(Arc::clone(disk))?;
     let salvage = match from_content {
-        true => Some(salvage(disk.as_ref(), folder, blobs.as_ref(), progress)?),
+        true => Some(salvage(disk, folder, blobs.as_ref(), progress)?),
         false => None,
     };
     let damaged = !from_content && !Inspection::of(disk)?.faults.is_empty();
-    let from_index = damaged && rebuild_from_index(disk.as_ref(), folder)?;
+    let from_index = damaged && rebuild_from_index(disk, folder)?;
     progress.at("building the index", 0, 0);
     let mut options = MetaOptions::new(index);
     options.content = Some(blobs);
@@ -93,7 +93,7 @@ pub(crate) fn rebuild_on(
 }
 
 fn salvage(
-    disk: &dyn Disk,
+    disk: &Arc<dyn Disk>,
     folder: &Path,
     blobs: &dyn ContentStore,
     progress: &mut dyn Progress,

@@ -16,7 +16,7 @@ use crate::meta::index::{
     CompactionOutcome, CompactionPacing, INDEX_FOLDER, Index, IndexError, IndexKind, ReplaceableIndex,
     RowTotals, View,
 };
-use crate::meta::journal::{Journal, named_since};
+use crate::meta::journal::{Log, LogKind, LogPosition, named_since};
 use crate::meta::model::{Command, Policies};
 use crate::meta::recovery::{
     CleanMarker, OpenedMeta, RecoveryProgress, Start, clean_marker, keeps_damaged, make_folders, open,
@@ -37,6 +37,8 @@ const HISTORY_MAX_BYTES: u64 = 64 * 1024 * 1024;
 pub struct MetaOptions {
     /// Where the index is kept.
     pub index: IndexKind,
+    /// Where the journal is kept.
+    pub log: LogKind,
     /// The least length in bytes of a journal file before the journal rotates to another.
     pub journal_min_bytes: u64,
     /// The most bytes of journal files that are kept although no recovery needs them.
@@ -60,10 +62,16 @@ pub struct MetaOptions {
 }
 
 impl MetaOptions {
+    /// Returns the defaults for a store that ends with the process.
+    pub fn in_memory() -> Self {
+        Self { log: LogKind::Memory, ..Self::new(IndexKind::Map) }
+    }
+
     /// Returns the defaults for an index.
     pub fn new(index: IndexKind) -> Self {
         Self {
             index,
+            log: LogKind::Files,
             journal_min_bytes: JOURNAL_MIN_BYTES,
             history_max_bytes: HISTORY_MAX_BYTES,
             reserve_bytes: 0,
@@ -113,6 +121,7 @@ impl Meta {
 
         let MetaOptions {
             index: kind,
+            log,
             journal_min_bytes,
             history_max_bytes,
             reserve_bytes,
@@ -128,8 +137,10 @@ impl Meta {
         let marked = marker.as_ref().map(|marker| marker.time.clone());
         let trusted = marker.filter(|_| !distrust_index);
         let found = open::RecoverySources { durable, content: content.as_deref(), progress: &progress };
-        let OpenedMeta { index, can_stay, journal, totals, time, start } =
-            open::open(disk.as_ref(), &kind, trusted.as_ref(), &found)?;
+        let OpenedMeta { index, can_stay, journal, totals, time, start } = match log {
+            LogKind::Files => open::open(&disk, &kind, trusted.as_ref(), &found)?,
+            LogKind::Memory => open::in_memory(),
+        };
         // What the clean stop knew of time is true also where its index is not taken.
         let mut time = time;
         if let Some(marked) = &marked {
@@ -332,10 +343,10 @@ impl Meta {
         }
         // The next start resumes where the file ends, or else rebuilds the index.
         journal.end()?;
-        self.mark_clean(&journal, totals)
+        self.mark_clean(journal.head(), totals)
     }
 
-    fn mark_clean(&self, journal: &Journal, totals: RowTotals) -> Result<(), MetaOpenError> {
+    fn mark_clean(&self, head: &LogPosition, totals: RowTotals) -> Result<(), MetaOpenError> {
         let IndexKind::Sled(_) = &self.kind else { return Ok(()) };
         if !self.index.can_stay() {
             log::info!("the index was replaced while running: the next start rebuilds it");
@@ -347,8 +358,7 @@ impl Meta {
         self.disk.sync_folder(Path::new(""))?;
         let time = self.clock.known();
         let generation = self.index.generation();
-        let clean =
-            CleanMarker { seq: journal.head(), line: journal.sum().clone(), totals, time, generation };
+        let clean = CleanMarker { seq: head.seq, line: head.sum.clone(), totals, time, generation };
         clean_marker::write(self.disk.as_ref(), &clean)?;
         Ok(())
     }
@@ -392,7 +402,7 @@ struct WriterSetup {
 
 impl WriterSetup {
     /// Runs the writer until a stop. Without a journal, it first waits for the space for one.
-    fn run(self, opened: Option<(Journal, RowTotals)>, messages: &Receiver<Message>) -> Option<Writer> {
+    fn run(self, opened: Option<(Box<dyn Log>, RowTotals)>, messages: &Receiver<Message>) -> Option<Writer> {
         let Self {
             mut checks,
             policies,

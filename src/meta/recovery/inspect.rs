@@ -49,7 +49,8 @@ fn inspect(disk: &dyn Disk, found: &mut Inspection) -> Result<(), MetaOpenError>
     let segments = segments::since(disk, &files, &base)?;
     let marker = clean_marker::read(disk)?;
     let durable = marker.as_ref().map_or(0, |marker| marker.seq);
-    let survey = survey::survey(disk, &segments, &base, durable, &RecoveryProgress::default())?;
+    let progress = RecoveryProgress::default();
+    let survey = survey::survey(disk, &segments, &base, durable, &progress)?;
     check_survey(&survey, found);
     if base.lacks_journal(!segments.is_empty()) {
         found.fault(
@@ -59,7 +60,7 @@ fn inspect(disk: &dyn Disk, found: &mut Inspection) -> Result<(), MetaOpenError>
         );
     }
     check_history(disk, &files, &segments, found)?;
-    replay::rehearse(disk, &found.index, &segments, &survey, &base)?;
+    replay::rehearse(disk, &found.index, &segments, &survey, &base, &progress)?;
 
     found.transactions = base.begin - 1 + survey.valid;
     let sound = survey.first_bad.is_none() && !survey.damaged;

@@ -12,7 +12,6 @@ mod inspection;
 pub(in crate::meta) mod open;
 mod progress;
 mod recover;
-mod refill;
 mod replay;
 mod resume;
 mod salvage;

@@ -1,20 +1,23 @@
 //! Opening a store: as a clean stop left it, or rebuilt.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::blobs::ContentStore;
 use crate::disk::Disk;
+use crate::meta::checkpoint;
 use crate::meta::clock::StoreTime;
 use crate::meta::error::MetaOpenError;
-use crate::meta::index::{INDEX_FOLDER, Index, IndexKind, MapIndex, RowTotals, SledIndex};
-use crate::meta::journal::{JOURNAL_FOLDER, Journal};
+use crate::meta::index::{INDEX_FOLDER, Index, IndexKind, MapIndex, RowTotals, SledIndex, View};
+use crate::meta::journal::{self, Log, MemoryLog};
+use crate::meta::model::changes_of;
 use crate::meta::recovery::clean_marker::CleanMarker;
 use crate::meta::recovery::progress::RecoveryProgress;
-use crate::meta::recovery::recover::{Recovered, recover, remove_unfinished};
-use crate::meta::recovery::refill::{Refilled, refill};
+use crate::meta::recovery::recover::{Recovered, bytes_to_read, recover, remove_unfinished};
+use crate::meta::recovery::replay::{rehearse, unreadable};
 use crate::meta::recovery::resume::resume;
 use crate::meta::recovery::start::{Start, after_recovery};
+use crate::meta::recovery::survey::survey;
+use crate::meta::recovery::{segments, starting_point};
 
 /// An index, and the journal that it matches.
 pub(in crate::meta) struct OpenedMeta {
@@ -22,7 +25,7 @@ pub(in crate::meta) struct OpenedMeta {
     /// Whether a clean stop may leave the index for the next start.
     pub(in crate::meta) can_stay: bool,
     /// `None` when the disk has no space for a new journal file.
-    pub(in crate::meta) journal: Option<Journal>,
+    pub(in crate::meta) journal: Option<Box<dyn Log>>,
     pub(in crate::meta) totals: RowTotals,
     /// The store time.
     pub(in crate::meta) time: StoreTime,
@@ -39,9 +42,21 @@ pub(in crate::meta) struct RecoverySources<'a> {
     pub(in crate::meta) progress: &'a RecoveryProgress,
 }
 
+/// Returns a store that ends with the process.
+pub(in crate::meta) fn in_memory() -> OpenedMeta {
+    OpenedMeta {
+        index: Arc::new(MapIndex::new()),
+        can_stay: false,
+        journal: Some(Box::new(MemoryLog::new())),
+        totals: RowTotals::default(),
+        time: StoreTime::default(),
+        start: Start::Recovered,
+    }
+}
+
 /// Opens the store. On a full disk the store is read-only.
 pub(in crate::meta) fn open(
-    disk: &dyn Disk,
+    disk: &Arc<dyn Disk>,
     kind: &IndexKind,
     marker: Option<&CleanMarker>,
     found: &RecoverySources<'_>,
@@ -52,7 +67,7 @@ pub(in crate::meta) fn open(
     match recovered(disk, kind, found) {
         Err(error) if error.is_full() => {
             log::error!("{error}; the registry is read-only until there is space");
-            readable(disk, found)
+            readable(disk.as_ref(), found)
         }
         done => done,
     }
@@ -60,7 +75,7 @@ pub(in crate::meta) fn open(
 
 /// Resumes after a clean stop if its marker, the journal and the index agree.
 fn left_clean(
-    disk: &dyn Disk,
+    disk: &Arc<dyn Disk>,
     kind: &IndexKind,
     marker: Option<&CleanMarker>,
 ) -> Result<Option<OpenedMeta>, MetaOpenError> {
@@ -81,17 +96,17 @@ fn left_clean(
         index.close()?;
         return Ok(None);
     }
-    let (index, journal) = (Arc::new(index), Some(journal));
+    let (index, journal) = (Arc::new(index), Some(Box::new(journal) as Box<dyn Log>));
     let (totals, time) = (marker.totals, marker.time.clone());
     // A failed rotation may have left an unfinished file, which would make the next rotation fail.
-    remove_unfinished(disk)?;
+    remove_unfinished(disk.as_ref())?;
     Ok(Some(OpenedMeta { index, can_stay: true, journal, totals, time, start: Start::Clean }))
 }
 
 /// Rebuilds the index and an appendable journal. If the disk has no space for the index, keeps the index in
 /// memory and leaves the remaining space to the journal.
 pub(in crate::meta) fn recovered(
-    disk: &dyn Disk,
+    disk: &Arc<dyn Disk>,
     kind: &IndexKind,
     found: &RecoverySources<'_>,
 ) -> Result<OpenedMeta, MetaOpenError> {
@@ -102,12 +117,12 @@ pub(in crate::meta) fn recovered(
         if damaged {
             log::error!("acknowledged changes may be missing");
         }
-        let start = after_recovery(disk, damaged)?;
-        Ok(OpenedMeta { index, can_stay, journal: Some(journal), totals, time, start })
+        let start = after_recovery(disk.as_ref(), damaged)?;
+        Ok(OpenedMeta { index, can_stay, journal: Some(Box::new(journal)), totals, time, start })
     };
     match kind.make(0).map_err(MetaOpenError::from).and_then(|index| recovered_into(index, true)) {
         Err(error) if error.is_full() => {
-            give_way(disk, kind)?;
+            give_way(disk.as_ref(), kind)?;
             if !kind.is_on_disk() {
                 return Err(error);
             }
@@ -117,7 +132,7 @@ pub(in crate::meta) fn recovered(
     }
     let recovered = recovered_into(Arc::new(MapIndex::new()), false);
     if recovered.is_err() {
-        give_way(disk, kind)?;
+        give_way(disk.as_ref(), kind)?;
     }
     recovered
 }
@@ -131,27 +146,31 @@ fn give_way(disk: &dyn Disk, kind: &IndexKind) -> Result<(), MetaOpenError> {
 /// Returns a read-only state, and writes nothing to the disk.
 fn readable(disk: &dyn Disk, found: &RecoverySources<'_>) -> Result<OpenedMeta, MetaOpenError> {
     let index: Arc<dyn Index> = Arc::new(MapIndex::new());
-    let Refilled { totals, time, .. } = refill(disk, index.as_ref(), found.durable, found.progress)?;
+    let (base, _) = starting_point::examine(disk, &checkpoint::find(disk)?.finished)?;
+    let segments = segments::since(disk, &journal::list(disk)?, &base)?;
+    let progress = found.progress;
+    progress.begin(bytes_to_read(disk, &base, &segments)?);
+    let survey = survey(disk, &segments, &base, found.durable, progress)?;
+    let time = rehearse(disk, index.as_ref(), &segments, &survey, &base, progress)?;
+    progress.end();
+    let totals = RowTotals::of(View::new(index.as_ref()))?;
     // Assume damage: what a recovery would find is not known yet.
     Ok(OpenedMeta { index, can_stay: false, journal: None, totals, time, start: Start::Salvaged })
 }
 
-/// Rebuilds an index from the current journal, up to transaction `head`. `failed` is the number of indexes
-/// that failed since the start. If the rebuilt index fails too, keeps it in memory: the journal is the truth,
-/// wherever the index is.
+/// Rebuilds an index from the newest intact checkpoint and the whole log after it. `failed` is the number of
+/// indexes that failed since the start. If the rebuilt index fails too, keeps it in memory: the log is the
+/// truth, wherever the index is.
 pub(in crate::meta) fn rebuilt(
     disk: &dyn Disk,
     kind: &IndexKind,
     failed: u64,
-    head: u64,
+    log: &dyn Log,
     progress: &RecoveryProgress,
 ) -> Result<(Arc<dyn Index>, RowTotals), MetaOpenError> {
     let filled = |index: Arc<dyn Index>| {
-        let Refilled { seq, totals, damaged, .. } = refill(disk, index.as_ref(), head, progress)?;
-        if damaged || seq != head {
-            let place = Path::new(JOURNAL_FOLDER).display();
-            return Err(MetaOpenError::Damaged(format!("{place} ends at {seq} instead of {head}")));
-        }
+        fill(disk, index.as_ref(), log, progress)?;
+        let totals = RowTotals::of(View::new(index.as_ref()))?;
         Ok((index, totals))
     };
     match kind.make(failed).map_err(MetaOpenError::from).and_then(filled) {
@@ -162,4 +181,28 @@ pub(in crate::meta) fn rebuilt(
         }
         done => done,
     }
+}
+
+/// Fills an empty index from the newest intact checkpoint and the whole log after it.
+fn fill(
+    disk: &dyn Disk,
+    index: &dyn Index,
+    log: &dyn Log,
+    progress: &RecoveryProgress,
+) -> Result<(), MetaOpenError> {
+    // A damaged checkpoint does no harm here: the journal since the one before it is kept.
+    let (base, _) = starting_point::examine(disk, &checkpoint::find(disk)?.finished)?;
+    let mut tail = log.read_from(base.position());
+    progress.begin(base.length() + tail.bytes_left()?);
+    base.load(disk, index, progress)?;
+    let head = log.head().seq;
+    tail.read(head, &mut |record, bytes| {
+        progress.advance(bytes);
+        index.load(&changes_of(&record.facts).map_err(unreadable)?)?;
+        Ok(true)
+    })?;
+    index.finish_load()?;
+    index.apply(head, &[])?;
+    progress.end();
+    Ok(())
 }

@@ -9,7 +9,7 @@ use crate::meta::clock::StoreTime;
 use crate::meta::error::MetaOpenError;
 use crate::meta::index::{Index, RowTotals, View};
 use crate::meta::journal::{
-    Files, Header, JOURNAL_FOLDER, Journal, damaged_path, header_of, journal_path, list,
+    FileLog, Files, Header, JOURNAL_FOLDER, Log, damaged_path, header_of, journal_path, list,
 };
 use crate::meta::recovery::progress::RecoveryProgress;
 use crate::meta::recovery::replay;
@@ -20,7 +20,7 @@ use crate::meta::recovery::survey::{self, JournalSurvey};
 /// The result of a recovery.
 pub(in crate::meta) struct Recovered {
     /// The journal, ready to be appended to.
-    pub(in crate::meta) journal: Journal,
+    pub(in crate::meta) journal: FileLog,
     /// The totals of the index's rows.
     pub(in crate::meta) totals: RowTotals,
     /// The store time.
@@ -33,12 +33,13 @@ pub(in crate::meta) struct Recovered {
 /// be empty. Every transaction up to `durable` is known to have been acknowledged. After damage, reconciles
 /// the remaining metadata with `content`.
 pub(in crate::meta) fn recover(
-    disk: &dyn Disk,
+    shared: &Arc<dyn Disk>,
     index: &dyn Index,
     durable: u64,
     progress: &RecoveryProgress,
     content: Option<&dyn ContentStore>,
 ) -> Result<Recovered, MetaOpenError> {
+    let disk = shared.as_ref();
     let files = remove_unfinished(disk)?;
     let base = starting_point::choose(disk)?;
     let segments = segments::since(disk, &files, &base)?;
@@ -50,10 +51,10 @@ pub(in crate::meta) fn recover(
     base.load(disk, index, progress)?;
     let reconciled = content.filter(|_| damaged);
     let end = (files.highest + 1, reconciled);
-    let (journal, time) = replay::replay(disk, index, &segments, &survey, &base, end, progress)?;
+    let (journal, time) = replay::replay(shared, index, &segments, &survey, &base, end, progress)?;
     retire(disk, &files, &segments, &survey, base.begin)?;
     progress.end();
-    let replayed = journal.head() - (base.begin - 1);
+    let replayed = journal.head().seq - (base.begin - 1);
     // A new store has nothing to report.
     if replayed > 0 || base.begin > 1 {
         log::info!("recovery rebuilt the index from {} and {replayed} transactions", base.name());

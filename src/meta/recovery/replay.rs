@@ -1,12 +1,14 @@
 //! Replaying the journal into an index and a new file.
 
+use std::sync::Arc;
+
 use crate::base::now_ms;
 use crate::blobs::ContentStore;
 use crate::disk::Disk;
 use crate::meta::clock::StoreTime;
 use crate::meta::error::MetaOpenError;
 use crate::meta::index::Index;
-use crate::meta::journal::{Journal, NewFile, RawLine, Record, Sum, encode};
+use crate::meta::journal::{FileLog, Log, LogPosition, NewFile, RawLine, Record, Sum, encode};
 use crate::meta::model::{Fact, RowChange, changes_of};
 use crate::meta::reconcile::{FactSink, Reconciler};
 use crate::meta::recovery::progress::RecoveryProgress;
@@ -15,25 +17,25 @@ use crate::meta::recovery::starting_point::StartingPoint;
 use crate::meta::recovery::survey::{JournalSurvey, LinePlace, for_each_line};
 
 /// The number of pending changes at which they are loaded into the index.
-pub(super) const LOAD_CHANGES_MAX: usize = 10_000;
+const LOAD_CHANGES_MAX: usize = 10_000;
 
 /// Writes the valid lines to a new file, replays them into `index`, and returns the journal that continues
 /// there, and the store time. With `reconciled`, then reconciles the index with that content in the same new
 /// file: a crash at any moment leaves either all of it or the damage as it was.
 pub(super) fn replay(
-    disk: &dyn Disk,
+    disk: &Arc<dyn Disk>,
     index: &dyn Index,
     segments: &[Segment],
     survey: &JournalSurvey,
     base: &StartingPoint,
     (number, reconciled): (u64, Option<&dyn ContentStore>),
     progress: &RecoveryProgress,
-) -> Result<(Journal, StoreTime), MetaOpenError> {
+) -> Result<(FileLog, StoreTime), MetaOpenError> {
     let durable = base.begin - 1 + survey.valid;
-    let new = NewFile::create(disk, number, (base.begin - 1, base.prev.clone()), durable)?;
+    let new = NewFile::create(disk, number, base.position(), durable)?;
     let now = now_ms();
     let mut replay = Replay { index, new, pending: Vec::new(), now, time: base.time.clone() };
-    for_each_valid(disk, segments, survey, base, progress, |line, record, sum| {
+    for_each_valid(disk.as_ref(), segments, survey, base, progress, |line, record, sum| {
         replay.line(&line, record, sum)
     })?;
     replay.finish_load()?;
@@ -45,24 +47,22 @@ pub(super) fn replay(
     replay.finish()
 }
 
-/// Fills an empty index as a recovery would, and changes nothing on the disk.
+/// Fills an empty index as a recovery would, changes nothing on the disk, and returns the store time.
 pub(super) fn rehearse(
     disk: &dyn Disk,
     index: &dyn Index,
     segments: &[Segment],
     survey: &JournalSurvey,
     base: &StartingPoint,
-) -> Result<(), MetaOpenError> {
-    let progress = RecoveryProgress::default();
-    base.load(disk, index, &progress)?;
-    for_each_valid(disk, segments, survey, base, &progress, |_, record, _| {
-        let mut changes = Vec::new();
-        for fact in &record.facts {
-            fact.changes(&mut changes).map_err(unreadable)?;
-        }
-        index.apply(record.seq, &changes)?;
-        Ok(())
-    })
+    progress: &RecoveryProgress,
+) -> Result<StoreTime, MetaOpenError> {
+    base.load(disk, index, progress)?;
+    let mut time = base.time.clone();
+    for_each_valid(disk, segments, survey, base, progress, |_, record, _| {
+        time.learn(&record.time);
+        Ok(index.apply(record.seq, &changes_of(&record.facts).map_err(unreadable)?)?)
+    })?;
+    Ok(time)
 }
 
 fn for_each_valid(
@@ -87,7 +87,7 @@ fn for_each_valid(
 
 struct Replay<'a> {
     index: &'a dyn Index,
-    new: NewFile<'a>,
+    new: NewFile,
     pending: Vec<RowChange>,
     now: u64,
     /// The store time after the lines so far.
@@ -103,9 +103,9 @@ impl Replay<'_> {
         if self.pending.len() >= LOAD_CHANGES_MAX {
             self.load()?;
         }
-        let (before, prev) = self.new.head();
+        let LogPosition { seq: before, sum: prev } = self.new.head().clone();
         if record.seq == before + 1 && record.prev == prev {
-            return Ok(self.new.push(&line.bytes, record.seq, sum)?);
+            return Ok(self.new.push(&line.bytes, LogPosition { seq: record.seq, sum })?);
         }
         // Lines before this one are missing: renumber it, so that it continues the new chain.
         self.push(&Record { seq: before + 1, prev, durable: before, ..record })
@@ -113,14 +113,15 @@ impl Replay<'_> {
 
     /// Adds a line that the recovery itself writes.
     fn note(&mut self, facts: Vec<Fact>) -> Result<(), MetaOpenError> {
-        let (before, prev) = self.new.head();
+        let LogPosition { seq: before, sum: prev } = self.new.head().clone();
         let (at, time) = (self.now, self.time.clone());
         self.push(&Record { seq: before + 1, prev, durable: before, at, time, facts })
     }
 
     fn push(&mut self, record: &Record) -> Result<(), MetaOpenError> {
         let (bytes, sum) = encode(record).map_err(unreadable)?;
-        Ok(self.new.push(bytes.strip_suffix(b"\n").unwrap_or(&bytes), record.seq, sum)?)
+        let head = LogPosition { seq: record.seq, sum };
+        Ok(self.new.push(bytes.strip_suffix(b"\n").unwrap_or(&bytes), head)?)
     }
 
     fn load(&mut self) -> Result<(), MetaOpenError> {
@@ -136,17 +137,17 @@ impl Replay<'_> {
     /// Adds a line without facts if the file has more lines than its header names as durable. The header is
     /// older than those lines: if the last of them is damaged one day, this line proves that it existed.
     fn close_off(&mut self, said: u64) -> Result<(), MetaOpenError> {
-        if self.new.head().0 == said {
+        if self.new.head().seq == said {
             return Ok(());
         }
         self.note(Vec::new())
     }
 
-    fn finish(mut self) -> Result<(Journal, StoreTime), MetaOpenError> {
+    fn finish(mut self) -> Result<(FileLog, StoreTime), MetaOpenError> {
         self.finish_load()?;
         let journal = self.new.publish()?;
         let nothing: &[RowChange] = &[];
-        self.index.apply(journal.head(), nothing)?;
+        self.index.apply(journal.head().seq, nothing)?;
         Ok((journal, self.time))
     }
 }
@@ -160,6 +161,6 @@ impl FactSink for Replay<'_> {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is called by map_err")]
-fn unreadable(error: serde_json::Error) -> MetaOpenError {
+pub(super) fn unreadable(error: serde_json::Error) -> MetaOpenError {
     MetaOpenError::Damaged(error.to_string())
 }

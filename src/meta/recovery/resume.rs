@@ -1,25 +1,29 @@
 //! Resuming after a clean stop.
 
+use std::sync::Arc;
+
 use crate::disk::{Disk, DiskFile};
 use crate::meta::error::MetaOpenError;
-use crate::meta::journal::{Header, Journal, LINE_SIZE_MAX_BYTES, Record, Sum, decode, journal_path, list};
+use crate::meta::journal::{
+    FileLog, Header, LINE_SIZE_MAX_BYTES, LogPosition, Record, decode, journal_path, list,
+};
 use crate::meta::recovery::clean_marker::CleanMarker;
 
 /// Resumes the journal of a clean stop, or returns `None` when its end does not match the marker.
 pub(in crate::meta) fn resume(
-    disk: &dyn Disk,
+    disk: &Arc<dyn Disk>,
     clean: &CleanMarker,
-) -> Result<Option<Journal>, MetaOpenError> {
-    let Some(number) = list(disk)?.finished.last().copied() else { return Ok(None) };
+) -> Result<Option<FileLog>, MetaOpenError> {
+    let Some(number) = list(disk.as_ref())?.finished.last().copied() else { return Ok(None) };
     let file = disk.open_writable(&journal_path(number))?;
     let length = file.length()?;
     let Some(end) = last_line(file.as_ref(), length)? else { return Ok(None) };
-    let matches = end == (clean.seq, clean.line.clone());
-    Ok(matches.then(|| Journal::at_end(file, number, length, end)))
+    let matches = end.seq == clean.seq && end.sum == clean.line;
+    Ok(matches.then(|| FileLog::at_end(Arc::clone(disk), file, (number, length), end)))
 }
 
 /// Reads the last line of a file, which may be its header.
-fn last_line(file: &dyn DiskFile, length: u64) -> Result<Option<(u64, Sum)>, MetaOpenError> {
+fn last_line(file: &dyn DiskFile, length: u64) -> Result<Option<LogPosition>, MetaOpenError> {
     let begin = length.saturating_sub(LINE_SIZE_MAX_BYTES as u64 + 1);
     let mut tail = vec![0; usize::try_from(length - begin).unwrap_or(0)];
     let mut filled = 0;
@@ -33,7 +37,8 @@ fn last_line(file: &dyn DiskFile, length: u64) -> Result<Option<(u64, Sum)>, Met
     let Some(tail) = tail.strip_suffix(b"\n") else { return Ok(None) };
     let line = tail.rsplit(|byte| *byte == b'\n').next().unwrap_or(tail);
     if let Ok((record, sum)) = decode::<Record>(line) {
-        return Ok(Some((record.seq, sum)));
+        return Ok(Some(LogPosition { seq: record.seq, sum }));
     }
-    Ok(decode::<Header>(line).ok().map(|(header, _)| (header.first - 1, header.prev)))
+    let header = decode::<Header>(line).ok();
+    Ok(header.map(|(header, _)| LogPosition { seq: header.first - 1, sum: header.prev }))
 }

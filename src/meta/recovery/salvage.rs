@@ -7,6 +7,7 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use crate::base::now_ms;
@@ -17,7 +18,8 @@ use crate::meta::clock::StoreTime;
 use crate::meta::error::MetaOpenError;
 use crate::meta::index::{Index, MapIndex, SledIndex, TemporaryCopy, View, fact_of};
 use crate::meta::journal::{
-    self, Header, LineReader, NewFile, Record, Sum, damaged_path, decode, header_of, journal_path,
+    self, Header, LineReader, LogPosition, NewFile, Record, Sum, damaged_path, decode, header_of,
+    journal_path,
 };
 use crate::meta::model::{Fact, Tree, changes_of};
 use crate::meta::reconcile::{FactSink, Reconciler, Report, Unattributed};
@@ -46,12 +48,13 @@ pub struct Salvage {
 /// Rebuilds the metadata on a disk without touching the index. Manifests that cannot be attributed go into
 /// `repo`. `root` is the data directory, and `read` gets the number of bytes of each read of content.
 pub fn rebuild_from_content(
-    disk: &dyn Disk,
+    shared: &Arc<dyn Disk>,
     root: &Path,
     blobs: &dyn ContentStore,
     repo: &RepoName,
     read: &mut dyn FnMut(u64),
 ) -> Result<Salvage, MetaOpenError> {
+    let disk = shared.as_ref();
     make_folders(disk)?;
     let mut lines = Lines::default();
     lines.gather(disk)?;
@@ -73,13 +76,14 @@ pub fn rebuild_from_content(
     salvage.report.add(&report);
     salvage.damaged = damaged.len() as u64;
     salvage.unattributed = unattributed;
-    publish(disk, &index, highest + 1, time)?;
+    publish(shared, &index, highest + 1, time)?;
     Ok(salvage)
 }
 
 /// Rebuilds the journal from the index of a clean stop when the journal or the checkpoints are damaged. The
 /// next start would trust that index as well. Returns whether such an index exists.
-pub fn rebuild_from_index(disk: &dyn Disk, root: &Path) -> Result<bool, MetaOpenError> {
+pub fn rebuild_from_index(shared: &Arc<dyn Disk>, root: &Path) -> Result<bool, MetaOpenError> {
+    let disk = shared.as_ref();
     let Some(marker) = clean_marker::read(disk)? else { return Ok(false) };
     let mut lines = Lines::default();
     if !lines.take_index(root, &marker)? {
@@ -90,7 +94,7 @@ pub fn rebuild_from_index(disk: &dyn Disk, root: &Path) -> Result<bool, MetaOpen
     known.gather(disk)?;
     clean_marker::take(disk)?;
     known.time.learn(&marker.time);
-    publish(disk, &lines.index, known.highest.max(marker.seq) + 1, known.time)?;
+    publish(shared, &lines.index, known.highest.max(marker.seq) + 1, known.time)?;
     Ok(true)
 }
 
@@ -216,12 +220,19 @@ fn forget_damaged(
 
 /// Writes the state durably, as the starting point of the next start. `before` is a number that no
 /// transaction has.
-fn publish(disk: &dyn Disk, index: &MapIndex, before: u64, time: StoreTime) -> Result<(), MetaOpenError> {
+fn publish(
+    shared: &Arc<dyn Disk>,
+    index: &MapIndex,
+    before: u64,
+    time: StoreTime,
+) -> Result<(), MetaOpenError> {
+    let disk = shared.as_ref();
     index.apply(before, &[])?;
     let number = journal::list(disk)?.highest + 1;
     // 1. A journal file to continue in: without it the checkpoint would look like one whose journal is lost.
     // Until the checkpoint exists, the file does not change what a recovery finds.
-    NewFile::create(disk, number, (before, Sum::zero()), before - 1)?.publish()?;
+    let head = LogPosition { seq: before, sum: Sum::zero() };
+    NewFile::create(shared, number, head, before - 1)?.publish()?;
     // 2. The checkpoint, which replaces everything else from then on. Listing removes unfinished ones.
     checkpoint::list(disk)?;
     let draft = checkpoint::walk(disk, index, (before + 1, Sum::zero()), &AtomicBool::new(false));

@@ -5,7 +5,7 @@ use crate::meta::checkpoint::{self, CheckpointFile, Trailer};
 use crate::meta::clock::StoreTime;
 use crate::meta::error::MetaOpenError;
 use crate::meta::index::Index;
-use crate::meta::journal::{Header, Sum};
+use crate::meta::journal::{Header, LogPosition, Sum};
 use crate::meta::recovery::progress::RecoveryProgress;
 
 /// The state before the first transaction to replay.
@@ -66,6 +66,11 @@ impl StartingPoint {
         let Header { first: begin, prev, durable, .. } = header.clone();
         let time = StoreTime::default();
         Self { checkpoint: None, begin, prev, durable, time, damaged: false }
+    }
+
+    /// Returns its place in the journal.
+    pub(super) fn position(&self) -> LogPosition {
+        LogPosition { seq: self.begin - 1, sum: self.prev.clone() }
     }
 
     /// Tells whether the journal after a checkpoint is lost; it was durable before the checkpoint was.

@@ -360,7 +360,7 @@ fn check_and_rebuild_look_at_the_new_files_too() {
     let mut found = Inspection::of(&disk).unwrap();
     found.compare_index(root).unwrap();
     assert!(found.faults.is_empty() && found.notes.is_empty(), "{:?} {:?}", found.faults, found.notes);
-    assert!(crate::meta::recovery::rebuild_from_index(disk.as_ref(), root).unwrap());
+    assert!(crate::meta::recovery::rebuild_from_index(&disk, root).unwrap());
     fs::remove_dir_all(root.join("index")).unwrap();
     store.start();
     assert_eq!(tags(store.meta(), "app"), ["one", "three", "two"]);

@@ -220,6 +220,43 @@ fn after_a_rebuild_in_place_sled_goes_on_and_the_next_start_makes_it_anew() {
 }
 
 #[test]
+fn a_store_in_memory_rebuilds_its_index_from_its_log_and_writes_no_journal() {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let options = MetaOptions { journal_min_bytes: 1, ..MetaOptions::in_memory() };
+    let meta = Meta::open(Arc::clone(&disk), options).unwrap();
+    for name in ["one", "two"] {
+        run(&meta, put_manifest("app", name, &[name])).unwrap();
+    }
+    meta.break_index();
+    run_patiently(&meta, &put_manifest("app", "three", &["three"])).unwrap();
+    assert_eq!(tags(&meta, "app"), ["one", "three", "two"]);
+    meta.close().unwrap();
+    assert_eq!(journal_files(disk.as_ref()), Vec::<String>::new());
+    assert!(disk.list(Path::new("checkpoint")).unwrap().is_empty());
+}
+
+#[test]
+fn a_damaged_checkpoint_does_not_keep_a_failed_index_from_being_rebuilt() {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let options = MetaOptions { journal_min_bytes: 2000, ..MetaOptions::new(IndexKind::Map) };
+    let meta = Meta::open(Arc::clone(&disk), options).unwrap();
+    let checkpoints = || disk.list(Path::new("checkpoint")).unwrap();
+    let mut pushed = Vec::new();
+    while checkpoints().iter().filter(|entry| entry.name.ends_with(".checkpoint")).count() < 2 {
+        let name = format!("n{}", pushed.len());
+        run(&meta, put_manifest("app", &name, &[&name])).unwrap();
+        pushed.push(name);
+    }
+    let newest = checkpoints().into_iter().map(|entry| entry.name).max().unwrap();
+    let file = disk.open_writable(&Path::new("checkpoint").join(newest)).unwrap();
+    file.write_at(b"!", file.length().unwrap() / 2).unwrap();
+    meta.break_index();
+    run_patiently(&meta, &put_manifest("app", "latest", &["latest"])).unwrap();
+    assert_eq!(tags(&meta, "app").len(), pushed.len() + 1);
+    assert_eq!(meta.poisoned(), None);
+}
+
+#[test]
 fn a_store_without_space_for_a_journal_can_be_read_and_goes_on_when_there_is_some() {
     for (operation, path) in
         [(Operation::Create, "journal"), (Operation::Write, "journal"), (Operation::Sync, "journal")]

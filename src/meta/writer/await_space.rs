@@ -8,7 +8,7 @@ use crate::blobs::ContentStore;
 use crate::disk::{Disk, DiskError};
 use crate::meta::error::MetaError;
 use crate::meta::index::{IndexKind, ReplaceableIndex, RowTotals};
-use crate::meta::journal::{Journal, journal_path, list};
+use crate::meta::journal::{Log, journal_path, list};
 use crate::meta::recovery::RecoveryProgress;
 use crate::meta::recovery::open::{OpenedMeta, RecoverySources, recovered};
 use crate::meta::writer::message::{Message, WriterState};
@@ -35,7 +35,7 @@ impl AwaitSpace {
     pub(in crate::meta) fn until_space(
         self,
         messages: &Receiver<Message>,
-    ) -> Option<(Journal, RowTotals, Message)> {
+    ) -> Option<(Box<dyn Log>, RowTotals, Message)> {
         let mut tried: Option<Instant> = None;
         loop {
             match messages.recv().ok()? {
@@ -57,7 +57,7 @@ impl AwaitSpace {
         }
     }
 
-    fn recovered(&self) -> Option<(Journal, RowTotals)> {
+    fn recovered(&self) -> Option<(Box<dyn Log>, RowTotals)> {
         match self.has_space() {
             Ok(true) => {}
             Ok(false) => return None,
@@ -71,7 +71,7 @@ impl AwaitSpace {
             content: self.content.as_deref(),
             progress: &self.progress,
         };
-        match recovered(self.disk.as_ref(), &self.kind, &found) {
+        match recovered(&self.disk, &self.kind, &found) {
             Ok(OpenedMeta { index, can_stay, journal: Some(journal), totals, .. }) => {
                 self.index.replace(index, can_stay);
                 self.shared.set_without_journal(false);

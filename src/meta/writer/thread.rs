@@ -10,7 +10,7 @@ use crate::meta::checkpoint::DueCheckpoint;
 use crate::meta::clock::Clock;
 use crate::meta::error::MetaError;
 use crate::meta::index::{Index, IndexError, IndexKind, ReplaceableIndex, RowTotals, View};
-use crate::meta::journal::{Journal, JournalError};
+use crate::meta::journal::{JournalError, Log};
 use crate::meta::model::{Command, Fact, changes_of};
 use crate::meta::recovery::{RecoveryProgress, rebuilt};
 use crate::meta::rules::{DecideError, Decision, PolicyChecks, Protection, Stamp, decide};
@@ -24,7 +24,7 @@ const ROTATION_RETRY_BYTES: u64 = 256 * 1024;
 
 /// Owns the journal. Only the writer changes the index.
 pub(in crate::meta) struct Writer {
-    pub(in crate::meta) journal: Journal,
+    pub(in crate::meta) journal: Box<dyn Log>,
     pub(in crate::meta) index: Arc<ReplaceableIndex>,
     pub(in crate::meta) kind: IndexKind,
     /// The number of indexes that failed since the start.
@@ -146,10 +146,11 @@ impl Writer {
     }
 
     fn rotate(&mut self, waits: Option<Sender<u64>>) {
-        match self.journal.rotate(self.disk.as_ref()) {
+        match self.journal.rotate() {
             // Without a checkpointer, rotation only leaves more files.
             Ok(()) => {
-                let begin = (self.journal.head() + 1, self.journal.sum().clone());
+                let head = self.journal.head();
+                let begin = (head.seq + 1, head.sum.clone());
                 drop(self.rotation.rotated.send(DueCheckpoint { begin, waits }));
             }
             Err(error) => {
@@ -252,8 +253,8 @@ impl Writer {
             return Ok(());
         }
         self.failed += 1;
-        let head = self.journal.head();
-        match rebuilt(self.disk.as_ref(), &self.kind, self.failed, head, &self.progress) {
+        let log = self.journal.as_ref();
+        match rebuilt(self.disk.as_ref(), &self.kind, self.failed, log, &self.progress) {
             Ok((index, totals)) => {
                 self.totals = totals;
                 self.index.replace(index, false);

@@ -36,11 +36,9 @@ impl Registry {
     /// take a while.
     pub fn open(options: RegistryOptions) -> Result<Self, OpenError> {
         let opened = match &options.storage {
-            Storage::Memory => Backing {
-                disk: Arc::new(MemoryDisk::new()),
-                lock: None,
-                meta: MetaOptions::new(IndexKind::Map),
-            },
+            Storage::Memory => {
+                Backing { disk: Arc::new(MemoryDisk::new()), lock: None, meta: MetaOptions::in_memory() }
+            }
             Storage::Folder(folder) => open_folder(folder)?,
         };
         Self::open_on(options, opened)

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::disk::{DiskError, DiskFile};
+use crate::disk::{Disk, DiskError, DiskFile};
 use crate::meta::clock::StoreTime;
-use crate::meta::journal::file::line::{LINE_SIZE_MAX_BYTES, Record, Sum, encode};
-use crate::meta::model::{FACTS_MAX, Fact};
+use crate::meta::journal::file::tail::FileTail;
+use crate::meta::journal::log::{JournalError, Log, LogPosition, LogTail, Poison};
+use crate::meta::model::Fact;
 
 /// The file is filled with zeroes ahead of its lines, by a part of its length within these bounds.
 ///
@@ -16,25 +17,9 @@ const AHEAD_MIN_BYTES: u64 = 4 * 1024;
 const AHEAD_MAX_BYTES: u64 = 256 * 1024;
 const AHEAD_PART: u64 = 4;
 
-/// An error of the journal.
-#[derive(Debug, thiserror::Error)]
-pub(in crate::meta) enum JournalError {
-    /// The line could not be written and nothing of it is left.
-    #[error("the journal could not be appended to: {0}")]
-    Append(DiskError),
-    /// The journal refuses writes until the next start.
-    #[error("{0}")]
-    Poisoned(String),
-    /// The transaction is over the limits.
-    #[error("a transaction of {facts} facts and {bytes} bytes is too large")]
-    TooLarge { facts: usize, bytes: usize },
-    /// The transaction could not be rendered.
-    #[error("a transaction could not be rendered: {0}")]
-    Render(#[from] serde_json::Error),
-}
-
 /// The end of the journal, where lines are appended.
-pub(in crate::meta) struct Journal {
+pub(in crate::meta) struct FileLog {
+    pub(super) disk: Arc<dyn Disk>,
     file: Arc<dyn DiskFile>,
     /// The file's number.
     pub(super) number: u64,
@@ -44,65 +29,22 @@ pub(in crate::meta) struct Journal {
     ///
     /// INVARIANT: never less than `length`, since zeroes are written from here on.
     ahead: u64,
-    /// The last transaction and its line's sum.
-    pub(super) seq: u64,
-    pub(super) sum: Sum,
+    head: LogPosition,
     /// The last transaction that is known to be durable.
     synced: u64,
-    poisoned: Option<String>,
+    poison: Poison,
 }
 
-impl Journal {
-    /// Resumes at the end of a file that ends with transaction `seq`, all of it durable.
+impl FileLog {
+    /// Resumes at the end of a file that ends with a transaction, all of it durable.
     pub(in crate::meta) fn at_end(
+        disk: Arc<dyn Disk>,
         file: Arc<dyn DiskFile>,
-        number: u64,
-        length: u64,
-        (seq, sum): (u64, Sum),
+        (number, length): (u64, u64),
+        head: LogPosition,
     ) -> Self {
-        Self { file, number, length, ahead: length, seq, sum, synced: seq, poisoned: None }
-    }
-
-    /// Returns the length in bytes of the current file's lines.
-    pub(in crate::meta) fn length(&self) -> u64 {
-        self.length
-    }
-
-    /// Returns the last transaction's number.
-    pub(in crate::meta) fn head(&self) -> u64 {
-        self.seq
-    }
-
-    /// Returns the sum of the last line.
-    pub(in crate::meta) fn sum(&self) -> &Sum {
-        &self.sum
-    }
-
-    /// Returns why the journal refuses writes, if it does.
-    pub(in crate::meta) fn poisoned(&self) -> Option<&str> {
-        self.poisoned.as_deref()
-    }
-
-    /// Appends a transaction and returns its number. It is durable only after [`Self::sync`].
-    pub(in crate::meta) fn append(
-        &mut self,
-        (at, time): (u64, StoreTime),
-        facts: Vec<Fact>,
-    ) -> Result<u64, JournalError> {
-        if let Some(why) = &self.poisoned {
-            return Err(JournalError::Poisoned(why.clone()));
-        }
-        let count = facts.len();
-        let seq = self.seq + 1;
-        let record = Record { seq, prev: self.sum.clone(), durable: self.synced, at, time, facts };
-        let (line, sum) = encode(&record)?;
-        if count > FACTS_MAX || line.len() > LINE_SIZE_MAX_BYTES {
-            return Err(JournalError::TooLarge { facts: count, bytes: line.len() });
-        }
-        self.write(&line)?;
-        self.seq = seq;
-        self.sum = sum;
-        Ok(seq)
+        let synced = head.seq;
+        Self { disk, file, number, length, ahead: length, head, synced, poison: Poison::default() }
     }
 
     fn write(&mut self, line: &[u8]) -> Result<(), JournalError> {
@@ -155,10 +97,47 @@ impl Journal {
         self.ahead = self.length;
         Ok(())
     }
+}
 
-    /// Durably cuts off everything after the last line: after a clean stop, the next start reads the last
-    /// line at the end of the file.
-    pub(in crate::meta) fn end(&mut self) -> Result<(), DiskError> {
+impl Log for FileLog {
+    fn append(&mut self, noted: (u64, StoreTime), facts: Vec<Fact>) -> Result<u64, JournalError> {
+        self.poison.check()?;
+        let (line, head) = self.head.next_line(self.synced, noted, facts)?;
+        self.write(&line)?;
+        self.head = head;
+        Ok(self.head.seq)
+    }
+
+    fn sync(&mut self) -> Result<(), JournalError> {
+        self.poison.check()?;
+        if self.synced < self.head.seq {
+            match self.file.sync() {
+                Ok(()) => self.synced = self.head.seq,
+                Err(error) => return Err(self.poison(format!("the journal could not be synced: {error}"))),
+            }
+        }
+        Ok(())
+    }
+
+    fn head(&self) -> &LogPosition {
+        &self.head
+    }
+
+    fn read_from(&self, after: LogPosition) -> Box<dyn LogTail> {
+        Box::new(FileTail::new(Arc::clone(&self.disk), after))
+    }
+
+    fn length(&self) -> u64 {
+        self.length
+    }
+
+    fn rotate(&mut self) -> Result<(), JournalError> {
+        self.continue_in_new_file()
+    }
+
+    /// Durably cuts off everything after the last line: the next start reads the last line at the end of the
+    /// file.
+    fn end(&mut self) -> Result<(), DiskError> {
         if self.ahead == self.length {
             return Ok(());
         }
@@ -166,25 +145,11 @@ impl Journal {
         self.file.sync()
     }
 
-    /// Makes everything appended so far durable. After a failed sync the content of the medium is unknown,
-    /// and a retry could not reveal it: the journal refuses writes until the next start.
-    pub(in crate::meta) fn sync(&mut self) -> Result<(), JournalError> {
-        if let Some(why) = &self.poisoned {
-            return Err(JournalError::Poisoned(why.clone()));
-        }
-        if self.synced < self.seq {
-            match self.file.sync() {
-                Ok(()) => self.synced = self.seq,
-                Err(error) => return Err(self.poison(format!("the journal could not be synced: {error}"))),
-            }
-        }
-        Ok(())
+    fn poisoned(&self) -> Option<&str> {
+        self.poison.get()
     }
 
-    /// Refuses all writes from now on.
-    pub(in crate::meta) fn poison(&mut self, why: String) -> JournalError {
-        log::error!("{why}; writes are refused until the next start");
-        let why = self.poisoned.get_or_insert(why).clone();
-        JournalError::Poisoned(why)
+    fn poison(&mut self, why: String) -> JournalError {
+        self.poison.set(why)
     }
 }

@@ -9,6 +9,7 @@
 //! | `new_file` | a new file: written, synced, renamed |
 //! | `reader` | reading lines in order |
 //! | `rotate` | continuing in a new file |
+//! | `tail` | reading on while lines are appended |
 //! | `verify` | verifying closed files |
 
 mod append;
@@ -16,13 +17,14 @@ mod files;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod history;
-mod line;
+pub(super) mod line;
 mod new_file;
 mod reader;
 mod rotate;
+mod tail;
 mod verify;
 
-pub(in crate::meta) use append::{Journal, JournalError};
+pub(in crate::meta) use append::FileLog;
 pub(in crate::meta) use files::{Files, JOURNAL_FOLDER, damaged_path, header_of, journal_path, list};
 pub(in crate::meta) use history::{forget_history, named_since};
 pub(in crate::meta) use line::{

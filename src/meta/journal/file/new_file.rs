@@ -6,19 +6,19 @@ use std::thread;
 use std::time::Duration;
 
 use crate::disk::{Disk, DiskError, DiskFile};
-use crate::meta::journal::file::append::Journal;
+use crate::meta::journal::file::append::FileLog;
 use crate::meta::journal::file::files::{JOURNAL_FOLDER, journal_path, unfinished_path};
-use crate::meta::journal::file::line::{Header, Sum, encode};
+use crate::meta::journal::file::line::{Header, encode};
+use crate::meta::journal::log::LogPosition;
 
 /// Writes a new journal file, a header and then lines, and makes it durable as a whole under its name.
-pub(in crate::meta) struct NewFile<'a> {
-    disk: &'a dyn Disk,
+pub(in crate::meta) struct NewFile {
+    disk: Arc<dyn Disk>,
     file: Arc<dyn DiskFile>,
     number: u64,
     length: u64,
     pending: Vec<u8>,
-    seq: u64,
-    sum: Sum,
+    head: LogPosition,
 }
 
 const WRITE_SIZE_BYTES: usize = 256 * 1024;
@@ -27,32 +27,31 @@ const WRITE_SIZE_BYTES: usize = 256 * 1024;
 const NAME_TRIES_MAX: u32 = 100;
 const NAME_RETRY_PAUSE: Duration = Duration::from_millis(50);
 
-impl<'a> NewFile<'a> {
-    /// Begins a file that continues after transaction `before`, whose line's sum is `prev`, and that will
-    /// hold the transactions up to `durable` when it is published.
+impl NewFile {
+    /// Begins a file that continues after `head`, and that will hold the transactions up to `durable` when it
+    /// is published.
     pub(in crate::meta) fn create(
-        disk: &'a dyn Disk,
+        disk: &Arc<dyn Disk>,
         number: u64,
-        (before, prev): (u64, Sum),
+        head: LogPosition,
         durable: u64,
     ) -> Result<Self, DiskError> {
         let file = disk.create(&unfinished_path(number))?;
-        let (pending, _) = encode(&Header::new(before + 1, prev.clone(), durable))
+        let (pending, _) = encode(&Header::new(head.seq + 1, head.sum.clone(), durable))
             .map_err(|error| DiskError::new("render the header of", &journal_path(number), error))?;
-        Ok(Self { disk, file, number, length: 0, pending, seq: before, sum: prev })
+        Ok(Self { disk: Arc::clone(disk), file, number, length: 0, pending, head })
     }
 
-    /// Returns the last transaction's number and its line's sum.
-    pub(in crate::meta) fn head(&self) -> (u64, Sum) {
-        (self.seq, self.sum.clone())
+    /// Returns the place after the last transaction.
+    pub(in crate::meta) fn head(&self) -> &LogPosition {
+        &self.head
     }
 
-    /// Adds a line, without its line feed, as it stands; `seq` and `sum` are its own.
-    pub(in crate::meta) fn push(&mut self, line: &[u8], seq: u64, sum: Sum) -> Result<(), DiskError> {
+    /// Adds a line, without its line feed, as it stands; `head` is the place after it.
+    pub(in crate::meta) fn push(&mut self, line: &[u8], head: LogPosition) -> Result<(), DiskError> {
         self.pending.extend_from_slice(line);
         self.pending.push(b'\n');
-        self.seq = seq;
-        self.sum = sum;
+        self.head = head;
         if self.pending.len() >= WRITE_SIZE_BYTES { self.write() } else { Ok(()) }
     }
 
@@ -63,8 +62,8 @@ impl<'a> NewFile<'a> {
         Ok(())
     }
 
-    /// Publishes the file and returns the journal that continues at its end.
-    pub(in crate::meta) fn publish(self) -> Result<Journal, DiskError> {
+    /// Publishes the file and returns the log that continues at its end.
+    pub(in crate::meta) fn publish(self) -> Result<FileLog, DiskError> {
         self.complete()?.rename()
     }
 
@@ -77,11 +76,11 @@ impl<'a> NewFile<'a> {
     }
 
     /// Gives the file its name. After an error it may have either name.
-    pub(super) fn rename(self) -> Result<Journal, DiskError> {
+    pub(super) fn rename(self) -> Result<FileLog, DiskError> {
         // 2. The name is visible. 3. The name is durable.
         self.disk.rename(&unfinished_path(self.number), &journal_path(self.number))?;
         self.sync_name()?;
-        Ok(Journal::at_end(self.file, self.number, self.length, (self.seq, self.sum)))
+        Ok(FileLog::at_end(self.disk, self.file, (self.number, self.length), self.head))
     }
 
     /// Syncs the folder, and retries while it cannot be opened for lack of a descriptor: no sync has failed,

@@ -34,8 +34,13 @@ pub(in crate::meta) struct LineReader<'a> {
 
 impl<'a> LineReader<'a> {
     pub(in crate::meta) fn new(file: &'a dyn DiskFile) -> Self {
+        Self::starting_at(file, 0)
+    }
+
+    /// Reads from a line that begins at `offset`; its number is then 1.
+    pub(in crate::meta) fn starting_at(file: &'a dyn DiskFile, offset: u64) -> Self {
         let read_size = READ_SIZE_MIN_BYTES;
-        Self { file, offset: 0, number: 0, pending: Vec::new(), taken: 0, read_size, at_end: false }
+        Self { file, offset, number: 0, pending: Vec::new(), taken: 0, read_size, at_end: false }
     }
 
     /// Returns the next line, or `None` at the end of the file. Zeroes at the end, which the journal writes
@@ -61,6 +66,11 @@ impl<'a> LineReader<'a> {
             }
             self.fill()?;
         }
+    }
+
+    /// Returns where the next line begins.
+    pub(in crate::meta) fn offset(&self) -> u64 {
+        self.offset - (self.pending.len() - self.taken) as u64
     }
 
     fn take(&mut self, length: usize, ended: bool) -> RawLine {

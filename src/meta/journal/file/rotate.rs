@@ -1,32 +1,38 @@
 //! Rotating to a new file.
 
+use std::sync::Arc;
+
 use crate::disk::{Disk, DiskError};
-use crate::meta::journal::file::append::{Journal, JournalError};
+use crate::meta::journal::file::append::FileLog;
 use crate::meta::journal::file::files::{journal_path, unfinished_path};
 use crate::meta::journal::file::new_file::NewFile;
+use crate::meta::journal::log::{JournalError, Log};
 
-impl Journal {
+impl FileLog {
     /// Syncs the file and continues in a new one. After an error the journal continues in its old file,
     /// unless it is poisoned.
     ///
     /// INVARIANT: this file gets no more lines once the new one may have its name: a file with a higher
     /// number replaces the lines of this one from there on.
-    pub(in crate::meta) fn rotate(&mut self, disk: &dyn Disk) -> Result<(), JournalError> {
+    pub(super) fn continue_in_new_file(&mut self) -> Result<(), JournalError> {
         self.sync()?;
         self.give_back().map_err(JournalError::Append)?;
-        let end = (self.seq, self.sum.clone());
-        let number = self.number + 1;
-        let new = match NewFile::create(disk, number, end, self.seq).and_then(NewFile::complete) {
+        let disk = Arc::clone(&self.disk);
+        let (number, durable) = (self.number + 1, self.head().seq);
+        let new = NewFile::create(&disk, number, self.head().clone(), durable).and_then(NewFile::complete);
+        let new = match new {
             Ok(new) => new,
-            Err(error) => return Err(given_up(disk, number, error)),
+            Err(error) => return Err(given_up(disk.as_ref(), number, error)),
         };
         match new.rename() {
-            Ok(journal) => {
-                *self = journal;
+            Ok(log) => {
+                *self = log;
                 Ok(())
             }
             // The disk had no space for the name, and the folder shows that the file did not get it.
-            Err(error) if error.is_full() && !is_there(disk, number) => Err(given_up(disk, number, error)),
+            Err(error) if error.is_full() && !is_there(disk.as_ref(), number) => {
+                Err(given_up(disk.as_ref(), number, error))
+            }
             Err(error) => Err(self.poison(format!("the journal could not continue in a new file: {error}"))),
         }
     }

@@ -1,0 +1,94 @@
+//! Reading the journal's files on from a transaction while they are appended to.
+
+use std::sync::Arc;
+
+use crate::disk::Disk;
+use crate::meta::error::MetaOpenError;
+use crate::meta::journal::file::files::{JOURNAL_FOLDER, header_of, journal_path, list};
+use crate::meta::journal::file::line::{Record, decode};
+use crate::meta::journal::file::reader::LineReader;
+use crate::meta::journal::log::{LogPosition, LogTail, TransactionVisitor};
+
+/// A place in the journal's files.
+pub(super) struct FileTail {
+    disk: Arc<dyn Disk>,
+    at: LogPosition,
+    /// The number of the file that is read; 0 before the first one.
+    number: u64,
+    /// Where in that file the line after `at` begins, or a line before that.
+    offset: u64,
+}
+
+impl FileTail {
+    pub(super) fn new(disk: Arc<dyn Disk>, after: LogPosition) -> Self {
+        Self { disk, at: after, number: 0, offset: 0 }
+    }
+
+    /// Returns the number of the file that a transaction was appended to: of those that begin no later, the
+    /// last one.
+    fn file_with(&self, seq: u64) -> Result<u64, MetaOpenError> {
+        for number in list(self.disk.as_ref())?.finished.into_iter().rev() {
+            if header_of(self.disk.as_ref(), number)?.is_some_and(|header| header.first <= seq) {
+                return Ok(number);
+            }
+        }
+        Err(MetaOpenError::Damaged(format!("{JOURNAL_FOLDER} has no file with transaction {seq}")))
+    }
+
+    /// Reads on in the file. Returns whether to continue after it.
+    fn read_file(&mut self, until: u64, visit: &mut TransactionVisitor<'_>) -> Result<bool, MetaOpenError> {
+        let file = self.disk.open(&journal_path(self.number))?;
+        let mut lines = LineReader::starting_at(file.as_ref(), self.offset);
+        while self.at.seq < until
+            && let Some(line) = lines.next()?
+        {
+            let is_header = std::mem::replace(&mut self.offset, lines.offset()) == 0;
+            let found = if line.ended { decode::<Record>(&line.bytes).ok() } else { None };
+            match found {
+                Some((record, sum)) if record.seq == self.at.seq + 1 && record.prev == self.at.sum => {
+                    self.at = LogPosition { seq: record.seq, sum };
+                    if !visit(&record, line.bytes.len() as u64 + 1)? {
+                        return Ok(false);
+                    }
+                }
+                Some((record, _)) if record.seq <= self.at.seq => {}
+                None if is_header => {}
+                _ => return Ok(true),
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl LogTail for FileTail {
+    fn bytes_left(&self) -> Result<u64, MetaOpenError> {
+        let first = self.file_with(self.at.seq + 1)?;
+        let mut total = 0;
+        for number in list(self.disk.as_ref())?.finished.into_iter().filter(|number| *number >= first) {
+            total += self.disk.open(&journal_path(number))?.length()?;
+        }
+        Ok(total)
+    }
+
+    fn read(&mut self, until: u64, visit: &mut TransactionVisitor<'_>) -> Result<u64, MetaOpenError> {
+        while self.at.seq < until {
+            let before = self.at.seq;
+            let number = self.file_with(before + 1)?;
+            if number != self.number {
+                (self.number, self.offset) = (number, 0);
+            }
+            if !self.read_file(until, visit)? {
+                break;
+            }
+            if self.at.seq == before {
+                let place = journal_path(number);
+                return Err(MetaOpenError::Damaged(format!(
+                    "{} has no transaction {} that follows the one before it",
+                    place.display(),
+                    before + 1
+                )));
+            }
+        }
+        Ok(self.at.seq)
+    }
+}

@@ -1,7 +1,7 @@
 //! Metadata as the registry sees it: commands in, typed reads out.
 
 use std::path::Path;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -16,14 +16,14 @@ use crate::meta::index::{
     CompactionOutcome, CompactionPacing, INDEX_FOLDER, Index, IndexError, IndexKind, ReplaceableIndex,
     RowTotals, View,
 };
-use crate::meta::journal::{Log, LogKind, LogPosition, named_since};
+use crate::meta::journal::{LogKind, LogPosition, named_since};
 use crate::meta::model::{Command, Policies};
 use crate::meta::recovery::{
     CleanMarker, OpenedMeta, RecoveryProgress, Start, clean_marker, keeps_damaged, make_folders, open,
     sync_tree,
 };
 use crate::meta::rules::{PolicyChecks, Protection, SweepNothing};
-use crate::meta::writer::{Answer, AwaitSpace, Message, Rotation, Writer, WriterState, renew};
+use crate::meta::writer::{Answer, Message, Rotation, Writer, WriterSetup, WriterState, renew};
 use crate::spec::{ContentDigest, RepoName};
 
 /// The least length in bytes of a journal file before the journal rotates to another.
@@ -382,72 +382,4 @@ fn barrier(writer: Sender<Message>) -> Box<Barrier> {
         drop(writer.send(Message::Barrier(answer)));
         matches!(answered.recv(), Ok(Ok(())))
     })
-}
-
-/// Everything that the writer's thread needs.
-struct WriterSetup {
-    checks: PolicyChecks,
-    policies: Policies,
-    protection: Arc<dyn Protection>,
-    clock: Arc<Clock>,
-    disk: Arc<dyn Disk>,
-    index: Arc<ReplaceableIndex>,
-    kind: IndexKind,
-    durable: u64,
-    content: Option<Arc<dyn ContentStore>>,
-    shared: Arc<WriterState>,
-    progress: RecoveryProgress,
-    rotation: Rotation,
-}
-
-impl WriterSetup {
-    /// Runs the writer until a stop. Without a journal, it first waits for the space for one.
-    fn run(self, opened: Option<(Box<dyn Log>, RowTotals)>, messages: &Receiver<Message>) -> Option<Writer> {
-        let Self {
-            mut checks,
-            policies,
-            protection,
-            clock,
-            disk,
-            index,
-            kind,
-            durable,
-            content,
-            shared,
-            progress,
-            rotation,
-        } = self;
-        let (journal, totals, first) = match opened {
-            Some((journal, totals)) => (journal, totals, None),
-            None => {
-                let waiting = AwaitSpace {
-                    disk: Arc::clone(&disk),
-                    index: Arc::clone(&index),
-                    kind: kind.clone(),
-                    durable,
-                    content,
-                    shared: Arc::clone(&shared),
-                    progress: progress.clone(),
-                };
-                let (journal, totals, first) = waiting.until_space(messages)?;
-                checks = PolicyChecks::over_or_uncounted(policies, View::new(index.as_ref()));
-                (journal, totals, Some(first))
-            }
-        };
-        let writer = Writer {
-            journal,
-            index,
-            kind,
-            failed: 0,
-            totals,
-            checks,
-            protection,
-            clock,
-            shared,
-            disk,
-            progress,
-            rotation,
-        };
-        Some(writer.run(first, messages))
-    }
 }

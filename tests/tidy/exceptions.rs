@@ -21,7 +21,7 @@ pub(crate) const CIRCLES_OF_FOLDERS: &[&str] = &[
 ];
 
 /// Folders with too many files.
-pub(crate) const FULL_FOLDERS: &[&str] = &["src/meta/recovery"];
+pub(crate) const FULL_FOLDERS: &[&str] = &[];
 
 /// Folders of many modules without a table.
 pub(crate) const UNDESCRIBED: &[&str] = &[

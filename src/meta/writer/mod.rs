@@ -3,10 +3,11 @@
 mod await_space;
 mod message;
 mod renew;
+mod setup;
 mod thread;
 
-pub(in crate::meta) use await_space::AwaitSpace;
 pub use message::Answer;
 pub(in crate::meta) use message::{Message, WriterState};
 pub(in crate::meta) use renew::renew;
+pub(in crate::meta) use setup::WriterSetup;
 pub(in crate::meta) use thread::{Rotation, Writer};

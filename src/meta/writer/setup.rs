@@ -1,0 +1,88 @@
+//! Starting the writer.
+
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
+use crate::blobs::ContentStore;
+use crate::disk::Disk;
+use crate::meta::clock::Clock;
+use crate::meta::index::{IndexKind, ReplaceableIndex, RowTotals, View};
+use crate::meta::journal::Log;
+use crate::meta::model::Policies;
+use crate::meta::recovery::RecoveryProgress;
+use crate::meta::rules::{PolicyChecks, Protection};
+use crate::meta::writer::await_space::AwaitSpace;
+use crate::meta::writer::message::{Message, WriterState};
+use crate::meta::writer::thread::{Rotation, Writer};
+
+/// Everything that the writer's thread needs.
+pub(in crate::meta) struct WriterSetup {
+    pub(in crate::meta) checks: PolicyChecks,
+    pub(in crate::meta) policies: Policies,
+    pub(in crate::meta) protection: Arc<dyn Protection>,
+    pub(in crate::meta) clock: Arc<Clock>,
+    pub(in crate::meta) disk: Arc<dyn Disk>,
+    pub(in crate::meta) index: Arc<ReplaceableIndex>,
+    pub(in crate::meta) kind: IndexKind,
+    pub(in crate::meta) durable: u64,
+    pub(in crate::meta) content: Option<Arc<dyn ContentStore>>,
+    pub(in crate::meta) shared: Arc<WriterState>,
+    pub(in crate::meta) progress: RecoveryProgress,
+    pub(in crate::meta) rotation: Rotation,
+}
+
+impl WriterSetup {
+    /// Runs the writer until a stop. Without a journal, it first waits for the space for one.
+    pub(in crate::meta) fn run(
+        self,
+        opened: Option<(Box<dyn Log>, RowTotals)>,
+        messages: &Receiver<Message>,
+    ) -> Option<Writer> {
+        let Self {
+            mut checks,
+            policies,
+            protection,
+            clock,
+            disk,
+            index,
+            kind,
+            durable,
+            content,
+            shared,
+            progress,
+            rotation,
+        } = self;
+        let (journal, totals, first) = match opened {
+            Some((journal, totals)) => (journal, totals, None),
+            None => {
+                let waiting = AwaitSpace {
+                    disk: Arc::clone(&disk),
+                    index: Arc::clone(&index),
+                    kind: kind.clone(),
+                    durable,
+                    content,
+                    shared: Arc::clone(&shared),
+                    progress: progress.clone(),
+                };
+                let (journal, totals, first) = waiting.until_space(messages)?;
+                checks = PolicyChecks::over_or_uncounted(policies, View::new(index.as_ref()));
+                (journal, totals, Some(first))
+            }
+        };
+        let writer = Writer {
+            journal,
+            index,
+            kind,
+            failed: 0,
+            totals,
+            checks,
+            protection,
+            clock,
+            shared,
+            disk,
+            progress,
+            rotation,
+        };
+        Some(writer.run(first, messages))
+    }
+}

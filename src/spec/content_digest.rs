@@ -11,7 +11,7 @@ use crate::spec::algorithm::{Algorithm, DigestError, split};
 const HASH_LENGTH_MAX_BYTES: usize = 64;
 
 /// Room for the longest text: the name of an algorithm, a colon, and two digits for each byte of a hash.
-const TEXT_LENGTH_MAX_BYTES: usize = 8 + 1 + 2 * HASH_LENGTH_MAX_BYTES;
+pub(in crate::spec) const TEXT_LENGTH_MAX_BYTES: usize = 8 + 1 + 2 * HASH_LENGTH_MAX_BYTES;
 
 /// The digest of content by an algorithm that pulk can compute (G6 to G8). It orders like its text.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

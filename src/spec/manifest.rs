@@ -1,13 +1,17 @@
 //! Manifests: image-spec manifest.md and image-index.md, Docker's schema 2, and types that pulk doesn't know.
 
+mod mentions;
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use thiserror::Error;
 
 use crate::base::excerpt;
 use crate::spec::content_digest::ContentDigest;
 use crate::spec::descriptor::Descriptor;
+use crate::spec::digest::Digest;
 use crate::spec::json_object::Object;
 use crate::spec::media_type::{MEDIA_TYPE_LENGTH_MAX_CHARS, ManifestKind, MediaType, MediaTypeError};
 use crate::spec::referrer::Referrer;
@@ -47,6 +51,9 @@ pub enum ManifestError {
     /// The media type is one that pulk knows and doesn't serve.
     #[error("manifests of the type {0} are not supported")]
     MediaTypeUnsupported(MediaType),
+    /// The manifest is of Docker's schema 1, whatever its media type.
+    #[error("Docker's schema 1 is not supported: push the image as schema 2 or as an OCI image")]
+    Schema1,
     /// The manifest lacks a field that its type requires.
     #[error("a manifest of the type {media_type} needs the field {field:?}")]
     FieldMissing {
@@ -70,8 +77,8 @@ pub enum ManifestError {
 
 /// A manifest, read once from its exact bytes. It is never written again: those bytes are what clients get.
 ///
-/// Of a type that pulk doesn't know, the fields that the known types have are understood, and no others:
-/// content that such a manifest refers to in any other way is not protected from collection.
+/// Of a type that pulk doesn't know, the fields that the known types have are understood. Any other string in
+/// it that is a digest is a mention: what its repository has of that is kept, and need not exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
     media_type: MediaType,
@@ -80,6 +87,7 @@ pub struct Manifest {
     subject: Option<Descriptor>,
     blobs: Vec<Descriptor>,
     manifests: Vec<Descriptor>,
+    mentions: Vec<ContentDigest>,
     annotations: BTreeMap<String, String>,
 }
 
@@ -93,6 +101,7 @@ impl Manifest {
         let text = std::str::from_utf8(bytes).map_err(malformed)?;
         let Object(body): Object<Body> = serde_json::from_str(text).map_err(malformed)?;
         let media_type = body.agreed_media_type(content_type)?;
+        body.check_schema(text)?;
         body.check_fields(&media_type)?;
         let artifact_type = body.found_artifact_type(media_type.kind())?;
 
@@ -103,13 +112,22 @@ impl Manifest {
             let Object(artifact): Object<ArtifactBody> = serde_json::from_str(text).map_err(malformed)?;
             blobs.extend(artifact.blobs.unwrap_or_default());
         }
+        let manifests = body.manifests.unwrap_or_default();
+        let mentions = match media_type.kind() {
+            ManifestKind::Other => {
+                let known = blobs.iter().chain(&manifests).chain(&body.subject);
+                mentions::mentions(text, known.map(|descriptor| &descriptor.digest))
+            }
+            ManifestKind::Image | ManifestKind::Index => Vec::new(),
+        };
         Ok(Self {
             media_type,
             size: bytes.len() as u64,
             artifact_type,
             subject: body.subject,
             blobs,
-            manifests: body.manifests.unwrap_or_default(),
+            manifests,
+            mentions,
             annotations: body.annotations.unwrap_or_default(),
         })
     }
@@ -140,9 +158,17 @@ impl Manifest {
         self.all_blobs().filter_map(|blob| blob.digest.content())
     }
 
-    /// Returns the content of [`Self::all_children`], likewise. Each is a manifest or a blob.
+    /// Returns the content of [`Self::all_children`], likewise, and the mentions of an unknown type. Each is
+    /// a manifest or a blob.
     pub fn kept_children(&self) -> impl Iterator<Item = ContentDigest> {
-        self.all_children().filter_map(|child| child.digest.content())
+        self.all_children().filter_map(|child| child.digest.content()).chain(self.mentions.iter().copied())
+    }
+
+    /// Returns the digests of all that a repository keeps for this manifest, also those that no content has
+    /// that pulk can store.
+    pub fn all_references(&self) -> impl Iterator<Item = Digest> {
+        let described = self.all_blobs().chain(self.all_children()).map(|described| described.digest.clone());
+        described.chain(self.mentions.iter().copied().map(Digest::from))
     }
 
     /// Returns all blobs that the manifest references, also those that may come from elsewhere: a repository
@@ -188,6 +214,9 @@ impl Manifest {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Body {
+    payload: Option<IgnoredAny>,
+    payload_type: Option<IgnoredAny>,
+    signatures: Option<IgnoredAny>,
     media_type: Option<String>,
     artifact_type: Option<String>,
     config: Option<Descriptor>,
@@ -197,6 +226,12 @@ struct Body {
     annotations: Option<BTreeMap<String, String>>,
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Version {
+    schema_version: u64,
+}
+
 /// What the withdrawn `application/vnd.oci.artifact.manifest.v1+json` has instead of layers.
 #[derive(Deserialize)]
 struct ArtifactBody {
@@ -204,6 +239,16 @@ struct ArtifactBody {
 }
 
 impl Body {
+    /// Refuses Docker's schema 1 by what it is: its label may be any, such as `application/json`. Signed with
+    /// its content in the signature (JWS), it has no version; a DSSE envelope has a `payloadType` as well.
+    fn check_schema(&self, text: &str) -> Result<(), ManifestError> {
+        let is_jws = self.payload.is_some() && self.signatures.is_some() && self.payload_type.is_none();
+        // Unknown types may have a version of any shape, and most have a number: it is read by itself.
+        let version = serde_json::from_str::<Object<Version>>(text);
+        let is_1 = version.is_ok_and(|Object(version)| version.schema_version == 1);
+        if is_1 || is_jws { Err(ManifestError::Schema1) } else { Ok(()) }
+    }
+
     /// W6: both media types must be the same where there are two, and one there must be.
     fn agreed_media_type(&self, content_type: Option<&MediaType>) -> Result<MediaType, ManifestError> {
         let own = match self.media_type.as_deref() {

@@ -271,3 +271,15 @@ fn a_tag_moves_and_the_manifest_it_named_stays() {
     server.manifest("a", &other.digest).is(200);
     assert_eq!(server.tags("a", "").texts("tags"), ["latest", "one", "other"]);
 }
+
+/// Docker's schema 1 is refused under any label: nothing would protect its layers.
+#[test]
+fn schema_1_is_refused_whatever_its_label() {
+    let server = TestServer::start();
+    let layer = server.push_blob("a", "layer");
+    let body = json!({ "schemaVersion": 1, "name": "a", "tag": "v1", "fsLayers": [{ "blobSum": layer }] });
+    for label in ["application/json", "text/plain", OCI_MANIFEST, OCI_INDEX, ""] {
+        let put = server.put("/v2/a/manifests/v1").header("Content-Type", label).body(body.to_string());
+        put.send().fails(400, "MANIFEST_INVALID");
+    }
+}

@@ -295,14 +295,18 @@ impl References {
     fn of(manifest: &Manifest, sparse_indexes: bool) -> Self {
         let children = manifest.children().filter(|_| !sparse_indexes);
         Self {
-            blobs: each_once(manifest.blobs()),
-            children: each_once(children),
-            all: each_once(manifest.all_blobs().chain(manifest.all_children())),
+            blobs: each_once(manifest.blobs().map(digest)),
+            children: each_once(children.map(digest)),
+            all: each_once(manifest.all_references()),
         }
     }
 }
 
-fn each_once<'a>(all: impl Iterator<Item = &'a Descriptor>) -> Arc<[Digest]> {
+fn digest(descriptor: &Descriptor) -> Digest {
+    descriptor.digest.clone()
+}
+
+fn each_once(all: impl Iterator<Item = Digest>) -> Arc<[Digest]> {
     let mut seen = HashSet::new();
-    all.map(|descriptor| &descriptor.digest).filter(|digest| seen.insert(*digest)).cloned().collect()
+    all.filter(|digest| seen.insert(digest.clone())).collect()
 }

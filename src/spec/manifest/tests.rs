@@ -119,6 +119,50 @@ fn an_unknown_type_is_taken_with_the_references_it_has() {
     assert!(parse("{}", "a/b").is_ok());
 }
 
+/// W13: what an unknown type says in a way of its own is kept, what its subject is not.
+#[test]
+fn an_unknown_type_mentions_any_digest() {
+    let [blob, layer, subject] =
+        ["blob", "layer", "subject"].map(|text| ContentDigest::sha256_of(text.as_bytes()));
+    let body = format!(
+        r#"{{"parts":[{{"blobSum":"{blob}"}}],"layers":[{{"digest":"{layer}","size":1}}],
+            "subject":{{"digest":"{subject}","size":1}}}}"#
+    );
+    let unknown = parse(&body, "application/vnd.example+json").unwrap();
+    assert_eq!(unknown.kept_children().collect::<Vec<_>>(), [blob]);
+    assert_eq!(unknown.kept_blobs().collect::<Vec<_>>(), [layer]);
+    assert_eq!(unknown.all_references().collect::<Vec<_>>(), [layer.into(), Digest::from(blob)]);
+    assert_eq!(unknown.children().count(), 0, "what is mentioned need not exist");
+    let known =
+        parse(&format!(r#"{{"config":{CONFIG},"parts":"{blob}"}}"#), MediaType::OCI_MANIFEST).unwrap();
+    assert_eq!(known.kept_children().count(), 0);
+}
+
+/// A client may send schema 1 under any type.
+#[test]
+fn docker_schema_1_is_refused_by_its_content() {
+    let plain = r#"{"schemaVersion":1,"name":"a","fsLayers":[{"blobSum":"sha256:00"}]"#;
+    let bodies = [
+        format!("{plain}}}"),
+        format!(r#"{plain},"signatures":[{{"protected":"x"}}]}}"#),
+        r#"{"payload":"eyJ9","signatures":[{"protected":"x"}]}"#.to_owned(),
+    ];
+    for body in bodies {
+        for label in ["application/json", "text/plain", MediaType::OCI_INDEX, MediaType::OCI_MANIFEST] {
+            assert_eq!(parse(&body, label), Err(ManifestError::Schema1), "{label}: {body}");
+        }
+    }
+    for body in [
+        r#"{"schemaVersion":2}"#,
+        r#"{"schemaVersion":"1"}"#,
+        r#"{"schemaVersion":[1]}"#,
+        r#"{"payloadType":"a/b","payload":"eyJ9","signatures":[]}"#,
+        r#"{"a":{"schemaVersion":1}}"#,
+    ] {
+        assert!(parse(body, "application/json").is_ok(), "{body}");
+    }
+}
+
 #[test]
 fn docker_schema_1_is_refused() {
     for text in SCHEMA_1_TYPES {

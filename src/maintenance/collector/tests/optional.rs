@@ -51,6 +51,11 @@ fn with_a_foreign_layer() -> Value {
     })
 }
 
+/// A manifest of a type whose references no specification describes.
+fn mentioning(digest: ContentDigest) -> Value {
+    json!({"mediaType": "application/vnd.example+json", "parts": [{"blobSum": digest}]})
+}
+
 /// What a manifest references that its repository need not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Optional {
@@ -58,20 +63,32 @@ enum Optional {
     Child,
     /// Blob 1, a layer that may come from elsewhere.
     Layer,
+    /// Image 0, which a manifest of an unknown type names in a field of its own.
+    MentionedImage,
+    /// Blob 1, likewise.
+    MentionedBlob,
 }
 
 impl Optional {
+    const ALL: [Self; 4] = [Self::Child, Self::Layer, Self::MentionedImage, Self::MentionedBlob];
+
     fn body(self) -> Value {
         match self {
             Self::Child => index_of(&[0]),
             Self::Layer => with_a_foreign_layer(),
+            Self::MentionedImage => mentioning(manifest(0).digest),
+            Self::MentionedBlob => mentioning(blob_digest(1)),
         }
     }
 
     fn is_there(self, registry: &Registry) -> bool {
         match self {
-            Self::Child => registry.view().manifest(&repo("a"), &manifest(0).digest).unwrap().is_some(),
-            Self::Layer => registry.view().link(&repo("a"), &blob_digest(1)).unwrap().is_some(),
+            Self::Child | Self::MentionedImage => {
+                registry.view().manifest(&repo("a"), &manifest(0).digest).unwrap().is_some()
+            }
+            Self::Layer | Self::MentionedBlob => {
+                registry.view().link(&repo("a"), &blob_digest(1)).unwrap().is_some()
+            }
         }
     }
 
@@ -79,7 +96,7 @@ impl Optional {
         for blob in &manifest(0).blobs {
             block_on(push_blob(registry, "a", *blob)).unwrap();
         }
-        if self == Self::Child {
+        if matches!(self, Self::Child | Self::MentionedImage) {
             block_on(put(registry, "a", 0, None)).unwrap();
         } else {
             // The config must be there when the image comes, whatever is swept before.
@@ -128,7 +145,7 @@ fn push_amid_a_pass(optional: Optional, end: usize) -> (Option<bool>, bool) {
 
 #[test]
 fn what_is_optional_and_there_when_a_push_ends_amid_a_pass_stays() {
-    for optional in [Optional::Child, Optional::Layer] {
+    for optional in Optional::ALL {
         let (mut end, mut kept, mut gone) = (1, 0, 0);
         while let (Some(there), stays) = push_amid_a_pass(optional, end) {
             assert!(stays || !there, "{optional:?}: the push ended at step {end}");
@@ -141,7 +158,7 @@ fn what_is_optional_and_there_when_a_push_ends_amid_a_pass_stays() {
 
 #[test]
 fn what_is_optional_and_there_when_a_push_begins_is_leased_to_it() {
-    for optional in [Optional::Child, Optional::Layer] {
+    for optional in Optional::ALL {
         let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
         let registry = sparse(Arc::clone(&disk), Duration::ZERO);
         optional.push(&registry);
@@ -188,4 +205,19 @@ fn what_a_client_leased_meanwhile_is_not_deleted_for_having_no_tag() {
     drop((watch, elsewhere));
     let _watch = registry.watch(&repo("a"));
     assert!(delete(), "no client leased it since this look began");
+}
+
+#[test]
+fn what_an_unknown_type_mentions_stays_and_its_subject_does_not() {
+    let registry = sparse(Arc::new(MemoryDisk::new()), Duration::ZERO);
+    for optional in [Optional::MentionedBlob, Optional::MentionedImage] {
+        optional.push(&registry);
+    }
+    let mut body = json!({"mediaType": "application/vnd.example+json", "x": {"y": blob_digest(2)}});
+    body["subject"] = json!({"mediaType": "a/b", "digest": manifest(0).digest, "size": 1});
+    put_body(&registry, "v1", &body);
+    put_body(&registry, "v2", &mentioning(blob_digest(1)));
+    collect(&registry, &CollectOptions::default());
+    assert_eq!(blobs_of(&registry, "a"), [0, 1, 2], "blob 0 is the config of a tagged image");
+    assert!(!Optional::MentionedImage.is_there(&registry));
 }

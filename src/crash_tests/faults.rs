@@ -12,7 +12,7 @@ use crate::disk::simulated::{Choice, Fault, FaultKind, Medium, Pick, SimulatedDi
 use crate::registry::RegistryError;
 
 /// The ways to fail, once and permanently.
-const FAULTS: [(FaultKind, bool); 7] = [
+const FAULTS: [(FaultKind, bool); 8] = [
     (FaultKind::Io, false),
     (FaultKind::Io, true),
     (FaultKind::NoSpace, false),
@@ -20,6 +20,7 @@ const FAULTS: [(FaultKind, bool); 7] = [
     (FaultKind::ShortWrite, false),
     (FaultKind::Full, false),
     (FaultKind::Full, true),
+    (FaultKind::WriteBack, false),
 ];
 
 /// More threads than processors, since some wait for the registry to look for space again.
@@ -122,7 +123,7 @@ async fn check_running(run: &Run, fault: Option<Fault>) {
     // The missing space is available again. Only a failed sync is permanent, or a disk on which not even half
     // a line could be cut off.
     let was_full = fault.is_some_and(|fault| match fault.kind {
-        FaultKind::Io => false,
+        FaultKind::Io | FaultKind::WriteBack => false,
         FaultKind::NoSpace | FaultKind::ShortWrite => !fault.sticky,
         FaultKind::Full => true,
     });

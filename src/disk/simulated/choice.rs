@@ -1,10 +1,14 @@
 //! What a power cut may leave: each pending change is there or not, independent of the others.
 
 use super::super::names::{FolderId, Node};
-use super::medium::{Change, File, FileId, Medium};
+use super::medium::{BLOCK_SIZE_BYTES, Change, File, FileId, Medium};
 
 /// The size of a device's atomic write.
 const SECTOR_SIZE_BYTES: usize = 512;
+
+/// What a garbled byte is changed by: it turns zeroes and letters into neither, and no byte into a line's end
+/// that was not one.
+const GARBLE: u8 = 0x80;
 
 /// One of a choice's outcomes; for a write, numbers beyond the outcomes tear it anywhere.
 pub(crate) type Pick = u32;
@@ -21,8 +25,8 @@ pub(crate) struct Choice {
 enum Kind {
     /// What a name stands for: its durable value, or a later one. `last` is the latest of them.
     Name { folder: FolderId, name: String, values: Vec<Option<Node<FileId>>>, last: usize },
-    /// How much is left of a change to a file.
-    Change { file: FileId, index: usize, tears: bool },
+    /// How much is left of a change to a file, and whether it may garble the blocks that it rewrites.
+    Change { file: FileId, index: usize, tears: bool, garbles: bool },
     /// A file's length: the one by its changes, the old one, or the new one.
     Length { file: FileId },
 }
@@ -32,14 +36,17 @@ const WHOLE: Pick = 1;
 const HALF: Pick = 2;
 const AT_SECTOR: Pick = 3;
 const ZEROES: Pick = 4;
+const STALE: Pick = 5;
+const GARBLED: Pick = 6;
 
 impl Choice {
     /// Returns the number of outcomes; 0 always means that no change happened.
     pub(crate) fn outcomes(&self) -> Pick {
         match &self.kind {
             Kind::Name { values, .. } => Pick::try_from(values.len()).unwrap_or(Pick::MAX),
-            Kind::Change { tears: true, .. } => ZEROES + 1,
-            Kind::Change { tears: false, .. } => WHOLE + 1,
+            Kind::Change { garbles: true, .. } => GARBLED + 1,
+            Kind::Change { tears: true, .. } => STALE + 1,
+            Kind::Change { .. } => WHOLE + 1,
             Kind::Length { .. } => 3,
         }
     }
@@ -59,6 +66,15 @@ impl Choice {
             Kind::Name { values, .. } => {
                 values.iter().position(Option::is_none).and_then(|at| Pick::try_from(at).ok()).unwrap_or(LOST)
             }
+            _ => LOST,
+        }
+    }
+
+    /// Returns the outcome in which the blocks that were being written are garbled, if they may be, or else in
+    /// which no change happened.
+    pub(crate) fn garbled(&self) -> Pick {
+        match &self.kind {
+            Kind::Change { garbles: true, .. } => GARBLED,
             _ => LOST,
         }
     }
@@ -96,7 +112,7 @@ impl Medium {
         }
         for id in self.reachable() {
             let Some(file) = self.files.get(&id) else { continue };
-            choices.extend(file_choices(id, file));
+            choices.extend(file_choices(id, file, self.garbles));
         }
         choices.sort_by_key(|choice| std::cmp::Reverse(choice.at));
         choices
@@ -163,12 +179,13 @@ fn same(one: Option<&Node<FileId>>, other: Option<&Node<FileId>>) -> bool {
     }
 }
 
-fn file_choices(id: FileId, file: &File) -> Vec<Choice> {
+fn file_choices(id: FileId, file: &File, may_garble: bool) -> Vec<Choice> {
     let last = file.pending.len().saturating_sub(1);
     let mut choices: Vec<Choice> = Vec::new();
     for (index, pending) in file.pending.iter().enumerate() {
         let tears = index == last && matches!(&pending.what, Change::Write { bytes, .. } if bytes.len() > 1);
-        choices.push(Choice { kind: Kind::Change { file: id, index, tears }, at: pending.at });
+        let garbles = may_garble && tears;
+        choices.push(Choice { kind: Kind::Change { file: id, index, tears, garbles }, at: pending.at });
     }
     if file.visible.length() != file.durable.length() {
         let at = file.pending.last().map_or(0, |pending| pending.at);
@@ -185,6 +202,7 @@ fn keep(change: &Change, pick: Pick, file: &mut File) {
         }
         return;
     };
+    let end = offset + bytes.len() as u64;
     let part = match pick {
         LOST => return,
         WHOLE => bytes.len(),
@@ -192,11 +210,32 @@ fn keep(change: &Change, pick: Pick, file: &mut File) {
         AT_SECTOR => bytes.len() / 2 / SECTOR_SIZE_BYTES * SECTOR_SIZE_BYTES,
         ZEROES => {
             // The length is durable, the bytes are not.
-            let length = file.visible.length().max(offset + bytes.len() as u64);
-            file.visible.truncate(length);
+            Change::Extent(end).apply(&mut file.visible);
+            return;
+        }
+        STALE => {
+            // The first block has its old content, the others are written.
+            Change::Extent(end).apply(&mut file.visible);
+            let fresh = (offset / BLOCK_SIZE_BYTES + 1) * BLOCK_SIZE_BYTES;
+            let skipped = usize::try_from(fresh - offset).map_or(bytes.len(), |skipped| skipped.min(bytes.len()));
+            file.visible.write_at(&bytes[skipped..], fresh);
+            return;
+        }
+        GARBLED => {
+            Change::Extent(end).apply(&mut file.visible);
+            garble(file, offset / BLOCK_SIZE_BYTES * BLOCK_SIZE_BYTES, end);
             return;
         }
         anywhere => anywhere as usize % bytes.len(),
     };
     file.visible.write_at(&bytes[..part], *offset);
+}
+
+/// Garbles a file's blocks from `start` to the one that holds the byte before `end`.
+fn garble(file: &mut File, start: u64, end: u64) {
+    let end = end.next_multiple_of(BLOCK_SIZE_BYTES);
+    let mut bytes = vec![0; usize::try_from(end - start).unwrap_or(0)];
+    let length = file.visible.read_at(&mut bytes, start);
+    let garbled: Vec<u8> = bytes[..length].iter().map(|byte| byte ^ GARBLE).collect();
+    file.visible.write_at(&garbled, start);
 }

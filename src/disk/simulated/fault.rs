@@ -13,6 +13,9 @@ pub(crate) enum FaultKind {
     ShortWrite,
     /// The disk has no space, but operations that need none succeed: syncs, and what frees space.
     Full,
+    /// The system fails to write back what no sync has reached. The operation itself succeeds, unless it is a
+    /// sync of such a file.
+    WriteBack,
 }
 
 /// What an operation does to the disk.
@@ -29,7 +32,7 @@ pub(super) enum Effect {
 impl FaultKind {
     pub(super) fn errno(self) -> Errno {
         match self {
-            Self::Io => Errno::IO,
+            Self::Io | Self::WriteBack => Errno::IO,
             Self::NoSpace | Self::ShortWrite | Self::Full => Errno::NOSPC,
         }
     }
@@ -51,7 +54,7 @@ impl Fault {
     pub(super) fn strikes(&self, number: u64, effect: Effect) -> Option<FaultKind> {
         let reached = number == self.at || (self.sticky && number > self.at);
         let spared = match effect {
-            Effect::Reads => self.sticky || self.kind != FaultKind::Io,
+            Effect::Reads => self.sticky || !matches!(self.kind, FaultKind::Io | FaultKind::WriteBack),
             Effect::Keeps => self.kind == FaultKind::Full,
             Effect::Takes => false,
         };

@@ -17,6 +17,14 @@ pub(super) struct SimulatedFile {
     pub(super) path: PathBuf,
     pub(super) id: FileId,
     pub(super) writable: bool,
+    /// The number of this handle.
+    pub(super) handle: u64,
+}
+
+impl Drop for SimulatedFile {
+    fn drop(&mut self) {
+        self.disk.state().close(self.handle);
+    }
 }
 
 impl SimulatedFile {
@@ -49,6 +57,9 @@ impl ReadFile for SimulatedFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, DiskError> {
         let mut state = self.disk.state();
         state.check("read", &self.path, Effect::Reads)?;
+        if state.medium.is_unreadable(self.id, offset, buffer.len()) {
+            return Err(self.failed("read", Errno::IO));
+        }
         Ok(state.medium.bytes(self.id).read_at(buffer, offset))
     }
 
@@ -75,6 +86,9 @@ impl DiskFile for SimulatedFile {
         self.check_change("write", offset.checked_add(bytes.len() as u64), Errno::BADF)?;
         let mut state = self.disk.state();
         let fault = state.fault(Effect::Takes);
+        if state.medium.is_unwritable(self.id, offset, bytes.len()) {
+            return Err(self.failed("write", Errno::IO));
+        }
         let written = match fault {
             None => bytes,
             Some(FaultKind::ShortWrite) => &bytes[..bytes.len() / 2],
@@ -90,9 +104,11 @@ impl DiskFile for SimulatedFile {
     fn sync_at(&self, site: SyncSite) -> Result<(), DiskError> {
         let mut state = self.disk.state();
         let fault = state.fault(Effect::Keeps);
-        let step = Step::Sync { file: self.id, place: Place::of(site), failed: fault.is_some() };
+        let lost = state.report_lost_writes(self.handle).then_some(FaultKind::WriteBack);
+        let failure = fault.or(lost);
+        let step = Step::Sync { file: self.id, place: Place::of(site), failed: failure.is_some() };
         self.step(&mut state, "sync", step)?;
-        fault.map_or(Ok(()), |kind| Err(self.failed("sync", kind.errno())))
+        failure.map_or(Ok(()), |kind| Err(self.failed("sync", kind.errno())))
     }
 
     fn truncate(&self, length: u64) -> Result<(), DiskError> {

@@ -9,6 +9,9 @@ use super::super::SyncSite;
 use super::super::names::{FolderId, Names, Node, RenameError};
 use super::super::pages::Pages;
 
+/// The unit in which a medium writes, loses and cannot read bytes. A write to a part of one rewrites all of it.
+pub(super) const BLOCK_SIZE_BYTES: u64 = 4096;
+
 /// A file, independent of its names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FileId(u64);
@@ -49,6 +52,10 @@ pub(crate) enum Step {
     Remove(PathBuf),
     CreateFolder(PathBuf),
     SyncFolder { path: PathBuf, place: Place, failed: bool },
+    /// The system fails to write back the changes of a file that no sync has reached.
+    LoseWrites(FileId),
+    /// The system drops the lost changes of a closed file from its memory.
+    Evict(FileId),
     Mark(usize),
 }
 
@@ -77,6 +84,8 @@ impl fmt::Debug for Step {
             Self::SyncFolder { path, place, failed: fails } => {
                 write!(formatter, "sync folder /{} for {place}{}", path.display(), failed(fails))
             }
+            Self::LoseWrites(file) => write!(formatter, "fail to write {file:?} back"),
+            Self::Evict(file) => write!(formatter, "evict {file:?}"),
             Self::Mark(mark) => write!(formatter, "mark {mark}"),
         }
     }
@@ -97,6 +106,8 @@ pub(super) struct Pending<T> {
 pub(super) enum Change {
     Write { offset: u64, bytes: Arc<[u8]> },
     Length(u64),
+    /// A write whose bytes are lost: the file is at least this long.
+    Extent(u64),
 }
 
 impl Change {
@@ -104,6 +115,15 @@ impl Change {
         match self {
             Self::Write { offset, bytes } => pages.write_at(bytes, *offset),
             Self::Length(length) => pages.truncate(*length),
+            Self::Extent(length) => pages.truncate(pages.length().max(*length)),
+        }
+    }
+
+    /// Returns the change that is left of this one when the system drops its bytes.
+    fn without_bytes(&self) -> Self {
+        match self {
+            Self::Write { offset, bytes } => Self::Extent(offset + bytes.len() as u64),
+            other => other.clone(),
         }
     }
 }
@@ -114,6 +134,8 @@ pub(super) struct File {
     pub(super) visible: Pages,
     pub(super) durable: Pages,
     pub(super) pending: Vec<Pending<Change>>,
+    /// The blocks that the medium cannot read, by number.
+    pub(super) unreadable: BTreeSet<u64>,
 }
 
 /// What a name may stand for until it is durable.
@@ -130,6 +152,8 @@ pub(crate) struct Medium {
     steps: u64,
     /// The place whose syncs have no effect.
     ignored: Option<Place>,
+    /// Whether a power cut can garble the whole of a block that was being rewritten.
+    pub(super) garbles: bool,
 }
 
 impl Medium {
@@ -143,7 +167,14 @@ impl Medium {
             next: 0,
             steps: 0,
             ignored: None,
+            garbles: false,
         }
+    }
+
+    /// Returns a medium on which a power cut can garble the whole of a block that was being rewritten, with the
+    /// durable bytes in it.
+    pub(crate) fn garbling(self) -> Self {
+        Self { garbles: true, ..self }
     }
 
     /// Returns a medium that ignores the syncs of a place from now on.
@@ -205,6 +236,8 @@ impl Medium {
                     self.sync_folder(folder, *failed);
                 }
             }
+            Step::LoseWrites(file) => self.lose_writes(*file),
+            Step::Evict(file) => self.evict(*file),
             Step::Sync { .. } | Step::Mark(_) => {}
         }
         Ok(None)
@@ -257,13 +290,14 @@ impl Medium {
     fn named(&mut self, folder: FolderId, name: String) {
         let what = self.names.value(folder, &name);
         let at = self.steps;
-        self.pending.entry((folder, name)).or_default().push(Pending { what, stuck: false, at });
+        self.pending.entry((folder, name)).or_default().push(Pending::new(what, at));
     }
 
     fn change(&mut self, id: FileId, change: Change) {
         let file = self.files.entry(id).or_default();
         change.apply(&mut file.visible);
-        file.pending.push(Pending { what: change, stuck: false, at: self.steps });
+        file.heal(&change);
+        file.pending.push(Pending::new(change, self.steps));
     }
 
     fn sync(&mut self, id: FileId, failed: bool) {
@@ -281,6 +315,51 @@ impl Medium {
         file.pending = stuck;
         let settled: Vec<Pending<Change>> = settled;
         settled.iter().for_each(|pending| pending.what.apply(&mut file.durable));
+    }
+
+    /// Returns the files with changes that the system may fail to write back.
+    pub(super) fn dirty(&self) -> Vec<FileId> {
+        let is_dirty = |file: &File| file.pending.iter().any(Pending::is_unwritten);
+        self.files.iter().filter(|(_, file)| is_dirty(file)).map(|(id, _)| *id).collect()
+    }
+
+    /// Tells whether a file shows bytes that no sync will make durable.
+    pub(super) fn shows_lost_bytes(&self, id: FileId) -> bool {
+        let is_lost = |file: &File| file.pending.iter().any(|one| one.stuck && one.is_write());
+        self.files.get(&id).is_some_and(is_lost)
+    }
+
+    fn lose_writes(&mut self, id: FileId) {
+        let file = self.files.entry(id).or_default();
+        file.pending.iter_mut().filter(|one| one.is_write()).for_each(|one| one.stuck = true);
+    }
+
+    fn evict(&mut self, id: FileId) {
+        let file = self.files.entry(id).or_default();
+        file.visible = file.durable.clone();
+        for pending in &mut file.pending {
+            if pending.stuck {
+                (pending.what, pending.stuck) = (pending.what.without_bytes(), false);
+            }
+            pending.what.apply(&mut file.visible);
+        }
+    }
+
+    /// Makes the block at an offset of a file unreadable until it is written as a whole.
+    pub(super) fn rot(&mut self, id: FileId, offset: u64) {
+        self.files.entry(id).or_default().unreadable.insert(offset / BLOCK_SIZE_BYTES);
+    }
+
+    /// Tells whether a read of these bytes fails.
+    pub(super) fn is_unreadable(&self, id: FileId, offset: u64, length: usize) -> bool {
+        let blocks = offset / BLOCK_SIZE_BYTES..(offset + length as u64).div_ceil(BLOCK_SIZE_BYTES);
+        self.files.get(&id).is_some_and(|file| file.unreadable.range(blocks).next().is_some())
+    }
+
+    /// Tells whether a write of these bytes fails, since it leaves a part of an unreadable block.
+    pub(super) fn is_unwritable(&self, id: FileId, offset: u64, length: usize) -> bool {
+        let end = offset + length as u64;
+        [offset, end].iter().any(|edge| edge % BLOCK_SIZE_BYTES != 0 && self.is_unreadable(id, *edge, 1))
     }
 
     fn sync_folder(&mut self, folder: FolderId, failed: bool) {
@@ -317,8 +396,40 @@ impl Medium {
     }
 }
 
+impl<T> Pending<T> {
+    fn new(what: T, at: u64) -> Self {
+        Self { what, stuck: false, at }
+    }
+}
+
+impl Pending<Change> {
+    fn is_write(&self) -> bool {
+        matches!(self.what, Change::Write { .. })
+    }
+
+    fn is_unwritten(&self) -> bool {
+        self.is_write() && !self.stuck
+    }
+}
+
 impl File {
     fn visible_only(&self) -> Self {
-        Self { visible: self.visible.clone(), ..Self::default() }
+        let unreadable = self.unreadable.clone();
+        Self { visible: self.visible.clone(), unreadable, ..Self::default() }
+    }
+
+    /// Makes the blocks readable that a change replaces as a whole, or cuts off.
+    fn heal(&mut self, change: &Change) {
+        let healed = match change {
+            Change::Write { offset, bytes } => {
+                let end = offset + bytes.len() as u64;
+                // The last block of a file may be short.
+                let whole = if end >= self.visible.length() { u64::MAX } else { end / BLOCK_SIZE_BYTES };
+                offset.div_ceil(BLOCK_SIZE_BYTES)..whole
+            }
+            Change::Length(length) => length.div_ceil(BLOCK_SIZE_BYTES)..u64::MAX,
+            Change::Extent(_) => return,
+        };
+        self.unreadable.retain(|block| !healed.contains(block));
     }
 }

@@ -10,6 +10,7 @@ mod file;
 mod medium;
 mod tests;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -40,12 +41,30 @@ struct State {
     fault: Option<Fault>,
     /// The number of operations, those that only read included.
     operations: u64,
+    /// The open handles by number.
+    handles: BTreeMap<u64, Handle>,
+    handles_opened: u64,
+}
+
+/// An open handle, as the system knows it.
+struct Handle {
+    file: FileId,
+    /// Whether its next sync reports that writes were lost. The error is lost with the handle.
+    lost_writes: bool,
 }
 
 impl SimulatedDisk {
     /// Makes a disk that continues with a medium.
     pub(crate) fn new(medium: Medium) -> Self {
-        Self { state: Arc::new(Mutex::new(State { medium, steps: Vec::new(), fault: None, operations: 0 })) }
+        let state = State {
+            medium,
+            steps: Vec::new(),
+            fault: None,
+            operations: 0,
+            handles: BTreeMap::new(),
+            handles_opened: 0,
+        };
+        Self { state: Arc::new(Mutex::new(state)) }
     }
 
     /// Returns the medium as it is now.
@@ -81,6 +100,13 @@ impl SimulatedDisk {
         self.state().operations
     }
 
+    /// Makes the block at an offset of a file unreadable until it is written as a whole.
+    pub(crate) fn rot(&self, path: &Path, offset: u64) {
+        let mut state = self.state();
+        let id = state.medium.names().file(path).unwrap();
+        state.medium.rot(id, offset);
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
@@ -106,8 +132,9 @@ impl SimulatedDisk {
         state.check(op, path, Effect::Reads)?;
         let id =
             state.medium.names().file(checked(op, path)?).map_err(|errno| DiskError::new(op, path, errno))?;
+        let handle = state.open(id);
         drop(state);
-        Ok(Arc::new(SimulatedFile { disk: self.clone(), path: path.to_owned(), id, writable }))
+        Ok(Arc::new(SimulatedFile { disk: self.clone(), path: path.to_owned(), id, writable, handle }))
     }
 }
 
@@ -116,7 +143,52 @@ impl State {
     fn fault(&mut self, effect: Effect) -> Option<FaultKind> {
         let number = self.operations;
         self.operations += 1;
-        self.fault.as_ref().and_then(|fault| fault.strikes(number, effect))
+        let kind = self.fault.as_ref().and_then(|fault| fault.strikes(number, effect))?;
+        if kind == FaultKind::WriteBack {
+            self.lose_writes();
+            return None;
+        }
+        Some(kind)
+    }
+
+    /// Fails to write back what no sync has reached. Every open handle of such a file learns of it; without
+    /// one, the system forgets the error and the bytes.
+    fn lose_writes(&mut self) {
+        for id in self.medium.dirty() {
+            self.done(Step::LoseWrites(id));
+            let handles = self.handles.values_mut().filter(|handle| handle.file == id);
+            handles.for_each(|handle| handle.lost_writes = true);
+            self.evict_if_closed(id);
+        }
+    }
+
+    fn open(&mut self, file: FileId) -> u64 {
+        self.handles_opened += 1;
+        self.handles.insert(self.handles_opened, Handle { file, lost_writes: false });
+        self.handles_opened
+    }
+
+    fn close(&mut self, handle: u64) {
+        if let Some(Handle { file, .. }) = self.handles.remove(&handle) {
+            self.evict_if_closed(file);
+        }
+    }
+
+    /// Tells whether a handle's sync must fail since writes were lost, which it does once.
+    fn report_lost_writes(&mut self, handle: u64) -> bool {
+        self.handles.get_mut(&handle).is_some_and(|handle| std::mem::take(&mut handle.lost_writes))
+    }
+
+    fn evict_if_closed(&mut self, id: FileId) {
+        let is_open = self.handles.values().any(|handle| handle.file == id);
+        if !is_open && self.medium.shows_lost_bytes(id) {
+            self.done(Step::Evict(id));
+        }
+    }
+
+    /// Applies a step that cannot fail.
+    fn done(&mut self, step: Step) {
+        self.step(step).unwrap();
     }
 
     fn check(&mut self, op: &'static str, path: &Path, effect: Effect) -> Result<(), DiskError> {
@@ -134,7 +206,8 @@ impl Disk for SimulatedDisk {
     fn create(&self, path: &Path) -> Result<Arc<dyn DiskFile>, DiskError> {
         let step = Step::Create(checked("create", path)?.to_owned());
         let id = self.change("create", path, step)?.ok_or(DiskError::new("create", path, Errno::IO))?;
-        Ok(Arc::new(SimulatedFile { disk: self.clone(), path: path.to_owned(), id, writable: true }))
+        let handle = self.state().open(id);
+        Ok(Arc::new(SimulatedFile { disk: self.clone(), path: path.to_owned(), id, writable: true, handle }))
     }
 
     fn open(&self, path: &Path) -> Result<Arc<dyn DiskFile>, DiskError> {

@@ -188,3 +188,105 @@ fn a_rename_whose_new_name_is_durable_may_leave_the_old_one_to_the_same_file() {
     assert!(!new.has_other_names().unwrap());
     assert_eq!(list(&cut(&disk, true), ""), [("f".to_owned(), true, 0)]);
 }
+
+fn lose_writes(disk: &SimulatedDisk) {
+    disk.set_fault(Some(Fault { kind: FaultKind::WriteBack, at: 0, sticky: false }));
+    disk.list(Path::new("")).unwrap();
+}
+
+#[test]
+fn an_open_handle_reports_lost_writes_at_its_next_sync_once() {
+    let disk = disk();
+    let file = create(&disk, "a", b"bytes");
+    sync_root(&disk);
+    lose_writes(&disk);
+    let later = disk.open_writable(Path::new("a")).unwrap();
+    assert_eq!(read(&disk, "a"), b"bytes");
+    file.sync().unwrap_err();
+    file.sync().unwrap();
+    later.sync().unwrap();
+    drop((file, later));
+    assert_eq!(read(&disk, "a"), b"\0\0\0\0\0");
+}
+
+#[test]
+fn the_error_and_the_bytes_of_lost_writes_are_forgotten_with_a_closed_file() {
+    for closed_first in [true, false] {
+        let disk = disk();
+        let file = create(&disk, "a", b"old bytes");
+        file.sync().unwrap();
+        sync_root(&disk);
+        file.write_at(b"new bytes and more", 0).unwrap();
+        if closed_first {
+            drop(file);
+            lose_writes(&disk);
+        } else {
+            lose_writes(&disk);
+            drop(file);
+        }
+        let file = disk.open_writable(Path::new("a")).unwrap();
+        assert_eq!(read(&disk, "a"), b"old bytes\0\0\0\0\0\0\0\0\0");
+        file.write_at(b"end", 18).unwrap();
+        file.sync().unwrap();
+        assert_eq!(read(&cut(&disk, false), "a"), b"old bytes\0\0\0\0\0\0\0\0\0end");
+    }
+}
+
+#[test]
+fn lost_writes_of_an_earlier_moment_harm_no_later_ones() {
+    let disk = disk();
+    let file = create(&disk, "a", b"bytes");
+    file.sync().unwrap();
+    sync_root(&disk);
+    lose_writes(&disk);
+    file.write_at(b"B", 0).unwrap();
+    file.sync().unwrap();
+    drop(file);
+    assert_eq!(read(&cut(&disk, false), "a"), b"Bytes");
+}
+
+#[test]
+fn a_block_that_cannot_be_read_stays_so_until_it_is_written_as_a_whole() {
+    let disk = disk();
+    let file = create(&disk, "a", &[1; 10_000]);
+    file.sync().unwrap();
+    sync_root(&disk);
+    disk.rot(Path::new("a"), 5000);
+    let disk = cut(&disk, true);
+    let file = disk.open_writable(Path::new("a")).unwrap();
+    assert_eq!(file.read_at(&mut [0; 4096], 0).unwrap(), 4096);
+    for (offset, length) in [(0, 4097), (4096, 1), (8191, 1), (8191, 2)] {
+        file.read_at(&mut vec![0; length], offset).unwrap_err();
+    }
+    assert_eq!(file.read_at(&mut [0; 4096], 8192).unwrap(), 10_000 - 8192);
+    file.write_at(&[2; 10], 5000).unwrap_err();
+    file.write_at(&[2; 8192], 0).unwrap();
+    assert_eq!(read(&disk, "a")[5000], 2);
+    disk.rot(Path::new("a"), 9000);
+    file.truncate(8192).unwrap();
+    assert_eq!(read(&disk, "a").len(), 8192);
+}
+
+#[test]
+fn a_torn_write_may_leave_a_stale_block_or_garble_the_durable_bytes_beside_it() {
+    let disk = SimulatedDisk::new(Medium::new().garbling());
+    let file = create(&disk, "a", &[1; 5000]);
+    file.sync().unwrap();
+    sync_root(&disk);
+    file.write_at(&[2; 5000], 5000).unwrap();
+    let medium = disk.medium();
+    let choices = medium.choices();
+    let write = choices.iter().position(Choice::tears).unwrap();
+    let left = |pick: Pick| {
+        let picks: Vec<Pick> = (0..choices.len()).map(|at| if at == write { pick } else { 0 }).collect();
+        read(&SimulatedDisk::new(medium.after_power_cut(&choices, &picks)), "a")
+    };
+    let garbled = left(choices[write].garbled());
+    assert_eq!(garbled.len(), 10_000);
+    assert!(garbled[..4096].iter().all(|byte| *byte == 1), "a block that was not written");
+    assert!(garbled[4096..].iter().all(|byte| ![0, 1, 2].contains(byte)));
+    let stale = left(choices[write].garbled() - 1);
+    assert_eq!(stale[..5000], [1; 5000]);
+    assert_eq!(stale[5000..8192], [0; 3192]);
+    assert_eq!(stale[8192..], [2; 1808]);
+}

@@ -157,8 +157,12 @@ pub trait ContentUpload: Send + fmt::Debug {
     /// Discards everything that was received.
     fn restart(&mut self);
 
-    /// Releases what an idle upload need not hold, such as its descriptor.
+    /// Closes the file of an idle upload, unless it has bytes that are not durable: the system reports that it
+    /// lost them only to a handle that was open then.
     fn pause(&mut self);
+
+    /// Tells whether the upload's file is open.
+    fn is_open(&self) -> bool;
 
     /// Publishes what was received, if it has this digest. The upload has ended then, and also when it has
     /// another digest or could not be made durable; after any other error it is as it was.

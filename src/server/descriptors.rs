@@ -5,8 +5,8 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Descriptors for everything but counted connections: the store, connections that are refused because of the
-/// limit, and work on the disk.
+/// Descriptors for everything but counted connections: the store, idle uploads, connections that are refused
+/// because of the limit, and work on the disk.
 const KEPT_FOR_THE_REST: u64 = 256;
 
 /// A connection is a socket and, while it pulls, a blob.

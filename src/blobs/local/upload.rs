@@ -35,6 +35,8 @@ pub(super) struct LocalUpload {
     disk: Arc<dyn Disk>,
     name: String,
     /// The open file, until the upload is paused.
+    // INVARIANT: the handle that wrote bytes is the one that makes them durable. A later handle would not learn
+    // that the system lost them.
     file: Option<Arc<dyn DiskFile>>,
     /// `None` while what the file holds has not been hashed.
     hasher: Option<Hasher>,
@@ -249,7 +251,13 @@ impl ContentUpload for LocalUpload {
     }
 
     fn pause(&mut self) {
-        self.file = None;
+        if self.durable == self.offset {
+            self.file = None;
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        self.file.is_some()
     }
 
     fn publish(&mut self, digest: ContentDigest) -> Result<DurableBlob, BlobError> {

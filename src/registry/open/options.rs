@@ -22,6 +22,10 @@ pub const UPLOAD_IDLE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// How many uploads may have begun and not ended.
 pub const UPLOAD_SESSIONS_MAX: usize = 1024;
 
+/// How many idle uploads keep their files open until the bytes in them are durable. The server keeps this many
+/// descriptors free.
+const UPLOAD_FILES_IDLE_MAX: usize = 64;
+
 /// How much of the disk is kept free of pushes.
 pub const RESERVE_BYTES: u64 = 64 * 1024 * 1024;
 
@@ -44,6 +48,8 @@ pub struct RegistryOptions {
     pub upload_idle_max: Duration,
     /// How many uploads may have begun and not ended.
     pub upload_sessions_max: usize,
+    /// How many idle uploads may keep their files open.
+    pub(crate) upload_files_idle_max: usize,
     /// How many bytes an upload receives before they are made durable.
     pub(crate) upload_durable_step_bytes: u64,
     /// The least size of the index's files at which they are considered for compaction, in bytes.
@@ -76,6 +82,7 @@ impl RegistryOptions {
             manifest_size_max_bytes: MANIFEST_SIZE_MAX_BYTES,
             upload_idle_max: UPLOAD_IDLE_MAX,
             upload_sessions_max: UPLOAD_SESSIONS_MAX,
+            upload_files_idle_max: UPLOAD_FILES_IDLE_MAX,
             upload_durable_step_bytes: DURABLE_STEP_BYTES,
             index_worthwhile_bytes: WORTHWHILE_MIN_BYTES,
             #[cfg(test)]

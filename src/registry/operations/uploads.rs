@@ -7,7 +7,7 @@ use std::sync::Arc;
 use smol::future::{or, zip};
 use smol::io::AsyncBufRead;
 
-use crate::blobs::{BlobError, DurableBlob};
+use crate::blobs::{BlobError, ContentUpload, DurableBlob};
 use crate::meta::{Command, UploadRow};
 use crate::registry::error::RegistryError;
 use crate::registry::types::{Chunk, UploadId};
@@ -191,6 +191,7 @@ impl Registry {
 
 impl Inner {
     fn write(&self, session: &UploadSession, received: &ReceivedPiece) -> Result<(), RegistryError> {
+        self.close_idle_files(session);
         let (bytes, coming) = (received.piece.bytes(), received.coming);
         self.check_unpoisoned()?;
         let written = session.with_upload(self.blobs.as_ref(), |upload| {
@@ -200,18 +201,47 @@ impl Inner {
             let claim = self.space.claim(upload.space_for(bytes.len() as u64, coming));
             let _claim = claim.ok_or(RegistryError::NoSpace)?;
             upload.append(bytes, coming)?;
-            if upload.make_durable(self.options.upload_durable_step_bytes)? {
-                let (id, row) = (session.id(), session.row(upload));
-                // The answer is not needed: the bytes that the row records are durable already.
-                self.meta.submit(Command::AdvanceUpload { id, row }, Box::new(drop));
-            }
-            Ok(())
+            self.make_durable(session, upload, self.options.upload_durable_step_bytes)
         });
         if session.has_ended() {
             self.discard(session);
         }
         self.lease_to(session);
         written
+    }
+
+    /// Makes an upload durable if it received at least `step` bytes since the last time, and notes how far it is.
+    fn make_durable(
+        &self,
+        session: &UploadSession,
+        upload: &mut dyn ContentUpload,
+        step: u64,
+    ) -> Result<(), RegistryError> {
+        if upload.make_durable(step)? {
+            let (id, row) = (session.id(), session.row(upload));
+            // The answer is not needed: the bytes that the row records are durable already.
+            self.meta.submit(Command::AdvanceUpload { id, row }, Box::new(drop));
+        }
+        Ok(())
+    }
+
+    /// Closes the files of the longest idle uploads, durably, until few enough are open for `session` to open
+    /// its own.
+    fn close_idle_files(&self, session: &UploadSession) {
+        if session.is_open() {
+            return;
+        }
+        while let Some(idle) = self.sessions.file_to_close(self.options.upload_files_idle_max) {
+            // A request may have claimed it meanwhile.
+            let Some(claim) = idle.claim_idle() else { continue };
+            let closed = idle.with_idle_upload(self.blobs.as_ref(), |upload| self.make_durable(&idle, upload, 1));
+            if let Err(error) = closed {
+                log::warn!("upload {} is given up: {error}", idle.id());
+                self.discard(&idle);
+            }
+            // It pauses the upload.
+            drop(claim);
+        }
     }
 
     /// Leases everything of the repository for a slow push.
@@ -265,6 +295,7 @@ impl Inner {
     /// Publishes the upload's content and ends the session, unless the failure leaves the upload as it was.
     fn commit(&self, session: &UploadSession, digest: ContentDigest) -> Result<DurableBlob, RegistryError> {
         self.lease_to(session);
+        self.close_idle_files(session);
         let stored = session.with_upload(self.blobs.as_ref(), |upload| Ok(upload.publish(digest)));
         let stored = stored.and_then(|stored| stored.map_err(|error| self.not_stored(error)));
         match &stored {

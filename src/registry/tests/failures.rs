@@ -6,6 +6,7 @@ use smol::block_on;
 use super::*;
 use crate::blobs::blob_path;
 use crate::disk::faulty::Operation;
+use crate::disk::simulated::{Fault, FaultKind, Medium, SimulatedDisk};
 use crate::meta::{Policies, Policy};
 use crate::spec::Reference;
 
@@ -361,5 +362,23 @@ fn content_that_is_missing_or_damaged_is_reported_and_never_served() {
         assert_eq!(read_blob(&registry, "app", &layer).await.unwrap(), b"layer");
         let latest = registry.manifest(&repo("app"), &Reference::Tag(tag("latest"))).await.unwrap();
         assert_eq!(latest.bytes, manifest);
+    });
+}
+
+/// The system reports a failed write to the handles that are open then, and forgets it with the file.
+#[test]
+fn bytes_that_the_system_fails_to_write_between_two_requests_become_no_content() {
+    block_on(async {
+        let disk = SimulatedDisk::new(Medium::new());
+        let registry = open_on(Arc::new(disk.clone()), |_| {});
+        let id = begin(&registry, "app").await;
+        registry.append(&repo("app"), id, whole(&[7; 10_000])).await.unwrap();
+        disk.set_fault(Some(Fault { kind: FaultKind::WriteBack, at: 0, sticky: false }));
+        disk.list(Path::new("")).unwrap();
+        disk.set_fault(None);
+        let digest = sha256(&[7; 10_000]);
+        let finished = registry.finish_upload(&repo("app"), id, &digest, nothing()).await;
+        assert!(matches!(finished, Err(RegistryError::Internal(_))), "{finished:?}");
+        read_blob(&registry, "app", &digest).await.unwrap_err();
     });
 }

@@ -1,8 +1,10 @@
 //! Uploads that are idle.
 
+use rustix::io::Errno;
 use smol::block_on;
 
 use super::*;
+use crate::disk::faulty::Operation;
 use crate::meta::{SetClock, TODAY_MS};
 use crate::registry::uploads::expiry;
 
@@ -167,5 +169,48 @@ fn nothing_is_written_while_nobody_asks_for_anything() {
             registry.totals();
         }
         assert_eq!(faults.done().len(), done);
+    });
+}
+
+/// The handle that wrote bytes must make them durable: only it learns that the system lost them.
+#[test]
+fn idle_uploads_keep_their_files_open_up_to_a_limit_and_the_longest_idle_are_made_durable() {
+    block_on(async {
+        let (disk, faults) = faulty();
+        let registry = open_on(disk, |options| options.upload_files_idle_max = 3);
+        let opens = |id: &UploadId| registry.inner.sessions.find(&repo("app"), *id).unwrap().is_open();
+        let synced = |id: &UploadId| faults.count(Operation::Sync, &format!("uploads/{id}"));
+        let mut ids = Vec::new();
+        for _ in 0..4 {
+            let id = begin(&registry, "app").await;
+            registry.append(&repo("app"), id, whole(b"abc")).await.unwrap();
+            grow_older(&registry, id, MINUTE);
+            ids.push(id);
+        }
+        let app = repo("app");
+        assert_eq!(ids.iter().map(opens).collect::<Vec<_>>(), [false, true, true, true]);
+        assert_eq!(ids.iter().map(synced).collect::<Vec<_>>(), [1, 0, 0, 0]);
+        // What is durable need not stay open, and closing it is not a use of it.
+        registry.finish_upload(&app, ids[3], &sha256(b"abc"), nothing()).await.unwrap();
+        registry.append(&app, ids[0], whole(b"def")).await.unwrap();
+        assert_eq!(ids[..3].iter().map(opens).collect::<Vec<_>>(), [true, true, true]);
+        assert!(registry.inner.sessions.find(&app, ids[1]).unwrap().is_idle(MINUTE));
+        registry.finish_upload(&app, ids[0], &sha256(b"abcdef"), nothing()).await.unwrap();
+        assert_eq!(ids[1..3].iter().map(synced).collect::<Vec<_>>(), [0, 0]);
+    });
+}
+
+#[test]
+fn an_idle_upload_that_cannot_be_made_durable_is_given_up() {
+    block_on(async {
+        let (disk, faults) = faulty();
+        let registry = open_on(disk, |options| options.upload_files_idle_max = 0);
+        let id = begin(&registry, "app").await;
+        registry.append(&repo("app"), id, whole(b"abc")).await.unwrap();
+        faults.fail(Operation::Sync, &format!("uploads/{id}"), Errno::IO);
+        push_blob(&registry, "app", b"other").await;
+        let gone = registry.upload_offset(&repo("app"), id).await;
+        assert!(matches!(gone, Err(RegistryError::UploadUnknown)), "{gone:?}");
+        assert_eq!((unfinished(&registry).len(), registry.totals().uploads), (0, 0));
     });
 }

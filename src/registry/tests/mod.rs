@@ -60,6 +60,13 @@ fn in_memory() -> Registry {
     Registry::open(RegistryOptions::new(Storage::Memory)).unwrap()
 }
 
+/// Makes a disk with injected failures.
+fn faulty() -> (Arc<dyn Disk>, Arc<Faults>) {
+    let disk = FaultyDisk::new(Arc::new(MemoryDisk::new()));
+    let faults = disk.faults();
+    (Arc::new(disk), faults)
+}
+
 /// Opens a registry on a disk with injected failures.
 fn on_faulty() -> (Registry, Arc<Faults>, Arc<dyn Disk>) {
     let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());

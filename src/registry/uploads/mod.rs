@@ -6,5 +6,6 @@ pub(in crate::registry) mod memory;
 pub(in crate::registry) mod names_in_use;
 pub(in crate::registry) mod pool;
 pub(in crate::registry) mod restore;
+mod saved;
 pub(in crate::registry) mod session;
 pub(in crate::registry) mod spool;

@@ -11,10 +11,11 @@ use event_listener::{Event, listener};
 use smol::lock::{Mutex as AsyncMutex, MutexGuardArc as AsyncMutexGuard};
 
 use crate::base::lock;
-use crate::blobs::{BlobError, ContentStore, ContentUpload, ResumePoint};
+use crate::blobs::{ContentStore, ContentUpload};
 use crate::meta::UploadRow;
 use crate::registry::error::RegistryError;
 use crate::registry::types::UploadId;
+use crate::registry::uploads::saved::{open_saved, to_hex};
 use crate::spec::{Algorithm, RepoName};
 
 /// How long an upload without bytes may be idle.
@@ -50,6 +51,8 @@ pub(in crate::registry) struct UploadSession {
     progress: Mutex<SessionProgress>,
     /// How many bytes have come, readable without a lock.
     offset: AtomicU64,
+    /// Whether the upload's file is open, readable without a lock.
+    is_open: AtomicBool,
     times: Mutex<IdleTimes>,
     exclusive: Arc<AsyncMutex<()>>,
     /// How many requests wait for `exclusive`.
@@ -118,6 +121,7 @@ impl Drop for ClaimGuard {
         // INVARIANT: the claim is still held, so no other request uses the file.
         if let SessionProgress::Live(upload) = &mut *self.session.progress() {
             upload.pause();
+            self.session.is_open.store(upload.is_open(), Ordering::SeqCst);
         }
     }
 }
@@ -164,6 +168,7 @@ impl UploadSession {
             algorithm: row.algorithm,
             progress: Mutex::new(progress),
             offset: AtomicU64::new(row.offset),
+            is_open: AtomicBool::new(false),
             times: Mutex::new(IdleTimes { began, used: Instant::now(), idle_before: Duration::ZERO }),
             exclusive: Arc::default(),
             claimants: AtomicUsize::new(0),
@@ -209,6 +214,18 @@ impl UploadSession {
     /// Returns how many bytes have come.
     pub(in crate::registry) fn offset(&self) -> u64 {
         self.offset.load(Ordering::SeqCst)
+    }
+
+    /// Tells whether the upload's file is open.
+    pub(in crate::registry) fn is_open(&self) -> bool {
+        self.is_open.load(Ordering::SeqCst)
+    }
+
+    /// Claims the session if no request holds it, without taking it over from a later one.
+    pub(in crate::registry) fn claim_idle(self: &Arc<Self>) -> Option<SessionClaim> {
+        let guard = self.exclusive.try_lock_arc()?;
+        let held = Arc::new(ClaimGuard { session: Arc::clone(self), _guard: guard });
+        Some(SessionClaim { is_append: false, held })
     }
 
     /// Takes the session over from the request that holds it.
@@ -272,6 +289,17 @@ impl UploadSession {
         store: &dyn ContentStore,
         work: impl FnOnce(&mut dyn ContentUpload) -> Result<T, RegistryError>,
     ) -> Result<T, RegistryError> {
+        let done = self.with_idle_upload(store, work);
+        self.touch();
+        done
+    }
+
+    /// Does the same as [`Self::with_upload`], and lets the session stay idle.
+    pub(in crate::registry) fn with_idle_upload<T>(
+        &self,
+        store: &dyn ContentStore,
+        work: impl FnOnce(&mut dyn ContentUpload) -> Result<T, RegistryError>,
+    ) -> Result<T, RegistryError> {
         let mut progress = self.progress();
         if let SessionProgress::Saved(row) = &*progress {
             *progress = match open_saved(store, &self.name(), row) {
@@ -285,7 +313,7 @@ impl UploadSession {
         let SessionProgress::Live(upload) = &mut *progress else { return Err(RegistryError::UploadUnknown) };
         let done = work(upload.as_mut());
         self.offset.store(upload.offset(), Ordering::SeqCst);
-        self.touch();
+        self.is_open.store(upload.is_open() && !upload.is_lost(), Ordering::SeqCst);
         if upload.is_lost() {
             *progress = SessionProgress::Ended;
         }
@@ -302,6 +330,7 @@ impl UploadSession {
     /// Ends the session: later requests find nothing.
     pub(in crate::registry) fn end(&self) {
         *self.progress() = SessionProgress::Ended;
+        self.is_open.store(false, Ordering::SeqCst);
     }
 
     /// Tells whether the upload may have bytes that the index does not record.
@@ -317,34 +346,6 @@ impl UploadSession {
     fn progress(&self) -> MutexGuard<'_, SessionProgress> {
         lock(&self.progress)
     }
-}
-
-fn open_saved(
-    store: &dyn ContentStore,
-    name: &str,
-    row: &UploadRow,
-) -> Result<Box<dyn ContentUpload>, BlobError> {
-    let state = row.state.as_deref().and_then(from_hex);
-    let (algorithm, offset) = (row.algorithm, row.offset);
-    store.resume(name, ResumePoint { algorithm, offset, hash_state: state.as_deref() })
-}
-
-fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = text
-        .chars()
-        .map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
-        .collect::<Option<_>>()?;
-    digits
-        .chunks(2)
-        .map(|pair| match pair {
-            [high, low] => Some(high << 4 | low),
-            _ => None,
-        })
-        .collect()
 }
 
 /// All sessions that have not ended.
@@ -412,6 +413,12 @@ impl UploadSessions {
             session.appends_stopped.store(true, Ordering::SeqCst);
             session.claimed.notify(usize::MAX);
         }
+    }
+
+    /// Returns the longest idle session that keeps its file open, if `max` or more do.
+    pub(in crate::registry) fn file_to_close(&self, max: usize) -> Option<Arc<UploadSession>> {
+        let open = self.all(|one| one.is_open() && one.is_idle(Duration::ZERO));
+        if open.len() >= max { open.into_iter().max_by_key(|one| one.idle()) } else { None }
     }
 
     /// Forgets a session.

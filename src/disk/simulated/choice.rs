@@ -217,7 +217,8 @@ fn keep(change: &Change, pick: Pick, file: &mut File) {
             // The first block has its old content, the others are written.
             Change::Extent(end).apply(&mut file.visible);
             let fresh = (offset / BLOCK_SIZE_BYTES + 1) * BLOCK_SIZE_BYTES;
-            let skipped = usize::try_from(fresh - offset).map_or(bytes.len(), |skipped| skipped.min(bytes.len()));
+            let skipped =
+                usize::try_from(fresh - offset).map_or(bytes.len(), |skipped| skipped.min(bytes.len()));
             file.visible.write_at(&bytes[skipped..], fresh);
             return;
         }

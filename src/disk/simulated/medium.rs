@@ -45,13 +45,28 @@ impl fmt::Display for Place {
 #[derive(Clone)]
 pub(crate) enum Step {
     Create(PathBuf),
-    Write { file: FileId, offset: u64, bytes: Arc<[u8]> },
-    Truncate { file: FileId, length: u64 },
-    Sync { file: FileId, place: Place, failed: bool },
+    Write {
+        file: FileId,
+        offset: u64,
+        bytes: Arc<[u8]>,
+    },
+    Truncate {
+        file: FileId,
+        length: u64,
+    },
+    Sync {
+        file: FileId,
+        place: Place,
+        failed: bool,
+    },
     Rename(PathBuf, PathBuf),
     Remove(PathBuf),
     CreateFolder(PathBuf),
-    SyncFolder { path: PathBuf, place: Place, failed: bool },
+    SyncFolder {
+        path: PathBuf,
+        place: Place,
+        failed: bool,
+    },
     /// The system fails to write back the changes of a file that no sync has reached.
     LoseWrites(FileId),
     /// The system drops the lost changes of a closed file from its memory.
@@ -104,7 +119,10 @@ pub(super) struct Pending<T> {
 /// A change to a file's bytes or its length.
 #[derive(Debug, Clone)]
 pub(super) enum Change {
-    Write { offset: u64, bytes: Arc<[u8]> },
+    Write {
+        offset: u64,
+        bytes: Arc<[u8]>,
+    },
     Length(u64),
     /// A write whose bytes are lost: the file is at least this long.
     Extent(u64),

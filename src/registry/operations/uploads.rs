@@ -234,7 +234,8 @@ impl Inner {
         while let Some(idle) = self.sessions.file_to_close(self.options.upload_files_idle_max) {
             // A request may have claimed it meanwhile.
             let Some(claim) = idle.claim_idle() else { continue };
-            let closed = idle.with_idle_upload(self.blobs.as_ref(), |upload| self.make_durable(&idle, upload, 1));
+            let closed =
+                idle.with_idle_upload(self.blobs.as_ref(), |upload| self.make_durable(&idle, upload, 1));
             if let Err(error) = closed {
                 log::warn!("upload {} is given up: {error}", idle.id());
                 self.discard(&idle);

@@ -157,8 +157,8 @@ pub trait ContentUpload: Send + fmt::Debug {
     /// Discards everything that was received.
     fn restart(&mut self);
 
-    /// Closes the file of an idle upload, unless it has bytes that are not durable: the system reports that it
-    /// lost them only to a handle that was open then.
+    /// Closes the file of an idle upload, unless it has bytes that are not durable: the system reports that
+    /// it lost them only to a handle that was open then.
     fn pause(&mut self);
 
     /// Tells whether the upload's file is open.

@@ -35,8 +35,8 @@ pub(super) struct LocalUpload {
     disk: Arc<dyn Disk>,
     name: String,
     /// The open file, until the upload is paused.
-    // INVARIANT: the handle that wrote bytes is the one that makes them durable. A later handle would not learn
-    // that the system lost them.
+    // INVARIANT: the handle that wrote bytes is the one that makes them durable. A later handle would not
+    // learn that the system lost them.
     file: Option<Arc<dyn DiskFile>>,
     /// `None` while what the file holds has not been hashed.
     hasher: Option<Hasher>,

@@ -1,7 +1,8 @@
 //! What a power cut may leave: each pending change is there or not, independent of the others.
 
 use super::super::names::{FolderId, Node};
-use super::medium::{BLOCK_SIZE_BYTES, Change, File, FileId, Medium};
+use super::blocks::BLOCK_SIZE_BYTES;
+use super::medium::{Change, File, FileId, Medium};
 
 /// The size of a device's atomic write.
 const SECTOR_SIZE_BYTES: usize = 512;
@@ -70,8 +71,8 @@ impl Choice {
         }
     }
 
-    /// Returns the outcome in which the blocks that were being written are garbled, if they may be, or else in
-    /// which no change happened.
+    /// Returns the outcome in which the blocks that were being written are garbled, if they may be, or else
+    /// in which no change happened.
     pub(crate) fn garbled(&self) -> Pick {
         match &self.kind {
             Kind::Change { garbles: true, .. } => GARBLED,

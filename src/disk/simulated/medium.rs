@@ -9,9 +9,6 @@ use super::super::SyncSite;
 use super::super::names::{FolderId, Names, Node, RenameError};
 use super::super::pages::Pages;
 
-/// The unit in which a medium writes, loses and cannot read bytes. A write to a part of one rewrites all of it.
-pub(super) const BLOCK_SIZE_BYTES: u64 = 4096;
-
 /// A file, independent of its names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FileId(u64);
@@ -189,8 +186,8 @@ impl Medium {
         }
     }
 
-    /// Returns a medium on which a power cut can garble the whole of a block that was being rewritten, with the
-    /// durable bytes in it.
+    /// Returns a medium on which a power cut can garble the whole of a block that was being rewritten, with
+    /// the durable bytes in it.
     pub(crate) fn garbling(self) -> Self {
         Self { garbles: true, ..self }
     }
@@ -363,23 +360,6 @@ impl Medium {
         }
     }
 
-    /// Makes the block at an offset of a file unreadable until it is written as a whole.
-    pub(super) fn rot(&mut self, id: FileId, offset: u64) {
-        self.files.entry(id).or_default().unreadable.insert(offset / BLOCK_SIZE_BYTES);
-    }
-
-    /// Tells whether a read of these bytes fails.
-    pub(super) fn is_unreadable(&self, id: FileId, offset: u64, length: usize) -> bool {
-        let blocks = offset / BLOCK_SIZE_BYTES..(offset + length as u64).div_ceil(BLOCK_SIZE_BYTES);
-        self.files.get(&id).is_some_and(|file| file.unreadable.range(blocks).next().is_some())
-    }
-
-    /// Tells whether a write of these bytes fails, since it leaves a part of an unreadable block.
-    pub(super) fn is_unwritable(&self, id: FileId, offset: u64, length: usize) -> bool {
-        let end = offset + length as u64;
-        [offset, end].iter().any(|edge| edge % BLOCK_SIZE_BYTES != 0 && self.is_unreadable(id, *edge, 1))
-    }
-
     fn sync_folder(&mut self, folder: FolderId, failed: bool) {
         let mut done = Vec::new();
         for (key, values) in self.pending.range_mut((folder, String::new())..) {
@@ -434,20 +414,5 @@ impl File {
     fn visible_only(&self) -> Self {
         let unreadable = self.unreadable.clone();
         Self { visible: self.visible.clone(), unreadable, ..Self::default() }
-    }
-
-    /// Makes the blocks readable that a change replaces as a whole, or cuts off.
-    fn heal(&mut self, change: &Change) {
-        let healed = match change {
-            Change::Write { offset, bytes } => {
-                let end = offset + bytes.len() as u64;
-                // The last block of a file may be short.
-                let whole = if end >= self.visible.length() { u64::MAX } else { end / BLOCK_SIZE_BYTES };
-                offset.div_ceil(BLOCK_SIZE_BYTES)..whole
-            }
-            Change::Length(length) => length.div_ceil(BLOCK_SIZE_BYTES)..u64::MAX,
-            Change::Extent(_) => return,
-        };
-        self.unreadable.retain(|block| !healed.contains(block));
     }
 }

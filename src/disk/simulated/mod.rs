@@ -4,6 +4,7 @@
 //! programs see, what is durable, and what is pending between the two. A medium can be replayed up to any
 //! step, and from there to what a power cut may leave of it.
 
+mod blocks;
 mod choice;
 mod fault;
 mod file;

@@ -22,8 +22,8 @@ pub const UPLOAD_IDLE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// How many uploads may have begun and not ended.
 pub const UPLOAD_SESSIONS_MAX: usize = 1024;
 
-/// How many idle uploads keep their files open until the bytes in them are durable. The server keeps this many
-/// descriptors free.
+/// How many idle uploads keep their files open until the bytes in them are durable. The server keeps this
+/// many descriptors free.
 const UPLOAD_FILES_IDLE_MAX: usize = 64;
 
 /// How much of the disk is kept free of pushes.

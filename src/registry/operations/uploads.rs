@@ -210,7 +210,8 @@ impl Inner {
         written
     }
 
-    /// Makes an upload durable if it received at least `step` bytes since the last time, and notes how far it is.
+    /// Makes an upload durable if it received at least `step` bytes since the last time, and notes how far it
+    /// is.
     fn make_durable(
         &self,
         session: &UploadSession,

@@ -1,7 +1,7 @@
 //! The keys of `[collector]`.
 
-use crate::config::Config;
 use crate::config::key::{ConfigKey, number, switch};
+use crate::config::settled::Config;
 use crate::config::unit::Unit::{Count, Period};
 
 const DAY: u64 = 24 * 60 * 60;

@@ -9,7 +9,9 @@ use toml::de::{DeTable, DeValue};
 
 use crate::config::error::ConfigError;
 use crate::config::key::ConfigKey;
-use crate::config::{Config, SECTIONS, policy};
+use crate::config::policy;
+use crate::config::sections::SECTIONS;
+use crate::config::settled::Config;
 use crate::meta::{Policies, Policy};
 
 /// The text of a configuration file.

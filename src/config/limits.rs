@@ -2,8 +2,8 @@
 
 use std::ops::RangeInclusive;
 
-use crate::config::Config;
 use crate::config::key::{ConfigKey, number};
+use crate::config::settled::Config;
 use crate::config::unit::Unit::{Count, Period, Size};
 use crate::spec::{MANIFEST_SIZE_LIMIT_BYTES, MANIFEST_SIZE_MAX_BYTES};
 

@@ -1,7 +1,7 @@
 //! The keys of `[scrub]`.
 
-use crate::config::Config;
 use crate::config::key::{ConfigKey, number, switch};
+use crate::config::settled::Config;
 use crate::config::unit::Unit::{Period, Rate};
 
 const KIB: u64 = 1 << 10;

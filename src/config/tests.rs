@@ -1,11 +1,15 @@
 //! What wins, what is refused, and that every key reaches the server.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::*;
 use crate::base::Pattern;
 use crate::maintenance::{CollectorOptions, ScrubOptions};
-use crate::meta::Untagged;
+use crate::meta::{Policy, Untagged};
+use crate::registry::Storage;
+use crate::server::ServerOptions;
 
 const DAY: u64 = 24 * 60 * 60;
 

@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::admin::{AdminError, AnswerSink, Ask, Effect, OpenStore, Request};
-use crate::cli::CommandError;
 use crate::cli::output::Terminal;
+use crate::cli::run::CommandError;
 use crate::config::Config;
 use crate::control::connect;
 use crate::disk::LockError;
@@ -39,7 +39,10 @@ pub(in crate::cli) struct Reply<R> {
 
 /// Has the server that uses the configured data directory carry out a request, or carries it out here where
 /// none runs.
-pub(in crate::cli) fn ask<R: Ask>(config: &Config, request: R) -> Result<Reply<R>, CommandError> {
+pub(in crate::cli) fn ask<R: Ask + Into<Request>>(
+    config: &Config,
+    request: R,
+) -> Result<Reply<R>, CommandError> {
     let mut collected = ReplySink { terminal: Terminal::new(), items: Vec::new() };
     let asked = ask_into(config, &request.into(), &mut collected);
     collected.terminal.clear();

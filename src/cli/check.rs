@@ -9,10 +9,9 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::admin::{AdminError, AnswerSink, RowsRequest, check_owner};
-use crate::cli::CommandError;
-use crate::cli::command::RunCommand;
 use crate::cli::output::units::{count, size};
 use crate::cli::output::{Terminal, finish};
+use crate::cli::run::{CommandError, RunCommand};
 use crate::cli::settings::StoreSettings;
 use crate::config::Config;
 use crate::control::connect;

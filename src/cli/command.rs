@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::cli::CommandError;
 use crate::cli::check::CheckArgs;
 use crate::cli::config::ConfigArgs;
 use crate::cli::du::DuArgs;
@@ -12,6 +11,7 @@ use crate::cli::gc::GcArgs;
 use crate::cli::rebuild::RebuildArgs;
 use crate::cli::repos::ReposArgs;
 use crate::cli::rm::RmArgs;
+use crate::cli::run::{CommandError, RunCommand};
 use crate::cli::scrub::ScrubArgs;
 use crate::cli::serve::ServeArgs;
 use crate::cli::status::StatusArgs;
@@ -46,12 +46,6 @@ const LONG_VERSION: &str = concat!(
 pub(in crate::cli) struct Cli {
     #[command(subcommand)]
     pub(in crate::cli) command: CliCommand,
-}
-
-/// The arguments of a command. Their documentation is the command's help.
-pub(in crate::cli) trait RunCommand {
-    /// Does what the command is for, and returns the exit code.
-    fn run(self) -> Result<ExitCode, CommandError>;
 }
 
 /// Declares [`CliCommand`]: a command has its name here in lower case.

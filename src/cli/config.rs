@@ -5,9 +5,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::cli::CommandError;
-use crate::cli::command::RunCommand;
 use crate::cli::output::finish;
+use crate::cli::run::{CommandError, RunCommand};
 use crate::cli::settings::ServeSettings;
 use crate::config::{POLICY, keys};
 

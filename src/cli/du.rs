@@ -7,13 +7,12 @@ use clap::Args;
 use serde_json::json;
 
 use crate::admin::{DuRepoRequest, DuRequest, TagGroup, TagUsage, TagUsageTotals};
-use crate::cli::CommandError;
 use crate::cli::ask::ask;
-use crate::cli::command::RunCommand;
 use crate::cli::output::table::{self, Align};
 use crate::cli::output::units::{count, size};
 use crate::cli::output::{finish, print_json};
 use crate::cli::repos::print_repositories;
+use crate::cli::run::{CommandError, RunCommand};
 use crate::cli::settings::StoreSettings;
 use crate::config::Config;
 use crate::spec::RepoName;

@@ -12,11 +12,10 @@ use serde_json::Value;
 
 use crate::admin::{AdminError, AnswerSink, GcRequest};
 use crate::base::lock;
-use crate::cli::CommandError;
 use crate::cli::ask::{ask_into, typed};
-use crate::cli::command::RunCommand;
 use crate::cli::output::units::{count, size};
 use crate::cli::output::{Terminal, finish};
+use crate::cli::run::{CommandError, RunCommand};
 use crate::cli::settings::StoreSettings;
 use crate::config::{Config, values};
 use crate::maintenance::{CollectReport, Count, Progress, Thing, Verdict};

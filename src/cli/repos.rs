@@ -7,12 +7,11 @@ use clap::Args;
 use serde_json::json;
 
 use crate::admin::{ReposRequest, RepositoryUsage, StoreUsage};
-use crate::cli::CommandError;
 use crate::cli::ask::ask;
-use crate::cli::command::RunCommand;
 use crate::cli::output::table::{self, Align};
 use crate::cli::output::units::{count, size};
 use crate::cli::output::{finish, print_json};
+use crate::cli::run::{CommandError, RunCommand};
 use crate::cli::settings::StoreSettings;
 
 const EXAMPLES: &str = "\

@@ -7,11 +7,10 @@ use std::str::FromStr;
 use clap::Args;
 
 use crate::admin::{Removed, RmRequest, RmTarget};
-use crate::cli::CommandError;
 use crate::cli::ask::ask;
-use crate::cli::command::RunCommand;
 use crate::cli::output::units::count;
 use crate::cli::output::{finish, print_json};
+use crate::cli::run::{CommandError, RunCommand};
 use crate::cli::settings::StoreSettings;
 use crate::spec::RepoName;
 

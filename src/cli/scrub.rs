@@ -7,11 +7,10 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::admin::ScrubRequest;
-use crate::cli::CommandError;
 use crate::cli::ask::{ask, typed};
-use crate::cli::command::RunCommand;
 use crate::cli::output::units::{count, size};
 use crate::cli::output::{finish, print_json};
+use crate::cli::run::{CommandError, RunCommand};
 use crate::cli::settings::StoreSettings;
 use crate::maintenance::ScrubReport;
 

@@ -7,9 +7,8 @@ use clap::Args;
 use log::{error, info, warn};
 use smol::future;
 
-use crate::cli::CommandError;
-use crate::cli::command::RunCommand;
 use crate::cli::output::logging;
+use crate::cli::run::{CommandError, RunCommand};
 use crate::cli::settings::ServeSettings;
 use crate::cli::signals::{ServerSignals, name};
 use crate::config::Config;

@@ -7,11 +7,10 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::admin::{StatusReport, StatusRequest};
-use crate::cli::CommandError;
 use crate::cli::ask::ask;
-use crate::cli::command::RunCommand;
 use crate::cli::output::units::{count, duration, since, size, time};
 use crate::cli::output::{finish, print_json};
+use crate::cli::run::{CommandError, RunCommand};
 use crate::cli::settings::StoreSettings;
 use crate::config::Config;
 use crate::maintenance::{CollectorStatus, ScrubReport, ScrubStatus};

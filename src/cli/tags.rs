@@ -7,12 +7,11 @@ use clap::Args;
 use serde_json::json;
 
 use crate::admin::{TagEntry, TagsRequest};
-use crate::cli::CommandError;
 use crate::cli::ask::ask;
-use crate::cli::command::RunCommand;
 use crate::cli::output::table::{self, Align};
 use crate::cli::output::units::size;
 use crate::cli::output::{finish, print_json};
+use crate::cli::run::{CommandError, RunCommand};
 use crate::cli::settings::StoreSettings;
 use crate::spec::RepoName;
 

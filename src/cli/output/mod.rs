@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use crate::cli::CommandError;
+use crate::cli::run::CommandError;
 pub(in crate::cli) use progress::Terminal;
 
 /// Ends a command after its output, or after the attempt. A reader that closes the pipe early, as `head`

@@ -4,23 +4,21 @@
 //! |---|---|
 //! | `status`, `repos`, `tags`, `du`, `rm`, `gc`, `scrub` | a command's request, its answer, its report |
 //! | `rows` | the same for what `check` asks of a running server |
-//! | `request` | all requests in one enum, and the trait that each implements |
+//! | `request`, `ask` | all requests in one enum; the trait that each implements |
 //! | `store`, `sink`, `error` | what a request works on, where the answer goes, why there is none |
 //! | `pages`, `reach` | going through the rows of the index; what a manifest leads to |
 //!
 //! How a request comes here and where its answer goes is not known here: the control socket, the command line
 //! on a stopped store and tests use the same code.
 
+mod ask;
 mod du;
 mod error;
-
 mod gc;
 mod pages;
 mod repos;
 mod request;
 mod rm;
-#[cfg(test)]
-mod rm_tests;
 mod rows;
 mod scrub;
 mod sink;
@@ -28,13 +26,14 @@ mod status;
 mod store;
 mod tags;
 
+pub(crate) use ask::Ask;
 pub(crate) use du::{
     DuRepoRequest, DuRequest, RepositoryUsage, StoreUsage, TagGroup, TagUsage, TagUsageTotals,
 };
 pub(crate) use error::{AdminError, AdminErrorKind};
 pub(crate) use gc::GcRequest;
 pub(crate) use repos::ReposRequest;
-pub(crate) use request::{Ask, Effect, Request};
+pub(crate) use request::{Effect, Request};
 pub(crate) use rm::{Removed, RmRequest, RmTarget};
 pub(crate) use rows::RowsRequest;
 pub(crate) use scrub::ScrubRequest;

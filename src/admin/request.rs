@@ -1,9 +1,9 @@
 //! The requests that a store answers, each in the file of its command.
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::admin::ask::Ask;
 use crate::admin::du::{DuRepoRequest, DuRequest};
 use crate::admin::error::AdminError;
 use crate::admin::gc::GcRequest;
@@ -15,18 +15,6 @@ use crate::admin::sink::AnswerSink;
 use crate::admin::status::StatusRequest;
 use crate::admin::store::OpenStore;
 use crate::admin::tags::TagsRequest;
-
-/// A request: how a store answers it, and with what.
-pub(crate) trait Ask: Into<Request> {
-    /// What is sent one by one before the report; `()` where nothing is.
-    type Item: Serialize + DeserializeOwned;
-
-    /// What is returned at the end.
-    type Report: Serialize + DeserializeOwned;
-
-    /// Carries the request out. It blocks until that is done.
-    fn perform(&self, store: &OpenStore, sink: &mut dyn AnswerSink) -> Result<Self::Report, AdminError>;
-}
 
 /// What a request does to a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 use smol::{LocalExecutor, block_on};
 
+use crate::admin::ask::Ask;
 use crate::admin::error::{AdminError, AdminErrorKind};
 use crate::admin::pages::{ROWS_PER_STEP_MAX, count_tags, pages};
-use crate::admin::request::Ask;
 use crate::admin::sink::AnswerSink;
 use crate::admin::store::OpenStore;
 use crate::meta::ManifestRow;
@@ -394,3 +394,6 @@ fn at_once<T, F: Future<Output = T>>(works: impl Iterator<Item = F>) -> Vec<T> {
         done
     }))
 }
+
+#[cfg(test)]
+mod tests;

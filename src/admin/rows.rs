@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::admin::ask::Ask;
 use crate::admin::error::AdminError;
-use crate::admin::request::Ask;
 use crate::admin::sink::{AnswerSink, send_item};
 use crate::admin::store::OpenStore;
 use crate::meta::Tree;

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::admin::ask::Ask;
 use crate::admin::error::{AdminError, AdminErrorKind};
-use crate::admin::request::Ask;
 use crate::admin::sink::AnswerSink;
 use crate::admin::store::OpenStore;
 use crate::maintenance::{Scrub, ScrubError, ScrubReport, ScrubWatch};

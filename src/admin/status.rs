@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::admin::ask::Ask;
 use crate::admin::du::{StoreUsage, survey};
 use crate::admin::error::AdminError;
-use crate::admin::request::Ask;
 use crate::admin::sink::AnswerSink;
 use crate::admin::store::{OpenStore, Serving};
 use crate::base::unix_ms;

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::admin::ask::Ask;
 use crate::admin::error::AdminError;
 use crate::admin::pages::ROWS_PER_STEP_MAX;
-use crate::admin::request::Ask;
 use crate::admin::sink::{AnswerSink, send_item};
 use crate::admin::store::OpenStore;
 use crate::registry::{Registry, RegistryError};

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::admin::ask::Ask;
 use crate::admin::du::ledger::Ledger;
 use crate::admin::error::AdminError;
 use crate::admin::pages::{ROWS_PER_STEP_MAX, count_tags, each_repository, pages};
-use crate::admin::request::Ask;
 use crate::admin::sink::{AnswerSink, send_item};
 use crate::admin::store::OpenStore;
 use crate::registry::Registry;

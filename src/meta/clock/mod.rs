@@ -23,12 +23,9 @@ use crate::base::{lock, millis, now_ms};
 
 #[cfg(test)]
 pub(crate) use set_clock::{DAY_MS, SetClock, TODAY_MS};
-pub use store_time::Ages;
 pub(super) use store_time::StoreTime;
+pub use store_time::{Ages, PLAUSIBLE_MIN_MS};
 use store_time::{Anchor, Downtime, is_plausible};
-
-/// The beginning of 2025, in milliseconds since 1970: a clock before that was never set.
-pub const PLAUSIBLE_MIN_MS: u64 = 1_735_689_600_000;
 
 /// How far the wall clock moves against the steady one before it counts as set; running corrections are
 /// smaller. A shorter downtime is not counted.

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::meta::clock::PLAUSIBLE_MIN_MS;
+/// The beginning of 2025, in milliseconds since 1970: a clock before that was never set.
+pub const PLAUSIBLE_MIN_MS: u64 = 1_735_689_600_000;
 
 /// A span or a store time above this (100 years) is damage and is ignored.
 const SPAN_MAX_MS: u64 = 100 * 365 * 24 * 60 * 60 * 1000;

@@ -9,8 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::admin::{AdminError, AnswerSink, Ask, Effect, OpenStore, Request};
-use crate::cli::output::Terminal;
-use crate::cli::run::CommandError;
+use crate::cli::output::{CommandError, Terminal};
 use crate::config::Config;
 use crate::control::connect;
 use crate::disk::LockError;

@@ -10,8 +10,7 @@ use serde_json::Value;
 
 use crate::admin::{AdminError, AnswerSink, RowsRequest, check_owner};
 use crate::cli::output::units::{count, size};
-use crate::cli::output::{Terminal, finish};
-use crate::cli::run::{CommandError, RunCommand};
+use crate::cli::output::{CommandError, RunCommand, Terminal, finish};
 use crate::cli::settings::StoreSettings;
 use crate::config::Config;
 use crate::control::connect;

@@ -5,8 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::cli::output::finish;
-use crate::cli::run::{CommandError, RunCommand};
+use crate::cli::output::{CommandError, RunCommand, finish};
 use crate::cli::settings::ServeSettings;
 use crate::config::{POLICY, keys};
 

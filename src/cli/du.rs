@@ -10,9 +10,8 @@ use crate::admin::{DuRepoRequest, DuRequest, TagGroup, TagUsage, TagUsageTotals}
 use crate::cli::ask::ask;
 use crate::cli::output::table::{self, Align};
 use crate::cli::output::units::{count, size};
-use crate::cli::output::{finish, print_json};
+use crate::cli::output::{CommandError, RunCommand, finish, print_json};
 use crate::cli::repos::print_repositories;
-use crate::cli::run::{CommandError, RunCommand};
 use crate::cli::settings::StoreSettings;
 use crate::config::Config;
 use crate::spec::RepoName;

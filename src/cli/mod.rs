@@ -3,12 +3,13 @@
 //! | | |
 //! |---|---|
 //! | `command` | the table of commands |
-//! | `run` | what a command does, and how it fails |
-//! | `serve`, `config`, `status`, `repos`, `tags`, `du`, `rm`, `gc`, `scrub`, `check`, `rebuild` | a command |
+//! | `serve`, `config`, `status` | commands |
+//! | `repos`, `tags`, `du`, `rm`, `gc`, `scrub` | commands that a running server can carry out |
+//! | `check`, `rebuild` | commands that read the files themselves |
 //! | `settings` | flags that several commands have |
 //! | `ask` | putting a request to a running server, or to the store itself |
 //! | `signals` | which signals stop the server, and which must not end it |
-//! | `output/` | tables, units, progress, log lines |
+//! | `output/` | tables, units, progress, log lines; how a command ends |
 //!
 //! The file of a command has its arguments and help, what it does, and what it prints.
 
@@ -22,7 +23,6 @@ mod output;
 mod rebuild;
 mod repos;
 mod rm;
-mod run;
 mod scrub;
 mod serve;
 mod settings;
@@ -37,7 +37,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::cli::command::Cli;
-use crate::cli::run::RunCommand;
+use crate::cli::output::RunCommand;
 
 /// Runs the program: reads the command line and does what it says.
 pub fn main() -> ExitCode {

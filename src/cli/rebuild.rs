@@ -6,9 +6,8 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::admin::check_owner;
-use crate::cli::output::Terminal;
 use crate::cli::output::units::{count, size};
-use crate::cli::run::{CommandError, RunCommand};
+use crate::cli::output::{CommandError, RunCommand, Terminal};
 use crate::cli::settings::StoreSettings;
 use crate::maintenance::{RECOVERED_REPOSITORY, Rebuilt, rebuild as rebuild_store};
 use crate::meta::{Salvage, Start};

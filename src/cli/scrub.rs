@@ -9,8 +9,7 @@ use clap::Args;
 use crate::admin::ScrubRequest;
 use crate::cli::ask::{ask, typed};
 use crate::cli::output::units::{count, size};
-use crate::cli::output::{finish, print_json};
-use crate::cli::run::{CommandError, RunCommand};
+use crate::cli::output::{CommandError, RunCommand, finish, print_json};
 use crate::cli::settings::StoreSettings;
 use crate::maintenance::ScrubReport;
 

@@ -8,7 +8,7 @@ use log::{error, info, warn};
 use smol::future;
 
 use crate::cli::output::logging;
-use crate::cli::run::{CommandError, RunCommand};
+use crate::cli::output::{CommandError, RunCommand};
 use crate::cli::settings::ServeSettings;
 use crate::cli::signals::{ServerSignals, name};
 use crate::config::Config;

@@ -10,8 +10,7 @@ use crate::admin::{TagEntry, TagsRequest};
 use crate::cli::ask::ask;
 use crate::cli::output::table::{self, Align};
 use crate::cli::output::units::size;
-use crate::cli::output::{finish, print_json};
-use crate::cli::run::{CommandError, RunCommand};
+use crate::cli::output::{CommandError, RunCommand, finish, print_json};
 use crate::cli::settings::StoreSettings;
 use crate::spec::RepoName;
 

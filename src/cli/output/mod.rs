@@ -1,7 +1,8 @@
-//! What the command line writes: tables, units, progress, JSON, log lines.
+//! What commands write: tables, units, progress, JSON, log lines; and how they end.
 
 pub(in crate::cli) mod logging;
 mod progress;
+mod run;
 pub(in crate::cli) mod table;
 pub(in crate::cli) mod units;
 
@@ -10,8 +11,8 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use crate::cli::run::CommandError;
 pub(in crate::cli) use progress::Terminal;
+pub(in crate::cli) use run::{CommandError, RunCommand};
 
 /// Ends a command after its output, or after the attempt. A reader that closes the pipe early, as `head`
 /// does, has all that it wants.

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod chance;
 mod locks;
+mod log_drops;
 #[cfg(test)]
 mod odd_order;
 mod pattern;
@@ -12,6 +13,7 @@ mod time;
 #[cfg(test)]
 pub(crate) use chance::Chance;
 pub(crate) use locks::{lock, read, wait, wait_while, write};
+pub(crate) use log_drops::{count_dropped_log_line, dropped_log_lines};
 #[cfg(test)]
 pub(crate) use odd_order::{OddTask, run_in_odd_order};
 pub use pattern::{Pattern, PatternError};

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::admin::{AdminError, AnswerSink, Ask, Effect, OpenStore, Request};
-use crate::cli::output::{CommandError, Terminal};
+use crate::cli::output::{CommandError, Terminal, logging};
 use crate::config::Config;
 use crate::control::connect;
 use crate::disk::LockError;
@@ -83,7 +83,7 @@ pub(in crate::cli) fn ask_into(
         match OpenStore::open(folder, config.server_options().registry) {
             Ok(store) => {
                 if config.file.is_none() && request.effect() != Effect::Reads {
-                    eprintln!("{NO_POLICIES}");
+                    logging::say(NO_POLICIES);
                 }
                 return ask_store(store, folder, request, sink);
             }

@@ -37,13 +37,15 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::cli::command::Cli;
-use crate::cli::output::RunCommand;
+use crate::cli::output::{RunCommand, logging};
 
 /// Runs the program: reads the command line and does what it says.
 pub fn main() -> ExitCode {
     let _caught = signals::outlive_file_size_limit();
-    match Cli::parse().command.run() {
+    let code = match Cli::parse().command.run() {
         Ok(code) => code,
         Err(error) => error.report(),
-    }
+    };
+    logging::finish();
+    code
 }

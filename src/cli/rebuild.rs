@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::admin::check_owner;
 use crate::cli::output::units::{count, size};
-use crate::cli::output::{CommandError, RunCommand, Terminal};
+use crate::cli::output::{CommandError, RunCommand, Terminal, finish};
 use crate::cli::settings::StoreSettings;
 use crate::maintenance::{RECOVERED_REPOSITORY, Rebuilt, rebuild as rebuild_store};
 use crate::meta::{Salvage, Start};
@@ -50,8 +50,7 @@ impl RunCommand for RebuildArgs {
             check_owner(folder).and_then(|()| rebuild_store(folder, self.from_content, &mut progress));
         progress.clear();
         let rebuilt = rebuilt.map_err(|error| CommandError::cannot_open(folder, error))?;
-        print(&mut io::stdout().lock(), &rebuilt)?;
-        Ok(ExitCode::SUCCESS)
+        finish(print(&mut io::stdout().lock(), &rebuilt), true)
     }
 }
 

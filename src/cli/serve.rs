@@ -102,5 +102,6 @@ async fn until_signal<T>(work: impl Future<Output = T>, signals: &mut ServerSign
 fn at_once(signal: Signal, how: &str) -> ! {
     warn!("{} received: stopping at once, {how}", name(signal));
     let number = u8::try_from(signal as i32).unwrap_or_default();
+    logging::finish();
     std::process::exit(i32::from(SIGNAL_EXIT_BASE.saturating_add(number)))
 }

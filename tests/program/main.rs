@@ -8,6 +8,7 @@
 //! | the commands, on a store alone and through a server's socket | `commands` |
 //! | check, rebuild, and starts on damaged stores | `check` |
 //! | a collector that never rests beside clients that push | `collect` |
+//! | a log that is not read, and output that nothing takes | `logs` |
 //! | the programs under `examples/` | `examples` |
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
@@ -18,4 +19,5 @@ mod commands;
 mod common;
 mod configuration;
 mod examples;
+mod logs;
 mod serve;

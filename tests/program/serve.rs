@@ -10,15 +10,15 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// A running `pulk serve`, killed when a test ends early.
-struct Serving {
-    child: Child,
-    log: BufReader<ChildStderr>,
+pub(crate) struct Serving {
+    pub(crate) child: Child,
+    pub(crate) log: BufReader<ChildStderr>,
     first_line: String,
 }
 
 impl Serving {
     /// Starts a server on a free port and waits until it is ready.
-    fn start(data: &Path) -> Self {
+    pub(crate) fn start(data: &Path) -> Self {
         let mut serving = Self::spawn(serve(data, "127.0.0.1:0"));
         serving.wait_until_listening();
         serving
@@ -40,16 +40,16 @@ impl Serving {
         Self { child, log, first_line }
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    fn address(&self) -> &str {
+    pub(crate) fn address(&self) -> &str {
         self.first_line.trim_end().split_once("http://").unwrap().1
     }
 
     /// Reads log lines up to one that contains `text`.
-    fn read_until(&mut self, text: &str) {
+    pub(crate) fn read_until(&mut self, text: &str) {
         let mut line = String::new();
         while !line.contains(text) {
             line.clear();
@@ -58,7 +58,7 @@ impl Serving {
     }
 
     /// Waits for the end; returns the exit code and what was logged since the first line.
-    fn end(mut self) -> (Option<i32>, String) {
+    pub(crate) fn end(mut self) -> (Option<i32>, String) {
         let rest = self.log.by_ref().lines().map(|line| line.unwrap() + "\n").collect();
         (self.child.wait().unwrap().code(), rest)
     }

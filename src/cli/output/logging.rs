@@ -1,16 +1,85 @@
 //! Log lines for people: one line a record, a UTC timestamp first.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::fs::File;
+use std::io::{self, IsTerminal, Write as _};
+use std::os::fd::AsFd;
+use std::panic::PanicHookInfo;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use env_logger::fmt::Formatter;
+use env_logger::fmt::{Formatter, Target, WriteStyle};
 use log::Record;
 
-/// Sends log records that pass `filter` to standard error.
+use super::log_queue::LogQueue;
+
+/// How long the end of the process waits for the last lines to be written.
+const LAST_LINES_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// The queue of everything that goes to standard error, once logging has started.
+static QUEUE: OnceLock<Arc<LogQueue>> = OnceLock::new();
+
+/// Sends log records that pass `filter` to standard error, and panics with them. No caller waits for a reader
+/// of standard error.
 pub(in crate::cli) fn start(filter: &str) {
-    let started = env_logger::Builder::new().parse_filters(filter).format(write_line).try_init();
-    if let Err(error) = started {
-        eprintln!("pulk: logs go elsewhere: {error}");
+    let mut builder = env_logger::Builder::new();
+    builder.parse_filters(filter).format(write_line);
+    // A handle of its own: the lock of the standard library's would be held while a write blocks.
+    let out = io::stderr().as_fd().try_clone_to_owned().map(File::from);
+    match out.and_then(LogQueue::start) {
+        Ok(queue) => {
+            let is_colored = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            builder.write_style(if is_colored { WriteStyle::Always } else { WriteStyle::Never });
+            builder.target(Target::Pipe(Box::new(LogPipe(Arc::clone(&queue)))));
+            drop(QUEUE.set(queue));
+            std::panic::set_hook(Box::new(log_panic));
+        }
+        Err(error) => say(&format!("pulk: a log that is not read will block the server: {error}")),
+    }
+    if let Err(error) = builder.try_init() {
+        say(&format!("pulk: logs go elsewhere: {error}"));
+    }
+}
+
+/// Writes a line on standard error, whatever the log filter says.
+pub(in crate::cli) fn say(line: &str) {
+    let line = format!("{line}\n");
+    match QUEUE.get() {
+        Some(queue) => queue.push(line.as_bytes()),
+        // Without a reader the line is lost.
+        None => drop(io::stderr().write_all(line.as_bytes())),
+    }
+}
+
+/// Waits a moment until everything is written, before the process ends.
+pub(in crate::cli) fn finish() {
+    if let Some(queue) = QUEUE.get() {
+        queue.finish(LAST_LINES_TIME_MAX);
+    }
+}
+
+/// Where the logger writes to.
+struct LogPipe(Arc<LogQueue>);
+
+impl io::Write for LogPipe {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.push(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Does what the standard library's hook does, without a wait for a reader.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let thread = std::thread::current();
+    log::error!("thread {} {panic}", thread.name().unwrap_or("(unnamed)"));
+    let backtrace = Backtrace::capture();
+    if backtrace.status() == BacktraceStatus::Captured {
+        say(&backtrace.to_string());
     }
 }
 

@@ -1,5 +1,6 @@
 //! What commands write: tables, units, progress, JSON, log lines; and how they end.
 
+mod log_queue;
 pub(in crate::cli) mod logging;
 mod progress;
 mod run;

@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
+use crate::cli::output::logging;
 use crate::config::ConfigError;
 use crate::registry::OpenError;
 use crate::server::StartError;
@@ -44,7 +45,7 @@ impl CommandError {
 
     /// Writes it on standard error, whatever the log filter says.
     pub(in crate::cli) fn report(self) -> ExitCode {
-        eprintln!("pulk: {}", self.message);
+        logging::say(&format!("pulk: {}", self.message));
         ExitCode::from(self.exit_code)
     }
 }

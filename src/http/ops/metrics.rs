@@ -14,6 +14,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry as Collected, Unit};
 use tide::http::Method;
 
+use crate::base::dropped_log_lines;
 use crate::http::api::Resource;
 use crate::registry::{Collected as CollectorTotals, Registry, Totals};
 use crate::wire::Sent;
@@ -154,7 +155,7 @@ struct Snapshot {
     collected: CollectorTotals,
 }
 
-/// A metric whose value the registry keeps.
+/// A metric whose value is kept elsewhere, by the registry for the most part.
 struct RegistryMetric {
     name: &'static str,
     help: &'static str,
@@ -172,7 +173,7 @@ enum Value {
 
 /// Every metric of the registry: its name, its help, and where its value and type come from.
 #[rustfmt::skip]
-const REGISTRY_METRICS: [RegistryMetric; 14] = [
+const REGISTRY_METRICS: [RegistryMetric; 15] = [
     RegistryMetric {
         name: "collector_passes", help: "Passes of the collector.", unit: None,
         value: |now| Some(Value::Counter(now.collected.passes)),
@@ -228,6 +229,10 @@ const REGISTRY_METRICS: [RegistryMetric; 14] = [
         help: "When all content had been verified last, since 1970; 0 for never.",
         unit: Some(Unit::Seconds),
         value: |now| Some(Value::Gauge(now.totals.scrub.last_full_pass)),
+    },
+    RegistryMetric {
+        name: "log_lines_dropped", help: "Log lines that standard error did not take in time.", unit: None,
+        value: |_| Some(Value::Counter(dropped_log_lines())),
     },
     RegistryMetric {
         name: "disk_syncs", help: "Files and folders that were synced.", unit: None,

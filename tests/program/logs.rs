@@ -1,0 +1,122 @@
+//! A log that is not read, and output that nothing takes.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::fd::OwnedFd;
+use std::process::{ChildStderr, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::common::command;
+use crate::serve::Serving;
+
+/// Far longer than anything here takes.
+const HANG_TIME: Duration = Duration::from_secs(60);
+
+/// More log lines than the pipe and the server's queue hold.
+const REQUESTS: usize = 6000;
+
+/// Has the server answer, and log, many requests.
+fn ask_often(serving: &Serving) -> BufReader<TcpStream> {
+    let socket = TcpStream::connect(serving.address()).unwrap();
+    socket.set_read_timeout(Some(HANG_TIME)).unwrap();
+    let mut client = BufReader::new(socket);
+    for number in 0..REQUESTS {
+        ask(&mut client, &format!("/v2/?{number}"));
+    }
+    client
+}
+
+fn ask(client: &mut BufReader<TcpStream>, path: &str) -> String {
+    client.get_mut().write_all(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes()).unwrap();
+    let (mut head, mut length) = (String::new(), 0);
+    while !head.ends_with("\r\n\r\n") {
+        let start = head.len();
+        assert_ne!(client.read_line(&mut head).unwrap(), 0, "{head}");
+        if let Some(("content-length", value)) = head[start..].to_lowercase().split_once(": ") {
+            length = value.trim().parse().unwrap();
+        }
+    }
+    let mut body = vec![0; length];
+    client.read_exact(&mut body).unwrap();
+    String::from_utf8(body).unwrap()
+}
+
+#[test]
+fn a_log_that_is_not_read_stops_nothing_and_says_later_what_is_missing() {
+    let folder = TempDir::new().unwrap();
+    let mut serving = Serving::start(folder.path());
+    let mut client = ask_often(&serving);
+    let metrics = ask(&mut client, "/metrics");
+    let dropped = metrics.lines().find_map(|line| line.strip_prefix("pulk_log_lines_dropped_total "));
+    assert!(dropped.unwrap().parse::<u64>().unwrap() > 0, "{metrics}");
+    serving.read_until(" log lines were dropped");
+    ask(&mut client, "/v2/?after");
+    serving.read_until("/v2/?after 200");
+    serving.signal(Signal::TERM);
+    let (code, log) = serving.end();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.ends_with("stopped cleanly\n"), "the last line is written: {log}");
+}
+
+#[test]
+fn a_log_that_is_not_read_holds_up_no_stop() {
+    let folder = TempDir::new().unwrap();
+    let mut serving = Serving::start(folder.path());
+    drop(ask_often(&serving));
+    serving.signal(Signal::TERM);
+    let began = Instant::now();
+    let ended = loop {
+        match serving.child.try_wait().unwrap() {
+            None if began.elapsed() < HANG_TIME => std::thread::sleep(Duration::from_millis(20)),
+            ended => break ended,
+        }
+    };
+    assert_eq!(ended.expect("it hangs").code(), Some(0));
+}
+
+#[test]
+fn a_log_whose_reader_is_gone_stops_nothing() {
+    let folder = TempDir::new().unwrap();
+    let mut serving = Serving::start(folder.path());
+    let (reader, writer) = std::io::pipe().unwrap();
+    let reader = ChildStderr::from(OwnedFd::from(reader));
+    drop((std::mem::replace(&mut serving.log, BufReader::new(reader)), writer));
+    let mut client = ask_often(&serving);
+    assert_eq!(ask(&mut client, "/v2/"), "{}");
+}
+
+#[test]
+fn output_that_nothing_takes_is_no_failure() {
+    let folder = TempDir::new().unwrap();
+    let commands: [&[&str]; 10] = [
+        &["config"],
+        &["status"],
+        &["repos"],
+        &["du"],
+        &["gc", "--dry-run"],
+        &["gc"],
+        &["scrub"],
+        &["check"],
+        &["rebuild"],
+        &["status", "--json"],
+    ];
+    drop(Serving::start(folder.path()));
+    for arguments in commands {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output =
+            command(arguments, folder.path()).stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {said}");
+        assert!(!said.contains("panicked") && !said.contains("pipe"), "{arguments:?}: {said}");
+
+        // And without a reader of standard error.
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let status = command(arguments, folder.path()).stdout(Stdio::null()).stderr(writer).status().unwrap();
+        assert_eq!(status.code(), Some(0), "{arguments:?}");
+    }
+}

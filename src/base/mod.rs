@@ -2,6 +2,8 @@
 
 #[cfg(test)]
 mod chance;
+mod client_address;
+mod displacement;
 mod locks;
 mod log_drops;
 #[cfg(test)]
@@ -12,6 +14,8 @@ mod time;
 
 #[cfg(test)]
 pub(crate) use chance::Chance;
+pub use client_address::ClientAddress;
+pub(crate) use displacement::displaced;
 pub(crate) use locks::{lock, read, wait, wait_while, write};
 pub(crate) use log_drops::{count_dropped_log_line, dropped_log_lines};
 #[cfg(test)]

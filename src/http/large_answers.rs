@@ -7,9 +7,10 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use crate::base::ClientAddress;
 use crate::http::api::Failure;
 use crate::spec::ErrorAnswer;
-use crate::wire::{ClientAddress, Place, Places, Terms};
+use crate::wire::{Place, Places, Terms};
 
 /// An answer up to this length needs no place.
 pub(in crate::http) const SMALL_MAX_BYTES: usize = 64 * 1024;

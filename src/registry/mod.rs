@@ -35,7 +35,7 @@ use protection::leases::Leases;
 use uploads::memory::ManifestMemory;
 use uploads::names_in_use::NamesInUse;
 use uploads::pool::BufferPool;
-use uploads::session::UploadSessions;
+use uploads::sessions::UploadSessions;
 
 pub use crate::meta::RecoveryProgress;
 pub(crate) use content::damage::Condemned;

@@ -18,12 +18,11 @@
 //! | a request's head, and its body as the application reads it | `request/` |
 //! | a response's head, and its body from memory or from a file | `response/` |
 //! | what a connection needs of its socket, over TCP and in memory | `stream/` |
-//! | what the application hands in and gets | `contract`, `client_address` |
+//! | what the application hands in and gets | `contract` |
 //! | who gets a place where there are not enough | `admission/` |
 //! | limits, and what the transport itself refuses | `limits`, `idle_timeout`, `rejection` |
 
 mod admission;
-mod client_address;
 mod connection;
 mod contract;
 #[cfg(any(test, fuzzing))]
@@ -38,7 +37,6 @@ mod stream;
 mod tests;
 
 pub(crate) use admission::{Place, Places, Terms};
-pub use client_address::ClientAddress;
 pub use connection::{BindError, Listener, ServeOptions, Stop, serve};
 pub(crate) use contract::BodyPlace;
 pub use contract::{BodyFile, FileBody, FileStepFuture, OnSent, RawTarget, Sent};

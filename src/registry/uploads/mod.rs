@@ -8,4 +8,5 @@ pub(in crate::registry) mod pool;
 pub(in crate::registry) mod restore;
 mod saved;
 pub(in crate::registry) mod session;
+pub(in crate::registry) mod sessions;
 pub(in crate::registry) mod spool;

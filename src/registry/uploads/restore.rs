@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::blobs::ContentStore;
 use crate::meta::{Command, Meta, UploadRow};
 use crate::registry::open::OpenError;
-use crate::registry::uploads::session::{UploadSession, UploadSessions};
+use crate::registry::uploads::session::UploadSession;
+use crate::registry::uploads::sessions::UploadSessions;
 
 /// Makes a session of each resumable upload of earlier runs, and removes the files of all others.
 pub(in crate::registry) fn restore_sessions(

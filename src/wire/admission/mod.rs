@@ -3,7 +3,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | `rule` | which holder a newcomer displaces: a pure function |
+//! | `rule` | which holders can go, and in which order |
 //! | `activity` | how long and how fast a holder moves: a few atomics |
 //! | `places` | the places, and the signal to a holder that is displaced |
 

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use event_listener::{Event, EventListener};
 
 use super::activity::Activity;
-use super::rule::{Terms, displaced};
-use crate::base::lock;
+use super::rule::Terms;
+use crate::base::{displaced, lock};
 
 /// All places of one kind. `A` is the address that distinguishes clients.
 #[derive(Debug)]
@@ -117,7 +117,7 @@ impl<A: Clone + Eq + Hash> Table<A> {
         let at = Instant::now();
         let holders = self.holders.iter().map(|(key, (address, holder))| {
             let standing = holder.activity.standing(terms, at);
-            (address, *key, standing)
+            (address, *key, standing.rank())
         });
         let Some((_, holder)) = displaced(holders, &newcomer).and_then(|key| self.holders.remove(&key))
         else {

@@ -1,13 +1,9 @@
-//! The rule of admission.
+//! Which holders can go, and in which order.
 //!
-//! While a place is free, anyone gets it. When all are taken, a newcomer displaces a holder of the address
-//! that has most places: the one that has been idle longest, else the slowest one that is too slow. Where no
-//! holder of that address can go, the address that has next most is asked. An address that has no more than
-//! the newcomer's own loses nothing to it, so that an address with most places displaces only itself.
+//! When all places are taken, a newcomer displaces the holder that has been idle longest, else the slowest
+//! one that is too slow; of which address is for [`displaced`](crate::base::displaced) to say.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
-use std::hash::Hash;
 use std::time::Duration;
 
 /// The figures of the rule.
@@ -36,53 +32,29 @@ pub(super) enum Standing {
     Busy,
 }
 
-/// What one address has.
-struct Holding<K> {
-    places: usize,
-    /// Its holder that goes first, if any can go.
-    first: Option<(Rank, K)>,
-}
-
 /// Greater ranks go first: idle holders, the longest first, then slow ones, the slowest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Rank {
+pub(super) enum Rank {
     TooSlow(Reverse<u64>),
     Idle(Duration),
 }
 
-/// Returns the holder that a newcomer displaces when all places are taken, or `None` when it displaces none.
-pub(super) fn displaced<A, K>(holders: impl Iterator<Item = (A, K, Standing)>, newcomer: &A) -> Option<K>
-where
-    A: Eq + Hash,
-    K: Copy,
-{
-    let mut by_address: HashMap<A, Holding<K>> = HashMap::new();
-    for (address, key, standing) in holders {
-        let holding = by_address.entry(address).or_insert(Holding { places: 0, first: None });
-        holding.places += 1;
-        let rank = match standing {
-            Standing::Idle(time) => Rank::Idle(time),
-            Standing::TooSlow(rate) => Rank::TooSlow(Reverse(rate)),
-            Standing::Busy => continue,
-        };
-        if holding.first.is_none_or(|(first, _)| first < rank) {
-            holding.first = Some((rank, key));
+impl Standing {
+    /// Returns the rank of a holder that can go.
+    pub(super) fn rank(self) -> Option<Rank> {
+        match self {
+            Self::Idle(time) => Some(Rank::Idle(time)),
+            Self::TooSlow(rate) => Some(Rank::TooSlow(Reverse(rate))),
+            Self::Busy => None,
         }
     }
-    let own = by_address.get(newcomer).map_or(0, |holding| holding.places);
-    by_address
-        .into_iter()
-        .filter(|(address, holding)| address == newcomer || holding.places > own)
-        .filter_map(|(_, holding)| holding.first.map(|(rank, key)| (holding.places, rank, key)))
-        .max_by_key(|(places, rank, _)| (*places, *rank))
-        .map(|(_, _, key)| key)
 }
 
 #[cfg(test)]
 mod tests {
     use super::Standing::{Busy, Idle, TooSlow};
     use super::*;
-    use crate::base::Chance;
+    use crate::base::{Chance, displaced};
 
     fn idle(seconds: u64) -> Standing {
         Idle(Duration::from_secs(seconds))
@@ -90,7 +62,8 @@ mod tests {
 
     /// Each holder is an address and its standing; returns the index of the one that goes.
     fn goes(holders: &[(char, Standing)], newcomer: char) -> Option<usize> {
-        let holders = holders.iter().enumerate().map(|(key, (address, standing))| (*address, key, *standing));
+        let holders = holders.iter().enumerate();
+        let holders = holders.map(|(key, (address, standing))| (*address, key, standing.rank()));
         displaced(holders, &newcomer)
     }
 

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
+use crate::base::ClientAddress;
 use crate::wire::admission::{Place, Places, Terms};
-use crate::wire::client_address::ClientAddress;
 use crate::wire::limits::WireLimits;
 use crate::wire::rejection::Rejection;
 

@@ -110,6 +110,21 @@ fn silent_connections_in_all_places_keep_no_client_out() {
     }
 }
 
+/// The same with the limit that holds where nothing is configured.
+#[test]
+fn a_thousand_silent_connections_keep_no_client_out() {
+    let crowd = crowd().min(1024);
+    let victim = Victim::start(&format!("connections = {crowd}"));
+    let before = victim.settled().descriptors;
+    let _silent: Vec<TcpStream> = (0..crowd).map(|_| TcpStream::connect(victim.address).unwrap()).collect();
+    victim.waits_until("the server has them all", |victim| victim.descriptors() >= before + crowd);
+    std::thread::sleep(Duration::from_millis(150));
+    for _ in 0..100 {
+        let mut honest = victim.connect();
+        assert_eq!(honest.get("/v2/").status, 200);
+    }
+}
+
 #[test]
 fn silent_connections_in_a_stream_leave_health_checks_their_answer() {
     let victim = Victim::start("connections = 16");
@@ -148,6 +163,29 @@ fn upload_sessions_over_the_limit_are_refused_with_the_reason() {
     client.send(format!("DELETE {} HTTP/1.1\r\nHost: a\r\n\r\n", paths[0]));
     assert_eq!(client.answer().status, 204);
     victim.begin();
+}
+
+/// Two thousand small requests: each session is begun, and has one byte.
+#[test]
+fn tiny_uploads_in_all_places_keep_no_client_of_another_address_out() {
+    let victim = Victim::start("");
+    let mut client = victim.connect();
+    for _ in 0..1024 {
+        client.send("POST /v2/a/blobs/uploads/ HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+        let path = client.answer().header("location").unwrap().to_owned();
+        client.send(format!("PATCH {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx"));
+        assert_eq!(client.answer().status, 202);
+    }
+    let begin = "POST /v2/a/blobs/uploads/ HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
+    client.send(begin);
+    assert_eq!(client.answer().status, 429);
+    for _ in 0..50 {
+        victim.waits_until("another client may push", |victim| {
+            let mut other = victim.connect_from(2);
+            other.send(begin);
+            other.answer().status == 202
+        });
+    }
 }
 
 #[test]

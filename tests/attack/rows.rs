@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 /// An attack, with the file and the name of its test.
-const ROWS: [(&str, &str, &str); 54] = [
+const ROWS: [(&str, &str, &str); 56] = [
     ("CL.TE, TE.CL", "tests/attack/framing.rs", "a_body_with_two_framings_is_refused"),
     ("TE.TE, obfuscated TE", "tests/attack/framing.rs", "codings_in_disguise_are_refused"),
     (
@@ -146,6 +146,11 @@ const ROWS: [(&str, &str, &str); 54] = [
         "silent_connections_in_all_places_keep_no_client_out",
     ),
     (
+        "a thousand silent connections",
+        "tests/attack/crowds.rs",
+        "a_thousand_silent_connections_keep_no_client_out",
+    ),
+    (
         "silent connections in a stream",
         "tests/attack/crowds.rs",
         "silent_connections_in_a_stream_leave_health_checks_their_answer",
@@ -169,6 +174,11 @@ const ROWS: [(&str, &str, &str); 54] = [
         "upload sessions without end",
         "tests/attack/crowds.rs",
         "upload_sessions_over_the_limit_are_refused_with_the_reason",
+    ),
+    (
+        "tiny uploads in all places",
+        "tests/attack/crowds.rs",
+        "tiny_uploads_in_all_places_keep_no_client_of_another_address_out",
     ),
     (
         "manifests without end",

@@ -4,6 +4,8 @@
 //! No `OCI-Chunk-Min-Length` is ever sent (U3): an upload is one file that is written at offsets, so a chunk
 //! of one byte is as good as any.
 
+use std::net::IpAddr;
+
 use tide::http::headers::LOCATION;
 use tide::http::{Response, StatusCode};
 
@@ -25,7 +27,7 @@ pub(in crate::http) async fn begin(call: &mut Call, repo: &RepoName) -> Result<R
         let digest = route::digest(text)?;
         return single(call, repo, &digest).await;
     }
-    let id = call.registry().begin_upload(repo, algorithm).await?;
+    let id = call.registry().begin_upload_for(repo, algorithm, client(call)).await?;
     Ok(session(StatusCode::Accepted, repo, id, &stored(0)))
 }
 
@@ -87,7 +89,7 @@ async fn mount(call: &Call, repo: &RepoName) -> Result<Option<Response>, Failure
 async fn single(call: &mut Call, repo: &RepoName, digest: &Digest) -> Result<Response, Failure> {
     let algorithm = computable(digest)?.algorithm();
     let chunk = call.take_chunk()?;
-    let id = call.registry().begin_upload(repo, Some(algorithm)).await?;
+    let id = call.registry().begin_upload_for(repo, Some(algorithm), client(call)).await?;
     match call.registry().finish_upload(repo, id, digest, chunk).await {
         Ok(stored) => Ok(render::created(&render::blob_location(repo, stored), stored)),
         Err(error) => {
@@ -104,6 +106,10 @@ fn algorithm(call: &Call) -> Result<Option<Algorithm>, Failure> {
     let Some(text) = call.query.first("digest-algorithm") else { return Ok(None) };
     let parsed = text.parse().map_err(|error| Failure::of(ErrorCode::DigestInvalid, format!("{error}")))?;
     Ok(Some(parsed))
+}
+
+fn client(call: &Call) -> Option<IpAddr> {
+    call.peer().map(|peer| peer.ip())
 }
 
 fn session_id(text: &str) -> Result<UploadId, Failure> {

@@ -2,11 +2,13 @@
 
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use smol::future::{or, zip};
 use smol::io::AsyncBufRead;
 
+use crate::base::ClientAddress;
 use crate::blobs::{BlobError, ContentUpload, DurableBlob};
 use crate::meta::{Command, UploadRow};
 use crate::registry::error::RegistryError;
@@ -32,11 +34,23 @@ impl Registry {
         repo: &RepoName,
         algorithm: Option<Algorithm>,
     ) -> Result<UploadId, RegistryError> {
+        self.begin_upload_for(repo, algorithm, None).await
+    }
+
+    /// Does the same for the client at `client`. When there are too many sessions, an idle one of the address
+    /// that has most gives way.
+    pub async fn begin_upload_for(
+        &self,
+        repo: &RepoName,
+        algorithm: Option<Algorithm>,
+        client: Option<IpAddr>,
+    ) -> Result<UploadId, RegistryError> {
         self.check_writable(0).await?;
         let id = UploadId::random();
         let algorithm = algorithm.unwrap_or(Algorithm::Sha256);
         let row = UploadRow { repo: repo.clone(), algorithm, offset: 0, state: None, at: None };
-        let session = UploadSession::begun(self.inner.blobs.as_ref(), id, &row);
+        let session =
+            UploadSession::begun(self.inner.blobs.as_ref(), id, &row, client.map(ClientAddress::of));
         if let Some(other) = self.inner.sessions.add(session, self.inner.options.upload_sessions_max)? {
             log::info!(
                 "abandoning idle upload {} for a new one: the limit of unfinished uploads is reached",

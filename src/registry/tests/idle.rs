@@ -44,7 +44,8 @@ fn sessions_that_never_got_a_byte_give_way_when_there_are_too_many() {
     block_on(async {
         let registry = open_on(Arc::new(MemoryDisk::new()), |options| options.upload_sessions_max = 3);
         let used = begin(&registry, "app").await;
-        registry.append(&repo("app"), used, whole(b"a")).await.unwrap();
+        // Its client would have to send them again.
+        registry.append(&repo("app"), used, whole(&[0; 8_000_000])).await.unwrap();
         let (first, second) = (begin(&registry, "app").await, begin(&registry, "app").await);
         // A client that has just begun is about to send bytes.
         let refused = registry.begin_upload(&repo("app"), None).await;
@@ -62,7 +63,7 @@ fn sessions_that_never_got_a_byte_give_way_when_there_are_too_many() {
         begin(&registry, "app").await;
         registry.upload_offset(&repo("app"), first).await.unwrap_err();
         registry.begin_upload(&repo("app"), None).await.unwrap_err();
-        assert_eq!(registry.upload_offset(&repo("app"), used).await.unwrap(), 1);
+        assert_eq!(registry.upload_offset(&repo("app"), used).await.unwrap(), 8_000_000);
         assert_eq!(registry.totals().uploads, 3);
     });
 }
@@ -91,6 +92,67 @@ fn sessions_that_were_left_unfinished_give_way_last_when_there_are_too_many() {
         }
         let refused = registry.begin_upload(&repo("app"), None).await;
         assert!(matches!(refused, Err(RegistryError::TooMany(_))), "{refused:?}");
+    });
+}
+
+/// Begins uploads of one byte each from an address.
+async fn begin_from(registry: &Registry, address: &str, count: usize) -> Vec<UploadId> {
+    let client = Some(address.parse().unwrap());
+    let mut begun = Vec::new();
+    for _ in 0..count {
+        let id = registry.begin_upload_for(&repo("app"), None, client).await.unwrap();
+        registry.append(&repo("app"), id, whole(b"a")).await.unwrap();
+        begun.push(id);
+    }
+    begun
+}
+
+fn is_open(registry: &Registry, id: UploadId) -> bool {
+    registry.inner.sessions.has(&id.to_string())
+}
+
+/// A thousand sessions of one byte each cost a client two thousand small requests.
+#[test]
+fn an_address_with_most_sessions_keeps_no_other_from_pushing() {
+    block_on(async {
+        let registry = open_on(Arc::new(MemoryDisk::new()), |options| options.upload_sessions_max = 1024);
+        let honest = begin_from(&registry, "192.0.2.1", 1).await;
+        let most = begin_from(&registry, "192.0.2.2", 1023).await;
+        for id in honest.iter().chain(&most) {
+            grow_older(&registry, *id, MINUTE / 2);
+        }
+        let newcomers = begin_from(&registry, "192.0.2.3", 300).await;
+        assert!(is_open(&registry, honest[0]), "its address has fewer");
+        assert!(newcomers.iter().all(|id| is_open(&registry, *id)));
+        let left: Vec<_> = most.iter().map(|id| is_open(&registry, *id)).collect();
+        assert!(left.iter().take(300).all(|open| !open), "the longest idle ones go first");
+        assert!(left.iter().skip(300).all(|open| *open));
+    });
+}
+
+#[test]
+fn an_address_with_most_sessions_displaces_only_its_own_and_last_those_with_many_bytes() {
+    block_on(async {
+        let registry = open_on(Arc::new(MemoryDisk::new()), |options| options.upload_sessions_max = 4);
+        let client = Some("192.0.2.2".parse().unwrap());
+        let honest = begin_from(&registry, "192.0.2.1", 1).await;
+        let most = begin_from(&registry, "192.0.2.2", 3).await;
+        registry.append(&repo("app"), most[0], whole(&[0; 8_000_000])).await.unwrap();
+        for session in registry.inner.sessions.all(|_| true) {
+            session.grow_older(MINUTE / 2);
+        }
+        registry.begin_upload_for(&repo("app"), None, client).await.unwrap_err();
+        for session in registry.inner.sessions.all(|one| one.id() != most[2]) {
+            session.grow_older(10 * MINUTE);
+        }
+        // One on which a request works never goes.
+        let held = registry.inner.sessions.find(&repo("app"), most[1]).unwrap().claim().await;
+        registry.begin_upload_for(&repo("app"), None, client).await.unwrap_err();
+        drop(held);
+        grow_older(&registry, most[1], 2 * MINUTE);
+        registry.begin_upload_for(&repo("app"), None, client).await.unwrap();
+        let open = |id: &UploadId| is_open(&registry, *id);
+        assert!(open(&honest[0]) && open(&most[0]) && !open(&most[1]) && open(&most[2]));
     });
 }
 

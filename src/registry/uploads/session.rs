@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use event_listener::{Event, listener};
 use smol::lock::{Mutex as AsyncMutex, MutexGuardArc as AsyncMutexGuard};
 
-use crate::base::lock;
+use crate::base::{ClientAddress, lock};
 use crate::blobs::{ContentStore, ContentUpload};
 use crate::meta::UploadRow;
 use crate::registry::error::RegistryError;
@@ -32,6 +32,8 @@ pub(in crate::registry) struct UploadSession {
     id: UploadId,
     repo: RepoName,
     algorithm: Algorithm,
+    /// The client that began it, where that is known; not after a restart.
+    client: Option<ClientAddress>,
     progress: Mutex<SessionProgress>,
     /// How many bytes have come, readable without a lock.
     offset: AtomicU64,
@@ -150,6 +152,7 @@ impl UploadSession {
             id,
             repo: row.repo.clone(),
             algorithm: row.algorithm,
+            client: None,
             progress: Mutex::new(progress),
             offset: AtomicU64::new(row.offset),
             is_open: AtomicBool::new(false),
@@ -161,10 +164,15 @@ impl UploadSession {
         }
     }
 
-    /// Makes a session that has just begun.
-    pub(in crate::registry) fn begun(store: &dyn ContentStore, id: UploadId, row: &UploadRow) -> Self {
+    /// Makes a session that a client has just begun.
+    pub(in crate::registry) fn begun(
+        store: &dyn ContentStore,
+        id: UploadId,
+        row: &UploadRow,
+        client: Option<ClientAddress>,
+    ) -> Self {
         let upload = store.begin(&id.to_string(), row.algorithm);
-        Self::new(id, row, SessionProgress::Live(upload), Some(Instant::now()))
+        Self { client, ..Self::new(id, row, SessionProgress::Live(upload), Some(Instant::now())) }
     }
 
     /// Makes a session of an earlier run that was `idle` before the start, where uploads may be idle for
@@ -188,6 +196,11 @@ impl UploadSession {
 
     pub(in crate::registry) fn repo(&self) -> &RepoName {
         &self.repo
+    }
+
+    /// Returns the client that began it, where that is known.
+    pub(in crate::registry) fn client(&self) -> Option<ClientAddress> {
+        self.client
     }
 
     /// Returns the name of its file.
@@ -235,7 +248,7 @@ impl UploadSession {
 
     /// Tells whether no request holds the session and it has been idle for `idle_max`.
     pub(in crate::registry) fn is_idle(&self, idle_max: Duration) -> bool {
-        self.exclusive.try_lock().is_some() && self.idle() >= idle_max
+        self.exclusive.try_lock().is_some() && self.idle_at(Instant::now()) >= idle_max
     }
 
     /// Tells whether the session has been idle for longer than it may be.
@@ -249,10 +262,14 @@ impl UploadSession {
         if self.offset() == 0 { idle_max.min(UNUSED_IDLE_MAX) } else { idle_max }
     }
 
-    /// Returns how long the session has been idle.
-    pub(in crate::registry) fn idle(&self) -> Duration {
+    /// Returns how long the session has been idle at a moment, unless a request holds it.
+    pub(in crate::registry) fn idle_unless_held(&self, at: Instant) -> Option<Duration> {
+        self.exclusive.try_lock().map(|_| self.idle_at(at))
+    }
+
+    fn idle_at(&self, at: Instant) -> Duration {
         let times = *self.times();
-        times.used.elapsed().saturating_add(times.idle_before)
+        at.saturating_duration_since(times.used).saturating_add(times.idle_before)
     }
 
     fn times(&self) -> MutexGuard<'_, IdleTimes> {

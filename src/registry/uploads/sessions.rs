@@ -1,22 +1,30 @@
 //! All upload sessions, and which of them gives way when there are too many.
 
-use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::session::UploadSession;
-use crate::base::lock;
+use crate::base::{ClientAddress, displaced, lock};
 use crate::registry::error::RegistryError;
 use crate::registry::types::UploadId;
 use crate::spec::RepoName;
 
-/// How long an idle upload without bytes keeps its place when the sessions reach their limit.
-const UNUSED_KEPT_MIN: Duration = Duration::from_secs(60);
+/// How long an idle session keeps its place from a client of an address that has fewer sessions than its own.
+/// The client of a session that has just begun is about to send.
+const KEPT_FROM_OTHERS_MIN: Duration = Duration::from_secs(1);
 
-/// How long an idle upload with bytes keeps its place when the sessions reach their limit. Shorter than the
-/// usual idle limit: until a session is evicted, all pushes are refused.
-const USED_KEPT_MIN: Duration = Duration::from_secs(60 * 60);
+/// How long at least an idle session keeps its place from a client of the same address, and one whose client
+/// is unknown from any.
+const KEPT_MIN: Duration = Duration::from_secs(60);
+
+/// How much longer that is for what has come: the time in which the slowest client that keeps its connection
+/// would send it again.
+const RESENT_BYTES_PER_SECOND: u64 = 2 * 1024;
+
+/// How long that is at most. Shorter than the usual idle limit: until a session gives way, all pushes of that
+/// address are refused.
+const KEPT_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// A repository crowds out the others if it has at least the session limit divided by this, and at least
 /// [`CROWDING_MIN`] sessions.
@@ -32,41 +40,35 @@ pub(in crate::registry) struct UploadSessions {
 }
 
 impl UploadSessions {
-    /// Adds a session. At `max` sessions, evicts one and returns it, to be given up.
+    /// Adds a session. At `max` sessions, another one gives way to it and is returned, to be given up.
     ///
-    /// The candidate is the session that has waited longest for its first byte, if that is at least
-    /// [`UNUSED_KEPT_MIN`], else the one that has been idle longest, if that is at least [`USED_KEPT_MIN`].
-    /// If a repository crowds out the others ([`CROWDING_PART`], [`CROWDING_MIN`]), one of its sessions is
-    /// evicted first, and [`UNUSED_KEPT_MIN`] is enough for any of them: no repository may keep others from
-    /// pushing.
+    /// It is one of the address that has most, by [`displaced`], and one that no request works on. Of one
+    /// address, those of a repository that crowds out the others ([`CROWDING_PART`], [`CROWDING_MIN`]) go
+    /// first, then those that wait for their first byte, then those that have been idle longest.
     pub(in crate::registry) fn add(
         &self,
         session: UploadSession,
         max: usize,
     ) -> Result<Option<Arc<UploadSession>>, RegistryError> {
         let mut open = self.open();
-        let mut evicted = None;
+        let mut gone = None;
         if open.len() >= max {
-            let mut counts: HashMap<&RepoName, usize> = HashMap::new();
-            for one in open.values() {
-                *counts.entry(one.repo()).or_default() += 1;
-            }
-            let most = counts.values().copied().max().unwrap_or_default();
-            let too_many = most >= CROWDING_MIN && most.saturating_mul(CROWDING_PART) >= max;
-            let crowds = |one: &UploadSession| too_many && counts.get(one.repo()) == Some(&most);
-            let can_go = |one: &&Arc<UploadSession>| {
-                let soon = one.offset() == 0 || crowds(one);
-                one.is_idle(if soon { UNUSED_KEPT_MIN } else { USED_KEPT_MIN })
-            };
-            let first = |one: &&Arc<UploadSession>| (!crowds(one), one.offset() != 0, Reverse(one.idle()));
-            let Some(oldest) = open.values().filter(can_go).min_by_key(first).cloned() else {
+            let crowding = crowding_repos(&open, max);
+            let at = Instant::now();
+            let holders = open.values().map(|one| {
+                let crowds = crowding.contains(one.repo());
+                let kept = kept_from(one, session.client(), crowds);
+                let idle = one.idle_unless_held(at).filter(|idle| *idle >= kept);
+                (one.client(), one.id(), idle.map(|idle| (crowds, one.offset() == 0, idle)))
+            });
+            let goes = displaced(holders, &session.client());
+            gone = goes.and_then(|id| open.remove(&id));
+            if gone.is_none() {
                 return Err(RegistryError::TooMany("too many unfinished uploads"));
-            };
-            open.remove(&oldest.id());
-            evicted = Some(oldest);
+            }
         }
         open.insert(session.id(), Arc::new(session));
-        Ok(evicted)
+        Ok(gone)
     }
 
     /// Adds a session of an earlier run.
@@ -93,8 +95,13 @@ impl UploadSessions {
 
     /// Returns the longest idle session that keeps its file open, if `max` or more do.
     pub(in crate::registry) fn file_to_close(&self, max: usize) -> Option<Arc<UploadSession>> {
-        let open = self.all(|one| one.is_open() && one.is_idle(Duration::ZERO));
-        if open.len() >= max { open.into_iter().max_by_key(|one| one.idle()) } else { None }
+        let (at, open) = (Instant::now(), self.all(UploadSession::is_open));
+        let idle = open.into_iter().filter_map(|one| Some((one.idle_unless_held(at)?, one)));
+        let idle: Vec<_> = idle.collect();
+        if idle.len() < max {
+            return None;
+        }
+        idle.into_iter().max_by_key(|(time, _)| *time).map(|(_, one)| one)
     }
 
     /// Forgets a session.
@@ -118,4 +125,24 @@ impl UploadSessions {
     fn open(&self) -> MutexGuard<'_, HashMap<UploadId, Arc<UploadSession>>> {
         lock(&self.open)
     }
+}
+
+/// Returns the repositories that have most sessions, if that keeps others from pushing.
+fn crowding_repos(open: &HashMap<UploadId, Arc<UploadSession>>, max: usize) -> HashSet<RepoName> {
+    let mut counts: HashMap<&RepoName, usize> = HashMap::new();
+    for one in open.values() {
+        *counts.entry(one.repo()).or_default() += 1;
+    }
+    let most = counts.values().copied().max().unwrap_or_default();
+    let crowds = most >= CROWDING_MIN && most.saturating_mul(CROWDING_PART) >= max;
+    counts.into_iter().filter(|(_, count)| crowds && *count == most).map(|(repo, _)| repo.clone()).collect()
+}
+
+/// Returns how long an idle session keeps its place from a newcomer.
+fn kept_from(session: &UploadSession, newcomer: Option<ClientAddress>, crowds: bool) -> Duration {
+    if session.client().is_some() && session.client() != newcomer {
+        return KEPT_FROM_OTHERS_MIN;
+    }
+    let worth = if crowds { 0 } else { session.offset() / RESENT_BYTES_PER_SECOND };
+    KEPT_MIN.saturating_add(Duration::from_secs(worth)).min(KEPT_MAX)
 }

@@ -6,16 +6,15 @@ use tide::Server;
 use tide::http::headers::ALLOW;
 use tide::http::{Method, Request, Response, StatusCode};
 
-use crate::http::SharedState;
-use crate::http::api::{
-    Call, Failure, Path, Query, Resource, Route, blobs, lists, manifests, referrers, render, uploads,
-};
+use crate::http::api::{Failure, Path, Query, Resource, Route, render};
+use crate::http::handlers::{Call, blobs, lists, manifests, referrers, uploads};
 use crate::http::ops::{OPEN_METRICS, health};
+use crate::http::state::SharedState;
 use crate::spec::ErrorCode;
 use crate::wire::RawTarget;
 
-const LIVE_PATHS: [&str; 3] = ["/livez", "/live", "/healthz"];
-const READY_PATHS: [&str; 2] = ["/readyz", "/ready"];
+pub(super) const LIVE_PATHS: [&str; 3] = ["/livez", "/live", "/healthz"];
+pub(super) const READY_PATHS: [&str; 2] = ["/readyz", "/ready"];
 
 /// The paths of health checks, which are answered also over the limit of connections.
 pub const HEALTH_PATHS: [&[&str]; 2] = [&LIVE_PATHS, &READY_PATHS];

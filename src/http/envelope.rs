@@ -5,14 +5,22 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tide::http::headers::CONTENT_LENGTH;
-use tide::http::{Method, Request, Response, StatusCode};
+use tide::http::{Method, Request, Response, StatusCode, Url};
 
-use crate::http::SharedState;
 use crate::http::api::{Failure, Resource, errors};
 use crate::http::large_answers::AnswerPlace;
 use crate::http::ops::{AccessEntry, InFlight, RequestId};
+use crate::http::state::SharedState;
 use crate::spec::ErrorCode;
 use crate::wire::{BodyPlace, OnSent, RawTarget, take_body};
+
+/// Returns the target of a request that came without the one that a client sent.
+pub(super) fn target_of(url: &Url) -> RawTarget {
+    match url.query() {
+        Some(query) => RawTarget::new(&format!("{}?{query}", url.path())),
+        None => RawTarget::new(url.path()),
+    }
+}
 
 /// A request between its arrival and the end of its answer.
 pub(super) struct Envelope {

@@ -67,17 +67,4 @@ impl LargeAnswers {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::IpAddr;
-
-    use super::*;
-
-    #[test]
-    fn a_place_that_was_just_taken_is_not_displaced_as_idle() {
-        let answers = LargeAnswers::new();
-        let address = |last| Some(ClientAddress::of(IpAddr::from([192, 0, 2, last])));
-        let taken: Vec<AnswerPlace> = (0..PLACES).map(|_| answers.places.take(address(1)).unwrap()).collect();
-        assert!(answers.places.take(address(2)).is_err());
-        assert!(taken.iter().all(|place| !place.holder().is_displaced()));
-    }
-}
+mod tests;

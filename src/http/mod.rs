@@ -6,8 +6,11 @@
 //!
 //! | what | where |
 //! |---|---|
-//! | resources of the specification: handlers, and what they parse and render | `api/` |
-//! | health, metrics, the access log, answers during the start | `ops/` |
+//! | the specification: paths, queries, errors, what answers render | `api/` |
+//! | the handlers of its resources | `handlers/` |
+//! | health, metrics, the access log | `ops/` |
+//! | answers during the start | `starting` |
+//! | what all requests share | `state` |
 //! | the bound on long lists in memory | `large_answers` |
 //! | which handler answers what | `endpoints` |
 //! | around every request: id, headers, metrics, access log, panics | `envelope` |
@@ -17,55 +20,31 @@ mod endpoints;
 mod envelope;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod handlers;
 mod large_answers;
 mod ops;
+mod starting;
+mod state;
 
 pub use endpoints::HEALTH_PATHS;
-pub use ops::respond_while_starting;
+pub use starting::respond_while_starting;
+pub use state::HttpOptions;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use smol::future::FutureExt;
 use tide::Server;
-use tide::http::{Request, Response, Url};
+use tide::http::{Request, Response};
 
 use crate::registry::Registry;
 use crate::spec::ErrorCode;
 use crate::wire::RawTarget;
 use api::Failure;
-use envelope::Envelope;
+use envelope::{Envelope, target_of};
 use large_answers::LargeAnswers;
 use ops::Metrics;
-
-/// How many names a list has at most where nothing else is configured.
-const LIST_MAX_NAMES: usize = 1_000;
-
-/// What can be configured of the app.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HttpOptions {
-    /// How many tags or repositories one answer lists at most; the next ones are linked to.
-    pub list_max_names: usize,
-    /// Whether clients may delete tags, manifests and blobs.
-    pub deletes: bool,
-}
-
-impl Default for HttpOptions {
-    fn default() -> Self {
-        Self { list_max_names: LIST_MAX_NAMES, deletes: true }
-    }
-}
-
-/// What every request shares.
-#[derive(Debug)]
-struct AppState {
-    registry: Registry,
-    options: HttpOptions,
-    metrics: Metrics,
-    large_answers: LargeAnswers,
-}
-
-type SharedState = Arc<AppState>;
+use state::{AppState, SharedState};
 
 /// The app. A clone is the same app.
 #[derive(Debug, Clone)]
@@ -106,14 +85,5 @@ impl App {
     }
 }
 
-fn target_of(url: &Url) -> RawTarget {
-    match url.query() {
-        Some(query) => RawTarget::new(&format!("{}?{query}", url.path())),
-        None => RawTarget::new(url.path()),
-    }
-}
-
-#[cfg(test)]
-mod large_tests;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::wire::admission::Holder;
-use crate::wire::response::{FileStep, FileStepEnd};
+use crate::wire::file_step::{FileStep, FileStepEnd};
 
 /// The request's target (path and query) exactly as it was sent.
 ///

@@ -18,13 +18,14 @@
 //! | a request's head, and its body as the application reads it | `request/` |
 //! | a response's head, and its body from memory or from a file | `response/` |
 //! | what a connection needs of its socket, over TCP and in memory | `stream/` |
-//! | what the application hands in and gets | `contract` |
+//! | what the application hands in and gets | `contract`, `file_step` |
 //! | who gets a place where there are not enough | `admission/` |
 //! | limits, and what the transport itself refuses | `limits`, `idle_timeout`, `rejection` |
 
 mod admission;
 mod connection;
 mod contract;
+mod file_step;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod idle_timeout;
@@ -40,6 +41,7 @@ pub(crate) use admission::{Place, Places, Terms};
 pub use connection::{BindError, Listener, ServeOptions, Stop, serve};
 pub(crate) use contract::BodyPlace;
 pub use contract::{BodyFile, FileBody, FileStepFuture, OnSent, RawTarget, Sent};
+pub use file_step::FileStep;
 pub use limits::WireLimits;
-pub use response::{FileStep, RangesBody};
+pub use response::RangesBody;
 pub(crate) use response::{civil, take_body};

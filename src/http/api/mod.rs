@@ -1,20 +1,11 @@
-//! The distribution specification: one file for each resource, and what they share.
+//! The distribution specification without its handlers: paths, queries, errors and what answers render.
 
-mod blob_file;
-pub(in crate::http) mod blobs;
-mod call;
-mod conditions;
 pub(in crate::http) mod errors;
-mod link;
-pub(in crate::http) mod lists;
-pub(in crate::http) mod manifests;
+pub(in crate::http) mod link;
 mod query;
-pub(in crate::http) mod referrers;
 pub(in crate::http) mod render;
-mod route;
-pub(in crate::http) mod uploads;
+pub(in crate::http) mod route;
 
-pub(in crate::http) use call::Call;
 pub(in crate::http) use errors::Failure;
 pub(in crate::http) use query::Query;
 pub(in crate::http) use route::{Path, Resource, Route};

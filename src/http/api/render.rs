@@ -13,10 +13,10 @@ pub(in crate::http) const JSON: &str = "application/json";
 pub(in crate::http) const TEXT: &str = "text/plain; charset=utf-8";
 
 /// The name of the header that leads to the next part of a list.
-pub(super) const LINK: &str = "link";
+pub(in crate::http) const LINK: &str = "link";
 
 /// The name of the header that says which bytes: those wanted of a blob, or those that an upload has.
-pub(super) const RANGE: &str = "range";
+pub(in crate::http) const RANGE: &str = "range";
 
 /// Makes an answer without a body.
 pub(in crate::http) fn empty(status: StatusCode) -> Response {
@@ -38,7 +38,7 @@ pub(in crate::http) fn json(value: &impl Serialize) -> serde_json::Result<Respon
 }
 
 /// Makes the answer for something that is now stored at `location`.
-pub(super) fn created(location: &str, digest: ContentDigest) -> Response {
+pub(in crate::http) fn created(location: &str, digest: ContentDigest) -> Response {
     let mut response = empty(StatusCode::Created);
     response.insert_header(LOCATION, location);
     set_digest(&mut response, digest);
@@ -46,17 +46,17 @@ pub(super) fn created(location: &str, digest: ContentDigest) -> Response {
 }
 
 /// Sets the digest header.
-pub(super) fn set_digest(response: &mut Response, digest: ContentDigest) {
+pub(in crate::http) fn set_digest(response: &mut Response, digest: ContentDigest) {
     response.insert_header("docker-content-digest", digest.to_string());
 }
 
 /// Returns where a blob is pulled from. Locations are paths with a leading slash: they hold behind any proxy
 /// (H6).
-pub(super) fn blob_location(repo: &RepoName, digest: ContentDigest) -> String {
+pub(in crate::http) fn blob_location(repo: &RepoName, digest: ContentDigest) -> String {
     format!("/v2/{repo}/blobs/{digest}")
 }
 
 /// Returns where a manifest is pulled from.
-pub(super) fn manifest_location(repo: &RepoName, digest: ContentDigest) -> String {
+pub(in crate::http) fn manifest_location(repo: &RepoName, digest: ContentDigest) -> String {
     format!("/v2/{repo}/manifests/{digest}")
 }

@@ -6,9 +6,9 @@ use std::io;
 #[cfg(target_os = "linux")]
 use std::sync::Arc;
 
-use super::file_step::{FileStep, FileStepEnd};
 use super::output::Output;
 use crate::wire::contract::FileBody;
+use crate::wire::file_step::{FileStep, FileStepEnd};
 
 /// Sends the bytes of `body`; `sent` counts those that the socket took.
 ///

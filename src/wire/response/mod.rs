@@ -3,7 +3,7 @@
 //! | what | where |
 //! |---|---|
 //! | the head, with its date and its reason phrase | `head`, `date`, `reason` |
-//! | the body, from memory or from a file, step by step | `body`, `file`, `file_step` |
+//! | the body, from memory or from a file, step by step | `body`, `file` |
 //! | several ranges of a file as one body | `ranges` |
 //! | the writing half of a connection | `output` |
 //! | the report of how a response was sent | `sent` |
@@ -11,7 +11,6 @@
 mod body;
 mod date;
 mod file;
-mod file_step;
 mod head;
 mod output;
 mod ranges;
@@ -20,8 +19,6 @@ mod sent;
 
 pub(in crate::wire) use body::send;
 pub(crate) use date::civil;
-pub use file_step::FileStep;
-pub(in crate::wire) use file_step::FileStepEnd;
 pub(crate) use head::take_body;
 pub(in crate::wire) use head::{Reply, ReplyTo};
 pub(in crate::wire) use output::Output;

@@ -1,13 +1,14 @@
 //! Bodies that are large, and places for those that lie in memory.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use smol::{Executor, Timer};
 use tide::http::{Body, Method, Request, Response, StatusCode};
 
-use super::large_answers::PLACES;
-use super::{App, HttpOptions};
+use super::*;
+use crate::http::{App, HttpOptions};
 use crate::registry::{Registry, RegistryOptions, Storage};
 use crate::spec::ContentDigest;
 use crate::wire::{BodyPlace, FileBody, RawTarget};
@@ -182,4 +183,13 @@ fn tags_are_listed_in_parts_that_are_short() {
         }
         assert_eq!(listed, 600);
     });
+}
+
+#[test]
+fn a_place_that_was_just_taken_is_not_displaced_as_idle() {
+    let answers = LargeAnswers::new();
+    let address = |last| Some(ClientAddress::of(IpAddr::from([192, 0, 2, last])));
+    let taken: Vec<AnswerPlace> = (0..PLACES).map(|_| answers.places.take(address(1)).unwrap()).collect();
+    assert!(answers.places.take(address(2)).is_err());
+    assert!(taken.iter().all(|place| !place.holder().is_displaced()));
 }

@@ -11,8 +11,7 @@ use tide::http::{Response, StatusCode};
 
 use super::blobs::computable;
 use super::call::Call;
-use super::errors::Failure;
-use super::{render, route};
+use crate::http::api::{Failure, render, route};
 use crate::registry::{RegistryError, UploadId};
 use crate::spec::{Algorithm, Digest, ErrorCode, RepoName};
 

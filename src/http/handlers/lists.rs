@@ -4,8 +4,7 @@ use serde::Serialize;
 use tide::http::Response;
 
 use super::call::Call;
-use super::errors::Failure;
-use super::{link, render};
+use crate::http::api::{Failure, link, render};
 use crate::http::large_answers::SMALL_MAX_BYTES;
 use crate::registry::{Listing, Page};
 use crate::spec::{RepoName, Tag};

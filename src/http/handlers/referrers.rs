@@ -3,8 +3,7 @@
 use tide::http::{Response, StatusCode};
 
 use super::call::Call;
-use super::errors::Failure;
-use super::{link, render};
+use crate::http::api::{Failure, link, render};
 use crate::http::large_answers::SMALL_MAX_BYTES;
 use crate::registry::ReferrersPage;
 use crate::spec::{ContentDigest, Digest, ErrorCode, MediaType, RepoName, referrers_index};

@@ -2,10 +2,10 @@
 
 use tide::http::{Request, Response, StatusCode};
 
-use super::health;
 use crate::http::api::{Failure, render};
-use crate::http::envelope::frame;
-use crate::http::target_of;
+use crate::http::endpoints::{LIVE_PATHS, READY_PATHS};
+use crate::http::envelope::{frame, target_of};
+use crate::http::ops::health;
 use crate::spec::ErrorCode;
 use crate::wire::RawTarget;
 
@@ -22,8 +22,8 @@ pub fn respond_while_starting(request: &Request, progress: &str) -> Response {
 
 fn answer(target: &RawTarget, progress: &str) -> Response {
     match target.path() {
-        "/livez" | "/live" | "/healthz" => health::live(),
-        "/readyz" | "/ready" | "/metrics" => {
+        path if LIVE_PATHS.contains(&path) => health::live(),
+        path if READY_PATHS.contains(&path) || path == "/metrics" => {
             render::content(StatusCode::ServiceUnavailable, render::TEXT, format!("{progress}\n"))
         }
         path if path == "/v2" || path.starts_with("/v2/") => {

@@ -4,8 +4,7 @@ use tide::http::headers::{ETAG, IF_MATCH, IF_NONE_MATCH};
 use tide::http::{Response, StatusCode};
 
 use super::call::Call;
-use super::errors::Failure;
-use super::render;
+use crate::http::api::{Failure, render};
 use crate::registry::{Condition, RegistryError};
 use crate::spec::{ContentDigest, Digest, ErrorAnswer};
 

@@ -6,9 +6,8 @@ use smol::io::AsyncBufRead;
 use tide::http::headers::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use tide::http::{Method, Request};
 
-use super::errors::Failure;
-use super::query::Query;
-use crate::http::SharedState;
+use crate::http::api::{Failure, Query};
+use crate::http::state::SharedState;
 use crate::registry::{Chunk, Registry};
 use crate::spec::{ContentRange, ErrorCode, MediaType};
 

@@ -6,8 +6,8 @@ use tide::http::headers::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_
 use tide::http::{Body, Response, StatusCode};
 
 use super::call::Call;
-use super::errors::Failure;
-use super::{conditions, render};
+use super::conditions;
+use crate::http::api::{Failure, render};
 use crate::registry::{BlobReader, RegistryError};
 use crate::spec::{ByteRange, ByteSpan, ContentDigest, Digest, DigestError, ErrorCode, RepoName};
 use crate::wire::{FileBody, RangesBody};

@@ -7,8 +7,8 @@ use tide::http::headers::CONTENT_LENGTH;
 use tide::http::{Body, Response, StatusCode};
 
 use super::call::Call;
-use super::errors::Failure;
-use super::{conditions, render, route};
+use super::conditions;
+use crate::http::api::{Failure, render, route};
 use crate::registry::{
     Condition, ManifestBody, ManifestInfo, PushManifest, PutTarget, RegistryError, TAGS_PER_PUT_MAX,
 };

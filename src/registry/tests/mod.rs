@@ -57,7 +57,8 @@ fn open_on(disk: Arc<dyn Disk>, change: impl FnOnce(&mut RegistryOptions)) -> Re
 }
 
 fn in_memory() -> Registry {
-    Registry::open(RegistryOptions::new(Storage::Memory)).unwrap()
+    // With a journal in files, so that its syncs can be counted.
+    open_on(Arc::new(MemoryDisk::new()), |_| {})
 }
 
 /// Makes a disk with injected failures.

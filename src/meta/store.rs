@@ -23,7 +23,7 @@ use crate::meta::recovery::{
     sync_tree,
 };
 use crate::meta::rules::{PolicyChecks, Protection, SweepNothing};
-use crate::meta::writer::{Answer, Message, Rotation, Writer, WriterSetup, WriterState, renew};
+use crate::meta::writer::{Answer, Compaction, Message, Rotation, Writer, WriterSetup, WriterState};
 use crate::spec::{ContentDigest, RepoName};
 
 /// The least length in bytes of a journal file before the journal rotates to another.
@@ -137,7 +137,7 @@ impl Meta {
         let marked = marker.as_ref().map(|marker| marker.time.clone());
         let trusted = marker.filter(|_| !distrust_index);
         let found = open::RecoverySources { durable, content: content.as_deref(), progress: &progress };
-        let OpenedMeta { index, can_stay, journal, totals, time, start } = match log {
+        let OpenedMeta { index, journal, totals, time, start } = match log {
             LogKind::Files => open::open(&disk, &kind, trusted.as_ref(), &found)?,
             LogKind::Memory => open::in_memory(),
         };
@@ -151,7 +151,7 @@ impl Meta {
         let (sender, messages) = channel();
         let repair = Mutex::new(sender.clone());
         let failed = Box::new(move || drop(lock(&repair).send(Message::Repair)));
-        let index = Arc::new(ReplaceableIndex::new(index, can_stay, failed));
+        let index = Arc::new(ReplaceableIndex::new(index, failed));
         let shared = Arc::new(WriterState::new(totals, journal.is_none()));
         let (rotated, rotations) = channel();
         let checkpointer = Checkpointer::start(
@@ -237,6 +237,14 @@ impl Meta {
         self.index.as_ref()
     }
 
+    /// Returns a reader of the journal from a place on.
+    #[cfg(test)]
+    pub(super) fn read_from(&self, place: LogPosition) -> Box<dyn crate::meta::journal::LogTail> {
+        let (answer, answered) = channel();
+        self.send(Message::ReadFrom(place, answer));
+        answered.recv().unwrap()
+    }
+
     /// Makes the index fail, as an error of its storage would.
     #[cfg(test)]
     pub(super) fn break_index(&self) {
@@ -288,20 +296,22 @@ impl Meta {
         lock(&self.shared.usage).quota(&self.policies, repo)
     }
 
-    /// Compacts the index's files if they are far too large for its rows. Blocks only its caller.
+    /// Replaces the index by a new one if its files are far too large for its rows, and first the checkpoints
+    /// that are as much too long. Blocks only its caller.
     pub fn compact_index(&self, pacing: &mut CompactionPacing<'_>) -> Result<CompactionOutcome, IndexError> {
-        self.index.compact(pacing)
+        let (disk, index) = (self.disk.as_ref(), self.index.as_ref());
+        Compaction { disk, index, kind: &self.kind, writer: &self.writer }.run(pacing)
     }
 
-    /// Replaces checkpoints of at least `worthwhile_bytes` that are far longer than `expected_bytes`. Blocks
-    /// only its caller. Calls `pause` now and then, which returns whether to continue.
-    pub fn renew_checkpoints(
+    /// Replaces checkpoints of at least `worthwhile_bytes` that are far longer than `expected_bytes`.
+    #[cfg(test)]
+    pub(super) fn renew_checkpoints(
         &self,
         expected_bytes: u64,
         worthwhile_bytes: u64,
         pause: &mut dyn FnMut() -> bool,
     ) -> Result<(), DiskError> {
-        renew(self.disk.as_ref(), &self.writer, expected_bytes, worthwhile_bytes, pause)
+        crate::meta::writer::renew(self.disk.as_ref(), &self.writer, expected_bytes, worthwhile_bytes, pause)
     }
 
     /// Visits each link and each manifest that was added to a repository since `since_ms`, in milliseconds
@@ -348,16 +358,15 @@ impl Meta {
 
     fn mark_clean(&self, head: &LogPosition, totals: RowTotals) -> Result<(), MetaOpenError> {
         let IndexKind::Sled(_) = &self.kind else { return Ok(()) };
-        if !self.index.can_stay() {
-            log::info!("the index was replaced while running: the next start rebuilds it");
+        let Some(generation) = self.index.generation() else {
+            log::info!("the index is in memory: the next start rebuilds it");
             return Ok(());
-        }
+        };
         // 1. The journal is durable: the writer synced it last. 2. So is every file of the index.
         sync_tree(&self.disk, Path::new(INDEX_FOLDER))?;
         // 3. And the folder that holds it. 4. Only now may the marker say so.
         self.disk.sync_folder(Path::new(""))?;
         let time = self.clock.known();
-        let generation = self.index.generation();
         let clean = CleanMarker { seq: head.seq, line: head.sum.clone(), totals, time, generation };
         clean_marker::write(self.disk.as_ref(), &clean)?;
         Ok(())

@@ -12,7 +12,6 @@ pub(crate) const FULL_FOLDERS: &[&str] = &[];
 /// Folders of many modules without a table.
 pub(crate) const UNDESCRIBED: &[&str] = &[
     "src/meta/index/mod.rs",
-    "src/meta/index/sled/mod.rs",
     "src/meta/mod.rs",
     "src/meta/model/mod.rs",
     "src/meta/recovery/mod.rs",

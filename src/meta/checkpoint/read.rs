@@ -3,7 +3,7 @@
 use crate::disk::DiskFile;
 use crate::meta::checkpoint::format::{CheckpointRows, FORMAT, Trailer};
 use crate::meta::error::MetaOpenError;
-use crate::meta::index::Index;
+use crate::meta::index::{Index, IndexError};
 use crate::meta::journal::{LineReader, RawLine, SumOfSums, check_sum, decode};
 use crate::meta::model::{Fact, changes_of};
 
@@ -43,15 +43,16 @@ pub(in crate::meta) fn each_line(
     Ok((good, bad))
 }
 
-/// Fills an empty index with a checkpoint's rows. `read` is called with the bytes of each line.
+/// Fills an empty index with a checkpoint's rows. `read` is called with the bytes of each line; its error
+/// ends the work.
 pub(in crate::meta) fn load(
     file: &dyn DiskFile,
     index: &dyn Index,
-    read: impl Fn(u64),
+    read: &mut dyn FnMut(u64) -> Result<(), IndexError>,
 ) -> Result<(), MetaOpenError> {
     let mut lines = LineReader::new(file);
     while let Some(line) = lines.next()? {
-        read(line.bytes.len() as u64 + 1);
+        read(line.bytes.len() as u64 + 1)?;
         let Ok((rows, _)) = decode::<CheckpointRows>(&line.bytes) else { continue };
         let changes = changes_of(&rows.facts).map_err(|error| MetaOpenError::Damaged(error.to_string()))?;
         index.load(&changes)?;

@@ -3,7 +3,6 @@
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::meta::index::compaction::{CompactionOutcome, CompactionPacing};
 use crate::meta::model::{RowChange, Tree};
 
 /// What an index can fail with.
@@ -34,6 +33,9 @@ pub enum IndexError {
     Closed,
 }
 
+/// Called between the steps of long work; its error ends the work.
+pub type Step<'a> = dyn FnMut() -> Result<(), IndexError> + 'a;
+
 /// Called for each row of a scan.
 pub type RowVisitor<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
 
@@ -60,7 +62,7 @@ pub trait Index: Send + Sync + 'static {
     fn load(&self, changes: &[RowChange]) -> Result<(), IndexError>;
 
     /// Ends loading: everything loaded can be read now.
-    fn finish_load(&self) -> Result<(), IndexError>;
+    fn finish_load(&self, step: &mut Step<'_>) -> Result<(), IndexError>;
 
     /// Returns the last transaction that was applied, 0 for none.
     fn applied(&self) -> Result<u64, IndexError>;
@@ -73,16 +75,14 @@ pub trait Index: Send + Sync + 'static {
         Ok(0)
     }
 
-    /// Returns the number of the open database in the index's folder. Each compaction increments it.
-    fn generation(&self) -> u64 {
-        0
+    /// Returns its number among the databases in the folder of the index; `None` for one that no later start
+    /// can use.
+    fn generation(&self) -> Option<u64> {
+        None
     }
 
-    /// Rewrites the index's files from its rows if they are far too large for them, while the index is in
-    /// use. Only one thread at a time may call it.
-    fn compact(&self, _pacing: &mut CompactionPacing<'_>) -> Result<CompactionOutcome, IndexError> {
-        Ok(CompactionOutcome::NotNeeded)
-    }
+    /// Has its files removed with its last handle.
+    fn discard(&self) {}
 }
 
 /// Turns a panic into a failure: sled panics on some errors of its storage.

@@ -26,7 +26,7 @@ pub enum IndexKind {
 #[cfg(test)]
 type Make = dyn Fn(u64) -> Result<Arc<dyn Index>, IndexError> + Send + Sync;
 
-/// Makes an index for a test; the argument is the number of indexes that failed before.
+/// Makes an index of a generation for a test.
 #[cfg(test)]
 #[derive(Clone)]
 pub struct Made(pub Arc<Make>);
@@ -39,22 +39,19 @@ impl std::fmt::Debug for Made {
 }
 
 impl IndexKind {
-    /// Makes an empty index in place of the old one. `failed` is the number of indexes that failed since the
-    /// start.
-    pub(in crate::meta) fn make(&self, failed: u64) -> Result<Arc<dyn Index>, IndexError> {
+    /// Makes an empty index. The first one, of generation 0, replaces everything on the disk; a later one
+    /// lies beside the index in use.
+    pub(in crate::meta) fn make(&self, generation: u64) -> Result<Arc<dyn Index>, IndexError> {
         match self {
             Self::Map => Ok(Arc::new(MapIndex::new())),
             Self::Sled(root) => {
-                self.remove()?;
-                let mut folder = root.join(INDEX_FOLDER);
-                // A failed index may still write to files by their names, so the next one uses other names.
-                if failed > 0 {
-                    folder.push(format!("rebuilt-{failed}"));
+                if generation == 0 {
+                    self.remove()?;
                 }
-                Ok(Arc::new(SledIndex::open(&folder)?))
+                Ok(Arc::new(SledIndex::create(&root.join(INDEX_FOLDER), generation)?))
             }
             #[cfg(test)]
-            Self::Made(made) => made.0(failed),
+            Self::Made(made) => made.0(generation),
         }
     }
 

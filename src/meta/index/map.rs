@@ -5,7 +5,7 @@ use std::ops::{Bound, ControlFlow};
 use std::sync::RwLock;
 
 use crate::base::{read, write};
-use crate::meta::index::contract::{Index, IndexError, RowVisitor};
+use crate::meta::index::contract::{Index, IndexError, RowVisitor, Step};
 use crate::meta::model::{RowChange, Tree};
 
 type MapRows = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -90,7 +90,7 @@ impl Index for MapIndex {
         Ok(())
     }
 
-    fn finish_load(&self) -> Result<(), IndexError> {
+    fn finish_load(&self, _: &mut Step<'_>) -> Result<(), IndexError> {
         Ok(())
     }
 

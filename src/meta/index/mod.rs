@@ -12,8 +12,9 @@ mod usage;
 mod view;
 
 pub use compaction::{CompactionOutcome, CompactionPacing, WORTHWHILE_MIN_BYTES};
+pub(in crate::meta) use compaction::{ROOM_MIN_BYTES, needed_if_too_large};
 pub use contract::IndexError;
-pub(in crate::meta) use contract::{Index, RowVisitor, guarded};
+pub(in crate::meta) use contract::{Index, RowVisitor, Step, guarded};
 pub(in crate::meta) use kind::INDEX_FOLDER;
 pub use kind::IndexKind;
 #[cfg(test)]

@@ -3,12 +3,14 @@
 //! A failed index is not used again: sled, for one, keeps failing after an error, even when there is space
 //! again. The writer is notified, closes it, and replaces it with an index filled from the newest checkpoint
 //! and the journal. Meanwhile every other caller gets [`IndexError::Rebuilding`].
+//!
+//! An index that is too large is replaced while it works: a read in progress ends on the old one.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::base::{read, write};
-use crate::meta::index::compaction::{CompactionOutcome, CompactionPacing};
-use crate::meta::index::contract::{Index, IndexError, RowVisitor, guarded};
+use crate::meta::index::contract::{Index, IndexError, RowVisitor, Step, guarded};
 use crate::meta::model::{RowChange, Tree};
 
 /// What is called when an index fails.
@@ -16,61 +18,69 @@ type OnFailure = dyn Fn() + Send + Sync;
 
 /// The current index.
 pub(in crate::meta) struct ReplaceableIndex {
-    slot: RwLock<Slot>,
+    /// `None` during a rebuild; the failed index is closed by then.
+    open: RwLock<Option<Arc<dyn Index>>>,
+    last_generation: AtomicU64,
     /// Called when it fails.
     failed: Box<OnFailure>,
 }
 
-struct Slot {
-    /// `None` during a rebuild; the failed index is closed by then.
-    open: Option<Arc<dyn Index>>,
-    /// Whether a clean stop may leave this index for the next start.
-    can_stay: bool,
-}
-
 impl ReplaceableIndex {
-    /// Wraps an index in a handle. Only an index that `can_stay` is trusted after a clean stop.
-    pub(in crate::meta) fn new(index: Arc<dyn Index>, can_stay: bool, failed: Box<OnFailure>) -> Self {
-        Self { slot: RwLock::new(Slot { open: Some(index), can_stay }), failed }
+    /// Wraps an index in a handle.
+    pub(in crate::meta) fn new(index: Arc<dyn Index>, failed: Box<OnFailure>) -> Self {
+        let last_generation = AtomicU64::new(index.generation().unwrap_or(0));
+        Self { open: RwLock::new(Some(index)), last_generation, failed }
     }
 
     /// Tells whether the index failed and has not been rebuilt yet.
     pub(in crate::meta) fn is_failed(&self) -> bool {
-        self.read().open.is_none()
+        self.read().is_none()
     }
 
-    /// Tells whether a clean stop may leave it for the next start.
-    pub(in crate::meta) fn can_stay(&self) -> bool {
-        self.read().can_stay
+    /// Returns a generation that no index had since the start: sled may still use the names of an old one.
+    pub(in crate::meta) fn next_generation(&self) -> u64 {
+        1 + self.last_generation.fetch_add(1, Ordering::SeqCst)
     }
 
-    /// Replaces the index.
-    pub(in crate::meta) fn replace(&self, index: Arc<dyn Index>, can_stay: bool) {
-        *self.write() = Slot { open: Some(index), can_stay };
+    /// Replaces the index, and returns the old one, whose files go when its last reader has ended.
+    pub(in crate::meta) fn replace(&self, index: Arc<dyn Index>) -> Option<Arc<dyn Index>> {
+        let old = self.write().replace(index);
+        if let Some(old) = &old {
+            old.discard();
+        }
+        old
     }
 
     /// Takes the index out of use until another one replaces it, and notifies the writer.
     pub(in crate::meta) fn fail(&self, why: &str) {
-        let failed = {
-            let mut slot = self.write();
-            slot.can_stay = false;
-            slot.open.take()
-        };
-        let Some(failed) = failed else { return };
+        let open = self.read().clone();
+        if let Some(index) = open {
+            self.fail_if_in_use(index, why);
+        }
+    }
+
+    /// The same, unless another index has already replaced this one.
+    fn fail_if_in_use(&self, index: Arc<dyn Index>, why: &str) {
+        if self.write().take_if(|open| Arc::ptr_eq(open, &index)).is_none() {
+            return;
+        }
         log::error!("the index failed and will be rebuilt: {why}");
-        if let Err(error) = guarded(|| failed.close()) {
+        index.discard();
+        if let Err(error) = guarded(|| index.close()) {
             log::debug!("the failed index could not be closed: {error}");
         }
+        // Its files go before the new ones come, unless it is still read.
+        drop(index);
         // Without a writer the index cannot change any more, and the next start rebuilds it.
         (self.failed)();
     }
 
     fn with<T>(&self, work: impl FnOnce(&dyn Index) -> Result<T, IndexError>) -> Result<T, IndexError> {
         // Clone it out of the lock: what `work` calls may read the index itself.
-        let index = self.read().open.clone().ok_or(IndexError::Rebuilding)?;
+        let index = self.read().clone().ok_or(IndexError::Rebuilding)?;
         match guarded(|| work(index.as_ref())) {
             Err(error @ (IndexError::Storage(_) | IndexError::NoSpace)) => {
-                self.fail(&error.to_string());
+                self.fail_if_in_use(index, &error.to_string());
                 Err(IndexError::Rebuilding)
             }
             // Another thread found the failure, and closed the index, just now.
@@ -79,12 +89,12 @@ impl ReplaceableIndex {
         }
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Slot> {
-        read(&self.slot)
+    fn read(&self) -> RwLockReadGuard<'_, Option<Arc<dyn Index>>> {
+        read(&self.open)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Slot> {
-        write(&self.slot)
+    fn write(&self) -> RwLockWriteGuard<'_, Option<Arc<dyn Index>>> {
+        write(&self.open)
     }
 }
 
@@ -111,8 +121,8 @@ impl Index for ReplaceableIndex {
         self.with(|index| index.load(changes))
     }
 
-    fn finish_load(&self) -> Result<(), IndexError> {
-        self.with(Index::finish_load)
+    fn finish_load(&self, step: &mut Step<'_>) -> Result<(), IndexError> {
+        self.with(|index| index.finish_load(step))
     }
 
     fn applied(&self) -> Result<u64, IndexError> {
@@ -120,7 +130,7 @@ impl Index for ReplaceableIndex {
     }
 
     fn close(&self) -> Result<(), IndexError> {
-        let open = self.read().open.clone();
+        let open = self.read().clone();
         // A failed index was closed when it failed.
         open.map_or(Ok(()), |index| guarded(|| index.close()))
     }
@@ -129,11 +139,7 @@ impl Index for ReplaceableIndex {
         self.with(Index::size_bytes)
     }
 
-    fn generation(&self) -> u64 {
-        self.read().open.as_ref().map_or(0, |index| index.generation())
-    }
-
-    fn compact(&self, pacing: &mut CompactionPacing<'_>) -> Result<CompactionOutcome, IndexError> {
-        self.with(|index| index.compact(pacing))
+    fn generation(&self) -> Option<u64> {
+        self.read().as_ref().and_then(|index| index.generation())
     }
 }

@@ -18,5 +18,5 @@ pub(super) use file::{
     named_since, verify_files,
 };
 pub use log::LogKind;
-pub(super) use log::{JournalError, Log, LogPosition};
+pub(super) use log::{JournalError, Log, LogPosition, LogTail};
 pub(super) use memory::MemoryLog;

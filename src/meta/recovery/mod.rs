@@ -5,6 +5,7 @@
 //! index, replays the valid lines since then over it, and writes them to a new file that is made durable
 //! before anything else is done.
 
+mod build;
 pub(in crate::meta) mod clean_marker;
 mod fault;
 mod inspect;
@@ -21,6 +22,7 @@ mod starting_point;
 mod survey;
 mod verify;
 
+pub(in crate::meta) use build::Build;
 pub(in crate::meta) use clean_marker::CleanMarker;
 pub use fault::{MetaFault, MetaFaultKind};
 pub use inspection::{Inspection, RowsCopy};

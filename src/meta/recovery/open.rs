@@ -7,13 +7,13 @@ use crate::disk::Disk;
 use crate::meta::checkpoint;
 use crate::meta::clock::StoreTime;
 use crate::meta::error::MetaOpenError;
-use crate::meta::index::{INDEX_FOLDER, Index, IndexKind, MapIndex, RowTotals, SledIndex, View};
+use crate::meta::index::{INDEX_FOLDER, Index, IndexError, IndexKind, MapIndex, RowTotals, SledIndex, View};
 use crate::meta::journal::{self, Log, MemoryLog};
-use crate::meta::model::changes_of;
+use crate::meta::recovery::build::Build;
 use crate::meta::recovery::clean_marker::CleanMarker;
 use crate::meta::recovery::progress::RecoveryProgress;
 use crate::meta::recovery::recover::{Recovered, bytes_to_read, recover, remove_unfinished};
-use crate::meta::recovery::replay::{rehearse, unreadable};
+use crate::meta::recovery::replay::rehearse;
 use crate::meta::recovery::resume::resume;
 use crate::meta::recovery::start::{Start, after_recovery};
 use crate::meta::recovery::survey::survey;
@@ -22,8 +22,6 @@ use crate::meta::recovery::{segments, starting_point};
 /// An index, and the journal that it matches.
 pub(in crate::meta) struct OpenedMeta {
     pub(in crate::meta) index: Arc<dyn Index>,
-    /// Whether a clean stop may leave the index for the next start.
-    pub(in crate::meta) can_stay: bool,
     /// `None` when the disk has no space for a new journal file.
     pub(in crate::meta) journal: Option<Box<dyn Log>>,
     pub(in crate::meta) totals: RowTotals,
@@ -46,7 +44,7 @@ pub(in crate::meta) struct RecoverySources<'a> {
 pub(in crate::meta) fn in_memory() -> OpenedMeta {
     OpenedMeta {
         index: Arc::new(MapIndex::new()),
-        can_stay: false,
+
         journal: Some(Box::new(MemoryLog::new())),
         totals: RowTotals::default(),
         time: StoreTime::default(),
@@ -100,7 +98,7 @@ fn left_clean(
     let (totals, time) = (marker.totals, marker.time.clone());
     // A failed rotation may have left an unfinished file, which would make the next rotation fail.
     remove_unfinished(disk.as_ref())?;
-    Ok(Some(OpenedMeta { index, can_stay: true, journal, totals, time, start: Start::Clean }))
+    Ok(Some(OpenedMeta { index, journal, totals, time, start: Start::Clean }))
 }
 
 /// Rebuilds the index and an appendable journal. If the disk has no space for the index, keeps the index in
@@ -110,7 +108,7 @@ pub(in crate::meta) fn recovered(
     kind: &IndexKind,
     found: &RecoverySources<'_>,
 ) -> Result<OpenedMeta, MetaOpenError> {
-    let recovered_into = |index: Arc<dyn Index>, can_stay| {
+    let recovered_into = |index: Arc<dyn Index>| {
         let RecoverySources { durable, content, progress } = *found;
         let recovered = recover(disk, index.as_ref(), durable, progress, content)?;
         let Recovered { journal, totals, time, damaged } = recovered;
@@ -118,9 +116,9 @@ pub(in crate::meta) fn recovered(
             log::error!("acknowledged changes may be missing");
         }
         let start = after_recovery(disk.as_ref(), damaged)?;
-        Ok(OpenedMeta { index, can_stay, journal: Some(Box::new(journal)), totals, time, start })
+        Ok(OpenedMeta { index, journal: Some(Box::new(journal)), totals, time, start })
     };
-    match kind.make(0).map_err(MetaOpenError::from).and_then(|index| recovered_into(index, true)) {
+    match kind.make(0).map_err(MetaOpenError::from).and_then(recovered_into) {
         Err(error) if error.is_full() => {
             give_way(disk.as_ref(), kind)?;
             if !kind.is_on_disk() {
@@ -130,7 +128,7 @@ pub(in crate::meta) fn recovered(
         }
         done => return done,
     }
-    let recovered = recovered_into(Arc::new(MapIndex::new()), false);
+    let recovered = recovered_into(Arc::new(MapIndex::new()));
     if recovered.is_err() {
         give_way(disk.as_ref(), kind)?;
     }
@@ -155,54 +153,38 @@ fn readable(disk: &dyn Disk, found: &RecoverySources<'_>) -> Result<OpenedMeta, 
     progress.end();
     let totals = RowTotals::of(View::new(index.as_ref()))?;
     // Assume damage: what a recovery would find is not known yet.
-    Ok(OpenedMeta { index, can_stay: false, journal: None, totals, time, start: Start::Salvaged })
+    Ok(OpenedMeta { index, journal: None, totals, time, start: Start::Salvaged })
 }
 
-/// Rebuilds an index from the newest intact checkpoint and the whole log after it. `failed` is the number of
-/// indexes that failed since the start. If the rebuilt index fails too, keeps it in memory: the log is the
-/// truth, wherever the index is.
+/// Builds an index of a new generation from the newest intact checkpoint and the whole log after it. If the
+/// new index fails too, keeps it in memory: the log is the truth, wherever the index is.
 pub(in crate::meta) fn rebuilt(
     disk: &dyn Disk,
     kind: &IndexKind,
-    failed: u64,
+    generation: u64,
     log: &dyn Log,
     progress: &RecoveryProgress,
 ) -> Result<(Arc<dyn Index>, RowTotals), MetaOpenError> {
-    let filled = |index: Arc<dyn Index>| {
-        fill(disk, index.as_ref(), log, progress)?;
+    let filled = |make: &dyn Fn() -> Result<Arc<dyn Index>, IndexError>| {
+        let mut build = Build::begin(
+            disk,
+            |place| Ok(log.read_from(place)),
+            |bytes_to_read| {
+                progress.begin(bytes_to_read);
+                make()
+            },
+        )?;
+        build.fill(disk, log.head().seq, &mut |bytes| progress.note(bytes))?;
+        progress.end();
+        let index = build.finish();
         let totals = RowTotals::of(View::new(index.as_ref()))?;
         Ok((index, totals))
     };
-    match kind.make(failed).map_err(MetaOpenError::from).and_then(filled) {
+    match filled(&|| kind.make(generation)) {
         Err(error @ MetaOpenError::Index(_)) if kind.is_on_disk() => {
             log::warn!("{error}; the index is kept in memory until the next start");
-            kind.remove()?;
-            filled(Arc::new(MapIndex::new()))
+            filled(&|| Ok(Arc::new(MapIndex::new())))
         }
         done => done,
     }
-}
-
-/// Fills an empty index from the newest intact checkpoint and the whole log after it.
-fn fill(
-    disk: &dyn Disk,
-    index: &dyn Index,
-    log: &dyn Log,
-    progress: &RecoveryProgress,
-) -> Result<(), MetaOpenError> {
-    // A damaged checkpoint does no harm here: the journal since the one before it is kept.
-    let (base, _) = starting_point::examine(disk, &checkpoint::find(disk)?.finished)?;
-    let mut tail = log.read_from(base.position());
-    progress.begin(base.length() + tail.bytes_left()?);
-    base.load(disk, index, progress)?;
-    let head = log.head().seq;
-    tail.read(head, &mut |record, bytes| {
-        progress.advance(bytes);
-        index.load(&changes_of(&record.facts).map_err(unreadable)?)?;
-        Ok(true)
-    })?;
-    index.finish_load()?;
-    index.apply(head, &[])?;
-    progress.end();
-    Ok(())
 }

@@ -1,6 +1,7 @@
 //! The progress of an index rebuild.
 
 use crate::base::lock;
+use crate::meta::index::IndexError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -50,6 +51,12 @@ impl RecoveryProgress {
             log::info!("{line}");
             *logged = Some(Instant::now());
         }
+    }
+
+    /// The same, as a step of work that an error would end.
+    pub(in crate::meta) fn note(&self, bytes: u64) -> Result<(), IndexError> {
+        self.advance(bytes);
+        Ok(())
     }
 
     /// Ends the rebuild.

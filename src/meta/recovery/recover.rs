@@ -48,7 +48,7 @@ pub(in crate::meta) fn recover(
     survey.report();
 
     let damaged = survey.damaged || base.damaged || base.lacks_journal(!segments.is_empty());
-    base.load(disk, index, progress)?;
+    base.load(disk, index, &mut |bytes| progress.note(bytes))?;
     let reconciled = content.filter(|_| damaged);
     let end = (files.highest + 1, reconciled);
     let (journal, time) = replay::replay(shared, index, &segments, &survey, &base, end, progress)?;

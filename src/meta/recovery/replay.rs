@@ -16,9 +16,6 @@ use crate::meta::recovery::segments::Segment;
 use crate::meta::recovery::starting_point::StartingPoint;
 use crate::meta::recovery::survey::{JournalSurvey, LinePlace, for_each_line};
 
-/// The number of pending changes at which they are loaded into the index.
-const LOAD_CHANGES_MAX: usize = 10_000;
-
 /// Writes the valid lines to a new file, replays them into `index`, and returns the journal that continues
 /// there, and the store time. With `reconciled`, then reconciles the index with that content in the same new
 /// file: a crash at any moment leaves either all of it or the damage as it was.
@@ -34,11 +31,11 @@ pub(super) fn replay(
     let durable = base.begin - 1 + survey.valid;
     let new = NewFile::create(disk, number, base.position(), durable)?;
     let now = now_ms();
-    let mut replay = Replay { index, new, pending: Vec::new(), now, time: base.time.clone() };
+    let mut replay = Replay { index, new, now, time: base.time.clone() };
     for_each_valid(disk.as_ref(), segments, survey, base, progress, |line, record, sum| {
         replay.line(&line, record, sum)
     })?;
-    replay.finish_load()?;
+    index.finish_load(&mut || Ok(()))?;
     if let Some(blobs) = reconciled {
         let noted = replay.time.next_ms();
         Reconciler::new(index, blobs, &mut replay, now, noted).run()?;
@@ -56,7 +53,7 @@ pub(super) fn rehearse(
     base: &StartingPoint,
     progress: &RecoveryProgress,
 ) -> Result<StoreTime, MetaOpenError> {
-    base.load(disk, index, progress)?;
+    base.load(disk, index, &mut |bytes| progress.note(bytes))?;
     let mut time = base.time.clone();
     for_each_valid(disk, segments, survey, base, progress, |_, record, _| {
         time.learn(&record.time);
@@ -88,7 +85,6 @@ fn for_each_valid(
 struct Replay<'a> {
     index: &'a dyn Index,
     new: NewFile,
-    pending: Vec<RowChange>,
     now: u64,
     /// The store time after the lines so far.
     time: StoreTime,
@@ -97,12 +93,7 @@ struct Replay<'a> {
 impl Replay<'_> {
     fn line(&mut self, line: &RawLine, record: Record, sum: Sum) -> Result<(), MetaOpenError> {
         self.time.learn(&record.time);
-        for fact in &record.facts {
-            fact.changes(&mut self.pending).map_err(unreadable)?;
-        }
-        if self.pending.len() >= LOAD_CHANGES_MAX {
-            self.load()?;
-        }
+        self.index.load(&changes_of(&record.facts).map_err(unreadable)?)?;
         let LogPosition { seq: before, sum: prev } = self.new.head().clone();
         if record.seq == before + 1 && record.prev == prev {
             return Ok(self.new.push(&line.bytes, LogPosition { seq: record.seq, sum })?);
@@ -124,16 +115,6 @@ impl Replay<'_> {
         Ok(self.new.push(bytes.strip_suffix(b"\n").unwrap_or(&bytes), head)?)
     }
 
-    fn load(&mut self) -> Result<(), MetaOpenError> {
-        Ok(self.index.load(&std::mem::take(&mut self.pending))?)
-    }
-
-    /// Loads the remaining changes, so that the index can be read.
-    fn finish_load(&mut self) -> Result<(), MetaOpenError> {
-        self.load()?;
-        Ok(self.index.finish_load()?)
-    }
-
     /// Adds a line without facts if the file has more lines than its header names as durable. The header is
     /// older than those lines: if the last of them is damaged one day, this line proves that it existed.
     fn close_off(&mut self, said: u64) -> Result<(), MetaOpenError> {
@@ -143,8 +124,8 @@ impl Replay<'_> {
         self.note(Vec::new())
     }
 
-    fn finish(mut self) -> Result<(FileLog, StoreTime), MetaOpenError> {
-        self.finish_load()?;
+    fn finish(self) -> Result<(FileLog, StoreTime), MetaOpenError> {
+        self.index.finish_load(&mut || Ok(()))?;
         let journal = self.new.publish()?;
         let nothing: &[RowChange] = &[];
         self.index.apply(journal.head().seq, nothing)?;
@@ -155,7 +136,7 @@ impl Replay<'_> {
 impl FactSink for Replay<'_> {
     fn take(&mut self, facts: Vec<Fact>) -> Result<(), MetaOpenError> {
         self.index.load(&changes_of(&facts).map_err(unreadable)?)?;
-        self.index.finish_load()?;
+        self.index.finish_load(&mut || Ok(()))?;
         self.note(facts)
     }
 }

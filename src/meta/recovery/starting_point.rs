@@ -4,9 +4,8 @@ use crate::disk::Disk;
 use crate::meta::checkpoint::{self, CheckpointFile, Trailer};
 use crate::meta::clock::StoreTime;
 use crate::meta::error::MetaOpenError;
-use crate::meta::index::Index;
+use crate::meta::index::{Index, IndexError};
 use crate::meta::journal::{Header, LogPosition, Sum};
-use crate::meta::recovery::progress::RecoveryProgress;
 
 /// The state before the first transaction to replay.
 pub(super) struct StartingPoint {
@@ -82,17 +81,16 @@ impl StartingPoint {
         lacks
     }
 
-    /// Loads this state into an empty index.
+    /// Loads this state into an empty index. `read` is called with the bytes of each line; its error ends the
+    /// work.
     pub(super) fn load(
         &self,
         disk: &dyn Disk,
         index: &dyn Index,
-        progress: &RecoveryProgress,
+        read: &mut dyn FnMut(u64) -> Result<(), IndexError>,
     ) -> Result<(), MetaOpenError> {
         match &self.checkpoint {
-            Some(file) => {
-                checkpoint::load(disk.open(&file.path())?.as_ref(), index, |bytes| progress.advance(bytes))
-            }
+            Some(file) => checkpoint::load(disk.open(&file.path())?.as_ref(), index, read),
             None => Ok(()),
         }
     }

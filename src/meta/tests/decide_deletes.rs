@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::meta::index::{IndexError, Made, RowVisitor};
+use crate::meta::index::{IndexError, Made, RowVisitor, Step};
 use crate::meta::model::FACTS_MAX;
 use crate::meta::{Policies, Policy};
 
@@ -209,8 +209,8 @@ impl Index for Counting {
         self.rows.load(changes)
     }
 
-    fn finish_load(&self) -> Result<(), IndexError> {
-        self.rows.finish_load()
+    fn finish_load(&self, step: &mut Step<'_>) -> Result<(), IndexError> {
+        self.rows.finish_load(step)
     }
 
     fn applied(&self) -> Result<u64, IndexError> {

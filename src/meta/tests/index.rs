@@ -50,14 +50,14 @@ fn what_is_loaded_is_there_when_loading_ends_each_row_as_its_last_change_left_it
         index.load(&[change(Tree::Tags, "b", Some("1")), change(Tree::Tags, "a", Some("2"))]).unwrap();
         index.load(&[change(Tree::Links, "a", Some("3")), change(Tree::Tags, "c", Some(""))]).unwrap();
         index.load(&[change(Tree::Tags, "b", None), change(Tree::Tags, "a", Some("4"))]).unwrap();
-        index.finish_load().unwrap();
+        index.finish_load(&mut || Ok(())).unwrap();
         assert_eq!(scanned(index, "", None, 9), ["a", "c"]);
         assert_eq!(index.get(Tree::Tags, b"a").unwrap(), Some(b"4".to_vec()));
         assert_eq!(index.get(Tree::Links, b"a").unwrap(), Some(b"3".to_vec()));
         assert_eq!(index.applied().unwrap(), 0);
 
         index.load(&[change(Tree::Tags, "c", None)]).unwrap();
-        index.finish_load().unwrap();
+        index.finish_load(&mut || Ok(())).unwrap();
         assert_eq!(scanned(index, "", None, 9), ["a"]);
     });
 }

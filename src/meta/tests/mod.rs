@@ -9,6 +9,7 @@ mod decide_deletes;
 mod decide_manifests;
 mod decide_sweeps;
 mod decide_uploads;
+mod failed_builds;
 mod failures;
 mod falsify;
 mod group_commit;

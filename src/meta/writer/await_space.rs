@@ -41,7 +41,11 @@ impl AwaitSpace {
             match messages.recv().ok()? {
                 Message::Stop => return None,
                 Message::Barrier(answer) => answer(Err(MetaError::NoSpace)),
-                Message::Repair | Message::Checkpoint(_) | Message::Poison(_) => {}
+                Message::Repair
+                | Message::ReadFrom(..)
+                | Message::Swap(..)
+                | Message::Checkpoint(_)
+                | Message::Poison(_) => {}
                 Message::Command(command, answer) => {
                     let due = tried.is_none_or(|at| at.elapsed() >= RETRY_PAUSE);
                     let found = if due { self.recovered() } else { None };
@@ -72,8 +76,8 @@ impl AwaitSpace {
             progress: &self.progress,
         };
         match recovered(&self.disk, &self.kind, &found) {
-            Ok(OpenedMeta { index, can_stay, journal: Some(journal), totals, .. }) => {
-                self.index.replace(index, can_stay);
+            Ok(OpenedMeta { index, journal: Some(journal), totals, .. }) => {
+                drop(self.index.replace(index));
                 self.shared.set_without_journal(false);
                 log::info!("there is space again: pushes are accepted");
                 Some((journal, totals))

@@ -1,12 +1,14 @@
 //! The messages to the writer, and the part of its state that others may read.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex};
 
-use crate::meta::error::MetaError;
-use crate::meta::index::{QuotaUsage, RowTotals};
+use crate::meta::error::{MetaError, MetaOpenError};
+use crate::meta::index::{Index, QuotaUsage, RowTotals};
+use crate::meta::journal::{LogPosition, LogTail};
 use crate::meta::model::Command;
+use crate::meta::recovery::Build;
 
 /// Called with a command's result.
 pub type Answer = Box<dyn FnOnce(Result<(), MetaError>) + Send>;
@@ -18,11 +20,25 @@ pub(in crate::meta) enum Message {
     Barrier(Answer),
     /// Rebuild the index, which failed.
     Repair,
+    /// Return a reader of the journal from there on.
+    ReadFrom(LogPosition, Sender<Box<dyn LogTail>>),
+    /// Put a new index in place of the one in use.
+    Swap(Build, Sender<Swapped>),
     /// Take a checkpoint before one is due. The sender is dropped when none is taken.
     Checkpoint(Sender<u64>),
     /// Refuse everything from now on.
     Poison(String),
     Stop,
+}
+
+/// What the writer answers to a new index.
+pub(in crate::meta) enum Swapped {
+    /// The new index is in use. The old one comes back, so that its end costs the writer no time.
+    Done(Option<Arc<dyn Index>>),
+    /// More was appended than the writer applies at once.
+    TooFarBehind(Build),
+    /// The new index cannot be used.
+    Failed(MetaOpenError),
 }
 
 /// The part of the writer's state that others may read.

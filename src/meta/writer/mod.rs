@@ -1,13 +1,16 @@
 //! The one writer, and the messages to it.
 
 mod await_space;
+mod compact;
 mod message;
 mod renew;
 mod setup;
 mod thread;
 
+pub(in crate::meta) use compact::Compaction;
 pub use message::Answer;
 pub(in crate::meta) use message::{Message, WriterState};
+#[cfg(test)]
 pub(in crate::meta) use renew::renew;
 pub(in crate::meta) use setup::WriterSetup;
 pub(in crate::meta) use thread::{Rotation, Writer};

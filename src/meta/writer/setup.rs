@@ -73,7 +73,6 @@ impl WriterSetup {
             journal,
             index,
             kind,
-            failed: 0,
             totals,
             checks,
             protection,

@@ -12,9 +12,9 @@ use crate::meta::error::MetaError;
 use crate::meta::index::{Index, IndexError, IndexKind, ReplaceableIndex, RowTotals, View};
 use crate::meta::journal::{JournalError, Log};
 use crate::meta::model::{Command, Fact, changes_of};
-use crate::meta::recovery::{RecoveryProgress, rebuilt};
+use crate::meta::recovery::{Build, RecoveryProgress, rebuilt};
 use crate::meta::rules::{DecideError, Decision, PolicyChecks, Protection, Stamp, decide};
-use crate::meta::writer::message::{Answer, Message, WriterState};
+use crate::meta::writer::message::{Answer, Message, Swapped, WriterState};
 
 /// The most messages in a batch before its sync, so that the first of them doesn't wait for too many others.
 const BATCH_MAX: usize = 256;
@@ -22,13 +22,14 @@ const BATCH_MAX: usize = 256;
 /// The number of bytes that the file must grow by before a failed rotation is retried.
 const ROTATION_RETRY_BYTES: u64 = 256 * 1024;
 
+/// How many bytes of the journal are read at most while the index is swapped: commands wait meanwhile.
+const SWAP_BYTES_MAX: u64 = 256 * 1024;
+
 /// Owns the journal. Only the writer changes the index.
 pub(in crate::meta) struct Writer {
     pub(in crate::meta) journal: Box<dyn Log>,
     pub(in crate::meta) index: Arc<ReplaceableIndex>,
     pub(in crate::meta) kind: IndexKind,
-    /// The number of indexes that failed since the start.
-    pub(in crate::meta) failed: u64,
     pub(in crate::meta) totals: RowTotals,
     pub(in crate::meta) checks: PolicyChecks,
     pub(in crate::meta) protection: Arc<dyn Protection>,
@@ -85,6 +86,8 @@ impl Writer {
                 }
                 Message::Barrier(answer) => waiting.push((answer, Ok(()))),
                 Message::Repair => drop(self.repair()),
+                Message::ReadFrom(position, answer) => drop(answer.send(self.journal.read_from(position))),
+                Message::Swap(build, answer) => drop(answer.send(self.swap(build))),
                 Message::Checkpoint(waits) => wanted = Some(waits),
                 Message::Poison(why) => {
                     let poisoned = self.journal.poison(why);
@@ -252,12 +255,11 @@ impl Writer {
         if !self.index.is_failed() {
             return Ok(());
         }
-        self.failed += 1;
-        let log = self.journal.as_ref();
-        match rebuilt(self.disk.as_ref(), &self.kind, self.failed, log, &self.progress) {
+        let (generation, log) = (self.index.next_generation(), self.journal.as_ref());
+        match rebuilt(self.disk.as_ref(), &self.kind, generation, log, &self.progress) {
             Ok((index, totals)) => {
                 self.totals = totals;
-                self.index.replace(index, false);
+                drop(self.index.replace(index));
                 self.checks.recount(View::new(self.index.as_ref()))?;
                 self.publish_totals();
                 log::info!("rebuilt the index from the journal: writes resume");
@@ -268,6 +270,21 @@ impl Writer {
                 let poisoned = self.journal.poison(why);
                 Err(self.note(&poisoned))
             }
+        }
+    }
+
+    /// Puts a new index in place of the one in use, unless too much was appended since it was filled.
+    ///
+    /// INVARIANT: nothing is appended or applied meanwhile, so both have the same rows.
+    fn swap(&self, mut build: Build) -> Swapped {
+        if self.index.generation().is_none_or(|generation| generation >= build.generation()) {
+            // It was rebuilt meanwhile.
+            return Swapped::Failed(IndexError::Closed.into());
+        }
+        match build.catch_up(self.journal.head().seq, SWAP_BYTES_MAX) {
+            Ok(true) => Swapped::Done(self.index.replace(build.finish())),
+            Ok(false) => Swapped::TooFarBehind(build),
+            Err(error) => Swapped::Failed(error),
         }
     }
 

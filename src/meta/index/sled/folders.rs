@@ -1,5 +1,5 @@
-//! The databases in the folder of an index: the first one lies in it directly, those of compactions in
-//! folders of their own below it. One of them is valid; the marker of a clean stop names it.
+//! The databases in the folder of an index: generation 0 lies in it directly, later ones in folders of their
+//! own below it. The marker of a clean stop names the one in use.
 
 use std::fs;
 use std::io;
@@ -12,20 +12,22 @@ pub(in crate::meta) fn folder(index: &Path, generation: u64) -> PathBuf {
     if generation == 0 { index.to_owned() } else { index.join(format!("{PREFIX}{generation}")) }
 }
 
-/// Removes all databases but one, as far as possible: a later start removes the rest.
-pub(in crate::meta) fn forget_others(index: &Path, generation: u64) {
-    if let Err(error) = remove_others(index, generation) {
-        log::warn!("an old index could not be removed from {}: {error}", index.display());
+/// Removes the databases that are not needed, as far as possible: a later start removes the rest.
+pub(in crate::meta) fn remove(index: &Path, is_needed: impl Fn(u64) -> bool) {
+    match remove_all(index, is_needed) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            log::warn!("an old index could not be removed from {}: {error}", index.display());
+        }
+        _ => {}
     }
 }
 
-fn remove_others(index: &Path, generation: u64) -> io::Result<()> {
-    let kept = format!("{PREFIX}{generation}");
+fn remove_all(index: &Path, is_needed: impl Fn(u64) -> bool) -> io::Result<()> {
     for entry in fs::read_dir(index)? {
         let entry = entry?;
         let name = entry.file_name();
-        let is_generation = name.to_str().is_some_and(|name| name.starts_with(PREFIX));
-        if name == *kept || (generation == 0 && !is_generation) {
+        let generation = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.parse().ok());
+        if is_needed(generation.unwrap_or(0)) {
             continue;
         }
         let is_folder = entry.file_type()?.is_dir();

@@ -4,21 +4,22 @@
 use std::io;
 use std::ops::{Bound, ControlFlow};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, RwLock, RwLockReadGuard};
 
 use sled::IVec;
 
 use crate::base::{lock, read, write};
-use crate::meta::index::compaction::{CompactionOutcome, CompactionPacing};
 use crate::meta::index::sled::bulk_load::{BulkLoad, RUN_SIZE_MAX_BYTES};
-use crate::meta::index::sled::copy::{Copying, ROOM_MIN_BYTES, Walk, is_too_large, needed_bytes};
 use crate::meta::index::sled::folders;
 use crate::meta::index::sled::merged_scan::MergedScan;
 use crate::meta::index::sled::trees::{SledTrees, storage};
 use crate::meta::index::sled::write_buffer::WriteBuffer;
-use crate::meta::index::{Index, IndexError, RowVisitor, guarded};
+use crate::meta::index::{Index, IndexError, RowVisitor, Step, guarded};
 use crate::meta::model::{RowChange, Tree};
+
+/// How many rows are loaded between two calls of a step.
+const STEP_ROWS: usize = 64;
 
 /// An index kept in a sled database, except for recent changes.
 pub struct SledIndex {
@@ -29,12 +30,10 @@ pub struct SledIndex {
     recent: RwLock<WriteBuffer>,
     /// The bulk load in progress.
     loading: Mutex<Option<BulkLoad>>,
-    /// The number of the open database. Changes only while `open` is locked.
-    generation: AtomicU64,
-    /// The copy that will replace the open database. Locked only while `open` is locked.
-    copying: Mutex<Option<Copying>>,
-    /// The generation of the last copy: sled may still use the file names of an abandoned one.
-    last_generation: AtomicU64,
+    /// Its number among the databases in the folder.
+    generation: u64,
+    /// Whether its files go with it.
+    is_discarded: AtomicBool,
 }
 
 impl std::fmt::Debug for SledIndex {
@@ -49,19 +48,36 @@ impl SledIndex {
         Self::open_generation(folder, 0)
     }
 
-    /// Opens one of the databases in `folder`, and removes the others, which a compaction left.
+    /// Opens one of the databases in `folder`, and removes the others, which a crash left.
     pub(in crate::meta) fn open_generation(folder: &Path, generation: u64) -> Result<Self, IndexError> {
+        let opened = Self::open_one(folder, generation)?;
+        folders::remove(folder, |other| other == generation);
+        Ok(opened)
+    }
+
+    /// Creates a database in `folder`, beside those that are there.
+    pub(in crate::meta) fn create(folder: &Path, generation: u64) -> Result<Self, IndexError> {
+        let own = folders::folder(folder, generation);
+        if generation > 0 && own.exists() {
+            return Err(IndexError::Storage(format!("{} is in the way", own.display())));
+        }
+        let created = guarded(|| Self::open_one(folder, generation));
+        if created.is_err() {
+            folders::remove(folder, |other| other != generation);
+        }
+        created
+    }
+
+    fn open_one(folder: &Path, generation: u64) -> Result<Self, IndexError> {
         let trees = SledTrees::open(&folders::folder(folder, generation))?;
-        folders::forget_others(folder, generation);
         let recent = RwLock::new(WriteBuffer::at(trees.applied()?));
         Ok(Self {
             folder: folder.to_owned(),
             open: RwLock::new(Some(trees)),
             recent,
             loading: Mutex::new(None),
-            generation: AtomicU64::new(generation),
-            copying: Mutex::new(None),
-            last_generation: AtomicU64::new(generation),
+            generation,
+            is_discarded: AtomicBool::new(false),
         })
     }
 
@@ -78,10 +94,6 @@ impl SledIndex {
         change(&mut write(&self.recent))
     }
 
-    fn copying(&self) -> MutexGuard<'_, Option<Copying>> {
-        lock(&self.copying)
-    }
-
     /// Writes recent changes to sled, in one transaction. Only one thread at a time changes an index.
     fn write_out(&self, open: &SledTrees) -> Result<(), IndexError> {
         let (seq, changes) = {
@@ -92,146 +104,27 @@ impl SledIndex {
             (recent.applied(), recent.changes())
         };
         open.apply(seq, &changes)?;
-        // INVARIANT: the copy follows after the write: a step that read the previous rows has ended once this
-        // has the lock, and the walk is past them.
-        if let Some(copy) = self.copying().as_mut() {
-            copy.follow(seq, &changes);
-        }
         // INVARIANT: sled has the changes before the buffer drops them, so that no reader misses them.
         self.change_recent(|recent| recent.written(seq));
         Ok(())
     }
+}
 
-    /// Returns the size of the files if it is too much for the rows.
-    fn excess(
-        &self,
-        pacing: &mut CompactionPacing<'_>,
-    ) -> Result<ControlFlow<CompactionOutcome, Excess>, IndexError> {
-        let size = self.size_bytes()?;
-        let least = pacing.worthwhile_bytes;
-        let is_wanted = |needed| least == 0 || (size >= least && is_too_large(size, needed));
-        let (mut walk, mut needed, mut row_bytes) = (Walk::new(), needed_bytes(0), 0_u64);
-        while is_wanted(needed) {
-            if walk.is_at_end() {
-                return Ok(ControlFlow::Continue(Excess { size, needed }));
-            }
-            for row in self.with(|open| walk.step(open))? {
-                row_bytes += (row.key.len() + row.value.map_or(0, |value| value.len())) as u64;
-            }
-            needed = needed_bytes(row_bytes);
-            if !(pacing.pause)() {
-                return Ok(ControlFlow::Break(CompactionOutcome::Stopped));
-            }
+impl Drop for SledIndex {
+    fn drop(&mut self) {
+        if !self.is_discarded.load(Ordering::SeqCst) {
+            return;
         }
-        Ok(ControlFlow::Break(CompactionOutcome::NotNeeded))
-    }
-
-    /// Copies everything, and replaces the old database with the copy.
-    fn copy(
-        &self,
-        before: &Excess,
-        pacing: &mut CompactionPacing<'_>,
-    ) -> Result<CompactionOutcome, IndexError> {
-        if !(pacing.has_room)(before.needed.saturating_add(ROOM_MIN_BYTES)) {
-            return Ok(CompactionOutcome::NoSpace);
-        }
-        let next = 1 + self.last_generation.fetch_add(1, Ordering::SeqCst);
-        let begun = self.with(|open| {
-            self.forget_others();
-            // Unwritten changes reach the copy when they are written out.
-            Ok(Copying::begin(open, &folders::folder(&self.folder, next)).map(|copy| {
-                *self.copying() = Some(copy);
-            }))
-        })?;
-        if let Err(error) = begun {
-            return Ok(failed(&error));
-        }
-        loop {
-            let state = self.with(|open| {
-                let mut copying = self.copying();
-                let Some(copy) = copying.as_mut() else { return Err(IndexError::Closed) };
-                copy.step(open)?;
-                Ok((copy.is_complete(), copy.failed().map(failed)))
-            })?;
-            match state {
-                (true, _) => break,
-                (false, Some(failed)) => return Ok(failed),
-                (false, None) => {}
-            }
-            if !(pacing.pause)() {
-                return Ok(CompactionOutcome::Stopped);
-            }
-            if !(pacing.has_room)(ROOM_MIN_BYTES) {
-                return Ok(CompactionOutcome::NoSpace);
-            }
-        }
-        self.swap(before.size, next)
-    }
-
-    /// Replaces the old database with a complete copy. Scans that read the old one continue on it.
-    fn swap(&self, before_bytes: u64, generation: u64) -> Result<CompactionOutcome, IndexError> {
-        let old = {
-            let mut open = write(&self.open);
-            // INVARIANT: no changes are written out while this is locked, so both have the same rows.
-            let Some(open) = open.as_mut() else { return Err(IndexError::Closed) };
-            let Some(copy) = self.copying().take() else { return Err(IndexError::Closed) };
-            if let Some(error) = copy.failed() {
-                return Ok(failed(error));
-            }
-            self.generation.store(generation, Ordering::SeqCst);
-            std::mem::replace(open, copy.into_trees())
-        };
-        // Drop the old database before its files are removed: sled may still write to them.
-        drop_database(old);
-        self.with(|open| {
-            self.forget_others();
-            Ok(CompactionOutcome::Done { before_bytes, after_bytes: open.size_bytes()? })
-        })
-    }
-
-    fn forget_others(&self) {
-        folders::forget_others(&self.folder, self.generation.load(Ordering::SeqCst));
-    }
-
-    /// Makes the copy in progress fail, as its storage would.
-    #[cfg(test)]
-    pub(in crate::meta) fn fail_copy(&self) {
-        self.copying().as_mut().unwrap().fail();
-    }
-
-    /// Abandons an incomplete copy.
-    fn give_up(&self) -> Result<(), IndexError> {
-        self.with(|_| {
-            let copy = self.copying().take();
-            drop_database(copy);
-            self.forget_others();
+        let open = write(&self.open).take();
+        // Drop the database before its files are removed, whatever it fails with: sled may still write to
+        // them.
+        if let Err(error) = guarded(|| {
+            drop(open);
             Ok(())
-        })
-    }
-}
-
-/// Files that are too large.
-struct Excess {
-    /// What they take, in bytes.
-    size: u64,
-    /// What new files would take, in bytes.
-    needed: u64,
-}
-
-/// Drops a database that is no longer in use, and ignores its failures.
-fn drop_database<T>(database: T) {
-    if let Err(error) = guarded(|| {
-        drop(database);
-        Ok(())
-    }) {
-        log::debug!("an old index was not closed: {error}");
-    }
-}
-
-fn failed(error: &IndexError) -> CompactionOutcome {
-    match error {
-        IndexError::NoSpace => CompactionOutcome::NoSpace,
-        other => CompactionOutcome::Failed(other.to_string()),
+        }) {
+            log::debug!("an old index was not closed: {error}");
+        }
+        folders::remove(&self.folder, |generation| generation != self.generation);
     }
 }
 
@@ -259,8 +152,8 @@ impl Index for SledIndex {
         };
         let next_recent = |from: &Bound<IVec>| self.recent().next(tree, from);
         // The tree's handle is taken out of the lock, so that `visit` may read the index itself.
-        let stored = || self.with(|open| open.tree(tree).cloned());
-        let mut merged = MergedScan::new(stored, from, next_recent)?;
+        let stored = self.with(|open| open.tree(tree).cloned())?;
+        let mut merged = MergedScan::new(stored, from, next_recent);
         while let Some((key, value)) = merged.next()? {
             if !key.starts_with(prefix) || visit(&key, &value) == ControlFlow::Break(()) {
                 break;
@@ -281,16 +174,25 @@ impl Index for SledIndex {
 
     fn load(&self, changes: &[RowChange]) -> Result<(), IndexError> {
         let mut loading = lock(&self.loading);
-        let loading = loading.get_or_insert_with(|| BulkLoad::new(&self.folder, RUN_SIZE_MAX_BYTES));
+        let folder = || folders::folder(&self.folder, self.generation);
+        let loading = loading.get_or_insert_with(|| BulkLoad::new(&folder(), RUN_SIZE_MAX_BYTES));
         loading.add(changes).map_err(|error| storage(error.into()))
     }
 
-    fn finish_load(&self) -> Result<(), IndexError> {
+    fn finish_load(&self, step: &mut Step<'_>) -> Result<(), IndexError> {
         let loading = lock(&self.loading).take();
         let Some(loading) = loading else { return Ok(()) };
         self.with(|open| {
             self.write_out(open)?;
-            loading.merge(|change| open.set(change).map_err(Loaded)).map_err(|Loaded(error)| error)
+            let mut rows: usize = 0;
+            let mut set = |change| {
+                rows += 1;
+                if rows.is_multiple_of(STEP_ROWS) {
+                    step()?;
+                }
+                open.set(change)
+            };
+            loading.merge(|change| set(change).map_err(Loaded)).map_err(|Loaded(error)| error)
         })
     }
 
@@ -301,11 +203,6 @@ impl Index for SledIndex {
     fn close(&self) -> Result<(), IndexError> {
         let taken = write(&self.open).take();
         let Some(open) = taken else { return Ok(()) };
-        let copy = self.copying().take();
-        if copy.is_some() {
-            drop_database(copy);
-            self.forget_others();
-        }
         self.write_out(&open)?;
         open.flush()
     }
@@ -314,20 +211,12 @@ impl Index for SledIndex {
         self.with(SledTrees::size_bytes)
     }
 
-    fn generation(&self) -> u64 {
-        self.generation.load(Ordering::SeqCst)
+    fn generation(&self) -> Option<u64> {
+        Some(self.generation)
     }
 
-    fn compact(&self, pacing: &mut CompactionPacing<'_>) -> Result<CompactionOutcome, IndexError> {
-        let excess = match self.excess(pacing)? {
-            ControlFlow::Continue(excess) => excess,
-            ControlFlow::Break(compacted) => return Ok(compacted),
-        };
-        let done = self.copy(&excess, pacing);
-        if !matches!(done, Ok(CompactionOutcome::Done { .. })) {
-            self.give_up()?;
-        }
-        done
+    fn discard(&self) {
+        self.is_discarded.store(true, Ordering::SeqCst);
     }
 }
 

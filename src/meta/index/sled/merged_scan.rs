@@ -10,10 +10,9 @@ use crate::meta::index::sled::trees::storage;
 use crate::meta::index::sled::write_buffer::NextBuffered;
 
 /// Rows from one key on. The scan is no snapshot, but it never misses a row that exists all the time, even
-/// when the row goes from memory to sled meanwhile, or when a compaction replaces the database.
-pub(in crate::meta) struct MergedScan<T, F> {
-    /// Returns the current tree.
-    tree: T,
+/// when the row goes from memory to sled meanwhile.
+pub(in crate::meta) struct MergedScan<F> {
+    tree: sled::Tree,
     /// Returns the next recent row from a bound on.
     next_recent: F,
     /// Where the search for the next row starts.
@@ -23,18 +22,13 @@ pub(in crate::meta) struct MergedScan<T, F> {
     recent: NextBuffered,
 }
 
-impl<T, F> MergedScan<T, F>
-where
-    T: Fn() -> Result<sled::Tree, IndexError>,
-    F: Fn(&Bound<IVec>) -> NextBuffered,
-{
+impl<F: Fn(&Bound<IVec>) -> NextBuffered> MergedScan<F> {
     /// Starts a scan at a bound.
-    pub(in crate::meta) fn new(tree: T, from: Bound<IVec>, next_recent: F) -> Result<Self, IndexError> {
+    pub(in crate::meta) fn new(tree: sled::Tree, from: Bound<IVec>, next_recent: F) -> Self {
         let recent = next_recent(&from);
-        // Open the tree after the look at recent rows: changes that were written out before are then in it,
-        // in whichever database they went to.
-        let stored = tree()?.range((from.clone(), Bound::Unbounded));
-        Ok(Self { tree, next_recent, from, stored, stored_next: None, recent })
+        // Read the tree after the look at recent rows: changes that were written out before are then in it.
+        let stored = tree.range((from.clone(), Bound::Unbounded));
+        Self { tree, next_recent, from, stored, stored_next: None, recent }
     }
 
     /// Returns the next row.
@@ -62,7 +56,7 @@ where
             }
             let Some((key, value)) = self.recent.row.take() else { continue };
             self.from = Bound::Excluded(key.clone());
-            self.look_at_recent()?;
+            self.look_at_recent();
             if let Some(value) = value {
                 return Ok(Some((key, IVec::from(value))));
             }
@@ -71,13 +65,12 @@ where
 
     /// Finds the next recent row. If recent rows went to sled since the last look, restarts the read of sled:
     /// what it had read ahead misses them.
-    fn look_at_recent(&mut self) -> Result<(), IndexError> {
+    fn look_at_recent(&mut self) {
         let before = self.recent.generation;
         self.recent = (self.next_recent)(&self.from);
         if self.recent.generation != before {
-            self.stored = (self.tree)()?.range((self.from.clone(), Bound::Unbounded));
+            self.stored = self.tree.range((self.from.clone(), Bound::Unbounded));
             self.stored_next = None;
         }
-        Ok(())
     }
 }

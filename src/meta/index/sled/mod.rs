@@ -1,7 +1,6 @@
 //! The index in sled.
 
 mod bulk_load;
-mod copy;
 mod folders;
 mod index;
 mod merged_scan;

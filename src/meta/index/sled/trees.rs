@@ -1,12 +1,11 @@
 //! An open sled database with its trees.
 
 use std::io;
-use std::ops::Bound;
 use std::path::Path;
 use std::time::Duration;
 
+use sled::Transactional;
 use sled::transaction::{ConflictableTransactionError, TransactionError, TransactionalTree};
-use sled::{IVec, Transactional};
 
 use crate::meta::index::IndexError;
 use crate::meta::model::{RowChange, Tree};
@@ -77,23 +76,6 @@ impl SledTrees {
             },
         };
         set.map_err(storage)
-    }
-
-    /// Marks everything up to a transaction as applied.
-    pub(in crate::meta) fn set_applied(&self, seq: u64) -> Result<(), IndexError> {
-        self.applied.insert(APPLIED_KEY, &seq.to_be_bytes()).map(drop).map_err(storage)
-    }
-
-    /// Returns up to `limit` rows of a tree after a key, or from the first row on.
-    pub(in crate::meta) fn rows(
-        &self,
-        tree: Tree,
-        behind: Option<&[u8]>,
-        limit: usize,
-    ) -> Result<Vec<(IVec, IVec)>, IndexError> {
-        let from = behind.map_or(Bound::Unbounded, Bound::Excluded);
-        let rows = self.tree(tree)?.range::<&[u8], _>((from, Bound::Unbounded));
-        rows.take(limit).collect::<Result<Vec<_>, _>>().map_err(storage)
     }
 
     /// Returns how many bytes the files take.

@@ -7,8 +7,6 @@
 
 mod build;
 pub(in crate::meta) mod clean_marker;
-mod fault;
-mod inspect;
 mod inspection;
 pub(in crate::meta) mod open;
 mod progress;
@@ -20,16 +18,13 @@ mod segments;
 mod start;
 mod starting_point;
 mod survey;
-mod verify;
 
 pub(in crate::meta) use build::Build;
 pub(in crate::meta) use clean_marker::CleanMarker;
-pub use fault::{MetaFault, MetaFaultKind};
-pub use inspection::{Inspection, RowsCopy};
+pub use inspection::{Inspection, MetaFault, MetaFaultKind, RowsCopy, verify_closed};
 pub(in crate::meta) use open::{OpenedMeta, rebuilt};
 pub use progress::RecoveryProgress;
 pub(in crate::meta) use recover::sync_tree;
 pub use salvage::{Salvage, rebuild_from_content, rebuild_from_index};
 pub use start::{Start, format_on};
 pub(in crate::meta) use start::{keeps_damaged, make_folders};
-pub use verify::verify_closed;

@@ -4,7 +4,7 @@ use crate::disk::Disk;
 use crate::meta::checkpoint;
 use crate::meta::error::MetaOpenError;
 use crate::meta::journal::verify_files;
-use crate::meta::recovery::fault::{MetaFault, MetaFaultKind};
+use crate::meta::recovery::inspection::fault::{MetaFault, MetaFaultKind};
 
 /// Reads every closed journal file and every checkpoint, and returns their faults. Calls `took` with the
 /// number of bytes of each read, and returns `None` when `took` returns false.

@@ -7,7 +7,7 @@ use crate::meta::error::MetaOpenError;
 use crate::meta::index::{Index, IndexError, MapIndex, SledIndex, TemporaryCopy, View};
 use crate::meta::model::{RowChange, Tree};
 use crate::meta::recovery::clean_marker::CleanMarker;
-use crate::meta::recovery::fault::{MetaFault, MetaFaultKind};
+use crate::meta::recovery::inspection::fault::{MetaFault, MetaFaultKind};
 
 /// The most differing rows of a tree that are named one by one.
 const ROWS_NAMED_MAX: u64 = 20;

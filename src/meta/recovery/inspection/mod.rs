@@ -1,0 +1,10 @@
+//! Looking at the metadata without changing it.
+
+mod fault;
+mod inspect;
+mod result;
+mod verify;
+
+pub use fault::{MetaFault, MetaFaultKind};
+pub use result::{Inspection, RowsCopy};
+pub use verify::verify_closed;

@@ -28,7 +28,7 @@ const NO_POLICIES: &str = "pulk: no configuration file is named (--config, PULK_
 
 /// The answer to a request. Its values are printed to programs as they came, also those of a server of
 /// another version.
-pub(in crate::cli) struct Reply<R> {
+pub(in crate::cli) struct StoreAnswer<R> {
     /// The report.
     pub(in crate::cli) report: Value,
     /// What was sent before it.
@@ -41,14 +41,14 @@ pub(in crate::cli) struct Reply<R> {
 pub(in crate::cli) fn ask<R: Ask + Into<Request>>(
     config: &Config,
     request: R,
-) -> Result<Reply<R>, CommandError> {
+) -> Result<StoreAnswer<R>, CommandError> {
     let mut collected = ReplySink { terminal: Terminal::new(), items: Vec::new() };
     let asked = ask_into(config, &request.into(), &mut collected);
     collected.terminal.clear();
-    Ok(Reply { report: asked?, items: collected.items, request: PhantomData })
+    Ok(StoreAnswer { report: asked?, items: collected.items, request: PhantomData })
 }
 
-impl<R: Ask> Reply<R> {
+impl<R: Ask> StoreAnswer<R> {
     /// Returns the items and the report as what they are.
     pub(in crate::cli) fn typed(self) -> io::Result<(Vec<R::Item>, R::Report)> {
         let items = self.items.into_iter().map(typed).collect::<io::Result<_>>()?;

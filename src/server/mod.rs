@@ -24,7 +24,7 @@ use crate::registry::{OpenError, Registry, Storage};
 use crate::wire::{Listener, ServeOptions, Stop, serve};
 use gate::Gate;
 use threads::Threads;
-use upkeep::Upkeep;
+use upkeep::ServerUpkeep;
 
 /// How long an opening may take before its progress is logged.
 const START_TIME_UNTOLD: Duration = Duration::from_secs(1);
@@ -35,7 +35,7 @@ const START_TIME_UNTOLD: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Server {
     /// Stopped before the registry is closed.
-    upkeep: Upkeep,
+    upkeep: ServerUpkeep,
     registry: Registry,
     local_addr: SocketAddr,
     stop: Stop,
@@ -85,9 +85,8 @@ impl Server {
             future::pending().await
         };
         let opened = match future::or(open::open(registry, &gate), told).await {
-            Ok(registry) => {
-                Upkeep::start(&registry, collector, scrub, data.is_some()).map(|upkeep| (registry, upkeep))
-            }
+            Ok(registry) => ServerUpkeep::start(&registry, collector, scrub, data.is_some())
+                .map(|upkeep| (registry, upkeep)),
             Err(error) => Err(error),
         };
         let (registry, mut upkeep) = match opened {

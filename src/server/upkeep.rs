@@ -17,14 +17,14 @@ use crate::server::StartError;
 
 /// Background work on a registry. Dropping it ends the work.
 #[derive(Debug)]
-pub(super) struct Upkeep {
+pub(super) struct ServerUpkeep {
     /// Dropped first: its requests use the others.
     control: Option<ControlServer>,
     collector: Collector,
     scrub: Scrub,
 }
 
-impl Upkeep {
+impl ServerUpkeep {
     /// Starts the collector and, for a store on a medium that may fail, the scrub.
     pub(super) fn start(
         registry: &Registry,

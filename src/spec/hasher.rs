@@ -17,10 +17,10 @@ const SHA512_COUNT_HIGHEST: Range<usize> = 70..80;
 
 /// Computes the digest of content that arrives in pieces.
 #[derive(Clone)]
-pub struct Hasher(State);
+pub struct Hasher(HashState);
 
 #[derive(Clone)]
-enum State {
+enum HashState {
     Sha256(Sha256),
     Sha512(Sha512),
     // Boxed, since it is many times as large as the others.
@@ -45,27 +45,27 @@ impl Hasher {
     /// Makes a hasher that has seen nothing.
     pub fn new(algorithm: Algorithm) -> Self {
         Self(match algorithm {
-            Algorithm::Sha256 => State::Sha256(Sha256::new()),
-            Algorithm::Sha512 => State::Sha512(Sha512::new()),
-            Algorithm::Blake3 => State::Blake3(Box::default()),
+            Algorithm::Sha256 => HashState::Sha256(Sha256::new()),
+            Algorithm::Sha512 => HashState::Sha512(Sha512::new()),
+            Algorithm::Blake3 => HashState::Blake3(Box::default()),
         })
     }
 
     /// Returns the algorithm.
     pub fn algorithm(&self) -> Algorithm {
         match &self.0 {
-            State::Sha256(_) => Algorithm::Sha256,
-            State::Sha512(_) => Algorithm::Sha512,
-            State::Blake3(_) => Algorithm::Blake3,
+            HashState::Sha256(_) => Algorithm::Sha256,
+            HashState::Sha512(_) => Algorithm::Sha512,
+            HashState::Blake3(_) => Algorithm::Blake3,
         }
     }
 
     /// Takes the next piece of the content.
     pub fn update(&mut self, piece: &[u8]) {
         match &mut self.0 {
-            State::Sha256(state) => state.update(piece),
-            State::Sha512(state) => state.update(piece),
-            State::Blake3(state) => {
+            HashState::Sha256(state) => state.update(piece),
+            HashState::Sha512(state) => state.update(piece),
+            HashState::Blake3(state) => {
                 state.update(piece);
             }
         }
@@ -74,9 +74,11 @@ impl Hasher {
     /// Returns the digest of all the pieces in a row.
     pub fn finish(self) -> ContentDigest {
         match self.0 {
-            State::Sha256(state) => ContentDigest::from_hash(Algorithm::Sha256, &state.finalize()),
-            State::Sha512(state) => ContentDigest::from_hash(Algorithm::Sha512, &state.finalize()),
-            State::Blake3(state) => ContentDigest::from_hash(Algorithm::Blake3, state.finalize().as_bytes()),
+            HashState::Sha256(state) => ContentDigest::from_hash(Algorithm::Sha256, &state.finalize()),
+            HashState::Sha512(state) => ContentDigest::from_hash(Algorithm::Sha512, &state.finalize()),
+            HashState::Blake3(state) => {
+                ContentDigest::from_hash(Algorithm::Blake3, state.finalize().as_bytes())
+            }
         }
     }
 
@@ -85,17 +87,17 @@ impl Hasher {
     /// The bytes hold the end of the last, unfinished block of the content as it is.
     pub fn save(&self) -> Option<Vec<u8>> {
         match &self.0 {
-            State::Sha256(state) => Some(state.serialize().to_vec()),
-            State::Sha512(state) => Some(state.serialize().to_vec()),
-            State::Blake3(_) => None,
+            HashState::Sha256(state) => Some(state.serialize().to_vec()),
+            HashState::Sha512(state) => Some(state.serialize().to_vec()),
+            HashState::Blake3(_) => None,
         }
     }
 
     /// Goes on where [`Hasher::save`] left off, or returns `None` when these bytes are no such state.
     pub fn restore(algorithm: Algorithm, saved: &[u8]) -> Option<Self> {
         let state = match algorithm {
-            Algorithm::Sha256 => restore_sha2(saved, SHA256_COUNT_HIGHEST).map(State::Sha256),
-            Algorithm::Sha512 => restore_sha2(saved, SHA512_COUNT_HIGHEST).map(State::Sha512),
+            Algorithm::Sha256 => restore_sha2(saved, SHA256_COUNT_HIGHEST).map(HashState::Sha256),
+            Algorithm::Sha512 => restore_sha2(saved, SHA512_COUNT_HIGHEST).map(HashState::Sha512),
             Algorithm::Blake3 => None,
         };
         state.map(Self)

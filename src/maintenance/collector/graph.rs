@@ -11,7 +11,7 @@ type Number = u32;
 
 /// A manifest, and where among the edges what it references begins.
 #[derive(Debug)]
-struct Node {
+struct GraphNode {
     digest: ContentDigest,
     key: u64,
     size: u64,
@@ -38,7 +38,7 @@ pub(super) enum Reach {
 /// The manifests of one repository.
 #[derive(Debug, Default)]
 pub(super) struct Graph {
-    nodes: Vec<Node>,
+    nodes: Vec<GraphNode>,
     /// The keys of what the manifests reference, manifest by manifest.
     edges: Vec<u64>,
     numbers: HashMap<u64, Number>,
@@ -79,7 +79,7 @@ impl Graph {
         }
         let own = key(&digest);
         self.collides |= self.numbers.insert(own, number).is_some();
-        self.nodes.push(Node {
+        self.nodes.push(GraphNode {
             digest,
             key: own,
             size: row.size,
@@ -106,7 +106,7 @@ impl Graph {
         self.nodes.len()
     }
 
-    fn node(&self, number: usize) -> Option<&Node> {
+    fn node(&self, number: usize) -> Option<&GraphNode> {
         self.nodes.get(number)
     }
 

@@ -62,14 +62,14 @@ struct Shared {
     registry: Registry,
     options: ScrubOptions,
     start_pause: Duration,
-    state: Mutex<State>,
+    state: Mutex<ScrubState>,
     /// Held by the thread that reads: one at a time.
     working: Mutex<()>,
     ended: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct ScrubState {
     saved: Saved,
     /// Whether a full pass was requested; the background gives way to it.
     asked: bool,
@@ -90,7 +90,7 @@ impl Scrub {
         let saved = Saved::load(registry.disk());
         let ended = saved.last.as_ref().map_or(0, |last| last.ended_ms / 1000);
         registry.scrub_counters().last_full_pass.store(ended, std::sync::atomic::Ordering::Relaxed);
-        let state = Mutex::new(State { saved, ..State::default() });
+        let state = Mutex::new(ScrubState { saved, ..ScrubState::default() });
         let shared = Shared {
             registry: registry.clone(),
             options,

@@ -66,7 +66,7 @@ type Source = Box<dyn Fn() -> Reading + Send + Sync>;
 /// The clock of one store.
 pub struct Clock {
     source: Source,
-    state: Mutex<State>,
+    state: Mutex<ClockState>,
 }
 
 impl Debug for Clock {
@@ -84,7 +84,7 @@ impl Default for Clock {
 impl Clock {
     /// Makes a clock that takes its readings from `source`.
     pub fn reading(source: impl Fn() -> Reading + Send + Sync + 'static) -> Self {
-        let state = Mutex::new(State::new(source()));
+        let state = Mutex::new(ClockState::new(source()));
         Self { source: Box::new(source), state }
     }
 
@@ -157,24 +157,24 @@ impl Clock {
 
     /// Returns why the downtime before this run is not counted, if it isn't.
     pub fn uncounted(&self) -> Option<String> {
-        self.observed(State::uncounted)
+        self.observed(ClockState::uncounted)
     }
 
-    fn observed<T>(&self, then: impl FnOnce(&State, Reading) -> T) -> T {
+    fn observed<T>(&self, then: impl FnOnce(&ClockState, Reading) -> T) -> T {
         let mut state = self.state();
         let reading = (self.source)();
         state.observe(reading);
         then(&state, reading)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ClockState> {
         lock(&self.state)
     }
 }
 
 /// What is known of the two clocks. Everything here is a pure function of readings.
 #[derive(Debug, Clone)]
-struct State {
+struct ClockState {
     last: Reading,
     /// When the wall clock was set last, by the steady one; 0, the machine's start, if it wasn't in this run.
     set_at_ms: u64,
@@ -193,7 +193,7 @@ struct State {
     written_ms: Option<u64>,
 }
 
-impl State {
+impl ClockState {
     fn new(reading: Reading) -> Self {
         Self {
             last: reading,

@@ -17,7 +17,7 @@ struct Machine {
     now: Reading,
     /// What the disk has.
     kept: StoreTime,
-    state: State,
+    state: ClockState,
 }
 
 impl Machine {
@@ -25,13 +25,13 @@ impl Machine {
     fn at(wall_ms: u64) -> Self {
         let now = Reading { wall_ms, steady_ms: 0 };
         let kept = StoreTime::default();
-        let mut machine = Self { now, kept, state: State::new(now) };
+        let mut machine = Self { now, kept, state: ClockState::new(now) };
         machine.open();
         machine
     }
 
     fn open(&mut self) {
-        self.state = State::new(self.now);
+        self.state = ClockState::new(self.now);
         self.state.resume(self.now, &self.kept, 0);
     }
 

@@ -11,7 +11,7 @@ use crate::meta::{Command, ManifestRow, PutManifestCommand, check_references, ch
 use crate::registry::error::RegistryError;
 use crate::registry::operations::uploads::{body_broken, supported};
 use crate::registry::types::{Condition, PushManifest, PutManifest, PutManifestOutcome, PutTarget, UploadId};
-use crate::registry::uploads::body::{BodyPiece, BodyReader};
+use crate::registry::uploads::body::{BodyPiece, BodyPieces};
 use crate::registry::uploads::memory::ReservedMemory;
 use crate::registry::uploads::spool::Spool;
 use crate::registry::{Inner, Registry};
@@ -54,7 +54,7 @@ impl Registry {
         }
         let algorithm = target.algorithm()?;
         let said = PushTarget { target, content_type, condition };
-        let mut source = BodyReader::new(body, max.saturating_add(1));
+        let mut source = BodyPieces::new(body, max.saturating_add(1));
         let first = source.next(&self.inner.pool).await.map_err(body_broken)?;
         // Most bodies come at once: these are written once, under their final name.
         if first.is_none() || source.has_ended_now().await {
@@ -99,7 +99,7 @@ impl Registry {
     async fn fill<B: AsyncBufRead + Unpin + Send>(
         &self,
         spool: &Arc<Spool>,
-        mut source: BodyReader<B>,
+        mut source: BodyPieces<B>,
         first: Option<BodyPiece>,
         length: Option<u64>,
     ) -> Result<(), RegistryError> {

@@ -13,7 +13,7 @@ use crate::blobs::{BlobError, ContentUpload, DurableBlob};
 use crate::meta::{Command, UploadRow};
 use crate::registry::error::RegistryError;
 use crate::registry::types::{Chunk, UploadId};
-use crate::registry::uploads::body::{BodyPiece, BodyReader};
+use crate::registry::uploads::body::{BodyPiece, BodyPieces};
 use crate::registry::uploads::session::{SessionClaim, UploadSession};
 use crate::registry::{Inner, Registry};
 use crate::spec::{Algorithm, ContentDigest, Digest, DigestError, RepoName};
@@ -174,7 +174,7 @@ impl Registry {
         // Refuse a chunk that will not fit before reading it.
         self.check_writable(said.unwrap_or(0)).await?;
         self.inner.check_quota(session.repo(), begins.saturating_add(said.unwrap_or(0)), content.as_ref())?;
-        let mut source = BodyReader::new(chunk.body, said.unwrap_or(u64::MAX));
+        let mut source = BodyPieces::new(chunk.body, said.unwrap_or(u64::MAX));
         let mut next = unless_preempted(claim, source.next(&self.inner.pool)).await?;
         while let Some(piece) = next {
             let coming = said.map_or(0, |said| begins.saturating_add(said).saturating_sub(session.offset()));

@@ -25,7 +25,7 @@ impl BodyPiece {
 }
 
 /// Reads pieces from a body.
-pub(in crate::registry) struct BodyReader<B> {
+pub(in crate::registry) struct BodyPieces<B> {
     body: B,
     /// How many bytes may still come.
     limit: u64,
@@ -34,7 +34,7 @@ pub(in crate::registry) struct BodyReader<B> {
     ended: bool,
 }
 
-impl<B: AsyncBufRead + Unpin + Send> BodyReader<B> {
+impl<B: AsyncBufRead + Unpin + Send> BodyPieces<B> {
     /// Reads at most `limit` bytes of `body`.
     pub(in crate::registry) fn new(body: B, limit: u64) -> Self {
         Self { body, limit, failed: None, ended: false }
@@ -126,7 +126,7 @@ mod tests {
     fn a_slow_client_waits_with_its_bytes_only_while_there_are_buffers_for_others() {
         block_on(async {
             let pool = BufferPool::new();
-            let slow = || BodyReader::new(Body::that_hangs_after(b"abc"), u64::MAX);
+            let slow = || BodyPieces::new(Body::that_hangs_after(b"abc"), u64::MAX);
             let mut others = Vec::new();
             let mut patient = slow();
             assert!(poll_once(patient.next(&pool)).await.is_none(), "more may come soon");

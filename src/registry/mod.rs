@@ -2,12 +2,25 @@
 //!
 //! Any executor can poll these futures. Blocking work runs under a permit of [`disk_permits`]; reads of the
 //! index take about a microsecond and need none.
+//!
+//! | | |
+//! |---|---|
+//! | `operations/` | what clients ask for |
+//! | `uploads/` | upload sessions in memory |
+//! | `content/` | readers of content, and what is known of verified files |
+//! | `protection/` | what keeps content from the collector |
+//! | `upkeep/` | what the collector and the scrub work with |
+//! | `open/`, `open_error` | opening a registry and closing it |
+//! | `graph` | what a manifest leads to |
+//! | `disk_permits` | how many threads may block |
+//! | `types`, `error` | arguments, results and errors of the operations |
 
 mod content;
 mod disk_permits;
 mod error;
 mod graph;
 mod open;
+mod open_error;
 mod operations;
 mod protection;
 #[cfg(test)]
@@ -38,18 +51,16 @@ use uploads::pool::BufferPool;
 use uploads::sessions::UploadSessions;
 
 pub use crate::meta::RecoveryProgress;
-pub(crate) use content::damage::Condemned;
 pub(crate) use content::damage::ScrubCounters;
-pub use content::manifest_body::ManifestBody;
 pub use content::reader::BlobReader;
-pub(crate) use content::removal::Removal;
 pub use error::RegistryError;
 pub(crate) use graph::{ReferenceWalk, UnreadableManifest, read_manifest, referrers};
 #[cfg(test)]
 pub(crate) use open::Backing;
-pub use open::OpenError;
 pub(crate) use open::format::{Layout, examine, examine_content, settle};
 pub use open::options::{RegistryOptions, Storage};
+pub use open_error::OpenError;
+pub use operations::manifest_body::ManifestBody;
 pub use operations::manifest_push::TAGS_PER_PUT_MAX;
 pub(crate) use protection::leases::{Protected, Scope};
 pub use types::{
@@ -58,6 +69,8 @@ pub use types::{
 };
 pub use upkeep::Collected;
 pub(crate) use upkeep::Upkeep;
+pub(crate) use upkeep::damage::Condemned;
+pub(crate) use upkeep::removal::Removal;
 #[cfg(test)]
 pub(crate) use upkeep::sweeping::FILES_PER_STEP;
 

@@ -22,7 +22,15 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("quick_cache", &["registry/content/"]),
     (
         "rustix",
-        &["control/", "disk/", "maintenance/collector/", "meta/clock/", "registry/open/", "server/", "wire/"],
+        &[
+            "control/",
+            "disk/",
+            "maintenance/collector/",
+            "meta/clock/",
+            "registry/open_error.rs",
+            "server/",
+            "wire/",
+        ],
     ),
     ("serde", EVERYWHERE),
     ("serde_json", EVERYWHERE),

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::blobs::{BlobError, LocalStore, StoredFile};
 use crate::disk::{Disk, DiskError};
 use crate::meta::format_on;
-use crate::registry::open::OpenError;
+use crate::registry::open_error::OpenError;
 
 /// The version of the data directory's layout that this pulk reads and writes.
 pub(in crate::registry) const FORMAT_VERSION: u32 = 1;

@@ -1,6 +1,5 @@
 //! Opening a registry and closing it.
 
-mod error;
 pub(in crate::registry) mod format;
 pub(in crate::registry) mod options;
 
@@ -16,16 +15,16 @@ use crate::registry::content::damage::{self, DamageReports, ScrubCounters};
 use crate::registry::content::manifest_cache::ManifestCache;
 use crate::registry::content::verified::VerifiedFiles;
 use crate::registry::disk_permits::DiskPermits;
+use crate::registry::open_error::OpenError;
+use crate::registry::operations::expiry;
 use crate::registry::protection::digest_locks::DigestLocks;
 use crate::registry::protection::leases::Leases;
-use crate::registry::uploads::expiry;
 use crate::registry::uploads::memory::ManifestMemory;
 use crate::registry::uploads::pool::BufferPool;
 use crate::registry::uploads::restore::restore_sessions;
 use crate::registry::uploads::session::UploadSession;
 use crate::registry::{Inner, NamesInUse, Registry};
 
-pub use error::OpenError;
 use options::{RegistryOptions, Storage};
 
 /// How long unfinished uploads are made durable at a stop: on a slow disk that could take minutes.

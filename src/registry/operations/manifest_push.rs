@@ -9,11 +9,11 @@ use smol::io::AsyncBufRead;
 use crate::blobs::DurableBlob;
 use crate::meta::{Command, ManifestRow, PutManifestCommand, check_references, check_tags};
 use crate::registry::error::RegistryError;
+use crate::registry::operations::spool::Spool;
 use crate::registry::operations::uploads::{body_broken, supported};
 use crate::registry::types::{Condition, PushManifest, PutManifest, PutManifestOutcome, PutTarget, UploadId};
 use crate::registry::uploads::body::{BodyPiece, BodyPieces};
 use crate::registry::uploads::memory::ReservedMemory;
-use crate::registry::uploads::spool::Spool;
 use crate::registry::{Inner, Registry};
 use crate::spec::{Algorithm, ContentDigest, Descriptor, Digest, Manifest, MediaType, RepoName, Tag};
 

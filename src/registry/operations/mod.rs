@@ -1,9 +1,19 @@
 //! The operations of a registry: one file for what each part of the specification's API does.
+//!
+//! | | |
+//! |---|---|
+//! | `blobs`, `uploads`, `expiry`, `mount` | blobs, and how they come into a repository |
+//! | `manifests`, `manifest_body`, `manifest_push`, `spool` | manifests, and the files of long ones |
+//! | `lists` | lists of tags, repositories and referrers |
+//! | `quota` | how much a repository may hold |
 
 pub(in crate::registry) mod blobs;
+pub(in crate::registry) mod expiry;
 pub(in crate::registry) mod lists;
+pub(in crate::registry) mod manifest_body;
 pub(in crate::registry) mod manifest_push;
 pub(in crate::registry) mod manifests;
 pub(in crate::registry) mod mount;
 mod quota;
+mod spool;
 pub(in crate::registry) mod uploads;

@@ -6,7 +6,7 @@ use smol::block_on;
 use super::*;
 use crate::disk::faulty::Operation;
 use crate::meta::{SetClock, TODAY_MS};
-use crate::registry::uploads::expiry;
+use crate::registry::operations::expiry;
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -1,9 +1,11 @@
-//! What the collector works with: reads, sweeps, the removal of files.
+//! What the collector and the scrub work with: reads, sweeps, the removal of files, damage.
 //!
 //! Every call here may block its thread.
 
 mod compaction;
+pub(in crate::registry) mod damage;
 mod marking;
+pub(in crate::registry) mod removal;
 pub(in crate::registry) mod sweeping;
 
 use std::sync::Arc;

@@ -2,9 +2,9 @@
 
 use crate::blobs::{StoredFile, UnfinishedUpload};
 use crate::meta::{Command, Sweep};
-use crate::registry::content::removal::Removal;
 use crate::registry::error::RegistryError;
 use crate::registry::upkeep::Upkeep;
+use crate::registry::upkeep::removal::Removal;
 use crate::spec::ContentDigest;
 
 /// How many files a scan examines between two pauses.

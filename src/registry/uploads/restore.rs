@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::blobs::ContentStore;
 use crate::meta::{Command, Meta, UploadRow};
-use crate::registry::open::OpenError;
+use crate::registry::open_error::OpenError;
 use crate::registry::uploads::session::UploadSession;
 use crate::registry::uploads::sessions::UploadSessions;
 

@@ -22,12 +22,27 @@ pub(super) fn target_of(url: &Url) -> RawTarget {
     }
 }
 
-/// A request between its arrival and the end of its answer.
+/// A request between its arrival and the end of its answer. Dropped before it has one, it is counted and
+/// logged as cut off.
 pub(super) struct Envelope {
+    /// `None` once it has an answer.
+    pending: Option<PendingRequest>,
+}
+
+struct PendingRequest {
     state: SharedState,
     started: Instant,
     entry: AccessEntry,
     in_flight: InFlight,
+}
+
+impl Drop for Envelope {
+    fn drop(&mut self) {
+        if let Some(PendingRequest { state, started, entry, .. }) = self.pending.take() {
+            state.metrics.count_cut_off();
+            entry.write_cut_off(started.elapsed());
+        }
+    }
 }
 
 impl Envelope {
@@ -36,24 +51,27 @@ impl Envelope {
         let in_flight = state.metrics.begin();
         let peer = request.peer_addr().map(str::to_owned);
         let entry = AccessEntry { id: RequestId::of(request), method: request.method(), target, peer };
-        Self { state, started: Instant::now(), entry, in_flight }
+        Self { pending: Some(PendingRequest { state, started: Instant::now(), entry, in_flight }) }
     }
 
     /// Makes the answer of a request whose handler panicked, and logs the panic. The handler's permits were
     /// released as it unwound; the connection ends, since the request may be half read.
     pub(super) fn panicked(&self, panic: &(dyn Any + Send)) -> Response {
-        self.state.metrics.count_panic();
         let message = panic.downcast_ref::<&str>().copied();
         let message = message.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        log::error!("{}", self.entry.panic_line(message.unwrap_or("(no message)")));
+        if let Some(PendingRequest { state, entry, .. }) = &self.pending {
+            state.metrics.count_panic();
+            log::error!("{}", entry.panic_line(message.unwrap_or("(no message)")));
+        }
         let failure = Failure::of(ErrorCode::Unknown, "the server failed to answer; its log says more");
         failure.with_header("connection", "close").into_response()
     }
 
     /// Completes the answer. It is counted and logged when the transport has sent it, so that time and bytes
     /// are what the client saw.
-    pub(super) fn close(self, mut response: Response) -> Response {
-        let Self { state, started, entry, in_flight } = self;
+    pub(super) fn close(mut self, mut response: Response) -> Response {
+        let Some(pending) = self.pending.take() else { return response };
+        let PendingRequest { state, started, entry, in_flight } = pending;
         response.insert_header("docker-distribution-api-version", "registry/2.0");
         response.insert_header("x-request-id", entry.id.as_str());
         errors::name_request(&mut response, entry.id.as_str());

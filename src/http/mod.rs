@@ -39,7 +39,7 @@ use tide::http::{Request, Response};
 
 use crate::registry::Registry;
 use crate::spec::ErrorCode;
-use crate::wire::RawTarget;
+use crate::wire::{RawTarget, Refusals};
 use api::Failure;
 use envelope::{Envelope, target_of};
 use large_answers::LargeAnswers;
@@ -53,9 +53,9 @@ pub struct App {
 }
 
 impl App {
-    /// Makes the app that serves a registry.
-    pub fn new(registry: Registry, options: HttpOptions) -> Self {
-        let metrics = Metrics::new(registry.clone());
+    /// Makes the app that serves a registry. Its metrics include what the transport refuses.
+    pub(crate) fn new(registry: Registry, options: HttpOptions, refusals: Arc<Refusals>) -> Self {
+        let metrics = Metrics::new(registry.clone(), refusals);
         let large_answers = LargeAnswers::new();
         let mut server = Server::with_state(Arc::new(AppState { registry, options, metrics, large_answers }));
         endpoints::mount(&mut server);

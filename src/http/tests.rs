@@ -13,7 +13,7 @@ struct Fixture(App);
 impl Fixture {
     fn new(options: HttpOptions) -> Self {
         let registry = Registry::open(RegistryOptions::new(Storage::Memory)).unwrap();
-        Self(App::new(registry, options))
+        Self(App::new(registry, options, Arc::default()))
     }
 
     fn send(&self, method: Method, target: &str, headers: &[(&str, &str)], body: &str) -> Response {

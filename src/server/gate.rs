@@ -7,6 +7,7 @@ use tide::http::{Request, Response};
 use crate::base::lock;
 use crate::http::{App, respond_while_starting};
 use crate::registry::RecoveryProgress;
+use crate::wire::{RawTarget, RefusalReason, Refusals};
 
 /// The answer before more is known.
 const STARTING: &str = "the registry is starting";
@@ -16,14 +17,15 @@ const STARTING: &str = "the registry is starting";
 pub(super) struct Gate {
     app: OnceLock<App>,
     progress: RecoveryProgress,
+    refusals: Arc<Refusals>,
     /// The process that holds the data directory, while the start waits for it.
     held: Mutex<Option<String>>,
 }
 
 impl Gate {
-    /// Makes a shut gate that reports the progress of the opening.
-    pub(super) fn shut(progress: RecoveryProgress) -> Arc<Self> {
-        Arc::new(Self { app: OnceLock::new(), progress, held: Mutex::default() })
+    /// Makes a shut gate that reports the progress of the opening, and counts what it refuses.
+    pub(super) fn shut(progress: RecoveryProgress, refusals: Arc<Refusals>) -> Arc<Self> {
+        Arc::new(Self { app: OnceLock::new(), progress, refusals, held: Mutex::default() })
     }
 
     /// Opens it.
@@ -53,7 +55,15 @@ impl Gate {
     pub(super) async fn respond(self: Arc<Self>, request: Request) -> Response {
         match self.app.get() {
             Some(app) => app.respond(request).await,
-            None => respond_while_starting(&request, &self.state()),
+            None => {
+                let state = self.state();
+                let target = request.ext().get::<RawTarget>();
+                if target.is_some_and(|target| target.path().starts_with("/v2")) {
+                    let reason = RefusalReason { label: "starting", status: Some(503) };
+                    self.refusals.note(reason, request.peer_addr().unwrap_or("-"), &state);
+                }
+                respond_while_starting(&request, &state)
+            }
         }
     }
 }
@@ -78,14 +88,14 @@ mod tests {
 
     #[test]
     fn it_answers_503_until_it_is_opened_and_then_lets_everything_through() {
-        let gate = Gate::shut(RecoveryProgress::default());
+        let gate = Gate::shut(RecoveryProgress::default(), Arc::default());
         let ask = |target: &str| {
             let request = Request::new(Method::Get, format!("http://registry.test{target}").as_str());
             block_on(Arc::clone(&gate).respond(request)).status() as u16
         };
         assert_eq!((ask("/livez"), ask("/readyz"), ask("/v2/")), (200, 503, 503));
         let registry = Registry::open(RegistryOptions::new(Storage::Memory)).unwrap();
-        gate.open(App::new(registry, HttpOptions::default()));
+        gate.open(App::new(registry, HttpOptions::default(), Arc::default()));
         assert_eq!((ask("/livez"), ask("/readyz"), ask("/v2/")), (200, 200, 200));
     }
 }

@@ -20,8 +20,8 @@ use smol::{Executor, Task, Timer, future};
 
 use crate::http::{App, HEALTH_PATHS};
 use crate::maintenance::Collector;
-use crate::registry::{OpenError, Registry, Storage};
-use crate::wire::{Listener, ServeOptions, Stop, serve};
+use crate::registry::{OpenError, Registry, RegistryOptions, Storage};
+use crate::wire::{Listener, Refusals, ServeOptions, Stop, serve};
 use gate::Gate;
 use threads::Threads;
 use upkeep::ServerUpkeep;
@@ -69,22 +69,23 @@ impl Server {
             .map_err(|source| StartError::Listen { address: listen, source })?;
         let local_addr = listener.local_addr();
 
-        let gate = Gate::shut(registry.progress.clone());
+        let refusals = Arc::<Refusals>::default();
+        let gate = Gate::shut(registry.progress.clone(), Arc::clone(&refusals));
         let executor = Arc::new(Executor::new());
         let threads = Threads::start(&executor, threads).map_err(StartError::Thread)?;
         let stop = Stop::new();
         let respond_gate = Arc::clone(&gate);
         let respond = move |request| Arc::clone(&respond_gate).respond(request);
-        let options = ServeOptions { limits: wire, health_paths: HEALTH_PATHS.concat(), stop_time_max };
+        let options = ServeOptions {
+            limits: wire,
+            health_paths: HEALTH_PATHS.concat(),
+            stop_time_max,
+            refusals: Arc::clone(&refusals),
+        };
         let serving = serve(listener, respond, options, Arc::clone(&executor), stop.clone());
         let serving = executor.spawn(serving);
 
-        let told = async {
-            Timer::after(START_TIME_UNTOLD).await;
-            log::info!("{}; until the start is complete, http://{local_addr} answers 503", gate.state());
-            future::pending().await
-        };
-        let opened = match future::or(open::open(registry, &gate), told).await {
+        let opened = match open_told(registry, &gate, local_addr).await {
             Ok(registry) => ServerUpkeep::start(&registry, collector, scrub, data.is_some())
                 .map(|upkeep| (registry, upkeep)),
             Err(error) => Err(error),
@@ -98,7 +99,7 @@ impl Server {
                 return Err(error);
             }
         };
-        gate.open(App::new(registry.clone(), http));
+        gate.open(App::new(registry.clone(), http, refusals));
         if control_socket && let Some(data) = &data {
             upkeep.listen(data, &registry, local_addr, &executor);
         }
@@ -130,6 +131,20 @@ impl Server {
         smol::unblock(move || self.threads.stop()).await;
         closed
     }
+}
+
+/// Opens the registry, and logs that it does if that takes a while.
+async fn open_told(
+    registry: RegistryOptions,
+    gate: &Gate,
+    address: SocketAddr,
+) -> Result<Registry, StartError> {
+    let told = async {
+        Timer::after(START_TIME_UNTOLD).await;
+        log::info!("{}; until the start is complete, http://{address} answers 503", gate.state());
+        future::pending().await
+    };
+    future::or(open::open(registry, gate), told).await
 }
 
 #[cfg(test)]

@@ -78,6 +78,58 @@ fn a_panic_in_a_handler_is_answered_500_with_the_requests_id_and_harms_no_other_
     smol::block_on(server.stop()).unwrap();
 }
 
+#[test]
+fn what_the_transport_refuses_is_counted() {
+    let mut options = ServerOptions::ephemeral();
+    options.wire.connections_max = 2;
+    options.wire.head_time_max = Duration::from_secs(2);
+    let server = smol::block_on(Server::start(options)).unwrap();
+    let ask = |request: &str| {
+        let mut client = Client::new(server.local_addr());
+        client.send(request);
+        client.answer()
+    };
+    let long = "a".repeat(64 * 1024);
+    let refused = [
+        ("GET / HTTP/1.1\r\n\r\n", 400, "bad_request"),
+        ("GET / HTTP/1.1\r\nHost:", 408, "head_too_slow"),
+        (&format!("GET / HTTP/1.1\r\nHost: a\r\nX: {long}\r\n\r\n"), 431, "head_too_large"),
+        ("GET / HTTP/1.2\r\nHost: a\r\n\r\n", 505, "unknown_version"),
+    ];
+    for (request, status, _) in refused {
+        let answer = ask(request);
+        assert!(answer.starts_with(&format!("http/1.1 {status} ")), "{answer}");
+    }
+    // Bodies that are being read: connections that no newcomer displaces.
+    let mut busy: Vec<Client> = (0..2).map(|_| Client::new(server.local_addr())).collect();
+    for client in &mut busy {
+        half_a_body(client);
+    }
+    let answer = ask("GET /v2/ HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(answer.starts_with("http/1.1 429 "), "{answer}");
+    drop(busy);
+    let get = "GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let metrics = (0..1000).map(|_| ask(get)).find(|answer| answer.starts_with("http/1.1 200 "));
+    let metrics = metrics.expect("their places are never free");
+    for (_, status, reason) in refused {
+        let line = format!("\npulk_http_refused_total{{reason=\"{reason}\",status=\"{status}\"}} 1\n");
+        assert!(metrics.contains(&line), "{line} is not in {metrics}");
+    }
+    let most = "pulk_http_refused_total{reason=\"too_many_of_address\",status=\"429\"} ";
+    assert!(metrics.contains(most), "{metrics}");
+    stop_soon(server);
+}
+
+/// Begins a push in one request whose body does not come to its end.
+fn half_a_body(client: &mut Client) {
+    let digest = crate::spec::ContentDigest::sha256_of(b"hello");
+    client.send(&format!(
+        "POST /v2/a/blobs/uploads/?digest={digest} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\
+         Expect: 100-continue\r\n\r\n"
+    ));
+    assert!(client.answer().starts_with("http/1.1 100 "));
+}
+
 /// Begins an upload, and a chunk of it that never comes to its end.
 fn half_a_chunk(client: &mut Client) -> String {
     client.send("POST /v2/a/blobs/uploads/ HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
@@ -120,13 +172,8 @@ fn a_stop_ends_background_work_before_the_requests_in_flight_have_ended() {
     let options = ServerOptions { stop_time_max: STOP_WAIT_MAX * 60, ..ServerOptions::new(folder.path()) };
     let server = smol::block_on(Server::start(options)).unwrap();
     let collector = server.collector().clone();
-    let digest = crate::spec::ContentDigest::sha256_of(b"hello");
     let mut client = Client::new(server.local_addr());
-    client.send(&format!(
-        "POST /v2/a/blobs/uploads/?digest={digest} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\
-         Expect: 100-continue\r\n\r\n"
-    ));
-    assert!(client.answer().starts_with("http/1.1 100 "));
+    half_a_body(&mut client);
     let stopped = std::thread::spawn(move || stop_soon(server));
     let ended = (0..10_000).any(|_| {
         std::thread::sleep(Duration::from_millis(1));

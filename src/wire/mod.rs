@@ -20,7 +20,7 @@
 //! | what a connection needs of its socket, over TCP and in memory | `stream/` |
 //! | what the application hands in and gets | `contract`, `file_step` |
 //! | who gets a place where there are not enough | `admission/` |
-//! | limits, and what the transport itself refuses | `limits`, `idle_timeout`, `rejection` |
+//! | limits, and what the transport itself refuses | `limits`, `idle_timeout`, `rejection`, `refusals` |
 
 mod admission;
 mod connection;
@@ -30,6 +30,7 @@ mod file_step;
 pub(crate) mod fuzz;
 mod idle_timeout;
 mod limits;
+mod refusals;
 mod rejection;
 mod request;
 mod response;
@@ -43,5 +44,6 @@ pub(crate) use contract::BodyPlace;
 pub use contract::{BodyFile, FileBody, FileStepFuture, OnSent, RawTarget, Sent};
 pub use file_step::FileStep;
 pub use limits::WireLimits;
+pub(crate) use refusals::{RefusalReason, Refusals};
 pub use response::RangesBody;
 pub(crate) use response::{civil, take_body};

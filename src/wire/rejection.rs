@@ -3,6 +3,7 @@
 use tide::http::StatusCode;
 
 use crate::spec::{ErrorAnswer, ErrorCode};
+use crate::wire::refusals::RefusalReason;
 
 /// Why a request is refused before the application sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -57,6 +58,24 @@ impl Rejection {
             Self::TooManyOfAddress => ErrorCode::TooManyRequests.into(),
             Self::UnknownVersion => ErrorAnswer::UNKNOWN_VERSION,
         }
+    }
+
+    /// Returns what it is counted as.
+    pub(super) fn reason(self) -> RefusalReason {
+        let label = match self {
+            Self::BadRequest(_) => "bad_request",
+            Self::HeadTooSlow => "head_too_slow",
+            Self::TargetTooLong => "target_too_long",
+            Self::UnknownExpectation => "unknown_expectation",
+            Self::HeadTooLarge => "head_too_large",
+            Self::Failed => "failed",
+            Self::UnknownMethod => "unknown_method",
+            Self::UnknownCoding => "unknown_coding",
+            Self::TooManyConnections => "too_many_connections",
+            Self::TooManyOfAddress => "too_many_of_address",
+            Self::UnknownVersion => "unknown_version",
+        };
+        RefusalReason { label, status: Some(self.answer().status) }
     }
 
     /// Makes the answer, with an error body of the form that the OCI distribution specification asks for.

@@ -89,6 +89,35 @@ fn a_log_whose_reader_is_gone_stops_nothing() {
 }
 
 #[test]
+fn what_the_transport_refuses_and_what_a_stop_cuts_off_has_a_line() {
+    let folder = TempDir::new().unwrap();
+    let config = folder.path().join("pulk.toml");
+    std::fs::write(&config, "[limits]\nstop_time = \"0s\"\n").unwrap();
+    let mut command = command(&["serve", "--listen", "127.0.0.1:0"], &folder.path().join("data"));
+    command.arg("--config").arg(&config).stderr(Stdio::piped());
+    let mut serving = Serving::spawn(command);
+    serving.wait_until_listening();
+    let mut client = BufReader::new(TcpStream::connect(serving.address()).unwrap());
+    client.get_mut().write_all(b"nonsense\r\n\r\n").unwrap();
+    serving.read_until("WARN  refused a request of 127.0.0.1:");
+    let mut client = BufReader::new(TcpStream::connect(serving.address()).unwrap());
+    let digest = "0".repeat(64);
+    let head = format!(
+        "POST /v2/a/blobs/uploads/?digest=sha256:{digest} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\
+         X-Request-Id: cut-1\r\nExpect: 100-continue\r\n\r\n"
+    );
+    client.get_mut().write_all(head.as_bytes()).unwrap();
+    let mut answer = String::new();
+    client.read_line(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 100"), "{answer}");
+    serving.signal(Signal::TERM);
+    let (code, log) = serving.end();
+    assert_eq!(code, Some(0), "{log}");
+    let line = log.lines().find(|line| line.contains("id=cut-1")).expect(&log);
+    assert!(line.contains(" POST /v2/a/blobs/uploads/") && line.ends_with(" cut off"), "{line}");
+}
+
+#[test]
 fn output_that_nothing_takes_is_no_failure() {
     let folder = TempDir::new().unwrap();
     let commands: [&[&str]; 10] = [

@@ -25,14 +25,14 @@ impl Serving {
     }
 
     /// Passes the lines before the one that names the address: a start that takes its time says so.
-    fn wait_until_listening(&mut self) {
+    pub(crate) fn wait_until_listening(&mut self) {
         while !self.first_line.contains("pulk listening on ") {
             self.first_line.clear();
             assert_ne!(self.log.read_line(&mut self.first_line).unwrap(), 0, "it never listened");
         }
     }
 
-    fn spawn(mut command: Command) -> Self {
+    pub(crate) fn spawn(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let mut first_line = String::new();

@@ -17,7 +17,7 @@ const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
 fn app() -> App {
     let registry = Registry::open(RegistryOptions::new(Storage::Memory)).unwrap();
-    App::new(registry, HttpOptions::default())
+    App::new(registry, HttpOptions::default(), Arc::default())
 }
 
 async fn send(app: &App, method: Method, target: &str, body: impl Into<Body>) -> Response {

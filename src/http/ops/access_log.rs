@@ -75,6 +75,23 @@ impl AccessEntry {
         }
     }
 
+    /// Writes the line of a request that ended without an answer: by a stop, or because the client left.
+    pub(in crate::http) fn write_cut_off(&self, time: Duration) {
+        if log::log_enabled!(target: LOG_TARGET, Level::Info) {
+            log::log!(target: LOG_TARGET, Level::Info, "{}", self.cut_off_line(time));
+        }
+    }
+
+    fn cut_off_line(&self, time: Duration) -> String {
+        let mut line = format!("{} ", self.method);
+        escape(&mut line, self.target.as_str());
+        let milliseconds = time.as_secs_f64() * 1e3;
+        let peer = self.peer.as_deref().unwrap_or("-");
+        // Writing to a String can't fail.
+        let _ = write!(line, " - {milliseconds:.1}ms out=0 id={} peer={peer} cut off", self.id.as_str());
+        line
+    }
+
     /// Returns the log line of a panic, with the id that the client got.
     pub(in crate::http) fn panic_line(&self, message: &str) -> String {
         let mut line = format!("panicked while answering {} ", self.method);

@@ -1,6 +1,7 @@
 //! Metrics for Prometheus. Labels come from closed sets, so that no client can make them grow.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::collector::Collector;
@@ -16,8 +17,9 @@ use tide::http::Method;
 
 use crate::base::dropped_log_lines;
 use crate::http::api::Resource;
+use crate::http::ops::refusal_metrics::RefusalTotals;
 use crate::registry::{Collected as CollectorTotals, Registry, Totals};
-use crate::wire::Sent;
+use crate::wire::{Refusals, Sent};
 
 /// The Content-Type of the text format that is rendered.
 pub(in crate::http) const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -53,11 +55,12 @@ pub(in crate::http) struct Metrics {
     bytes_out: Counter,
     in_flight: Gauge,
     panics: Counter,
+    cut_off: Counter,
 }
 
 impl Metrics {
     /// Makes the metrics of an app over this registry.
-    pub(in crate::http) fn new(registry: Registry) -> Self {
+    pub(in crate::http) fn new(registry: Registry, refusals: Arc<Refusals>) -> Self {
         let mut collected = Collected::with_prefix("pulk");
         let requests = Family::default();
         let seconds: Histograms = Family::new_with_constructor(|| Histogram::new(BUCKETS_SECONDS));
@@ -86,8 +89,15 @@ impl Metrics {
         collected.register("http_panics", "Requests whose handler panicked", panics.clone());
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         collected.register("build", "The program that runs", build);
+        let cut_off = Counter::default();
+        collected.register(
+            "http_requests_cut_off",
+            "Requests that ended before they had an answer: by a stop, or because the client left",
+            cut_off.clone(),
+        );
+        collected.register_collector(Box::new(RefusalTotals(refusals)));
         collected.register_collector(Box::new(RegistryTotals(registry)));
-        Self { collected, requests, seconds, bytes_in, bytes_out, in_flight, panics }
+        Self { collected, requests, seconds, bytes_in, bytes_out, in_flight, panics, cut_off }
     }
 
     /// Counts a request as in flight until the returned guard is dropped.
@@ -99,6 +109,11 @@ impl Metrics {
     /// Counts a request whose handler panicked.
     pub(in crate::http) fn count_panic(&self) {
         self.panics.inc();
+    }
+
+    /// Counts a request that ended without an answer.
+    pub(in crate::http) fn count_cut_off(&self) {
+        self.cut_off.inc();
     }
 
     /// Counts a request that was answered.

@@ -10,6 +10,7 @@ use super::linger::linger;
 use super::stop::Stop;
 use crate::wire::admission::Holder;
 use crate::wire::limits::WireLimits;
+use crate::wire::refusals::Refusals;
 use crate::wire::rejection::Rejection;
 use crate::wire::response::{Output, Reply, ReplyTo, SentGuard, send};
 use crate::wire::stream::Stream;
@@ -31,6 +32,8 @@ pub(in crate::wire) struct Connection<A> {
     pub(in crate::wire) health_paths: Arc<[&'static str]>,
     /// Asks the connection to end after the request in flight.
     pub(in crate::wire) stop: Stop,
+    /// Counts what is refused.
+    pub(in crate::wire) refusals: Arc<Refusals>,
 }
 
 impl<A> Connection<A> {
@@ -69,6 +72,7 @@ impl<A> Connection<A> {
 
     /// Answers what could not become a request, and ends the connection.
     pub(super) async fn refuse(&self, rejection: Rejection) {
+        self.refusals.note(rejection.reason(), &self.peer, &rejection.to_string());
         let to = ReplyTo { is_head: false, is_http_1_1: true, close: true };
         let Ok(reply) = Reply::new(rejection.response(), to) else { return };
         if send(reply, self.output(), &mut SentGuard::new(None, 0)).await.is_ok() {

@@ -48,10 +48,7 @@ where
                     None => return,
                 },
                 Err(NoHead::Over) => return,
-                Err(NoHead::Refused(rejection)) => {
-                    log::debug!("refused a request of {}: {rejection}", self.peer);
-                    return Box::pin(self.refuse(rejection)).await;
-                }
+                Err(NoHead::Refused(rejection)) => return Box::pin(self.refuse(rejection)).await,
             }
         }
     }

@@ -17,6 +17,7 @@ use super::stop::Stop;
 use crate::base::ClientAddress;
 use crate::wire::admission::Place;
 use crate::wire::limits::WireLimits;
+use crate::wire::refusals::{RefusalReason, Refusals};
 use crate::wire::rejection::Rejection;
 use crate::wire::stream::PlainStream;
 
@@ -103,7 +104,7 @@ impl Listener {
 }
 
 /// How one listener is served.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct ServeOptions {
     /// What clients may do.
     pub limits: WireLimits,
@@ -111,6 +112,8 @@ pub struct ServeOptions {
     pub health_paths: Vec<&'static str>,
     /// How long requests in flight may take to end after a stop.
     pub stop_time_max: Duration,
+    /// Counts what is refused.
+    pub(crate) refusals: Arc<Refusals>,
 }
 
 /// Accepts connections and lets `app` answer their requests, until `stop` is given.
@@ -128,7 +131,7 @@ pub async fn serve<A, F>(
     A: Fn(Request) -> F + Send + Sync + 'static,
     F: Future<Output = Response> + Send + 'static,
 {
-    let ServeOptions { limits, health_paths, stop_time_max } = options;
+    let ServeOptions { limits, health_paths, stop_time_max, refusals } = options;
     let server = Acceptor {
         app: Arc::new(app),
         admission: Admission::new(&limits),
@@ -137,6 +140,7 @@ pub async fn serve<A, F>(
         executor,
         stop,
         cut_off: Stop::new(),
+        refusals,
     };
     while !server.stop.is_triggered() {
         let accepted = async { Some(listener.socket.accept().await) };
@@ -173,6 +177,7 @@ struct Acceptor<A> {
     /// Ends connections at once.
     cut_off: Stop,
     admission: Admission,
+    refusals: Arc<Refusals>,
 }
 
 impl<A, F> Acceptor<A>
@@ -184,7 +189,11 @@ where
         let (place, rejection) = match self.admission.admit(peer.ip()) {
             Admitted::Served(place) => (place, None),
             Admitted::Refused(place, rejection) => (place, Some(rejection)),
-            Admitted::Closed => return log::debug!("closed the connection of {peer}: there are too many"),
+            Admitted::Closed => {
+                let reason = RefusalReason { label: "too_many_refusals", status: None };
+                let why = "there are too many connections, and too many refusals";
+                return self.refusals.note(reason, &peer.to_string(), why);
+            }
         };
         let connection = Connection {
             stream: Arc::new(PlainStream::new(socket)),
@@ -194,13 +203,11 @@ where
             limits: Arc::clone(&self.limits),
             health_paths: Arc::clone(&self.health_paths),
             stop: self.stop.clone(),
+            refusals: Arc::clone(&self.refusals),
         };
         match rejection {
             None => self.spawn(place, connection.run(), peer),
-            Some(rejection) => {
-                log::debug!("refused the connection of {peer}: {rejection}");
-                self.spawn(place, refuse(connection, rejection), peer);
-            }
+            Some(rejection) => self.spawn(place, refuse(connection, rejection), peer),
         }
     }
 

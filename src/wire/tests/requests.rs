@@ -60,6 +60,7 @@ fn a_client_that_never_pauses_leaves_others_their_turn() {
         limits: Arc::new(WireLimits::default()),
         health_paths: Arc::new([]),
         stop: Stop::new(),
+        refusals: Arc::default(),
     };
     smol::block_on(async {
         let mut connection = Box::pin(connection.run());

@@ -52,7 +52,7 @@ impl TestServer {
         let thread = std::thread::spawn(move || {
             let executor = Arc::new(Executor::new());
             let health_paths = HEALTH_PATHS.to_vec();
-            let options = ServeOptions { limits, health_paths, stop_time_max };
+            let options = ServeOptions { limits, health_paths, stop_time_max, refusals: Arc::default() };
             let served = serve(listener, app, options, Arc::clone(&executor), stopped);
             smol::block_on(executor.run(served));
         });

@@ -41,6 +41,7 @@ async fn serve(stream: &PacketStream, outcome: Seens) -> String {
         limits: Arc::new(WireLimits::default()),
         health_paths: Arc::new([]),
         stop: Stop::new(),
+        refusals: Arc::default(),
     };
     let writes = async {
         for packet in &stream.packets {

@@ -39,8 +39,8 @@ pub type Step<'a> = dyn FnMut() -> Result<(), IndexError> + 'a;
 /// Called for each row of a scan.
 pub type RowVisitor<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
 
-/// Ordered trees of rows that change together.
-pub trait Index: Send + Sync + 'static {
+/// Ordered trees of rows that can be read.
+pub trait RowReader: Send + Sync {
     /// Returns a row's value.
     fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError>;
 
@@ -53,7 +53,10 @@ pub trait Index: Send + Sync + 'static {
         after: Option<&[u8]>,
         visit: &mut RowVisitor<'_>,
     ) -> Result<(), IndexError>;
+}
 
+/// Ordered trees of rows that change together.
+pub trait Index: RowReader + 'static {
     /// Makes all changes visible at once, and with them `seq`, the last transaction that they belong to.
     fn apply(&self, seq: u64, changes: &[RowChange]) -> Result<(), IndexError>;
 

@@ -5,7 +5,7 @@ use std::ops::{Bound, ControlFlow};
 use std::sync::RwLock;
 
 use crate::base::{read, write};
-use crate::meta::index::contract::{Index, IndexError, RowVisitor, Step};
+use crate::meta::index::contract::{Index, IndexError, RowReader, RowVisitor, Step};
 use crate::meta::model::{RowChange, Tree};
 
 type MapRows = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -41,7 +41,7 @@ impl MapState {
     }
 }
 
-impl Index for MapIndex {
+impl RowReader for MapIndex {
     fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
         let state = read(&self.state);
         Ok(state.trees.get(&tree).and_then(|rows| rows.get(key)).cloned())
@@ -77,7 +77,9 @@ impl Index for MapIndex {
             from = Bound::Excluded(key);
         }
     }
+}
 
+impl Index for MapIndex {
     fn apply(&self, seq: u64, changes: &[RowChange]) -> Result<(), IndexError> {
         let mut state = write(&self.state);
         state.change(changes);

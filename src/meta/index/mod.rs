@@ -14,7 +14,7 @@ mod view;
 pub use compaction::{CompactionOutcome, CompactionPacing, WORTHWHILE_MIN_BYTES};
 pub(in crate::meta) use compaction::{ROOM_MIN_BYTES, needed_if_too_large};
 pub use contract::IndexError;
-pub(in crate::meta) use contract::{Index, RowVisitor, Step, guarded};
+pub(in crate::meta) use contract::{Index, RowReader, RowVisitor, Step, guarded};
 pub(in crate::meta) use kind::INDEX_FOLDER;
 pub use kind::IndexKind;
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::base::{read, write};
-use crate::meta::index::contract::{Index, IndexError, RowVisitor, Step, guarded};
+use crate::meta::index::contract::{Index, IndexError, RowReader, RowVisitor, Step, guarded};
 use crate::meta::model::{RowChange, Tree};
 
 /// What is called when an index fails.
@@ -98,7 +98,7 @@ impl ReplaceableIndex {
     }
 }
 
-impl Index for ReplaceableIndex {
+impl RowReader for ReplaceableIndex {
     fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
         self.with(|index| index.get(tree, key))
     }
@@ -112,7 +112,9 @@ impl Index for ReplaceableIndex {
     ) -> Result<(), IndexError> {
         self.with(|index| index.scan(tree, prefix, after, visit))
     }
+}
 
+impl Index for ReplaceableIndex {
     fn apply(&self, seq: u64, changes: &[RowChange]) -> Result<(), IndexError> {
         self.with(|index| index.apply(seq, changes))
     }

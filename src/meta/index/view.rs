@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use serde::de::DeserializeOwned;
 
-use crate::meta::index::contract::{Index, IndexError};
+use crate::meta::index::contract::{IndexError, RowReader};
 use crate::meta::index::row_fact::fact_of;
 use crate::meta::model::{
     BlobRow, Fact, LinkRow, ManifestRow, RepositoryRow, TagRow, Tree, UploadId, UploadRow, key, last_part,
@@ -18,12 +18,12 @@ pub type RawRow = (Vec<u8>, Vec<u8>);
 /// Typed access to the rows of an index.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
-    index: &'a dyn Index,
+    index: &'a dyn RowReader,
 }
 
 impl<'a> View<'a> {
     /// Wraps an index.
-    pub fn new(index: &'a dyn Index) -> Self {
+    pub fn new(index: &'a dyn RowReader) -> Self {
         Self { index }
     }
 

@@ -16,7 +16,7 @@ use crate::disk::Disk;
 use crate::meta::checkpoint::{self, WalkError};
 use crate::meta::clock::StoreTime;
 use crate::meta::error::MetaOpenError;
-use crate::meta::index::{Index, MapIndex, SledIndex, TemporaryCopy, View, fact_of};
+use crate::meta::index::{Index, MapIndex, RowReader, SledIndex, TemporaryCopy, View, fact_of};
 use crate::meta::journal::{
     self, Header, LineReader, LogPosition, NewFile, Record, Sum, damaged_path, decode, header_of,
     journal_path,

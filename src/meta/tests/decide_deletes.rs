@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::meta::index::{IndexError, Made, RowVisitor, Step};
+use crate::meta::index::{IndexError, Made, RowReader, RowVisitor, Step};
 use crate::meta::model::FACTS_MAX;
 use crate::meta::{Policies, Policy};
 
@@ -182,7 +182,7 @@ struct Counting {
     read: Arc<AtomicUsize>,
 }
 
-impl Index for Counting {
+impl RowReader for Counting {
     fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
         self.read.fetch_add(1, Ordering::SeqCst);
         self.rows.get(tree, key)
@@ -200,7 +200,9 @@ impl Index for Counting {
             visit(key, value)
         })
     }
+}
 
+impl Index for Counting {
     fn apply(&self, seq: u64, changes: &[RowChange]) -> Result<(), IndexError> {
         self.rows.apply(seq, changes)
     }

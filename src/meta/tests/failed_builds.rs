@@ -25,7 +25,7 @@ impl Failing {
     }
 }
 
-impl Index for Failing {
+impl RowReader for Failing {
     fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
         self.sled.get(tree, key)
     }
@@ -39,7 +39,9 @@ impl Index for Failing {
     ) -> Result<(), IndexError> {
         self.sled.scan(tree, prefix, after, visit)
     }
+}
 
+impl Index for Failing {
     fn apply(&self, seq: u64, changes: &[RowChange]) -> Result<(), IndexError> {
         self.check().and_then(|()| self.sled.apply(seq, changes))
     }

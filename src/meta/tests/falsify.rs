@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use crate::meta::index::{Index, SledIndex};
+use crate::meta::index::{Index, RowReader, SledIndex};
 use crate::meta::model::{RowChange, Tree};
 
 /// Removes the manifests, tags and links from an index that is not in use. Its last applied transaction stays

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::*;
 use crate::disk::faulty::{FaultyDisk, Operation};
-use crate::meta::index::{IndexError, Made, RowVisitor, Step};
+use crate::meta::index::{IndexError, Made, RowReader, RowVisitor, Step};
 
 /// How an index fails from now on.
 #[derive(Default)]
@@ -34,7 +34,7 @@ impl Breaking {
     }
 }
 
-impl Index for Breaking {
+impl RowReader for Breaking {
     fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
         self.check().and_then(|()| self.rows.get(tree, key))
     }
@@ -48,7 +48,9 @@ impl Index for Breaking {
     ) -> Result<(), IndexError> {
         self.check().and_then(|()| self.rows.scan(tree, prefix, after, visit))
     }
+}
 
+impl Index for Breaking {
     fn apply(&self, seq: u64, changes: &[RowChange]) -> Result<(), IndexError> {
         self.check().and_then(|()| self.rows.apply(seq, changes))
     }

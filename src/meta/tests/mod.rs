@@ -28,7 +28,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::blobs::{ContentStore, DurableBlob, LocalStore};
 use crate::disk::{Disk, MemoryDisk};
-use crate::meta::index::{Index, MapIndex, View};
+use crate::meta::index::{Index, MapIndex, RowReader, View};
 use crate::meta::model::{Fact, ManifestRow, RowChange, Sweep, Tree, UploadId, UploadRow, changes_of};
 use crate::meta::rules::{DecideError, Decision, PolicyChecks, Refusal, Stamp, decide};
 use crate::meta::{

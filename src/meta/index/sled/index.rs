@@ -15,7 +15,7 @@ use crate::meta::index::sled::folders;
 use crate::meta::index::sled::merged_scan::MergedScan;
 use crate::meta::index::sled::trees::{SledTrees, storage};
 use crate::meta::index::sled::write_buffer::WriteBuffer;
-use crate::meta::index::{Index, IndexError, RowVisitor, Step, guarded};
+use crate::meta::index::{Index, IndexError, RowReader, RowVisitor, Step, guarded};
 use crate::meta::model::{RowChange, Tree};
 
 /// How many rows are loaded between two calls of a step.
@@ -128,7 +128,7 @@ impl Drop for SledIndex {
     }
 }
 
-impl Index for SledIndex {
+impl RowReader for SledIndex {
     fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
         self.with(|open| {
             if let Some(value) = self.recent().get(tree, key) {
@@ -161,7 +161,9 @@ impl Index for SledIndex {
         }
         Ok(())
     }
+}
 
+impl Index for SledIndex {
     fn apply(&self, seq: u64, changes: &[RowChange]) -> Result<(), IndexError> {
         self.with(|open| {
             let is_full = self.change_recent(|recent| {

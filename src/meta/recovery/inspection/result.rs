@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use crate::meta::error::MetaOpenError;
-use crate::meta::index::{Index, IndexError, MapIndex, SledIndex, TemporaryCopy, View};
+use crate::meta::index::{Index, IndexError, MapIndex, RowReader, SledIndex, TemporaryCopy, View};
 use crate::meta::model::{RowChange, Tree};
 use crate::meta::recovery::clean_marker::CleanMarker;
 use crate::meta::recovery::inspection::fault::{MetaFault, MetaFaultKind};

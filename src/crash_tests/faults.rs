@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::client::Op;
 use super::history::{Run, open, prepared};
-use super::model::Model;
+use super::model::{Model, was_read};
 use super::observe::{check_references, observe, probe};
 use crate::base::Chance;
 use crate::disk::simulated::{Choice, Fault, FaultKind, Medium, Pick, SimulatedDisk, Step};
@@ -89,7 +89,7 @@ fn run(prepared: &Medium, fault: Option<Fault>) -> u64 {
         }
     });
     let operations = disk.operations();
-    smol::block_on(check_running(&run, fault));
+    smol::block_on(check_running(&mut run, fault));
     if fault.is_some_and(|fault| fault.kind == FaultKind::Full) {
         assert!(run.registry.is_some(), "{fault:?}: it does not start on a full disk");
     }
@@ -103,13 +103,17 @@ fn run(prepared: &Medium, fault: Option<Fault>) -> u64 {
 }
 
 /// Reads continue, and find what was acknowledged.
-async fn check_running(run: &Run, fault: Option<Fault>) {
+async fn check_running(run: &mut Run, fault: Option<Fault>) {
     let Some(registry) = &run.registry else { return };
     let model = Model { records: &run.records, seen: &run.seen };
     // A pending fault may hit a read.
     run.disk.set_fault(None);
     let found = observe(registry).await.unwrap_or_else(|why| panic!("{fault:?}: {why}"));
     model.check(&found).unwrap_or_else(|why| panic!("{fault:?}, while it runs: {why}"));
+    // What a reader finds counts as acknowledged from then on.
+    for number in model.read_unacknowledged(&found) {
+        run.seen.pass(was_read(number));
+    }
     let mut pushed = probe(registry).await;
     for _ in 0..TRIES_MAX {
         // Without a journal, the registry looks for space for one from time to time.

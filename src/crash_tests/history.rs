@@ -5,7 +5,8 @@ use std::sync::Arc;
 use smol::future::zip;
 
 use super::client::{Key, Op, Upload};
-use super::model::{Record, Seen, began, ended};
+use super::model::{Model, Record, Seen, began, ended};
+use super::reads::{InProgress, read_at_syncs};
 use crate::disk::Disk;
 use crate::disk::simulated::{Medium, SimulatedDisk, Step};
 use crate::meta::{IndexKind, MetaOptions};
@@ -106,12 +107,22 @@ pub(super) struct Run {
     /// The steps on earlier disks.
     pub(super) steps: Vec<Step>,
     starts: usize,
+    in_progress: InProgress,
 }
 
 impl Run {
     pub(super) fn start(disk: SimulatedDisk) -> Self {
         let registry = open_for_many(&disk);
-        Self::on(disk, registry)
+        let run = Self::on(disk, registry);
+        run.read_at_syncs();
+        run
+    }
+
+    /// Has a reader look at the effects of operations in progress before each sync of the journal.
+    fn read_at_syncs(&self) {
+        if let Some(registry) = self.registry.clone() {
+            read_at_syncs(&self.disk, registry, self.in_progress.clone());
+        }
     }
 
     pub(super) fn on(disk: SimulatedDisk, registry: Option<Registry>) -> Self {
@@ -124,6 +135,7 @@ impl Run {
             seen: Seen::default(),
             steps: Vec::new(),
             starts: 1,
+            in_progress: InProgress::default(),
         }
     }
 
@@ -132,7 +144,7 @@ impl Run {
         if let Op::Begin { repo, blob, .. } = op {
             self.uploads[slot] = Upload { repo, blob: *blob, id: None };
         }
-        let model = super::model::Model { records: &self.records, seen: &self.seen };
+        let model = Model { records: &self.records, seen: &self.seen };
         let named = |repo, digest| {
             let keys = super::TAGS.iter().map(|tag| Key::Tag(repo, tag));
             keys.filter(|key| model.possible(key, None).contains(&Some(digest))).collect()
@@ -142,6 +154,8 @@ impl Run {
         let (op, starts) = (op.clone(), self.starts);
         self.records.push(Record { op, effects, from: 0, starts, done: false });
         self.mark(began(number));
+        let model = Model { records: &self.records, seen: &self.seen };
+        self.in_progress.add(number, model.telling(number));
         number
     }
 
@@ -158,6 +172,7 @@ impl Run {
             self.records[number].done = true;
             self.records[number].from = *from;
         }
+        self.in_progress.remove(number);
         self.mark(ended(number));
     }
 
@@ -176,9 +191,10 @@ impl Run {
         let registry = self.registry.clone().unwrap();
         let mut uploads = [one, other].map(|op| self.uploads[op.slot().unwrap_or(0)].clone());
         let [first, second] = &mut uploads;
-        let disk = self.disk.clone();
+        let (disk, in_progress) = (self.disk.clone(), self.in_progress.clone());
         let noted = async |number: usize, op: &Op, upload: &mut Upload| {
             let done = op.run(&registry, upload).await;
+            in_progress.remove(number);
             disk.mark(ended(number));
             done
         };
@@ -195,23 +211,28 @@ impl Run {
     }
 
     fn reopen(&mut self) {
+        self.disk.before_sync(None);
         let registry = self.registry.take().unwrap();
         smol::block_on(registry.close()).unwrap();
         drop(registry);
         self.starts += 1;
         self.registry = open_for_many(&self.disk);
+        self.read_at_syncs();
     }
 
     fn kill(&mut self) {
+        self.disk.before_sync(None);
         let (medium, steps) = self.disk.cut();
         self.steps.extend(steps);
         self.disk = SimulatedDisk::new(medium);
         self.registry = None;
         self.starts += 1;
         self.registry = open_for_many(&self.disk);
+        self.read_at_syncs();
     }
 
     fn stop(&mut self) {
+        self.disk.before_sync(None);
         let registry = self.registry.take().unwrap();
         smol::block_on(registry.close()).unwrap();
         self.steps.extend(self.disk.steps());

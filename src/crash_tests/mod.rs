@@ -20,6 +20,7 @@ mod observe;
 mod picks;
 mod quarantines;
 mod random;
+mod reads;
 mod rebuilds;
 mod sites;
 mod sled_disk;

@@ -29,29 +29,46 @@ pub(super) struct Seen {
 struct Times {
     began: Option<usize>,
     ended: Option<usize>,
+    /// Whether a reader saw the effects before the end.
+    was_read: bool,
 }
 
 /// Returns the mark of a record's begin.
 pub(super) fn began(record: usize) -> usize {
-    record * 2
+    record * 3
 }
 
 /// Returns the mark of a record's end.
 pub(super) fn ended(record: usize) -> usize {
-    record * 2 + 1
+    record * 3 + 1
+}
+
+/// Returns the mark of a reader's first look at a record's effects before its end.
+pub(super) fn was_read(record: usize) -> usize {
+    record * 3 + 2
+}
+
+/// Returns the record that a mark is about.
+pub(super) fn record_of(mark: usize) -> usize {
+    mark / 3
 }
 
 impl Seen {
     /// Notes that a mark has been passed.
     pub(super) fn pass(&mut self, mark: usize) {
         self.now += 1;
-        let record = mark / 2;
+        let record = record_of(mark);
         if self.times.len() <= record {
             self.times.resize(record + 1, Times::default());
         }
         let times = &mut self.times[record];
-        let time = if mark == ended(record) { &mut times.ended } else { &mut times.began };
-        *time = Some(self.now);
+        if mark == was_read(record) {
+            times.was_read = true;
+        } else if mark == ended(record) {
+            times.ended = Some(self.now);
+        } else {
+            times.began = Some(self.now);
+        }
     }
 
     fn times(&self, record: usize) -> Times {
@@ -62,8 +79,10 @@ impl Seen {
         self.times(record).began.is_some()
     }
 
+    /// Tells whether a client knows that a record's effects are there: by the answer, or by reading them.
     fn is_acknowledged(&self, records: &[Record], record: usize) -> bool {
-        self.times(record).ended.is_some() && records[record].done
+        let times = self.times(record);
+        times.was_read || times.ended.is_some() && records[record].done
     }
 }
 
@@ -155,6 +174,22 @@ impl Model<'_> {
             return Ok(());
         }
         Err(format!("{:?} is half done: {done:?}, but not {missing:?}", self.records[number].op))
+    }
+
+    /// Returns those effects of a record by which a reader recognizes that it took effect.
+    pub(super) fn telling(&self, number: usize) -> Vec<(Key, Value)> {
+        let effects = self.records[number].effects.iter();
+        effects.filter(|(key, value)| !self.possible(key, Some(number)).contains(value)).cloned().collect()
+    }
+
+    /// Returns the records that were never acknowledged, and whose effects a reader found.
+    pub(super) fn read_unacknowledged(&self, found: &Found) -> Vec<usize> {
+        let unacknowledged = |number: &usize| {
+            self.seen.has_begun(*number) && !self.seen.is_acknowledged(self.records, *number)
+        };
+        let was_found =
+            |number: &usize| self.telling(*number).iter().any(|(key, value)| found.get(key) == Some(value));
+        (0..self.records.len()).filter(unacknowledged).filter(was_found).collect()
     }
 
     /// Tells whether a client has begun to delete something.

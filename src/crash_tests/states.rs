@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Mutex;
 
 use super::history::{Recording, open};
-use super::model::{Found, Model, Seen};
+use super::model::{Found, Model, Seen, record_of};
 use super::observe::{check_probe, check_references, observe, probe, resume};
 use super::picks::{picks, states};
 use crate::base::Chance;
@@ -253,8 +253,8 @@ impl Trial<'_> {
 
     fn step(&self, step: &Step) -> String {
         let Step::Mark(mark) = step else { return format!("{step:?}") };
-        let record = &self.moment.recording.records[mark / 2];
-        let verb = if mark % 2 == 0 { "begins" } else { "is answered:" };
+        let record = &self.moment.recording.records[record_of(*mark)];
+        let verb = ["begins", "is answered:", "was read:"][mark % 3];
         format!("-- {verb} {:?}", record.op)
     }
 }

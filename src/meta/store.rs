@@ -227,7 +227,7 @@ impl Meta {
         &self.clock
     }
 
-    /// Reads the index.
+    /// Reads the index, which shows what is durable and nothing else.
     pub fn view(&self) -> View<'_> {
         View::new(self.index.as_ref())
     }
@@ -259,6 +259,11 @@ impl Meta {
             return answer(Err(IndexError::Rebuilding.into()));
         }
         self.send(Message::Command(Box::new(command), answer));
+    }
+
+    /// Calls `answer` once everything that was decided before is durable and visible.
+    pub fn settle(&self, answer: Answer) {
+        self.send(Message::Barrier(answer));
     }
 
     fn send(&self, message: Message) {

@@ -198,6 +198,13 @@ impl Registry {
         answered.await
     }
 
+    /// Waits until everything that was decided before is durable and visible.
+    async fn settled(&self) -> Result<(), RegistryError> {
+        let (answer, answered) = answer();
+        self.inner.meta.settle(answer);
+        answered.await
+    }
+
     /// Stores content and has the writer carry out the command that names it. Once the store has begun, both
     /// complete even if the caller stops waiting.
     async fn store_then_command(

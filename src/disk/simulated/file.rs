@@ -102,6 +102,10 @@ impl DiskFile for SimulatedFile {
     }
 
     fn sync_at(&self, site: SyncSite) -> Result<(), DiskError> {
+        let before_sync = self.disk.state().before_sync.clone();
+        if let Some(call) = before_sync {
+            call(&self.path);
+        }
         let mut state = self.disk.state();
         let fault = state.fault(Effect::Keeps);
         let lost = state.report_lost_writes(self.handle).then_some(FaultKind::WriteBack);

@@ -45,6 +45,8 @@ struct State {
     /// The open handles by number.
     handles: BTreeMap<u64, Handle>,
     handles_opened: u64,
+    /// Called before each sync of a file, with its path.
+    before_sync: Option<Arc<BeforeSync>>,
 }
 
 /// An open handle, as the system knows it.
@@ -53,6 +55,9 @@ struct Handle {
     /// Whether its next sync reports that writes were lost. The error is lost with the handle.
     lost_writes: bool,
 }
+
+/// What is called before a sync.
+type BeforeSync = dyn Fn(&Path) + Send + Sync;
 
 impl SimulatedDisk {
     /// Makes a disk that continues with a medium.
@@ -64,6 +69,7 @@ impl SimulatedDisk {
             operations: 0,
             handles: BTreeMap::new(),
             handles_opened: 0,
+            before_sync: None,
         };
         Self { state: Arc::new(Mutex::new(state)) }
     }
@@ -106,6 +112,11 @@ impl SimulatedDisk {
         let mut state = self.state();
         let id = state.medium.names().file(path).unwrap();
         state.medium.rot(id, offset);
+    }
+
+    /// Has `call` called before each sync of a file, on the thread that syncs.
+    pub(crate) fn before_sync(&self, call: Option<Arc<BeforeSync>>) {
+        self.state().before_sync = call;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

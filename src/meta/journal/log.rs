@@ -79,6 +79,9 @@ pub(in crate::meta) trait Log: Send {
     /// Returns the place after the last transaction.
     fn head(&self) -> &LogPosition;
 
+    /// Returns the last transaction that is known to be durable.
+    fn synced(&self) -> u64;
+
     /// Returns a reader of the transactions after a place in the log.
     fn read_from(&self, after: LogPosition) -> Box<dyn LogTail>;
 

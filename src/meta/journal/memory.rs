@@ -74,6 +74,10 @@ impl Log for MemoryLog {
         &self.head
     }
 
+    fn synced(&self) -> u64 {
+        self.head.seq
+    }
+
     fn read_from(&self, after: LogPosition) -> Box<dyn LogTail> {
         Box::new(MemoryTail { lines: Arc::clone(&self.lines), at: after })
     }

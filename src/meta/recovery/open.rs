@@ -156,8 +156,8 @@ fn readable(disk: &dyn Disk, found: &RecoverySources<'_>) -> Result<OpenedMeta, 
     Ok(OpenedMeta { index, journal: None, totals, time, start: Start::Salvaged })
 }
 
-/// Builds an index of a new generation from the newest intact checkpoint and the whole log after it. If the
-/// new index fails too, keeps it in memory: the log is the truth, wherever the index is.
+/// Builds an index of a new generation from the newest intact checkpoint and everything durable in the log
+/// after it. If the new index fails too, keeps it in memory: the log is the truth, wherever the index is.
 pub(in crate::meta) fn rebuilt(
     disk: &dyn Disk,
     kind: &IndexKind,
@@ -174,7 +174,7 @@ pub(in crate::meta) fn rebuilt(
                 make()
             },
         )?;
-        build.fill(disk, log.head().seq, &mut |bytes| progress.note(bytes))?;
+        build.fill(disk, log.synced(), &mut |bytes| progress.note(bytes))?;
         progress.end();
         let index = build.finish();
         let totals = RowTotals::of(View::new(index.as_ref()))?;

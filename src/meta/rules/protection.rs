@@ -16,11 +16,11 @@ pub trait Protection: Debug + Send + Sync {
     /// marking began. If so, it is marked for removal until [`Self::end_sweep`].
     fn release_manifest(&self, repo: &RepoName, digest: &ContentDigest) -> bool;
 
-    /// Ends what the last [`Self::release`] or [`Self::release_manifest`] began: what was removed is gone
-    /// from the index, and the rest is there.
+    /// Ends what the last [`Self::release`] or [`Self::release_manifest`] began: what was removed is durably
+    /// gone from the index, and the rest is there.
     fn end_sweep(&self);
 
-    /// Notes what a command that was just applied needs; `view` already shows it in the index.
+    /// Notes what a command that was just decided needs; `view` already shows it, the index not yet.
     ///
     /// INVARIANT: no command is decided between another one and its note, so a sweep that is decided later
     /// knows of it.

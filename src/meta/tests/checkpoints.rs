@@ -159,6 +159,7 @@ proptest! {
             // A refusal is as good as any other end.
             drop(run(&meta, command));
         }
+        settle(&meta);
         let live = rows(meta.index());
         drop(meta);
         let recovered = open_rotating(&disk, u64::MAX, 0);

@@ -7,7 +7,7 @@ use super::*;
 use crate::meta::index::SledIndex;
 use crate::meta::model::TagRow;
 
-const REPOSITORIES: [&str; 3] = ["app", "app/sub", "base"];
+pub(super) const REPOSITORIES: [&str; 3] = ["app", "app/sub", "base"];
 const CONTENTS: [&str; 4] = ["one", "two", "three", "four"];
 const TAGS: [&str; 3] = ["a", "b", "c"];
 
@@ -95,12 +95,12 @@ pub(super) fn commands(count: std::ops::Range<usize>) -> impl Strategy<Value = V
     vec(any_command(), count)
 }
 
-fn histories() -> impl Strategy<Value = Vec<Command>> {
+pub(super) fn histories() -> impl Strategy<Value = Vec<Command>> {
     commands(1..60)
 }
 
 /// Applies each command that is not refused.
-fn live(commands: &[Command]) -> Rules {
+pub(super) fn live(commands: &[Command]) -> Rules {
     let mut rules = Rules::default();
     for command in commands {
         if rules.decide(command).is_ok() {
@@ -111,7 +111,7 @@ fn live(commands: &[Command]) -> Rules {
 }
 
 /// What must hold between the trees after any history.
-fn check_trees(view: View<'_>) {
+pub(super) fn check_trees(view: View<'_>) {
     for name in REPOSITORIES.map(repo) {
         let tags = view.tags(&name, None, usize::MAX).unwrap();
         let mut of_manifests = Vec::new();
@@ -200,6 +200,7 @@ proptest! {
             }
             prop_assert_eq!(allowed, run(&meta, command).is_ok());
         }
+        settle(&meta);
         let reopened = open(&copy(disk.as_ref()));
         prop_assert_eq!(rows(meta.index()), rows(reopened.index()));
         prop_assert_eq!(stored(&meta), stored(&reopened));

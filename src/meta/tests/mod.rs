@@ -19,6 +19,7 @@ mod live;
 mod order;
 mod reconcile;
 mod recovery;
+mod visibility;
 
 pub(crate) use falsify::falsify;
 
@@ -163,7 +164,7 @@ fn stamp(now: u64) -> Stamp {
 }
 
 /// Returns every row of every tree.
-fn rows(index: &dyn Index) -> Vec<(Tree, Vec<u8>, Vec<u8>)> {
+fn rows(index: &dyn RowReader) -> Vec<(Tree, Vec<u8>, Vec<u8>)> {
     let mut rows = Vec::new();
     for tree in Tree::ALL {
         let mut visit = |key: &[u8], value: &[u8]| {
@@ -217,6 +218,13 @@ fn submit(meta: &Meta, command: Command) -> Receiver<Result<(), MetaError>> {
 
 fn run(meta: &Meta, command: Command) -> Result<(), MetaError> {
     submit(meta, command).recv_timeout(std::time::Duration::from_secs(30)).unwrap()
+}
+
+/// Waits until everything that was decided is durable and visible, or never will be.
+fn settle(meta: &Meta) {
+    let (sender, answered) = channel();
+    meta.settle(Box::new(move |done| drop(sender.send(done))));
+    drop(answered.recv_timeout(std::time::Duration::from_secs(30)).unwrap());
 }
 
 /// Returns how much is stored, without the order of the last tag: that tag may be gone, and a recount then

@@ -3,6 +3,7 @@
 mod await_space;
 mod compact;
 mod message;
+mod pending;
 mod renew;
 mod setup;
 mod thread;
@@ -10,6 +11,8 @@ mod thread;
 pub(in crate::meta) use compact::Compaction;
 pub use message::Answer;
 pub(in crate::meta) use message::{Message, WriterState};
+#[cfg(test)]
+pub(in crate::meta) use pending::{DecidedRows, PendingRows};
 #[cfg(test)]
 pub(in crate::meta) use renew::renew;
 pub(in crate::meta) use setup::WriterSetup;

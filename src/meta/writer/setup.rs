@@ -13,6 +13,7 @@ use crate::meta::recovery::RecoveryProgress;
 use crate::meta::rules::{PolicyChecks, Protection};
 use crate::meta::writer::await_space::AwaitSpace;
 use crate::meta::writer::message::{Message, WriterState};
+use crate::meta::writer::pending::PendingRows;
 use crate::meta::writer::thread::{Rotation, Writer};
 
 /// Everything that the writer's thread needs.
@@ -72,6 +73,7 @@ impl WriterSetup {
         let writer = Writer {
             journal,
             index,
+            pending: PendingRows::default(),
             kind,
             totals,
             checks,

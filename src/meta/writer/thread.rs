@@ -1,4 +1,4 @@
-//! The one writer: decide, journal, apply; then one sync for a whole batch.
+//! The one writer: decide and journal; then one sync for a whole batch, and the changes become visible.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,6 +15,7 @@ use crate::meta::model::{Command, Fact, changes_of};
 use crate::meta::recovery::{Build, RecoveryProgress, rebuilt};
 use crate::meta::rules::{DecideError, Decision, PolicyChecks, Protection, Stamp, decide};
 use crate::meta::writer::message::{Answer, Message, Swapped, WriterState};
+use crate::meta::writer::pending::{DecidedRows, PendingRows};
 
 /// The most messages in a batch before its sync, so that the first of them doesn't wait for too many others.
 const BATCH_MAX: usize = 256;
@@ -28,7 +29,12 @@ const SWAP_BYTES_MAX: u64 = 256 * 1024;
 /// Owns the journal. Only the writer changes the index.
 pub(in crate::meta) struct Writer {
     pub(in crate::meta) journal: Box<dyn Log>,
+    /// What readers see.
+    ///
+    /// INVARIANT: it has no row that is not durable.
     pub(in crate::meta) index: Arc<ReplaceableIndex>,
+    /// What is decided on top of it.
+    pub(in crate::meta) pending: PendingRows,
     pub(in crate::meta) kind: IndexKind,
     pub(in crate::meta) totals: RowTotals,
     pub(in crate::meta) checks: PolicyChecks,
@@ -78,7 +84,7 @@ impl Writer {
                 Message::Command(command, answer) => {
                     let done = self.carry_out(&command);
                     if command.rides_along() {
-                        self.publish_totals();
+                        self.publish_uploads();
                         answer(done);
                     } else {
                         waiting.push((answer, done));
@@ -95,7 +101,7 @@ impl Writer {
                 }
                 Message::Stop => stop = true,
             }
-            if !stop && taken < BATCH_MAX {
+            if !stop && taken < BATCH_MAX && !self.pending.is_full() {
                 next = messages.try_recv().ok();
                 taken += 1;
             }
@@ -109,8 +115,8 @@ impl Writer {
         }
         // A clean stop includes commands that were answered without a sync. The journal itself notes a
         // failure.
-        if stop && let Err(error) = self.journal.sync() {
-            self.note(&error);
+        if stop {
+            drop(self.commit());
         }
         stop
     }
@@ -121,12 +127,26 @@ impl Writer {
         if waiting.is_empty() {
             return;
         }
-        let synced = self.journal.sync().map_err(|error| self.note(&error));
-        // Publish the totals before the answers: a client that has its answer sees its change in them.
-        self.publish_totals();
+        let committed = self.commit();
         for (answer, done) in waiting.drain(..) {
-            answer(synced.clone().and(done));
+            answer(committed.clone().and(done));
         }
+    }
+
+    /// Makes everything that was decided durable, and then visible to readers and in the totals. After a
+    /// failed sync it never becomes visible.
+    fn commit(&mut self) -> Result<(), MetaError> {
+        if let Err(error) = self.journal.sync() {
+            self.pending.clear();
+            return Err(self.note(&error));
+        }
+        if let Err(error) = self.pending.move_to(self.index.as_ref()) {
+            // The rebuilt index includes everything that is in the journal.
+            self.index.fail(&error.to_string());
+            self.repair()?;
+        }
+        self.publish_totals();
+        Ok(())
     }
 
     fn rotate_if_long(&mut self) {
@@ -149,6 +169,11 @@ impl Writer {
     }
 
     fn rotate(&mut self, waits: Option<Sender<u64>>) {
+        // INVARIANT: the index has everything up to the rotation before the checkpoint reads it.
+        if let Err(error) = self.commit() {
+            log::warn!("the journal was not rotated: {error}");
+            return;
+        }
         match self.journal.rotate() {
             // Without a checkpointer, rotation only leaves more files.
             Ok(()) => {
@@ -164,6 +189,10 @@ impl Writer {
         }
     }
 
+    fn publish_uploads(&self) {
+        lock(&self.shared.totals).uploads = self.totals.uploads;
+    }
+
     fn publish_totals(&self) {
         *lock(&self.shared.totals) = self.totals;
         if self.checks.has_quotas() {
@@ -175,7 +204,11 @@ impl Writer {
         let (mut repaired, mut goes_on) = (false, false);
         loop {
             match self.step(command, goes_on) {
-                Ok(true) => goes_on = true,
+                // The next step need not read past the rows that this one removes.
+                Ok(true) => {
+                    self.commit()?;
+                    goes_on = true;
+                }
                 Ok(false) => return Ok(()),
                 // This step wrote nothing: decide it again, on a working index.
                 Err(MetaError::Index(IndexError::Rebuilding)) if !repaired => {
@@ -198,12 +231,19 @@ impl Writer {
             Command::DeleteUntagged { .. } => Ok(false),
             _ => {
                 let more = self.decided(command, goes_on)?;
-                self.protection.note(command, View::new(self.index.as_ref()));
+                self.protection.note(command, View::new(&self.rows()));
                 return Ok(more);
             }
         };
+        // INVARIANT: no reader learns whether something exists from its release until its removal is durable.
+        let committed = self.commit();
         self.protection.end_sweep();
-        done
+        committed.and(done)
+    }
+
+    /// Returns the rows as everything that was decided leaves them.
+    fn rows(&self) -> DecidedRows<'_> {
+        DecidedRows { durable: self.index.as_ref(), pending: &self.pending }
     }
 
     fn decided(&mut self, command: &Command, goes_on: bool) -> Result<bool, MetaError> {
@@ -213,7 +253,7 @@ impl Writer {
         let (wall_ms, order) = (self.clock.plausible_wall_ms(), self.totals.tag_order + 1);
         let now = Stamp { wall_ms, noted, began, order };
         let check = if goes_on { self.checks.check().going_on() } else { self.checks.check() };
-        let decision = decide(View::new(self.index.as_ref()), now, check, command);
+        let decision = decide(View::new(&self.rows()), now, check, command);
         let Decision { facts, again } = decision.map_err(|error| match error {
             DecideError::Refused(refusal) => MetaError::Refused(refusal),
             DecideError::Index(error) => MetaError::Index(error),
@@ -229,23 +269,15 @@ impl Writer {
     fn write(&mut self, facts: Vec<Fact>) -> Result<(), MetaError> {
         let changes = changes_of(&facts).map_err(|error| MetaError::Failed(error.to_string()))?;
         let mut totals = self.totals;
-        totals.count(View::new(self.index.as_ref()), &facts)?;
-        let usage = self.checks.counted(View::new(self.index.as_ref()), &facts)?;
+        totals.count(View::new(&self.rows()), &facts)?;
+        let usage = self.checks.counted(View::new(&self.rows()), &facts)?;
         let (at, time) = self.clock.line();
         let open_ms = time.open_ms;
         let seq = self.journal.append((at, time), facts).map_err(|error| self.note(&error))?;
         self.clock.wrote(open_ms);
-        match self.index.apply(seq, &changes) {
-            Ok(()) => {
-                self.totals = totals;
-                self.checks.set_usage(usage);
-            }
-            // The journal is ahead of the index now; the rebuilt index includes this transaction.
-            Err(error) => {
-                self.index.fail(&error.to_string());
-                self.repair()?;
-            }
-        }
+        self.pending.add(seq, changes);
+        self.totals = totals;
+        self.checks.set_usage(usage);
         Ok(())
     }
 
@@ -255,6 +287,9 @@ impl Writer {
         if !self.index.is_failed() {
             return Ok(());
         }
+        // The rebuilt index shows everything up to here. After a failed sync, the rest never becomes visible.
+        let synced = self.journal.sync().map_err(|error| self.note(&error));
+        self.pending.clear();
         let (generation, log) = (self.index.next_generation(), self.journal.as_ref());
         match rebuilt(self.disk.as_ref(), &self.kind, generation, log, &self.progress) {
             Ok((index, totals)) => {
@@ -262,8 +297,8 @@ impl Writer {
                 drop(self.index.replace(index));
                 self.checks.recount(View::new(self.index.as_ref()))?;
                 self.publish_totals();
-                log::info!("rebuilt the index from the journal: writes resume");
-                Ok(())
+                log::info!("rebuilt the index from the journal");
+                synced
             }
             Err(error) => {
                 let why = format!("the index failed and could not be rebuilt: {error}");
@@ -275,13 +310,16 @@ impl Writer {
 
     /// Puts a new index in place of the one in use, unless too much was appended since it was filled.
     ///
-    /// INVARIANT: nothing is appended or applied meanwhile, so both have the same rows.
-    fn swap(&self, mut build: Build) -> Swapped {
+    /// INVARIANT: nothing is pending, appended or applied meanwhile, so both have the same rows.
+    fn swap(&mut self, mut build: Build) -> Swapped {
+        if let Err(error) = self.commit() {
+            log::debug!("the new index ends where the old one does: {error}");
+        }
         if self.index.generation().is_none_or(|generation| generation >= build.generation()) {
             // It was rebuilt meanwhile.
             return Swapped::Failed(IndexError::Closed.into());
         }
-        match build.catch_up(self.journal.head().seq, SWAP_BYTES_MAX) {
+        match build.catch_up(self.journal.synced(), SWAP_BYTES_MAX) {
             Ok(true) => Swapped::Done(self.index.replace(build.finish())),
             Ok(false) => Swapped::TooFarBehind(build),
             Err(error) => Swapped::Failed(error),

@@ -11,25 +11,44 @@ use crate::spec::{ContentDigest, Digest, RepoName};
 impl Registry {
     /// Returns the length in bytes of a blob that the repository has.
     pub async fn blob_size(&self, repo: &RepoName, digest: &Digest) -> Result<u64, RegistryError> {
-        self.find_blob(repo, digest).map(|(_, size)| size)
+        self.find_blob(repo, digest).await.map(|(_, size)| size)
     }
 
     /// Opens a blob that the repository has (the specification's "Pulling blobs").
     pub async fn open_blob(&self, repo: &RepoName, digest: &Digest) -> Result<BlobReader, RegistryError> {
-        let (content, size) = self.find_blob(repo, digest)?;
+        let (content, size) = self.find_blob(repo, digest).await?;
         let blobs = Arc::clone(&self.inner.blobs);
         let opened = self.inner.permits.read(move || blobs.open(&content)).await?;
         match opened {
             Some(file) => Ok(BlobReader::new(file, content, size, Arc::clone(&self.inner.permits))),
             None => {
                 // It may just have been deleted; otherwise the file should exist.
-                self.find_blob(repo, digest)?;
+                self.find_blob(repo, digest).await?;
                 Err(self.inner.damaged(&content, "is missing from the store"))
             }
         }
     }
 
-    fn find_blob(&self, repo: &RepoName, digest: &Digest) -> Result<(ContentDigest, u64), RegistryError> {
+    async fn find_blob(
+        &self,
+        repo: &RepoName,
+        digest: &Digest,
+    ) -> Result<(ContentDigest, u64), RegistryError> {
+        loop {
+            if let Some(found) = self.leased_blob(repo, digest)? {
+                return Ok(found);
+            }
+            // It is being removed, and whether it is gone is certain only once that is durable.
+            self.settled().await?;
+        }
+    }
+
+    /// Finds a blob and leases it. Returns `None` while it is being removed.
+    fn leased_blob(
+        &self,
+        repo: &RepoName,
+        digest: &Digest,
+    ) -> Result<Option<(ContentDigest, u64)>, RegistryError> {
         let unknown = || self.unknown_blob(repo, digest);
         let content = digest.content().ok_or_else(unknown)?;
         self.inner.meta.view().link(repo, &content)?.ok_or_else(unknown)?;
@@ -38,10 +57,10 @@ impl Registry {
         // INVARIANT: take the lease before answering that it exists, then read the index again: the first
         // read may predate a sweep.
         if !self.inner.leases.take(repo, &content) {
-            return Err(unknown());
+            return Ok(None);
         }
         let row = self.inner.meta.view().whole_link(repo, &content)?.ok_or_else(unknown)?;
-        Ok((content, row.size))
+        Ok(Some((content, row.size)))
     }
 
     fn unknown_blob(&self, repo: &RepoName, digest: &Digest) -> RegistryError {

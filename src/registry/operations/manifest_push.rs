@@ -135,12 +135,21 @@ impl Registry {
         let (inner, for_repo, length) = (Arc::clone(&self.inner), repo.clone(), come.length());
         let examined = come.clone();
         let on = condition.clone();
-        let examine = move || {
-            examined.with_bytes(|bytes| inner.examine(&for_repo, bytes, (target, &on), content_type.as_ref()))
-        };
+        let examine = Arc::new(move || {
+            let said = (&target, &on);
+            examined.with_bytes(|bytes| inner.examine(&for_repo, bytes, said, content_type.as_ref()))
+        });
         let is_short = matches!(come, ManifestBytes::InMemory(_)) && length <= EXAMINED_INLINE_MAX_BYTES;
-        let examined = if is_short { examine() } else { self.inner.permits.write(examine).await };
-        let Examined { named: (digest, tags, outcome_tags), row, references } = examined?;
+        let Examined { named: (digest, tags, outcome_tags), row, references } = loop {
+            let examine = Arc::clone(&examine);
+            let examined =
+                if is_short { examine() } else { self.inner.permits.write(move || examine()).await };
+            if let Some(examined) = examined? {
+                break examined;
+            }
+            // What it needs is being removed, and whether that is gone is certain only once that is durable.
+            self.settled().await?;
+        };
 
         self.inner.check_quota(repo, length, Some(&digest))?;
         self.check_writable(length).await?;
@@ -214,19 +223,21 @@ fn check_length(got: u64, said: Option<u64>, max: u64) -> Result<(), RegistryErr
 type Named = (ContentDigest, Vec<Tag>, Vec<Tag>);
 
 /// Returns the manifest's digest, the tags to set, and those of them that came as `?tag=`.
-fn named_by(target: PutTarget, bytes: &[u8]) -> Result<Named, RegistryError> {
+fn named_by(target: &PutTarget, bytes: &[u8]) -> Result<Named, RegistryError> {
     match target {
-        PutTarget::Tag(tag) => Ok((ContentDigest::of(Algorithm::Sha256, bytes), vec![tag], Vec::new())),
+        PutTarget::Tag(tag) => {
+            Ok((ContentDigest::of(Algorithm::Sha256, bytes), vec![tag.clone()], Vec::new()))
+        }
         PutTarget::Digest { digest: said, tags } => {
             if tags.len() > TAGS_PER_PUT_MAX {
                 return Err(RegistryError::TooManyTags { count: tags.len(), max: TAGS_PER_PUT_MAX });
             }
-            let digest = supported(&said)?;
+            let digest = supported(said)?;
             let actual = ContentDigest::of(digest.algorithm(), bytes);
             if actual != digest {
-                return Err(RegistryError::DigestMismatch { said, actual: actual.into() });
+                return Err(RegistryError::DigestMismatch { said: said.clone(), actual: actual.into() });
             }
-            Ok((digest, tags.clone(), tags))
+            Ok((digest, tags.clone(), tags.clone()))
         }
     }
 }
@@ -245,28 +256,32 @@ impl Inner {
     }
 
     /// Examines a manifest that a client wants to push: whether it is valid, and whether its repository has
-    /// what it needs. Leases what the repository has of its references.
+    /// what it needs. Leases what the repository has of its references. Returns `None` while something that
+    /// it needs is being removed.
     fn examine(
         &self,
         repo: &RepoName,
         bytes: &[u8],
-        (target, condition): (PutTarget, &Condition),
+        (target, condition): (&PutTarget, &Condition),
         content_type: Option<&MediaType>,
-    ) -> Result<Examined, RegistryError> {
+    ) -> Result<Option<Examined>, RegistryError> {
         let named = named_by(target, bytes)?;
         let manifest = Manifest::parse(bytes, content_type)?;
         let references = References::of(&manifest, self.options.sparse_indexes);
-        self.lease(repo, &references)?;
+        if !self.lease(repo, &references)? {
+            return Ok(None);
+        }
         // Check before writing a manifest that would be refused. The writer checks again, and its answer is
         // final.
         let (view, (digest, tags, _)) = (self.meta.view(), &named);
         check_references(view, repo, &references.blobs, &references.children)?;
         check_tags(view, &self.options.policies, repo, (tags, *digest), condition)?;
-        Ok(Examined { named, row: ManifestRow::of(&manifest), references })
+        Ok(Some(Examined { named, row: ManifestRow::of(&manifest), references }))
     }
 
-    /// Leases the references of a manifest that the repository has. Fails if a required one is being removed.
-    fn lease(&self, repo: &RepoName, references: &References) -> Result<(), RegistryError> {
+    /// Leases the references of a manifest that the repository has. Returns `false` while a required one is
+    /// being removed.
+    fn lease(&self, repo: &RepoName, references: &References) -> Result<bool, RegistryError> {
         let view = self.meta.view();
         for reference in references.all.iter() {
             // Lease only what exists, so that made-up digests cannot fill the leases.
@@ -276,10 +291,10 @@ impl Inner {
             }
             let needed = || references.blobs.contains(reference) || references.children.contains(reference);
             if !self.leases.take(repo, &content) && needed() {
-                return Err(RegistryError::ManifestBlobUnknown(reference.clone()));
+                return Ok(false);
             }
         }
-        Ok(())
+        Ok(true)
     }
 }
 

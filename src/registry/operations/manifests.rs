@@ -17,13 +17,13 @@ impl Registry {
         repo: &RepoName,
         reference: &Reference,
     ) -> Result<ManifestContent, RegistryError> {
-        let (digest, row) = self.find_manifest(repo, reference)?;
+        let (digest, row) = self.find_manifest(repo, reference).await?;
         let bytes = match self.stored_bytes(digest).await? {
             Some(bytes) => bytes,
             // It may just have been deleted: then the second look finds nothing or another manifest.
             // Otherwise the file should exist.
             None => {
-                let (digest, row) = self.find_manifest(repo, reference)?;
+                let (digest, row) = self.find_manifest(repo, reference).await?;
                 let bytes = self.manifest_bytes(digest).await?;
                 return Ok(ManifestContent { digest, media_type: row.media_type, bytes });
             }
@@ -37,33 +37,41 @@ impl Registry {
         repo: &RepoName,
         reference: &Reference,
     ) -> Result<ManifestInfo, RegistryError> {
-        let (digest, row) = self.find_manifest(repo, reference)?;
+        let (digest, row) = self.find_manifest(repo, reference).await?;
         Ok(ManifestInfo { digest, media_type: row.media_type, size: row.size })
     }
 
-    fn find_manifest(
+    async fn find_manifest(
         &self,
         repo: &RepoName,
         reference: &Reference,
     ) -> Result<(ContentDigest, ManifestRow), RegistryError> {
+        loop {
+            if let Some(found) = self.leased_manifest(repo, reference)? {
+                return Ok(found);
+            }
+            // It is being removed, and whether it is gone is certain only once that is durable.
+            self.settled().await?;
+        }
+    }
+
+    /// Finds a manifest and leases it. Returns `None` while it, or the tag, is being removed.
+    fn leased_manifest(
+        &self,
+        repo: &RepoName,
+        reference: &Reference,
+    ) -> Result<Option<(ContentDigest, ManifestRow)>, RegistryError> {
         let found = self.look_for_manifest(repo, reference)?;
         #[cfg(test)]
         self.inner.options.between_looks.call();
         // INVARIANT: take the lease before answering that it exists, then read the index again: the first
         // read may predate a sweep.
         let leases = &self.inner.leases;
-        let (may, unknown) = match reference {
-            Reference::Tag(tag) => {
-                (leases.take_tagged(repo, tag, &found.0), RegistryError::TagUnknown(tag.clone()))
-            }
-            Reference::Digest(digest) => {
-                (leases.take(repo, &found.0), RegistryError::ManifestUnknown(digest.clone()))
-            }
+        let leased = match reference {
+            Reference::Tag(tag) => leases.take_tagged(repo, tag, &found.0),
+            Reference::Digest(_) => leases.take(repo, &found.0),
         };
-        if !may {
-            return Err(self.unknown(repo, unknown));
-        }
-        self.look_for_manifest(repo, reference)
+        leased.then(|| self.look_for_manifest(repo, reference)).transpose()
     }
 
     fn look_for_manifest(
@@ -141,9 +149,11 @@ impl Registry {
     }
 
     /// Begins a scan of a repository for what nothing needs: [`Self::delete_untagged`] keeps what is leased
-    /// or referenced meanwhile.
+    /// or referenced meanwhile. Blocks.
     pub(crate) fn watch(&self, repo: &RepoName) -> RepoWatch {
-        self.inner.leases.watch(repo)
+        let watch = self.inner.leases.watch(repo);
+        self.inner.settle();
+        watch
     }
 
     /// Deletes a manifest unless a tag names it, and returns whether it is gone.

@@ -145,7 +145,8 @@ impl Leases {
     }
 
     /// Leases a blob or a manifest of a repository, before a client learns that it exists. Returns `false`
-    /// while it is being removed: then report it as unknown. Read the index after this call.
+    /// while it is being removed: then wait until that is durable, and look again. Read the index after this
+    /// call.
     #[must_use]
     pub(in crate::registry) fn take(&self, repo: &RepoName, digest: &ContentDigest) -> bool {
         self.take_by(None, repo, digest)

@@ -1,15 +1,18 @@
 //! Lookups during a deletion: every answer is true at the instant it is given.
 
 use std::fmt::{self, Debug, Formatter};
+use std::pin::pin;
 use std::sync::Mutex;
 use std::thread;
 
 use smol::block_on;
+use smol::future::poll_once;
 
 use super::*;
 use crate::base::lock;
 use crate::meta::{Protection, Sweep, TagRow};
 use crate::registry::protection::leases::{Leases, Protected, Scope};
+use crate::registry::{Page, ReferrersPage};
 use crate::spec::Reference;
 
 type Once = Box<dyn FnOnce() + Send>;
@@ -100,7 +103,7 @@ fn a_tag_that_is_going_at_this_instant_is_not_told_of_and_what_it_names_is() {
 }
 
 #[test]
-fn who_asks_for_a_tag_at_the_instant_at_which_it_goes_is_told_that_it_is_not_there() {
+fn a_request_for_a_tag_that_is_being_removed_waits_for_the_outcome() {
     let registry = in_memory();
     let digest = push_image(&registry);
     let row = TagRow { digest, noted: 0, order: None };
@@ -111,10 +114,58 @@ fn who_asks_for_a_tag_at_the_instant_at_which_it_goes_is_told_that_it_is_not_the
         leases.begin_tags();
         assert_eq!(leases.release(&sweep), sweep);
     });
-    let asked = Reference::Tag(tag("v1"));
-    block_on(registry.manifest_info(&repo("app"), &asked)).unwrap_err();
+    let (name, asked) = (repo("app"), Reference::Tag(tag("v1")));
+    let mut asking = pin!(registry.manifest_info(&name, &asked));
+    assert!(block_on(poll_once(&mut asking)).is_none());
     // The manifest stays, but the request is for the tag.
-    block_on(registry.manifest_info(&repo("app"), &Reference::Digest(digest.into()))).unwrap();
+    block_on(registry.manifest_info(&name, &Reference::Digest(digest.into()))).unwrap();
     registry.inner.leases.end_sweep();
-    block_on(registry.manifest_info(&repo("app"), &asked)).unwrap();
+    block_on(asking).unwrap();
+}
+
+#[test]
+fn no_read_shows_a_push_before_it_is_durable() {
+    let (registry, faults, _) = on_faulty();
+    let subject = push_image(&registry);
+    let source = block_on(push_blob(&registry, "other", b"other"));
+    let manifest = MANIFEST.replace("DIGEST", &sha256(b"{}").to_string());
+    let refers = format!(r#","subject":{{"mediaType":"a/b","digest":"{subject}","size":2}}}}"#);
+    let manifest: Arc<[u8]> =
+        manifest.replacen("\"layers\":[]}", &format!("\"layers\":[]{refers}"), 1).into_bytes().into();
+    let digest = Digest::from(ContentDigest::sha256_of(&manifest));
+    let read = |registry: &Registry| {
+        block_on(async {
+            let name = repo("app");
+            let page = Page { limit: 10, last: None };
+            let by_tag = registry.manifest(&name, &Reference::Tag(tag("v2"))).await.is_ok();
+            let by_digest = registry.manifest_info(&name, &Reference::Digest(digest.clone())).await.is_ok();
+            let tags = registry.tags(&name, &page).await.unwrap().items.len();
+            let page = ReferrersPage::default();
+            let referrers = registry.referrers(&name, &subject.into(), &page).await.unwrap().items.len();
+            let blob = registry.blob_size(&repo("mounted"), &source).await.is_ok();
+            let listed = registry.tags(&repo("mounted"), &Page { limit: 10, last: None }).await.is_ok();
+            (by_tag, by_digest, tags, referrers, blob, listed, registry.totals().blobs)
+        })
+    };
+    let before = (false, false, 1, 0, false, false, 3);
+    assert_eq!(read(&registry), before);
+    faults.hold_syncs("journal");
+    thread::scope(|scope| {
+        let put = scope.spawn(|| block_on(registry.put_manifest(&repo("app"), by_tag("v2", &manifest))));
+        faults.wait_until_held();
+        assert_eq!(read(&registry), before);
+        faults.let_go();
+        put.join().unwrap().unwrap();
+    });
+    faults.hold_syncs("journal");
+    thread::scope(|scope| {
+        let (name, from) = (repo("mounted"), repo("other"));
+        let (registry, source) = (&registry, &source);
+        let mounted = scope.spawn(move || block_on(registry.mount(&name, source, Some(&from))));
+        faults.wait_until_held();
+        assert_eq!(read(registry), (true, true, 2, 1, false, false, 4));
+        faults.let_go();
+        assert!(mounted.join().unwrap().unwrap());
+    });
+    assert_eq!(read(&registry), (true, true, 2, 1, true, true, 4));
 }

@@ -8,9 +8,11 @@ use crate::registry::upkeep::Upkeep;
 use crate::spec::{ContentDigest, RepoName};
 
 impl Upkeep {
-    /// Begins to mark a scope: [`Self::sweep`] keeps what is touched in it from now on.
+    /// Begins to mark a scope: [`Self::sweep`] keeps what is touched in it from now on, and the index shows
+    /// what was touched before.
     pub(crate) fn begin_marking(&self, scope: Scope, protected: Protected) {
         self.inner.leases.begin_marking(scope, protected);
+        self.inner.settle();
     }
 
     /// Ends marking.
@@ -21,6 +23,7 @@ impl Upkeep {
     /// Notes that the tags of the marked repository are about to be read.
     pub(crate) fn begin_tags(&self) {
         self.inner.leases.begin_tags();
+        self.inner.settle();
     }
 
     /// Tells whether tags were removed since [`Self::begin_tags`]: none is swept until they are read again.

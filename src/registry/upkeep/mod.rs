@@ -102,6 +102,17 @@ impl Inner {
         self.submit_and_wait(Command::Sweep(sweep))
     }
 
+    /// Waits until the index shows every command that was noted before. Blocks.
+    ///
+    /// If the writer refuses commands, it has none that may become visible later, and refuses sweeps, too.
+    pub(in crate::registry) fn settle(&self) {
+        let (sender, receiver) = channel();
+        self.meta.settle(Box::new(move |done| drop(sender.send(done))));
+        if let Ok(Err(error)) = receiver.recv() {
+            log::debug!("the index is read as it is: {error}");
+        }
+    }
+
     fn submit_and_wait(&self, command: Command) -> Result<(), RegistryError> {
         let (sender, receiver) = channel();
         self.meta.submit(command, Box::new(move |done| drop(sender.send(done))));

@@ -25,8 +25,9 @@ impl Inner {
 
     fn remove_locked(&self, digest: &ContentDigest, _: &RemoveGuard) -> Result<Removal, RegistryError> {
         // INVARIANT: a store that began since the row was removed has written its row by now, and no store
-        // begins before the lock is free.
-        if self.meta.view().blob(digest)?.is_some() {
+        // begins before the lock is free. If the writer refuses commands, whether the row is durable may be
+        // unknown.
+        if self.meta.poisoned().is_some() || self.meta.view().blob(digest)?.is_some() {
             return Ok(Removal::Kept);
         }
         match self.blobs.remove(digest) {

@@ -123,6 +123,10 @@ impl Log for FileLog {
         &self.head
     }
 
+    fn synced(&self) -> u64 {
+        self.synced
+    }
+
     fn read_from(&self, after: LogPosition) -> Box<dyn LogTail> {
         Box::new(FileTail::new(Arc::clone(&self.disk), after))
     }

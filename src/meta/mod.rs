@@ -56,4 +56,4 @@ pub use rules::{DecideError, Protection, Refusal, check_references, check_tags};
 pub use store::{Meta, MetaOptions};
 #[cfg(test)]
 pub(crate) use tests::falsify;
-pub use writer::Answer;
+pub use writer::{Answer, Guard};

@@ -38,9 +38,11 @@ use clap::Parser;
 
 use crate::cli::command::Cli;
 use crate::cli::output::{RunCommand, logging};
+use crate::disk::restrict_new_files;
 
 /// Runs the program: reads the command line and does what it says.
 pub fn main() -> ExitCode {
+    restrict_new_files();
     let _caught = signals::outlive_file_size_limit();
     let code = match Cli::parse().command.run() {
         Ok(code) => code,

@@ -44,7 +44,7 @@ pub use filesystem::same_filesystem;
 pub use lock::{DirectoryLock, LockError};
 pub use memory::MemoryDisk;
 pub use metered::{DiskCounters, MeteredDisk};
-pub use owner::ForeignOwner;
+pub use owner::{ForeignOwner, restrict_new_files};
 pub use real::RealDisk;
 pub use space::FreeSpace;
 

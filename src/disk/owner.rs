@@ -1,8 +1,15 @@
 //! The owner of a data directory, for a process that could use it and must not: root, above all.
 
+use rustix::fs::Mode;
 use std::fs::OpenOptions;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+
+/// Lets every file that the process makes from now on, by whatever library, be for its user alone. For
+/// programs: the setting is the whole process's.
+pub fn restrict_new_files() {
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+}
 
 /// The folder whose owner is the store's owner: names in it are written more often than any other.
 const JOURNAL_FOLDER: &str = "journal";

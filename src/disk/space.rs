@@ -80,6 +80,14 @@ impl FreeSpace {
         self.fits(&mut self.measured(), bytes)
     }
 
+    /// Returns the free bytes beyond the reserve and what is being written, newly measured, or `None` without
+    /// a limit.
+    pub fn room_bytes(&self) -> Option<u64> {
+        let mut measured = self.measured();
+        self.measure(&mut measured);
+        measured.free.map(|free| free.saturating_sub(self.reserve_bytes).saturating_sub(measured.in_flight))
+    }
+
     /// Returns the free bytes, including the reserve, or `None` without a limit.
     pub fn free_bytes(&self) -> Option<u64> {
         let mut measured = self.measured();

@@ -96,6 +96,17 @@ pub enum RegistryError {
         "the registry's disk is full: pushes are refused until space is freed; pulls and deletes still work"
     )]
     NoSpace,
+    /// The disk has space, but not enough for this one.
+    #[error(
+        "the disk has no room for this: {asked} bytes are needed, {free} are free; smaller content \
+         can be pushed"
+    )]
+    DoesNotFit {
+        /// How many bytes it needs at least.
+        asked: u64,
+        /// How many are free beyond the reserve.
+        free: u64,
+    },
     /// The filesystem, or a limit of the process, does not allow a file of that size.
     #[error("the content is over the limit of file sizes of the registry's system")]
     FileTooLarge,
@@ -139,7 +150,7 @@ impl RegistryError {
             Self::Denied(_) => ErrorCode::Denied.into(),
             Self::TooMany(_) => ErrorCode::TooManyRequests.into(),
             Self::Unavailable(_) => ErrorCode::Unavailable.into(),
-            Self::NoSpace | Self::FileTooLarge => ErrorAnswer::NO_SPACE,
+            Self::NoSpace | Self::DoesNotFit { .. } | Self::FileTooLarge => ErrorAnswer::NO_SPACE,
             Self::Internal(_) => ErrorCode::Unknown.into(),
         }
     }

@@ -184,7 +184,7 @@ impl Registry {
     async fn check_writable(&self, bytes: u64) -> Result<(), RegistryError> {
         self.inner.check_unpoisoned()?;
         if !self.inner.space.has_room(bytes) {
-            return Err(RegistryError::NoSpace);
+            return Err(self.inner.no_room_for(bytes));
         }
         if self.inner.meta.is_without_journal() {
             // A command makes the writer look for space, and its answer says whether there is some.

@@ -11,8 +11,8 @@ use crate::wire::file_step::{FileStep, FileStepEnd};
 
 /// The request's target (path and query) exactly as it was sent.
 ///
-/// `Request::url()` went through a parser of URLs, which percent-encodes a few more characters; what must be
-/// exact is read from here.
+/// `Request::url()` went through a parser of URLs, which percent-encodes a few more characters, and names no
+/// host; what must be exact is read from here and from the `Host` header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawTarget(Arc<str>);
 

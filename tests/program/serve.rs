@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 
@@ -201,6 +202,37 @@ fn a_terminal_that_closes_stops_it_cleanly_unless_that_is_ignored() {
     serving.signal(Signal::USR1);
     serving.read_until("SIGUSR1 received");
     assert!(get(serving.address(), "/readyz").starts_with("HTTP/1.1 200"));
+}
+
+/// Lists a folder and everything in it, with modes.
+fn modes(folder: &Path, found: &mut Vec<(std::path::PathBuf, u32)>) {
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let status = std::fs::symlink_metadata(entry.path()).unwrap();
+        found.push((entry.path(), status.permissions().mode() & 0o777));
+        if status.is_dir() {
+            modes(&entry.path(), found);
+        }
+    }
+}
+
+#[test]
+fn everything_in_the_data_directory_is_for_its_owner_alone_whatever_the_umask() {
+    for umask in ["000", "277"] {
+        let folder = TempDir::new().unwrap();
+        let data = folder.path().join("data");
+        let mut serving = Serving::spawn(limited(&format!("umask {umask}"), &serve(&data, "127.0.0.1:0")));
+        serving.wait_until_listening();
+        assert!(push(serving.address(), b"hello").starts_with("HTTP/1.1 201 "));
+        serving.signal(Signal::TERM);
+        assert_eq!(serving.end().0, Some(0));
+        let mut found = vec![(data.clone(), std::fs::metadata(&data).unwrap().permissions().mode() & 0o777)];
+        modes(&data, &mut found);
+        assert!(found.iter().any(|(path, _)| path.starts_with(data.join("index")) && path.is_file()));
+        for (path, mode) in found {
+            let expected = if path.is_dir() { 0o700 } else { 0o600 };
+            assert_eq!(mode, expected, "{mode:o} {} with umask {umask}", path.display());
+        }
+    }
 }
 
 #[test]

@@ -1,10 +1,19 @@
-//! Quotas, checked before content is received.
+//! Quotas and room on the disk, before content is received.
 
 use crate::registry::Inner;
 use crate::registry::error::RegistryError;
 use crate::spec::{ContentDigest, RepoName};
 
 impl Inner {
+    /// Makes the error of content that needs `asked` bytes of the disk and does not get them: the disk is
+    /// full up to the reserve, or only this content is too large for what is left.
+    pub(in crate::registry) fn no_room_for(&self, asked: u64) -> RegistryError {
+        match self.space.room_bytes() {
+            Some(free) if free > 0 && free < asked => RegistryError::DoesNotFit { asked, free },
+            _ => RegistryError::NoSpace,
+        }
+    }
+
     /// Refuses content of at least `bytes` bytes that would put a repository's policy over its quota.
     ///
     /// Content that the repository has already is free. Content of unknown digest may be such, so it passes

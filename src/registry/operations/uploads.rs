@@ -213,7 +213,7 @@ impl Inner {
             let length = upload.offset().saturating_add(bytes.len() as u64);
             self.check_quota(session.repo(), length, received.content.as_ref())?;
             let claim = self.space.claim(upload.space_for(bytes.len() as u64, coming));
-            let _claim = claim.ok_or(RegistryError::NoSpace)?;
+            let _claim = claim.ok_or_else(|| self.no_room_for(coming.max(bytes.len() as u64)))?;
             upload.append(bytes, coming)?;
             self.make_durable(session, upload, self.options.upload_durable_step_bytes)
         });

@@ -15,6 +15,10 @@ fn no_space<T: std::fmt::Debug>(done: &Result<T, RegistryError>) {
     assert!(matches!(done, Err(RegistryError::NoSpace)), "{done:?}");
 }
 
+fn does_not_fit<T: std::fmt::Debug>(done: &Result<T, RegistryError>) {
+    assert!(matches!(done, Err(RegistryError::DoesNotFit { asked, free }) if asked > free), "{done:?}");
+}
+
 /// Fills the disk up to the reserve and a little more.
 fn fill(registry: &Registry, faults: &Faults) {
     faults.set_free_bytes(RESERVE_BYTES - 1);
@@ -23,6 +27,26 @@ fn fill(registry: &Registry, faults: &Faults) {
 
 fn make_space(faults: &Faults) {
     faults.set_free_bytes(1024 * MIB);
+}
+
+#[test]
+fn what_does_not_fit_is_told_from_a_full_disk() {
+    block_on(async {
+        let (registry, faults, _) = on_faulty();
+        let begun = begin(&registry, "app").await;
+        faults.set_free_bytes(RESERVE_BYTES + MIB);
+        registry.inner.space.forget();
+        let too_long = Chunk { body: &b""[..], length: Some(2 * MIB), range: None };
+        let refused = registry.append(&repo("app"), begun, too_long).await.unwrap_err();
+        assert!(
+            matches!(refused, RegistryError::DoesNotFit { asked, free } if (asked, free) == (2 * MIB, MIB))
+        );
+        let said = refused.to_string();
+        assert!(said.contains("2097152 bytes are needed, 1048576 are free"), "{said}");
+        assert_eq!(refused.answer(), ErrorAnswer::NO_SPACE);
+        assert_eq!(registry.health().reasons, [""; 0], "the disk is not full");
+        registry.finish_upload(&repo("app"), begun, &sha256(b"fits"), whole(b"fits")).await.unwrap();
+    });
 }
 
 #[test]
@@ -69,7 +93,7 @@ fn an_upload_that_reaches_the_reserve_ends_there_and_keeps_what_arrived() {
         faults.set_free_bytes(RESERVE_BYTES + 5 * MIB / 8);
         let id = begin(&registry, "app").await;
         let content = vec![7; 1024 * 1024];
-        no_space(&registry.append(&repo("app"), id, streamed(&content[..])).await);
+        does_not_fit(&registry.append(&repo("app"), id, streamed(&content[..])).await);
         let offset = registry.upload_offset(&repo("app"), id).await.unwrap();
         assert_eq!(offset, 2 * 256 * 1024);
         make_space(&faults);
@@ -85,7 +109,7 @@ fn a_length_that_cannot_fit_is_refused_before_anything_is_written() {
         faults.set_free_bytes(RESERVE_BYTES + MIB);
         let id = begin(&registry, "app").await;
         let huge = Chunk { body: &b"abc"[..], length: Some(2 * MIB), range: None };
-        no_space(&registry.append(&repo("app"), id, huge).await);
+        does_not_fit(&registry.append(&repo("app"), id, huge).await);
         assert_eq!(registry.upload_offset(&repo("app"), id).await.unwrap(), 0);
         assert_eq!(unfinished(&registry), [""; 0]);
     });

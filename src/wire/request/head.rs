@@ -124,7 +124,10 @@ fn request(
     if is_http_1_1 && understood.host.is_none() {
         return Err(Rejection::BadRequest("the request has no Host header"));
     }
-    let url = url(target.host.or(understood.host), target.path_and_query)?;
+    if let Some(host) = target.host {
+        check_host(host)?;
+    }
+    let url = url(target.path_and_query)?;
     let mut request = Request::new(method, url);
     request.set_version(Some(if is_http_1_1 { Version::Http1_1 } else { Version::Http1_0 }));
     request.ext_mut().insert(RawTarget::new(target.path_and_query));

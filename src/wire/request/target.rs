@@ -7,8 +7,9 @@ use crate::wire::rejection::Rejection;
 /// The longest `Host` that is accepted: a DNS name and a port.
 const HOST_LENGTH_MAX_BYTES: usize = 260;
 
-/// Stands for the host in the URL of an HTTP/1.0 request that names none.
-const HOST_UNKNOWN: &str = "localhost";
+/// Stands for the host in the URL of every request. The host that the client sent is in the `Host` header
+/// alone: the parser of URLs refuses hosts that are valid, such as `registry.1` or a wrong `xn--` label.
+const URL_HOST: &str = "localhost";
 
 /// A target as it was sent, in origin form or made so from absolute form.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,12 +97,10 @@ pub(super) fn check_host(host: &str) -> Result<(), Rejection> {
     if is_host(host) { Ok(()) } else { Err(Rejection::BadRequest("the request's host is not valid")) }
 }
 
-/// Makes the URL of a request; `host` is `None` only where HTTP/1.0 allows that.
-pub(in crate::wire) fn url(host: Option<&str>, path_and_query: &str) -> Result<Url, Rejection> {
-    let host = host.unwrap_or(HOST_UNKNOWN);
-    check_host(host)?;
-    Url::parse(&format!("http://{host}{path_and_query}"))
-        .map_err(|_| Rejection::BadRequest("the request's host or target is not valid"))
+/// Makes the URL of a request, without its host.
+pub(in crate::wire) fn url(path_and_query: &str) -> Result<Url, Rejection> {
+    Url::parse(&format!("http://{URL_HOST}{path_and_query}"))
+        .map_err(|_| Rejection::BadRequest("the request's target is not valid"))
 }
 
 #[cfg(test)]
@@ -124,8 +123,8 @@ mod tests {
         ] {
             let parsed = parse_target(target).unwrap();
             assert_eq!(parsed, ParsedTarget { host: None, path_and_query: target });
-            let url = url(Some("registry.example:5000"), parsed.path_and_query).unwrap();
-            assert_eq!(url.as_str(), format!("http://registry.example:5000{target}"));
+            let url = url(parsed.path_and_query).unwrap();
+            assert_eq!(url.as_str(), format!("http://localhost{target}"));
         }
     }
 
@@ -166,29 +165,18 @@ mod tests {
 
     #[test]
     fn hosts_that_are_none_are_refused() {
-        for host in ["a", "a.example", "a_b-c:5000", "127.0.0.1:80", "[::1]", "[::1]:5000", "a:"] {
-            assert!(url(Some(host), "/").is_ok(), "{host}");
+        let addresses = ["127.0.0.1:80", "[::1]", "[::1]:5000", "1.2.3.999"];
+        let names =
+            ["a", "a.example", "a_b-c:5000", "a:", "registry.1:5000", "0x7f.1", "xn--a", "xn--.example"];
+        for host in addresses.iter().chain(&names) {
+            assert!(check_host(host).is_ok(), "{host}");
         }
         for host in [
-            "",
-            ":80",
-            "a b",
-            "a,b",
-            "a@b",
-            "a/b",
-            "[::1",
-            "[::g]",
-            "[::1]x",
-            "a:b",
-            "a:99999",
-            "a:1:2",
-            "1.2.3.999",
-            "%61",
-            "a?b",
+            "", ":80", "a b", "a,b", "a@b", "a/b", "[::1", "[::g]", "[::1]x", "a:b", "a:99999", "a:1:2",
+            "%61", "a?b",
         ] {
-            assert!(url(Some(host), "/").is_err(), "{host}");
+            assert!(check_host(host).is_err(), "{host}");
         }
-        assert!(url(Some(&"a".repeat(300)), "/").is_err());
-        assert_eq!(url(None, "/x").unwrap().as_str(), "http://localhost/x");
+        assert!(check_host(&"a".repeat(300)).is_err());
     }
 }

@@ -33,7 +33,7 @@ fn a_head_becomes_a_request() {
     assert_eq!(request.method(), Method::Patch);
     assert_eq!(request.url().path(), "/v2/a%2Fb/blobs/uploads/1");
     assert_eq!(request.url().query(), Some("x=%20a+b&y"));
-    assert_eq!(request.url().host_str(), Some("registry.example"));
+    assert_eq!(request.header("Host").unwrap().as_str(), "registry.example:5000");
     let target = request.ext().get::<RawTarget>().unwrap();
     assert_eq!(target.path(), "/v2/a%2Fb/blobs/uploads/1");
     assert_eq!(target.query(), Some("x=%20a+b&y"));
@@ -44,6 +44,15 @@ fn a_head_becomes_a_request() {
     assert!(request.header("Content-Type").is_none());
     assert_eq!(head.framing, BodyFraming::None);
     assert!(head.is_http_1_1 && head.keep_alive && !head.expects_continue);
+}
+
+#[test]
+fn a_host_need_not_be_one_of_a_url() {
+    for host in ["registry.1:5000", "xn--a", "0x.0x"] {
+        let head = parse(&format!("GET /v2/ HTTP/1.1\r\nHost: {host}\r\n\r\n")).unwrap();
+        assert_eq!(head.request.header("Host").unwrap().as_str(), host);
+        assert!(parse(&format!("GET http://{host}/v2/ HTTP/1.1\r\nHost: a\r\n\r\n")).is_ok(), "{host}");
+    }
 }
 
 #[test]

@@ -75,7 +75,7 @@ pub struct Quarantined {
 /// A store of content by digest, and of unfinished uploads by name.
 ///
 /// Content is immutable. It is published in one way: its bytes are made durable, then its name. What reads
-/// content is the same for every store and stands beside this trait: [`read_whole`](dyn ContentStore),
+/// content is the same for every store and stands beside this trait: [`read_verified`](dyn ContentStore),
 /// `verify`, `adopt` and others.
 pub trait ContentStore: Send + Sync + 'static {
     /// Begins an upload that is hashed with `algorithm` as its bytes come. Nothing is written before the

@@ -272,13 +272,13 @@ fn verifying_reads_every_byte() {
         let length = content.len() as u64;
         let verified = fixture.store.verify(&digest, &mut |read| count += read).unwrap();
         assert_eq!((verified, count), (Verification::Intact(length), length));
-        assert_eq!(fixture.store.read_verified(&digest).unwrap(), Verification::Intact(content));
+        assert_eq!(fixture.store.read_verified(&digest, length).unwrap(), Verification::Intact(content));
         fixture.damage(&digest);
         assert_eq!(fixture.store.verify(&digest, &mut |_| ()).unwrap(), Verification::Damaged);
-        assert_eq!(fixture.store.read_verified(&digest).unwrap(), Verification::Damaged);
+        assert_eq!(fixture.store.read_verified(&digest, length).unwrap(), Verification::Damaged);
         fixture.store.remove(&digest).unwrap();
         assert_eq!(fixture.store.verify(&digest, &mut |_| ()).unwrap(), Verification::Missing);
-        assert_eq!(fixture.store.read_verified(&digest).unwrap(), Verification::Missing);
+        assert_eq!(fixture.store.read_verified(&digest, length).unwrap(), Verification::Missing);
     });
 }
 
@@ -286,7 +286,7 @@ fn verifying_reads_every_byte() {
 fn content_is_verified_when_it_is_opened_unless_it_is_known() {
     for_every_store(|fixture| {
         let digest = fixture.put(b"content");
-        let open = |known| fixture.store.open_verified(&digest, |_| known).unwrap();
+        let open = |known| fixture.store.open_verified(&digest, 7, |_| known).unwrap();
         assert!(matches!(open(false), Verification::Intact(_)));
         fixture.damage(&digest);
         assert!(matches!(open(false), Verification::Damaged));

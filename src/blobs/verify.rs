@@ -35,14 +35,24 @@ impl dyn ContentStore + '_ {
     }
 
     /// Reads small content whole, or returns `None` where there is none.
+    #[cfg(test)]
     pub fn read_whole(&self, digest: &ContentDigest) -> Result<Option<Vec<u8>>, BlobError> {
         let Some(file) = self.open(digest)? else { return Ok(None) };
         Ok(Some(read_up_to(file.as_ref(), file.length()?)?))
     }
 
-    /// Reads small content whole and verifies it.
-    pub fn read_verified(&self, digest: &ContentDigest) -> Result<Verification<Vec<u8>>, BlobError> {
-        let Some(bytes) = self.read_whole(digest)? else { return Ok(Verification::Missing) };
+    /// Reads small content of this length whole and verifies it. Of a file of another length, which a damaged
+    /// filesystem may have, nothing is read.
+    pub fn read_verified(
+        &self,
+        digest: &ContentDigest,
+        length: u64,
+    ) -> Result<Verification<Vec<u8>>, BlobError> {
+        let Some(file) = self.open(digest)? else { return Ok(Verification::Missing) };
+        if file.length()? != length {
+            return Ok(Verification::Damaged);
+        }
+        let bytes = read_up_to(file.as_ref(), length)?;
         let is_intact = ContentDigest::of(digest.algorithm(), &bytes) == *digest;
         Ok(if is_intact { Verification::Intact(bytes) } else { Verification::Damaged })
     }
@@ -57,16 +67,20 @@ impl dyn ContentStore + '_ {
         verify(file.as_ref(), digest, read)
     }
 
-    /// Opens content after it was verified, or at once if `is_known` says that this open file was verified
-    /// before.
+    /// Opens content of this length after it was verified, or at once if `is_known` says that this open file
+    /// was verified before.
     pub fn open_verified(
         &self,
         digest: &ContentDigest,
+        length: u64,
         is_known: impl FnOnce(&dyn ReadFile) -> bool,
     ) -> Result<Verification<Arc<dyn ReadFile>>, BlobError> {
         let Some(file) = self.open(digest)? else { return Ok(Verification::Missing) };
         if is_known(file.as_ref()) {
             return Ok(Verification::Intact(file));
+        }
+        if file.length()? != length {
+            return Ok(Verification::Damaged);
         }
         Ok(match verify(file.as_ref(), digest, &mut |_| {})? {
             Verification::Intact(_) => Verification::Intact(file),

@@ -35,7 +35,7 @@ pub(crate) fn read_manifest(
     digest: &ContentDigest,
     row: &ManifestRow,
 ) -> Result<Manifest, UnreadableManifest> {
-    match blobs.read_verified(digest)? {
+    match blobs.read_verified(digest, row.size)? {
         Verification::Intact(bytes) => Ok(Manifest::parse(&bytes, Some(&row.media_type))?),
         Verification::Damaged => Err(UnreadableManifest::Damaged),
         Verification::Missing => Err(UnreadableManifest::Missing),

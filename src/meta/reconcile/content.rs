@@ -49,16 +49,20 @@ impl Reconciler<'_> {
     /// Returns the verified bytes of content that metadata may name and that may be a manifest.
     pub(super) fn usable_bytes(&mut self, digest: &ContentDigest) -> Result<Option<Vec<u8>>, MetaOpenError> {
         match self.usable(digest)? {
-            Some(size) if size <= MANIFEST_SIZE_LIMIT_BYTES => Ok(verified_bytes(self.blobs, digest)),
+            Some(size) if size <= MANIFEST_SIZE_LIMIT_BYTES => Ok(verified_bytes(self.blobs, digest, size)),
             _ => Ok(None),
         }
     }
 }
 
-/// Returns the bytes of small content if they match their digest.
-pub(super) fn verified_bytes(blobs: &dyn ContentStore, digest: &ContentDigest) -> Option<Vec<u8>> {
+/// Returns the bytes of small content of this length if they match their digest.
+pub(super) fn verified_bytes(
+    blobs: &dyn ContentStore,
+    digest: &ContentDigest,
+    length: u64,
+) -> Option<Vec<u8>> {
     // Bytes that the medium no longer returns are lost, too.
-    match blobs.read_verified(digest) {
+    match blobs.read_verified(digest, length) {
         Ok(Verification::Intact(bytes)) => Some(bytes),
         _ => None,
     }

@@ -160,7 +160,7 @@ impl Reconciler<'_> {
             if length > MANIFEST_SIZE_LIMIT_BYTES || damaged.contains(&digest) {
                 return Ok(());
             }
-            match verified_bytes(self.blobs, &digest).as_deref().map(Manifest::recognise) {
+            match verified_bytes(self.blobs, &digest, length).as_deref().map(Manifest::recognise) {
                 Some(Some(_)) if seen.contains(&digest) => found.deleted += 1,
                 Some(Some(manifest)) => lost.push((digest, manifest)),
                 Some(None) => {}

@@ -59,7 +59,7 @@ impl Inner {
             before = file.state();
             self.verified.knows(&digest, before)
         };
-        match self.blobs.open_verified(&digest, is_known)? {
+        match self.blobs.open_verified(&digest, size, is_known)? {
             Verification::Intact(file) => {
                 self.verified.remember(digest, before, began);
                 let reader = BlobReader::new(file, digest, size, Arc::clone(&self.permits));

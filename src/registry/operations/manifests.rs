@@ -180,7 +180,8 @@ impl Registry {
 impl Inner {
     /// Reads a manifest's bytes from the disk, and returns them only if they match its digest.
     fn read_manifest(&self, digest: ContentDigest) -> Result<Option<Arc<[u8]>>, RegistryError> {
-        match self.blobs.read_verified(&digest)? {
+        let Some(row) = self.meta.view().blob(&digest)? else { return Ok(None) };
+        match self.blobs.read_verified(&digest, row.size)? {
             Verification::Intact(bytes) => {
                 let bytes: Arc<[u8]> = bytes.into();
                 self.cache.keep(digest, &bytes);

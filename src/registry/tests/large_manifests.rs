@@ -77,3 +77,28 @@ fn a_large_manifest_is_read_once_and_again_when_its_file_has_changed() {
         assert_eq!(bytes_read_by_get(&registry).await, manifest.len() as u64);
     });
 }
+
+/// A damaged filesystem may say any length: neither memory nor time is spent on it.
+#[test]
+fn a_file_that_says_it_is_longer_than_its_manifest_is_damaged() {
+    for layers in [1, LAYERS] {
+        let folder = tempfile::tempdir().unwrap();
+        let open =
+            || Registry::open(RegistryOptions::new(Storage::Folder(folder.path().to_owned()))).unwrap();
+        let registry = open();
+        let digest = block_on(async {
+            let layer = push_blob(&registry, "app", b"layer").await;
+            let manifest = image(&layer, &vec![layer.clone(); layers]);
+            registry.put_manifest(&repo("app"), by_tag("large", &manifest)).await.unwrap().digest
+        });
+        block_on(registry.close()).unwrap();
+        drop(registry);
+        let file = fs::File::options().write(true).open(path_of(folder.path(), &digest)).unwrap();
+        file.set_len(1 << 40).unwrap();
+        let registry = open();
+        let got = block_on(get(&registry));
+        assert!(matches!(got, Err(RegistryError::Internal(_))), "{got:?}");
+        let row = registry.view().manifest(&repo("app"), &digest).unwrap().unwrap();
+        assert!(registry.read_manifest(digest, &row).is_none());
+    }
+}

@@ -163,9 +163,10 @@ fn read_length(run: &mut impl Read) -> io::Result<u32> {
 }
 
 fn read_bytes(run: &mut impl Read, length: u32) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
-    run.read_exact(&mut bytes)?;
-    Ok(bytes)
+    // A damaged file may say any length: memory is taken only for bytes that are there.
+    let mut bytes = Vec::new();
+    let read = run.take(length.into()).read_to_end(&mut bytes)?;
+    if read as u64 == u64::from(length) { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
 #[cfg(test)]
@@ -175,6 +176,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_length_without_its_bytes_takes_no_memory() {
+        let error = read_bytes(&mut &b"abc"[..], u32::MAX).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+        assert_eq!(read_bytes(&mut &b"abc"[..], 2).unwrap(), b"ab");
+    }
 
     fn merged(load: BulkLoad) -> Vec<(Tree, Vec<u8>, Option<Vec<u8>>)> {
         let mut merged = Vec::new();

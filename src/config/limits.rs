@@ -27,7 +27,7 @@ pub(in crate::config) const KEYS: &[ConfigKey<Config>] = &[
     ConfigKey::new(
         "upload_sessions",
         number(Count, COUNT, |config| &mut config.server.registry.upload_sessions_max),
-        "unfinished uploads",
+        "unfinished uploads; over it, an idle one of the address that has most gives way",
     ),
     // Clients may rely on manifests of 4 MiB (OCI Distribution, "Pushing Manifests"); it is parsed whole.
     ConfigKey::new(

@@ -46,7 +46,9 @@ pub(crate) struct StatusReport {
     pub(crate) uploads: u64,
     /// Bytes that are free on the disk.
     pub(crate) free_bytes: Option<u64>,
-    /// The part of these that pushes leave free.
+    /// How many files can still be created on the disk.
+    pub(crate) free_files: Option<u64>,
+    /// The part of the free bytes that pushes leave free.
     pub(crate) reserve_bytes: u64,
 }
 
@@ -90,6 +92,7 @@ fn status(store: &OpenStore, sink: &mut dyn AnswerSink) -> Result<StatusReport, 
         scrub: store.scrub.status()?,
         uploads: totals.uploads,
         free_bytes: totals.free_bytes,
+        free_files: totals.free_files,
         reserve_bytes: store.registry.reserve_bytes(),
     })
 }

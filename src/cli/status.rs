@@ -91,7 +91,9 @@ fn print(out: &mut impl Write, config: &Config, report: &StatusReport) -> io::Re
     print_collector(&mut line, &report.collector)?;
     print_scrub(&mut line, &report.scrub)?;
     if let Some(free) = report.free_bytes {
-        line("disk", format!("{} free, {} of them reserved", size(free), size(report.reserve_bytes)))?;
+        let inodes = report.free_files.map(|files| format!("; {files} free inodes")).unwrap_or_default();
+        let reserved = size(report.reserve_bytes);
+        line("disk", format!("{} free, {reserved} of them reserved{inodes}", size(free)))?;
     }
     Ok(())
 }

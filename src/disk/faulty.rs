@@ -46,6 +46,7 @@ struct State {
     dies_after: Option<usize>,
     /// The free bytes that the disk reports.
     free_bytes: Option<u64>,
+    free_files: Option<u64>,
     measurements: usize,
     bad_reads: Option<(PathBuf, u64, Errno)>,
     holds: Option<PathBuf>,
@@ -111,6 +112,11 @@ impl Faults {
     pub(crate) fn count(&self, operation: Operation, path: &str) -> usize {
         let done = self.done();
         done.iter().filter(|(other, at)| *other == operation && at.starts_with(path)).count()
+    }
+
+    /// Makes the disk report that `files` more files can be created.
+    pub(crate) fn set_free_files(&self, files: u64) {
+        self.state().free_files = Some(files);
     }
 
     /// Makes the disk report `bytes` free bytes, less those written from now on.
@@ -239,6 +245,10 @@ impl Disk for FaultyDisk {
         let said = state.free_bytes;
         drop(state);
         said.map_or_else(|| self.disk.free_bytes(), |bytes| Ok(Some(bytes)))
+    }
+
+    fn free_files(&self) -> Result<Option<u64>, DiskError> {
+        Ok(self.faults.state().free_files)
     }
 }
 

@@ -142,6 +142,10 @@ impl Disk for MeteredDisk {
     fn free_bytes(&self) -> Result<Option<u64>, DiskError> {
         self.disk.free_bytes()
     }
+
+    fn free_files(&self) -> Result<Option<u64>, DiskError> {
+        self.disk.free_files()
+    }
 }
 
 /// An open file of a [`MeteredDisk`].

@@ -86,6 +86,11 @@ pub trait Disk: Send + Sync + 'static {
 
     /// Returns the bytes that may still be written, or `None` without a limit.
     fn free_bytes(&self) -> Result<Option<u64>, DiskError>;
+
+    /// Returns how many more files and folders can be created, or `None` without a limit.
+    fn free_files(&self) -> Result<Option<u64>, DiskError> {
+        Ok(None)
+    }
 }
 
 impl dyn Disk + '_ {

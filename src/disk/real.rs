@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, StatVfs};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::path::checked;
@@ -78,6 +78,11 @@ impl RealDisk {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         retry_on_intr(|| rustix::fs::openat(&self.root, name, flags, Mode::empty()))
             .map_err(|errno| DiskError::new(op, path, errno))
+    }
+
+    fn measure(&self) -> Result<StatVfs, DiskError> {
+        retry_on_intr(|| rustix::fs::fstatvfs(&self.root))
+            .map_err(|errno| DiskError::new("measure the free space of", Path::new(""), errno))
     }
 
     fn is_folder(&self, path: &Path) -> rustix::io::Result<bool> {
@@ -177,9 +182,14 @@ impl Disk for RealDisk {
     }
 
     fn free_bytes(&self) -> Result<Option<u64>, DiskError> {
-        let status = retry_on_intr(|| rustix::fs::fstatvfs(&self.root))
-            .map_err(|errno| DiskError::new("measure the free space of", Path::new(""), errno))?;
+        let status = self.measure()?;
         // `f_bavail` excludes the blocks kept for the superuser, for every caller.
         Ok(Some(status.f_bavail.saturating_mul(status.f_frsize)))
+    }
+
+    fn free_files(&self) -> Result<Option<u64>, DiskError> {
+        let status = self.measure()?;
+        // Filesystems that make inodes as they are needed, such as btrfs, report that they have none.
+        Ok((status.f_files > 0).then_some(status.f_favail))
     }
 }

@@ -13,6 +13,10 @@ const MEASURED_AGE_MAX: Duration = Duration::from_secs(1);
 /// The disk is measured again after this many claimed bytes, since files take more than their bytes.
 const CLAIMED_MAX_BYTES: u64 = 8 * 1024 * 1024;
 
+/// How many files pushes leave to be created: by the journal, checkpoints, the index, and deletes, which need
+/// the journal.
+const RESERVED_FILES: u64 = 64;
+
 /// The free space of a disk, of which `reserve_bytes` are reserved for work that frees space and for
 /// recovery.
 ///
@@ -29,6 +33,8 @@ struct Measured {
     at: Option<Instant>,
     /// `None` if the disk has no limit or does not report it.
     free: Option<u64>,
+    /// How many files can still be created, likewise.
+    files: Option<u64>,
     /// The bytes written since the measurement.
     claimed: u64,
     /// The bytes being written now: a measurement may or may not include them.
@@ -80,6 +86,24 @@ impl FreeSpace {
         self.fits(&mut self.measured(), bytes)
     }
 
+    /// Tells whether it is files, not bytes, that the disk has no room for.
+    pub fn lacks_files(&self) -> bool {
+        let mut measured = self.measured();
+        if measured.is_stale() {
+            self.measure(&mut measured);
+        }
+        !measured.has_files(self.reserve_bytes)
+    }
+
+    /// Returns how many files can still be created, including those reserved, or `None` without a limit.
+    pub fn free_files(&self) -> Option<u64> {
+        let mut measured = self.measured();
+        if measured.is_stale() {
+            self.measure(&mut measured);
+        }
+        measured.files
+    }
+
     /// Returns the free bytes beyond the reserve and what is being written, newly measured, or `None` without
     /// a limit.
     pub fn room_bytes(&self) -> Option<u64> {
@@ -117,6 +141,7 @@ impl FreeSpace {
             log::warn!("{error}");
             None
         });
+        measured.files = self.disk.free_files().unwrap_or_default();
         measured.at = Some(Instant::now());
         measured.claimed = 0;
     }
@@ -134,6 +159,11 @@ impl Measured {
     fn leaves(&self, reserve_bytes: u64, bytes: u64) -> bool {
         let taken = self.claimed.saturating_add(self.in_flight).saturating_add(bytes);
         // Without a reserve, claims always succeed: the write itself reports a full disk.
-        reserve_bytes == 0 || self.free.is_none_or(|free| free >= reserve_bytes.saturating_add(taken))
+        let fits = self.free.is_none_or(|free| free >= reserve_bytes.saturating_add(taken));
+        reserve_bytes == 0 || (fits && self.has_files(reserve_bytes))
+    }
+
+    fn has_files(&self, reserve_bytes: u64) -> bool {
+        reserve_bytes == 0 || self.files.is_none_or(|files| files >= RESERVED_FILES)
     }
 }

@@ -130,7 +130,10 @@ impl Registry {
         if meta.is_without_journal() {
             reasons.push("no space for the journal: writes are refused; pulls still work".to_owned());
         }
-        if !self.inner.space.has_room(0) {
+        if self.inner.space.lacks_files() {
+            let why = "the disk has too few free inodes: pushes are refused; pulls and deletes still work";
+            reasons.push(why.to_owned());
+        } else if !self.inner.space.has_room(0) {
             reasons.push("the disk is full: pushes are refused; pulls and deletes still work".to_owned());
         }
         Health { ready, reasons }
@@ -148,6 +151,7 @@ impl Registry {
             syncs: done.file_syncs + done.folder_syncs,
             sync_nanoseconds: done.file_sync_nanoseconds + done.folder_sync_nanoseconds,
             free_bytes: self.inner.space.free_bytes(),
+            free_files: self.inner.space.free_files(),
             scrub: self.inner.scrubbed.snapshot(),
         }
     }

@@ -154,6 +154,8 @@ pub struct Totals {
     pub sync_nanoseconds: u64,
     /// Bytes that are free on the disk, or `None` where there is no limit.
     pub free_bytes: Option<u64>,
+    /// How many files can still be created on the disk, or `None` where there is no limit.
+    pub free_files: Option<u64>,
     /// The totals of the scrub.
     pub scrub: ScrubTotals,
 }

@@ -50,6 +50,25 @@ fn what_does_not_fit_is_told_from_a_full_disk() {
 }
 
 #[test]
+fn without_inodes_pushes_are_refused_and_health_says_so() {
+    block_on(async {
+        let (registry, faults, _) = on_faulty();
+        let layer = push_blob(&registry, "app", b"layer").await;
+        faults.set_free_files(3);
+        registry.inner.space.forget();
+        no_space(&registry.begin_upload(&repo("app"), None).await);
+        let health = registry.health();
+        assert!(health.ready && health.reasons[0].contains("inodes"), "{health:?}");
+        assert_eq!(registry.totals().free_files, Some(3));
+        assert_eq!(read_blob(&registry, "app", &layer).await.unwrap(), b"layer");
+        registry.delete_blob(&repo("app"), &layer).await.unwrap();
+        faults.set_free_files(1_000_000);
+        begin(&registry, "app").await;
+        assert_eq!(registry.health().reasons, [""; 0]);
+    });
+}
+
+#[test]
 fn below_the_reserve_pushes_are_refused_pulls_lists_and_deletes_go_on_until_there_is_space() {
     block_on(async {
         let (registry, faults, _) = on_faulty();

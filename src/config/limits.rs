@@ -61,7 +61,7 @@ pub(in crate::config) const KEYS: &[ConfigKey<Config>] = &[
     ConfigKey::new(
         "keep_alive",
         number(Period, WAIT, |config| &mut config.server.wire.keep_alive_idle_max),
-        "time that a connection may be idle",
+        "time that a connection may be idle; longer than a proxy keeps it",
     ),
     ConfigKey::new(
         "body_progress",

@@ -13,7 +13,8 @@ use crate::http::state::SharedState;
 use crate::spec::ErrorCode;
 use crate::wire::RawTarget;
 
-pub(super) const LIVE_PATHS: [&str; 3] = ["/livez", "/live", "/healthz"];
+/// Other registries answer `/`, so probes that were written for them ask for it.
+pub(super) const LIVE_PATHS: [&str; 4] = ["/livez", "/live", "/healthz", "/"];
 pub(super) const READY_PATHS: [&str; 2] = ["/readyz", "/ready"];
 
 /// The paths of health checks, which are answered also over the limit of connections.
@@ -34,9 +35,7 @@ pub(super) fn mount(server: &mut Server<SharedState>) {
     server.at("/metrics").all(|request| watch(request, Resource::Metrics));
     #[cfg(test)]
     server.at("/panic").all(panicking);
-    for path in ["/", "/*"] {
-        server.at(path).all(unknown);
-    }
+    server.at("/*").all(unknown);
 }
 
 /// Answers everything under `/v2/`.

@@ -50,7 +50,7 @@ mod tests {
     #[test]
     fn it_is_alive_but_not_ready_and_reports_its_progress() {
         let progress = "rebuilding the index: 1 of 2 MiB";
-        for target in ["/livez", "/live", "/healthz"] {
+        for target in ["/livez", "/live", "/healthz", "/"] {
             assert_eq!(ask(Method::Get, target, progress).0, 200);
         }
         for target in ["/readyz", "/ready", "/metrics"] {

@@ -23,8 +23,9 @@ pub(super) const HEADERS_MAX: usize = 100;
 /// How long a request's head may take from its first byte on.
 pub(super) const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// How long a connection may wait for its next request.
-pub(super) const KEEP_ALIVE_IDLE_MAX: Duration = Duration::from_secs(75);
+/// How long a connection may wait for its next request: longer than proxies keep theirs, so that they close
+/// first. A server that closes first may do so while a request is on its way.
+pub(super) const KEEP_ALIVE_IDLE_MAX: Duration = Duration::from_secs(11 * 60);
 
 /// How long a body, in or out, may go without progress. There is no limit on a whole upload or download.
 pub(super) const BODY_PROGRESS_TIME_MAX: Duration = Duration::from_secs(60);
@@ -92,6 +93,30 @@ impl Default for WireLimits {
             rest_size_max_bytes: REST_SIZE_MAX_BYTES,
             drain_time_max: DRAIN_TIME_MAX,
             drain_idle_max: DRAIN_IDLE_MAX,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The defaults of proxies, in seconds, as docs/wire.md lists them. Envoy's hour must be set lower.
+    const PROXIES: [(&str, u64); 8] = [
+        ("HAProxy", 5),
+        ("nginx", 60),
+        ("Varnish", 60),
+        ("AWS ALB", 60),
+        ("Traefik", 90),
+        ("Caddy", 120),
+        ("Oracle Cloud", 300),
+        ("Google Cloud", 600),
+    ];
+
+    #[test]
+    fn a_proxy_closes_an_idle_connection_before_pulk_does() {
+        for (proxy, seconds) in PROXIES {
+            assert!(KEEP_ALIVE_IDLE_MAX > Duration::from_secs(seconds), "{proxy}");
         }
     }
 }

@@ -151,13 +151,26 @@ fn other_methods_are_refused_with_the_allowed_ones() {
         let answer = server.request(method, target).send().fails(405, "UNSUPPORTED");
         assert_eq!(answer.header("Allow"), allow, "{method} {target}");
     }
-    for target in ["/", "/v1/", "/v2/a", "/v2/a/b/c", "/v2/_oci/other", "/v2/a/tags", "/v2/a/manifests"] {
+    for target in ["/v1/", "/v2/a", "/v2/a/b/c", "/v2/_oci/other", "/v2/a/tags", "/v2/a/manifests"] {
         for method in ["GET", "PUT", "DELETE"] {
             let answer = server.request(method, target).send().is(404);
             assert_eq!(answer.maybe("Allow"), None);
             assert_eq!(answer.header("Content-Type"), "application/json");
         }
     }
+}
+
+/// Probes that were written for other registries ask for `/`.
+#[test]
+fn the_root_is_answered() {
+    let server = TestServer::start();
+    let get = server.get("/").send().is(200);
+    let head = server.head("/").send().is(200);
+    assert_eq!(head.header("Content-Length"), get.body.len().to_string());
+    assert_eq!(
+        server.post("/").body("").send().fails(405, "UNSUPPORTED").header("Allow"),
+        "GET, HEAD, OPTIONS"
+    );
 }
 
 /// H8: paths and queries may be percent-encoded in part, in full, or not at all.

@@ -57,7 +57,7 @@ pub use registry::{
 };
 pub use server::{Server, ServerOptions, StartError};
 pub use spec::{
-    Algorithm, ContentDigest, ContentRange, Digest, ErrorAnswer, ErrorCode, MediaType, Reference, Referrer,
-    RepoName, Tag,
+    Algorithm, Annotations, ContentDigest, ContentRange, Digest, ErrorAnswer, ErrorCode, MediaType,
+    Reference, Referrer, RepoName, Tag,
 };
 pub use wire::WireLimits;

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use smol::lock::Semaphore;
 
+use super::manifest_thread::ManifestThread;
+
 /// How many slow reads of small files (names, manifests) may run at once.
 const READS_AT_ONCE_MAX: usize = 16;
 
@@ -23,6 +25,7 @@ pub(super) struct DiskPermits {
     reads: Arc<Semaphore>,
     sends: Arc<Semaphore>,
     writes: Arc<Semaphore>,
+    manifests: ManifestThread,
     /// Whether the caller's own thread may block.
     #[cfg(test)]
     inline: bool,
@@ -37,6 +40,7 @@ impl DiskPermits {
             reads,
             sends,
             writes,
+            manifests: ManifestThread::default(),
             #[cfg(test)]
             inline: false,
         }
@@ -62,6 +66,15 @@ impl DiskPermits {
     /// Runs a write on a thread that may block.
     pub(super) async fn write<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
         self.run(&self.writes, work).await
+    }
+
+    /// Reads a long manifest on the thread for them.
+    pub(super) async fn manifest<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        #[cfg(test)]
+        if self.inline {
+            return work();
+        }
+        self.manifests.run(work).await
     }
 
     /// The work holds the permit, not the future: a caller that gives up leaves its work running, and that

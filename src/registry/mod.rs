@@ -12,13 +12,14 @@
 //! | `upkeep/` | what the collector and the scrub work with |
 //! | `open/`, `open_error` | opening a registry and closing it |
 //! | `graph` | what a manifest leads to |
-//! | `disk_permits` | how many threads may block |
+//! | `disk_permits`, `manifest_thread` | how many threads may block, and the one for long manifests |
 //! | `types`, `error` | arguments, results and errors of the operations |
 
 mod content;
 mod disk_permits;
 mod error;
 mod graph;
+mod manifest_thread;
 mod open;
 mod open_error;
 mod operations;

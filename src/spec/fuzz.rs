@@ -50,8 +50,8 @@ pub(crate) fn manifest(bytes: &[u8]) {
         for descriptor in manifest.blobs().chain(manifest.children()).chain(manifest.subject()) {
             holds::<Digest>(descriptor.digest.as_str());
         }
-        let referrer = manifest.referrer(ContentDigest::sha256_of(bytes));
-        assert!(serde_json::to_vec(&referrer).is_ok());
+        let referrer = manifest.referrer(bytes, ContentDigest::sha256_of(bytes));
+        assert!(referrer.is_ok_and(|referrer| serde_json::to_vec(&referrer).is_ok()));
     }
     if let Some(manifest) = Manifest::recognise(bytes) {
         let own = Some(manifest.media_type().clone());

@@ -1,11 +1,13 @@
 //! Manifests: image-spec manifest.md and image-index.md, Docker's schema 2, and types that pulk doesn't know.
 
+mod annotations;
 mod mentions;
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 use thiserror::Error;
 
 use crate::base::excerpt;
@@ -13,8 +15,9 @@ use crate::spec::content_digest::ContentDigest;
 use crate::spec::descriptor::Descriptor;
 use crate::spec::digest::Digest;
 use crate::spec::json_object::Object;
+use crate::spec::manifest::annotations::ShortAnnotations;
 use crate::spec::media_type::{MEDIA_TYPE_LENGTH_MAX_CHARS, ManifestKind, MediaType, MediaTypeError};
-use crate::spec::referrer::Referrer;
+use crate::spec::referrer::{Annotations, Referrer};
 
 /// The largest manifest that is accepted where nothing else is configured (W10).
 pub const MANIFEST_SIZE_MAX_BYTES: u64 = 4 * 1024 * 1024;
@@ -88,7 +91,8 @@ pub struct Manifest {
     blobs: Vec<Descriptor>,
     manifests: Vec<Descriptor>,
     mentions: Vec<ContentDigest>,
-    annotations: BTreeMap<String, String>,
+    /// `None` where they are long.
+    annotations: Option<BTreeMap<String, String>>,
 }
 
 impl Manifest {
@@ -128,7 +132,7 @@ impl Manifest {
             blobs,
             manifests,
             mentions,
-            annotations: body.annotations.unwrap_or_default(),
+            annotations: body.annotations.map_or_else(|| Some(BTreeMap::new()), |short| short.0),
         })
     }
 
@@ -194,20 +198,29 @@ impl Manifest {
         self.artifact_type.as_deref()
     }
 
-    /// Returns the annotations.
-    pub fn annotations(&self) -> &BTreeMap<String, String> {
-        &self.annotations
+    /// Returns the annotations, or `None` where they are long: a map of them would take too much memory.
+    pub fn annotations(&self) -> Option<&BTreeMap<String, String>> {
+        self.annotations.as_ref()
     }
 
-    /// Returns the manifest as the referrers of its subject list it (R6); `digest` is its own.
-    pub fn referrer(&self, digest: ContentDigest) -> Referrer {
-        Referrer {
+    /// Returns the manifest as the referrers of its subject list it (R6). `bytes` are those that it was
+    /// parsed from, and `digest` is theirs.
+    pub fn referrer(&self, bytes: &[u8], digest: ContentDigest) -> Result<Referrer, ManifestError> {
+        let annotations = match &self.annotations {
+            Some(short) => Annotations::Read(short.clone()),
+            None => {
+                let Object(long): Object<LongAnnotations<'_>> =
+                    serde_json::from_slice(bytes).map_err(malformed)?;
+                Annotations::Written(long.annotations.to_owned())
+            }
+        };
+        Ok(Referrer {
             media_type: self.media_type.clone(),
             digest,
             size: self.size,
             artifact_type: self.artifact_type.clone(),
-            annotations: self.annotations.clone(),
-        }
+            annotations,
+        })
     }
 }
 
@@ -223,7 +236,14 @@ struct Body {
     layers: Option<Vec<Descriptor>>,
     manifests: Option<Vec<Descriptor>>,
     subject: Option<Descriptor>,
-    annotations: Option<BTreeMap<String, String>>,
+    annotations: Option<ShortAnnotations>,
+}
+
+/// Annotations as they are written.
+#[derive(Deserialize)]
+struct LongAnnotations<'a> {
+    #[serde(borrow)]
+    annotations: &'a RawValue,
 }
 
 #[derive(Deserialize)]

@@ -47,5 +47,6 @@ pub(crate) use media_type::MEDIA_TYPE_LENGTH_MAX_CHARS;
 pub use media_type::{ManifestKind, MediaType};
 pub use name::RepoName;
 pub use reference::Reference;
-pub use referrer::{Referrer, referrers_index};
+pub(crate) use referrer::json_length;
+pub use referrer::{Annotations, Referrer, referrers_index};
 pub use tag::Tag;

@@ -203,3 +203,69 @@ fn a_manifest_over_the_limit_is_refused_before_it_is_read() {
     assert_eq!(client.answer().status, 413);
     victim.serves();
 }
+
+/// The memory that manifests may take in all, of which each has up to 4 MiB.
+const MANIFESTS_SIZE_MAX_KIB: u64 = 32 * 1024;
+
+/// Pushes manifests with these fields at once, and returns how much memory that took.
+fn push_at_once(victim: &Victim, fields: impl IntoIterator<Item = String>) -> u64 {
+    let blob = victim.push_blob(2);
+    let digest = blob.rsplit('/').next().unwrap();
+    let media_type = "application/vnd.oci.image.manifest.v1+json";
+    victim.settled();
+    let memory = victim.memory_kib();
+    let mut pushing: Vec<Client> = Vec::new();
+    for (number, fields) in fields.into_iter().enumerate() {
+        let manifest = format!(
+            "{{\"schemaVersion\":2,\"mediaType\":\"{media_type}\",\"config\":{{\"mediaType\":\"a/b\",\
+             \"digest\":\"{digest}\",\"size\":2}},\"layers\":[],{fields}}}"
+        );
+        assert!((3 << 20..4 << 20).contains(&manifest.len()), "{}", manifest.len());
+        let mut client = victim.connect();
+        client.send(format!(
+            "PUT /v2/a/manifests/v{number} HTTP/1.1\r\nHost: a\r\nContent-Type: {media_type}\r\n\
+             Content-Length: {}\r\n\r\n{manifest}",
+            manifest.len()
+        ));
+        pushing.push(client);
+    }
+    for client in &mut pushing {
+        assert_eq!(client.answer().status, 201);
+    }
+    victim.memory_peak_kib() - memory
+}
+
+#[test]
+fn many_large_manifests_at_once_take_little_memory() {
+    let victim = Victim::start("");
+    let one = |number| format!("\"annotations\":{{\"a{number}\":\"{}\"}}", "x".repeat(3_900_000));
+    let more = push_at_once(&victim, (0..16).map(one));
+    assert!(more < MANIFESTS_SIZE_MAX_KIB, "{more} KiB");
+}
+
+#[test]
+fn manifests_made_of_annotations_take_little_memory_and_give_it_back() {
+    let victim = Victim::start("");
+    let subject = format!("{{\"mediaType\":\"a/b\",\"digest\":\"{}\",\"size\":2}}", Victim::SUBJECT);
+    let many = |number| {
+        let all: Vec<_> = (0..280_000).map(|one| format!("\"{number}.{one}\":\"\"")).collect();
+        format!("\"subject\":{subject},\"annotations\":{{{}}}", all.join(","))
+    };
+    let before = victim.memory_kib();
+    let more = push_at_once(&victim, (0..8).map(many));
+    assert!(more < MANIFESTS_SIZE_MAX_KIB, "{more} KiB");
+    // Those who list them read them again.
+    let mut listing: Vec<Client> = (0..8).map(|_| victim.connect()).collect();
+    for client in &mut listing {
+        client.send(format!("GET /v2/a/referrers/{} HTTP/1.1\r\nHost: a\r\n\r\n", Victim::SUBJECT));
+    }
+    for client in &mut listing {
+        let list = client.answer();
+        assert!(list.status == 200 && list.text.contains("279999"));
+    }
+    let more = victim.memory_peak_kib() - before;
+    assert!(more < 3 * MANIFESTS_SIZE_MAX_KIB, "{more} KiB");
+    victim.settled();
+    let kept = victim.memory_kib() - before;
+    assert!(kept < MANIFESTS_SIZE_MAX_KIB, "{kept} KiB are kept");
+}

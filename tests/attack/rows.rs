@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 /// An attack, with the file and the name of its test.
-const ROWS: [(&str, &str, &str); 56] = [
+const ROWS: [(&str, &str, &str); 58] = [
     ("CL.TE, TE.CL", "tests/attack/framing.rs", "a_body_with_two_framings_is_refused"),
     ("TE.TE, obfuscated TE", "tests/attack/framing.rs", "codings_in_disguise_are_refused"),
     (
@@ -184,6 +184,12 @@ const ROWS: [(&str, &str, &str); 56] = [
         "manifests without end",
         "tests/attack/crowds.rs",
         "a_manifest_over_the_limit_is_refused_before_it_is_read",
+    ),
+    ("large manifests at once", "tests/attack/crowds.rs", "many_large_manifests_at_once_take_little_memory"),
+    (
+        "manifests made of annotations",
+        "tests/attack/crowds.rs",
+        "manifests_made_of_annotations_take_little_memory_and_give_it_back",
     ),
     ("manifests that trickle", "tests/attack/slow.rs", "large_manifests_that_trickle_hold_no_memory"),
     (

@@ -16,9 +16,9 @@ const HANG_TIME: Duration = Duration::from_secs(30);
 const LOOKS_MAX: usize = 1_500;
 const LOOK_PAUSE: Duration = Duration::from_millis(20);
 
-/// How many threads there are for the disk at most: one for each permit, and one for work without. Threads
-/// stay once started; one thread too many for each of hundreds of clients would show.
-const DISK_THREADS_MAX: usize = 2 * 16 + 1;
+/// How many threads there are for the disk at most: one for each permit, one for work without, and one for
+/// long manifests. Threads stay once started; one thread too many for each of hundreds of clients would show.
+const DISK_THREADS_MAX: usize = 2 * 16 + 2;
 
 /// A running `pulk serve` with its own data, killed when dropped.
 pub struct Victim {
@@ -273,8 +273,17 @@ impl Victim {
 
     /// Returns its resident memory in KiB.
     pub fn memory_kib(&self) -> u64 {
+        self.status_kib("VmRSS:")
+    }
+
+    /// Returns the most memory that it has had.
+    pub fn memory_peak_kib(&self) -> u64 {
+        self.status_kib("VmHWM:")
+    }
+
+    fn status_kib(&self, field: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{ContentDigest, Digest, Manifest, MediaType, Referrer};
+use crate::spec::{Annotations, ContentDigest, Digest, Manifest, MediaType, Referrer, json_length};
 
 /// The longest annotations that a summary repeats, in bytes of JSON.
 const SUMMARY_ANNOTATIONS_MAX_BYTES: usize = 2 * 1024;
@@ -39,7 +39,7 @@ impl ManifestRow {
             size: manifest.size(),
             subject: manifest.subject().map(|subject| subject.digest.clone()),
             artifact_type: manifest.artifact_type().map(str::to_owned),
-            annotations: is_short(annotations).then(|| annotations.clone()),
+            annotations: annotations.filter(|annotations| is_short(annotations)).cloned(),
             noted: 0,
         }
     }
@@ -62,13 +62,13 @@ impl ManifestRow {
             digest,
             size: self.size,
             artifact_type: self.artifact_type.clone(),
-            annotations: self.annotations.clone()?,
+            annotations: Annotations::Read(self.annotations.clone()?),
         })
     }
 }
 
 fn is_short(annotations: &BTreeMap<String, String>) -> bool {
-    serde_json::to_vec(annotations).is_ok_and(|json| json.len() <= SUMMARY_ANNOTATIONS_MAX_BYTES)
+    json_length(annotations) <= SUMMARY_ANNOTATIONS_MAX_BYTES
 }
 
 #[cfg(test)]
@@ -114,7 +114,7 @@ mod tests {
     fn a_summary_lists_the_referrer_as_the_manifest_does() {
         let digest = ContentDigest::sha256_of(b"manifest");
         let manifest = manifest_of("short");
-        assert_eq!(ManifestRow::of(&manifest).referrer(digest), Some(manifest.referrer(digest)));
+        assert_eq!(ManifestRow::of(&manifest).referrer(digest), manifest.referrer(b"", digest).ok());
         assert_eq!(ManifestRow::of(&manifest_of(&"long".repeat(1000))).referrer(digest), None);
     }
 }

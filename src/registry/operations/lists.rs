@@ -6,7 +6,7 @@ use crate::meta::ManifestRow;
 use crate::registry::error::RegistryError;
 use crate::registry::types::{Listing, Page, Referrers, ReferrersPage};
 use crate::registry::{Inner, Registry};
-use crate::spec::{ContentDigest, Digest, Manifest, Referrer, RepoName, Tag};
+use crate::spec::{ContentDigest, Digest, Manifest, Referrer, RepoName, Tag, json_length};
 
 /// The most bytes in a page of referrers. Clients treat it as a manifest: some reject a longer one, and
 /// others never ask for a second page.
@@ -51,6 +51,9 @@ impl Registry {
 
     /// Lists what refers to a subject, in a page of at most `size_max_bytes`, unless its first item alone is
     /// longer.
+    ///
+    /// With less than the usual `size_max_bytes`, a manifest that might be longer than that is not read: then
+    /// nothing may be listed, and `next` is the manifest's own digest.
     pub(crate) async fn referrers_within(
         &self,
         repo: &RepoName,
@@ -76,12 +79,16 @@ impl Registry {
                         let next = items.last().map(|item| item.digest);
                         return Ok(Referrers { items, next });
                     }
+                    None if size_max_bytes < REFERRERS_SIZE_MAX_BYTES && row.size > size_max_bytes as u64 => {
+                        return Ok(Referrers { items, next: Some(digest) });
+                    }
                     None => {
                         read += row.size;
                         self.read_referrer(digest, row).await?
                     }
                 };
-                size += json_length(&referrer)?;
+                // A comma stands between two of them.
+                size += json_length(&referrer) + 1;
                 if size > size_max_bytes && !items.is_empty() {
                     let next = items.last().map(|item| item.digest);
                     return Ok(Referrers { items, next });
@@ -101,10 +108,12 @@ impl Registry {
         digest: ContentDigest,
         row: ManifestRow,
     ) -> Result<Referrer, RegistryError> {
-        let bytes = self.manifest_bytes(digest).await?;
-        // Not on the executor's thread: the manifest may be large.
-        let parse = move || Ok(Manifest::parse(&bytes, Some(&row.media_type))?.referrer(digest));
-        self.inner.permits.read(parse).await
+        let registry = self.clone();
+        let read = move || {
+            let bytes = registry.manifest_bytes_now(digest)?;
+            Ok(Manifest::parse(&bytes, Some(&row.media_type))?.referrer(&bytes, digest)?)
+        };
+        self.inner.permits.manifest(read).await
     }
 }
 
@@ -122,13 +131,6 @@ impl Inner {
         let items = view.repositories(page.last.as_deref(), limit, |repo| view.has_manifests(repo))?;
         Ok(Listing::of(items, page.limit))
     }
-}
-
-fn json_length(referrer: &Referrer) -> Result<usize, RegistryError> {
-    // A comma stands between two of them.
-    serde_json::to_vec(referrer)
-        .map(|json| json.len() + 1)
-        .map_err(|error| RegistryError::Internal(error.to_string()))
 }
 
 impl ReferrersPage {

@@ -30,6 +30,9 @@ enum ManifestBytes {
     Spooled(Arc<Spool>),
 }
 
+/// Memory for a manifest that is not short, until its work has ended.
+type ManifestReservation = Option<Arc<ReservedMemory>>;
+
 /// What the request says of the bytes.
 struct PushTarget {
     target: PutTarget,
@@ -56,14 +59,16 @@ impl Registry {
         let said = PushTarget { target, content_type, condition };
         let mut source = BodyPieces::new(body, max.saturating_add(1));
         let first = source.next(&self.inner.pool).await.map_err(body_broken)?;
-        // Most bodies come at once: these are written once, under their final name.
+        // Most bodies come at once: these are written once, under their final name. One that would have to
+        // wait for memory waits in a file: here it would keep a buffer from others.
         if first.is_none() || source.has_ended_now().await {
             let bytes = first.as_ref().map(BodyPiece::bytes).unwrap_or_default();
             check_length(bytes.len() as u64, length, max)?;
-            let memory = self.memory_for(bytes.len() as u64).await;
-            let come = ManifestBytes::InMemory(bytes.into());
-            drop(first);
-            return self.store_manifest(repo, said, come, memory).await;
+            if let Some(memory) = self.memory_now(bytes.len() as u64) {
+                let come = ManifestBytes::InMemory(bytes.into());
+                drop(first);
+                return self.store_manifest(repo, said, come, memory).await;
+            }
         }
         self.check_writable(length.unwrap_or(0)).await?;
         self.inner.check_quota(repo, length.unwrap_or(0), None)?;
@@ -117,10 +122,18 @@ impl Registry {
     }
 
     /// Reserves the memory that a manifest takes from now on; short ones need no reservation.
-    async fn memory_for(&self, length: u64) -> Option<ReservedMemory> {
+    async fn memory_for(&self, length: u64) -> ManifestReservation {
         match length <= EXAMINED_INLINE_MAX_BYTES {
             true => None,
-            false => Some(self.inner.manifest_memory.reserve(length).await),
+            false => Some(Arc::new(self.inner.manifest_memory.reserve(length).await)),
+        }
+    }
+
+    /// Does the same, unless the memory must be waited for.
+    fn memory_now(&self, length: u64) -> Option<ManifestReservation> {
+        match length <= EXAMINED_INLINE_MAX_BYTES {
+            true => Some(None),
+            false => self.inner.manifest_memory.try_reserve(length).map(|memory| Some(Arc::new(memory))),
         }
     }
 
@@ -129,13 +142,15 @@ impl Registry {
         repo: &RepoName,
         said: PushTarget,
         come: ManifestBytes,
-        _memory: Option<ReservedMemory>,
+        memory: ManifestReservation,
     ) -> Result<PutManifestOutcome, RegistryError> {
         let PushTarget { target, content_type, condition } = said;
         let (inner, for_repo, length) = (Arc::clone(&self.inner), repo.clone(), come.length());
-        let examined = come.clone();
+        // Work outlasts a caller that gives up, and so does its memory.
+        let (examined, held) = (come.clone(), memory.clone());
         let on = condition.clone();
         let examine = Arc::new(move || {
+            let _held = &held;
             let said = (&target, &on);
             examined.with_bytes(|bytes| inner.examine(&for_repo, bytes, said, content_type.as_ref()))
         });
@@ -143,7 +158,7 @@ impl Registry {
         let Examined { named: (digest, tags, outcome_tags), row, references } = loop {
             let examine = Arc::clone(&examine);
             let examined =
-                if is_short { examine() } else { self.inner.permits.write(move || examine()).await };
+                if is_short { examine() } else { self.inner.permits.manifest(move || examine()).await };
             if let Some(examined) = examined? {
                 break examined;
             }
@@ -154,8 +169,9 @@ impl Registry {
         self.inner.check_quota(repo, length, Some(&digest))?;
         self.check_writable(length).await?;
         let (inner, repo, set) = (Arc::clone(&self.inner), repo.clone(), tags.clone());
-        let (subject, stored) = (row.subject.clone(), come.clone());
+        let (subject, stored, held) = (row.subject.clone(), come.clone(), memory.clone());
         self.store_then_command(digest, move || {
+            let _held = held;
             let blob = match stored {
                 ManifestBytes::InMemory(bytes) => inner.store_manifest(digest, &bytes),
                 ManifestBytes::Spooled(spool) => spool.store(digest),
@@ -177,6 +193,7 @@ impl Registry {
         if let ManifestBytes::InMemory(bytes) = &come {
             self.inner.cache.keep(digest, bytes);
         }
+        drop(memory);
         Ok(PutManifestOutcome { digest, subject, tags: outcome_tags })
     }
 }

@@ -128,7 +128,7 @@ fn annotations_of_any_length_are_listed_and_long_lists_come_in_parts() {
             let length: usize = part.items.iter().map(|item| serde_json::to_vec(item).unwrap().len()).sum();
             assert!(length < 4 * 1024 * 1024);
             for item in &part.items {
-                assert!(notes.contains(&item.annotations["note"]));
+                assert!(notes.contains(&item.annotations.to_map()["note"]));
                 found.push(item.digest.to_string());
             }
             let Some(next) = part.next else { break };

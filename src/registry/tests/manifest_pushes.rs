@@ -124,6 +124,42 @@ fn manifests_that_are_waited_for_hold_no_memory_and_keep_no_other_from_coming() 
     });
 }
 
+/// Otherwise they would keep the buffers that other uploads come in through.
+#[test]
+fn manifests_that_wait_for_memory_wait_in_files() {
+    block_on(async {
+        let registry = in_memory();
+        let layer = push_blob(&registry, "app", b"layer").await;
+        let manifest = image(&layer, &vec![layer.clone(); LAYERS / 10]);
+        let memory = registry.inner.manifest_memory.reserve(u64::MAX).await;
+        let executor = smol::Executor::new();
+        let waiting: Vec<_> = (0..40)
+            .map(|_| {
+                let (registry, manifest) = (registry.clone(), Arc::clone(&manifest));
+                executor.spawn(async move {
+                    registry.push_manifest(&repo("app"), push(&*manifest, None)).await.unwrap();
+                })
+            })
+            .collect();
+        let others = async {
+            push_blob(&registry, "app", b"other").await;
+            while unfinished(&registry).len() < waiting.len() {
+                Timer::after(Duration::from_millis(1)).await;
+            }
+            drop(memory);
+            for push in waiting {
+                push.await;
+            }
+        };
+        let hangs = async {
+            Timer::after(Duration::from_secs(60)).await;
+            panic!("they keep all buffers");
+        };
+        executor.run(smol::future::or(others, hangs)).await;
+        assert_eq!(unfinished(&registry), [""; 0]);
+    });
+}
+
 #[test]
 fn the_file_of_a_manifest_stays_while_it_comes_and_goes_with_its_request_or_at_the_next_start() {
     block_on(async {

@@ -7,7 +7,7 @@ use smol::lock::Mutex as AsyncMutex;
 
 use crate::base::lock;
 
-/// The size of the memory in bytes. Parsing takes several times as much.
+/// The size of the memory in bytes. Parsing may take several times as much, for one manifest at a time.
 const MANIFEST_MEMORY_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Memory for manifests. Only the server's own work holds it, never a client.
@@ -43,6 +43,14 @@ impl ManifestMemory {
             }
             freed.await;
         }
+    }
+
+    /// Returns memory for `length` bytes, unless it must be waited for.
+    pub(in crate::registry) fn try_reserve(self: &Arc<Self>, length: u64) -> Option<ReservedMemory> {
+        let bytes = length.min(MANIFEST_MEMORY_BYTES);
+        // Those in the queue come first.
+        let _first = self.queue.try_lock()?;
+        self.take(bytes).then(|| ReservedMemory { bytes, memory: Arc::clone(self) })
     }
 
     fn take(&self, bytes: u64) -> bool {
@@ -87,8 +95,11 @@ mod tests {
             let all = poll_once(&mut large).await.unwrap();
             drop(large);
             assert!(poll_once(&mut behind).await.is_none());
+            assert!(memory.try_reserve(1).is_none());
             drop(all);
+            assert!(memory.try_reserve(1).is_none(), "it would be before another one");
             assert!(poll_once(&mut behind).await.is_some());
+            assert!(memory.try_reserve(1).is_some());
         });
     }
 }

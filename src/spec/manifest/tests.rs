@@ -28,7 +28,7 @@ fn an_image_has_a_config_and_layers() {
     assert_eq!(manifest.size(), body.len() as u64);
     assert_eq!(encoded(manifest.blobs()), ["config", "one", "two"]);
     assert_eq!(encoded(manifest.children()), [""; 0]);
-    assert_eq!(manifest.annotations()["k"], "v");
+    assert_eq!(manifest.annotations().unwrap()["k"], "v");
     assert_eq!(manifest.subject(), None);
 }
 

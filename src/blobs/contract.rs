@@ -49,7 +49,7 @@ pub struct ResumePoint<'a> {
     pub algorithm: Algorithm,
     /// How many bytes are durable.
     pub offset: u64,
-    /// The state of the hash at that offset, from [`ContentUpload::hash_state`]. Without it the bytes are
+    /// The state of the hash at that offset, from [`ContentUpload::resume_point`]. Without it the bytes are
     /// read and hashed again.
     pub hash_state: Option<&'a [u8]>,
 }
@@ -148,8 +148,10 @@ pub trait ContentUpload: Send + fmt::Debug {
     /// Returns whether it did. After an error the upload is lost.
     fn make_durable(&mut self, step: u64) -> Result<bool, BlobError>;
 
-    /// Returns the state of the hash at the current offset, where it can be saved.
-    fn hash_state(&self) -> Option<Vec<u8>>;
+    /// Returns where the upload could be resumed if it were durable now, and the state of the hash there,
+    /// where it can be saved. Bytes after it may be lost or garbled at a power cut even if they were made
+    /// durable.
+    fn resume_point(&self) -> (u64, Option<Vec<u8>>);
 
     /// Reads back everything that was received.
     fn read_back(&mut self) -> Result<Vec<u8>, BlobError>;

@@ -134,23 +134,29 @@ fn an_upload_is_published_under_another_algorithm_than_was_announced() {
 }
 
 #[test]
-fn an_upload_is_resumed_at_its_durable_offset() {
+fn an_upload_is_resumed_at_its_last_durable_block() {
     for_every_store(|fixture| {
         for saves_state in [true, false] {
-            let mut upload = fixture.store.begin("one", Algorithm::Sha256);
-            upload.append(b"durable ", 0).unwrap();
-            assert!(upload.make_durable(1).unwrap() && !upload.make_durable(1).unwrap());
-            let state = upload.hash_state().filter(|_| saves_state);
-            upload.append(b"lost", 0).unwrap();
-            drop(upload);
-            let store = fixture.reopened();
-            let point = ResumePoint { hash_state: state.as_deref(), ..durable_at(8) };
-            let mut upload = store.resume("one", point).unwrap();
-            assert_eq!((upload.offset(), upload.read_back().unwrap()), (8, b"durable ".to_vec()));
-            upload.append(b"and more", 0).unwrap();
-            let content = b"durable and more";
-            upload.publish(digest(content)).unwrap();
-            assert_eq!(fixture.read(&digest(content)).unwrap(), content);
+            for lengths in [[5000, 0], [4096, 0], [4000, 96], [1, 4094], [4095, 5000]] {
+                let content: Vec<u8> = (0..20_000_u32).map(|number| (number % 251) as u8).collect();
+                let mut upload = fixture.store.begin("one", Algorithm::Sha256);
+                let durable = lengths.iter().sum::<usize>();
+                upload.append(&content[..lengths[0]], 0).unwrap();
+                upload.append(&content[lengths[0]..durable], 0).unwrap();
+                assert!(upload.make_durable(1).unwrap() && !upload.make_durable(1).unwrap());
+                let (offset, state) = upload.resume_point();
+                assert_eq!(offset, durable as u64 / 4096 * 4096, "a later write harms no block before it");
+                upload.append(b"lost", 0).unwrap();
+                drop(upload);
+                let (store, state) = (fixture.reopened(), state.filter(|_| saves_state));
+                let point = ResumePoint { hash_state: state.as_deref(), ..durable_at(offset) };
+                let mut upload = store.resume("one", point).unwrap();
+                let left = &content[..usize::try_from(offset).unwrap()];
+                assert_eq!((upload.offset(), &*upload.read_back().unwrap()), (offset, left));
+                upload.append(&content[left.len()..], 0).unwrap();
+                upload.publish(digest(&content)).unwrap();
+                assert_eq!(fixture.read(&digest(&content)).unwrap(), content);
+            }
         }
     });
 }

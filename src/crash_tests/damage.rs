@@ -93,10 +93,10 @@ fn stopped_store() -> Medium {
     for number in 0..200 {
         let checkpoints = count(&run.disk, "checkpoint", ".checkpoint");
         let journal = bytes_of(run.disk.open(&newest(&run.disk, "journal", ".log")).unwrap().as_ref());
-        let ends: Vec<usize> = (0..journal.len()).filter(|at| journal.get(*at) == Some(&b'\n')).collect();
-        // The store may be about to rotate a longer file. The bytes after the last line are zeroes.
-        let length = ends.last().map_or(0, |end| end + 1) as u64;
-        if checkpoints >= 2 && ends.len() >= LINES_MIN && length < super::JOURNAL_MIN_BYTES {
+        let lines = journal.iter().filter(|byte| **byte == b'\n').count();
+        // The store may be about to rotate a longer file. The bytes between and after the lines are zeroes.
+        let length = journal.iter().filter(|byte| **byte != 0).count() as u64;
+        if checkpoints >= 2 && lines >= LINES_MIN && length < super::JOURNAL_MIN_BYTES {
             break;
         }
         smol::block_on(run.carry_out(&put("a", number % 2, &["v1"]))).unwrap();
@@ -131,7 +131,8 @@ fn flip(disk: &SimulatedDisk, path: &Path, lines_from_end: usize) -> Vec<u8> {
     let bytes = bytes_of(file.as_ref());
     let ends: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] == b'\n').collect();
     assert!(ends.len() > lines_from_end, "{} has {} lines", path.display(), ends.len());
-    let at = ends[ends.len() - 1 - lines_from_end] + 9;
+    let end = ends[ends.len() - 1 - lines_from_end];
+    let at = (end + 1..bytes.len()).find(|at| bytes[*at] != 0).unwrap_or(end) + 8;
     file.write_at(&[bytes[at] ^ 1], at as u64).unwrap();
     bytes_of(file.as_ref())
 }

@@ -73,14 +73,14 @@ fn open_for_many(disk: &SimulatedDisk) -> Option<Registry> {
 
 /// Returns a medium on which a registry was opened once and closed.
 pub(super) fn prepared() -> Medium {
-    let disk = SimulatedDisk::new(Medium::new());
+    let disk = SimulatedDisk::new(Medium::new().garbling());
     smol::block_on(open(&disk).unwrap().close()).unwrap();
     disk.medium().settled()
 }
 
 /// Runs a history. The disk keeps its steps when the process dies: only pending operations are lost.
 pub(super) fn record(history: &History, prepared: &Medium) -> Recording {
-    let base = if history.from_nothing { Medium::new() } else { prepared.clone() };
+    let base = if history.from_nothing { Medium::new().garbling() } else { prepared.clone() };
     let mut run = Run::start(SimulatedDisk::new(base.clone()));
     for event in &history.events {
         match event {
@@ -237,4 +237,160 @@ impl Run {
         smol::block_on(registry.close()).unwrap();
         self.steps.extend(self.disk.steps());
     }
+}
+
+/// Returns the histories. Each begins on a disk on which a registry was opened before, unless it says
+/// otherwise.
+pub(super) fn histories() -> Vec<History> {
+    use Event::{AtOnce, Do, Kill, Reopen};
+    let push = |repo, blob| Op::Push { repo, blob };
+    let put = |repo, manifest, tags| Op::Put { repo, manifest, tags, by_digest: false };
+    let put_by_digest = |repo, manifest, tags| Op::Put { repo, manifest, tags, by_digest: true };
+    let begin = |slot, repo, blob| Do(Op::Begin { slot, repo, blob });
+    let append = |slot, to| Do(Op::Append { slot, to });
+    let finish = |slot| Do(Op::Finish { slot });
+    let cancel = |slot| Do(Op::Cancel { slot });
+    let mount = |repo, from, blob| Do(Op::Mount { repo, from, blob });
+    let delete_tag = |repo, tag| Do(Op::DeleteTag { repo, tag });
+    let delete_manifest = |repo, manifest| Do(Op::DeleteManifest { repo, manifest });
+    let delete_blob = |repo, blob| Do(Op::DeleteBlob { repo, blob });
+    // What an image needs before its manifest.
+    let image = |repo, manifest, tags: &'static [&'static str]| {
+        let needed: &[usize] = [&[0, 1][..], &[0, 2], &[3, 1, 4]][manifest];
+        let mut events: Vec<Event> = needed.iter().map(|blob| Do(push(repo, *blob))).collect();
+        events.push(Do(put(repo, manifest, tags)));
+        events
+    };
+    let history =
+        |name, events: Vec<Vec<Event>>| History { name, from_nothing: false, events: events.concat() };
+    vec![
+        History { name: "first start", from_nothing: true, events: image("a", 0, &["v1"]) },
+        history("monolithic pushes", vec![image("a", 0, &["v1"]), image("a", 1, &["v2"])]),
+        history(
+            "tag moves",
+            vec![
+                image("a", 0, &["v1"]),
+                image("a", 1, &["v1"]),
+                vec![Do(put("a", 0, &["v1"])), Do(put("a", 0, &["v2"])), Do(put("a", 1, &["v2"]))],
+            ],
+        ),
+        history(
+            "several tags at once",
+            vec![
+                image("a", 0, &["v1"]),
+                vec![Do(push("a", 2)), Do(put_by_digest("a", 1, &["v1", "v2", "v3"]))],
+                vec![Do(put_by_digest("a", 0, &["v2", "v3"]))],
+            ],
+        ),
+        history(
+            "chunked pushes",
+            vec![
+                vec![begin(0, "a", 3), append(0, 1000), append(0, 2900), finish(0)],
+                vec![begin(1, "a", 6), append(1, 20_000), append(1, 20_001), append(1, 69_000), finish(1)],
+            ],
+        ),
+        history(
+            "uploads resumed after a restart",
+            vec![
+                vec![begin(0, "a", 5), append(0, 3000), append(0, 6000), Do(push("a", 0)), Reopen],
+                vec![append(0, 8000), Do(push("a", 1)), append(0, 9000), finish(0)],
+            ],
+        ),
+        history(
+            "uploads resumed after the process died",
+            vec![
+                vec![begin(0, "a", 5), append(0, 5000), append(0, 6000), Do(push("a", 0)), Kill],
+                vec![append(0, 8000), Do(push("a", 1)), Kill, finish(0)],
+            ],
+        ),
+        history(
+            "uploads of content that is there",
+            vec![
+                vec![Do(push("a", 5)), begin(0, "b", 5), append(0, 6000), Do(push("a", 0)), Do(push("b", 5))],
+                vec![finish(0), Do(push("a", 1))],
+            ],
+        ),
+        history(
+            "cancelled uploads",
+            vec![
+                vec![begin(0, "a", 5), append(0, 6000), begin(1, "a", 4), append(1, 10)],
+                vec![cancel(0), Do(push("a", 0)), cancel(1)],
+            ],
+        ),
+        history(
+            "mounts",
+            vec![
+                image("a", 0, &["v1"]),
+                vec![mount("b", "a", 0), mount("b", "a", 1), Do(put("b", 0, &["v1"])), mount("b", "a", 0)],
+            ],
+        ),
+        history(
+            "the same pushed by two at once",
+            vec![
+                vec![AtOnce(push("a", 0), push("a", 0)), AtOnce(push("a", 1), push("b", 1))],
+                vec![AtOnce(put("a", 0, &["v1"]), put("a", 0, &["v1"])), Do(push("a", 5))],
+                vec![AtOnce(put("a", 0, &["v2"]), put_by_digest("a", 0, &["v2", "v3"]))],
+            ],
+        ),
+        history(
+            "different things pushed at once",
+            vec![
+                vec![
+                    Do(push("a", 0)),
+                    AtOnce(push("a", 1), push("a", 2)),
+                    AtOnce(push("b", 6), push("a", 6)),
+                ],
+                vec![AtOnce(put("a", 0, &["v1"]), put("a", 1, &["v1"]))],
+                vec![AtOnce(put("a", 1, &["v2"]), Op::DeleteTag { repo: "a", tag: "v1" })],
+            ],
+        ),
+        history(
+            "deletes",
+            vec![
+                image("a", 0, &["v1"]),
+                image("a", 1, &["v2"]),
+                vec![Do(put("a", 0, &["v3"])), delete_tag("a", "v1"), delete_manifest("a", 0)],
+                vec![delete_blob("a", 1), delete_blob("a", 2), Do(push("a", 2)), delete_tag("a", "v2")],
+            ],
+        ),
+        history(
+            "a repository that goes and comes back",
+            vec![
+                image("a", 0, &["v1"]),
+                vec![delete_manifest("a", 0), delete_blob("a", 0), delete_blob("a", 1)],
+                image("a", 0, &["v1"]),
+            ],
+        ),
+        history(
+            "referrers",
+            vec![
+                vec![Do(push("a", 0)), Do(push("a", 1)), Do(put_by_digest("a", 3, &[]))],
+                vec![Do(put("a", 0, &["v1"])), Do(put_by_digest("a", 4, &[])), delete_manifest("a", 3)],
+                vec![Do(put_by_digest("a", 5, &["v2"])), Do(put_by_digest("a", 3, &["v3"]))],
+            ],
+        ),
+        history(
+            "indexes",
+            vec![
+                image("a", 0, &["v1"]),
+                image("a", 1, &["v2"]),
+                vec![Do(put("a", 6, &["v3"])), delete_tag("a", "v1"), Do(put_by_digest("a", 6, &["v1"]))],
+            ],
+        ),
+        history(
+            "clean restarts",
+            vec![
+                image("a", 0, &["v1"]),
+                vec![Reopen, Do(put("a", 0, &["v2"])), Reopen, Reopen, Do(push("a", 3))],
+            ],
+        ),
+        history(
+            "processes that die",
+            vec![
+                vec![Kill],
+                image("a", 0, &["v1"]),
+                vec![Kill, Do(put("a", 0, &["v2"])), Kill, Kill, delete_tag("a", "v1"), Do(push("a", 3))],
+            ],
+        ),
+    ]
 }

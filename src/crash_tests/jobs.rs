@@ -96,7 +96,7 @@ impl ScrubWatch for Patient {
 /// A scrub finds damage, sets it aside, and records that; a scrub without findings preceded it.
 fn scrub() -> Job {
     let path = blob_path(&ContentDigest::sha256_of(DAMAGED));
-    let (registry, disk) = open(Medium::new()).unwrap();
+    let (registry, disk) = open(Medium::new().garbling()).unwrap();
     push(&registry, DAMAGED).unwrap();
     push(&registry, b"sound layer").unwrap();
     let first = Scrub::new(&registry, ScrubOptions::default()).run(&mut Patient).unwrap();
@@ -144,7 +144,7 @@ fn layer(number: usize) -> Vec<u8> {
 
 /// A collection of several sweeps. Whatever of it a power cut brings back, another collection removes.
 fn collection() -> Job {
-    let (registry, disk) = open(Medium::new()).unwrap();
+    let (registry, disk) = open(Medium::new().garbling()).unwrap();
     for number in 0..COLLECTED {
         push(&registry, &layer(number)).unwrap();
     }

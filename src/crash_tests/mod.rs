@@ -13,7 +13,6 @@ mod client;
 mod content;
 mod damage;
 mod faults;
-mod histories;
 mod history;
 mod jobs;
 mod model;
@@ -34,9 +33,8 @@ mod teeth;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(crate) use damage::{damaged_stores, look, whole_store};
-use histories::histories;
 pub(crate) use history::open;
-use history::{prepared, record};
+use history::{histories, prepared, record};
 pub(crate) use model::Found;
 pub(crate) use states::each_power_cut;
 use states::{Budget, Trial};

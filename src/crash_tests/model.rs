@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::client::{Key, Op, Upload, Value};
 use super::content::blob;
+use crate::disk::BLOCK_SIZE_BYTES;
 
 /// An operation of a client.
 #[derive(Debug, Clone)]
@@ -252,7 +253,8 @@ impl Model<'_> {
                     && self.seen.times(later).began > end
             });
             if said {
-                promised = Some(durable);
+                // A later write may garble the bytes of its block that were durable.
+                promised = Some(durable / BLOCK_SIZE_BYTES * BLOCK_SIZE_BYTES);
             }
         }
         promised

@@ -22,8 +22,11 @@ pub(super) fn states(choices: &[Choice]) -> u64 {
     choices.iter().fold(1, |states: u64, choice| states.saturating_mul(u64::from(choice.outcomes())))
 }
 
-/// Returns up to `wanted` different picks: all lost, all kept, combinations of the latest choices, then
-/// random ones.
+/// In one moment of this many, the picks begin with garbled blocks.
+const GARBLED_FIRST_ONE_IN: u64 = 4;
+
+/// Returns up to `wanted` different picks: all lost, all kept, all blocks garbled that were being written,
+/// combinations of the latest choices, then random ones.
 pub(super) fn picks(choices: &[Choice], wanted: u64, chance: &mut Chance) -> Vec<Vec<Pick>> {
     let mut all: Vec<Vec<Pick>> = Vec::new();
     let mut known = BTreeSet::new();
@@ -35,7 +38,11 @@ pub(super) fn picks(choices: &[Choice], wanted: u64, chance: &mut Chance) -> Vec
     };
     let lost = vec![0; choices.len()];
     let kept: Vec<Pick> = choices.iter().map(Choice::everything).collect();
-    if add(lost) || add(kept) || choices.is_empty() {
+    let garbled: Vec<Pick> = choices.iter().map(Choice::garbled).collect();
+    if chance.below(GARBLED_FIRST_ONE_IN) == 0 && add(garbled.clone()) {
+        return all;
+    }
+    if add(lost) || add(kept) || add(garbled) || choices.is_empty() {
         return all;
     }
     let mut latest = 0;

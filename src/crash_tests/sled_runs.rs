@@ -194,8 +194,7 @@ impl SledRun {
     fn fails(&self, moment: &Moment<'_>, left: Left) -> Option<String> {
         let choices = moment.medium.choices();
         let everything = choices.iter().map(crate::disk::simulated::Choice::everything).collect();
-        let [lost, named, gone] = telling_picks(&choices);
-        [lost, named, gone, everything].iter().find_map(|picked| {
+        telling_picks(&choices).iter().chain([&everything]).find_map(|picked| {
             let medium = moment.medium.after_power_cut(&choices, picked);
             let why = self.check(moment, medium, left, &mut Chance::of(1)).err()?;
             let first = why.lines().next().unwrap_or_default();

@@ -42,7 +42,7 @@ fn open(disk: &SimulatedDisk, policy: Option<Policy>) -> Registry {
 fn record(seed: u64) -> Recording {
     let removes = seed % 2 == 1;
     let policy = removes.then(removing_untagged);
-    let empty = SimulatedDisk::new(Medium::new());
+    let empty = SimulatedDisk::new(Medium::new().garbling());
     smol::block_on(open(&empty, None).close()).unwrap();
     let base = empty.medium().settled();
     let disk = SimulatedDisk::new(base.clone());

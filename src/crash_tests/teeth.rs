@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use super::damage::{Repair, repairs};
-use super::histories::histories;
-use super::history::{Recording, prepared, record};
+use super::history::{Recording, histories, prepared, record};
 use super::sled_runs::{SledRun, sled_runs};
 use super::states::{How, Moment, Trial, moments};
 use crate::disk::simulated::{Choice, Medium, Pick, Place, Step};
@@ -118,12 +117,14 @@ fn missed_in_recovery(recording: &Recording, place: Place) -> Option<String> {
     failure
 }
 
-/// Returns the most telling picks: all pending changes lost, names kept and bytes lost, or renamed files left
-/// unnamed.
-pub(super) fn telling_picks(choices: &[Choice]) -> [Vec<Pick>; 3] {
+/// Returns the most telling picks: all pending changes lost, names kept and bytes lost, renamed files left
+/// unnamed, or the blocks garbled that were being written.
+pub(super) fn telling_picks(choices: &[Choice]) -> [Vec<Pick>; 4] {
     let kept = |choice: &Choice| if choice.is_of_bytes() { 0 } else { choice.everything() };
     let named = choices.iter().map(kept).collect();
-    [vec![0; choices.len()], named, choices.iter().map(Choice::nothing).collect()]
+    let unnamed = choices.iter().map(Choice::nothing).collect();
+    let garbled = choices.iter().map(Choice::garbled).collect();
+    [vec![0; choices.len()], named, unnamed, garbled]
 }
 
 fn fails(moment: &Moment<'_>, dies_again: bool) -> Option<String> {

@@ -54,6 +54,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+/// The unit in which a medium writes, in bytes. A power cut may garble the whole of a block that is being
+/// written again, with the durable bytes in it.
+pub const BLOCK_SIZE_BYTES: u64 = 4096;
+
 /// The place in the code that makes something durable, so that the crash tests can tell the places apart and
 /// leave one out.
 pub type SyncSite = &'static Location<'static>;

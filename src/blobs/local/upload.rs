@@ -8,7 +8,7 @@ use crate::blobs::error::BlobError;
 use crate::blobs::local::layout::{UPLOADS_FOLDER, upload_path};
 use crate::blobs::local::publish::{publish, remove_upload};
 use crate::blobs::verify::read_up_to;
-use crate::disk::{Disk, DiskFile, ReadFile};
+use crate::disk::{BLOCK_SIZE_BYTES, Disk, DiskFile, ReadFile};
 use crate::spec::{Algorithm, ContentDigest, Hasher};
 
 /// How many bytes are received before an upload is made durable again.
@@ -40,6 +40,11 @@ pub(super) struct LocalUpload {
     file: Option<Arc<dyn DiskFile>>,
     /// `None` while what the file holds has not been hashed.
     hasher: Option<Hasher>,
+    /// The offset of the block in which the next byte is written, and the hasher there.
+    ///
+    /// INVARIANT: an upload is resumed here. A write after it may garble its block at a power cut, with bytes
+    /// that were durable.
+    block: (u64, Option<Hasher>),
     algorithm: Algorithm,
     offset: u64,
     durable: u64,
@@ -67,6 +72,7 @@ impl LocalUpload {
             name: name.to_owned(),
             file: None,
             hasher: Some(Hasher::new(algorithm)),
+            block: (0, Some(Hasher::new(algorithm))),
             algorithm,
             offset: 0,
             durable: 0,
@@ -96,6 +102,7 @@ impl LocalUpload {
         }
         file.truncate(offset)?;
         upload.hasher = hash_state.and_then(|state| Hasher::restore(algorithm, state));
+        upload.block = (offset, upload.hasher.clone());
         upload.offset = offset;
         upload.durable = offset;
         upload.writing_back = offset;
@@ -164,6 +171,22 @@ impl LocalUpload {
         })
     }
 
+    /// Hashes the next bytes, and keeps the hasher as it is where their last block begins.
+    fn hash(&mut self, bytes: &[u8]) {
+        let end = self.offset + bytes.len() as u64;
+        let block = end - end % BLOCK_SIZE_BYTES;
+        let before = usize::try_from(block.saturating_sub(self.offset)).unwrap_or(0);
+        let (before, after) = bytes.split_at_checked(before).unwrap_or((&[], bytes));
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(before);
+            if block > self.offset {
+                self.block = (block, Some(hasher.clone()));
+            }
+            hasher.update(after);
+        }
+        self.offset = end;
+    }
+
     /// Hashes what the file already holds, where the state of the hash was not saved.
     fn catch_up(&mut self, file: &dyn DiskFile) -> Result<(), BlobError> {
         if self.hasher.is_none() {
@@ -199,10 +222,7 @@ impl ContentUpload for LocalUpload {
             self.reserved = self.reserved.max(end);
             return Err(error.into());
         }
-        if let Some(hasher) = &mut self.hasher {
-            hasher.update(bytes);
-        }
-        self.offset = end;
+        self.hash(bytes);
         if self.offset - self.writing_back >= WRITE_BACK_STEP_BYTES {
             file.start_write_back(self.writing_back, self.offset - self.writing_back);
             self.writing_back = self.offset;
@@ -232,8 +252,9 @@ impl ContentUpload for LocalUpload {
         Ok(true)
     }
 
-    fn hash_state(&self) -> Option<Vec<u8>> {
-        self.hasher.as_ref().and_then(Hasher::save)
+    fn resume_point(&self) -> (u64, Option<Vec<u8>>) {
+        let (offset, hasher) = &self.block;
+        (*offset, hasher.as_ref().and_then(Hasher::save))
     }
 
     fn read_back(&mut self) -> Result<Vec<u8>, BlobError> {

@@ -1,10 +1,7 @@
 //! The blocks of a medium that cannot be read.
 
+use super::super::BLOCK_SIZE_BYTES;
 use super::medium::{Change, File, FileId, Medium};
-
-/// The unit in which a medium writes, loses and cannot read bytes. A write to a part of one rewrites all
-/// of it.
-pub(super) const BLOCK_SIZE_BYTES: u64 = 4096;
 
 impl Medium {
     /// Makes the block at an offset of a file unreadable until it is written as a whole.

@@ -1,7 +1,7 @@
 //! What a power cut may leave: each pending change is there or not, independent of the others.
 
+use super::super::BLOCK_SIZE_BYTES;
 use super::super::names::{FolderId, Node};
-use super::blocks::BLOCK_SIZE_BYTES;
 use super::medium::{Change, File, FileId, Medium};
 
 /// The size of a device's atomic write.
@@ -39,13 +39,16 @@ const AT_SECTOR: Pick = 3;
 const ZEROES: Pick = 4;
 const STALE: Pick = 5;
 const GARBLED: Pick = 6;
+/// Of a cut: the block in which the file ends then is written again, with zeroes after the end.
+const GARBLED_END: Pick = 2;
 
 impl Choice {
     /// Returns the number of outcomes; 0 always means that no change happened.
     pub(crate) fn outcomes(&self) -> Pick {
         match &self.kind {
             Kind::Name { values, .. } => Pick::try_from(values.len()).unwrap_or(Pick::MAX),
-            Kind::Change { garbles: true, .. } => GARBLED + 1,
+            Kind::Change { garbles: true, tears: true, .. } => GARBLED + 1,
+            Kind::Change { garbles: true, .. } => GARBLED_END + 1,
             Kind::Change { tears: true, .. } => STALE + 1,
             Kind::Change { .. } => WHOLE + 1,
             Kind::Length { .. } => 3,
@@ -71,12 +74,13 @@ impl Choice {
         }
     }
 
-    /// Returns the outcome in which the blocks that were being written are garbled, if they may be, or else
-    /// in which no change happened.
+    /// Returns the outcome in which the blocks that were being written are garbled, or else in which
+    /// everything happened.
     pub(crate) fn garbled(&self) -> Pick {
         match &self.kind {
-            Kind::Change { garbles: true, .. } => GARBLED,
-            _ => LOST,
+            Kind::Change { garbles: true, tears: true, .. } => GARBLED,
+            Kind::Change { garbles: true, .. } => GARBLED_END,
+            _ => self.everything(),
         }
     }
 
@@ -183,9 +187,13 @@ fn same(one: Option<&Node<FileId>>, other: Option<&Node<FileId>>) -> bool {
 fn file_choices(id: FileId, file: &File, may_garble: bool) -> Vec<Choice> {
     let last = file.pending.len().saturating_sub(1);
     let mut choices: Vec<Choice> = Vec::new();
+    let mut length = file.durable.length();
     for (index, pending) in file.pending.iter().enumerate() {
         let tears = index == last && matches!(&pending.what, Change::Write { bytes, .. } if bytes.len() > 1);
-        let garbles = may_garble && tears;
+        let cuts_block =
+            matches!(pending.what, Change::Length(end) if end < length && end % BLOCK_SIZE_BYTES > 0);
+        length = pending.what.length_after(length);
+        let garbles = may_garble && (tears || cuts_block);
         choices.push(Choice { kind: Kind::Change { file: id, index, tears, garbles }, at: pending.at });
     }
     if file.visible.length() != file.durable.length() {
@@ -200,6 +208,10 @@ fn keep(change: &Change, pick: Pick, file: &mut File) {
     let Change::Write { offset, bytes } = change else {
         if pick != LOST {
             change.apply(&mut file.visible);
+        }
+        if pick == GARBLED_END {
+            let end = file.visible.length();
+            garble(file, end / BLOCK_SIZE_BYTES * BLOCK_SIZE_BYTES, end);
         }
         return;
     };

@@ -134,10 +134,19 @@ impl Change {
         }
     }
 
+    /// Returns a file's length after this change.
+    pub(super) fn length_after(&self, before: u64) -> u64 {
+        match self {
+            Self::Write { offset, bytes } => before.max(offset + bytes.len() as u64),
+            Self::Length(length) => *length,
+            Self::Extent(length) => before.max(*length),
+        }
+    }
+
     /// Returns the change that is left of this one when the system drops its bytes.
     fn without_bytes(&self) -> Self {
         match self {
-            Self::Write { offset, bytes } => Self::Extent(offset + bytes.len() as u64),
+            Self::Write { .. } => Self::Extent(self.length_after(0)),
             other => other.clone(),
         }
     }

@@ -290,3 +290,17 @@ fn a_torn_write_may_leave_a_stale_block_or_garble_the_durable_bytes_beside_it() 
     assert_eq!(stale[5000..8192], [0; 3192]);
     assert_eq!(stale[8192..], [2; 1808]);
 }
+
+#[test]
+fn a_cut_within_a_block_may_garble_it() {
+    let disk = SimulatedDisk::new(Medium::new().garbling());
+    let file = create(&disk, "a", &[1; 9000]);
+    file.sync().unwrap();
+    sync_root(&disk);
+    file.truncate(4096).unwrap();
+    assert_eq!(disk.medium().choices()[1].garbled(), disk.medium().choices()[1].everything());
+    file.truncate(100).unwrap();
+    let (medium, choices) = (disk.medium(), disk.medium().choices());
+    let picks: Vec<Pick> = choices.iter().map(Choice::garbled).collect();
+    assert_eq!(read(&SimulatedDisk::new(medium.after_power_cut(&choices, &picks)), "a"), [0x81; 100]);
+}

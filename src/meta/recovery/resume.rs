@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{BLOCK_SIZE_BYTES, Disk, DiskFile};
 use crate::meta::error::MetaOpenError;
 use crate::meta::journal::{
     FileLog, Header, LINE_SIZE_MAX_BYTES, LogPosition, Record, decode, journal_path, list,
@@ -16,15 +16,17 @@ pub(in crate::meta) fn resume(
 ) -> Result<Option<FileLog>, MetaOpenError> {
     let Some(number) = list(disk.as_ref())?.finished.last().copied() else { return Ok(None) };
     let file = disk.open_writable(&journal_path(number))?;
-    let length = file.length()?;
-    let Some(end) = last_line(file.as_ref(), length)? else { return Ok(None) };
-    let matches = end.seq == clean.seq && end.sum == clean.line;
+    let whole = file.length()?;
+    let Some((end, length)) = last_line(file.as_ref(), whole)? else { return Ok(None) };
+    // The stop leaves nothing after the last line but the rest of its block.
+    let matches =
+        end.seq == clean.seq && end.sum == clean.line && whole == length.next_multiple_of(BLOCK_SIZE_BYTES);
     Ok(matches.then(|| FileLog::at_end(Arc::clone(disk), file, (number, length), end)))
 }
 
-/// Reads the last line of a file, which may be its header.
-fn last_line(file: &dyn DiskFile, length: u64) -> Result<Option<LogPosition>, MetaOpenError> {
-    let begin = length.saturating_sub(LINE_SIZE_MAX_BYTES as u64 + 1);
+/// Reads the last line of a file, which may be its header, and returns the place and the offset after it.
+fn last_line(file: &dyn DiskFile, length: u64) -> Result<Option<(LogPosition, u64)>, MetaOpenError> {
+    let begin = length.saturating_sub(LINE_SIZE_MAX_BYTES as u64 + BLOCK_SIZE_BYTES);
     let mut tail = vec![0; usize::try_from(length - begin).unwrap_or(0)];
     let mut filled = 0;
     while let Some(space) = tail.get_mut(filled..).filter(|space| !space.is_empty()) {
@@ -34,11 +36,14 @@ fn last_line(file: &dyn DiskFile, length: u64) -> Result<Option<LogPosition>, Me
         }
         filled += read;
     }
+    // Zeroes fill the blocks of the lines before and of the last one.
+    while tail.pop_if(|byte| *byte == 0).is_some() {}
+    let end = begin + tail.len() as u64;
     let Some(tail) = tail.strip_suffix(b"\n") else { return Ok(None) };
-    let line = tail.rsplit(|byte| *byte == b'\n').next().unwrap_or(tail);
+    let line = tail.rsplit(|byte| [b'\n', 0].contains(byte)).next().unwrap_or(tail);
     if let Ok((record, sum)) = decode::<Record>(line) {
-        return Ok(Some(LogPosition { seq: record.seq, sum }));
+        return Ok(Some((LogPosition { seq: record.seq, sum }, end)));
     }
     let header = decode::<Header>(line).ok();
-    Ok(header.map(|(header, _)| LogPosition { seq: header.first - 1, sum: header.prev }))
+    Ok(header.map(|(header, _)| (LogPosition { seq: header.first - 1, sum: header.prev }, end)))
 }

@@ -13,7 +13,7 @@ fn journal() -> Vec<Vec<u8>> {
     for name in TAGS {
         run(&meta, put_manifest("app", name, &[name])).unwrap();
     }
-    let bytes = lines_of(disk.as_ref(), 1);
+    let bytes = packed(lines_of(disk.as_ref(), 1));
     bytes.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect()
 }
 
@@ -53,6 +53,37 @@ fn a_flipped_byte_costs_its_own_line_and_no_other() {
             assert_eq!(salvaged(&damaged.concat()), expected, "byte {at} of line {}", line + 1);
         }
     }
+}
+
+#[test]
+fn damage_between_two_batches_is_noticed_and_costs_no_line() {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let meta = open(&disk);
+    for name in TAGS {
+        run(&meta, put_manifest("app", name, &[name])).unwrap();
+    }
+    let bytes = lines_of(disk.as_ref(), 1);
+    let starts = (1..=TAGS.len()).map(|block| block * 4096).collect::<Vec<_>>();
+    assert!(starts.iter().all(|start| bytes[start - 1] == 0 && bytes[*start] == b'{'), "a batch, a block");
+    for damage in [&b"\x01"[..], b"{\0", b"\n", b"\n\n", b"x\ny"] {
+        for place in [starts[2] - 1000, starts[2] - damage.len()] {
+            let mut damaged = bytes.clone();
+            damaged[place..place + damage.len()].copy_from_slice(damage);
+            assert_eq!(salvaged(&damaged), TAGS, "{damage:?} at {place}");
+        }
+    }
+}
+
+#[test]
+fn a_garbled_block_costs_the_batch_in_it_and_no_other() {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let meta = open(&disk);
+    for name in TAGS {
+        run(&meta, put_manifest("app", name, &[name])).unwrap();
+    }
+    let mut bytes = lines_of(disk.as_ref(), 1);
+    bytes[3 * 4096..4 * 4096].fill(0x80);
+    assert_eq!(salvaged(&bytes), ["a", "b", "d", "e"]);
 }
 
 #[test]
@@ -115,7 +146,7 @@ fn what_a_recovery_made_durable_is_known_to_have_been_there() {
     let disk = disk_with(&journal().concat());
     drop(open(&disk));
     let path = journal_path(2);
-    let bytes = read(disk.as_ref(), &path);
+    let bytes = lines_of(disk.as_ref(), 2);
     // The last line was published whole with the file; a crash can't have cut it off.
     let cut = &bytes[..bytes.len() - 9];
     write(disk.as_ref(), &path, cut);
@@ -141,7 +172,7 @@ fn damage_that_happened_after_a_clean_stop_is_noticed() {
         run(&meta, put_manifest("app", "two", &["two"])).unwrap();
         meta.close().unwrap();
         let path = journal_path(list(disk.as_ref()).unwrap().finished[0]);
-        let bytes = read(disk.as_ref(), &path);
+        let bytes = lines_of(disk.as_ref(), 1);
         write(disk.as_ref(), &path, &bytes[..bytes.len() - cut]);
         let meta = Meta::open(Arc::clone(&disk), MetaOptions::new(kind)).unwrap();
         assert_eq!(tags(&meta, "app"), ["one"]);

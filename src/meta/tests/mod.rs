@@ -247,6 +247,12 @@ fn lines_of(disk: &dyn Disk, number: u64) -> Vec<u8> {
     bytes
 }
 
+/// Returns the lines of a journal file one after the other, as those of one batch are.
+fn packed(mut lines: Vec<u8>) -> Vec<u8> {
+    lines.retain(|byte| *byte != 0);
+    lines
+}
+
 fn read(disk: &dyn Disk, path: &Path) -> Vec<u8> {
     let file = disk.open(path).unwrap();
     let mut bytes = vec![0; usize::try_from(file.length().unwrap()).unwrap()];

@@ -61,7 +61,7 @@ fn without_lines(disk: &Arc<dyn Disk>, text: &str) -> Arc<dyn Disk> {
     let copied = MemoryDisk::new();
     copy_all(disk.as_ref(), &copied, Path::new(""));
     let path = journal_path(*list(disk.as_ref()).unwrap().finished.last().unwrap());
-    let lines = String::from_utf8(read(disk.as_ref(), &path)).unwrap();
+    let lines = String::from_utf8(packed(read(disk.as_ref(), &path))).unwrap();
     let left: String = lines.split_inclusive('\n').filter(|line| !line.contains(text)).collect();
     assert!(left.len() < lines.len());
     write(&copied, &path, left.as_bytes());

@@ -12,7 +12,7 @@ fn crashed() -> (Arc<dyn Disk>, Vec<u8>) {
         run(&meta, put_manifest("app", name, &[name])).unwrap();
     }
     let left = copy(disk.as_ref());
-    let bytes = lines_of(left.as_ref(), 1);
+    let bytes = packed(lines_of(left.as_ref(), 1));
     (left, bytes)
 }
 

@@ -40,22 +40,22 @@ impl AwaitSpace {
         loop {
             match messages.recv().ok()? {
                 Message::Stop => return None,
-                message @ Message::Barrier(_) => message.fail(MetaError::NoSpace),
+                Message::Barrier(answer) => answer(Err(MetaError::NoSpace)),
                 Message::Repair
                 | Message::ReadFrom(..)
                 | Message::Swap(..)
                 | Message::Checkpoint(_)
                 | Message::Poison(_) => {}
-                message @ (Message::Command(..) | Message::CommandIf(..)) => {
+                Message::Command(command, answer) => {
                     let due = tried.is_none_or(|at| at.elapsed() >= RETRY_PAUSE);
                     let found = if due { self.recovered() } else { None };
                     if let Some((journal, totals)) = found {
-                        return Some((journal, totals, message));
+                        return Some((journal, totals, Message::Command(command, answer)));
                     }
                     if due {
                         tried = Some(Instant::now());
                     }
-                    message.fail(MetaError::NoSpace);
+                    answer(Err(MetaError::NoSpace));
                 }
             }
         }

@@ -67,10 +67,9 @@ impl Registry {
         self.unknown(repo, RegistryError::BlobUnknown(digest.clone()))
     }
 
-    /// Deletes a blob from a repository, even while a manifest of the repository references it, unless an
-    /// immutable tag leads there.
+    /// Deletes a blob from a repository, even while a manifest of the repository references it.
     pub async fn delete_blob(&self, repo: &RepoName, digest: &Digest) -> Result<(), RegistryError> {
         let Some(content) = digest.content() else { return Err(self.unknown_blob(repo, digest)) };
-        self.delete_mutable(repo, content, Command::Unlink { repo: repo.clone(), digest: content }).await
+        self.command(Command::Unlink { repo: repo.clone(), digest: content }).await
     }
 }

@@ -180,7 +180,7 @@ fn an_upload_of_an_earlier_run_goes_on_growing_older_and_its_client_gets_time_to
         let registry = open_by(&disk, &SetClock::new(TODAY_MS));
         let id = block_on(async {
             let id = begin(&registry, "app").await;
-            registry.append(&repo("app"), id, whole(b"abc")).await.unwrap();
+            registry.append(&repo("app"), id, whole(&[1; 5000])).await.unwrap();
             registry.close().await.unwrap();
             id
         });

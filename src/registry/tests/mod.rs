@@ -5,7 +5,6 @@ mod expected;
 mod failures;
 mod full;
 mod idle;
-mod immutable;
 mod large_manifests;
 mod lists;
 mod looks;

@@ -7,6 +7,9 @@ use smol::block_on;
 use super::*;
 use crate::disk::simulated::{Medium, SimulatedDisk, Step};
 
+/// Where the block of byte 60 001 begins.
+const LAST_BLOCK: u64 = 14 * 4096;
+
 fn bytes_read(registry: &Registry) -> u64 {
     registry.inner.counters.snapshot().bytes_read
 }
@@ -16,7 +19,7 @@ fn content(length: usize) -> Vec<u8> {
 }
 
 #[test]
-fn after_a_clean_stop_an_upload_goes_on_where_it_stood_and_hashes_nothing_twice() {
+fn after_a_clean_stop_an_upload_goes_on_at_its_last_block_and_hashes_nothing_twice() {
     block_on(async {
         for algorithm in Algorithm::ALL {
             let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
@@ -28,15 +31,15 @@ fn after_a_clean_stop_an_upload_goes_on_where_it_stood_and_hashes_nothing_twice(
             drop(registry);
 
             let registry = open_on(disk, |_| {});
-            assert_eq!(registry.upload_offset(&repo("app"), id).await.unwrap(), 60_001);
+            assert_eq!(registry.upload_offset(&repo("app"), id).await.unwrap(), LAST_BLOCK);
             let before = bytes_read(&registry);
             let digest = Digest::from(ContentDigest::of(algorithm, &content));
-            let rest = ranged(&content[60_001..], 60_001, 99_999);
+            let rest = ranged(&content[LAST_BLOCK as usize..], LAST_BLOCK, 99_999);
             registry.finish_upload(&repo("app"), id, &digest, rest).await.unwrap();
             let read = bytes_read(&registry) - before;
             match algorithm {
                 // The hash state cannot be saved.
-                Algorithm::Blake3 => assert_eq!(read, 60_001),
+                Algorithm::Blake3 => assert_eq!(read, LAST_BLOCK),
                 Algorithm::Sha256 | Algorithm::Sha512 => assert_eq!(read, 0),
             }
             assert_eq!(read_blob(&registry, "app", &digest).await.unwrap(), content);
@@ -113,12 +116,12 @@ fn files_that_no_upload_knows_of_are_removed_at_the_start() {
         let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
         let registry = open_on(Arc::clone(&disk), |_| {});
         let id = begin(&registry, "app").await;
-        registry.append(&repo("app"), id, whole(b"abc")).await.unwrap();
+        registry.append(&repo("app"), id, whole(&[1; 5000])).await.unwrap();
         registry.close().await.unwrap();
         disk.create(Path::new("uploads/00000000-0000-4000-8000-000000000001")).unwrap();
         let registry = open_on(disk, |_| {});
         assert_eq!(unfinished(&registry), [id.to_string()]);
-        assert_eq!(registry.upload_offset(&repo("app"), id).await.unwrap(), 3);
+        assert_eq!(registry.upload_offset(&repo("app"), id).await.unwrap(), 4096);
     });
 }
 
@@ -128,7 +131,7 @@ fn an_upload_that_lost_its_file_is_given_up() {
         let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
         let registry = open_on(Arc::clone(&disk), |_| {});
         let id = begin(&registry, "app").await;
-        registry.append(&repo("app"), id, whole(b"abc")).await.unwrap();
+        registry.append(&repo("app"), id, whole(&[1; 5000])).await.unwrap();
         registry.close().await.unwrap();
         disk.remove(&Path::new("uploads").join(id.to_string())).unwrap();
         let registry = open_on(Arc::clone(&disk), |_| {});
@@ -145,7 +148,7 @@ fn an_upload_whose_file_is_too_short_can_be_begun_anew_only() {
         let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
         let registry = open_on(Arc::clone(&disk), |_| {});
         let id = begin(&registry, "app").await;
-        registry.append(&repo("app"), id, whole(b"abcdef")).await.unwrap();
+        registry.append(&repo("app"), id, whole(&[1; 5000])).await.unwrap();
         registry.close().await.unwrap();
         disk.open_writable(&Path::new("uploads").join(id.to_string())).unwrap().truncate(3).unwrap();
         let registry = open_on(disk, |_| {});

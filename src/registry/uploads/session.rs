@@ -329,8 +329,9 @@ impl UploadSession {
 
     /// Returns the row that records how many bytes have come.
     pub(in crate::registry) fn row(&self, upload: &dyn ContentUpload) -> UploadRow {
-        let state = upload.hash_state().map(|state| to_hex(&state));
-        let (repo, algorithm, offset) = (self.repo.clone(), self.algorithm, upload.offset());
+        let (offset, state) = upload.resume_point();
+        let state = state.map(|state| to_hex(&state));
+        let (repo, algorithm) = (self.repo.clone(), self.algorithm);
         UploadRow { repo, algorithm, offset, state, at: None }
     }
 

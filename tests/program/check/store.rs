@@ -10,7 +10,7 @@ use smol::block_on;
 use tempfile::TempDir;
 
 pub(crate) use crate::common::{
-    OCI_INDEX, OCI_MANIFEST, Ran, blob_file, descriptor, pulk, push_blob, push_manifest, repo, sha256,
+    OCI_INDEX, OCI_MANIFEST, Ran, descriptor, pulk, push_blob, push_manifest, repo, sha256,
 };
 use crate::common::{config_of, manifest_of};
 
@@ -77,7 +77,8 @@ impl Store {
     }
 
     pub(crate) fn blob(&self, content: &[u8]) -> PathBuf {
-        blob_file(self.folder.path(), content)
+        let encoded = sha256(content).encoded().to_owned();
+        self.path("blobs/sha256").join(&encoded[..2]).join(encoded)
     }
 
     /// Returns the newest file of the journal.
@@ -89,7 +90,9 @@ impl Store {
     }
 
     pub(crate) fn journal_lines(&self) -> Vec<String> {
-        fs::read_to_string(self.journal()).unwrap().lines().map(str::to_owned).collect()
+        // Zeroes fill the blocks between batches.
+        let text = fs::read_to_string(self.journal()).unwrap().replace('\0', "");
+        text.lines().map(str::to_owned).collect()
     }
 
     /// Removes the lines of the journal that contain `text`, and returns how many there were. Also removes

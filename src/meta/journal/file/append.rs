@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::disk::{Disk, DiskError, DiskFile};
+use crate::disk::{BLOCK_SIZE_BYTES, Disk, DiskError, DiskFile};
 use crate::meta::clock::StoreTime;
 use crate::meta::journal::file::tail::FileTail;
 use crate::meta::journal::log::{JournalError, Log, LogPosition, LogTail, Poison};
@@ -13,7 +13,7 @@ use crate::meta::model::Fact;
 /// A line then overwrites bytes that the file already has, and its sync writes nothing but the line. If a
 /// line extends the file, or is the first in space that was only reserved, the filesystem has to record that
 /// as well: on ext4 a line of 1 KiB then costs 17 KiB on the medium and two waits, not 6 KiB and one.
-const AHEAD_MIN_BYTES: u64 = 4 * 1024;
+const AHEAD_MIN_BYTES: u64 = 8 * BLOCK_SIZE_BYTES;
 const AHEAD_MAX_BYTES: u64 = 256 * 1024;
 const AHEAD_PART: u64 = 4;
 
@@ -23,11 +23,14 @@ pub(in crate::meta) struct FileLog {
     file: Arc<dyn DiskFile>,
     /// The file's number.
     pub(super) number: u64,
-    /// The length in bytes of the file's lines.
+    /// The offset of the end of the last line.
     length: u64,
-    /// The offset up to which the file has bytes: zeroes, from `length` on.
+    /// How many of the bytes before that are zeroes between batches.
+    padding: u64,
+    /// The file's length: it has zeroes from `length` up to here.
     ///
-    /// INVARIANT: never less than `length`, since zeroes are written from here on.
+    /// INVARIANT: never less than `length`, since zeroes are written from here on; and at the end of a block,
+    /// since a write after a durable line in the same block could cost that line at a power cut.
     ahead: u64,
     head: LogPosition,
     /// The last transaction that is known to be durable.
@@ -36,7 +39,8 @@ pub(in crate::meta) struct FileLog {
 }
 
 impl FileLog {
-    /// Resumes at the end of a file that ends with a transaction, all of it durable.
+    /// Resumes at the end of a file whose last line ends at `length`. All of it is durable, up to the end of
+    /// that block.
     pub(in crate::meta) fn at_end(
         disk: Arc<dyn Disk>,
         file: Arc<dyn DiskFile>,
@@ -44,13 +48,17 @@ impl FileLog {
         head: LogPosition,
     ) -> Self {
         let synced = head.seq;
-        Self { disk, file, number, length, ahead: length, head, synced, poison: Poison::default() }
+        let ahead = length.next_multiple_of(BLOCK_SIZE_BYTES);
+        Self { disk, file, number, length, padding: 0, ahead, head, synced, poison: Poison::default() }
     }
 
     fn write(&mut self, line: &[u8]) -> Result<(), JournalError> {
-        let end = self.length + line.len() as u64;
-        let written = self.go_ahead(end).and_then(|()| self.file.write_at(line, self.length));
+        // INVARIANT: no block that holds a durable line is written to.
+        let begin = if self.is_durable() { self.end_of_block() } else { self.length };
+        let end = begin + line.len() as u64;
+        let written = self.go_ahead(end).and_then(|()| self.file.write_at(line, begin));
         let Err(error) = written else {
+            self.padding += begin - self.length;
             self.length = end;
             return Ok(());
         };
@@ -62,20 +70,27 @@ impl FileLog {
         Err(JournalError::Append(error))
     }
 
+    fn is_durable(&self) -> bool {
+        self.synced == self.head.seq
+    }
+
+    /// Returns the end of the block that holds the end of the last line.
+    fn end_of_block(&self) -> u64 {
+        self.length.next_multiple_of(BLOCK_SIZE_BYTES)
+    }
+
     /// Ensures that the file has bytes up to `end`, and some more.
     fn go_ahead(&mut self, end: u64) -> Result<(), DiskError> {
         if end <= self.ahead {
             return Ok(());
         }
         let step = (self.length / AHEAD_PART).clamp(AHEAD_MIN_BYTES, AHEAD_MAX_BYTES);
-        let until = (end + step).next_multiple_of(AHEAD_MIN_BYTES);
+        let until = (end + step).next_multiple_of(BLOCK_SIZE_BYTES);
         match self.fill(until) {
             // Leave the last bytes of a full disk to deletes.
             Err(error) if error.is_full() => {
                 self.give_back()?;
-                self.file.reserve(self.length, end - self.length)?;
-                self.ahead = end;
-                Ok(())
+                self.fill(end.next_multiple_of(BLOCK_SIZE_BYTES))
             }
             filled => filled,
         }
@@ -90,11 +105,14 @@ impl FileLog {
         Ok(())
     }
 
-    /// Cuts off everything after the last line. The cut need not be durable: zeroes after that line are no
-    /// line.
+    /// Cuts off everything after the block of the last line, and a half-written line. The cut need not be
+    /// durable: zeroes after that line are no line.
     pub(super) fn give_back(&mut self) -> Result<(), DiskError> {
-        self.file.truncate(self.length)?;
-        self.ahead = self.length;
+        if !self.is_durable() {
+            self.file.truncate(self.length)?;
+        }
+        self.file.truncate(self.end_of_block())?;
+        self.ahead = self.end_of_block();
         Ok(())
     }
 }
@@ -110,7 +128,7 @@ impl Log for FileLog {
 
     fn sync(&mut self) -> Result<(), JournalError> {
         self.poison.check()?;
-        if self.synced < self.head.seq {
+        if !self.is_durable() {
             match self.file.sync() {
                 Ok(()) => self.synced = self.head.seq,
                 Err(error) => return Err(self.poison(format!("the journal could not be synced: {error}"))),
@@ -132,17 +150,17 @@ impl Log for FileLog {
     }
 
     fn length(&self) -> u64 {
-        self.length
+        self.length - self.padding
     }
 
     fn rotate(&mut self) -> Result<(), JournalError> {
         self.continue_in_new_file()
     }
 
-    /// Durably cuts off everything after the last line: the next start reads the last line at the end of the
-    /// file.
+    /// Durably cuts off everything after the block of the last line: the next start reads that line at the
+    /// end of the file.
     fn end(&mut self) -> Result<(), DiskError> {
-        if self.ahead == self.length {
+        if self.ahead == self.end_of_block() {
             return Ok(());
         }
         self.give_back()?;

@@ -3,7 +3,8 @@
 //! Each line is one JSON object that ends with `,"sum":"<32 hexadecimal digits>"}` and a line feed. The sum
 //! is the first half of the BLAKE3 hash of everything before `,"sum"`, so each line can be verified alone,
 //! and `prev` in it is the sum of the line before, so that a missing or misplaced line is noticed. The first
-//! line of a file is its header.
+//! line of a file is its header. A batch of lines that were synced together begins on a block of its own;
+//! zeroes fill the block before it.
 
 use serde::{Deserialize, Serialize};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crate::disk::{Disk, DiskError, DiskFile};
+use crate::disk::{BLOCK_SIZE_BYTES, Disk, DiskError, DiskFile};
 use crate::meta::journal::file::append::FileLog;
 use crate::meta::journal::file::files::{JOURNAL_FOLDER, journal_path, unfinished_path};
 use crate::meta::journal::file::line::{Header, encode};
@@ -67,9 +67,11 @@ impl NewFile {
         self.complete()?.rename()
     }
 
-    /// Makes all lines durable. Recovery ignores the file until it has its name.
+    /// Makes all lines durable, with the rest of the last one's block. Recovery ignores the file until it has
+    /// its name.
     pub(super) fn complete(mut self) -> Result<Self, DiskError> {
         self.write()?;
+        self.file.truncate(self.length.next_multiple_of(BLOCK_SIZE_BYTES))?;
         // 1. The lines are durable.
         self.file.sync()?;
         Ok(self)

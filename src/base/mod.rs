@@ -21,5 +21,5 @@ pub(crate) use log_drops::{count_dropped_log_line, dropped_log_lines};
 #[cfg(test)]
 pub(crate) use odd_order::{OddTask, run_in_odd_order};
 pub use pattern::{Pattern, PatternError};
-pub(crate) use text::{excerpt, serde_as_text};
+pub(crate) use text::{bounded_text, excerpt, serde_as_text};
 pub(crate) use time::{millis, now_ms, unix_ms};

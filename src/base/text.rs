@@ -29,7 +29,42 @@ macro_rules! serde_as_text {
     };
 }
 
-pub(crate) use serde_as_text;
+/// Implements parsing, display and serde of a type that wraps an `Arc<str>`: a text with a grammar and a
+/// greatest length.
+macro_rules! bounded_text {
+    ($name:ident, $error:ident, $is_valid:path, $length_max:expr) => {
+        impl $name {
+            /// Returns the text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $error;
+
+            fn from_str(text: &str) -> Result<Self, $error> {
+                if !$is_valid(text) {
+                    return Err($error::Malformed(crate::base::excerpt(text)));
+                }
+                if text.len() > $length_max {
+                    return Err($error::TooLong(text.len()));
+                }
+                Ok(Self(text.into()))
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.pad(&self.0)
+            }
+        }
+
+        crate::base::serde_as_text!($name);
+    };
+}
+
+pub(crate) use {bounded_text, serde_as_text};
 
 #[cfg(test)]
 mod tests {

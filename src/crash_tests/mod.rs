@@ -13,6 +13,7 @@ mod client;
 mod content;
 mod damage;
 mod faults;
+mod histories;
 mod history;
 mod jobs;
 mod model;
@@ -33,8 +34,9 @@ mod teeth;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(crate) use damage::{damaged_stores, look, whole_store};
+use histories::histories;
 pub(crate) use history::open;
-use history::{histories, prepared, record};
+use history::{prepared, record};
 pub(crate) use model::Found;
 pub(crate) use states::each_power_cut;
 use states::{Budget, Trial};

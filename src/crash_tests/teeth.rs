@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use super::damage::{Repair, repairs};
-use super::history::{Recording, histories, prepared, record};
+use super::histories::histories;
+use super::history::{Recording, prepared, record};
 use super::sled_runs::{SledRun, sled_runs};
 use super::states::{How, Moment, Trial, moments};
 use crate::disk::simulated::{Choice, Medium, Pick, Place, Step};

@@ -3,6 +3,20 @@
 //! Every change is a [`Command`]. The writer decides it against the index ([`decide`]), appends the resulting
 //! transaction to the journal, applies it to the index, and answers after the journal is synced. The journal
 //! is the truth; the index is what it adds up to.
+//!
+//! | what | where |
+//! |---|---|
+//! | a store's metadata: commands in, reads out | `store` |
+//! | the terms: commands, facts, rows | `model/` |
+//! | what a command does | `rules/` |
+//! | the truth, and where it is kept | `journal/` |
+//! | all rows at a moment | `checkpoint/` |
+//! | what the journal adds up to | `index/` |
+//! | the one thread that changes anything | `writer/` |
+//! | a start after a crash or damage | `recovery/`, `reconcile/` |
+//! | ages | `clock/` |
+//! | what can fail | `error` |
+//! | tests and entry points for fuzzers | `tests/`, `fuzz` |
 
 mod checkpoint;
 mod clock;
@@ -42,4 +56,4 @@ pub use rules::{DecideError, Protection, Refusal, check_references, check_tags};
 pub use store::{Meta, MetaOptions};
 #[cfg(test)]
 pub(crate) use tests::falsify;
-pub use writer::Answer;
+pub use writer::{Answer, Guard};

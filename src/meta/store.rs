@@ -23,7 +23,7 @@ use crate::meta::recovery::{
     sync_tree,
 };
 use crate::meta::rules::{PolicyChecks, Protection, SweepNothing};
-use crate::meta::writer::{Answer, Compaction, Message, Rotation, Writer, WriterSetup, WriterState};
+use crate::meta::writer::{Answer, Compaction, Guard, Message, Rotation, Writer, WriterSetup, WriterState};
 use crate::spec::{ContentDigest, RepoName};
 
 /// The least length in bytes of a journal file before the journal rotates to another.
@@ -266,11 +266,18 @@ impl Meta {
         self.send(Message::Barrier(answer));
     }
 
+    /// Sends a command that the writer refuses with [`Refusal::Overtaken`](crate::meta::Refusal::Overtaken)
+    /// unless `guard` is true when its turn comes.
+    pub fn submit_if(&self, guard: Guard, command: Command, answer: Answer) {
+        if self.index.is_failed() {
+            return answer(Err(IndexError::Rebuilding.into()));
+        }
+        self.send(Message::CommandIf(guard, Box::new(command), answer));
+    }
+
     fn send(&self, message: Message) {
-        if let Err(unsent) = self.writer.send(message)
-            && let Message::Command(_, answer) | Message::Barrier(answer) = unsent.0
-        {
-            answer(Err(MetaError::Stopped));
+        if let Err(unsent) = self.writer.send(message) {
+            unsent.0.fail(MetaError::Stopped);
         }
     }
 

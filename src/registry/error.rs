@@ -229,6 +229,7 @@ impl From<Refusal> for RegistryError {
             Refusal::UploadUnknown => Self::UploadUnknown,
             Refusal::ReferenceUnknown(digest) => Self::ManifestBlobUnknown(digest),
             Refusal::ConditionFailed(why) => Self::ConditionFailed(why),
+            Refusal::Overtaken => Self::Unavailable(format!("{refusal}: retry in a moment")),
             Refusal::Immutable(_) | Refusal::QuotaExceeded { .. } => Self::Denied(refusal.to_string()),
         }
     }

@@ -38,13 +38,14 @@ use smol::channel::bounded;
 use crate::base::lock;
 use crate::blobs::ContentStore;
 use crate::disk::{DirectoryLock, Disk, DiskCounters, FreeSpace};
-use crate::meta::{Answer, Command, Meta, MetaError, Sweep, View};
+use crate::meta::{Answer, Command, Guard, Meta, MetaError, Sweep, View};
 use crate::spec::ContentDigest;
 use content::damage::DamageReports;
 use content::manifest_cache::ManifestCache;
 use content::verified::VerifiedFiles;
 use disk_permits::DiskPermits;
 use protection::digest_locks::{DigestLocks, StoreGuard};
+use protection::immutable::ImmutableContent;
 use protection::leases::Leases;
 use uploads::memory::ManifestMemory;
 use uploads::names_in_use::NamesInUse;
@@ -87,6 +88,7 @@ struct Inner {
     blobs: Arc<dyn ContentStore>,
     sessions: UploadSessions,
     leases: Arc<Leases>,
+    immutable: ImmutableContent,
     locks: DigestLocks,
     damage_reports: DamageReports,
     scrubbed: ScrubCounters,
@@ -208,6 +210,13 @@ impl Registry {
         let (answer, answered) = answer();
         self.inner.meta.settle(answer);
         answered.await
+    }
+
+    /// Has the writer carry out a command if `guard` allows it when its turn comes.
+    async fn command_if(&self, guard: Guard, command: Command) -> Result<(), MetaError> {
+        let (sender, receiver) = bounded(1);
+        self.inner.meta.submit_if(guard, command, Box::new(move |done| drop(sender.try_send(done))));
+        receiver.recv().await.unwrap_or(Err(MetaError::Stopped))
     }
 
     /// Stores content and has the writer carry out the command that names it. Once the store has begun, both

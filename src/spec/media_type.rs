@@ -1,12 +1,10 @@
 //! Media types: RFC 6838, and those that image-spec and Docker give to manifests.
 
-use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::base::{excerpt, serde_as_text};
+use crate::base::bounded_text;
 
 /// The longest media type: 127 characters a side, and the slash (RFC 6838, section 4.2).
 pub const MEDIA_TYPE_LENGTH_MAX_CHARS: usize = 255;
@@ -52,11 +50,6 @@ impl MediaType {
     /// Docker's list of manifests, schema 2.
     pub const DOCKER_LIST: &'static str = "application/vnd.docker.distribution.manifest.list.v2+json";
 
-    /// Returns the text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// Returns the media type up to its first parameter (W5).
     pub fn without_parameters(&self) -> Self {
         match self.0.split_once(';') {
@@ -75,27 +68,7 @@ impl MediaType {
     }
 }
 
-impl FromStr for MediaType {
-    type Err = MediaTypeError;
-
-    fn from_str(text: &str) -> Result<Self, MediaTypeError> {
-        if !is_media_type(text) {
-            return Err(MediaTypeError::Malformed(excerpt(text)));
-        }
-        if text.len() > MEDIA_TYPE_LENGTH_MAX_CHARS {
-            return Err(MediaTypeError::TooLong(text.len()));
-        }
-        Ok(Self(text.into()))
-    }
-}
-
-impl fmt::Display for MediaType {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(&self.0)
-    }
-}
-
-serde_as_text!(MediaType);
+bounded_text!(MediaType, MediaTypeError, is_media_type, MEDIA_TYPE_LENGTH_MAX_CHARS);
 
 /// `token "/" token [ spaces ";" anything printable ]`
 fn is_media_type(text: &str) -> bool {

@@ -1,12 +1,10 @@
 //! Names of repositories: distribution-spec, section "Pulling manifests".
 
-use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::base::{excerpt, serde_as_text};
+use crate::base::bounded_text;
 
 /// The longest name that pulk takes; all its characters are ASCII (G2).
 pub const NAME_LENGTH_MAX_CHARS: usize = 255;
@@ -26,34 +24,11 @@ pub enum NameError {
     TooLong(usize),
 }
 
-impl RepoName {
-    /// Returns the text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+bounded_text!(RepoName, NameError, has_only_components, NAME_LENGTH_MAX_CHARS);
+
+fn has_only_components(text: &str) -> bool {
+    text.split('/').all(is_component)
 }
-
-impl FromStr for RepoName {
-    type Err = NameError;
-
-    fn from_str(text: &str) -> Result<Self, NameError> {
-        if !text.split('/').all(is_component) {
-            return Err(NameError::Malformed(excerpt(text)));
-        }
-        if text.len() > NAME_LENGTH_MAX_CHARS {
-            return Err(NameError::TooLong(text.len()));
-        }
-        Ok(Self(text.into()))
-    }
-}
-
-impl fmt::Display for RepoName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(&self.0)
-    }
-}
-
-serde_as_text!(RepoName);
 
 /// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`: what lies between two letters or digits is nothing or one separator.
 fn is_component(text: &str) -> bool {

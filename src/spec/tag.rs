@@ -1,12 +1,10 @@
 //! Tags: distribution-spec, section "Pulling manifests".
 
-use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::base::{excerpt, serde_as_text};
+use crate::base::bounded_text;
 
 /// The longest tag; all its characters are ASCII (G3).
 pub const TAG_LENGTH_MAX_CHARS: usize = 128;
@@ -26,34 +24,7 @@ pub enum TagError {
     TooLong(usize),
 }
 
-impl Tag {
-    /// Returns the text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for Tag {
-    type Err = TagError;
-
-    fn from_str(text: &str) -> Result<Self, TagError> {
-        if !is_tag(text) {
-            return Err(TagError::Malformed(excerpt(text)));
-        }
-        if text.len() > TAG_LENGTH_MAX_CHARS {
-            return Err(TagError::TooLong(text.len()));
-        }
-        Ok(Self(text.into()))
-    }
-}
-
-impl fmt::Display for Tag {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(&self.0)
-    }
-}
-
-serde_as_text!(Tag);
+bounded_text!(Tag, TagError, is_tag, TAG_LENGTH_MAX_CHARS);
 
 /// `[a-zA-Z0-9_][a-zA-Z0-9._-]*`
 fn is_tag(text: &str) -> bool {

@@ -1,6 +1,6 @@
 //! What the tests of stores and of the program that looks after them have in common.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
@@ -17,6 +17,12 @@ pub(crate) fn repo(name: &str) -> RepoName {
 
 pub(crate) fn sha256(content: &[u8]) -> Digest {
     ContentDigest::sha256_of(content).into()
+}
+
+/// Returns where a data directory has content.
+pub(crate) fn blob_file(data: &Path, content: &[u8]) -> PathBuf {
+    let encoded = sha256(content).encoded().to_owned();
+    data.join("blobs/sha256").join(&encoded[..2]).join(encoded)
 }
 
 pub(crate) fn descriptor(media_type: &str, content: &[u8]) -> Value {

@@ -9,6 +9,7 @@ use smol::block_on;
 use crate::admin::error::{AdminError, AdminErrorKind};
 use crate::admin::rm::{RmTarget, remove};
 use crate::admin::sink::AnswerSink;
+use crate::meta::{Policies, Policy};
 use crate::registry::{Condition, PutManifest, PutTarget, Registry, RegistryOptions, Storage};
 use crate::spec::{ContentDigest, RepoName};
 
@@ -73,6 +74,27 @@ fn all_that_refers_to_what_is_removed_goes_with_it() {
     let tag = RmTarget::Tag("v1".parse().unwrap());
     let removed = remove(&registry, &app(), &tag, &mut GoneAfter(Cell::new(u32::MAX))).unwrap();
     assert_eq!((removed.manifest_count, removed.manifests.len(), left(&registry)), (301, 301, 0));
+}
+
+#[test]
+fn what_an_immutable_tag_leads_to_is_not_removed() {
+    let mut options = RegistryOptions::new(Storage::Memory);
+    let repositories = vec!["app".parse().unwrap()];
+    let immutable = vec!["v*".parse().unwrap()];
+    options.policies = Policies::new(vec![Policy { repositories, immutable, ..Policy::default() }]);
+    let registry = Registry::open(options).unwrap();
+    let child = json!({"mediaType": OCI_INDEX, "manifests": []});
+    let digest = ContentDigest::sha256_of(child.to_string().as_bytes());
+    put(&registry, &child, PutTarget::Tag("child".parse().unwrap()));
+    let listed = json!({"mediaType": OCI_INDEX, "digest": digest, "size": child.to_string().len()});
+    let index = json!({"mediaType": OCI_INDEX, "manifests": [listed]});
+    put(&registry, &index, PutTarget::Tag("v1".parse().unwrap()));
+    let by_digest = RmTarget::Manifest(digest.into());
+    let refused = remove(&registry, &app(), &by_digest, &mut GoneAfter(Cell::new(u32::MAX))).unwrap_err();
+    assert_eq!(refused.kind, AdminErrorKind::Refused);
+    let by_tag = RmTarget::Tag("child".parse().unwrap());
+    let removed = remove(&registry, &app(), &by_tag, &mut GoneAfter(Cell::new(u32::MAX))).unwrap();
+    assert!(removed.kept.is_some() && left(&registry) == 2, "{removed:?}");
 }
 
 #[test]

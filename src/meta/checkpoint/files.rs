@@ -97,10 +97,8 @@ pub(in crate::meta) fn forget_older(
     disk: &dyn Disk,
     newest_first: &[CheckpointFile],
 ) -> Result<(), DiskError> {
-    for file in newest_first.iter().skip(CHECKPOINTS_KEPT) {
-        disk.remove(&file.path())?;
-    }
-    Ok(())
+    let older = newest_first.iter().skip(CHECKPOINTS_KEPT);
+    older.map(|file| disk.remove(&file.path())).fold(Ok(()), Result::and)
 }
 
 /// Renames a damaged checkpoint, so that no recovery tries it again.

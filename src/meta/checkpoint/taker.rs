@@ -60,8 +60,6 @@ enum CheckpointError {
     Walk(#[from] WalkError),
     #[error(transparent)]
     Disk(#[from] DiskError),
-    #[error("the disk is full; until there is space, a recovery takes longer")]
-    Full,
     #[error("the journal could not be synced far enough")]
     NotDurable,
 }
@@ -159,24 +157,27 @@ impl CheckpointThread {
     fn take(&self, begin: FileBegin) -> Result<u64, CheckpointError> {
         // Listing removes what an earlier attempt left unfinished.
         checkpoint::list(self.disk.as_ref())?;
-        // A new checkpoint is about as long as the newest one.
-        let needed = self.newest_length.load(Ordering::SeqCst).saturating_add(self.keep.reserve_bytes);
-        if self.disk.free_bytes()?.is_some_and(|free| free < needed) {
-            return Err(CheckpointError::Full);
-        }
-        let draft = walk(self.disk.as_ref(), self.index.as_ref(), begin, &self.interrupted)?;
+        let reserve_bytes = self.keep.reserve_bytes;
+        let draft = walk(self.disk.as_ref(), self.index.as_ref(), begin, reserve_bytes, &self.interrupted)?;
         // INVARIANT: the trailer is written only when the journal is durable as far as the walk may have
         // seen.
         if !(self.barrier)() {
             return Err(CheckpointError::NotDurable);
         }
         let length = draft.seal(self.clock.known())?;
+        if let Err(error) = self.forget_old_files() {
+            log::warn!("{error}; it is tried again after the next checkpoint");
+        }
+        Ok(length)
+    }
+
+    fn forget_old_files(&self) -> Result<(), DiskError> {
         let files = checkpoint::list(self.disk.as_ref())?;
-        checkpoint::forget_older(self.disk.as_ref(), &files)?;
+        let forgotten = checkpoint::forget_older(self.disk.as_ref(), &files);
         // With `CHECKPOINTS_KEPT` checkpoints, no recovery needs what came before the oldest of them.
         if let Some(oldest) = files.get(checkpoint::CHECKPOINTS_KEPT - 1) {
             forget_history(self.disk.as_ref(), oldest.begin, self.keep.history_max_bytes)?;
         }
-        Ok(length)
+        forgotten
     }
 }

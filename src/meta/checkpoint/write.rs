@@ -36,12 +36,17 @@ pub(in crate::meta) enum WalkError {
     Render(#[from] serde_json::Error),
     #[error("it was interrupted")]
     Interrupted,
+    /// It would take bytes of the disk that it has to leave free.
+    #[error("the disk is full; until there is space, a recovery takes longer")]
+    Full,
 }
 
 /// A checkpoint without its trailer.
 pub(in crate::meta) struct Draft<'a> {
     disk: &'a dyn Disk,
     file: Arc<dyn DiskFile>,
+    /// The bytes of the disk that the checkpoint leaves free.
+    reserve_bytes: u64,
     length: u64,
     pending: Vec<u8>,
     lines: SumOfSums,
@@ -53,16 +58,18 @@ pub(in crate::meta) struct Draft<'a> {
 }
 
 /// Writes all rows of the index to a new file. Transaction `begin` is the first of a journal file; `prev` is
-/// the sum of the line before it.
+/// the sum of the line before it. Ends when less than `reserve_bytes` of the disk would be left.
 pub(in crate::meta) fn walk<'a>(
     disk: &'a dyn Disk,
     index: &dyn Index,
     (begin, prev): (u64, Sum),
+    reserve_bytes: u64,
     interrupted: &AtomicBool,
 ) -> Result<Draft<'a>, WalkError> {
     let file = disk.create(&unfinished_path(begin))?;
     let (pending, lines) = (Vec::new(), SumOfSums::default());
-    let mut draft = Draft { disk, file, length: 0, pending, lines, rows: 0, begin, prev, end: 0 };
+    let mut draft =
+        Draft { disk, file, reserve_bytes, length: 0, pending, lines, rows: 0, begin, prev, end: 0 };
     for tree in Tree::ALL {
         let mut after = None;
         loop {
@@ -119,6 +126,10 @@ impl Draft<'_> {
     }
 
     fn write(&mut self) -> Result<(), WalkError> {
+        let needed = self.reserve_bytes.saturating_add(self.pending.len() as u64);
+        if self.reserve_bytes > 0 && self.disk.free_bytes()?.is_some_and(|free| free < needed) {
+            return Err(WalkError::Full);
+        }
         self.file.write_at(&self.pending, self.length)?;
         self.file.start_write_back(self.length, self.pending.len() as u64);
         self.length += self.pending.len() as u64;

@@ -1,4 +1,16 @@
 //! The index: what the journal adds up to, for quick reads. It is never the only copy of anything.
+//!
+//! | what | where |
+//! |---|---|
+//! | what an index does | `contract` |
+//! | in memory | `map` |
+//! | in sled | `sled/` |
+//! | which of them a store has | `kind` |
+//! | the one in use, which can be replaced | `replaceable` |
+//! | when an index is too large for its rows | `compaction` |
+//! | typed reads | `view` |
+//! | rows as facts | `row_fact` |
+//! | how much is stored, and how much of a quota is used | `totals`, `usage` |
 
 mod compaction;
 mod contract;

@@ -1,4 +1,15 @@
 //! The terms of metadata: commands, facts, rows, and the names of trees.
+//!
+//! | what | where |
+//! |---|---|
+//! | what the writer is asked for | `command` |
+//! | what the journal states | `fact` |
+//! | what a fact changes in the index | `row_change` |
+//! | the rows | `row`, `manifest_row` |
+//! | the trees of the index and their keys | `tree` |
+//! | what a repository's policy allows | `policy` |
+//! | the names of uploads | `upload_id` |
+//! | an entry point for fuzzers | `fuzz` |
 
 mod command;
 mod fact;

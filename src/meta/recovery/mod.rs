@@ -4,6 +4,18 @@
 //! the journal, not even as the page cache shows it: it loads the newest intact checkpoint into an empty
 //! index, replays the valid lines since then over it, and writes them to a new file that is made durable
 //! before anything else is done.
+//!
+//! | what | where |
+//! |---|---|
+//! | opening: after a clean stop, or after a recovery | `open` |
+//! | what a start found | `start` |
+//! | the marker of a clean stop, and resuming after it | `clean_marker`, `resume` |
+//! | where a recovery starts, and which lines are valid | `starting_point`, `segments`, `survey` |
+//! | a recovery: the valid lines, replayed and written to a new file | `recover`, `replay` |
+//! | a new index beside the one in use | `build` |
+//! | how far it is | `progress` |
+//! | metadata from its remains and from the content | `salvage` |
+//! | looking at all that without changing it | `inspection/` |
 
 mod build;
 pub(in crate::meta) mod clean_marker;

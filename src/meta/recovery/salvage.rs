@@ -235,11 +235,13 @@ fn publish(
     NewFile::create(shared, number, head, before - 1)?.publish()?;
     // 2. The checkpoint, which replaces everything else from then on. Listing removes unfinished ones.
     checkpoint::list(disk)?;
-    let draft = checkpoint::walk(disk, index, (before + 1, Sum::zero()), &AtomicBool::new(false));
+    let draft = checkpoint::walk(disk, index, (before + 1, Sum::zero()), 0, &AtomicBool::new(false));
     draft.and_then(|draft| draft.seal(time)).map_err(|error| match error {
         WalkError::Disk(error) => MetaOpenError::Disk(error),
         WalkError::Index(error) => MetaOpenError::Index(error),
-        WalkError::Render(_) | WalkError::Interrupted => MetaOpenError::Damaged(error.to_string()),
+        WalkError::Render(_) | WalkError::Interrupted | WalkError::Full => {
+            MetaOpenError::Damaged(error.to_string())
+        }
     })?;
     // 3. Damaged files are no longer used, but are kept.
     set_damaged_aside(disk)

@@ -30,6 +30,9 @@ pub enum Refusal {
     /// A policy says that the tag can neither be moved nor deleted.
     #[error("tag {0} is immutable in this repository: it can neither be moved nor deleted")]
     Immutable(Tag),
+    /// What the sender had found out no longer holds.
+    #[error("what the command was checked against has changed")]
+    Overtaken,
     /// The repositories of the policy would exceed its quota.
     #[error("the quota of repository {repo} is {most} bytes, and {used} of them are used")]
     QuotaExceeded {

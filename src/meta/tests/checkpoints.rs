@@ -113,6 +113,21 @@ fn two_checkpoints_are_kept_and_the_journal_since_the_older_one() {
 }
 
 #[test]
+fn a_damaged_header_does_not_keep_old_files_from_being_removed() {
+    let disk = memory();
+    let meta = open_rotating(&disk, 2000, 0);
+    until_checkpoint(&disk, &meta, "a");
+    let damaged = journal::list(disk.as_ref()).unwrap().highest;
+    disk.open_writable(&journal::journal_path(damaged)).unwrap().write_at(b"!", 5).unwrap();
+    for name in ["b", "c", "d"] {
+        until_checkpoint(&disk, &meta, name);
+    }
+    eventually("the damaged file goes with those before it", || {
+        journal::list(disk.as_ref()).unwrap().finished.iter().all(|number| *number > damaged)
+    });
+}
+
+#[test]
 fn history_is_kept_as_far_as_it_may() {
     let disk = memory();
     let meta = open_rotating(&disk, 2000, u64::MAX);
@@ -254,6 +269,49 @@ fn checkpoints_of_what_is_gone_are_renewed_and_those_that_are_as_long_as_they_ne
     assert_eq!(tags(&reopened, "app"), ["last", "latest"]);
     assert!(reopened.view().manifest(&repo("app"), &digest("one")).unwrap().is_none());
     assert_eq!(reopened.start(), crate::meta::Start::Recovered);
+}
+
+const RESERVE_BYTES: u64 = 1_000_000;
+
+#[test]
+fn a_checkpoint_needs_space_for_its_own_rows_whatever_the_one_before_took() {
+    let memory = memory();
+    drop(with_long_checkpoints(&memory));
+    let faulty = FaultyDisk::new(Arc::clone(&memory));
+    let faults = faulty.faults();
+    faults.set_free_bytes(RESERVE_BYTES + LONG_BYTES / 2);
+    let disk: Arc<dyn Disk> = Arc::new(faulty);
+    let options = MetaOptions { reserve_bytes: RESERVE_BYTES, ..MetaOptions::new(IndexKind::Map) };
+    let meta = Meta::open(Arc::clone(&disk), options).unwrap();
+    let before = checkpoints(&disk);
+    // As long as the old ones, a new one does not fit, and nothing of it is left.
+    meta.renew_checkpoints(0, 0, &mut || true).unwrap();
+    assert_eq!(checkpoints(&disk), before);
+    assert_eq!(disk.list(Path::new("checkpoint")).unwrap().len(), checkpoint::CHECKPOINTS_KEPT);
+
+    delete_most(&meta);
+    faults.set_free_bytes(RESERVE_BYTES + LONG_BYTES / 2);
+    meta.renew_checkpoints(1000, LONG_BYTES / 2, &mut || true).unwrap();
+    assert!(lengths(&disk).iter().all(|length| *length < LONG_BYTES / 10), "{:?}", lengths(&disk));
+}
+
+#[test]
+fn old_files_that_cannot_be_removed_do_not_stop_a_renewal() {
+    for folder in ["checkpoint", "journal"] {
+        let memory = memory();
+        drop(with_long_checkpoints(&memory));
+        let faulty = FaultyDisk::new(Arc::clone(&memory));
+        let faults = faulty.faults();
+        let disk: Arc<dyn Disk> = Arc::new(faulty);
+        let meta = open_rotating(&disk, u64::MAX, 0);
+        delete_most(&meta);
+        for _ in 0..100 {
+            faults.fail(Operation::Remove, folder, Errno::PERM);
+        }
+        meta.renew_checkpoints(1000, LONG_BYTES / 2, &mut || true).unwrap();
+        let renewed: Vec<_> = lengths(&disk).into_iter().rev().take(checkpoint::CHECKPOINTS_KEPT).collect();
+        assert!(renewed.iter().all(|length| *length < LONG_BYTES / 10), "{folder}: {renewed:?}");
+    }
 }
 
 #[test]

@@ -40,22 +40,22 @@ impl AwaitSpace {
         loop {
             match messages.recv().ok()? {
                 Message::Stop => return None,
-                Message::Barrier(answer) => answer(Err(MetaError::NoSpace)),
+                message @ Message::Barrier(_) => message.fail(MetaError::NoSpace),
                 Message::Repair
                 | Message::ReadFrom(..)
                 | Message::Swap(..)
                 | Message::Checkpoint(_)
                 | Message::Poison(_) => {}
-                Message::Command(command, answer) => {
+                message @ (Message::Command(..) | Message::CommandIf(..)) => {
                     let due = tried.is_none_or(|at| at.elapsed() >= RETRY_PAUSE);
                     let found = if due { self.recovered() } else { None };
                     if let Some((journal, totals)) = found {
-                        return Some((journal, totals, Message::Command(command, answer)));
+                        return Some((journal, totals, message));
                     }
                     if due {
                         tried = Some(Instant::now());
                     }
-                    answer(Err(MetaError::NoSpace));
+                    message.fail(MetaError::NoSpace);
                 }
             }
         }

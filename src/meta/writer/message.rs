@@ -13,9 +13,14 @@ use crate::meta::recovery::Build;
 /// Called with a command's result.
 pub type Answer = Box<dyn FnOnce(Result<(), MetaError>) + Send>;
 
+/// Tells on the writer's thread, between two commands, whether a command may still be decided.
+pub type Guard = Box<dyn Fn() -> bool + Send>;
+
 /// A message to the writer.
 pub(in crate::meta) enum Message {
     Command(Box<Command>, Answer),
+    /// Carry out a command if its guard allows it then.
+    CommandIf(Guard, Box<Command>, Answer),
     /// Answer when everything before this is durable.
     Barrier(Answer),
     /// Rebuild the index, which failed.
@@ -39,6 +44,23 @@ pub(in crate::meta) enum Swapped {
     TooFarBehind(Build),
     /// The new index cannot be used.
     Failed(MetaOpenError),
+}
+
+impl Message {
+    /// Answers a message that will not be carried out, if it has an answer.
+    pub(in crate::meta) fn fail(self, error: MetaError) {
+        match self {
+            Self::Command(_, answer) | Self::CommandIf(_, _, answer) | Self::Barrier(answer) => {
+                answer(Err(error));
+            }
+            Self::Repair
+            | Self::ReadFrom(..)
+            | Self::Swap(..)
+            | Self::Checkpoint(_)
+            | Self::Poison(_)
+            | Self::Stop => {}
+        }
+    }
 }
 
 /// The part of the writer's state that others may read.

@@ -9,7 +9,7 @@ mod setup;
 mod thread;
 
 pub(in crate::meta) use compact::Compaction;
-pub use message::Answer;
+pub use message::{Answer, Guard};
 pub(in crate::meta) use message::{Message, WriterState};
 #[cfg(test)]
 pub(in crate::meta) use pending::{DecidedRows, PendingRows};

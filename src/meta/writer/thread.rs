@@ -13,7 +13,7 @@ use crate::meta::index::{Index, IndexError, IndexKind, ReplaceableIndex, RowTota
 use crate::meta::journal::{JournalError, Log};
 use crate::meta::model::{Command, Fact, changes_of};
 use crate::meta::recovery::{Build, RecoveryProgress, rebuilt};
-use crate::meta::rules::{DecideError, Decision, PolicyChecks, Protection, Stamp, decide};
+use crate::meta::rules::{DecideError, Decision, PolicyChecks, Protection, Refusal, Stamp, decide};
 use crate::meta::writer::message::{Answer, Message, Swapped, WriterState};
 use crate::meta::writer::pending::{DecidedRows, PendingRows};
 
@@ -89,6 +89,11 @@ impl Writer {
                     } else {
                         waiting.push((answer, done));
                     }
+                }
+                Message::CommandIf(guard, command, answer) => {
+                    let overtaken = || Err(MetaError::Refused(Refusal::Overtaken));
+                    let done = if guard() { self.carry_out(&command) } else { overtaken() };
+                    waiting.push((answer, done));
                 }
                 Message::Barrier(answer) => waiting.push((answer, Ok(()))),
                 Message::Repair => drop(self.repair()),

@@ -67,9 +67,10 @@ impl Registry {
         self.unknown(repo, RegistryError::BlobUnknown(digest.clone()))
     }
 
-    /// Deletes a blob from a repository, even while a manifest of the repository references it.
+    /// Deletes a blob from a repository, even while a manifest of the repository references it, unless an
+    /// immutable tag leads there.
     pub async fn delete_blob(&self, repo: &RepoName, digest: &Digest) -> Result<(), RegistryError> {
         let Some(content) = digest.content() else { return Err(self.unknown_blob(repo, digest)) };
-        self.command(Command::Unlink { repo: repo.clone(), digest: content }).await
+        self.delete_mutable(repo, content, Command::Unlink { repo: repo.clone(), digest: content }).await
     }
 }

@@ -140,12 +140,14 @@ impl Registry {
         read.ok_or_else(|| self.inner.damaged(&digest, "is missing from the store"))
     }
 
-    /// Deletes a manifest and all tags that name it.
+    /// Deletes a manifest and all tags that name it, unless it is the child of an index that an immutable tag
+    /// leads to, or has such a tag.
     pub async fn delete_manifest(&self, repo: &RepoName, digest: &Digest) -> Result<(), RegistryError> {
         let Some(content) = digest.content() else {
             return Err(self.unknown(repo, RegistryError::ManifestUnknown(digest.clone())));
         };
-        self.command(Command::DeleteManifest { repo: repo.clone(), digest: content }).await
+        let deletion = Command::DeleteManifest { repo: repo.clone(), digest: content };
+        self.delete_mutable(repo, content, deletion).await
     }
 
     /// Begins a scan of a repository for what nothing needs: [`Self::delete_untagged`] keeps what is leased

@@ -5,9 +5,11 @@
 //! | `blobs`, `uploads`, `expiry`, `mount` | blobs, and how they come into a repository |
 //! | `manifests`, `manifest_body`, `manifest_push`, `spool` | manifests, and the files of long ones |
 //! | `lists` | lists of tags, repositories and referrers |
+//! | `deletions` | deletions where tags are immutable |
 //! | `quota` | how much a repository may hold |
 
 pub(in crate::registry) mod blobs;
+mod deletions;
 pub(in crate::registry) mod expiry;
 pub(in crate::registry) mod lists;
 pub(in crate::registry) mod manifest_body;

@@ -5,6 +5,7 @@ mod expected;
 mod failures;
 mod full;
 mod idle;
+mod immutable;
 mod large_manifests;
 mod lists;
 mod looks;

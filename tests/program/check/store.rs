@@ -10,7 +10,7 @@ use smol::block_on;
 use tempfile::TempDir;
 
 pub(crate) use crate::common::{
-    OCI_INDEX, OCI_MANIFEST, Ran, descriptor, pulk, push_blob, push_manifest, repo, sha256,
+    OCI_INDEX, OCI_MANIFEST, Ran, blob_file, descriptor, pulk, push_blob, push_manifest, repo, sha256,
 };
 use crate::common::{config_of, manifest_of};
 
@@ -77,8 +77,7 @@ impl Store {
     }
 
     pub(crate) fn blob(&self, content: &[u8]) -> PathBuf {
-        let encoded = sha256(content).encoded().to_owned();
-        self.path("blobs/sha256").join(&encoded[..2]).join(encoded)
+        blob_file(self.folder.path(), content)
     }
 
     /// Returns the newest file of the journal.

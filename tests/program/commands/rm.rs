@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::commands::support::{
     Image, OCI_INDEX, OCI_MANIFEST, Store, descriptor, index_of, push, push_manifest,
 };
+use crate::common::blob_file;
 
 fn digests(removed: &Value) -> Vec<&str> {
     removed["manifests"].as_array().unwrap().iter().map(|row| row["digest"].as_str().unwrap()).collect()
@@ -84,9 +85,7 @@ fn whatever_an_unreadable_index_may_list_stays() {
         push_manifest(registry, "app", &readable, Some("v2"));
     });
     let damaged = pulk::ContentDigest::sha256_of(&unreadable);
-    let encoded = damaged.encoded();
-    let file = store.path().join("blobs/sha256").join(&encoded[..2]).join(&encoded);
-    std::fs::write(file, vec![b'x'; unreadable.len()]).unwrap();
+    std::fs::write(blob_file(store.path(), &unreadable), vec![b'x'; unreadable.len()]).unwrap();
 
     let removed = store.json(&["rm", "app:v2"]);
     assert_eq!((removed["tags"].clone(), digests(&removed).len()), (json!(["v2"]), 0), "{removed}");

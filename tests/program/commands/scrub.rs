@@ -3,17 +3,12 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
 use crate::commands::support::{Image, Store, push, sha256};
-
-/// The path of a content file in a data directory.
-fn blob_file(data: &Path, content: &[u8]) -> PathBuf {
-    let encoded = sha256(content).encoded().to_owned();
-    data.join("blobs/sha256").join(&encoded[..2]).join(encoded)
-}
+use crate::common::blob_file;
 
 /// Flips a byte in the middle of a file.
 fn flip(path: &Path) {

@@ -215,33 +215,44 @@ impl Clients {
                 Err(RegistryError::ManifestBlobUnknown(_)) if self.habits.refusals => self.refused += 1,
                 Err(error) => return Err(error),
             },
-            Step::DeleteTag { name, named } => match registry.delete_tag(&repo(name), &tag(named)).await {
-                Ok(()) => drop(model.of(name).tags.remove(named)),
-                Err(RegistryError::TagUnknown(_) | RegistryError::NameUnknown(_)) => {}
-                Err(error) => return Err(error),
-            },
-            Step::DeleteManifest { name, number } => {
-                match registry.delete_manifest(&repo(name), &manifest(number).digest.into()).await {
-                    Ok(()) => {
-                        let has = model.of(name);
-                        has.manifests.remove(&number);
-                        has.deleted_manifests.insert(number);
-                        has.tags.retain(|_, named| *named != number);
-                    }
-                    Err(RegistryError::ManifestUnknown(_) | RegistryError::NameUnknown(_)) => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            Step::DeleteBlob { name, blob } => {
-                match registry.delete_blob(&repo(name), &blob_digest(blob).into()).await {
-                    Ok(()) => drop(model.of(name).deleted_blobs.insert(blob)),
-                    Err(RegistryError::BlobUnknown(_) | RegistryError::NameUnknown(_)) => {}
-                    Err(error) => return Err(error),
-                }
+            Step::DeleteTag { .. } | Step::DeleteManifest { .. } | Step::DeleteBlob { .. } => {
+                delete(registry, model, step).await?;
             }
         }
         Ok(Vec::new())
     }
+}
+
+/// Deletes something, which may not be there.
+async fn delete(registry: &Registry, model: &mut Model, step: &Step) -> Result<(), RegistryError> {
+    match *step {
+        Step::DeleteTag { name, named } => match registry.delete_tag(&repo(name), &tag(named)).await {
+            Ok(()) => drop(model.of(name).tags.remove(named)),
+            Err(RegistryError::TagUnknown(_) | RegistryError::NameUnknown(_)) => {}
+            Err(error) => return Err(error),
+        },
+        Step::DeleteManifest { name, number } => {
+            match registry.delete_manifest(&repo(name), &manifest(number).digest.into()).await {
+                Ok(()) => {
+                    let has = model.of(name);
+                    has.manifests.remove(&number);
+                    has.deleted_manifests.insert(number);
+                    has.tags.retain(|_, named| *named != number);
+                }
+                Err(RegistryError::ManifestUnknown(_) | RegistryError::NameUnknown(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Step::DeleteBlob { name, blob } => {
+            match registry.delete_blob(&repo(name), &blob_digest(blob).into()).await {
+                Ok(()) => drop(model.of(name).deleted_blobs.insert(blob)),
+                Err(RegistryError::BlobUnknown(_) | RegistryError::NameUnknown(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 fn push_steps(name: &'static str, number: usize, named: Option<&'static str>, mounts: bool) -> Vec<Step> {

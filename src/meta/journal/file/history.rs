@@ -45,28 +45,28 @@ pub(in crate::meta) fn named_since(
 
 /// Removes the oldest journal files that no recovery needs, until the rest of these has at most
 /// `keep_max_bytes`. Recovery needs everything from transaction `needed` on. The removal is not durable: the
-/// next call removes a file that a crash brings back.
+/// next call removes a file that a crash brings back. One that cannot be removed does not keep the others.
 pub(in crate::meta) fn forget_history(
     disk: &dyn Disk,
     needed: u64,
     keep_max_bytes: u64,
 ) -> Result<(), DiskError> {
     let numbers = list(disk)?.finished;
-    // A file is history when the one after it begins no later than what is needed.
-    let mut history = Vec::new();
-    for (number, next) in numbers.iter().zip(numbers.iter().skip(1)) {
-        match header_of(disk, *next)? {
-            Some(header) if header.first <= needed => history.push(*number),
-            _ => break,
-        }
-    }
+    // The newest file that begins no later than what is needed replaces everything before it from there on:
+    // what comes before it is history, whatever the state of its headers.
+    let begins_early = |number: &u64| {
+        let header = header_of(disk, *number).ok().flatten();
+        header.is_some_and(|header| header.first <= needed)
+    };
+    let history = numbers.iter().rposition(begins_early).unwrap_or(0);
     let mut kept = 0;
-    for number in history.iter().rev() {
+    let mut forgotten = Ok(());
+    for number in numbers.iter().take(history).rev() {
         let path = journal_path(*number);
-        kept += disk.open(&path)?.length()?;
+        kept += disk.open(&path).and_then(|file| file.length()).unwrap_or(0);
         if kept > keep_max_bytes {
-            disk.remove(&path)?;
+            forgotten = forgotten.and(disk.remove(&path));
         }
     }
-    Ok(())
+    forgotten
 }

@@ -1,4 +1,12 @@
 //! Connections: accepted, counted, served request by request, and ended.
+//!
+//! | what | where |
+//! |---|---|
+//! | listening, accepting, and which connection gets a place | `listener`, `admission` |
+//! | one connection, and what it shares with the others | `exchange`, `context` |
+//! | waiting for the next request, and its body in the application's hands | `next_head`, `body_handover` |
+//! | a client that resets its connection, and one that still sends at the end | `peer_reset`, `linger` |
+//! | the signal to end | `stop` |
 
 mod admission;
 mod body_handover;

@@ -84,6 +84,10 @@ impl MetaOptions {
             rest: Duration::ZERO,
         }
     }
+
+    fn retention(&self) -> Retention {
+        Retention { history_max_bytes: self.history_max_bytes, reserve_bytes: self.reserve_bytes }
+    }
 }
 
 /// The metadata of a store: an index to read, and one writer that changes it.
@@ -119,34 +123,36 @@ impl Meta {
         // This sync makes the removal of the marker durable.
         make_folders(disk.as_ref())?;
 
-        let MetaOptions {
-            index: kind,
-            log,
-            journal_min_bytes,
-            history_max_bytes,
-            reserve_bytes,
-            progress,
-            content,
-            distrust_index,
-            policies,
-            protection,
-            clock,
-            rest,
-        } = options;
         let durable = marker.as_ref().map_or(0, |marker| marker.seq);
         let marked = marker.as_ref().map(|marker| marker.time.clone());
-        let trusted = marker.filter(|_| !distrust_index);
-        let found = open::RecoverySources { durable, content: content.as_deref(), progress: &progress };
-        let OpenedMeta { index, journal, totals, time, start } = match log {
-            LogKind::Files => open::open(&disk, &kind, trusted.as_ref(), &found)?,
+        let trusted = marker.filter(|_| !options.distrust_index);
+        let found = open::RecoverySources {
+            durable,
+            content: options.content.as_deref(),
+            progress: &options.progress,
+        };
+        let mut opened = match options.log {
+            LogKind::Files => open::open(&disk, &options.index, trusted.as_ref(), &found)?,
             LogKind::Memory => open::in_memory(),
         };
         // What the clean stop knew of time is true also where its index is not taken.
-        let mut time = time;
         if let Some(marked) = &marked {
-            time.learn(marked);
+            opened.time.learn(marked);
         }
-        clock.resume(&time, rest);
+        options.clock.resume(&opened.time, options.rest);
+        Self::run(disk, options, durable, opened)
+    }
+
+    /// Starts the writer and the checkpointer of opened metadata.
+    fn run(
+        disk: Arc<dyn Disk>,
+        options: MetaOptions,
+        durable: u64,
+        opened: OpenedMeta,
+    ) -> Result<Self, MetaOpenError> {
+        let keep = options.retention();
+        let MetaOptions { index: kind, progress, policies, clock, .. } = options;
+        let OpenedMeta { index, journal, totals, start, .. } = opened;
         let keeps_damaged = start == Start::Salvaged || keeps_damaged(disk.as_ref())?;
         let (sender, messages) = channel();
         let repair = Mutex::new(sender.clone());
@@ -154,54 +160,40 @@ impl Meta {
         let index = Arc::new(ReplaceableIndex::new(index, failed));
         let shared = Arc::new(WriterState::new(totals, journal.is_none()));
         let (rotated, rotations) = channel();
-        let checkpointer = Checkpointer::start(
-            Arc::clone(&disk),
-            Arc::clone(&index) as Arc<dyn Index>,
-            barrier(sender.clone()),
-            rotations,
-            Retention { history_max_bytes, reserve_bytes },
-            Arc::clone(&clock),
-        )
-        .map_err(|error| MetaOpenError::Thread(error.to_string()))?;
-        let checkpoint_length = checkpointer.newest_length();
+        let (checkpoints, noted) = (barrier(sender.clone()), Arc::clone(&clock));
+        let rows = Arc::clone(&index) as Arc<dyn Index>;
+        let checkpointer = Checkpointer::start(Arc::clone(&disk), rows, checkpoints, rotations, keep, noted)?;
         let checks = match &journal {
             Some(_) => PolicyChecks::over(policies.clone(), View::new(index.as_ref()))?,
             None => PolicyChecks::default(),
         };
         *lock(&shared.usage) = checks.usage().clone();
-        // Take a missing checkpoint now: the next rotation may be far off, and each start after a crash would
-        // replay more than necessary.
-        match without_checkpoint(disk.as_ref()) {
-            Ok(Some(begin)) if journal.is_some() => drop(rotated.send(DueCheckpoint { begin, waits: None })),
-            Ok(_) => {}
-            Err(error) => log::warn!("{error}"),
+        if journal.is_some() {
+            take_missing_checkpoint(disk.as_ref(), &rotated);
         }
+        let (min_bytes, checkpoint_length) = (options.journal_min_bytes, checkpointer.newest_length());
         let work = WriterSetup {
             checks,
             policies: policies.clone(),
-            protection,
+            protection: options.protection,
             clock: Arc::clone(&clock),
             disk: Arc::clone(&disk),
             index: Arc::clone(&index),
             kind: kind.clone(),
             durable,
-            content,
+            content: options.content,
             shared: Arc::clone(&shared),
             progress: progress.clone(),
-            rotation: Rotation { min_bytes: journal_min_bytes, not_before: 0, checkpoint_length, rotated },
+            rotation: Rotation { min_bytes, not_before: 0, checkpoint_length, rotated },
         };
-        let thread = std::thread::Builder::new()
-            .name("pulk-writer".to_owned())
-            .spawn(move || work.run(journal.map(|journal| (journal, totals)), &messages))
-            .map_err(|error| MetaOpenError::Thread(error.to_string()))?;
-        let thread = Mutex::new(Some(thread));
+        let thread = work.spawn(journal.map(|journal| (journal, totals)), messages)?;
         Ok(Self {
             disk,
             index,
             kind,
             progress,
             writer: sender,
-            thread,
+            thread: Mutex::new(Some(thread)),
             checkpointer,
             shared,
             policies,
@@ -390,6 +382,16 @@ impl Drop for Meta {
         if let Err(error) = self.close() {
             log::error!("{error}");
         }
+    }
+}
+
+/// Takes a checkpoint if the newest one is missing: the next rotation may be far off, and each start after a
+/// crash would replay more than necessary.
+fn take_missing_checkpoint(disk: &dyn Disk, rotated: &Sender<DueCheckpoint>) {
+    match without_checkpoint(disk) {
+        Ok(Some(begin)) => drop(rotated.send(DueCheckpoint { begin, waits: None })),
+        Ok(None) => {}
+        Err(error) => log::warn!("{error}"),
     }
 }
 

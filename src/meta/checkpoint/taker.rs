@@ -1,6 +1,5 @@
 //! The thread that takes a checkpoint after each rotation of the journal and removes old files.
 
-use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex};
@@ -10,6 +9,7 @@ use crate::base::lock;
 use crate::disk::{Disk, DiskError};
 use crate::meta::checkpoint::{self, WalkError, walk};
 use crate::meta::clock::Clock;
+use crate::meta::error::MetaOpenError;
 use crate::meta::index::Index;
 use crate::meta::journal::{self, Sum, forget_history};
 
@@ -73,7 +73,7 @@ impl Checkpointer {
         rotations: Receiver<DueCheckpoint>,
         keep: Retention,
         clock: Arc<Clock>,
-    ) -> Result<Self, CheckpointerError> {
+    ) -> Result<Self, MetaOpenError> {
         let newest = checkpoint::list(disk.as_ref())?.first().map_or(0, |file| file.length);
         let interrupted = Arc::new(AtomicBool::new(false));
         let newest_length = Arc::new(AtomicU64::new(newest));
@@ -88,7 +88,8 @@ impl Checkpointer {
         };
         let thread = std::thread::Builder::new()
             .name("pulk-checkpoint".to_owned())
-            .spawn(move || work.run(&rotations))?;
+            .spawn(move || work.run(&rotations))
+            .map_err(|error| MetaOpenError::Thread(error.to_string()))?;
         Ok(Self { interrupted, newest_length, thread: Mutex::new(Some(thread)) })
     }
 
@@ -109,15 +110,6 @@ impl Checkpointer {
             log::error!("taking a checkpoint ended in a panic");
         }
     }
-}
-
-/// Why the thread could not be started.
-#[derive(Debug, thiserror::Error)]
-pub(in crate::meta) enum CheckpointerError {
-    #[error(transparent)]
-    Disk(#[from] DiskError),
-    #[error(transparent)]
-    Thread(#[from] io::Error),
 }
 
 /// Returns where the journal's newest file begins if it has no checkpoint. The checkpoint is missing when the

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::thread::JoinHandle;
 
 use crate::blobs::ContentStore;
 use crate::disk::Disk;
 use crate::meta::clock::Clock;
+use crate::meta::error::MetaOpenError;
 use crate::meta::index::{IndexKind, ReplaceableIndex, RowTotals, View};
 use crate::meta::journal::Log;
 use crate::meta::model::Policies;
@@ -33,12 +35,18 @@ pub(in crate::meta) struct WriterSetup {
 }
 
 impl WriterSetup {
-    /// Runs the writer until a stop. Without a journal, it first waits for the space for one.
-    pub(in crate::meta) fn run(
+    /// Starts the writer's thread, which runs until a stop. Without a journal, it first waits for space.
+    pub(in crate::meta) fn spawn(
         self,
         opened: Option<(Box<dyn Log>, RowTotals)>,
-        messages: &Receiver<Message>,
-    ) -> Option<Writer> {
+        messages: Receiver<Message>,
+    ) -> Result<JoinHandle<Option<Writer>>, MetaOpenError> {
+        let builder = std::thread::Builder::new().name("pulk-writer".to_owned());
+        let spawned = builder.spawn(move || self.run(opened, &messages));
+        spawned.map_err(|error| MetaOpenError::Thread(error.to_string()))
+    }
+
+    fn run(self, opened: Option<(Box<dyn Log>, RowTotals)>, messages: &Receiver<Message>) -> Option<Writer> {
         let Self {
             mut checks,
             policies,

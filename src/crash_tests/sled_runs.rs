@@ -120,7 +120,8 @@ impl SledRun {
     /// Returns the possible contents at a moment.
     pub(super) fn any(&self, at: usize, chance: &mut Chance) -> Vec<Left> {
         if let Some(certain) = self.certain(at, None) {
-            return vec![certain];
+            let falsified = self.stop_at(at).map(Left::Falsified);
+            return [Some(certain), falsified].into_iter().flatten().collect();
         }
         let mut stop = || chance.below(self.stops.len() as u64) as usize;
         vec![Left::AtStop(stop()), Left::Falsified(stop()), Left::Damaged(stop()), Left::Nothing]
@@ -141,6 +142,8 @@ impl SledRun {
         let registry = open_on(Arc::new(disk), IndexKind::Sled(root.path().to_owned()), true)
             .map_err(|error| format!("it does not open: {error}"))?;
         let start = registry.meta().start();
+        // An index that a clean stop left is verified before anything else is decided.
+        smol::block_on(registry.settled()).map_err(|error| format!("it is not verified: {error}"))?;
         let model = Model { records: &self.recording.records, seen: moment.seen };
         smol::block_on(async {
             let found = observe(&registry).await?;

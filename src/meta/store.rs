@@ -184,6 +184,7 @@ impl Meta {
             content: options.content,
             shared: Arc::clone(&shared),
             progress: progress.clone(),
+            is_verified: start != Start::Clean,
             rotation: Rotation { min_bytes, not_before: 0, checkpoint_length, rotated },
         };
         let thread = work.spawn(journal.map(|journal| (journal, totals)), messages)?;
@@ -222,6 +223,22 @@ impl Meta {
     /// Reads the index, which shows what is durable and nothing else.
     pub fn view(&self) -> View<'_> {
         View::new(self.index.as_ref())
+    }
+
+    /// Reads the index, once more if it is just being rebuilt: for a start, which cannot report that.
+    pub fn read_patiently<T>(
+        &self,
+        mut read: impl FnMut(View<'_>) -> Result<T, IndexError>,
+    ) -> Result<T, IndexError> {
+        match read(self.view()) {
+            Err(_) => {
+                let (sender, settled) = channel();
+                self.settle(Box::new(move |done| drop(sender.send(done))));
+                drop(settled.recv());
+                read(self.view())
+            }
+            done => done,
+        }
     }
 
     #[cfg(test)]

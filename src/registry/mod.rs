@@ -206,7 +206,7 @@ impl Registry {
     }
 
     /// Waits until everything that was decided before is durable and visible.
-    async fn settled(&self) -> Result<(), RegistryError> {
+    pub(crate) async fn settled(&self) -> Result<(), RegistryError> {
         let (answer, answered) = answer();
         self.inner.meta.settle(answer);
         answered.await

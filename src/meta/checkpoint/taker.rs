@@ -149,6 +149,10 @@ impl CheckpointThread {
     fn take(&self, begin: FileBegin) -> Result<u64, CheckpointError> {
         // Listing removes what an earlier attempt left unfinished.
         checkpoint::list(self.disk.as_ref())?;
+        // INVARIANT: what is walked is verified, and shows everything before `begin`.
+        if !(self.barrier)() {
+            return Err(CheckpointError::NotDurable);
+        }
         let reserve_bytes = self.keep.reserve_bytes;
         let draft = walk(self.disk.as_ref(), self.index.as_ref(), begin, reserve_bytes, &self.interrupted)?;
         // INVARIANT: the trailer is written only when the journal is durable as far as the walk may have

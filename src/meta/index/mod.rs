@@ -10,6 +10,7 @@
 //! | when an index is too large for its rows | `compaction` |
 //! | typed reads | `view` |
 //! | rows as facts | `row_fact` |
+//! | what the rows of each tree add up to | `row_sums` |
 //! | how much is stored, and how much of a quota is used | `totals`, `usage` |
 
 mod compaction;
@@ -18,6 +19,7 @@ mod kind;
 mod map;
 mod replaceable;
 mod row_fact;
+mod row_sums;
 mod sled;
 mod totals;
 mod usage;
@@ -34,6 +36,7 @@ pub(in crate::meta) use kind::Made;
 pub(in crate::meta) use map::MapIndex;
 pub(in crate::meta) use replaceable::ReplaceableIndex;
 pub(in crate::meta) use row_fact::{fact_of, tagged_of};
+pub(in crate::meta) use row_sums::RowSums;
 pub(in crate::meta) use sled::{SledIndex, TemporaryCopy};
 pub(in crate::meta) use totals::RowTotals;
 pub(in crate::meta) use usage::{QuotaUsage, added_bytes};

@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::meta::index::contract::IndexError;
+use crate::meta::index::contract::{IndexError, RowReader};
+use crate::meta::index::row_fact::fact_of;
+use crate::meta::index::row_sums::RowSums;
 use crate::meta::index::view::View;
-use crate::meta::model::{Fact, Tree};
+use crate::meta::model::{Fact, RowChange, Tree};
 
 /// How much is stored, and the order of the last tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -18,27 +20,50 @@ pub struct RowTotals {
     /// The order of the tag that was set last.
     #[serde(default)]
     pub tag_order: u64,
+    /// What all rows add up to.
+    pub(in crate::meta) sums: RowSums,
 }
 
 impl RowTotals {
     /// Counts all rows of an index.
     pub(in crate::meta) fn of(view: View<'_>) -> Result<Self, IndexError> {
         let mut totals = Self::default();
-        view.blobs(|_, row| {
-            totals.blobs += 1;
-            totals.blob_bytes += row.size;
-        })?;
-        view.uploads(|_, _| totals.uploads += 1)?;
-        view.each_fact(Tree::Tags, |fact| {
-            if let Fact::Tag { row: Some(row), .. } = fact {
-                totals.tag_order = totals.tag_order.max(row.order.unwrap_or(0));
-            }
-        })?;
+        for tree in Tree::ALL {
+            view.each_row(tree, |key, value| {
+                totals.sums.add(tree, key, value);
+                match tree {
+                    Tree::Blobs | Tree::Tags => totals.add(fact_of(tree, key, value)?),
+                    Tree::Uploads => totals.uploads += 1,
+                    _ => {}
+                }
+                Ok(())
+            })?;
+        }
         Ok(totals)
     }
 
-    /// Applies to the totals what `facts` are about to change in the index that `view` reads.
-    pub(in crate::meta) fn count(&mut self, view: View<'_>, facts: &[Fact]) -> Result<(), IndexError> {
+    fn add(&mut self, fact: Option<Fact>) {
+        match fact {
+            Some(Fact::Blob { row: Some(row), .. }) => {
+                self.blobs += 1;
+                self.blob_bytes += row.size;
+            }
+            Some(Fact::Tag { row: Some(row), .. }) => {
+                self.tag_order = self.tag_order.max(row.order.unwrap_or(0));
+            }
+            _ => {}
+        }
+    }
+
+    /// Applies to the totals what `facts`, with these `changes`, are about to change in `rows`.
+    pub(in crate::meta) fn count(
+        &mut self,
+        rows: &dyn RowReader,
+        facts: &[Fact],
+        changes: &[RowChange],
+    ) -> Result<(), IndexError> {
+        self.sums.change(rows, changes)?;
+        let view = View::new(rows);
         for fact in facts {
             match fact {
                 Fact::Blob { digest, row } => {

@@ -121,6 +121,15 @@ impl<'a> View<'a> {
         })
     }
 
+    /// Visits all rows of a tree, as they are stored.
+    pub(in crate::meta) fn each_row(
+        &self,
+        tree: Tree,
+        visit: impl FnMut(&[u8], &[u8]) -> Result<(), IndexError>,
+    ) -> Result<(), IndexError> {
+        self.visit(tree, visit)
+    }
+
     /// Tells whether a repository would have anything left without this manifest or link.
     pub fn has_more_than(
         &self,

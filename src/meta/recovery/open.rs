@@ -9,6 +9,7 @@ use crate::meta::clock::StoreTime;
 use crate::meta::error::MetaOpenError;
 use crate::meta::index::{INDEX_FOLDER, Index, IndexError, IndexKind, MapIndex, RowTotals, SledIndex, View};
 use crate::meta::journal::{self, Log, MemoryLog};
+use crate::meta::model::Tree;
 use crate::meta::recovery::build::Build;
 use crate::meta::recovery::clean_marker::CleanMarker;
 use crate::meta::recovery::progress::RecoveryProgress;
@@ -89,9 +90,11 @@ fn left_clean(
             return Ok(None);
         }
     };
-    if index.applied()? != marker.seq {
-        log::warn!("the index is not where the last stop left it");
-        index.close()?;
+    if let Err(why) = check_left(&index, marker) {
+        log::warn!("{why}; the index will be rebuilt");
+        if let Err(error) = index.close() {
+            log::debug!("the old index could not be closed: {error}");
+        }
         return Ok(None);
     }
     let (index, journal) = (Arc::new(index), Some(Box::new(journal) as Box<dyn Log>));
@@ -99,6 +102,21 @@ fn left_clean(
     // A failed rotation may have left an unfinished file, which would make the next rotation fail.
     remove_unfinished(disk.as_ref())?;
     Ok(Some(OpenedMeta { index, journal, totals, time, start: Start::Clean }))
+}
+
+/// Checks what is needed of the index before the writer verifies all of it: where it ends, and the uploads,
+/// since the files of unknown ones are removed.
+fn check_left(index: &SledIndex, marker: &CleanMarker) -> Result<(), String> {
+    let expected = &marker.totals.sums;
+    let mut found = *expected;
+    let read = found.recount(index, Tree::Uploads).and_then(|()| index.applied());
+    match read {
+        Ok(applied) if applied != marker.seq => {
+            Err("the index is not where the last stop left it".to_owned())
+        }
+        Ok(_) => expected.difference(&found).map_or(Ok(()), Err),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// Rebuilds the index and an appendable journal. If the disk has no space for the index, keeps the index in

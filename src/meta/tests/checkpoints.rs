@@ -29,7 +29,7 @@ fn checkpoints(disk: &Arc<dyn Disk>) -> Vec<u64> {
 }
 
 /// Waits until another thread has made a condition true.
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub(super) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let began = Instant::now();
     while !holds() {
         assert!(began.elapsed() < PATIENCE, "{what}");

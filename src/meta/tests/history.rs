@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::meta::index::SledIndex;
+use crate::meta::index::{RowTotals, SledIndex};
 use crate::meta::model::TagRow;
 
 pub(super) const REPOSITORIES: [&str; 3] = ["app", "app/sub", "base"];
@@ -204,6 +204,8 @@ proptest! {
         let reopened = open(&copy(disk.as_ref()));
         prop_assert_eq!(rows(meta.index()), rows(reopened.index()));
         prop_assert_eq!(stored(&meta), stored(&reopened));
+        prop_assert_eq!(meta.totals().sums, reopened.totals().sums);
+        prop_assert_eq!(meta.totals().sums, RowTotals::of(meta.view()).unwrap().sums);
         prop_assert_eq!(meta.index().applied().unwrap(), reopened.index().applied().unwrap());
     }
 }

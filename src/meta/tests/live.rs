@@ -100,7 +100,7 @@ fn in_memory() -> Result<Arc<dyn Index>, IndexError> {
 }
 
 /// Retries a command while the index is being rebuilt.
-fn run_patiently(meta: &Meta, command: &Command) -> Result<(), MetaError> {
+pub(super) fn run_patiently(meta: &Meta, command: &Command) -> Result<(), MetaError> {
     for _ in 0..10_000 {
         match run(meta, command.clone()) {
             Err(MetaError::Index(IndexError::Rebuilding)) => {

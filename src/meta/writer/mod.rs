@@ -1,4 +1,13 @@
 //! The one writer, and the messages to it.
+//!
+//! | what | where |
+//! |---|---|
+//! | the writer's thread, and its start | `thread`, `setup` |
+//! | what it is sent | `message` |
+//! | what is decided and not durable yet | `pending` |
+//! | the index of a clean stop, compared before anything is decided | `verify` |
+//! | a store without space for a journal | `await_space` |
+//! | an index or checkpoints that are too large | `compact`, `renew` |
 
 mod await_space;
 mod compact;
@@ -7,6 +16,7 @@ mod pending;
 mod renew;
 mod setup;
 mod thread;
+mod verify;
 
 pub(in crate::meta) use compact::Compaction;
 pub use message::{Answer, Guard};

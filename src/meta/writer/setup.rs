@@ -32,6 +32,8 @@ pub(in crate::meta) struct WriterSetup {
     pub(in crate::meta) shared: Arc<WriterState>,
     pub(in crate::meta) progress: RecoveryProgress,
     pub(in crate::meta) rotation: Rotation,
+    /// Whether the index was built by this start, and not left by a clean stop.
+    pub(in crate::meta) is_verified: bool,
 }
 
 impl WriterSetup {
@@ -60,6 +62,7 @@ impl WriterSetup {
             shared,
             progress,
             rotation,
+            is_verified,
         } = self;
         let (journal, totals, first) = match opened {
             Some((journal, totals)) => (journal, totals, None),
@@ -78,7 +81,7 @@ impl WriterSetup {
                 (journal, totals, Some(first))
             }
         };
-        let writer = Writer {
+        let mut writer = Writer {
             journal,
             index,
             pending: PendingRows::default(),
@@ -91,7 +94,11 @@ impl WriterSetup {
             disk,
             progress,
             rotation,
+            queued: first.into_iter().collect(),
         };
-        Some(writer.run(first, messages))
+        if is_verified || writer.verify_index(messages).is_continue() {
+            writer.run(messages);
+        }
+        Some(writer)
     }
 }

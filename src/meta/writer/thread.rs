@@ -1,5 +1,6 @@
 //! The one writer: decide and journal; then one sync for a whole batch, and the changes become visible.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
@@ -44,6 +45,8 @@ pub(in crate::meta) struct Writer {
     pub(in crate::meta) disk: Arc<dyn Disk>,
     pub(in crate::meta) progress: RecoveryProgress,
     pub(in crate::meta) rotation: Rotation,
+    /// Messages that came before the next one from the channel.
+    pub(in crate::meta) queued: VecDeque<Message>,
 }
 
 /// When the journal rotates to a new file.
@@ -60,14 +63,11 @@ pub(in crate::meta) struct Rotation {
 }
 
 impl Writer {
-    /// Runs until a stop message arrives or every sender is dropped, and returns itself with the journal.
-    /// `first` is a message that was already received.
-    pub(in crate::meta) fn run(mut self, first: Option<Message>, messages: &Receiver<Message>) -> Self {
-        let mut next = first;
-        loop {
-            let Some(first) = next.take().or_else(|| messages.recv().ok()) else { return self };
+    /// Runs until a stop message arrives or every sender is dropped.
+    pub(in crate::meta) fn run(&mut self, messages: &Receiver<Message>) {
+        while let Some(first) = self.queued.pop_front().or_else(|| messages.recv().ok()) {
             if self.batch(first, messages) {
-                return self;
+                return;
             }
         }
     }
@@ -107,7 +107,7 @@ impl Writer {
                 Message::Stop => stop = true,
             }
             if !stop && taken < BATCH_MAX && !self.pending.is_full() {
-                next = messages.try_recv().ok();
+                next = self.queued.pop_front().or_else(|| messages.try_recv().ok());
                 taken += 1;
             }
         }
@@ -274,7 +274,7 @@ impl Writer {
     fn write(&mut self, facts: Vec<Fact>) -> Result<(), MetaError> {
         let changes = changes_of(&facts).map_err(|error| MetaError::Failed(error.to_string()))?;
         let mut totals = self.totals;
-        totals.count(View::new(&self.rows()), &facts)?;
+        totals.count(&self.rows(), &facts, &changes)?;
         let usage = self.checks.counted(View::new(&self.rows()), &facts)?;
         let (at, time) = self.clock.line();
         let open_ms = time.open_ms;
@@ -288,7 +288,7 @@ impl Writer {
 
     /// Rebuilds the index from the current journal if the index failed. If the rebuild fails, poisons the
     /// journal: without an index, the writer must not decide any command.
-    fn repair(&mut self) -> Result<(), MetaError> {
+    pub(super) fn repair(&mut self) -> Result<(), MetaError> {
         if !self.index.is_failed() {
             return Ok(());
         }

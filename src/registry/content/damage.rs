@@ -55,7 +55,7 @@ pub(in crate::registry) fn finish_quarantining(
     blobs: &dyn ContentStore,
 ) -> Result<(), OpenError> {
     for Quarantined { digest, .. } in blobs.quarantined()? {
-        if meta.view().blob(&digest)?.is_some() && blobs.length(&digest)?.is_none() {
+        if meta.read_patiently(|view| view.blob(&digest))?.is_some() && blobs.length(&digest)?.is_none() {
             log::warn!("{digest} was found damaged before a crash and is no longer served");
             meta.submit(Command::Condemn { digest }, Box::new(drop));
         }

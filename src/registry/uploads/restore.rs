@@ -24,7 +24,10 @@ pub(in crate::registry) fn restore_sessions(
     let mut files: BTreeSet<String> = blobs.uploads()?.into_iter().map(|upload| upload.name).collect();
     let sessions = UploadSessions::default();
     let (mut lost, mut saved) = (Vec::new(), Vec::new());
-    meta.view().uploads(|id, row| saved.push((id, row)))?;
+    meta.read_patiently(|view| {
+        saved.clear();
+        view.uploads(|id, row| saved.push((id, row)))
+    })?;
     for (id, row) in saved {
         let name = id.to_string();
         // INVARIANT: no upload is resumed on a file that is content already.

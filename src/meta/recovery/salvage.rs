@@ -16,7 +16,7 @@ use crate::disk::Disk;
 use crate::meta::checkpoint::{self, WalkError};
 use crate::meta::clock::StoreTime;
 use crate::meta::error::MetaOpenError;
-use crate::meta::index::{Index, MapIndex, RowReader, SledIndex, TemporaryCopy, View, fact_of};
+use crate::meta::index::{Index, IndexError, MapIndex, RowReader, SledIndex, TemporaryCopy, View, fact_of};
 use crate::meta::journal::{
     self, Header, LineReader, LogPosition, NewFile, Record, Sum, damaged_path, decode, header_of,
     journal_path,
@@ -58,7 +58,7 @@ pub fn rebuild_from_content(
     make_folders(disk)?;
     let mut lines = Lines::default();
     lines.gather(disk)?;
-    let marker = clean_marker::take(disk)?;
+    let marker = clean_marker::read(disk)?;
     let mut salvage = Salvage { lines: lines.good, bad_lines: lines.bad, ..Salvage::default() };
     if let Some(marker) = marker {
         if lines.good == 0 {
@@ -67,6 +67,8 @@ pub fn rebuild_from_content(
         lines.highest = lines.highest.max(marker.seq);
         lines.time.learn(&marker.time);
     }
+    // Only now: until then the index of the clean stop may be all that is left.
+    clean_marker::take(disk)?;
     let Lines { index, seen, highest, time, .. } = lines;
     let damaged = forget_damaged(&index, blobs, read)?;
     let (now, noted) = (now_ms(), time.next_ms());
@@ -179,9 +181,14 @@ impl Lines {
         Loading(&self.index).load(facts)
     }
 
-    /// Takes the facts from the index of a clean stop. Returns whether the index was usable.
+    /// Takes the facts from the index of a clean stop. Returns whether the index was usable. Fails for want
+    /// of space: the index may be the last source.
     fn take_index(&mut self, root: &Path, marker: &CleanMarker) -> Result<bool, MetaOpenError> {
-        let Ok(copy) = TemporaryCopy::of(root, marker.generation) else { return Ok(false) };
+        let copy = match TemporaryCopy::beside(root, marker.generation) {
+            Ok(copy) => copy,
+            Err(error @ IndexError::NoSpace) => return Err(error.into()),
+            Err(_) => return Ok(false),
+        };
         let Ok(index) = SledIndex::open(copy.folder()) else { return Ok(false) };
         if index.applied()? != marker.seq {
             return Ok(false);

@@ -22,6 +22,17 @@ fn a_sound_store_is_reported_as_sound_and_left_unchanged() {
 }
 
 #[test]
+fn without_temporary_files_all_but_the_index_is_checked() {
+    let store = Store::with_two_images();
+    let (code, out, err) = store.pulk_without_temporary_files(&["check", "--json"]);
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &report["findings"]), (0, &json!([])), "{err}");
+    assert_eq!(kinds(&report["notes"]), ["index"]);
+    fs::remove_file(store.blob(&Image::new("one").layer)).unwrap();
+    assert_eq!(store.pulk_without_temporary_files(&["check"]).0, 1);
+}
+
+#[test]
 fn json_has_findings_notes_and_totals_in_one_object() {
     let store = Store::with_two_images();
     let (code, out, _) = store.pulk(&["check", "--json", "--deep"]);

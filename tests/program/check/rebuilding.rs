@@ -116,6 +116,27 @@ fn the_index_of_a_clean_stop_stands_in_for_a_lost_journal() {
     });
 }
 
+/// They may be in memory, or too small for the index, which is then all that has the tags.
+#[test]
+fn a_rebuild_needs_no_temporary_files() {
+    for is_lost in [true, false] {
+        let store = Store::with_two_images();
+        if is_lost {
+            store.remove_folder("journal");
+        } else {
+            let mut lines = store.journal_lines();
+            lines.remove(3);
+            fs::write(store.journal(), lines.join("\n") + "\n").unwrap();
+        }
+        let (code, out, err) = store.pulk_without_temporary_files(&["rebuild"]);
+        assert_eq!(code, 0, "{err}");
+        let said = if is_lost { "read the index of the last clean stop instead" } else { "nothing is lost" };
+        assert!(out.contains(said), "{out}");
+        store.run(|registry| assert_eq!(tags(registry, "app"), ["v1", "v2"]));
+        assert_eq!(store.wrong(&["--deep"]), NOTHING);
+    }
+}
+
 #[test]
 fn every_line_that_is_left_is_used_even_in_damaged_files() {
     let store = Store::with_two_images();

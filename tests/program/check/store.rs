@@ -10,7 +10,8 @@ use smol::block_on;
 use tempfile::TempDir;
 
 pub(crate) use crate::common::{
-    OCI_INDEX, OCI_MANIFEST, Ran, blob_file, descriptor, pulk, push_blob, push_manifest, repo, sha256,
+    OCI_INDEX, OCI_MANIFEST, Ran, blob_file, command, descriptor, pulk, push_blob, push_manifest, repo,
+    sha256,
 };
 use crate::common::{config_of, manifest_of};
 
@@ -138,6 +139,14 @@ impl Store {
     pub(crate) fn pulk(&self, arguments: &[&str]) -> (i32, String, String) {
         let Ran { code, out, err } = pulk(arguments, self.folder.path());
         (code, out, err)
+    }
+
+    /// Runs the program where the folder of the system's temporary files does not exist.
+    pub(crate) fn pulk_without_temporary_files(&self, arguments: &[&str]) -> (i32, String, String) {
+        let missing = self.path("no such folder");
+        let output = command(arguments, self.folder.path()).env("TMPDIR", missing).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
     }
 
     /// Checks the store and returns the kinds of the findings.

@@ -1,6 +1,7 @@
 //! The databases in the folder of an index: generation 0 lies in it directly, later ones in folders of their
 //! own below it. The marker of a clean stop names the one in use.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,11 @@ const PREFIX: &str = "generation-";
 /// Returns where a database lies.
 pub(in crate::meta) fn folder(index: &Path, generation: u64) -> PathBuf {
     if generation == 0 { index.to_owned() } else { index.join(format!("{PREFIX}{generation}")) }
+}
+
+/// Tells whether a folder in the folder of an index is a database of its own.
+pub(in crate::meta) fn is_generation(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|name| name.starts_with(PREFIX))
 }
 
 /// Removes the databases that are not needed, as far as possible: a later start removes the rest.

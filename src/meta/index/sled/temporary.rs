@@ -4,23 +4,40 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::meta::index::INDEX_FOLDER;
 use crate::meta::index::sled::folders;
+use crate::meta::index::sled::trees::storage;
+use crate::meta::index::{INDEX_FOLDER, IndexError};
 use crate::meta::model::UploadId;
 
-/// A copy among the system's temporary files, removed on drop.
+/// A copy of the valid database of an index, removed on drop.
 #[derive(Debug)]
 pub(in crate::meta) struct TemporaryCopy {
     folder: PathBuf,
 }
 
 impl TemporaryCopy {
-    /// Copies the valid database of the index in the data directory `root`.
-    pub(in crate::meta) fn of(root: &Path, generation: u64) -> io::Result<Self> {
-        let folder = std::env::temp_dir().join(format!("pulk-index-{}", UploadId::random()));
-        let copy = Self { folder };
-        copy_folder(&folders::folder(&root.join(INDEX_FOLDER), generation), &copy.folder)?;
-        Ok(copy)
+    /// Copies the index in the data directory `root` to the system's temporary files. Nothing in the data
+    /// directory changes.
+    pub(in crate::meta) fn outside(root: &Path, generation: u64) -> Result<Self, IndexError> {
+        let copy = Self { folder: std::env::temp_dir().join(format!("pulk-index-{}", UploadId::random())) };
+        fs::create_dir(&copy.folder).map_err(|_| IndexError::NoSpace)?;
+        copy.fill(root, generation)
+    }
+
+    /// Copies the index in the data directory `root` to a folder beside it, which a start would remove. The
+    /// system's temporary files may be in memory.
+    pub(in crate::meta) fn beside(root: &Path, generation: u64) -> Result<Self, IndexError> {
+        let index = root.join(INDEX_FOLDER);
+        let copy = Self { folder: folders::folder(&index, generation.saturating_add(1)) };
+        folders::remove(&index, |other| other == generation);
+        fs::create_dir(&copy.folder).map_err(|error| storage(error.into()))?;
+        copy.fill(root, generation)
+    }
+
+    fn fill(self, root: &Path, generation: u64) -> Result<Self, IndexError> {
+        let from = folders::folder(&root.join(INDEX_FOLDER), generation);
+        copy_entries(&from, &self.folder).map_err(|error| storage(error.into()))?;
+        Ok(self)
     }
 
     /// Returns its folder.
@@ -40,15 +57,16 @@ impl Drop for TemporaryCopy {
     }
 }
 
-fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
-    fs::create_dir(to)?;
+/// Copies what is in a folder, but for other databases below it.
+fn copy_entries(from: &Path, to: &Path) -> io::Result<()> {
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy_folder(&entry.path(), &target)?;
-        } else {
+        if !entry.file_type()?.is_dir() {
             fs::copy(entry.path(), target)?;
+        } else if !folders::is_generation(&entry.file_name()) {
+            fs::create_dir(&target)?;
+            copy_entries(&entry.path(), &target)?;
         }
     }
     Ok(())

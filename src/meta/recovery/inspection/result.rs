@@ -53,19 +53,22 @@ impl Inspection {
     /// Compares the index in the data directory `root` with the state from journal and checkpoints.
     ///
     /// sled writes when it opens a database, so this opens a copy, among the system's temporary files.
+    /// Without room for it, the index is not compared.
     pub fn compare_index(&mut self, root: &Path) -> Result<(), MetaOpenError> {
         let Some(marker) = &self.clean else {
             let what = "is not valid, since the last stop was not clean; the next start rebuilds it";
             self.note(MetaFaultKind::Index, "index", what);
             return Ok(());
         };
-        let copied = TemporaryCopy::of(root, marker.generation);
-        let opened = copied
-            .as_ref()
-            .map_err(ToString::to_string)
-            .and_then(|copy| SledIndex::open(copy.folder()).map_err(|error| error.to_string()));
+        let copied = TemporaryCopy::outside(root, marker.generation);
+        let opened = copied.as_ref().map_err(Clone::clone).and_then(|copy| SledIndex::open(copy.folder()));
         match opened {
             Ok(index) => self.compare(&index)?,
+            Err(IndexError::NoSpace) => {
+                let place = std::env::temp_dir();
+                let what = format!("was not compared: {} has no room for a copy of it", place.display());
+                self.note(MetaFaultKind::Index, "index", what);
+            }
             Err(error) => self.fault(MetaFaultKind::Index, "index", format!("cannot be opened: {error}")),
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! What every store of content does. Each test runs on each of them.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{BlobError, ContentStore, LocalStore, Quarantined, ResumePoint, StoredFile, Verification};
@@ -78,6 +79,24 @@ fn long() -> Vec<u8> {
 
 fn durable_at(offset: u64) -> ResumePoint<'static> {
     ResumePoint { algorithm: Algorithm::Sha256, offset, hash_state: None }
+}
+
+#[test]
+fn an_empty_store_is_small_and_content_makes_its_folder() {
+    let disk = Arc::new(MemoryDisk::new());
+    let folders = |path: &str| disk.list(Path::new(path)).unwrap().len();
+    let fixture = Fixture::local(Arc::clone(&disk) as Arc<dyn Disk>);
+    assert_eq!((folders("blobs"), folders("blobs/sha256")), (3, 0));
+    let mut seen = BTreeSet::new();
+    for number in 0..50 {
+        let digest = fixture.put(format!("content {number}").as_bytes());
+        seen.insert(digest.encoded()[..2].to_owned());
+    }
+    assert_eq!(folders("blobs/sha256"), seen.len());
+    // A later run finds them.
+    let again = Fixture::local(Arc::clone(&disk) as Arc<dyn Disk>);
+    again.put(b"content 0");
+    assert_eq!((folders("blobs/sha256"), again.list().len()), (seen.len(), 50));
 }
 
 #[test]
@@ -344,6 +363,9 @@ fn a_file_that_lies_elsewhere_than_its_digest_says_is_foreign() {
     for_every_store(|fixture| {
         let digest = fixture.put(b"good");
         let wrong = format!("blobs/sha256/00/{}", "f".repeat(64));
+        for folder in ["blobs/sha256/00", "blobs/sha512/ab"] {
+            fixture.disk.create_folder(Path::new(folder)).unwrap();
+        }
         for path in ["blobs/sha256/notes.txt", "blobs/sha512/ab/x", &wrong] {
             fixture.disk.create(&PathBuf::from(path)).unwrap();
         }

@@ -18,9 +18,6 @@ pub(super) const QUARANTINE_FOLDER: &str = "quarantine";
 /// How many of a digest's first characters name its fanout folder.
 const FANOUT_LENGTH_CHARS: usize = 2;
 
-/// How many fanout folders an algorithm has: one for each value of these hexadecimal digits.
-const FANOUT_FOLDERS: usize = 1 << (4 * FANOUT_LENGTH_CHARS);
-
 /// Returns the folder of each algorithm's content, which holds the fanout folders.
 pub(super) fn content_folders() -> impl Iterator<Item = (Algorithm, PathBuf)> {
     let folder = |algorithm: Algorithm| Path::new(BLOBS_FOLDER).join(algorithm.to_string());
@@ -44,8 +41,8 @@ pub(super) fn upload_path(name: &str) -> PathBuf {
     Path::new(UPLOADS_FOLDER).join(name)
 }
 
-/// Creates all folders ahead, durably, so that publishing content never has to. Folders that exist may come
-/// from a start that died before it synced them.
+/// Creates the folders that every store has, durably. Folders that exist, fanout folders among them, may come
+/// from a run that died before it synced them.
 ///
 /// The names in the root become durable when the metadata is opened, which syncs the root before anything is
 /// acknowledged.
@@ -56,11 +53,6 @@ pub(super) fn create_folders(disk: &dyn Disk) -> Result<(), DiskError> {
     disk.create_folder(blobs)?;
     for (_, folder) in content_folders() {
         disk.create_folder(&folder)?;
-        if disk.list(&folder)?.len() < FANOUT_FOLDERS {
-            for number in 0..FANOUT_FOLDERS {
-                disk.create_folder(&folder.join(format!("{number:0FANOUT_LENGTH_CHARS$x}")))?;
-            }
-        }
         disk.sync_folder(&folder)?;
     }
     disk.sync_folder(blobs)

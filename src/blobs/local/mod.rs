@@ -1,5 +1,6 @@
 //! Content in a folder of the local disk.
 
+mod fanout;
 mod layout;
 mod list;
 mod publish;
@@ -16,6 +17,7 @@ use crate::blobs::contract::{
 use crate::blobs::error::BlobError;
 use crate::disk::{Disk, DiskError, ReadFile};
 use crate::spec::{Algorithm, ContentDigest};
+use fanout::FanoutFolders;
 use layout::upload_path;
 use upload::LocalUpload;
 
@@ -26,28 +28,30 @@ pub use upload::DURABLE_STEP_BYTES;
 /// Content as files of a disk.
 pub struct LocalStore {
     disk: Arc<dyn Disk>,
+    fanout: Arc<FanoutFolders>,
 }
 
 impl LocalStore {
     /// Opens the store on a disk, and creates its folders where they are missing.
     pub fn open_or_create(disk: Arc<dyn Disk>) -> Result<Arc<dyn ContentStore>, DiskError> {
         layout::create_folders(disk.as_ref())?;
-        Ok(Self::as_it_is(disk))
+        let fanout = Arc::new(FanoutFolders::found(disk.as_ref())?);
+        Ok(Arc::new(Self { disk, fanout }))
     }
 
     /// Opens the store on a disk as it is, and creates nothing.
     pub fn as_it_is(disk: Arc<dyn Disk>) -> Arc<dyn ContentStore> {
-        Arc::new(Self { disk })
+        Arc::new(Self { disk, fanout: Arc::default() })
     }
 }
 
 impl ContentStore for LocalStore {
     fn begin(&self, name: &str, algorithm: Algorithm) -> Box<dyn ContentUpload> {
-        Box::new(LocalUpload::begin(&self.disk, name, algorithm))
+        Box::new(LocalUpload::begin(&self.disk, &self.fanout, name, algorithm))
     }
 
     fn resume(&self, name: &str, point: ResumePoint<'_>) -> Result<Box<dyn ContentUpload>, BlobError> {
-        Ok(Box::new(LocalUpload::resume(&self.disk, name, point)?))
+        Ok(Box::new(LocalUpload::resume(&self.disk, &self.fanout, name, point)?))
     }
 
     fn uploads(&self) -> Result<Vec<UnfinishedUpload>, BlobError> {
@@ -70,7 +74,7 @@ impl ContentStore for LocalStore {
     }
 
     fn put(&self, name: &str, digest: ContentDigest, bytes: &[u8]) -> Result<DurableBlob, BlobError> {
-        publish::put(self.disk.as_ref(), name, digest, bytes)
+        publish::put(self.disk.as_ref(), &self.fanout, name, digest, bytes)
     }
 
     fn open(&self, digest: &ContentDigest) -> Result<Option<Arc<dyn ReadFile>>, BlobError> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::blobs::contract::{ContentUpload, DurableBlob, ResumePoint};
 use crate::blobs::error::BlobError;
+use crate::blobs::local::fanout::FanoutFolders;
 use crate::blobs::local::layout::{UPLOADS_FOLDER, upload_path};
 use crate::blobs::local::publish::{publish, remove_upload};
 use crate::blobs::verify::read_up_to;
@@ -33,6 +34,7 @@ const READ_SIZE_BYTES: usize = 256 * 1024;
 /// An upload of a [`LocalStore`](super::LocalStore). Its file is opened by the first operation that needs it.
 pub(super) struct LocalUpload {
     disk: Arc<dyn Disk>,
+    fanout: Arc<FanoutFolders>,
     name: String,
     /// The open file, until the upload is paused.
     // INVARIANT: the handle that wrote bytes is the one that makes them durable. A later handle would not
@@ -66,9 +68,15 @@ impl std::fmt::Debug for LocalUpload {
 }
 
 impl LocalUpload {
-    pub(super) fn begin(disk: &Arc<dyn Disk>, name: &str, algorithm: Algorithm) -> Self {
+    pub(super) fn begin(
+        disk: &Arc<dyn Disk>,
+        fanout: &Arc<FanoutFolders>,
+        name: &str,
+        algorithm: Algorithm,
+    ) -> Self {
         Self {
             disk: Arc::clone(disk),
+            fanout: Arc::clone(fanout),
             name: name.to_owned(),
             file: None,
             hasher: Some(Hasher::new(algorithm)),
@@ -86,11 +94,12 @@ impl LocalUpload {
 
     pub(super) fn resume(
         disk: &Arc<dyn Disk>,
+        fanout: &Arc<FanoutFolders>,
         name: &str,
         point: ResumePoint<'_>,
     ) -> Result<Self, BlobError> {
         let ResumePoint { algorithm, offset, hash_state } = point;
-        let mut upload = Self::begin(disk, name, algorithm);
+        let mut upload = Self::begin(disk, fanout, name, algorithm);
         if offset == 0 {
             remove_upload(disk.as_ref(), name);
             return Ok(upload);
@@ -268,7 +277,8 @@ impl ContentUpload for LocalUpload {
 
     fn restart(&mut self) {
         remove_upload(self.disk.as_ref(), &self.name);
-        *self = Self::begin(&Arc::clone(&self.disk), &std::mem::take(&mut self.name), self.algorithm);
+        let (disk, fanout) = (Arc::clone(&self.disk), Arc::clone(&self.fanout));
+        *self = Self::begin(&disk, &fanout, &std::mem::take(&mut self.name), self.algorithm);
     }
 
     fn pause(&mut self) {
@@ -289,7 +299,9 @@ impl ContentUpload for LocalUpload {
         }
         // INVARIANT: what is published is what was hashed, to its last byte and no further.
         self.cut(file.as_ref())?;
-        let published = publish(self.disk.as_ref(), file.as_ref(), &self.path(), digest, self.offset);
+        let folder = self.fanout.ensure(self.disk.as_ref(), &digest)?;
+        let (disk, path) = (self.disk.as_ref(), self.path());
+        let published = publish(disk, file.as_ref(), &path, &folder, digest, self.offset);
         self.lost |= published.is_err();
         published
     }

@@ -1,5 +1,7 @@
 //! Pushes on a failing disk: only durable content is acknowledged.
 
+use std::path::PathBuf;
+
 use rustix::io::Errno;
 use smol::block_on;
 
@@ -49,6 +51,24 @@ fn a_blob_is_written_synced_renamed_and_its_folder_synced_before_the_journal_nam
             (Operation::Sync, "journal".to_owned()),
         ];
         assert_eq!(done, expected);
+    });
+}
+
+#[test]
+fn a_folder_of_content_is_durable_before_anything_is_named_in_it() {
+    block_on(async {
+        let (disk, faults) = faulty();
+        let registry = open_on(disk, |_| {});
+        let id = begin(&registry, "app").await;
+        let digest = sha256(b"layer");
+        let folder = blob_path(&digest.content().unwrap()).parent().unwrap().to_owned();
+        faults.fail(Operation::SyncFolder, "blobs/sha256", Errno::IO);
+        let put = registry.finish_upload(&repo("app"), id, &digest, whole(b"layer")).await;
+        assert!(matches!(put, Err(RegistryError::Unavailable(_))), "{put:?}");
+        let of_folder = |(_, path): &(Operation, PathBuf)| path.starts_with("blobs");
+        let done: Vec<_> = faults.done().into_iter().filter(of_folder).rev().take(2).collect();
+        let parent = (Operation::SyncFolder, PathBuf::from("blobs/sha256"));
+        assert_eq!(done, [parent, (Operation::CreateFolder, folder)], "nothing is renamed into it");
     });
 }
 

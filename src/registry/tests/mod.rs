@@ -59,7 +59,19 @@ fn open_on(disk: Arc<dyn Disk>, change: impl FnOnce(&mut RegistryOptions)) -> Re
 
 fn in_memory() -> Registry {
     // With a journal in files, so that its syncs can be counted.
-    open_on(Arc::new(MemoryDisk::new()), |_| {})
+    open_on(with_fanout_folders(), |_| {})
+}
+
+/// Returns the disk of a store that has had content in every folder: no push makes one.
+fn with_fanout_folders() -> Arc<dyn Disk> {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    for folder in ["blobs", "blobs/sha256"] {
+        disk.create_folder(Path::new(folder)).unwrap();
+    }
+    for number in 0..256 {
+        disk.create_folder(Path::new(&format!("blobs/sha256/{number:02x}"))).unwrap();
+    }
+    disk
 }
 
 /// Makes a disk with injected failures.
@@ -71,7 +83,7 @@ fn faulty() -> (Arc<dyn Disk>, Arc<Faults>) {
 
 /// Opens a registry on a disk with injected failures.
 fn on_faulty() -> (Registry, Arc<Faults>, Arc<dyn Disk>) {
-    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let disk = with_fanout_folders();
     let faulty = FaultyDisk::new(Arc::clone(&disk));
     let faults = faulty.faults();
     (open_on(Arc::new(faulty), |_| {}), faults, disk)

@@ -286,6 +286,7 @@ fn files_that_nothing_names_go() {
     let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
     let registry = open_on(Arc::clone(&disk), Duration::ZERO, None);
     let path = blob_path(&blob_digest(0));
+    disk.create_folder(path.parent().unwrap()).unwrap();
     disk.create(&path).unwrap().write_at(&blob(0), 0).unwrap();
     disk.create(Path::new("uploads/00000000-0000-4000-8000-000000000001")).unwrap();
     let live = block_on(registry.begin_upload(&repo("a"), None)).unwrap();

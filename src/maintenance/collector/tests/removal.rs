@@ -119,7 +119,9 @@ fn files_without_a_name_go_by_their_age_however_many_they_are() {
     drop(open_on(Arc::clone(&disk), Duration::ZERO, None));
     for number in 0..FILES {
         let digest = ContentDigest::sha256_of(&number.to_le_bytes());
-        disk.create(&blob_path(&digest)).unwrap().write_at(&number.to_le_bytes(), 0).unwrap();
+        let path = blob_path(&digest);
+        disk.create_folder(path.parent().unwrap()).unwrap();
+        disk.create(&path).unwrap().write_at(&number.to_le_bytes(), 0).unwrap();
     }
     let open = |grace| {
         let options =

@@ -43,7 +43,7 @@ pub(in crate::config) const KEYS: &[ConfigKey<Policy>] = &[
     ConfigKey::new(
         "immutable",
         Form::Patterns { least: 0, place: |policy| &mut policy.immutable },
-        "a tag that matches, once set, can be neither moved nor removed: 403 DENIED",
+        "a tag that matches, once set, can be neither moved nor removed, nor what it leads to: 403 DENIED",
     ),
     ConfigKey::new(
         "quota",

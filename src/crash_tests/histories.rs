@@ -16,7 +16,7 @@ pub(super) fn histories() -> Vec<History> {
 type Tags = &'static [&'static str];
 
 fn history(name: &'static str, events: Vec<Vec<Event>>) -> History {
-    History { name, from_nothing: false, events: events.concat() }
+    History { name, from_nothing: false, events: events.into_iter().flatten().collect() }
 }
 
 fn push(repo: &'static str, blob: usize) -> Op {

@@ -7,6 +7,8 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use smol::lock::Semaphore;
+
 use crate::base::ClientAddress;
 use crate::http::api::Failure;
 use crate::spec::ErrorAnswer;
@@ -34,6 +36,10 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 /// How long it waits at a time, before it looks for a holder that has become too slow.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// How many requests may wait for a place. A connection whose request waits cannot be displaced: waiting ones
+/// must not have all connections.
+const WAITING_MAX: usize = 128;
+
 /// The place of one long answer, from before it is made until it has gone out. It goes with the answer, among
 /// its extensions.
 pub(in crate::http) type AnswerPlace = Place<Option<ClientAddress>>;
@@ -42,23 +48,25 @@ pub(in crate::http) type AnswerPlace = Place<Option<ClientAddress>>;
 #[derive(Debug)]
 pub(in crate::http) struct LargeAnswers {
     places: Places<Option<ClientAddress>>,
+    waiting: Semaphore,
 }
 
 impl LargeAnswers {
     pub(in crate::http) fn new() -> Self {
-        Self { places: Places::new(TERMS) }
+        Self { places: Places::new(TERMS), waiting: Semaphore::new(WAITING_MAX) }
     }
 
     /// Waits for a place, which costs next to nothing, but not for too long.
     pub(in crate::http) async fn place(&self, peer: Option<SocketAddr>) -> Result<AnswerPlace, Failure> {
         let address = peer.map(|peer| ClientAddress::of(peer.ip()));
-        let began = Instant::now();
+        let (began, mut waits) = (Instant::now(), None);
         loop {
             if let Ok(place) = self.places.take(address) {
                 place.holder().activity.busy();
                 return Ok(place);
             }
-            if began.elapsed() >= WAIT_MAX {
+            waits = waits.or_else(|| self.waiting.try_acquire());
+            if waits.is_none() || began.elapsed() >= WAIT_MAX {
                 return Err(Failure::of(ErrorAnswer::OVERLOADED, "too many clients read long lists"));
             }
             self.places.wait_for_one(PAUSE).await;

@@ -193,3 +193,28 @@ fn a_place_that_was_just_taken_is_not_displaced_as_idle() {
     assert!(answers.places.take(address(2)).is_err());
     assert!(taken.iter().all(|place| !place.holder().is_displaced()));
 }
+
+#[test]
+fn no_more_requests_wait_for_a_place_than_connections_can_be_spared() {
+    use smol::future::poll_once;
+    smol::block_on(async {
+        let answers = LargeAnswers::new();
+        let mut taken = Vec::new();
+        for _ in 0..PLACES {
+            taken.extend(answers.place(None).await);
+        }
+        let mut waiting: Vec<_> = (0..WAITING_MAX).map(|_| Box::pin(answers.place(None))).collect();
+        for wait in &mut waiting {
+            assert!(poll_once(wait).await.is_none());
+        }
+        assert!(
+            poll_once(answers.place(None)).await.is_some_and(|refused| refused.is_err()),
+            "it is at once"
+        );
+        drop(taken.pop());
+        assert!(answers.place(None).await.is_ok(), "a free place needs no wait");
+        drop(waiting.pop());
+        taken.extend(answers.place(None).await);
+        assert!(poll_once(answers.place(None)).await.is_none());
+    });
+}

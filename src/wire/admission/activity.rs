@@ -40,6 +40,9 @@ impl Activity {
     pub(crate) fn idle(&self) {
         if self.state.load(Ordering::Relaxed) & IDLE == 0 {
             self.state.store(self.now() << 1 | IDLE, Ordering::Relaxed);
+            // What comes next is judged by itself.
+            self.judged.0.store(self.waited.load(Ordering::Relaxed), Ordering::Relaxed);
+            self.judged.1.store(self.moved.load(Ordering::Relaxed), Ordering::Relaxed);
         }
     }
 
@@ -180,6 +183,19 @@ mod tests {
         activity.busy();
         activity.moved(1 << 40);
         activity.waited(TERMS.slow_time);
+        assert_eq!(standing(&activity), Standing::Busy);
+        activity.waited(TERMS.slow_time);
+        assert_eq!(standing(&activity), Standing::TooSlow(0));
+    }
+
+    #[test]
+    fn an_earlier_request_does_not_make_a_later_one_slow() {
+        let activity = Activity::new();
+        activity.busy();
+        activity.waited(TERMS.slow_time);
+        assert_eq!(standing(&activity), Standing::TooSlow(0));
+        activity.idle();
+        activity.busy();
         assert_eq!(standing(&activity), Standing::Busy);
         activity.waited(TERMS.slow_time);
         assert_eq!(standing(&activity), Standing::TooSlow(0));

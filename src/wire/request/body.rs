@@ -147,9 +147,6 @@ impl BodySource {
         context: &mut Context<'_>,
         target: Option<&mut [u8]>,
     ) -> Poll<io::Result<usize>> {
-        if self.input.holder.is_displaced() {
-            return Poll::Ready(Err(self.displaced()));
-        }
         if let Err(error) = self.signals.send_continue(context, &*self.input.stream) {
             return Poll::Ready(Err(self.fail(error.kind(), &error.to_string())));
         }
@@ -165,6 +162,7 @@ impl BodySource {
             self.input.holder.activity.end_wait();
         }
         match received {
+            // What has come is read, also after the place has gone to another connection.
             Poll::Pending => {
                 self.input.holder.activity.wait();
                 if self.input.holder.poll_displaced(&mut self.displaced, context).is_ready() {
@@ -283,9 +281,9 @@ mod tests {
     use smol::io::AsyncReadExt;
 
     use super::*;
-    use crate::wire::admission::Holder;
+    use crate::wire::admission::{Holder, Places, Terms};
     use crate::wire::request::head::BodyFraming;
-    use crate::wire::stream::{MemoryStream, Stream};
+    use crate::wire::stream::{MemoryStream, Stream, write_all};
 
     /// A client that sent many requests and reads nothing, then waits for `100 Continue`.
     #[test]
@@ -301,6 +299,34 @@ mod tests {
             let (mut reader, _back) = BodyReader::lend(source);
             let error = reader.read(&mut [0; 5]).await.unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        });
+    }
+
+    #[test]
+    fn what_has_come_of_a_displaced_body_is_read() {
+        let terms = Terms {
+            places: 1,
+            leaving_max: 1,
+            idle_min: Duration::ZERO,
+            slow_time: Duration::ZERO,
+            least_bytes_per_second: 1,
+        };
+        smol::block_on(async {
+            for (came, expected) in [(&b"whole"[..], Ok(5)), (b"who", Err(io::ErrorKind::ResourceBusy))] {
+                let places = Places::new(terms);
+                let place = places.take(1).unwrap();
+                place.holder().activity.busy();
+                let _newcomer = places.take(1).unwrap();
+                assert!(place.holder().is_displaced());
+                let (stream, client) = MemoryStream::pair();
+                write_all(&client, came).await.unwrap();
+                let (framing, signals) = (Framing::new(BodyFraming::Length(5)), BodySignals::new(false));
+                let input = Input::new(Arc::new(stream), Arc::clone(place.holder()));
+                let source = BodySource::new(input, framing, Arc::new(signals), Duration::from_secs(60));
+                let (mut reader, _back) = BodyReader::lend(source);
+                let read = reader.read_to_end(&mut Vec::new()).await;
+                assert_eq!(read.map_err(|error| error.kind()), expected);
+            }
         });
     }
 }

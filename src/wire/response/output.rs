@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use smol::future::poll_once;
+
 use crate::wire::admission::{DisplacedWait, Holder};
 use crate::wire::idle_timeout::IdleTimeout;
 use crate::wire::stream::Stream;
@@ -83,7 +85,10 @@ impl Output<'_> {
     ) -> io::Result<Option<T>> {
         self.note_wait(progress);
         if progress.in_vain >= self.progress_time_max {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "the client stopped reading the answer"));
+            // It may have taken something since the last try.
+            let timed_out =
+                || io::Error::new(io::ErrorKind::TimedOut, "the client stopped reading the answer");
+            return poll_once(what).await.unwrap_or_else(|| Err(timed_out())).map(Some);
         }
         let WriteProgress { patience, in_vain, waited, displaced } = progress;
         let (mut what, mut began) = (pin!(what), None);
@@ -132,4 +137,29 @@ impl Output<'_> {
 
 fn displaced_error() -> io::Error {
     io::Error::new(io::ErrorKind::ResourceBusy, "the client reads the answer too slowly while others wait")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::stream::MemoryStream;
+
+    #[test]
+    fn a_client_that_took_something_since_the_last_try_is_not_given_up() {
+        let (stream, client) = MemoryStream::pair();
+        let (stream, holder): (Arc<dyn Stream>, _) = (Arc::new(stream), Holder::new());
+        let progress_time_max = Duration::from_secs(60);
+        let output = Output { stream: &stream, progress_time_max, holder: &holder, body_holder: None };
+        smol::block_on(async {
+            let write = || poll_fn(|context| stream.poll_write(context, &[0; 4096], false));
+            while poll_once(write()).await.is_some() {}
+            let mut progress = output.progress();
+            progress.in_vain = progress_time_max;
+            let error = output.wait(write(), &mut progress).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+            let client: &dyn Stream = &client;
+            client.read(&mut [0; 4096]).await.unwrap();
+            assert_eq!(output.wait(write(), &mut progress).await.unwrap(), Some(4096));
+        });
+    }
 }

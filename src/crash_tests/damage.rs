@@ -55,6 +55,19 @@ pub(crate) fn damaged_stores() -> Vec<DamagedStore> {
         damaged("checkpoint and journal are damaged", &|disk| {
             vec![flip(disk, &checkpoint(disk), 2), flip(disk, &journal(disk), 2)]
         }),
+        damaged("a block of the journal cannot be read", &|disk| {
+            rot(disk, &journal(disk), 2);
+            Vec::new()
+        }),
+        damaged("the newest checkpoint cannot be read", &|disk| {
+            rot(disk, &checkpoint(disk), 1);
+            Vec::new()
+        }),
+        damaged("pulk.json and the header of the journal cannot be read", &|disk| {
+            disk.rot(Path::new("pulk.json"), 0);
+            disk.rot(&journal(disk), 0);
+            Vec::new()
+        }),
         damaged("the newest file of the journal is lost", &|disk| {
             disk.remove(&journal(disk)).unwrap();
             Vec::new()
@@ -137,12 +150,24 @@ fn flip(disk: &SimulatedDisk, path: &Path, lines_from_end: usize) -> Vec<u8> {
     bytes_of(file.as_ref())
 }
 
+/// Makes the block unreadable that holds the end of the line `lines_from_end` lines before the end.
+fn rot(disk: &SimulatedDisk, path: &Path, lines_from_end: usize) {
+    let bytes = bytes_of(disk.open(path).unwrap().as_ref());
+    let ends: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] == b'\n').collect();
+    disk.rot(path, ends[ends.len() - 1 - lines_from_end] as u64);
+}
+
 /// Counts the items of `kept` that the metadata folders do not hold under any name.
 fn missing(disk: &SimulatedDisk, kept: &[Vec<u8>]) -> usize {
     let mut held = BTreeSet::new();
     for folder in ["journal", "checkpoint"] {
         for entry in disk.list(Path::new(folder)).unwrap() {
-            held.insert(bytes_of(disk.open(&Path::new(folder).join(entry.name)).unwrap().as_ref()));
+            let file = disk.open(&Path::new(folder).join(entry.name)).unwrap();
+            let mut bytes = vec![0; usize::try_from(file.length().unwrap()).unwrap()];
+            if let Ok(read) = file.read_at(&mut bytes, 0) {
+                bytes.truncate(read);
+                held.insert(bytes);
+            }
         }
     }
     kept.iter().filter(|bytes| !held.contains(*bytes)).count()
@@ -229,4 +254,20 @@ fn a_start_that_repairs_damage_can_die_at_any_moment() {
         failures.len(),
         failures[..failures.len().min(3)].join("\n\n")
     );
+}
+
+/// A medium that reports its damage costs no more than one that hides it.
+#[test]
+fn what_cannot_be_read_is_damage_like_any_other() {
+    let whole = look(&open(&SimulatedDisk::new(whole_store())).unwrap()).unwrap();
+    for store in damaged_stores() {
+        let disk = SimulatedDisk::new(store.medium);
+        let registry = open(&disk).unwrap_or_else(|error| panic!("{}: {error}", store.name));
+        let found = look(&registry).unwrap_or_else(|why| panic!("{}: {why}", store.name));
+        let present = |found: &Found| found.values().filter(|value| value.is_some()).count();
+        assert!(present(&found) > present(&whole) / 2, "{}", store.name);
+        let aside = count(&disk, "journal", ".damaged") + count(&disk, "checkpoint", ".damaged");
+        assert!(aside > 0 || store.name.contains("is lost"), "{}: the damage is not reported", store.name);
+        smol::block_on(probe(&registry)).unwrap_or_else(|why| panic!("{}: {why}", store.name));
+    }
 }

@@ -63,7 +63,13 @@ pub(in crate::meta) fn read(disk: &dyn Disk) -> Result<Option<CleanMarker>, Disk
         Err(error) => return Err(error),
     };
     let mut bytes = vec![0; MARKER_SIZE_MAX_BYTES];
-    let length = file.read_at(&mut bytes, 0)?;
+    let length = match file.read_at(&mut bytes, 0) {
+        Err(error) if error.is_of_the_medium() => {
+            log::warn!("{error}; the index will be rebuilt");
+            return Ok(None);
+        }
+        read => read?,
+    };
     bytes.truncate(length);
     let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
     // An unreadable marker is ignored: recovery then rebuilds the index.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::disk::{BLOCK_SIZE_BYTES, Disk, DiskFile};
+use crate::disk::{BLOCK_SIZE_BYTES, Disk, DiskError, DiskFile};
 use crate::meta::error::MetaOpenError;
 use crate::meta::journal::{
     FileLog, Header, LINE_SIZE_MAX_BYTES, LogPosition, Record, decode, journal_path, list,
@@ -17,7 +17,14 @@ pub(in crate::meta) fn resume(
     let Some(number) = list(disk.as_ref())?.finished.last().copied() else { return Ok(None) };
     let file = disk.open_writable(&journal_path(number))?;
     let whole = file.length()?;
-    let Some((end, length)) = last_line(file.as_ref(), whole)? else { return Ok(None) };
+    let last = match last_line(file.as_ref(), whole) {
+        Err(error) if error.is_of_the_medium() => {
+            log::warn!("{error}");
+            return Ok(None);
+        }
+        last => last?,
+    };
+    let Some((end, length)) = last else { return Ok(None) };
     // The stop leaves nothing after the last line but the rest of its block.
     let matches =
         end.seq == clean.seq && end.sum == clean.line && whole == length.next_multiple_of(BLOCK_SIZE_BYTES);
@@ -25,7 +32,7 @@ pub(in crate::meta) fn resume(
 }
 
 /// Reads the last line of a file, which may be its header, and returns the place and the offset after it.
-fn last_line(file: &dyn DiskFile, length: u64) -> Result<Option<(LogPosition, u64)>, MetaOpenError> {
+fn last_line(file: &dyn DiskFile, length: u64) -> Result<Option<(LogPosition, u64)>, DiskError> {
     let begin = length.saturating_sub(LINE_SIZE_MAX_BYTES as u64 + BLOCK_SIZE_BYTES);
     let mut tail = vec![0; usize::try_from(length - begin).unwrap_or(0)];
     let mut filled = 0;

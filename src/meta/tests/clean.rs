@@ -306,3 +306,21 @@ fn a_stop_before_the_index_is_verified_leaves_that_to_the_next_start() {
     settle(&meta);
     assert!(meta.index().get(Tree::Links, b"trace").unwrap().is_none());
 }
+
+/// A medium may report its damage instead of returning other bytes.
+#[test]
+fn a_marker_or_an_end_of_the_journal_that_cannot_be_read_costs_the_index_and_nothing_else() {
+    for (path, errno, reads) in
+        [("clean", Errno::IO, u64::MAX), ("clean", Errno::BADMSG, u64::MAX), ("journal", Errno::IO, 1)]
+    {
+        let store = Store::stopped();
+        store.leave_a_trace();
+        let faulty = FaultyDisk::new(Arc::clone(&store.disk));
+        faulty.faults().fail_reads(path, reads, errno);
+        let meta = store.open_on(Arc::new(faulty));
+        assert_eq!(tags(&meta, "app"), ["latest"], "{path}");
+        assert_eq!(meta.start(), Start::Recovered, "{path}");
+        assert!(meta.index().get(Tree::Links, b"trace").unwrap().is_none(), "{path}: the index was kept");
+        run(&meta, put_manifest("app", "two", &["next"])).unwrap();
+    }
+}

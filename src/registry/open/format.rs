@@ -110,7 +110,10 @@ fn said_version(disk: &dyn Disk) -> Result<Option<Result<u32, String>>, OpenErro
         Err(error) => return Err(error.into()),
     };
     let mut bytes = vec![0; FORMAT_SIZE_MAX_BYTES];
-    let length = file.read_at(&mut bytes, 0)?;
+    let length = match file.read_at(&mut bytes, 0) {
+        Err(error) if error.is_of_the_medium() => return Ok(Some(Err(error.to_string()))),
+        read => read?,
+    };
     bytes.truncate(length);
     let version = serde_json::from_slice::<FormatVersion>(&bytes);
     Ok(Some(version.map(|version| version.format).map_err(|error| error.to_string())))

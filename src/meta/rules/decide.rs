@@ -229,16 +229,24 @@ pub fn check_references(
 }
 
 /// Deletes the tags of a manifest first, in as many steps as necessary; each step leaves a correct state.
+/// Other commands may come between two steps: a tag that is set meanwhile goes too, unless it is immutable.
 fn delete_manifest(
     view: View<'_>,
     check: PolicyCheck<'_>,
     repo: &RepoName,
     digest: &ContentDigest,
 ) -> Result<Decision, DecideError> {
+    if check.goes_on && view.manifest(repo, digest)?.is_none() {
+        // Another deletion came first.
+        return Ok(Vec::new().into());
+    }
     known(view, repo)?;
     let row = view.manifest(repo, digest)?.ok_or(Refusal::ManifestUnknown(*digest))?;
     check.may_delete(view, repo, digest)?;
     let tags = view.tags_of(repo, digest, TAGS_PER_STEP_MAX + 1)?;
+    for tag in &tags {
+        check.may_change(repo, tag)?;
+    }
     let again = tags.len() > TAGS_PER_STEP_MAX;
     let mut facts: Vec<Fact> = tags
         .into_iter()

@@ -10,7 +10,7 @@ use crate::spec::{ContentDigest, RepoName, Tag};
 pub struct PolicyCheck<'a> {
     pub(in crate::meta) policies: &'a Policies,
     pub(in crate::meta) usage: &'a QuotaUsage,
-    /// Whether this is a further step of an allowed command. No other command was decided since.
+    /// Whether this is a further step of an allowed command. Others may have been decided since.
     pub(in crate::meta) goes_on: bool,
 }
 

@@ -223,3 +223,63 @@ fn totals_count_what_was_acknowledged() {
     run(&meta, Command::EndUpload { id: upload_id(1) }).unwrap();
     assert_eq!(meta.totals().uploads, 0);
 }
+
+/// Tags a manifest so often that its removal takes some steps.
+fn with_many_tags(meta: &Meta) -> Command {
+    let names: Vec<String> = (0..3500).map(|number| format!("t{number}")).collect();
+    for some in names.chunks(1000) {
+        let some: Vec<&str> = some.iter().map(String::as_str).collect();
+        run(meta, put_manifest("app", "first", &some)).unwrap();
+    }
+    Command::DeleteManifest { repo: repo("app"), digest: digest("first") }
+}
+
+#[test]
+fn other_commands_are_answered_between_the_steps_of_a_large_one() {
+    let (_, faults, meta) = gated();
+    let delete = with_many_tags(&meta);
+    faults.hold_syncs("journal");
+    let opening = submit(&meta, put_manifest("other", "other", &[]));
+    faults.wait_until_held();
+    let (sender, order) = channel();
+    let note = |what: &'static str| {
+        let sender = sender.clone();
+        Box::new(move |done: Result<(), MetaError>| sender.send(done.map(|()| what)).unwrap())
+    };
+    meta.submit(delete.clone(), note("deleted"));
+    meta.submit(delete, note("deleted too"));
+    // This tag goes with the others.
+    meta.submit(put_manifest("app", "first", &["last"]), note("tagged"));
+    meta.submit(put_manifest("app", "second", &["second"]), note("pushed"));
+    faults.let_go();
+    end(&opening).unwrap();
+    let order: Vec<&str> = order.iter().take(4).map(Result::unwrap).collect();
+    assert_eq!(order[..2], ["tagged", "pushed"]);
+    assert_eq!(tags(&meta, "app"), ["second"]);
+    assert_eq!(meta.view().manifest(&repo("app"), &digest("first")).unwrap(), None);
+}
+
+#[test]
+fn a_stop_between_the_steps_of_a_command_leaves_a_correct_state() {
+    let (_, faults, meta) = gated();
+    let delete = with_many_tags(&meta);
+    faults.hold_syncs("journal");
+    let opening = submit(&meta, put_manifest("other", "other", &[]));
+    faults.wait_until_held();
+    let deleted = submit(&meta, delete);
+    let stopping = std::thread::scope(|scope| {
+        let stopping = scope.spawn(|| meta.close());
+        faults.let_go();
+        stopping.join().unwrap()
+    });
+    stopping.unwrap();
+    end(&opening).unwrap();
+    let ended = end(&deleted);
+    let left = tags(&meta, "app").len();
+    let is_there = meta.view().manifest(&repo("app"), &digest("first")).unwrap().is_some();
+    match ended {
+        Ok(()) => assert!(left == 0 && !is_there),
+        Err(MetaError::Stopped) => assert!(is_there && left < 3501, "{left}"),
+        other => panic!("{other:?}"),
+    }
+}

@@ -46,7 +46,7 @@ impl AwaitSpace {
                 | Message::Swap(..)
                 | Message::Checkpoint(_)
                 | Message::Poison(_) => {}
-                message @ (Message::Command(..) | Message::CommandIf(..)) => {
+                message @ (Message::Command(..) | Message::CommandIf(..) | Message::Continue(..)) => {
                     let due = tried.is_none_or(|at| at.elapsed() >= RETRY_PAUSE);
                     let found = if due { self.recovered() } else { None };
                     if let Some((journal, totals)) = found {

@@ -21,6 +21,8 @@ pub(in crate::meta) enum Message {
     Command(Box<Command>, Answer),
     /// Carry out a command if its guard allows it then.
     CommandIf(Guard, Box<Command>, Answer),
+    /// Carry out the next step of a command that takes many, if its guard still allows it.
+    Continue(Option<Guard>, Box<Command>, Answer),
     /// Answer when everything before this is durable.
     Barrier(Answer),
     /// Rebuild the index, which failed.
@@ -50,9 +52,10 @@ impl Message {
     /// Answers a message that will not be carried out, if it has an answer.
     pub(in crate::meta) fn fail(self, error: MetaError) {
         match self {
-            Self::Command(_, answer) | Self::CommandIf(_, _, answer) | Self::Barrier(answer) => {
-                answer(Err(error));
-            }
+            Self::Command(_, answer)
+            | Self::CommandIf(_, _, answer)
+            | Self::Continue(_, _, answer)
+            | Self::Barrier(answer) => answer(Err(error)),
             Self::Repair
             | Self::ReadFrom(..)
             | Self::Swap(..)

@@ -1,5 +1,6 @@
 //! Starting the writer.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
@@ -94,6 +95,7 @@ impl WriterSetup {
             disk,
             progress,
             rotation,
+            unfinished: VecDeque::new(),
             queued: first.into_iter().collect(),
         };
         if is_verified || writer.verify_index(messages).is_continue() {

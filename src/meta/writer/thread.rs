@@ -15,7 +15,7 @@ use crate::meta::journal::{JournalError, Log};
 use crate::meta::model::{Command, Fact, changes_of};
 use crate::meta::recovery::{Build, RecoveryProgress, rebuilt};
 use crate::meta::rules::{DecideError, Decision, PolicyChecks, Protection, Refusal, Stamp, decide};
-use crate::meta::writer::message::{Answer, Message, Swapped, WriterState};
+use crate::meta::writer::message::{Answer, Guard, Message, Swapped, WriterState};
 use crate::meta::writer::pending::{DecidedRows, PendingRows};
 
 /// The most messages in a batch before its sync, so that the first of them doesn't wait for too many others.
@@ -45,6 +45,8 @@ pub(in crate::meta) struct Writer {
     pub(in crate::meta) disk: Arc<dyn Disk>,
     pub(in crate::meta) progress: RecoveryProgress,
     pub(in crate::meta) rotation: Rotation,
+    /// Commands that take more steps, in later batches.
+    pub(in crate::meta) unfinished: VecDeque<Message>,
     /// Messages that came before the next one from the channel.
     pub(in crate::meta) queued: VecDeque<Message>,
 }
@@ -65,11 +67,20 @@ pub(in crate::meta) struct Rotation {
 impl Writer {
     /// Runs until a stop message arrives or every sender is dropped.
     pub(in crate::meta) fn run(&mut self, messages: &Receiver<Message>) {
-        while let Some(first) = self.queued.pop_front().or_else(|| messages.recv().ok()) {
+        while let Some(first) = self.next_message(messages) {
             if self.batch(first, messages) {
-                return;
+                break;
             }
         }
+        // Each step that was carried out has left a correct state.
+        self.unfinished.drain(..).for_each(|message| message.fail(MetaError::Stopped));
+    }
+
+    /// Returns the first message of a batch. A batch has one step of one unfinished command at most, so that
+    /// the others wait for no more than that.
+    fn next_message(&mut self, messages: &Receiver<Message>) -> Option<Message> {
+        let waiting = self.queued.pop_front().or_else(|| self.unfinished.pop_front());
+        waiting.or_else(|| messages.recv().ok())
     }
 
     /// Carries out the waiting messages, and answers them after one sync. Returns whether to stop.
@@ -81,19 +92,19 @@ impl Writer {
         let mut taken = 1;
         while let Some(message) = next.take() {
             match message {
+                Message::Command(command, answer) if command.rides_along() => {
+                    let done = self.carry_out(&command, false).map(drop);
+                    self.publish_uploads();
+                    answer(done);
+                }
                 Message::Command(command, answer) => {
-                    let done = self.carry_out(&command);
-                    if command.rides_along() {
-                        self.publish_uploads();
-                        answer(done);
-                    } else {
-                        waiting.push((answer, done));
-                    }
+                    waiting.extend(self.carry_on((None, command, answer), false));
                 }
                 Message::CommandIf(guard, command, answer) => {
-                    let overtaken = || Err(MetaError::Refused(Refusal::Overtaken));
-                    let done = if guard() { self.carry_out(&command) } else { overtaken() };
-                    waiting.push((answer, done));
+                    waiting.extend(self.carry_on((Some(guard), command, answer), false));
+                }
+                Message::Continue(guard, command, answer) => {
+                    waiting.extend(self.carry_on((guard, command, answer), true));
                 }
                 Message::Barrier(answer) => waiting.push((answer, Ok(()))),
                 Message::Repair => drop(self.repair()),
@@ -129,7 +140,7 @@ impl Writer {
     /// INVARIANT: every answer, even to a command that changed nothing or was refused, goes out only when
     /// everything that the command read is durable.
     fn answer(&mut self, waiting: &mut Vec<(Answer, Result<(), MetaError>)>) {
-        if waiting.is_empty() {
+        if waiting.is_empty() && self.unfinished.is_empty() {
             return;
         }
         let committed = self.commit();
@@ -205,22 +216,36 @@ impl Writer {
         }
     }
 
-    fn carry_out(&mut self, command: &Command) -> Result<(), MetaError> {
-        let (mut repaired, mut goes_on) = (false, false);
+    /// Carries out one step of a command. Returns the answer and the result, unless a later batch has to
+    /// carry out another step.
+    fn carry_on(
+        &mut self,
+        (guard, command, answer): (Option<Guard>, Box<Command>, Answer),
+        goes_on: bool,
+    ) -> Option<(Answer, Result<(), MetaError>)> {
+        if guard.as_ref().is_some_and(|guard| !guard()) {
+            return Some((answer, Err(MetaError::Refused(Refusal::Overtaken))));
+        }
+        match self.carry_out(&command, goes_on) {
+            Ok(true) => {
+                self.unfinished.push_back(Message::Continue(guard, command, answer));
+                None
+            }
+            done => Some((answer, done.map(drop))),
+        }
+    }
+
+    /// Carries out one step of a command, and returns whether it needs another one.
+    fn carry_out(&mut self, command: &Command, goes_on: bool) -> Result<bool, MetaError> {
+        let mut repaired = false;
         loop {
             match self.step(command, goes_on) {
-                // The next step need not read past the rows that this one removes.
-                Ok(true) => {
-                    self.commit()?;
-                    goes_on = true;
-                }
-                Ok(false) => return Ok(()),
                 // This step wrote nothing: decide it again, on a working index.
                 Err(MetaError::Index(IndexError::Rebuilding)) if !repaired => {
                     repaired = true;
                     self.repair()?;
                 }
-                Err(error) => return Err(error),
+                done => return done,
             }
         }
     }

@@ -35,8 +35,15 @@ fn push_everything(client: &Client) -> Pushed {
     client.delete(format!("/v2/gone/manifests/{}", gone.digest)).send().is(202);
     client.delete(format!("/v2/gone/blobs/{}", sha256("layer of v1"))).send().is(202);
     let session = client.begin("a/b");
-    client.patch(&session).body("begun ").send().is(202);
+    client.patch(&session).body(&content_of_session()[..BEGUN]).send().is(202);
     Pushed { image, artifact, layer, session }
+}
+
+/// How much of its content the session has received.
+const BEGUN: usize = 6000;
+
+fn content_of_session() -> Vec<u8> {
+    (0..7000_u32).map(|number| (number % 251) as u8).collect()
 }
 
 fn check_everything(client: &Client, pushed: &Pushed) {
@@ -72,15 +79,17 @@ fn everything_survives_a_restart() {
 
     let server = TestServer::over(data.path());
     check_everything(&server, &pushed);
-    assert_eq!(server.get(&pushed.session).send().is(204).header("Range"), "0-5");
-    let end = with_query(&pushed.session, &format!("digest={}", sha256("begun before")));
-    server.put(end).body("before").send().is(201);
-    assert_eq!(server.blob("a/b", &sha256("begun before")).is(200).body, b"begun before");
+    // It stands where a block of its file begins.
+    assert_eq!(server.get(&pushed.session).send().is(204).header("Range"), "0-4095");
+    let content = content_of_session();
+    let end = with_query(&pushed.session, &format!("digest={}", sha256(&content)));
+    server.put(end).body(&content[4096..]).send().is(201);
+    assert!(server.blob("a/b", &sha256(&content)).is(200).body == content);
     server.stop();
 
     let server = TestServer::over(data.path());
     check_everything(&server, &pushed);
-    server.blob("a/b", &sha256("begun before")).is(200);
+    server.blob("a/b", &sha256(&content)).is(200);
     server.push_tagged("new", "v1");
 }
 
@@ -99,8 +108,9 @@ fn everything_survives_an_end_without_a_stop() {
     let status = recovered.get(&pushed.session).send();
     if status.status == 204 {
         let last: i64 = status.header("Range").strip_prefix("0-").unwrap().parse().unwrap();
-        let rest = &b"begun before"[usize::try_from(last + 1).unwrap()..];
-        let end = with_query(&pushed.session, &format!("digest={}", sha256("begun before")));
+        let content = content_of_session();
+        let rest = &content[usize::try_from(last + 1).unwrap()..];
+        let end = with_query(&pushed.session, &format!("digest={}", sha256(&content)));
         recovered.put(end).body(rest).send().is(201);
     } else {
         status.fails(404, "BLOB_UPLOAD_UNKNOWN");

@@ -243,7 +243,12 @@ impl UploadSession {
 
     /// Tells whether the push that the session belongs to may take longer than a lease.
     pub(in crate::registry) fn is_slow(&self) -> bool {
-        self.times().began.is_none_or(|began| began.elapsed() >= SLOW_MIN)
+        self.is_older_than(SLOW_MIN)
+    }
+
+    /// Tells whether the upload began this long ago, or before the start.
+    pub(in crate::registry) fn is_older_than(&self, age: Duration) -> bool {
+        self.times().began.is_none_or(|began| began.elapsed() >= age)
     }
 
     /// Tells whether no request holds the session and it has been idle for `idle_max`.

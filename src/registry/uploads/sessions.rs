@@ -10,8 +10,9 @@ use crate::registry::error::RegistryError;
 use crate::registry::types::UploadId;
 use crate::spec::RepoName;
 
-/// How long an idle session keeps its place from a client of an address that has fewer sessions than its own.
-/// The client of a session that has just begun is about to send.
+/// How old a session must be to give way to a client of an address that has fewer sessions than its own. The
+/// client of a session that has just begun is about to send. Its idle time does not protect it: a client can
+/// ask for the offset of all its sessions in turn.
 const KEPT_FROM_OTHERS_MIN: Duration = Duration::from_secs(1);
 
 /// How long at least an idle session keeps its place from a client of the same address, and one whose client
@@ -57,8 +58,8 @@ impl UploadSessions {
             let at = Instant::now();
             let holders = open.values().map(|one| {
                 let crowds = crowding.contains(one.repo());
-                let kept = kept_from(one, session.client(), crowds);
-                let idle = one.idle_unless_held(at).filter(|idle| *idle >= kept);
+                let idle = one.idle_unless_held(at);
+                let idle = idle.filter(|idle| can_go(one, *idle, session.client(), crowds));
                 (one.client(), one.id(), idle.map(|idle| (crowds, one.offset() == 0, idle)))
             });
             let goes = displaced(holders, &session.client());
@@ -138,11 +139,11 @@ fn crowding_repos(open: &HashMap<UploadId, Arc<UploadSession>>, max: usize) -> H
     counts.into_iter().filter(|(_, count)| crowds && *count == most).map(|(repo, _)| repo.clone()).collect()
 }
 
-/// Returns how long an idle session keeps its place from a newcomer.
-fn kept_from(session: &UploadSession, newcomer: Option<ClientAddress>, crowds: bool) -> Duration {
+/// Tells whether a session that has been idle for this long gives way to a newcomer.
+fn can_go(session: &UploadSession, idle: Duration, newcomer: Option<ClientAddress>, crowds: bool) -> bool {
     if session.client().is_some() && session.client() != newcomer {
-        return KEPT_FROM_OTHERS_MIN;
+        return session.is_older_than(KEPT_FROM_OTHERS_MIN);
     }
     let worth = if crowds { 0 } else { session.offset() / RESENT_BYTES_PER_SECOND };
-    KEPT_MIN.saturating_add(Duration::from_secs(worth)).min(KEPT_MAX)
+    idle >= KEPT_MIN.saturating_add(Duration::from_secs(worth)).min(KEPT_MAX)
 }

@@ -38,7 +38,9 @@ impl Registry {
                 done => return Ok(done?),
             }
         }
-        let why = format!("clients keep pushing to {repo}: the deletion was not carried out");
+        let why = format!(
+            "clients keep pushing to {repo}: the deletion was not completed, and some tags may be gone"
+        );
         Err(RegistryError::Unavailable(why))
     }
 

@@ -52,7 +52,10 @@ impl LogQueue {
         let mut state = lock(&self.state);
         state.is_dropping |= state.bytes + line.len() > QUEUE_MAX_BYTES;
         if state.is_dropping {
-            return state.drop_line();
+            state.drop_line();
+            // Also where no line waits: a line can be longer than the whole queue.
+            drop(state);
+            return self.changed.notify_all();
         }
         state.bytes += line.len();
         state.lines.push_back(line.to_vec());
@@ -176,6 +179,21 @@ mod tests {
         assert!((all / 2..=all / 2 + 1).contains(&kept), "{kept}");
         assert!(read[..kept].iter().enumerate().all(|(number, read)| *read == line(number)));
         assert_eq!(read[kept], b"next\n");
+    }
+
+    #[test]
+    fn a_line_that_is_longer_than_the_queue_costs_no_other_line() {
+        let ((permit, permits), (sender, read)) = (channel(), channel());
+        let queue = LogQueue::start(Reader(permits, sender)).unwrap();
+        drop(permit);
+        queue.push(b"before\n");
+        // From then on, its thread sleeps.
+        queue.finish(LONG);
+        queue.push(&[b'x'; QUEUE_MAX_BYTES + 1]);
+        queue.finish(LONG);
+        queue.push(b"after\n");
+        queue.finish(LONG);
+        assert_eq!(read.try_iter().collect::<Vec<_>>(), [b"before\n".to_vec(), b"after\n".to_vec()]);
     }
 
     #[test]

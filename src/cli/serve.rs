@@ -35,8 +35,8 @@ Exit codes:
 ///
 /// The first signal stops pulk cleanly: it accepts no more connections and lets requests in flight finish
 /// (`limits.stop_time`, 5 seconds by default); chunks of uploads, which can be resumed, end at once. A second
-/// signal stops pulk at once. Neither loses anything that pulk has acknowledged. SIGHUP (unless `nohup` has
-/// it ignored) and SIGXCPU do as SIGTERM; SIGUSR1 and SIGUSR2 do nothing.
+/// SIGTERM or SIGINT stops pulk at once. Neither loses anything that pulk has acknowledged. SIGHUP (unless
+/// `nohup` has it ignored) and SIGXCPU stop it cleanly, too; SIGUSR1 and SIGUSR2 do nothing.
 ///
 /// Connections, uploads, sizes and times have limits: `pulk config` prints them, `pulk config --help`
 /// explains them. Requests over a limit get 429 or 503 with Retry-After.
@@ -65,7 +65,7 @@ impl RunCommand for ServeArgs {
 }
 
 async fn serve(config: &Config, signals: &mut ServerSignals) -> Result<ExitCode, CommandError> {
-    let started = match until_signal(Server::start(config.server_options()), signals).await {
+    let started = match unless(signals.next(), Server::start(config.server_options())).await {
         Interrupted::Done(started) => started,
         Interrupted::Signal(signal) => at_once(signal, "before it was ready"),
     };
@@ -74,7 +74,7 @@ async fn serve(config: &Config, signals: &mut ServerSignals) -> Result<ExitCode,
 
     let signal = signals.next().await;
     info!("{} received: no new connections, requests in flight may finish", name(signal));
-    Ok(match until_signal(running.stop(), signals).await {
+    Ok(match unless(signals.next_in_stop(), running.stop()).await {
         Interrupted::Done(Ok(())) => {
             info!("stopped cleanly");
             ExitCode::SUCCESS
@@ -92,9 +92,9 @@ enum Interrupted<T> {
     Signal(Signal),
 }
 
-async fn until_signal<T>(work: impl Future<Output = T>, signals: &mut ServerSignals) -> Interrupted<T> {
+async fn unless<T>(signal: impl Future<Output = Signal>, work: impl Future<Output = T>) -> Interrupted<T> {
     let work = async { Interrupted::Done(work.await) };
-    let signal = async { Interrupted::Signal(signals.next().await) };
+    let signal = async { Interrupted::Signal(signal.await) };
     future::or(work, signal).await
 }
 

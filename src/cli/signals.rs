@@ -35,6 +35,17 @@ impl ServerSignals {
         Signals::new(caught).map(Self)
     }
 
+    /// Waits for a signal to stop at once, while the server stops. A terminal that closes sends more than one
+    /// SIGHUP, and SIGXCPU returns each second: they are no reason to hurry.
+    pub(in crate::cli) async fn next_in_stop(&mut self) -> Signal {
+        loop {
+            match self.next().await {
+                signal @ (Signal::Term | Signal::Int) => return signal,
+                signal => info!("{} received: the stop goes on", name(signal)),
+            }
+        }
+    }
+
     /// Waits for the next signal to stop.
     pub(in crate::cli) async fn next(&mut self) -> Signal {
         loop {

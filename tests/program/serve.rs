@@ -190,8 +190,20 @@ fn signals_that_mean_nothing_to_it_do_not_end_it() {
 #[test]
 fn a_terminal_that_closes_stops_it_cleanly_unless_that_is_ignored() {
     let folder = TempDir::new().unwrap();
-    let serving = Serving::start(folder.path());
+    let mut serving = Serving::start(folder.path());
+    let mut pushing = BufReader::new(TcpStream::connect(serving.address()).unwrap());
+    let digest = pulk::ContentDigest::sha256_of(b"hello");
+    let head = format!(
+        "POST /v2/a/blobs/uploads/?digest={digest} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\
+         Expect: 100-continue\r\n\r\n"
+    );
+    assert!(exchange(&mut pushing, &head).unwrap().starts_with("HTTP/1.1 100 "));
+    // Its shell and the system send one each.
     serving.signal(Signal::HUP);
+    serving.read_until("SIGHUP received: no new connections");
+    serving.signal(Signal::HUP);
+    serving.read_until("SIGHUP received: the stop goes on");
+    assert!(exchange(&mut pushing, "hello").unwrap().starts_with("HTTP/1.1 201 "));
     let (code, log) = serving.end();
     assert_eq!(code, Some(0), "{log}");
     assert!(log.contains("stopped cleanly"), "{log}");

@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicBool;
 
 use crate::base::now_ms;
 use crate::blobs::{ContentStore, Verification};
-use crate::disk::Disk;
+use crate::disk::{Disk, DiskFile};
 use crate::meta::checkpoint::{self, WalkError};
 use crate::meta::clock::StoreTime;
 use crate::meta::error::MetaOpenError;
@@ -125,10 +125,7 @@ impl Lines {
         checkpoints.sort_unstable();
         let mut checkpoints = checkpoints.into_iter().peekable();
         for (_, path) in journals {
-            let file = disk.open(&path)?;
-            let header = LineReader::new(file.as_ref()).next()?;
-            let first =
-                header.and_then(|line| decode::<Header>(&line.bytes).ok()).map(|(header, _)| header.first);
+            let first = first_of(disk.open(&path)?.as_ref())?;
             // A checkpoint is the state before the file that it was taken for.
             while let Some((_, path)) = checkpoints.next_if(|(begin, _)| Some(*begin) <= first) {
                 self.checkpoint(disk, &path)?;
@@ -204,6 +201,20 @@ impl Lines {
         index.close()?;
         Ok(true)
     }
+}
+
+/// Returns the transaction that a journal file begins with, or the first readable one where its header is
+/// damaged.
+fn first_of(file: &dyn DiskFile) -> Result<Option<u64>, MetaOpenError> {
+    let mut lines = LineReader::new(file);
+    while let Some(line) = lines.next()? {
+        if let Ok((record, _)) = decode::<Record>(&line.bytes) {
+            return Ok(Some(record.seq));
+        } else if let Ok((header, _)) = decode::<Header>(&line.bytes) {
+            return Ok(Some(header.first));
+        }
+    }
+    Ok(None)
 }
 
 /// Reads all content that has a row, and drops the rows of content whose bytes do not match its digest.

@@ -38,6 +38,15 @@ struct Fault {
     written: usize,
 }
 
+/// Reads of a path that begins with `path`: after `skip` of them, `count` fail.
+#[derive(Debug)]
+struct BadReads {
+    path: PathBuf,
+    skip: u64,
+    count: u64,
+    errno: Errno,
+}
+
 #[derive(Debug, Default)]
 struct State {
     faults: Vec<Fault>,
@@ -48,7 +57,7 @@ struct State {
     free_bytes: Option<u64>,
     free_files: Option<u64>,
     measurements: usize,
-    bad_reads: Option<(PathBuf, u64, Errno)>,
+    bad_reads: Option<BadReads>,
     holds: Option<PathBuf>,
     held: usize,
 }
@@ -77,18 +86,24 @@ impl Faults {
 
     /// Makes the next `count` reads of a file fail.
     pub(crate) fn fail_reads(&self, path: &str, count: u64, errno: Errno) {
-        self.state().bad_reads = Some((path.into(), count, errno));
+        self.fail_later_reads(path, 0, count, errno);
+    }
+
+    /// Makes `count` reads of a file fail after `skip` others.
+    pub(crate) fn fail_later_reads(&self, path: &str, skip: u64, count: u64, errno: Errno) {
+        self.state().bad_reads = Some(BadReads { path: path.into(), skip, count, errno });
     }
 
     /// Returns the error of a read, if it fails.
     fn bad_read(&self, path: &Path) -> Option<Errno> {
         let mut state = self.state();
-        let (bad, left, errno) = state.bad_reads.as_mut()?;
-        if *left == 0 || !path.starts_with(bad) {
+        let bad = state.bad_reads.as_mut().filter(|bad| path.starts_with(&bad.path))?;
+        if bad.skip > 0 {
+            bad.skip -= 1;
             return None;
         }
-        *left -= 1;
-        Some(*errno)
+        bad.count = bad.count.checked_sub(1)?;
+        Some(bad.errno)
     }
 
     /// Makes the next write fail after `written` of its bytes.

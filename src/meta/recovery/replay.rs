@@ -70,16 +70,22 @@ fn for_each_valid(
     progress: &RecoveryProgress,
     mut visit: impl FnMut(RawLine, Record, Sum) -> Result<(), MetaOpenError>,
 ) -> Result<(), MetaOpenError> {
+    let mut visited = 0;
     for segment in segments {
         for_each_line(disk, segment, base.begin, progress, |line, found| {
             let place = LinePlace { file: segment.number, line: line.number };
             match found {
-                Some((record, sum)) if survey.cut().is_none_or(|cut| place < cut) => visit(line, record, sum),
+                Some((record, sum)) if survey.cut().is_none_or(|cut| place < cut) => {
+                    visited += 1;
+                    visit(line, record, sum)
+                }
                 _ => Ok(()),
             }
         })?;
     }
-    Ok(())
+    // INVARIANT: a medium that reads a line once and not again costs no transaction: the files go after this.
+    let unlike = || MetaOpenError::Damaged("the journal can be read only at times".to_owned());
+    (visited >= survey.valid).then_some(()).ok_or_else(unlike)
 }
 
 struct Replay<'a> {

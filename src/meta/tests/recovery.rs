@@ -31,6 +31,40 @@ fn what_was_acknowledged_is_there_without_a_stop() {
     assert_eq!(journal_files(disk.as_ref()), ["000000000002.log"]);
 }
 
+/// A recovery reads twice: what it read once and cannot read again must not be left out.
+#[test]
+fn a_medium_that_cannot_be_read_at_times_costs_nothing() {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let options = || MetaOptions { journal_min_bytes: 2048, ..MetaOptions::new(IndexKind::Map) };
+    let meta = Meta::open(Arc::clone(&disk), options()).unwrap();
+    let mut pushed = Vec::new();
+    let mut push = || {
+        let name = format!("t{:0>4}", pushed.len());
+        run(&meta, put_manifest("app", &name, &[&name])).unwrap();
+        pushed.push(name);
+    };
+    checkpoints::eventually("a checkpoint is taken", || {
+        push();
+        disk.list(Path::new("checkpoint")).unwrap().iter().any(|entry| entry.name.ends_with(".checkpoint"))
+    });
+    push();
+    let left = copy(disk.as_ref());
+    let mut failed = 0;
+    for path in ["journal", "checkpoint"] {
+        for skip in 0..30 {
+            let store = copy(left.as_ref());
+            let faulty = FaultyDisk::new(Arc::clone(&store));
+            faulty.faults().fail_later_reads(path, skip, 3, rustix::io::Errno::IO);
+            let opened = Meta::open(Arc::new(faulty), options()).map(|meta| tags(&meta, "app"));
+            failed += usize::from(opened.is_err());
+            assert_eq!(opened.unwrap_or_else(|_| pushed.clone()), pushed, "{path}, after {skip} reads");
+            let again = Meta::open(store, options()).unwrap();
+            assert_eq!(tags(&again, "app"), pushed, "{path}, after {skip} reads, at the next start");
+        }
+    }
+    assert!(failed > 0);
+}
+
 #[test]
 fn a_leaked_store_has_lost_nothing_when_it_is_opened_again() {
     let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());

@@ -16,7 +16,9 @@ use crate::disk::{Disk, DiskFile};
 use crate::meta::checkpoint::{self, WalkError};
 use crate::meta::clock::StoreTime;
 use crate::meta::error::MetaOpenError;
-use crate::meta::index::{Index, IndexError, MapIndex, RowReader, SledIndex, TemporaryCopy, View, fact_of};
+use crate::meta::index::{
+    Index, IndexError, MapIndex, RowReader, RowSums, SledIndex, TemporaryCopy, View, fact_of,
+};
 use crate::meta::journal::{
     self, Header, LineReader, LogPosition, NewFile, Record, Sum, damaged_path, decode, header_of,
     journal_path,
@@ -82,8 +84,8 @@ pub fn rebuild_from_content(
     Ok(salvage)
 }
 
-/// Rebuilds the journal from the index of a clean stop when the journal or the checkpoints are damaged. The
-/// next start would trust that index as well. Returns whether such an index exists.
+/// Rebuilds the journal from the index of a clean stop when the journal or the checkpoints are damaged. Returns
+/// whether there is such an index, with all rows that it had then.
 pub fn rebuild_from_index(shared: &Arc<dyn Disk>, root: &Path) -> Result<bool, MetaOpenError> {
     let disk = shared.as_ref();
     let Some(marker) = clean_marker::read(disk)? else { return Ok(false) };
@@ -188,6 +190,15 @@ impl Lines {
         };
         let Ok(index) = SledIndex::open(copy.folder()) else { return Ok(false) };
         if index.applied()? != marker.seq {
+            return Ok(false);
+        }
+        // INVARIANT: only what the stop left becomes the truth, not what the index has lost since.
+        let mut sums = RowSums::default();
+        for tree in Tree::ALL {
+            sums.recount(&index, tree)?;
+        }
+        if let Some(difference) = marker.totals.sums.difference(&sums) {
+            log::warn!("the index of the clean stop is not used: {difference}");
             return Ok(false);
         }
         for tree in Tree::ALL {

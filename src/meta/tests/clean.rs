@@ -307,6 +307,19 @@ fn a_stop_before_the_index_is_verified_leaves_that_to_the_next_start() {
     assert!(meta.index().get(Tree::Links, b"trace").unwrap().is_none());
 }
 
+#[test]
+fn a_rebuild_takes_no_index_that_lost_rows() {
+    let (whole, lossy) = (Store::stopped(), Store::stopped());
+    lossy.change_index(&[RowChange { tree: Tree::Tags, key: key(&["app", "latest"]), value: None }]);
+    for (store, is_taken) in [(whole, true), (lossy, false)] {
+        let taken = crate::meta::rebuild_from_index(&store.disk, store.folder.path()).unwrap();
+        assert_eq!(taken, is_taken);
+        let meta = store.open();
+        settle(&meta);
+        assert_eq!(tags(&meta, "app"), ["latest"]);
+    }
+}
+
 /// A medium may report its damage instead of returning other bytes.
 #[test]
 fn a_marker_or_an_end_of_the_journal_that_cannot_be_read_costs_the_index_and_nothing_else() {

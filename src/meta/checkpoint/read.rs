@@ -63,7 +63,7 @@ pub(in crate::meta) fn load(
             is_whole = trailer.lines == sums.finish();
         }
     }
-    // INVARIANT: a medium that reads a line once and not again costs no row: the index would become the truth.
+    // INVARIANT: a medium that reads a line once and not again costs no row: the index becomes the truth.
     let unlike = || MetaOpenError::Damaged("a checkpoint can be read only at times".to_owned());
     is_whole.then_some(()).ok_or_else(unlike)
 }

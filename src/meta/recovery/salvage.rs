@@ -84,8 +84,8 @@ pub fn rebuild_from_content(
     Ok(salvage)
 }
 
-/// Rebuilds the journal from the index of a clean stop when the journal or the checkpoints are damaged. Returns
-/// whether there is such an index, with all rows that it had then.
+/// Rebuilds the journal from the index of a clean stop when the journal or the checkpoints are damaged.
+/// Returns whether there is such an index, with all rows that it had then.
 pub fn rebuild_from_index(shared: &Arc<dyn Disk>, root: &Path) -> Result<bool, MetaOpenError> {
     let disk = shared.as_ref();
     let Some(marker) = clean_marker::read(disk)? else { return Ok(false) };

@@ -161,8 +161,12 @@ fn rot(disk: &SimulatedDisk, path: &Path, lines_from_end: usize) {
 fn missing(disk: &SimulatedDisk, kept: &[Vec<u8>]) -> usize {
     let mut held = BTreeSet::new();
     for folder in ["journal", "checkpoint"] {
-        for entry in disk.list(Path::new(folder)).unwrap() {
-            let file = disk.open(&Path::new(folder).join(entry.name)).unwrap();
+        // A thread of the store may rename a new file meanwhile.
+        let opened = (0..1000).find_map(|_| {
+            let files = disk.list(Path::new(folder)).unwrap().into_iter();
+            files.map(|entry| disk.open(&Path::new(folder).join(entry.name)).ok()).collect::<Option<Vec<_>>>()
+        });
+        for file in opened.expect("the files are never at rest") {
             let mut bytes = vec![0; usize::try_from(file.length().unwrap()).unwrap()];
             if let Ok(read) = file.read_at(&mut bytes, 0) {
                 bytes.truncate(read);

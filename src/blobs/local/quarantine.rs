@@ -20,7 +20,7 @@ pub(super) fn quarantine(disk: &dyn Disk, digest: &ContentDigest) -> Result<Path
     disk.sync_folder(Path::new(QUARANTINE_FOLDER))?;
     // The folder it came from needs no sync: a rename whose new name is durable has removed the old one.
     // Where a filesystem breaks that, the content is back. If a row names it, the next scrub finds it. If
-    // none does, it is not served, and the next start or collection removes it.
+    // none does, it is not served, and a later collection removes it.
     Ok(path)
 }
 

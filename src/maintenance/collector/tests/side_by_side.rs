@@ -15,6 +15,13 @@ use crate::maintenance::collector::options::CollectOptions;
 
 const STEPS: usize = 1500;
 
+/// The clients take further steps until they have pushed this many manifests: how many of their pushes the passes
+/// refuse differs from run to run.
+const PUSHES_MIN: u64 = 50;
+
+/// After this many steps the clients must have pushed enough: they are never kept from pushing for good.
+const STEPS_MAX: usize = 100 * STEPS;
+
 /// After this many steps clients wait until another pass has ended, so that passes interleave on any machine.
 const STEPS_PER_PASS_MAX: usize = 100;
 
@@ -37,7 +44,10 @@ fn run(seed: u64, lease: Duration, habits: Habits) {
             }
         });
         let _ended = EndsIt(done);
-        for step in 1..=STEPS {
+        for step in 1..=STEPS_MAX {
+            if step > STEPS && clients.pushes >= PUSHES_MIN {
+                break;
+            }
             // What may go at any time may have gone between any two steps.
             model.forget();
             clients.step(registry, &mut model, &mut chance);
@@ -56,7 +66,7 @@ fn run(seed: u64, lease: Duration, habits: Habits) {
     collect(&registry, &CollectOptions { alone: true, ..CollectOptions::default() });
     let checked = model.check(&registry).and_then(|()| model.check_nothing_else(&registry));
     checked.unwrap_or_else(|why| panic!("seed {seed}: {why}"));
-    assert!(clients.pushes > 50, "seed {seed}: {} pushes", clients.pushes);
+    assert!(clients.pushes >= PUSHES_MIN, "seed {seed}: {} pushes", clients.pushes);
 }
 
 /// Ends the passes also when the clients' thread panics.

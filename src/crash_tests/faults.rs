@@ -3,11 +3,11 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::client::Op;
-use super::history::{Run, open, prepared};
-use super::model::{Model, was_read};
-use super::observe::{check_references, observe, probe};
 use crate::base::Chance;
+use crate::crash_tests::histories::client::Op;
+use crate::crash_tests::histories::history::{Run, open, prepared};
+use crate::crash_tests::trials::model::{Model, was_read};
+use crate::crash_tests::trials::observe::{check_references, observe, probe};
 use crate::disk::simulated::{Choice, Fault, FaultKind, Medium, Pick, SimulatedDisk, Step};
 use crate::registry::RegistryError;
 

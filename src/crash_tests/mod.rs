@@ -8,39 +8,33 @@
 //! `PULK_CRASH_STATES` sets how many such states are tried; then each sync in the code is also left out in
 //! turn, and a test must miss it. With `CARGO_PROFILE_TEST_OPT_LEVEL=1` nine times as many states are tried
 //! per second.
+//!
+//! | what | where |
+//! |---|---|
+//! | what clients do, recorded step by step | `histories/` |
+//! | the states that a power cut may leave, and what must be found in each | `trials/` |
+//! | the same with sled as the index | `sled/` |
+//! | collector, scrub, rebuild and repair | `maintenance/` |
+//! | each disk operation fails in turn | `faults` |
+//! | each sync is left out once, and a test must fail | `sites`, `teeth` |
 
-mod client;
-mod content;
-mod damage;
 mod faults;
 mod histories;
-mod history;
-mod jobs;
-mod model;
-mod observe;
-mod picks;
-mod quarantines;
-mod random;
-mod reads;
-mod rebuilds;
+mod maintenance;
 mod sites;
-mod sled_disk;
-mod sled_runs;
-mod sled_states;
-mod states;
-mod sweeps;
+mod sled;
 mod teeth;
+mod trials;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub(crate) use damage::{damaged_stores, look, whole_store};
-use histories::histories;
-pub(crate) use history::open;
-use history::{prepared, record};
-pub(crate) use model::Found;
-pub(crate) use states::each_power_cut;
-use states::{Budget, Trial};
+use histories::history::{prepared, record};
+use histories::listed::histories;
+pub(crate) use histories::open;
+pub(crate) use maintenance::{damaged_stores, look, whole_store};
 pub(crate) use teeth::{Evidence, missed, places};
+use trials::states::{Budget, Trial, in_parallel};
+pub(crate) use trials::{Found, each_power_cut};
 
 use crate::registry::Registry;
 
@@ -75,18 +69,18 @@ pub(crate) fn is_soak() -> bool {
 
 /// Checks that a registry accepts a push.
 pub(crate) fn check_push(registry: &Registry) -> Result<(), String> {
-    smol::block_on(observe::probe(registry))
+    smol::block_on(trials::observe::probe(registry))
 }
 
 #[test]
 fn a_power_cut_at_any_instant_loses_nothing_that_was_acknowledged() {
     let prepared = prepared();
     let mut histories = histories();
-    histories.extend(random::histories(8));
+    histories.extend(histories::random::histories(8));
     let recordings: Vec<_> = histories.iter().map(|history| record(history, &prepared)).collect();
     let tried = AtomicU64::new(0);
     let budget = Budget::of(&recordings, states_wanted());
-    let failures = states::in_parallel(&recordings, &budget, |trial: &Trial<'_>| {
+    let failures = in_parallel(&recordings, &budget, |trial: &Trial<'_>| {
         let outcome = trial.run();
         tried.fetch_add(outcome.tried, Ordering::Relaxed);
         outcome.failure

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::jobs::{Job, jobs};
+use crate::crash_tests::maintenance::jobs::{Job, jobs};
 use crate::crash_tests::{Evidence, is_soak};
 
 /// Places that no recording can miss: the file, a part of the line's text, and why.

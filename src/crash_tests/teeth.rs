@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use super::damage::{Repair, repairs};
-use super::histories::histories;
-use super::history::{Recording, prepared, record};
-use super::sled_runs::{SledRun, sled_runs};
-use super::states::{How, Moment, Trial, moments};
+use crate::crash_tests::histories::history::{Recording, prepared, record};
+use crate::crash_tests::histories::listed::histories;
+use crate::crash_tests::maintenance::damage::{Repair, repairs};
+use crate::crash_tests::sled::runs::{SledRun, sled_runs};
+use crate::crash_tests::trials::states::{How, Moment, Trial, moments};
 use crate::disk::simulated::{Choice, Medium, Pick, Place, Step};
 
 /// In each recording, recoveries die in turn at this many moments, if no other state misses a place.
@@ -57,7 +57,7 @@ pub(crate) fn places(steps: &[Step]) -> BTreeSet<Place> {
 }
 
 /// Tells whether a power cut may leave other states if a place is left out.
-pub(super) fn may_differ(ignoring: &Medium, otherwise: &Medium) -> bool {
+pub(crate) fn may_differ(ignoring: &Medium, otherwise: &Medium) -> bool {
     let outcomes = |medium: &Medium| medium.choices().iter().map(Choice::outcomes).collect::<Vec<_>>();
     outcomes(ignoring) != outcomes(otherwise)
 }
@@ -120,7 +120,7 @@ fn missed_in_recovery(recording: &Recording, place: Place) -> Option<String> {
 
 /// Returns the most telling picks: all pending changes lost, names kept and bytes lost, renamed files left
 /// unnamed, or the blocks garbled that were being written.
-pub(super) fn telling_picks(choices: &[Choice]) -> [Vec<Pick>; 4] {
+pub(crate) fn telling_picks(choices: &[Choice]) -> [Vec<Pick>; 4] {
     let kept = |choice: &Choice| if choice.is_of_bytes() { 0 } else { choice.everything() };
     let named = choices.iter().map(kept).collect();
     let unnamed = choices.iter().map(Choice::nothing).collect();

@@ -1,27 +1,22 @@
 //! The behaviour of metadata: the rules, the journal, and the state after every kind of end.
+//!
+//! | what | where |
+//! |---|---|
+//! | what a command may do | `rules/` |
+//! | what the writer answers when | `writer/` |
+//! | the index, and its replacement while it is in use | `index/` |
+//! | what a start makes of what the last run left | `recovery/` |
+//! | any commands in any order, on both indexes and through the journal | `history` |
+//! | readers see what is durable, and nothing else | `visibility` |
 
-mod ahead;
-mod checkpoints;
-mod clean;
-mod compaction;
-mod damage;
-mod decide_deletes;
-mod decide_manifests;
-mod decide_sweeps;
-mod decide_uploads;
-mod failed_builds;
-mod failures;
-mod falsify;
-mod group_commit;
 mod history;
 mod index;
-mod live;
-mod order;
-mod reconcile;
 mod recovery;
+mod rules;
 mod visibility;
+mod writer;
 
-pub(crate) use falsify::falsify;
+pub(crate) use index::falsify;
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
@@ -29,7 +24,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::blobs::{ContentStore, DurableBlob, LocalStore};
 use crate::disk::{Disk, MemoryDisk};
-use crate::meta::index::{Index, MapIndex, RowReader, View};
+use crate::meta::index::{Index, IndexError, MapIndex, RowReader, View};
 use crate::meta::model::{Fact, ManifestRow, RowChange, Sweep, Tree, UploadId, UploadRow, changes_of};
 use crate::meta::rules::{DecideError, Decision, PolicyChecks, Refusal, Stamp, decide};
 use crate::meta::{
@@ -218,6 +213,31 @@ fn submit(meta: &Meta, command: Command) -> Receiver<Result<(), MetaError>> {
 
 fn run(meta: &Meta, command: Command) -> Result<(), MetaError> {
     submit(meta, command).recv_timeout(std::time::Duration::from_secs(30)).unwrap()
+}
+
+/// Retries a command while the index is being rebuilt.
+fn run_patiently(meta: &Meta, command: &Command) -> Result<(), MetaError> {
+    for _ in 0..10_000 {
+        match run(meta, command.clone()) {
+            Err(MetaError::Index(IndexError::Rebuilding)) => {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+            done => return done,
+        }
+    }
+    panic!("the index is never there again");
+}
+
+/// Long enough for a busy machine; only a failing test waits this long.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Waits until another thread has made a condition true.
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let began = std::time::Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < PATIENCE, "{what}");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
 }
 
 /// Waits until everything that was decided is durable and visible, or never will be.

@@ -1,21 +1,23 @@
 //! The registry's operations: alone, side by side, and over every kind of stop.
+//!
+//! | what | where |
+//! |---|---|
+//! | data directories: opened, closed, opened again | `open` |
+//! | upload sessions | `uploads/` |
+//! | manifests on their way in and out | `manifests/` |
+//! | mounts, lists, lookups during a deletion | `mounts`, `lists`, `looks` |
+//! | a failing or full disk, and the number of syncs | `disk/` |
+//! | histories, compared with a plain model | `histories/` |
+//! | bodies that behave as clients do | `bodies` |
 
 pub(super) mod bodies;
-mod expected;
-mod failures;
-mod full;
-mod idle;
-mod immutable;
-mod large_manifests;
+mod disk;
+mod histories;
 mod lists;
 mod looks;
-mod manifest_pushes;
-mod model;
+mod manifests;
 mod mounts;
 mod open;
-mod resuming;
-mod side_by_side;
-mod syncs;
 mod uploads;
 
 pub(crate) use looks::Hook;

@@ -6,7 +6,7 @@ use super::history::History;
 
 /// Returns the histories. Each begins on a disk on which a registry was opened before, unless it says
 /// otherwise.
-pub(super) fn histories() -> Vec<History> {
+pub(crate) fn histories() -> Vec<History> {
     [images(), uploads(), pushes_at_once(), deletes_and_references(), restarts()]
         .into_iter()
         .flatten()

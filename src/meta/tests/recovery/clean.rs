@@ -1,6 +1,5 @@
 //! The marker of a clean stop: when the index is trusted, and when it is rebuilt.
 
-use super::live::run_patiently;
 use super::*;
 use crate::disk::RealDisk;
 use crate::disk::faulty::{FaultyDisk, Operation};

@@ -1,15 +1,15 @@
 //! Reads everything that a registry has, the way clients do.
 
-use super::client::{Key, Value, finish, push, put, repo, tag};
-use super::content::{blob, blobs, manifest, manifests};
-use super::history::Recording;
 use super::model::{Found, Model};
-use super::{REPOS, TAGS};
+use crate::crash_tests::histories::client::{Key, Value, finish, push, put, repo, tag};
+use crate::crash_tests::histories::content::{blob, blobs, manifest, manifests};
+use crate::crash_tests::histories::history::Recording;
+use crate::crash_tests::{REPOS, TAGS};
 use crate::registry::{Page, ReferrersPage, Registry, RegistryError};
 use crate::spec::{ContentDigest, Digest, Reference};
 
 /// Reads and returns all content; fails on anything that is not as it was pushed.
-pub(super) async fn observe(registry: &Registry) -> Result<Found, String> {
+pub(crate) async fn observe(registry: &Registry) -> Result<Found, String> {
     let mut found = Found::new();
     for name in REPOS {
         for one in blobs() {
@@ -109,7 +109,7 @@ async fn check_lists(registry: &Registry, name: &'static str, found: &Found) -> 
 }
 
 /// Checks that every manifest has what it refers to, unless a client deleted that.
-pub(super) fn check_references(model: &Model<'_>, found: &Found) -> Result<(), String> {
+pub(crate) fn check_references(model: &Model<'_>, found: &Found) -> Result<(), String> {
     for (key, value) in found {
         let (Key::Manifest(name, digest), Some(_)) = (key, value) else { continue };
         let Some(one) = manifests().iter().find(|one| one.digest == *digest) else { continue };
@@ -125,7 +125,7 @@ pub(super) fn check_references(model: &Model<'_>, found: &Found) -> Result<(), S
 }
 
 /// Checks that the registry accepts a push, to a repository that histories do not use.
-pub(super) async fn probe(registry: &Registry) -> Result<(), String> {
+pub(crate) async fn probe(registry: &Registry) -> Result<(), String> {
     let failed = |error: RegistryError| format!("a push after the crash fails: {error}");
     for number in [0, 1] {
         push(registry, "probe", &blob(number).bytes).await.map_err(failed)?;
@@ -135,7 +135,7 @@ pub(super) async fn probe(registry: &Registry) -> Result<(), String> {
 }
 
 /// Checks that what the probe pushed is there.
-pub(super) async fn check_probe(registry: &Registry) -> Result<(), String> {
+pub(crate) async fn check_probe(registry: &Registry) -> Result<(), String> {
     let named = read_manifest(registry, "probe", &Reference::Tag(tag("v1"))).await?;
     let mut whole = named == Some(manifest(0).digest);
     for number in [0, 1] {
@@ -146,7 +146,7 @@ pub(super) async fn check_probe(registry: &Registry) -> Result<(), String> {
 
 /// Checks that uploads stand at a possible offset, and that resuming them ends in the right content. Returns
 /// the keys that this changes.
-pub(super) async fn resume(
+pub(crate) async fn resume(
     registry: &Registry,
     recording: &Recording,
     model: &Model<'_>,

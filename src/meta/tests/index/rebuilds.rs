@@ -99,19 +99,6 @@ fn in_memory() -> Result<Arc<dyn Index>, IndexError> {
     Ok(Arc::new(MapIndex::new()))
 }
 
-/// Retries a command while the index is being rebuilt.
-pub(super) fn run_patiently(meta: &Meta, command: &Command) -> Result<(), MetaError> {
-    for _ in 0..10_000 {
-        match run(meta, command.clone()) {
-            Err(MetaError::Index(IndexError::Rebuilding)) => {
-                std::thread::sleep(std::time::Duration::from_millis(1));
-            }
-            done => return done,
-        }
-    }
-    panic!("the index is never there again");
-}
-
 fn wait_for_the_index(meta: &Meta) {
     for _ in 0..10_000 {
         if meta.rebuilding().is_none() {

@@ -1,16 +1,11 @@
 //! Rotation of the journal, checkpoints, and recovery from them.
 
-use std::time::{Duration, Instant};
-
 use proptest::prelude::*;
 use rustix::io::Errno;
 
 use super::*;
 use crate::disk::faulty::{FaultyDisk, Operation};
 use crate::meta::{checkpoint, journal};
-
-/// Long enough for a busy machine; only a failing test waits this long.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Opens a store with journal files so short that a few commands fill one.
 fn open_rotating(disk: &Arc<dyn Disk>, journal_min_bytes: u64, history_max_bytes: u64) -> Meta {
@@ -26,15 +21,6 @@ fn checkpoints(disk: &Arc<dyn Disk>) -> Vec<u64> {
     let names = disk.list(Path::new("checkpoint")).unwrap();
     let begin = |name: &str| name.strip_suffix(".checkpoint").and_then(|begin| begin.parse().ok());
     names.iter().filter_map(|entry| begin(&entry.name)).collect()
-}
-
-/// Waits until another thread has made a condition true.
-pub(super) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < PATIENCE, "{what}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
 }
 
 /// Pushes manifests until a newer checkpoint exists.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use smol::future::zip;
 
 use super::client::{Key, Op, Upload};
-use super::model::{Model, Record, Seen, began, ended};
 use super::reads::{InProgress, read_at_syncs};
+use crate::crash_tests::trials::model::{Model, Record, Seen, began, ended};
 use crate::disk::Disk;
 use crate::disk::simulated::{Medium, SimulatedDisk, Step};
 use crate::meta::{IndexKind, MetaOptions};
@@ -14,7 +14,7 @@ use crate::registry::{Backing, OpenError, Registry, RegistryError, RegistryOptio
 
 /// One event of a history.
 #[derive(Debug, Clone)]
-pub(super) enum Event {
+pub(crate) enum Event {
     /// A client runs an operation, and waits for the answer.
     Do(Op),
     /// Two clients run operations concurrently.
@@ -26,20 +26,20 @@ pub(super) enum Event {
 }
 
 /// The events of a history and the disk they start on.
-pub(super) struct History {
-    pub(super) name: &'static str,
+pub(crate) struct History {
+    pub(crate) name: &'static str,
     /// Whether it begins on an empty disk, so that it includes the first start.
-    pub(super) from_nothing: bool,
-    pub(super) events: Vec<Event>,
+    pub(crate) from_nothing: bool,
+    pub(crate) events: Vec<Event>,
 }
 
 /// A history that was run.
-pub(super) struct Recording {
-    pub(super) name: &'static str,
-    pub(super) base: Medium,
-    pub(super) steps: Vec<Step>,
-    pub(super) records: Vec<Record>,
-    pub(super) uploads: Vec<Upload>,
+pub(crate) struct Recording {
+    pub(crate) name: &'static str,
+    pub(crate) base: Medium,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) records: Vec<Record>,
+    pub(crate) uploads: Vec<Upload>,
 }
 
 /// How many uploads a history may identify by number.
@@ -51,18 +51,18 @@ pub(crate) fn open(disk: &SimulatedDisk) -> Result<Registry, OpenError> {
 }
 
 /// Opens a registry on any disk.
-pub(super) fn open_on(
+pub(crate) fn open_on(
     disk: Arc<dyn Disk>,
     index: IndexKind,
     blocks_inline: bool,
 ) -> Result<Registry, OpenError> {
     let meta = MetaOptions {
-        journal_min_bytes: super::JOURNAL_MIN_BYTES,
-        history_max_bytes: super::HISTORY_MAX_BYTES,
+        journal_min_bytes: crate::crash_tests::JOURNAL_MIN_BYTES,
+        history_max_bytes: crate::crash_tests::HISTORY_MAX_BYTES,
         ..MetaOptions::new(index)
     };
     let mut options = RegistryOptions::new(Storage::Memory);
-    options.upload_durable_step_bytes = super::DURABLE_STEP_BYTES;
+    options.upload_durable_step_bytes = crate::crash_tests::DURABLE_STEP_BYTES;
     options.blocks_inline = blocks_inline;
     Registry::open_on(options, Backing { disk, lock: None, meta })
 }
@@ -72,14 +72,14 @@ fn open_for_many(disk: &SimulatedDisk) -> Option<Registry> {
 }
 
 /// Returns a medium on which a registry was opened once and closed.
-pub(super) fn prepared() -> Medium {
+pub(crate) fn prepared() -> Medium {
     let disk = SimulatedDisk::new(Medium::new().garbling());
     smol::block_on(open(&disk).unwrap().close()).unwrap();
     disk.medium().settled()
 }
 
 /// Runs a history. The disk keeps its steps when the process dies: only pending operations are lost.
-pub(super) fn record(history: &History, prepared: &Medium) -> Recording {
+pub(crate) fn record(history: &History, prepared: &Medium) -> Recording {
     let base = if history.from_nothing { Medium::new().garbling() } else { prepared.clone() };
     let mut run = Run::start(SimulatedDisk::new(base.clone()));
     for event in &history.events {
@@ -98,20 +98,20 @@ pub(super) fn record(history: &History, prepared: &Medium) -> Recording {
 }
 
 /// A registry on a disk, and the operations on it.
-pub(super) struct Run {
-    pub(super) disk: SimulatedDisk,
-    pub(super) registry: Option<Registry>,
-    pub(super) records: Vec<Record>,
-    pub(super) uploads: Vec<Upload>,
-    pub(super) seen: Seen,
+pub(crate) struct Run {
+    pub(crate) disk: SimulatedDisk,
+    pub(crate) registry: Option<Registry>,
+    pub(crate) records: Vec<Record>,
+    pub(crate) uploads: Vec<Upload>,
+    pub(crate) seen: Seen,
     /// The steps on earlier disks.
-    pub(super) steps: Vec<Step>,
+    pub(crate) steps: Vec<Step>,
     starts: usize,
     in_progress: InProgress,
 }
 
 impl Run {
-    pub(super) fn start(disk: SimulatedDisk) -> Self {
+    pub(crate) fn start(disk: SimulatedDisk) -> Self {
         let registry = open_for_many(&disk);
         let run = Self::on(disk, registry);
         run.read_at_syncs();
@@ -125,7 +125,7 @@ impl Run {
         }
     }
 
-    pub(super) fn on(disk: SimulatedDisk, registry: Option<Registry>) -> Self {
+    pub(crate) fn on(disk: SimulatedDisk, registry: Option<Registry>) -> Self {
         let uploads = vec![Upload { repo: "", blob: 0, id: None }; SLOTS];
         Self {
             disk,
@@ -146,7 +146,7 @@ impl Run {
         }
         let model = Model { records: &self.records, seen: &self.seen };
         let named = |repo, digest| {
-            let keys = super::TAGS.iter().map(|tag| Key::Tag(repo, tag));
+            let keys = crate::crash_tests::TAGS.iter().map(|tag| Key::Tag(repo, tag));
             keys.filter(|key| model.possible(key, None).contains(&Some(digest))).collect()
         };
         let effects = op.effects(&self.uploads[slot], named);
@@ -177,7 +177,7 @@ impl Run {
     }
 
     /// Runs an operation and records its result.
-    pub(super) async fn carry_out(&mut self, op: &Op) -> Result<(), RegistryError> {
+    pub(crate) async fn carry_out(&mut self, op: &Op) -> Result<(), RegistryError> {
         let number = self.begin(op);
         let mut upload = self.uploads[op.slot().unwrap_or(0)].clone();
         let registry = self.registry.clone().unwrap();

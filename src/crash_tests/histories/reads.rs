@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use super::client::{Key, Value, repo, tag};
-use super::model::was_read;
 use crate::base::lock;
+use crate::crash_tests::trials::model::was_read;
 use crate::disk::simulated::SimulatedDisk;
 use crate::registry::{Registry, RegistryError};
 use crate::spec::Reference;
@@ -17,22 +17,22 @@ type Recognizable = (usize, Vec<(Key, Value)>);
 
 /// The operations in progress that no reader has seen yet.
 #[derive(Clone, Default)]
-pub(super) struct InProgress {
+pub(crate) struct InProgress {
     operations: Arc<Mutex<Vec<Recognizable>>>,
 }
 
 impl InProgress {
-    pub(super) fn add(&self, number: usize, telling: Vec<(Key, Value)>) {
+    pub(crate) fn add(&self, number: usize, telling: Vec<(Key, Value)>) {
         lock(&self.operations).push((number, telling));
     }
 
-    pub(super) fn remove(&self, number: usize) {
+    pub(crate) fn remove(&self, number: usize) {
         lock(&self.operations).retain(|(other, _)| *other != number);
     }
 }
 
 /// Reads before each sync of the journal, and marks the operations whose effects were seen.
-pub(super) fn read_at_syncs(disk: &SimulatedDisk, registry: Registry, in_progress: InProgress) {
+pub(crate) fn read_at_syncs(disk: &SimulatedDisk, registry: Registry, in_progress: InProgress) {
     let marked = disk.clone();
     disk.before_sync(Some(Arc::new(move |path: &Path| {
         if !path.starts_with("journal") {

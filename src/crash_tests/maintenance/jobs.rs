@@ -25,7 +25,7 @@ const COLLECTED: usize = 6 * SWEEP_CANDIDATES_MAX;
 type Check = Box<dyn Fn(usize, Medium) -> Result<(), String> + Send + Sync>;
 
 /// A maintenance job that was run on a store.
-pub(super) struct Job {
+pub(crate) struct Job {
     name: &'static str,
     /// The store when the job began.
     base: Medium,
@@ -37,18 +37,18 @@ pub(super) struct Job {
 
 impl Job {
     /// Returns all places that made something durable.
-    pub(super) fn places(&self) -> BTreeSet<Place> {
+    pub(crate) fn places(&self) -> BTreeSet<Place> {
         places(&self.steps)
     }
 
     /// Returns the first state that fails when the syncs of a place have no effect, and why it does.
-    pub(super) fn missed(&self, place: Place) -> Option<String> {
+    pub(crate) fn missed(&self, place: Place) -> Option<String> {
         missed(self.name, (&self.base, &self.steps), place, &self.check)
     }
 }
 
 /// Runs each job once.
-pub(super) fn jobs() -> Vec<Job> {
+pub(crate) fn jobs() -> Vec<Job> {
     vec![scrub(), collection()]
 }
 

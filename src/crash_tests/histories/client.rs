@@ -8,7 +8,7 @@ use crate::spec::{ContentDigest, Digest, RepoName, Tag};
 
 /// An operation of a client. Uploads that take several requests are identified by the number of their slot.
 #[derive(Debug, Clone)]
-pub(super) enum Op {
+pub(crate) enum Op {
     /// Pushes a blob in two requests.
     Push { repo: &'static str, blob: usize },
     /// Begins an upload of a blob.
@@ -44,33 +44,33 @@ pub(crate) type Value = Option<ContentDigest>;
 
 /// An upload that takes several requests.
 #[derive(Debug, Clone)]
-pub(super) struct Upload {
-    pub(super) repo: &'static str,
-    pub(super) blob: usize,
+pub(crate) struct Upload {
+    pub(crate) repo: &'static str,
+    pub(crate) blob: usize,
     /// Known once the registry has answered.
-    pub(super) id: Option<UploadId>,
+    pub(crate) id: Option<UploadId>,
 }
 
-pub(super) fn repo(name: &str) -> RepoName {
+pub(crate) fn repo(name: &str) -> RepoName {
     name.parse().unwrap()
 }
 
-pub(super) fn tag(name: &str) -> Tag {
+pub(crate) fn tag(name: &str) -> Tag {
     name.parse().unwrap()
 }
 
-pub(super) fn chunk(bytes: &[u8]) -> Chunk<Cursor<Vec<u8>>> {
+pub(crate) fn chunk(bytes: &[u8]) -> Chunk<Cursor<Vec<u8>>> {
     Chunk { body: Cursor::new(bytes.to_vec()), length: Some(bytes.len() as u64), range: None }
 }
 
-pub(super) async fn push(registry: &Registry, name: &str, bytes: &[u8]) -> Result<(), RegistryError> {
+pub(crate) async fn push(registry: &Registry, name: &str, bytes: &[u8]) -> Result<(), RegistryError> {
     let repo = repo(name);
     let digest: Digest = ContentDigest::sha256_of(bytes).into();
     let id = registry.begin_upload(&repo, None).await?;
     registry.finish_upload(&repo, id, &digest, chunk(bytes)).await.map(drop)
 }
 
-pub(super) async fn put(
+pub(crate) async fn put(
     registry: &Registry,
     name: &str,
     number: usize,
@@ -93,7 +93,7 @@ pub(super) async fn put(
 }
 
 /// Sends an upload's bytes from its current offset up to `to`, and returns the offset before.
-pub(super) async fn append(registry: &Registry, upload: &Upload, to: usize) -> Result<u64, RegistryError> {
+pub(crate) async fn append(registry: &Registry, upload: &Upload, to: usize) -> Result<u64, RegistryError> {
     let (repo, id) = (repo(upload.repo), upload.id.ok_or(RegistryError::UploadUnknown)?);
     let from = registry.upload_offset(&repo, id).await?;
     let bytes = &blob(upload.blob).bytes[from as usize..to];
@@ -102,7 +102,7 @@ pub(super) async fn append(registry: &Registry, upload: &Upload, to: usize) -> R
 }
 
 /// Ends an upload with the bytes that were not sent yet.
-pub(super) async fn finish(registry: &Registry, upload: &Upload) -> Result<(), RegistryError> {
+pub(crate) async fn finish(registry: &Registry, upload: &Upload) -> Result<(), RegistryError> {
     let (repo, id) = (repo(upload.repo), upload.id.ok_or(RegistryError::UploadUnknown)?);
     let content = blob(upload.blob);
     let from = registry.upload_offset(&repo, id).await?;
@@ -114,7 +114,7 @@ pub(super) async fn finish(registry: &Registry, upload: &Upload) -> Result<(), R
 
 impl Op {
     /// Returns the slot of the upload that this begins or continues.
-    pub(super) fn slot(&self) -> Option<usize> {
+    pub(crate) fn slot(&self) -> Option<usize> {
         match self {
             Self::Begin { slot, .. }
             | Self::Append { slot, .. }
@@ -125,12 +125,12 @@ impl Op {
     }
 
     /// Tells whether an answer promises that everything in the journal is durable.
-    pub(super) fn waits_for_the_journal(&self) -> bool {
+    pub(crate) fn waits_for_the_journal(&self) -> bool {
         !matches!(self, Self::Begin { .. } | Self::Append { .. })
     }
 
     /// Runs the operation. `upload` is that of its slot; returns an upload's offset before.
-    pub(super) async fn run(&self, registry: &Registry, upload: &mut Upload) -> Result<u64, RegistryError> {
+    pub(crate) async fn run(&self, registry: &Registry, upload: &mut Upload) -> Result<u64, RegistryError> {
         match *self {
             Self::Push { repo, blob: number } => push(registry, repo, &blob(number).bytes).await?,
             Self::Begin { repo: name, .. } => {
@@ -163,7 +163,7 @@ impl Op {
     }
 
     /// Returns the new value of each key that it touches. `named` returns the tags that may name a manifest.
-    pub(super) fn effects(
+    pub(crate) fn effects(
         &self,
         upload: &Upload,
         named: impl Fn(&'static str, ContentDigest) -> Vec<Key>,

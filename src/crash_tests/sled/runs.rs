@@ -13,20 +13,20 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 
-use super::client::Op;
-use super::history::{Recording, Run, open_on};
-use super::model::Model;
-use super::observe::{check_references, observe, probe};
-use super::sled_disk::{Stop, WatchedDisk, copy_folder};
-use super::states::{Moment, moments};
-use super::teeth::{may_differ, places, telling_picks};
+use super::disk::{Stop, WatchedDisk, copy_folder};
 use crate::base::Chance;
+use crate::crash_tests::histories::client::Op;
+use crate::crash_tests::histories::history::{Recording, Run, open_on};
+use crate::crash_tests::teeth::{may_differ, places, telling_picks};
+use crate::crash_tests::trials::model::Model;
+use crate::crash_tests::trials::observe::{check_references, observe, probe};
+use crate::crash_tests::trials::states::{Moment, moments};
 use crate::disk::simulated::{Medium, Place, SimulatedDisk, Step};
 use crate::meta::{IndexKind, Start, falsify};
 
 /// A history with sled, and its clean stops.
-pub(super) struct SledRun {
-    pub(super) recording: Recording,
+pub(crate) struct SledRun {
+    pub(crate) recording: Recording,
     stops: Vec<Stop>,
     /// The index of each stop, with other rows in it.
     falsified: Vec<TempDir>,
@@ -34,7 +34,7 @@ pub(super) struct SledRun {
 
 /// The content of the index's folder after a power cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Left {
+pub(crate) enum Left {
     /// Its content at the clean stop of this number.
     AtStop(usize),
     /// The same with other rows in it.
@@ -45,7 +45,7 @@ pub(super) enum Left {
 }
 
 /// Runs histories with sled, each closed and opened again several times.
-pub(super) fn sled_runs(prepared: &Medium) -> Vec<SledRun> {
+pub(crate) fn sled_runs(prepared: &Medium) -> Vec<SledRun> {
     let push = |repo, blob| Op::Push { repo, blob };
     let put = |repo, manifest, tags| Op::Put { repo, manifest, tags, by_digest: true };
     let first = [push("a", 0), push("a", 1), put("a", 0, &["v1"])];
@@ -93,7 +93,7 @@ impl SledRun {
         Self { recording, stops, falsified }
     }
 
-    pub(super) fn places(&self) -> BTreeSet<Place> {
+    pub(crate) fn places(&self) -> BTreeSet<Place> {
         places(&self.recording.steps).union(&self.index_places()).copied().collect()
     }
 
@@ -112,13 +112,13 @@ impl SledRun {
     }
 
     /// Returns the certain content of the index's folder at a moment, if it is certain.
-    pub(super) fn certain(&self, at: usize, ignored: Option<Place>) -> Option<Left> {
+    pub(crate) fn certain(&self, at: usize, ignored: Option<Place>) -> Option<Left> {
         let stop = self.stop_at(at)?;
         self.stops[stop].index_was_durable(ignored).then_some(Left::AtStop(stop))
     }
 
     /// Returns the possible contents at a moment.
-    pub(super) fn any(&self, at: usize, chance: &mut Chance) -> Vec<Left> {
+    pub(crate) fn any(&self, at: usize, chance: &mut Chance) -> Vec<Left> {
         if let Some(certain) = self.certain(at, None) {
             let falsified = self.stop_at(at).map(Left::Falsified);
             return [Some(certain), falsified].into_iter().flatten().collect();
@@ -129,7 +129,7 @@ impl SledRun {
 
     /// Opens a registry on what a power cut left, and compares its content with the model. Returns how the
     /// start found the metadata.
-    pub(super) fn check(
+    pub(crate) fn check(
         &self,
         moment: &Moment<'_>,
         medium: Medium,
@@ -172,7 +172,7 @@ impl SledRun {
     }
 
     /// Returns the first state that fails when the syncs of a place have no effect, and why it does.
-    pub(super) fn missed(&self, place: Place) -> Option<String> {
+    pub(crate) fn missed(&self, place: Place) -> Option<String> {
         if !self.places().contains(&place) {
             return None;
         }

@@ -3,9 +3,9 @@
 use super::client::{Key, Op};
 use super::content::manifest;
 use super::history::{Event, History};
-use super::model::Found;
-use super::{REPOS, TAGS};
 use crate::base::Chance;
+use crate::crash_tests::trials::model::Found;
+use crate::crash_tests::{REPOS, TAGS};
 
 const EVENTS: usize = 24;
 
@@ -17,7 +17,7 @@ const MANIFESTS: u64 = 6;
 const TAG_LISTS: [&[&str]; 4] = [&["v1"], &["v2"], &["v1", "v2"], &["v3", "v1", "v2"]];
 
 /// Makes random histories; the same ones each time.
-pub(super) fn histories(count: u64) -> Vec<History> {
+pub(crate) fn histories(count: u64) -> Vec<History> {
     (0..count).map(history).collect()
 }
 

@@ -8,19 +8,19 @@ use crate::spec::{ContentDigest, MediaType};
 const LENGTHS: [usize; 7] = [1, 40, 700, 3000, 5000, 9000, 70_000];
 
 /// A blob.
-pub(super) struct Blob {
-    pub(super) digest: ContentDigest,
-    pub(super) bytes: Vec<u8>,
+pub(crate) struct Blob {
+    pub(crate) digest: ContentDigest,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// A manifest and what it refers to.
-pub(super) struct ManifestOf {
-    pub(super) digest: ContentDigest,
-    pub(super) bytes: Arc<[u8]>,
-    pub(super) media_type: MediaType,
-    pub(super) blobs: Vec<ContentDigest>,
-    pub(super) children: Vec<ContentDigest>,
-    pub(super) subject: Option<ContentDigest>,
+pub(crate) struct ManifestOf {
+    pub(crate) digest: ContentDigest,
+    pub(crate) bytes: Arc<[u8]>,
+    pub(crate) media_type: MediaType,
+    pub(crate) blobs: Vec<ContentDigest>,
+    pub(crate) children: Vec<ContentDigest>,
+    pub(crate) subject: Option<ContentDigest>,
 }
 
 static BLOBS: LazyLock<Vec<Blob>> = LazyLock::new(|| {
@@ -102,21 +102,21 @@ fn index(children: &[(ContentDigest, usize)]) -> ManifestOf {
 }
 
 /// Returns a blob.
-pub(super) fn blob(number: usize) -> &'static Blob {
+pub(crate) fn blob(number: usize) -> &'static Blob {
     &BLOBS[number]
 }
 
 /// Returns all blobs.
-pub(super) fn blobs() -> &'static [Blob] {
+pub(crate) fn blobs() -> &'static [Blob] {
     &BLOBS
 }
 
 /// Returns a manifest.
-pub(super) fn manifest(number: usize) -> &'static ManifestOf {
+pub(crate) fn manifest(number: usize) -> &'static ManifestOf {
     &MANIFESTS[number]
 }
 
 /// Returns all manifests.
-pub(super) fn manifests() -> &'static [ManifestOf] {
+pub(crate) fn manifests() -> &'static [ManifestOf] {
     &MANIFESTS
 }

@@ -6,7 +6,6 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::checkpoints::eventually;
 use super::*;
 use crate::disk::RealDisk;
 use crate::meta::Start;

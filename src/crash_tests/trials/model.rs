@@ -2,26 +2,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::client::{Key, Op, Upload, Value};
-use super::content::blob;
+use crate::crash_tests::histories::client::{Key, Op, Upload, Value};
+use crate::crash_tests::histories::content::blob;
 use crate::disk::BLOCK_SIZE_BYTES;
 
 /// An operation of a client.
 #[derive(Debug, Clone)]
-pub(super) struct Record {
-    pub(super) op: Op,
-    pub(super) effects: Vec<(Key, Value)>,
+pub(crate) struct Record {
+    pub(crate) op: Op,
+    pub(crate) effects: Vec<(Key, Value)>,
     /// The offset of the upload before, for an operation that sends bytes.
-    pub(super) from: u64,
+    pub(crate) from: u64,
     /// How often the registry had been opened by then.
-    pub(super) starts: usize,
+    pub(crate) starts: usize,
     /// Whether the registry acknowledged it; before the answer, and after an error, it may be done or not.
-    pub(super) done: bool,
+    pub(crate) done: bool,
 }
 
 /// When operations began and ended, as far as the trace has come.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     times: Vec<Times>,
     now: usize,
 }
@@ -35,28 +35,28 @@ struct Times {
 }
 
 /// Returns the mark of a record's begin.
-pub(super) fn began(record: usize) -> usize {
+pub(crate) fn began(record: usize) -> usize {
     record * 3
 }
 
 /// Returns the mark of a record's end.
-pub(super) fn ended(record: usize) -> usize {
+pub(crate) fn ended(record: usize) -> usize {
     record * 3 + 1
 }
 
 /// Returns the mark of a reader's first look at a record's effects before its end.
-pub(super) fn was_read(record: usize) -> usize {
+pub(crate) fn was_read(record: usize) -> usize {
     record * 3 + 2
 }
 
 /// Returns the record that a mark is about.
-pub(super) fn record_of(mark: usize) -> usize {
+pub(crate) fn record_of(mark: usize) -> usize {
     mark / 3
 }
 
 impl Seen {
     /// Notes that a mark has been passed.
-    pub(super) fn pass(&mut self, mark: usize) {
+    pub(crate) fn pass(&mut self, mark: usize) {
         self.now += 1;
         let record = record_of(mark);
         if self.times.len() <= record {
@@ -92,16 +92,16 @@ pub(crate) type Found = BTreeMap<Key, Value>;
 
 /// The model at one moment of a history.
 #[derive(Clone, Copy)]
-pub(super) struct Model<'a> {
-    pub(super) records: &'a [Record],
-    pub(super) seen: &'a Seen,
+pub(crate) struct Model<'a> {
+    pub(crate) records: &'a [Record],
+    pub(crate) seen: &'a Seen,
 }
 
 impl Model<'_> {
     /// Returns the values that a key may have: the last acknowledged one, or any that was in progress then.
     ///
     /// A value is impossible once another was acknowledged that began only after the first one's end.
-    pub(super) fn possible(&self, key: &Key, without: Option<usize>) -> BTreeSet<Value> {
+    pub(crate) fn possible(&self, key: &Key, without: Option<usize>) -> BTreeSet<Value> {
         let writes: Vec<(usize, Value)> = self
             .records
             .iter()
@@ -131,12 +131,12 @@ impl Model<'_> {
     }
 
     /// Compares the content that was found.
-    pub(super) fn check(&self, found: &Found) -> Result<(), String> {
+    pub(crate) fn check(&self, found: &Found) -> Result<(), String> {
         self.check_with(found, &[])
     }
 
     /// Compares the content that was found, except for the keys in `changed`.
-    pub(super) fn check_with(&self, found: &Found, changed: &[Key]) -> Result<(), String> {
+    pub(crate) fn check_with(&self, found: &Found, changed: &[Key]) -> Result<(), String> {
         for (key, value) in found.iter().filter(|(key, _)| !changed.contains(key)) {
             let possible = self.possible(key, None);
             if !possible.contains(value) {
@@ -178,13 +178,13 @@ impl Model<'_> {
     }
 
     /// Returns those effects of a record by which a reader recognizes that it took effect.
-    pub(super) fn telling(&self, number: usize) -> Vec<(Key, Value)> {
+    pub(crate) fn telling(&self, number: usize) -> Vec<(Key, Value)> {
         let effects = self.records[number].effects.iter();
         effects.filter(|(key, value)| !self.possible(key, Some(number)).contains(value)).cloned().collect()
     }
 
     /// Returns the records that were never acknowledged, and whose effects a reader found.
-    pub(super) fn read_unacknowledged(&self, found: &Found) -> Vec<usize> {
+    pub(crate) fn read_unacknowledged(&self, found: &Found) -> Vec<usize> {
         let unacknowledged = |number: &usize| {
             self.seen.has_begun(*number) && !self.seen.is_acknowledged(self.records, *number)
         };
@@ -194,7 +194,7 @@ impl Model<'_> {
     }
 
     /// Tells whether a client has begun to delete something.
-    pub(super) fn may_be_deleted(&self, key: &Key) -> bool {
+    pub(crate) fn may_be_deleted(&self, key: &Key) -> bool {
         self.records.iter().enumerate().any(|(number, record)| {
             self.seen.has_begun(number)
                 && record.effects.iter().any(|(touched, to)| touched == key && to.is_none())
@@ -203,7 +203,7 @@ impl Model<'_> {
 
     /// Returns the least and the greatest offset that an upload may have. `None` as the lower bound means
     /// that it may be gone, as the upper bound that it must be.
-    pub(super) fn upload(&self, slot: usize, upload: &Upload) -> Option<(Option<u64>, Option<u64>)> {
+    pub(crate) fn upload(&self, slot: usize, upload: &Upload) -> Option<(Option<u64>, Option<u64>)> {
         let steps: Vec<usize> = (0..self.records.len())
             .filter(|number| self.records[*number].op.slot() == Some(slot) && self.seen.has_begun(*number))
             .collect();
@@ -242,7 +242,7 @@ impl Model<'_> {
             if starts.replace(record.starts).is_some_and(|before| before != record.starts) {
                 durable = record.from;
             }
-            if to as u64 - durable < super::DURABLE_STEP_BYTES {
+            if to as u64 - durable < crate::crash_tests::DURABLE_STEP_BYTES {
                 continue;
             }
             durable = to as u64;

@@ -17,7 +17,7 @@ const MARKER: &str = "clean";
 
 /// A watched disk. A clone is the same disk.
 #[derive(Clone)]
-pub(super) struct WatchedDisk {
+pub(crate) struct WatchedDisk {
     simulated: SimulatedDisk,
     root: PathBuf,
     real: Arc<RealDisk>,
@@ -41,22 +41,22 @@ struct IndexSync {
 }
 
 /// A clean stop: the moment in which the marker gets its name.
-pub(super) struct Stop {
+pub(crate) struct Stop {
     /// How many steps had been recorded.
-    pub(super) at: usize,
+    pub(crate) at: usize,
     /// A copy of the index's folder.
-    pub(super) index: TempDir,
+    pub(crate) index: TempDir,
     syncs: Vec<IndexSync>,
 }
 
 impl Stop {
     /// Returns the places that made a part of the index durable.
-    pub(super) fn places(&self) -> impl Iterator<Item = Place> {
+    pub(crate) fn places(&self) -> impl Iterator<Item = Place> {
         self.syncs.iter().map(|sync| sync.place)
     }
 
     /// Tells whether all of the index was durable, if the syncs of `ignored` had no effect.
-    pub(super) fn index_was_durable(&self, ignored: Option<Place>) -> bool {
+    pub(crate) fn index_was_durable(&self, ignored: Option<Place>) -> bool {
         let done = || self.syncs.iter().filter(|sync| Some(sync.place) != ignored);
         let first = self.syncs.iter().position(|sync| sync.digest.is_some()).unwrap_or(0);
         let root = self.syncs.iter().skip(first).any(|sync| {
@@ -73,13 +73,13 @@ impl Stop {
 
 impl WatchedDisk {
     /// Makes a disk whose index is, or will be, in a folder of `root`.
-    pub(super) fn new(simulated: SimulatedDisk, root: &Path) -> Self {
+    pub(crate) fn new(simulated: SimulatedDisk, root: &Path) -> Self {
         let real = Arc::new(RealDisk::open(root).unwrap());
         Self { simulated, root: root.to_owned(), real, watch: Arc::default() }
     }
 
     /// Returns the stops, and checks that the index's folder is unchanged since the last of them.
-    pub(super) fn take_stops(&self) -> Vec<Stop> {
+    pub(crate) fn take_stops(&self) -> Vec<Stop> {
         self.check_untouched();
         std::mem::take(&mut self.watch().stops)
     }
@@ -141,7 +141,7 @@ fn entries(folder: &Path) -> Vec<(PathBuf, Option<ContentDigest>)> {
 }
 
 /// Copies the content of a folder into another one.
-pub(super) fn copy_folder(from: &Path, to: &Path) {
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         let target = to.join(entry.file_name());

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Mutex;
 
-use super::history::prepared;
-use super::picks::picks;
-use super::sled_runs::{Left, SledRun, sled_runs};
-use super::states::moments;
+use super::runs::{Left, SledRun, sled_runs};
 use crate::base::Chance;
+use crate::crash_tests::histories::history::prepared;
+use crate::crash_tests::trials::picks::picks;
+use crate::crash_tests::trials::states::moments;
 use crate::meta::Start;
 
 /// One state in this many is tried with sled, which takes much longer.
@@ -33,7 +33,7 @@ fn an_index_in_sled_is_trusted_after_a_clean_stop_and_never_else() {
     let runs = sled_runs(&prepared());
     let outcomes = Mutex::new(Outcomes::default());
     let moments: usize = runs.iter().map(|run| run.recording.steps.len() + 1).sum();
-    let wanted = usize::try_from(super::states_wanted() / SLED_ONE_IN / LEFT_KINDS).unwrap();
+    let wanted = usize::try_from(crate::crash_tests::states_wanted() / SLED_ONE_IN / LEFT_KINDS).unwrap();
     let (each, one_in) = (wanted.div_ceil(moments), (moments / wanted.max(1)).max(1));
     std::thread::scope(|scope| {
         for thread in 0..THREADS {

@@ -18,7 +18,7 @@ fn outcome(choice: &Choice, chance: &mut Chance) -> Pick {
 }
 
 /// Returns the number of states, at most `u64::MAX`.
-pub(super) fn states(choices: &[Choice]) -> u64 {
+pub(crate) fn states(choices: &[Choice]) -> u64 {
     choices.iter().fold(1, |states: u64, choice| states.saturating_mul(u64::from(choice.outcomes())))
 }
 
@@ -27,7 +27,7 @@ const GARBLED_FIRST_ONE_IN: u64 = 4;
 
 /// Returns up to `wanted` different picks: all lost, all kept, all blocks garbled that were being written,
 /// combinations of the latest choices, then random ones.
-pub(super) fn picks(choices: &[Choice], wanted: u64, chance: &mut Chance) -> Vec<Vec<Pick>> {
+pub(crate) fn picks(choices: &[Choice], wanted: u64, chance: &mut Chance) -> Vec<Vec<Pick>> {
     let mut all: Vec<Vec<Pick>> = Vec::new();
     let mut known = BTreeSet::new();
     let mut add = |picked: Vec<Pick>| {

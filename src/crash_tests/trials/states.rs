@@ -3,11 +3,11 @@
 use std::ops::ControlFlow;
 use std::sync::Mutex;
 
-use super::history::{Recording, open};
 use super::model::{Found, Model, Seen, record_of};
 use super::observe::{check_probe, check_references, observe, probe, resume};
 use super::picks::{picks, states};
 use crate::base::Chance;
+use crate::crash_tests::histories::history::{Recording, open};
 use crate::disk::simulated::{Choice, Medium, Pick, Place, SimulatedDisk, Step};
 
 /// A crash follows one in this many folders made in a row: they are all alike.
@@ -23,16 +23,16 @@ const STATES_PER_RECOVERY_STEP: u64 = 1;
 const STEPS_SHOWN: usize = 40;
 
 /// A moment of a history at which the power may be cut.
-pub(super) struct Moment<'a> {
-    pub(super) recording: &'a Recording,
+pub(crate) struct Moment<'a> {
+    pub(crate) recording: &'a Recording,
     /// How many steps had been done.
-    pub(super) at: usize,
-    pub(super) medium: &'a Medium,
-    pub(super) seen: &'a Seen,
+    pub(crate) at: usize,
+    pub(crate) medium: &'a Medium,
+    pub(crate) seen: &'a Seen,
 }
 
 /// Visits the moments of a recording. The syncs of `ignored` have no effect.
-pub(super) fn moments(
+pub(crate) fn moments(
     recording: &Recording,
     ignored: Option<Place>,
     mut visit: impl FnMut(&Moment<'_>) -> ControlFlow<()>,
@@ -78,7 +78,7 @@ pub(crate) fn each_power_cut(
         }
         let choices = medium.choices();
         let others = picks(&choices, each, &mut Chance::of(at as u64));
-        for picked in super::teeth::telling_picks(&choices).into_iter().chain(others) {
+        for picked in crate::crash_tests::teeth::telling_picks(&choices).into_iter().chain(others) {
             tried += 1;
             check(at, medium.after_power_cut(&choices, &picked));
         }
@@ -87,7 +87,7 @@ pub(crate) fn each_power_cut(
 }
 
 /// How many states are tried at each moment.
-pub(super) struct Budget {
+pub(crate) struct Budget {
     states_per_moment: u64,
     /// If fewer states are wanted than moments exist, only one moment in this many is tried.
     one_moment_in: usize,
@@ -95,7 +95,7 @@ pub(super) struct Budget {
 
 impl Budget {
     /// Spreads `wanted` states evenly over the moments of all recordings, if that many exist.
-    pub(super) fn of(recordings: &[Recording], wanted: u64) -> Self {
+    pub(crate) fn of(recordings: &[Recording], wanted: u64) -> Self {
         let mut capacities = Vec::new();
         for recording in recordings {
             moments(recording, None, |moment| {
@@ -121,17 +121,17 @@ impl Budget {
 }
 
 /// One state to try.
-pub(super) struct Trial<'a> {
-    pub(super) moment: &'a Moment<'a>,
-    pub(super) how: How<'a>,
+pub(crate) struct Trial<'a> {
+    pub(crate) moment: &'a Moment<'a>,
+    pub(crate) how: How<'a>,
     /// Whether its recovery dies in turn.
-    pub(super) dies_again: bool,
-    pub(super) seed: u64,
+    pub(crate) dies_again: bool,
+    pub(crate) seed: u64,
 }
 
 /// The kind of crash.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum How<'a> {
+pub(crate) enum How<'a> {
     /// The process dies and the machine keeps running.
     Killed,
     /// The power is cut, with these picks.
@@ -139,14 +139,14 @@ pub(super) enum How<'a> {
 }
 
 /// The result of a trial.
-pub(super) struct Outcome {
+pub(crate) struct Outcome {
     /// How many states were tried.
-    pub(super) tried: u64,
-    pub(super) failure: Option<String>,
+    pub(crate) tried: u64,
+    pub(crate) failure: Option<String>,
 }
 
 /// Tries states at all moments, on all processors. Returns the failures.
-pub(super) fn in_parallel(
+pub(crate) fn in_parallel(
     recordings: &[Recording],
     budget: &Budget,
     work: impl Fn(&Trial<'_>) -> Option<String> + Sync,
@@ -177,7 +177,7 @@ pub(super) fn in_parallel(
 }
 
 /// Tries up to `wanted` states of a moment.
-pub(super) fn try_moment(
+pub(crate) fn try_moment(
     moment: &Moment<'_>,
     wanted: u64,
     seed: u64,
@@ -198,7 +198,7 @@ pub(super) fn try_moment(
 
 impl Trial<'_> {
     /// Opens a registry on the state, and compares its content with the model.
-    pub(super) fn run(&self) -> Outcome {
+    pub(crate) fn run(&self) -> Outcome {
         let mut tried = 1;
         let failure = self.check(&mut tried).err().map(|why| self.describe(&why));
         Outcome { tried, failure }
@@ -269,7 +269,7 @@ struct Again<'a> {
     /// What clients saw then.
     found: Found,
     /// How many steps it took until a push was acknowledged, and the keys that changed after that.
-    changed: (usize, Vec<super::client::Key>),
+    changed: (usize, Vec<crate::crash_tests::histories::client::Key>),
 }
 
 impl Again<'_> {

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::client::Op;
-use super::content::blob;
-use super::history::{Recording, Run, open, prepared};
-use super::model::Found;
-use super::observe::{check_probe, observe, probe};
-use super::states::each_power_cut;
-use super::teeth::missed;
 use crate::blobs::blob_path;
+use crate::crash_tests::histories::client::Op;
+use crate::crash_tests::histories::content::blob;
+use crate::crash_tests::histories::history::{Recording, Run, open, prepared};
+use crate::crash_tests::teeth::missed;
+use crate::crash_tests::trials::model::Found;
+use crate::crash_tests::trials::observe::{check_probe, observe, probe};
+use crate::crash_tests::trials::states::each_power_cut;
 use crate::disk::simulated::{Medium, Place, SimulatedDisk};
 use crate::disk::{Disk, DiskFile};
 use crate::registry::Registry;
@@ -30,8 +30,8 @@ pub(crate) struct DamagedStore {
 }
 
 /// A start that repairs a damaged store, and its result.
-pub(super) struct Repair {
-    pub(super) recording: Recording,
+pub(crate) struct Repair {
+    pub(crate) recording: Recording,
     kept: Vec<Vec<u8>>,
     /// How many steps it took until the store was open, and until a push was acknowledged.
     opened: usize,
@@ -109,7 +109,7 @@ fn stopped_store() -> Medium {
         let lines = journal.iter().filter(|byte| **byte == b'\n').count();
         // The store may be about to rotate a longer file. The bytes between and after the lines are zeroes.
         let length = journal.iter().filter(|byte| **byte != 0).count() as u64;
-        if checkpoints >= 2 && lines >= LINES_MIN && length < super::JOURNAL_MIN_BYTES {
+        if checkpoints >= 2 && lines >= LINES_MIN && length < crate::crash_tests::JOURNAL_MIN_BYTES {
             break;
         }
         smol::block_on(run.carry_out(&put("a", number % 2, &["v1"]))).unwrap();
@@ -221,7 +221,7 @@ impl Repair {
     }
 
     /// Returns the first state that fails when the syncs of a place have no effect, and why it does.
-    pub(super) fn missed(&self, place: Place) -> Option<String> {
+    pub(crate) fn missed(&self, place: Place) -> Option<String> {
         let Recording { name, base, steps, .. } = &self.recording;
         missed(name, (base, steps), place, |at, left| self.check(at, left))
     }
@@ -238,13 +238,13 @@ impl Repair {
 }
 
 /// Returns the starts that repair a damaged store.
-pub(super) fn repairs() -> Vec<Repair> {
+pub(crate) fn repairs() -> Vec<Repair> {
     damaged_stores().into_iter().map(Repair::of).collect()
 }
 
 #[test]
 fn a_start_that_repairs_damage_can_die_at_any_moment() {
-    let (one_in, each) = if super::is_soak() { (1, 6) } else { (9, 1) };
+    let (one_in, each) = if crate::crash_tests::is_soak() { (1, 6) } else { (9, 1) };
     let (mut tried, mut failures) = (0, Vec::new());
     for repair in repairs() {
         let (count, failed) = repair.try_states(one_in, each);

@@ -43,7 +43,7 @@ fn a_medium_that_cannot_be_read_at_times_costs_nothing() {
         run(&meta, put_manifest("app", &name, &[&name])).unwrap();
         pushed.push(name);
     };
-    checkpoints::eventually("a checkpoint is taken", || {
+    eventually("a checkpoint is taken", || {
         push();
         disk.list(Path::new("checkpoint")).unwrap().iter().any(|entry| entry.name.ends_with(".checkpoint"))
     });

@@ -1,0 +1,17 @@
+//! Power cuts during maintenance.
+//!
+//! | what | where |
+//! |---|---|
+//! | scrub, rebuild and collector as jobs | `jobs` |
+//! | damaged content that is set aside | `quarantines` |
+//! | rebuilds | `rebuilds` |
+//! | sweeps | `sweeps` |
+//! | starts that repair a damaged store | `damage` |
+
+pub(super) mod damage;
+pub(super) mod jobs;
+pub(super) mod quarantines;
+pub(super) mod rebuilds;
+pub(super) mod sweeps;
+
+pub(crate) use damage::{damaged_stores, look, whole_store};

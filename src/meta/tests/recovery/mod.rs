@@ -1,0 +1,19 @@
+//! What a start makes of what the last run left.
+//!
+//! | what | where |
+//! |---|---|
+//! | an abrupt end | `stops` |
+//! | the marker of a clean stop | `clean` |
+//! | rotation, checkpoints, recovery from them | `checkpoints` |
+//! | the zeroes after the lines of a journal file | `ahead` |
+//! | damage of the journal | `damage` |
+//! | metadata and content that disagree | `reconcile` |
+
+mod ahead;
+mod checkpoints;
+mod clean;
+mod damage;
+mod reconcile;
+mod stops;
+
+use super::*;

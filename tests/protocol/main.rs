@@ -10,23 +10,17 @@
     reason = "a test that finds anything else than it expects shall stop there"
 )]
 
-mod blobs_pull;
+mod blobs;
 mod catalog;
 mod clients;
 mod concurrency;
-mod conditions;
 mod deletes;
 mod durability;
 mod errors;
 mod general;
 mod grammar;
 mod legacy;
-mod manifests_pull;
-mod manifests_push;
-mod mount;
-mod referrers;
+mod manifests;
 mod rows;
 mod support;
 mod tags;
-mod uploads_chunked;
-mod uploads_monolithic;

@@ -6,7 +6,7 @@ use crate::exceptions::{FULL_FOLDERS, OTHER_TEST_NAMES, UNDESCRIBED};
 use crate::report::{Finding, settle};
 use crate::sources::{FOLDERS, Modules, Source, declared, modules, path_attribute, product_sources, sources};
 
-/// How many files of the program a folder has at most.
+/// How many files of the program a folder has at most, and how many of tests.
 const FILES_MAX: usize = 16;
 
 /// From how many modules on a `mod.rs` has a table of them.
@@ -15,15 +15,20 @@ const DESCRIBED_MIN: usize = 8;
 /// What test modules and their files are called; `crash_tests` is a room.
 const TESTS: [&str; 2] = ["tests", "crash_tests"];
 
-fn check_full(modules: &Modules) -> Vec<Finding> {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for module in modules.values().filter(|module| module.is_product) {
-        *counts.entry(module.file.rsplit_once('/').map_or("", |(folder, _)| folder)).or_default() += 1;
+/// Counts the files of each folder: those of the program, and those of tests, which may stand beside them.
+fn check_full(sources: &[&Source], modules: &Modules) -> Vec<Finding> {
+    let product: BTreeSet<&str> =
+        modules.values().filter(|module| module.is_product).map(|module| &*module.file).collect();
+    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for source in sources {
+        let kind = if product.contains(&*source.path) { "the program" } else { "tests" };
+        *counts.entry((source.folder(), kind)).or_default() += 1;
     }
     let full = counts.into_iter().filter(|(_, count)| *count > FILES_MAX);
-    full.map(|(folder, count)| {
-        let what =
-            format!("{folder}/ has {count} files, at most {FILES_MAX}: sort some into a folder by subject");
+    full.map(|((folder, kind), count)| {
+        let what = format!(
+            "{folder}/ has {count} files of {kind}, at most {FILES_MAX}: sort some into a folder by subject"
+        );
         Finding::new(folder, what)
     })
     .collect()
@@ -77,7 +82,8 @@ fn firsts(sources: &[&Source]) -> Vec<String> {
 
 #[test]
 fn folders_are_small() {
-    settle("FULL_FOLDERS", FULL_FOLDERS, &check_full(&modules(sources("src"), "src/lib.rs")));
+    let all: Vec<_> = FOLDERS.into_iter().flat_map(sources).collect();
+    settle("FULL_FOLDERS", FULL_FOLDERS, &check_full(&all, &modules(sources("src"), "src/lib.rs")));
 }
 
 #[test]
@@ -113,9 +119,17 @@ mod tests {
     }
 
     #[test]
-    fn finds_folders_with_too_many_files_of_the_program() {
-        assert!(check_full(&modules(&folder_of(FILES_MAX - 1), "src/lib.rs")).is_empty());
-        assert_eq!(check_full(&modules(&folder_of(FILES_MAX), "src/lib.rs"))[0].key, "src/a");
+    fn finds_folders_with_too_many_files() {
+        let full = |sources: &[Source]| {
+            check_full(&sources.iter().collect::<Vec<_>>(), &modules(sources, "src/lib.rs"))
+        };
+        assert!(full(&folder_of(FILES_MAX - 1)).is_empty());
+        assert_eq!(full(&folder_of(FILES_MAX))[0].key, "src/a");
+        let mut sources = folder_of(FILES_MAX - 1);
+        sources.extend((0..FILES_MAX - 1).map(|number| Source::new(&format!("src/a/t{number}.rs"), "")));
+        assert!(full(&sources).is_empty());
+        sources.push(Source::new("src/a/one_more.rs", ""));
+        assert!(full(&sources)[0].what.contains(" files of tests"));
     }
 
     #[test]

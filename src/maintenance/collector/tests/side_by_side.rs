@@ -15,8 +15,8 @@ use crate::maintenance::collector::options::CollectOptions;
 
 const STEPS: usize = 1500;
 
-/// The clients take further steps until they have pushed this many manifests: how many of their pushes the passes
-/// refuse differs from run to run.
+/// The clients take further steps until they have pushed this many manifests: how many of their pushes the
+/// passes refuse differs from run to run.
 const PUSHES_MIN: u64 = 50;
 
 /// After this many steps the clients must have pushed enough: they are never kept from pushing for good.

@@ -7,9 +7,11 @@
 //! | the index, and its replacement while it is in use | `index/` |
 //! | what a start makes of what the last run left | `recovery/` |
 //! | any commands in any order, on both indexes and through the journal | `history` |
+//! | an index that fails or counts as its test says | `hooked` |
 //! | readers see what is durable, and nothing else | `visibility` |
 
 mod history;
+mod hooked;
 mod index;
 mod recovery;
 mod rules;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::*;
 use crate::disk::RealDisk;
 use crate::meta::Start;
-use crate::meta::index::{CompactionOutcome, CompactionPacing};
+use crate::meta::index::{CompactionOutcome, CompactionPacing, IndexError};
 use crate::meta::recovery::{Build, Inspection};
 
 const MIB: u64 = 1 << 20;
@@ -20,15 +20,24 @@ pub(super) fn is_done(compacted: &CompactionOutcome) -> bool {
 
 /// Replaces the index regardless of the files' size, and calls `between` between any two steps. It stops once
 /// `between` returns false.
-pub(super) fn replace_while(
+fn try_replace(
     meta: &Meta,
     may_renew_checkpoints: bool,
     mut between: impl FnMut() -> bool,
-) -> CompactionOutcome {
+) -> Result<CompactionOutcome, IndexError> {
     let pause: &mut dyn FnMut() -> bool = &mut between;
     let mut pacing =
         CompactionPacing { pause, has_room: &|_| true, worthwhile_bytes: 0, may_renew_checkpoints };
-    meta.compact_index(&mut pacing).unwrap()
+    meta.compact_index(&mut pacing)
+}
+
+/// The same, where it cannot fail.
+pub(super) fn replace_while(
+    meta: &Meta,
+    may_renew_checkpoints: bool,
+    between: impl FnMut() -> bool,
+) -> CompactionOutcome {
+    try_replace(meta, may_renew_checkpoints, between).unwrap()
 }
 
 /// A store with its index in sled on a real disk.
@@ -306,21 +315,13 @@ fn a_store_that_is_closed_meanwhile_keeps_its_index() {
         let mut store = Store::new();
         store.tag("one", "a", 300);
         let (mut step, meta) = (0, store.meta());
-        let mut pause = || {
+        let compacted = try_replace(meta, false, || {
             step += 1;
             if step == at {
                 meta.close().unwrap();
             }
             true
-        };
-        let pause: &mut dyn FnMut() -> bool = &mut pause;
-        let mut pacing = CompactionPacing {
-            pause,
-            has_room: &|_| true,
-            worthwhile_bytes: 0,
-            may_renew_checkpoints: false,
-        };
-        let compacted = meta.compact_index(&mut pacing);
+        });
         assert!(!compacted.as_ref().is_ok_and(is_done), "{compacted:?}");
         store.meta = None;
         assert_eq!(store.generations(), Vec::<String>::new());
@@ -405,21 +406,13 @@ fn an_index_that_fails_while_its_successor_is_built_is_rebuilt_and_can_be_replac
     for at in [1, 9, 10, 11] {
         let store = Store::new();
         let mut step = 0;
-        let mut pause = || {
+        let compacted = try_replace(store.meta(), false, || {
             step += 1;
             if step == at {
                 store.meta().break_index();
             }
             true
-        };
-        let pause: &mut dyn FnMut() -> bool = &mut pause;
-        let mut pacing = CompactionPacing {
-            pause,
-            has_room: &|_| true,
-            worthwhile_bytes: 0,
-            may_renew_checkpoints: false,
-        };
-        let compacted = store.meta().compact_index(&mut pacing);
+        });
         // While the rows are counted, one that was rebuilt is as good.
         assert!(at == 1 || !compacted.as_ref().is_ok_and(is_done), "{compacted:?}");
         for _ in 0..10_000 {

@@ -9,66 +9,23 @@ use rustix::io::Errno;
 
 use super::*;
 use crate::disk::faulty::{FaultyDisk, Operation};
-use crate::meta::index::{IndexError, Made, RowReader, RowVisitor, Step};
+use crate::meta::index::{IndexError, Made};
+use crate::meta::tests::hooked::hooked;
 
-/// How an index fails from now on.
+/// How an index fails from now on: at everything, as sled does.
 #[derive(Default)]
 struct Broken {
     storage: AtomicBool,
     panics: AtomicBool,
 }
 
-/// An index that fails on request, and ever after, as sled does.
-struct Breaking {
-    rows: MapIndex,
-    broken: Arc<Broken>,
-}
-
-impl Breaking {
+impl Broken {
     fn check(&self) -> Result<(), IndexError> {
-        assert!(!self.broken.panics.load(Ordering::SeqCst), "the test says so");
-        match self.broken.storage.load(Ordering::SeqCst) {
+        assert!(!self.panics.load(Ordering::SeqCst), "the test says so");
+        match self.storage.load(Ordering::SeqCst) {
             true => Err(IndexError::Storage("the test says so".to_owned())),
             false => Ok(()),
         }
-    }
-}
-
-impl RowReader for Breaking {
-    fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
-        self.check().and_then(|()| self.rows.get(tree, key))
-    }
-
-    fn scan(
-        &self,
-        tree: Tree,
-        prefix: &[u8],
-        after: Option<&[u8]>,
-        visit: &mut RowVisitor<'_>,
-    ) -> Result<(), IndexError> {
-        self.check().and_then(|()| self.rows.scan(tree, prefix, after, visit))
-    }
-}
-
-impl Index for Breaking {
-    fn apply(&self, seq: u64, changes: &[RowChange]) -> Result<(), IndexError> {
-        self.check().and_then(|()| self.rows.apply(seq, changes))
-    }
-
-    fn load(&self, changes: &[RowChange]) -> Result<(), IndexError> {
-        self.check().and_then(|()| self.rows.load(changes))
-    }
-
-    fn finish_load(&self, step: &mut Step<'_>) -> Result<(), IndexError> {
-        self.check().and_then(|()| self.rows.finish_load(step))
-    }
-
-    fn applied(&self) -> Result<u64, IndexError> {
-        self.check().and_then(|()| self.rows.applied())
-    }
-
-    fn close(&self) -> Result<(), IndexError> {
-        self.check()
     }
 }
 
@@ -87,7 +44,10 @@ fn breaking_on(
     let first = Arc::clone(&broken);
     let make = move |failed| -> Result<Arc<dyn Index>, IndexError> {
         match failed {
-            0 => Ok(Arc::new(Breaking { rows: MapIndex::new(), broken: Arc::clone(&first) })),
+            0 => {
+                let broken = Arc::clone(&first);
+                Ok(hooked(MapIndex::new(), move |_| broken.check()))
+            }
             _ => next(),
         }
     };

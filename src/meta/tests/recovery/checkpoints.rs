@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use rustix::io::Errno;
 
 use super::*;
-use crate::disk::faulty::{FaultyDisk, Operation};
+use crate::disk::faulty::{Faults, FaultyDisk, Operation};
 use crate::meta::{checkpoint, journal};
 
 /// Opens a store with journal files so short that a few commands fill one.
@@ -224,6 +224,17 @@ fn with_long_checkpoints(disk: &Arc<dyn Disk>) -> Meta {
     open_rotating(disk, u64::MAX, 0)
 }
 
+/// Opens such a store on a disk with injected failures.
+fn with_long_checkpoints_on_faulty() -> (Arc<dyn Disk>, Arc<Faults>, Meta) {
+    let memory = memory();
+    drop(with_long_checkpoints(&memory));
+    let faulty = FaultyDisk::new(memory);
+    let faults = faulty.faults();
+    let disk: Arc<dyn Disk> = Arc::new(faulty);
+    let meta = open_rotating(&disk, u64::MAX, 0);
+    (disk, faults, meta)
+}
+
 const LONG_BYTES: u64 = 50_000;
 
 fn delete_most(meta: &Meta) {
@@ -287,12 +298,7 @@ fn a_checkpoint_needs_space_for_its_own_rows_whatever_the_one_before_took() {
 #[test]
 fn old_files_that_cannot_be_removed_do_not_stop_a_renewal() {
     for folder in ["checkpoint", "journal"] {
-        let memory = memory();
-        drop(with_long_checkpoints(&memory));
-        let faulty = FaultyDisk::new(Arc::clone(&memory));
-        let faults = faulty.faults();
-        let disk: Arc<dyn Disk> = Arc::new(faulty);
-        let meta = open_rotating(&disk, u64::MAX, 0);
+        let (disk, faults, meta) = with_long_checkpoints_on_faulty();
         delete_most(&meta);
         for _ in 0..100 {
             faults.fail(Operation::Remove, folder, Errno::PERM);
@@ -306,12 +312,7 @@ fn old_files_that_cannot_be_removed_do_not_stop_a_renewal() {
 #[test]
 fn who_wants_a_checkpoint_that_cannot_be_taken_is_not_left_waiting() {
     for folder in ["checkpoint", "journal"] {
-        let memory = memory();
-        drop(with_long_checkpoints(&memory));
-        let faulty = FaultyDisk::new(Arc::clone(&memory));
-        let faults = faulty.faults();
-        let disk: Arc<dyn Disk> = Arc::new(faulty);
-        let meta = open_rotating(&disk, u64::MAX, 0);
+        let (disk, faults, meta) = with_long_checkpoints_on_faulty();
         let before = checkpoints(&disk);
         delete_most(&meta);
         faults.fail(Operation::Create, folder, Errno::NOSPC);

@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::meta::index::{IndexError, Made, RowReader, RowVisitor, Step};
+use crate::meta::index::{IndexError, Made};
 use crate::meta::model::FACTS_MAX;
+use crate::meta::tests::hooked::{IndexCall, hooked};
 use crate::meta::{Policies, Policy};
 
 fn delete_manifest(content: &str) -> Command {
@@ -176,61 +177,17 @@ fn deleting_from_an_unknown_repository_says_so() {
     }
 }
 
-/// An index that counts the rows that are read.
-struct Counting {
-    rows: MapIndex,
-    read: Arc<AtomicUsize>,
-}
-
-impl RowReader for Counting {
-    fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
-        self.read.fetch_add(1, Ordering::SeqCst);
-        self.rows.get(tree, key)
-    }
-
-    fn scan(
-        &self,
-        tree: Tree,
-        prefix: &[u8],
-        after: Option<&[u8]>,
-        visit: &mut RowVisitor<'_>,
-    ) -> Result<(), IndexError> {
-        self.rows.scan(tree, prefix, after, &mut |key, value| {
-            self.read.fetch_add(1, Ordering::SeqCst);
-            visit(key, value)
-        })
-    }
-}
-
-impl Index for Counting {
-    fn apply(&self, seq: u64, changes: &[RowChange]) -> Result<(), IndexError> {
-        self.rows.apply(seq, changes)
-    }
-
-    fn load(&self, changes: &[RowChange]) -> Result<(), IndexError> {
-        self.rows.load(changes)
-    }
-
-    fn finish_load(&self, step: &mut Step<'_>) -> Result<(), IndexError> {
-        self.rows.finish_load(step)
-    }
-
-    fn applied(&self) -> Result<u64, IndexError> {
-        self.rows.applied()
-    }
-
-    fn close(&self) -> Result<(), IndexError> {
-        self.rows.close()
-    }
-}
-
 #[test]
 fn deleting_a_manifest_reads_the_rows_of_each_of_its_tags_about_twice_however_many_there_are() {
     const TAGS: usize = 12_000;
     let read = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&read);
     let make = move |_| -> Result<Arc<dyn Index>, IndexError> {
-        Ok(Arc::new(Counting { rows: MapIndex::new(), read: Arc::clone(&counter) }))
+        let read = Arc::clone(&counter);
+        Ok(hooked(MapIndex::new(), move |call| {
+            read.fetch_add(usize::from(matches!(call, IndexCall::Get | IndexCall::Row)), Ordering::SeqCst);
+            Ok(())
+        }))
     };
     let immutable = Policy {
         repositories: vec!["*".parse().unwrap()],

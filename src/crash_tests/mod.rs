@@ -32,9 +32,9 @@ use histories::history::{prepared, record};
 use histories::listed::histories;
 pub(crate) use histories::open;
 pub(crate) use maintenance::{damaged_stores, look, whole_store};
-pub(crate) use teeth::{Evidence, missed, places};
+pub(crate) use teeth::Evidence;
 use trials::states::{Budget, Trial, in_parallel};
-pub(crate) use trials::{Found, each_power_cut};
+pub(crate) use trials::{Found, each_power_cut, missed, places};
 
 use crate::registry::Registry;
 

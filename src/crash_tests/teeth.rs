@@ -7,8 +7,10 @@ use crate::crash_tests::histories::history::{Recording, prepared, record};
 use crate::crash_tests::histories::listed::histories;
 use crate::crash_tests::maintenance::damage::{Repair, repairs};
 use crate::crash_tests::sled::runs::{SledRun, sled_runs};
+use crate::crash_tests::trials::left_out::{may_differ, places};
+use crate::crash_tests::trials::picks::telling_picks;
 use crate::crash_tests::trials::states::{How, Moment, Trial, moments};
-use crate::disk::simulated::{Choice, Medium, Pick, Place, Step};
+use crate::disk::simulated::Place;
 
 /// In each recording, recoveries die in turn at this many moments, if no other state misses a place.
 const RECOVERIES_PER_RECORDING: usize = 4;
@@ -47,50 +49,6 @@ impl Evidence {
     }
 }
 
-/// Returns the places that made something durable.
-pub(crate) fn places(steps: &[Step]) -> BTreeSet<Place> {
-    let place = |step: &Step| match step {
-        Step::Sync { place, .. } | Step::SyncFolder { place, .. } => Some(*place),
-        _ => None,
-    };
-    steps.iter().filter_map(place).collect()
-}
-
-/// Tells whether a power cut may leave other states if a place is left out.
-pub(crate) fn may_differ(ignoring: &Medium, otherwise: &Medium) -> bool {
-    let outcomes = |medium: &Medium| medium.choices().iter().map(Choice::outcomes).collect::<Vec<_>>();
-    outcomes(ignoring) != outcomes(otherwise)
-}
-
-/// Returns the first state that fails `check` when the syncs of a place have no effect, and why it does.
-/// `check` gets the number of steps that had been done, and what the power cut left.
-pub(crate) fn missed(
-    name: &str,
-    (base, steps): (&Medium, &[Step]),
-    place: Place,
-    check: impl Fn(usize, Medium) -> Result<(), String>,
-) -> Option<String> {
-    if !places(steps).contains(&place) {
-        return None;
-    }
-    let (mut ignoring, mut otherwise) = (base.clone().ignoring(Some(place)), base.clone());
-    for (at, step) in (1..).zip(steps) {
-        ignoring.replay(step);
-        otherwise.replay(step);
-        if !may_differ(&ignoring, &otherwise) {
-            continue;
-        }
-        let choices = ignoring.choices();
-        let failure = telling_picks(&choices)
-            .iter()
-            .find_map(|picked| check(at, ignoring.after_power_cut(&choices, picked)).err());
-        if let Some(why) = failure {
-            return Some(format!("`{name}`, step {at}: {why:.100}"));
-        }
-    }
-    None
-}
-
 fn missed_by(recording: &Recording, place: Place) -> Option<String> {
     let mut failure = None;
     let mut otherwise = recording.base.clone();
@@ -116,16 +74,6 @@ fn missed_in_recovery(recording: &Recording, place: Place) -> Option<String> {
         if failure.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     failure
-}
-
-/// Returns the most telling picks: all pending changes lost, names kept and bytes lost, renamed files left
-/// unnamed, or the blocks garbled that were being written.
-pub(crate) fn telling_picks(choices: &[Choice]) -> [Vec<Pick>; 4] {
-    let kept = |choice: &Choice| if choice.is_of_bytes() { 0 } else { choice.everything() };
-    let named = choices.iter().map(kept).collect();
-    let unnamed = choices.iter().map(Choice::nothing).collect();
-    let garbled = choices.iter().map(Choice::garbled).collect();
-    [vec![0; choices.len()], named, unnamed, garbled]
 }
 
 fn fails(moment: &Moment<'_>, dies_again: bool) -> Option<String> {

@@ -7,7 +7,7 @@ use crate::blobs::blob_path;
 use crate::crash_tests::histories::client::Op;
 use crate::crash_tests::histories::content::blob;
 use crate::crash_tests::histories::history::{Recording, Run, open, prepared};
-use crate::crash_tests::teeth::missed;
+use crate::crash_tests::trials::left_out::missed;
 use crate::crash_tests::trials::model::Found;
 use crate::crash_tests::trials::observe::{check_probe, observe, probe};
 use crate::crash_tests::trials::states::each_power_cut;

@@ -76,3 +76,13 @@ pub(crate) fn picks(choices: &[Choice], wanted: u64, chance: &mut Chance) -> Vec
     }
     all
 }
+
+/// Returns the most telling picks: all pending changes lost, names kept and bytes lost, renamed files left
+/// unnamed, or the blocks garbled that were being written.
+pub(crate) fn telling_picks(choices: &[Choice]) -> [Vec<Pick>; 4] {
+    let kept = |choice: &Choice| if choice.is_of_bytes() { 0 } else { choice.everything() };
+    let named = choices.iter().map(kept).collect();
+    let unnamed = choices.iter().map(Choice::nothing).collect();
+    let garbled = choices.iter().map(Choice::garbled).collect();
+    [vec![0; choices.len()], named, unnamed, garbled]
+}

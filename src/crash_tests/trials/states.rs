@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use super::model::{Found, Model, Seen, record_of};
 use super::observe::{check_probe, check_references, observe, probe, resume};
-use super::picks::{picks, states};
+use super::picks::{picks, states, telling_picks};
 use crate::base::Chance;
 use crate::crash_tests::histories::history::{Recording, open};
 use crate::disk::simulated::{Choice, Medium, Pick, Place, SimulatedDisk, Step};
@@ -78,7 +78,7 @@ pub(crate) fn each_power_cut(
         }
         let choices = medium.choices();
         let others = picks(&choices, each, &mut Chance::of(at as u64));
-        for picked in crate::crash_tests::teeth::telling_picks(&choices).into_iter().chain(others) {
+        for picked in telling_picks(&choices).into_iter().chain(others) {
             tried += 1;
             check(at, medium.after_power_cut(&choices, &picked));
         }

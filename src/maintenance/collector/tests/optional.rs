@@ -115,6 +115,8 @@ fn sparse(disk: Arc<dyn Disk>, lease: Duration) -> Registry {
     let mut options = RegistryOptions::new(Storage::Memory);
     (options.lease, options.grace) = (lease, Duration::ZERO);
     options.sparse_indexes = true;
+    // A push that is polled once comes to the lock that holds it, whatever other threads do.
+    options.blocks_inline = true;
     options.policies = Policies::new(vec![removing_untagged()]);
     Registry::open_on(options, Backing { disk, lock: None, meta: MetaOptions::new(IndexKind::Map) }).unwrap()
 }

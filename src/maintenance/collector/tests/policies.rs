@@ -1,5 +1,6 @@
 //! Policies on a registry: tags that go by themselves, tags that may not change, quotas.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use smol::block_on;
@@ -7,9 +8,10 @@ use smol::io::Cursor;
 
 use super::clients::{push_all, push_blob, put, repo, tag};
 use super::content::{blob, manifest};
-use super::{collect, in_memory, no_step};
+use super::{collect, in_memory, no_step, open_with};
+use crate::disk::MemoryDisk;
 use crate::maintenance::collector::options::CollectOptions;
-use crate::meta::{Policy, Untagged};
+use crate::meta::{DAY_MS, Policy, SetClock, TODAY_MS, Untagged};
 use crate::registry::{Chunk, Registry, RegistryError};
 
 fn policy() -> Policy {
@@ -54,11 +56,13 @@ fn tags_that_no_line_keeps_go_with_all_that_only_they_need() {
 
 #[test]
 fn what_loses_its_tag_by_policy_counts_as_untagged_from_then_on() {
-    let untagged = Untagged::RemoveAfter(Duration::from_secs(3));
-    let registry = in_memory(Some(Policy { keep_last: Some(0), untagged, ..policy() }));
+    let untagged = Untagged::RemoveAfter(Duration::from_millis(DAY_MS));
+    let policy = Policy { keep_last: Some(0), untagged, ..policy() };
+    let clock = SetClock::new(TODAY_MS);
+    let registry = open_with(Arc::new(MemoryDisk::new()), Duration::ZERO, Some(policy), clock.clock());
     push(&registry, "a", 0, Some("v1"));
     // It is old, and was tagged all the time.
-    std::thread::sleep(Duration::from_secs(3));
+    clock.pass(2 * DAY_MS);
     let dry = CollectOptions { dry_run: true, ..CollectOptions::default() };
     for options in [dry, CollectOptions::default()] {
         let report = collect(&registry, &options);

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
@@ -190,21 +191,24 @@ fn what_changes_while_the_new_one_is_built_is_in_it_however_far_it_is() {
 #[test]
 fn many_replacements_beside_a_writer_that_rotates_lose_nothing() {
     let mut store = Store::with(|options| MetaOptions { journal_min_bytes: 20_000, ..options });
-    let ended = AtomicBool::new(false);
+    let (writes, ended) = (Barrier::new(2), AtomicBool::new(false));
     std::thread::scope(|scope| {
-        let writer = scope.spawn(|| {
-            let mut turn = 0;
-            while !ended.load(Ordering::SeqCst) {
-                turn += 1;
+        scope.spawn(|| {
+            for turn in 0.. {
                 // The same rows each time, so that a step reads what is being written.
                 store.tag(["one", "two"][turn % 2], "same", 20);
+                if turn == 0 {
+                    writes.wait();
+                }
+                if ended.load(Ordering::SeqCst) {
+                    break;
+                }
             }
-            turn
         });
+        writes.wait();
         let done = (0..12).map(|_| replace_while(store.meta(), true, || true)).filter(is_done).count();
         ended.store(true, Ordering::SeqCst);
         assert_eq!(done, 12);
-        assert!(writer.join().unwrap() > 0);
     });
     // A checkpoint that is being taken may still read the old files.
     eventually("the old files are gone", || store.entries() == ["generation-12"]);

@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_on_a_link_are_told_apart() {
+    fn neighbours_on_a_link_are_different() {
         assert_ne!(of("fe80::1"), of("fe80::2"));
     }
 

@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn options_are_told() {
+    fn options_are_listed() {
         let response = options(Method::Options, Resource::Uploads, true).unwrap().unwrap();
         assert_eq!(response.status(), StatusCode::NoContent);
         assert_eq!(response.header(ALLOW).unwrap().as_str(), "POST, OPTIONS");

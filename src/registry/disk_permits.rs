@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn pulls_that_wait_for_the_disk_keep_nobody_from_a_small_read() {
+    fn pulls_that_wait_for_the_disk_do_not_delay_a_small_read() {
         block_on(async {
             let permits = DiskPermits::new();
             let (go, gone) = channel::<()>();

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn sha256_is_what_nobody_has_to_name() {
+    fn sha256_is_the_usual_algorithm() {
         let digest = ContentDigest::sha256_of(b"abc");
         let text = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(digest.to_string(), text);

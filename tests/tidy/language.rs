@@ -1,10 +1,10 @@
-//! Comments, log lines, errors and documents use plain words.
+//! Comments, log lines, errors, documents and names of functions use plain words.
 
 use std::fs;
 
-use crate::lexer::is_word;
+use crate::lexer::{is_word, line_of};
 use crate::report::{Finding, settle};
-use crate::sources::{FOLDERS, Source, files, root, sources};
+use crate::sources::{FOLDERS, Source, files, functions, root, sources};
 
 /// Words that readers have to translate, each with what to write.
 const WORDS: &[(&str, &str)] = &[
@@ -55,7 +55,8 @@ fn check_line(line: &str) -> Vec<String> {
     findings
 }
 
-/// Checks what a source says to readers and users: the comments, and the texts of the program.
+/// Checks what a source says to readers and users: the comments, the texts of the program, and the names of
+/// functions, which are sentences where they name tests.
 fn check_source(source: &Source) -> Vec<Finding> {
     let mut findings = Vec::new();
     let views = source.views.comments.lines().zip(source.views.strings.lines()).zip(source.product.lines());
@@ -64,6 +65,14 @@ fn check_source(source: &Source) -> Vec<Finding> {
         let text = if is_product { text } else { "" };
         for what in check_line(comment).into_iter().chain(check_line(text)) {
             findings.push(Finding::new(source.room(), format!("{}:{number}: {what}", source.path)));
+        }
+    }
+    for (offset, name, _) in functions(&source.views.code) {
+        let words = name.replace('_', " ");
+        let who = words.split(' ').any(|word| word == "who").then(|| "\"who\" as a noun".to_owned());
+        for what in check_line(&words).into_iter().chain(who) {
+            let line = line_of(&source.text, offset);
+            findings.push(Finding::new(source.room(), format!("{}:{line}: `{name}`: {what}", source.path)));
         }
     }
     findings
@@ -118,6 +127,13 @@ mod tests {
         let text = "// nobody\nlet nobody = \"nobody\";\n#[cfg(test)]\nmod tests {\n    f(\"nobody\");\n}\n";
         assert_eq!(check_source(&Source::new("src/a/b.rs", text)).len(), 2);
         assert_eq!(check_source(&Source::new("tests/b.rs", text)).len(), 1);
+    }
+
+    #[test]
+    fn finds_them_in_names_of_functions() {
+        let text =
+            "fn nobody_waits() {}\nfn it_is_made_anew() {}\nfn a_client_who_pays() {}\nfn newly() {}\n";
+        assert_eq!(check_source(&Source::new("src/a/b.rs", text)).len(), 3);
     }
 
     #[test]

@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn code_comments_and_text_are_told_apart() {
+    fn code_comments_and_text_are_separated() {
         let source =
             "let a = \"x // \\\" y\"; // it's \"b\"\nlet c = 'd'; /* e */ f(r#\"g\"h\"#, '\\'', '\"', b'\"')";
         let views = views(source);

@@ -98,7 +98,7 @@ fn what_an_immutable_tag_leads_to_is_not_removed() {
 }
 
 #[test]
-fn a_removal_ends_soon_after_nobody_waits_for_it_any_more() {
+fn a_removal_ends_soon_after_its_client_is_gone() {
     for what in [RmTarget::Tag("v1".parse().unwrap()), RmTarget::All] {
         let registry = with_referrers(300);
         // Enough to see the indexes there are, and to begin.

@@ -111,7 +111,7 @@ fn a_stop_waits_for_no_client_that_says_nothing() {
 }
 
 #[test]
-fn clients_that_say_nothing_shut_nobody_out() {
+fn clients_that_say_nothing_keep_no_other_out() {
     let serving = RunningServer::start(in_memory());
     let mut silent: VecDeque<UnixStream> = (0..CLIENTS_MAX).map(|_| serving.connect()).collect();
     RunningServer::wait_until(|| serving.clients() == CLIENTS_MAX);

@@ -34,7 +34,7 @@ behaviours! {
     opening_what_is_not_there_is_not_found
     opening_a_folder_as_a_file_is_refused
     a_file_opened_for_reading_cannot_be_changed
-    writing_goes_on_where_it_is_told_to
+    bytes_are_written_at_the_given_offset
     writing_beyond_the_end_leaves_zeroes_between
     writing_nothing_changes_nothing
     reading_at_and_beyond_the_end_gives_nothing
@@ -104,7 +104,7 @@ fn a_file_opened_for_reading_cannot_be_changed(disk: &dyn Disk) {
     assert_eq!(read(disk, "a"), b"bytes");
 }
 
-fn writing_goes_on_where_it_is_told_to(disk: &dyn Disk) {
+fn bytes_are_written_at_the_given_offset(disk: &dyn Disk) {
     create(disk, "a", b"0123456789");
     let file = disk.open_writable(Path::new("a")).unwrap();
     file.write_at(b"abc", 3).unwrap();

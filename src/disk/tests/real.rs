@@ -81,7 +81,7 @@ fn what_is_neither_file_nor_folder_is_not_opened() {
 }
 
 #[test]
-fn free_space_is_told() {
+fn free_space_is_reported() {
     let (_folder, disk) = real();
     assert!(disk.free_bytes().unwrap().is_some_and(|free| free > 0));
 }
@@ -96,7 +96,7 @@ fn a_file_has_a_descriptor_to_send_from() {
 }
 
 #[test]
-fn folders_on_one_filesystem_are_told_from_those_on_two() {
+fn folders_on_one_filesystem_differ_from_those_on_two() {
     let folder = tempfile::tempdir().unwrap();
     let inner = folder.path().join("f");
     std::fs::create_dir(&inner).unwrap();
@@ -106,7 +106,7 @@ fn folders_on_one_filesystem_are_told_from_those_on_two() {
 }
 
 #[test]
-fn full_disks_and_used_up_quotas_are_told_from_other_errors() {
+fn full_disks_and_used_up_quotas_differ_from_other_errors() {
     let full = |errno: rustix::io::Errno| DiskError::new("write", Path::new("a"), errno).is_full();
     assert!(full(rustix::io::Errno::NOSPC) && full(rustix::io::Errno::DQUOT));
     assert!(!full(rustix::io::Errno::IO) && !full(rustix::io::Errno::FBIG));

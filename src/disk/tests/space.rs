@@ -23,7 +23,7 @@ fn what_would_go_below_the_reserve_does_not_fit() {
 }
 
 #[test]
-fn what_was_claimed_counts_until_the_disk_is_measured_anew() {
+fn what_was_claimed_counts_until_the_disk_is_measured_again() {
     // A second later the disk is measured again, however little happened.
     let measured_once = (0..1000).find_map(|_| {
         let (space, faults) = watched(100 * MIB, 64 * MIB);
@@ -46,7 +46,7 @@ fn what_was_claimed_counts_until_the_disk_is_measured_anew() {
 }
 
 #[test]
-fn space_that_is_made_is_noticed_by_the_next_one_who_asks() {
+fn freed_space_is_noticed_by_the_next_claim() {
     let (space, faults) = watched(64, 64);
     assert!(space.has_room(0));
     assert!(!space.has_room(1));

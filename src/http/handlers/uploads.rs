@@ -187,7 +187,7 @@ mod tests {
 
     /// C11: 416 says where the upload stands.
     #[test]
-    fn a_chunk_out_of_order_is_told_where_to_go_on() {
+    fn a_chunk_out_of_order_gets_the_offset_to_continue_from() {
         let repo = "a/b".parse().unwrap();
         let id = "67e55044-10b1-426f-9247-bb680e5fe0c8".parse().unwrap();
         let error = RegistryError::OutOfOrder { begins: 9, offset: 5 };

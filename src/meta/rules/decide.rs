@@ -105,7 +105,7 @@ fn put_manifest(
             }
             let row = Some(TagRow { digest, noted: now.noted, order: Some(now.order) });
             facts.push(Fact::Tag { repo: put.repo.clone(), tag: tag.clone(), row, was });
-        } else if !named_before && known.is_some_and(|row| counts_anew(now, check, &put.repo, &row)) {
+        } else if !named_before && known.is_some_and(|row| writes_again(now, check, &put.repo, &row)) {
             // An unchanged push of a tag sets it again. It loses no manifest that it named.
             let row = Some(TagRow { digest, noted: now.noted, order: Some(now.order) });
             facts.push(Fact::Tag { repo: put.repo.clone(), tag: tag.clone(), row, was: None });
@@ -134,7 +134,7 @@ fn needs_row(
 
 /// Tells whether an unchanged push of a tag writes its row again: the noted time is old, or the policy keeps
 /// the tags that were set last and this tag was not set by the very last push of tags.
-fn counts_anew(now: Stamp, check: PolicyCheck<'_>, repo: &RepoName, row: &TagRow) -> bool {
+fn writes_again(now: Stamp, check: PolicyCheck<'_>, repo: &RepoName, row: &TagRow) -> bool {
     let is_last = row.order.is_some_and(|order| order + 1 == now.order);
     is_old(now, row.noted) || check.keeps_last(repo) && !is_last
 }

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_removed_that_somebody_stored_since() {
+    fn nothing_is_removed_that_was_stored_since() {
         let locks = DigestLocks::new();
         let digest = ContentDigest::sha256_of(b"content");
         drop(block_on(locks.store(&digest)));

@@ -141,7 +141,7 @@ fn annotations_of_any_length_are_listed_and_long_lists_come_in_parts() {
 }
 
 #[test]
-fn a_list_reads_no_manifest_whose_type_nobody_asked_for() {
+fn a_list_reads_no_manifest_of_a_type_that_was_not_asked_for() {
     block_on(async {
         let (registry, _, disk) = on_faulty();
         push_blob(&registry, "app", b"{}").await;

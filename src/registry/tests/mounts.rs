@@ -19,7 +19,7 @@ async fn crowd(registry: &Registry) {
 }
 
 #[test]
-fn a_mount_without_a_source_asks_so_many_repositories_and_no_more() {
+fn a_mount_without_a_source_asks_a_bounded_number_of_repositories() {
     block_on(async {
         let registry = in_memory();
         crowd(&registry).await;

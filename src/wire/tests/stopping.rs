@@ -116,7 +116,7 @@ fn a_body_that_is_kept_after_the_answer_ends_with_the_connection() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_told_from_other_errors() {
+fn a_port_that_is_taken_differs_from_other_errors() {
     let listener = Listener::bind("127.0.0.1:0").unwrap();
     let taken = Listener::bind(&listener.local_addr().to_string());
     assert!(matches!(taken, Err(BindError::PortTaken { .. })), "{taken:?}");

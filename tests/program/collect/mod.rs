@@ -107,8 +107,8 @@ struct Done {
     tags: BTreeMap<String, Image>,
 }
 
-/// Runs a client, which pushes at least once. Clients share repositories in pairs, and layers with all others;
-/// tags are their own.
+/// Runs a client, which pushes at least once. Clients share repositories in pairs, and layers with all
+/// others; tags are their own.
 fn work(address: &str, number: usize, enough: &AtomicBool) -> Result<Done, String> {
     let client = Client { address: address.to_owned(), repository: format!("team{}/app", number / 2) };
     let mut chance = Chance(number as u64 + 1);

@@ -27,7 +27,7 @@ fn scanned(index: &dyn Index, prefix: &str, after: Option<&str>, limit: usize) -
 }
 
 #[test]
-fn a_scan_keeps_to_its_prefix_and_begins_behind_where_it_is_told() {
+fn a_scan_keeps_to_its_prefix_and_begins_after_the_given_key() {
     on_each(|index| {
         let keys = ["a", "b1", "b2", "b3", "c"];
         index.apply(1, &keys.map(|key| change(Tree::Tags, key, Some("")))).unwrap();

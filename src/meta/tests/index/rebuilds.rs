@@ -70,7 +70,7 @@ fn wait_for_the_index(meta: &Meta) {
 }
 
 #[test]
-fn a_write_that_the_index_fails_at_is_done_and_acknowledged_on_one_that_is_made_anew() {
+fn a_write_that_the_index_fails_at_is_done_and_acknowledged_on_the_rebuilt_one() {
     for panics in [false, true] {
         let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
         let (meta, broken) = breaking_on(Arc::clone(&disk), in_memory);
@@ -89,7 +89,7 @@ fn a_write_that_the_index_fails_at_is_done_and_acknowledged_on_one_that_is_made_
 }
 
 #[test]
-fn a_read_that_the_index_fails_at_has_it_made_anew() {
+fn a_read_that_the_index_fails_at_has_it_rebuilt() {
     let (meta, broken) = breaking(in_memory);
     run(&meta, put_manifest("app", "one", &["one"])).unwrap();
     broken.storage.store(true, Ordering::SeqCst);
@@ -100,7 +100,7 @@ fn a_read_that_the_index_fails_at_has_it_made_anew() {
 }
 
 #[test]
-fn while_it_is_made_anew_reads_and_writes_are_told_to_come_again_and_nobody_waits() {
+fn during_a_rebuild_reads_and_writes_fail_at_once_and_may_be_retried() {
     let (go, wait) = channel::<()>();
     let wait = Mutex::new(wait);
     let (meta, broken) = breaking(move || {

@@ -310,7 +310,7 @@ fn old_files_that_cannot_be_removed_do_not_stop_a_renewal() {
 }
 
 #[test]
-fn who_wants_a_checkpoint_that_cannot_be_taken_is_not_left_waiting() {
+fn a_caller_waits_for_no_checkpoint_that_cannot_be_taken() {
     for folder in ["checkpoint", "journal"] {
         let (disk, faults, meta) = with_long_checkpoints_on_faulty();
         let before = checkpoints(&disk);

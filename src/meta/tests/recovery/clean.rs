@@ -89,7 +89,7 @@ fn after_a_clean_stop_the_index_is_kept_and_the_same_file_appended_to() {
 }
 
 #[test]
-fn without_the_marker_the_index_is_made_anew() {
+fn without_the_marker_the_index_is_rebuilt() {
     let store = Store::stopped();
     store.leave_a_trace();
     store.disk.remove(Path::new("clean")).unwrap();
@@ -143,7 +143,7 @@ fn a_marker_of_another_time_does_not_count() {
 }
 
 #[test]
-fn an_index_that_is_elsewhere_than_the_marker_is_made_anew() {
+fn an_index_that_is_elsewhere_than_the_marker_is_rebuilt() {
     let store = Store::stopped();
     store.leave_a_trace();
     let index = SledIndex::open(&store.folder.path().join("index")).unwrap();
@@ -153,7 +153,7 @@ fn an_index_that_is_elsewhere_than_the_marker_is_made_anew() {
 }
 
 #[test]
-fn an_index_that_is_gone_or_cannot_be_opened_is_made_anew() {
+fn an_index_that_is_gone_or_cannot_be_opened_is_rebuilt() {
     let store = Store::stopped();
     std::fs::remove_dir_all(store.folder.path().join("index")).unwrap();
     assert!(!store.kept_its_index());

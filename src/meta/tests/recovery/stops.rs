@@ -114,7 +114,7 @@ fn a_tail_of_zeroes_is_cut_off() {
 }
 
 #[test]
-fn lines_behind_a_gap_that_nobody_waited_for_are_not_taken() {
+fn lines_after_a_gap_that_were_never_acknowledged_are_not_taken() {
     // Two lines were written before either was synced; the first one's pages never reached the medium.
     let (_, bytes) = crashed();
     let ends = ends_of_lines(&bytes);

@@ -38,7 +38,7 @@ fn the_same_push_again_makes_no_facts() {
 }
 
 #[test]
-fn a_tag_that_is_pushed_again_after_a_while_counts_as_set_anew() {
+fn a_tag_that_is_pushed_again_after_a_while_counts_as_set_again() {
     let mut rules = Rules::default();
     rules.carry_out(&put_manifest("app", "one", &["latest"]));
     let later = |minutes: u64| {

@@ -85,7 +85,7 @@ fn content_is_swept_once() {
 }
 
 #[test]
-fn nobody_who_sweeps_without_claims_removes_anything() {
+fn a_sweep_without_claims_removes_nothing() {
     let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
     let meta = open(&disk);
     run(&meta, link("app", "one")).unwrap();

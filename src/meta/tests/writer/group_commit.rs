@@ -174,7 +174,7 @@ fn what_need_not_survive_waits_for_no_sync() {
 }
 
 #[test]
-fn who_waits_is_not_kept_waiting_by_a_crowd_that_does_not() {
+fn a_command_that_waits_is_not_delayed_by_a_crowd_that_does_not() {
     const CROWD: usize = 1000;
     let (_, faults, meta) = gated();
     faults.hold_syncs("journal");
@@ -198,7 +198,7 @@ fn who_waits_is_not_kept_waiting_by_a_crowd_that_does_not() {
 }
 
 #[test]
-fn a_stop_answers_those_who_wait_first() {
+fn a_stop_answers_waiting_commands_first() {
     let (_, faults, meta) = gated();
     faults.hold_syncs("journal");
     let one = submit(&meta, first());

@@ -30,7 +30,7 @@ fn make_space(faults: &Faults) {
 }
 
 #[test]
-fn what_does_not_fit_is_told_from_a_full_disk() {
+fn what_does_not_fit_differs_from_a_full_disk() {
     block_on(async {
         let (registry, faults, _) = on_faulty();
         let begun = begin(&registry, "app").await;
@@ -149,7 +149,7 @@ fn space_that_was_reserved_for_what_did_not_come_is_given_back() {
 }
 
 #[test]
-fn a_disk_that_turns_out_to_be_full_is_told_as_such() {
+fn a_disk_that_turns_out_to_be_full_is_reported_as_such() {
     block_on(async {
         let (registry, faults, _) = on_faulty();
         let id = begin(&registry, "app").await;

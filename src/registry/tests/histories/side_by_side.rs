@@ -90,7 +90,7 @@ fn sixteen_clients_push_the_same_and_different_images_at_once() {
 }
 
 #[test]
-fn of_many_who_create_a_tag_if_it_is_absent_one_succeeds() {
+fn of_many_clients_that_create_an_absent_tag_one_succeeds() {
     let registry = in_memory();
     let config = block_on(push_blob(&registry, "app", b"config"));
     let pushing = registry.clone();
@@ -170,8 +170,8 @@ fn pushing_deleting_and_reading_the_same_things_at_once_never_serves_half_of_any
 
 #[test]
 fn many_small_pushes_at_once_take_fewer_syncs_than_one_after_the_other() {
-    // Two syncs for each blob, and a few for the journal instead of one for each. How many of the pushes reach
-    // the journal together is up to the scheduler.
+    // Two syncs for each blob, and a few for the journal instead of one for each. How many pushes reach the
+    // journal together is up to the scheduler.
     let is_less = (0..100).any(|_| syncs_of_small_pushes() < 3 * CLIENTS as u64);
     assert!(is_less, "each push has its own sync of the journal");
 }
@@ -216,8 +216,8 @@ fn syncs_of_small_pushes() -> u64 {
     registry.totals().syncs - before
 }
 
-/// Removes the file of refused content while the journal's sync is held, and returns whether it is still there
-/// at the end. With `stores`, a client stores the same content meanwhile.
+/// Removes the file of refused content while the journal's sync is held, and returns whether it is still
+/// there at the end. With `stores`, a client stores the same content meanwhile.
 fn remove_refused(stores: bool) -> bool {
     let (registry, faults, _) = on_faulty();
     let content = ContentDigest::sha256_of(b"refused");

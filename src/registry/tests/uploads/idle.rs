@@ -223,7 +223,7 @@ fn a_repository_with_many_uploads_keeps_no_other_from_pushing() {
 }
 
 #[test]
-fn nothing_is_written_while_nobody_asks_for_anything() {
+fn nothing_is_written_while_no_request_comes() {
     block_on(async {
         let (registry, faults, _) = on_faulty();
         push_blob(&registry, "app", b"layer").await;

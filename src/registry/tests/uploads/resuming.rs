@@ -94,7 +94,7 @@ fn the_name_of_an_uploads_file_is_durable_before_the_journal_says_how_far_it_is(
 }
 
 #[test]
-fn a_small_upload_begins_anew_after_a_crash() {
+fn a_small_upload_begins_again_after_a_crash() {
     block_on(async {
         let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
         let registry = open_on(Arc::clone(&disk), |_| {});
@@ -143,7 +143,7 @@ fn an_upload_that_lost_its_file_is_given_up() {
 }
 
 #[test]
-fn an_upload_whose_file_is_too_short_can_be_begun_anew_only() {
+fn an_upload_whose_file_is_too_short_can_only_be_begun_again() {
     block_on(async {
         let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
         let registry = open_on(Arc::clone(&disk), |_| {});

@@ -153,7 +153,7 @@ fn a_chunk_of_another_length_than_was_said_is_refused() {
 }
 
 #[test]
-fn a_body_that_breaks_off_keeps_what_came_and_can_be_gone_on_with() {
+fn a_body_that_breaks_off_keeps_what_came_and_can_be_resumed() {
     block_on(async {
         let registry = in_memory();
         let id = begin(&registry, "app").await;
@@ -280,7 +280,7 @@ fn an_idle_upload_is_given_up_with_all_it_brought() {
 }
 
 #[test]
-fn an_upload_that_somebody_goes_on_with_is_not_idle() {
+fn an_upload_that_is_resumed_is_not_idle() {
     block_on(async {
         let registry = in_memory();
         let id = begin(&registry, "app").await;

@@ -8,10 +8,10 @@ use crate::registry::Upkeep;
 /// Compacts the index if its files are far too large. A failure does not end the pass: the index stays in its
 /// old files.
 pub(super) fn compact(upkeep: &Upkeep, pace: &mut Pace<'_>) -> Result<(), CollectError> {
-    let mut rung = Ok(());
+    let mut paced = Ok(());
     let mut pause = || {
-        rung = pace.step();
-        rung.is_ok()
+        paced = pace.step();
+        paced.is_ok()
     };
     match upkeep.compact_index(&mut pause) {
         Ok(CompactionOutcome::Done { before_bytes, after_bytes }) => {
@@ -26,5 +26,5 @@ pub(super) fn compact(upkeep: &Upkeep, pace: &mut Pace<'_>) -> Result<(), Collec
         Ok(CompactionOutcome::NotNeeded | CompactionOutcome::Stopped) => {}
         Err(error) => log::info!("the size of the index could not be determined: {error}"),
     }
-    rung
+    paced
 }

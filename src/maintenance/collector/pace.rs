@@ -18,19 +18,19 @@ const PAUSE_MIN: Duration = Duration::from_millis(2);
 
 /// Tells a collector to stop, or to hurry.
 #[derive(Debug, Default)]
-pub(super) struct Bell {
+pub(super) struct WakeUp {
     stopped: AtomicBool,
     /// How many callers wait for a pass to end.
     waiting: AtomicUsize,
     lock: Mutex<()>,
-    rung: Condvar,
+    woken: Condvar,
 }
 
-impl Bell {
+impl WakeUp {
     /// Ends everything within a step.
     pub(super) fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
-        self.ring();
+        self.wake();
     }
 
     pub(super) fn is_stopped(&self) -> bool {
@@ -40,7 +40,7 @@ impl Bell {
     /// Lets the running pass skip its pauses until the returned guard is dropped.
     pub(super) fn hurry(&self) -> Hurry<'_> {
         self.waiting.fetch_add(1, Ordering::SeqCst);
-        self.ring();
+        self.wake();
         Hurry(self)
     }
 
@@ -48,9 +48,9 @@ impl Bell {
         self.waiting.load(Ordering::SeqCst) > 0
     }
 
-    fn ring(&self) {
+    fn wake(&self) {
         let _held = lock(&self.lock);
-        self.rung.notify_all();
+        self.woken.notify_all();
     }
 
     /// Rests for `time`, or until a stop. Returns whether to continue.
@@ -61,12 +61,12 @@ impl Bell {
 
     fn wait(&self, time: Duration, ended: impl Fn() -> bool) {
         let held = lock(&self.lock);
-        drop(wait_while(&self.rung, held, time, |()| !ended()));
+        drop(wait_while(&self.woken, held, time, |()| !ended()));
     }
 }
 
 /// A caller that waits for a pass to end.
-pub(super) struct Hurry<'a>(&'a Bell);
+pub(super) struct Hurry<'a>(&'a WakeUp);
 
 impl Drop for Hurry<'_> {
     fn drop(&mut self) {
@@ -104,7 +104,7 @@ impl Debt {
 
 /// The pauses of one pass.
 pub(super) struct Pace<'a> {
-    bell: &'a Bell,
+    wake_up: &'a WakeUp,
     debt: Debt,
     step_began: Instant,
     /// Tells whether a caller still wants the pass.
@@ -116,9 +116,9 @@ pub(super) struct Pace<'a> {
 
 impl<'a> Pace<'a> {
     /// Works for at most `percent` of the time.
-    pub(super) fn new(bell: &'a Bell, percent: u8) -> Self {
+    pub(super) fn new(wake_up: &'a WakeUp, percent: u8) -> Self {
         Self {
-            bell,
+            wake_up,
             debt: Debt::new(percent),
             step_began: Instant::now(),
             wanted: None,
@@ -145,9 +145,9 @@ impl<'a> Pace<'a> {
         self.debt.add(self.step_began.elapsed());
         while let Some(pause) = self.debt.pause() {
             let began = Instant::now();
-            self.bell.wait(pause, || self.bell.is_stopped() || self.bell.is_hurried());
+            self.wake_up.wait(pause, || self.wake_up.is_stopped() || self.wake_up.is_hurried());
             self.debt.paid(began.elapsed());
-            if self.bell.is_stopped() || self.bell.is_hurried() {
+            if self.wake_up.is_stopped() || self.wake_up.is_hurried() {
                 self.debt.owed = Duration::ZERO;
             }
         }
@@ -156,7 +156,7 @@ impl<'a> Pace<'a> {
             between();
         }
         self.step_began = Instant::now();
-        if self.bell.is_stopped() {
+        if self.wake_up.is_stopped() {
             return Err(CollectError::Stopped);
         }
         match self.wanted {
@@ -172,11 +172,11 @@ mod tests {
 
     #[test]
     fn a_bell_that_is_stopped_ends_every_rest_and_every_step() {
-        let bell = Bell::default();
-        let mut pace = Pace::new(&bell, 100);
-        assert!(pace.step().is_ok() && bell.rest(Duration::ZERO));
-        bell.stop();
-        assert!(!bell.rest(Duration::from_secs(3600)));
+        let wake_up = WakeUp::default();
+        let mut pace = Pace::new(&wake_up, 100);
+        assert!(pace.step().is_ok() && wake_up.rest(Duration::ZERO));
+        wake_up.stop();
+        assert!(!wake_up.rest(Duration::from_secs(3600)));
         assert!(matches!(pace.step(), Err(CollectError::Stopped)));
     }
 
@@ -219,9 +219,9 @@ mod tests {
 
     #[test]
     fn a_pass_that_is_no_longer_wanted_ends_at_the_next_step() {
-        let (bell, wanted) = (Bell::default(), std::cell::Cell::new(true));
+        let (wake_up, wanted) = (WakeUp::default(), std::cell::Cell::new(true));
         let is_wanted = || wanted.get();
-        let mut pace = Pace::new(&bell, 100).while_wanted(&is_wanted);
+        let mut pace = Pace::new(&wake_up, 100).while_wanted(&is_wanted);
         assert!(pace.step().is_ok());
         wanted.set(false);
         assert!(matches!(pace.step(), Err(CollectError::Unwanted)));

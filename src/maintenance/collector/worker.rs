@@ -9,7 +9,7 @@ use crate::base::lock;
 use crate::maintenance::collector::error::CollectError;
 use crate::maintenance::collector::index::compact;
 use crate::maintenance::collector::options::{CollectOptions, CollectWatch, CollectorOptions};
-use crate::maintenance::collector::pace::{Bell, Pace};
+use crate::maintenance::collector::pace::{Pace, WakeUp};
 use crate::maintenance::collector::pass::Pass;
 use crate::maintenance::collector::report::{CollectReport, CollectorStatus, Verdict};
 use crate::maintenance::collector::turn::{Turn, Turns};
@@ -39,7 +39,7 @@ struct Handle {
 struct Shared {
     upkeep: Upkeep,
     options: CollectorOptions,
-    bell: Bell,
+    wake_up: WakeUp,
     /// There is one pass at a time.
     turns: Turns,
     status: Mutex<CollectorStatus>,
@@ -54,7 +54,7 @@ impl Collector {
         let shared = Arc::new(Shared {
             upkeep: registry.upkeep(),
             options,
-            bell: Bell::default(),
+            wake_up: WakeUp::default(),
             turns: Turns::default(),
             status: Mutex::new(status),
             next: Mutex::default(),
@@ -85,13 +85,13 @@ impl Collector {
     /// Tells whether it is stopping.
     #[cfg(test)]
     pub(crate) fn is_stopped(&self) -> bool {
-        self.handle.shared.bell.is_stopped()
+        self.handle.shared.wake_up.is_stopped()
     }
 
     /// Tells whether a caller waits for the running pass.
     #[cfg(test)]
     pub(crate) fn is_awaited(&self) -> bool {
-        self.handle.shared.bell.is_hurried()
+        self.handle.shared.wake_up.is_hurried()
     }
 
     /// Runs one pass on this thread, which blocks, and gives `visit` a verdict for each thing removed; in a
@@ -121,11 +121,11 @@ impl Collector {
         watch: &mut dyn CollectWatch,
     ) -> Result<CollectReport, CollectError> {
         let shared = &self.handle.shared;
-        let hurry = shared.bell.hurry();
-        let turn = shared.turns.take(&mut || !shared.bell.is_stopped() && watch.is_wanted(false));
+        let hurry = shared.wake_up.hurry();
+        let turn = shared.turns.take(&mut || !shared.wake_up.is_stopped() && watch.is_wanted(false));
         drop(hurry);
         let Some(turn) = turn else {
-            return Err(if shared.bell.is_stopped() {
+            return Err(if shared.wake_up.is_stopped() {
                 CollectError::Stopped
             } else {
                 CollectError::Unwanted
@@ -153,7 +153,7 @@ impl Collector {
 
 impl Handle {
     fn stop(&self) {
-        self.shared.bell.stop();
+        self.shared.wake_up.stop();
         let thread = lock(&self.thread).take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
             log::error!("the collector's thread panicked");
@@ -187,7 +187,7 @@ impl Shared {
             log::warn!("the collector removes nothing: {why}");
         }
         // An earlier run may have been stopped before it.
-        if compact(&self.upkeep, &mut Pace::new(&self.bell, self.options.pace_percent)).is_err() {
+        if compact(&self.upkeep, &mut Pace::new(&self.wake_up, self.options.pace_percent)).is_err() {
             return;
         }
         // A dry run reports untagged manifests soon after the start, before anything may be removed.
@@ -195,7 +195,7 @@ impl Shared {
         if self.upkeep.lease_wait().is_some() {
             self.in_background(&dry);
         }
-        while !self.bell.is_stopped() {
+        while !self.wake_up.is_stopped() {
             let wait = self.upkeep.lease_wait().unwrap_or_default();
             if !self.rest(wait) {
                 return;
@@ -210,14 +210,14 @@ impl Shared {
 
     fn rest(&self, time: Duration) -> bool {
         *lock(&self.next) = Instant::now().checked_add(time);
-        let goes_on = self.bell.rest(time);
+        let goes_on = self.wake_up.rest(time);
         *lock(&self.next) = None;
         goes_on
     }
 
     /// Returns whether the pass completed.
     fn in_background(&self, options: &CollectOptions) -> bool {
-        let Some(turn) = self.turns.take(&mut || !self.bell.is_stopped()) else { return false };
+        let Some(turn) = self.turns.take(&mut || !self.wake_up.is_stopped()) else { return false };
         let (report, done) = self.pass(turn, options, &mut Unwatched);
         match &done {
             Ok(()) => tell(&report),
@@ -245,7 +245,7 @@ impl Shared {
         let mut pass = Pass {
             upkeep: &self.upkeep,
             options,
-            pace: Pace::new(&self.bell, percent).while_wanted(&wanted),
+            pace: Pace::new(&self.wake_up, percent).while_wanted(&wanted),
             visit: &mut |verdict| watch.borrow_mut().verdict(verdict),
             orphans: &mut turn.orphans,
             ages: Ages::default(),

@@ -22,7 +22,7 @@ use crate::disk::{Disk, MemoryDisk};
 use crate::maintenance::collector::error::CollectError;
 use crate::maintenance::collector::options::CollectOptions;
 use crate::maintenance::collector::orphans::Orphans;
-use crate::maintenance::collector::pace::{Bell, Pace};
+use crate::maintenance::collector::pace::{Pace, WakeUp};
 use crate::maintenance::collector::pass::Pass;
 use crate::maintenance::collector::report::{CollectReport, Verdict};
 use crate::meta::{Ages, Clock, IndexKind, MetaOptions, Policies, Policy};
@@ -71,11 +71,11 @@ fn try_pass(
     between: &mut dyn FnMut(),
     visit: &mut dyn FnMut(&Verdict),
 ) -> (CollectReport, Result<(), CollectError>) {
-    let (bell, upkeep, mut orphans) = (Bell::default(), registry.upkeep(), Orphans::default());
+    let (wake_up, upkeep, mut orphans) = (WakeUp::default(), registry.upkeep(), Orphans::default());
     let mut pass = Pass {
         upkeep: &upkeep,
         options,
-        pace: Pace::new(&bell, 100).with(between),
+        pace: Pace::new(&wake_up, 100).with(between),
         visit,
         orphans: &mut orphans,
         ages: Ages::default(),

@@ -10,7 +10,7 @@ use crate::admin::error::{AdminError, AdminErrorKind};
 use crate::admin::pages::{ROWS_PER_STEP_MAX, count_tags, pages};
 use crate::admin::sink::AnswerSink;
 use crate::admin::store::OpenStore;
-use crate::meta::ManifestRow;
+use crate::meta::{IndexError, ManifestRow};
 use crate::registry::{Registry, RegistryError, referrers};
 use crate::spec::{ContentDigest, Digest, Manifest, ManifestKind, RepoName, Tag};
 
@@ -142,15 +142,25 @@ impl Removing<'_> {
 
     /// Removes everything that a repository has.
     fn all(&mut self, sink: &mut dyn AnswerSink) -> Result<(), AdminError> {
-        let view = self.registry.view();
-        view.repository(self.repo)?.ok_or_else(|| RegistryError::NameUnknown(self.repo.clone()))?;
+        let (registry, repo, view) = (self.registry, self.repo, self.registry.view());
+        view.repository(repo)?.ok_or_else(|| RegistryError::NameUnknown(repo.clone()))?;
         for _ in 0..ROUNDS_MAX {
             self.check_immutable(sink)?;
-            let tags = count_tags(view, self.repo)?;
-            self.all_manifests(sink)?;
+            let tags = count_tags(view, repo)?;
+            all_listed(
+                ("removing manifests", &mut self.removed.manifest_count),
+                |last| view.manifests(repo, last, ROWS_PER_STEP_MAX),
+                |digest| async move { registry.delete_manifest(repo, &digest.into()).await },
+                sink,
+            )?;
             self.removed.tag_count += tags;
-            self.all_links(sink)?;
-            if view.repository(self.repo)?.is_none() {
+            all_listed(
+                ("removing blobs", &mut self.removed.link_count),
+                |last| view.links(repo, last, ROWS_PER_STEP_MAX),
+                |digest| async move { registry.delete_blob(repo, &digest.into()).await },
+                sink,
+            )?;
+            if view.repository(repo)?.is_none() {
                 return Ok(());
             }
         }
@@ -182,49 +192,6 @@ impl Removing<'_> {
             let why = format!("tag {tag} is immutable in {}: nothing was removed", self.repo);
             Err(AdminError::new(AdminErrorKind::Refused, why))
         })
-    }
-
-    fn all_manifests(&mut self, sink: &mut dyn AnswerSink) -> Result<(), AdminError> {
-        let mut last = None;
-        loop {
-            sink.check_wanted()?;
-            let page = self.registry.view().manifests(self.repo, last.as_ref(), ROWS_PER_STEP_MAX)?;
-            let Some((behind, _)) = page.last() else { return Ok(()) };
-            last = Some(*behind);
-            for some in page.chunks(DELETIONS_AT_ONCE_MAX) {
-                sink.check_wanted()?;
-                for deleted in at_once(some.iter().map(|(digest, _)| self.delete_manifest(*digest))) {
-                    match deleted {
-                        Ok(()) => self.removed.manifest_count += 1,
-                        // Another client has deleted it.
-                        Err(RegistryError::ManifestUnknown(_) | RegistryError::NameUnknown(_)) => {}
-                        Err(error) => return Err(error.into()),
-                    }
-                }
-                sink.progress("removing manifests", self.removed.manifest_count, 0);
-            }
-        }
-    }
-
-    fn all_links(&mut self, sink: &mut dyn AnswerSink) -> Result<(), AdminError> {
-        let mut last = None;
-        loop {
-            sink.check_wanted()?;
-            let page = self.registry.view().links(self.repo, last.as_ref(), ROWS_PER_STEP_MAX)?;
-            let Some((behind, _)) = page.last() else { return Ok(()) };
-            last = Some(*behind);
-            for some in page.chunks(DELETIONS_AT_ONCE_MAX) {
-                sink.check_wanted()?;
-                for deleted in at_once(some.iter().map(|(digest, _)| self.delete_blob(*digest))) {
-                    match deleted {
-                        Ok(()) => self.removed.link_count += 1,
-                        Err(RegistryError::BlobUnknown(_) | RegistryError::NameUnknown(_)) => {}
-                        Err(error) => return Err(error.into()),
-                    }
-                }
-                sink.progress("removing blobs", self.removed.link_count, 0);
-            }
-        }
     }
 
     /// Removes a manifest that nothing needs, and what was there only for it.
@@ -275,14 +242,6 @@ impl Removing<'_> {
             sink.progress("removing manifests", self.removed.manifest_count, 0);
         }
         Ok(())
-    }
-
-    async fn delete_manifest(&self, digest: ContentDigest) -> Result<(), RegistryError> {
-        self.registry.delete_manifest(self.repo, &digest.into()).await
-    }
-
-    async fn delete_blob(&self, digest: ContentDigest) -> Result<(), RegistryError> {
-        self.registry.delete_blob(self.repo, &digest.into()).await
     }
 
     /// Returns the manifests that perhaps only this one needs: the children of an index, and its referrers.
@@ -379,6 +338,38 @@ impl Indexes {
     /// Returns the indexes that list a manifest.
     fn listing(&self, digest: ContentDigest) -> &[ContentDigest] {
         self.listed.get(&digest).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Deletes all that `page` lists, many at once, and adds to `count` how many went.
+fn all_listed<Row, Deleting: Future<Output = Result<(), RegistryError>>>(
+    (what, count): (&str, &mut u64),
+    page: impl Fn(Option<&ContentDigest>) -> Result<Vec<(ContentDigest, Row)>, IndexError>,
+    delete: impl Fn(ContentDigest) -> Deleting,
+    sink: &mut dyn AnswerSink,
+) -> Result<(), AdminError> {
+    let mut last = None;
+    loop {
+        sink.check_wanted()?;
+        let page = page(last.as_ref())?;
+        let Some((behind, _)) = page.last() else { return Ok(()) };
+        last = Some(*behind);
+        for some in page.chunks(DELETIONS_AT_ONCE_MAX) {
+            sink.check_wanted()?;
+            for deleted in at_once(some.iter().map(|(digest, _)| delete(*digest))) {
+                match deleted {
+                    Ok(()) => *count += 1,
+                    // Another client has deleted it.
+                    Err(
+                        RegistryError::ManifestUnknown(_)
+                        | RegistryError::BlobUnknown(_)
+                        | RegistryError::NameUnknown(_),
+                    ) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            sink.progress(what, *count, 0);
+        }
     }
 }
 

@@ -25,6 +25,9 @@ pub(crate) struct StatusReport {
     pub(crate) ready: bool,
     /// Why it is not ready.
     pub(crate) reasons: Vec<String>,
+    /// Whether the filesystem is read-only.
+    #[serde(default)]
+    pub(crate) read_only: bool,
     /// Pieces of content, manifests among them.
     pub(crate) blobs: u64,
     /// Their bytes.
@@ -81,6 +84,7 @@ fn status(store: &OpenStore, sink: &mut dyn AnswerSink) -> Result<StatusReport, 
         server: store.serving.map(server_status),
         ready: health.ready,
         reasons: health.reasons,
+        read_only: totals.read_only,
         blobs: totals.blobs,
         blob_bytes: totals.blob_bytes,
         repositories,

@@ -1,8 +1,16 @@
 //! What every room may use: patterns, text, and helpers that know nothing of a registry.
+//!
+//! | what | where |
+//! |---|---|
+//! | locks whose holder may have panicked; panics that become errors | `locks`, `contained` |
+//! | the time; patterns; text that came from outside | `time`, `pattern`, `text` |
+//! | the address that a client counts under; which client gives way | `client_address`, `displacement` |
+//! | how many log lines were dropped | `log_drops` |
 
 #[cfg(test)]
 mod chance;
 mod client_address;
+mod contained;
 mod displacement;
 mod locks;
 mod log_drops;
@@ -15,6 +23,7 @@ mod time;
 #[cfg(test)]
 pub(crate) use chance::Chance;
 pub use client_address::ClientAddress;
+pub(crate) use contained::{contained, is_contained};
 pub(crate) use displacement::displaced;
 pub(crate) use locks::{lock, read, wait, wait_while, write};
 pub(crate) use log_drops::{count_dropped_log_line, dropped_log_lines};

@@ -41,6 +41,8 @@ Exit codes:
 /// Connections, uploads, sizes and times have limits: `pulk config` prints them, `pulk config --help`
 /// explains them. Requests over a limit get 429 or 503 with Retry-After.
 ///
+/// On a read-only filesystem pulls work, and everything else gets 503.
+///
 /// When less than `limits.reserve_bytes` of disk space is free (64 MiB by default), pushes are refused; pulls
 /// and deletes still work.
 #[derive(Debug, Args)]

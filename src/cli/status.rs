@@ -63,6 +63,9 @@ fn print(out: &mut impl Write, config: &Config, report: &StatusReport) -> io::Re
             duration(since(server.since)),
             time(server.since)
         ),
+        None if report.read_only => {
+            "none that answers: a read-only data directory has no control.sock".to_owned()
+        }
         None => "not running".to_owned(),
     };
     line("server", server)?;

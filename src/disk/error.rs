@@ -59,6 +59,11 @@ impl DiskError {
         self.kind() == io::ErrorKind::FileTooLarge
     }
 
+    /// Tells whether the filesystem takes no writes.
+    pub fn is_read_only(&self) -> bool {
+        self.kind() == io::ErrorKind::ReadOnlyFilesystem
+    }
+
     /// Tells whether the disk has no room left, or its owner's quota is used up.
     pub fn is_full(&self) -> bool {
         matches!(Errno::from_io_error(&self.source), Some(Errno::NOSPC | Errno::DQUOT))

@@ -58,6 +58,8 @@ struct State {
     free_files: Option<u64>,
     measurements: usize,
     bad_reads: Option<BadReads>,
+    /// Whether every operation that changes something fails, as on a filesystem mounted read-only.
+    is_read_only: bool,
     holds: Option<PathBuf>,
     held: usize,
 }
@@ -118,6 +120,11 @@ impl Faults {
         state.dies_after = Some(state.done.len() + count);
     }
 
+    /// Mounts the disk read-only, or writable again.
+    pub(crate) fn set_read_only(&self, is_read_only: bool) {
+        self.state().is_read_only = is_read_only;
+    }
+
     /// Returns the operations so far.
     pub(crate) fn done(&self) -> Vec<(Operation, PathBuf)> {
         self.state().done.clone()
@@ -169,6 +176,10 @@ impl Faults {
         let mut state = self.state();
         if state.dies_after.is_some_and(|count| state.done.len() >= count) {
             return Err((Errno::IO, 0));
+        }
+        // A sync of a folder has nothing to write there.
+        if state.is_read_only && operation != Operation::SyncFolder {
+            return Err((Errno::ROFS, 0));
         }
         state.done.push((operation, path.to_owned()));
         let meant = |fault: &Fault| fault.operation == operation && path.starts_with(&fault.path);
@@ -227,6 +238,9 @@ impl Disk for FaultyDisk {
     }
 
     fn open_writable(&self, path: &Path) -> Result<Arc<dyn DiskFile>, DiskError> {
+        if self.faults.state().is_read_only {
+            return Err(DiskError::new("open for writing", path, Errno::ROFS));
+        }
         self.disk.open_writable(path).map(|file| self.faulty(path, file))
     }
 

@@ -17,10 +17,12 @@ const LOCK_NAME: &str = "lock";
 /// Longer than any pid.
 const PID_LENGTH_MAX_BYTES: usize = 32;
 
-/// Exclusive use of a data directory until this is dropped, or the process ends in any way.
+/// Use of a data directory until this is dropped, or the process ends in any way: exclusive use, or, on a
+/// read-only filesystem, use that is shared with others that only read.
 #[derive(Debug)]
 pub struct DirectoryLock {
-    file: File,
+    /// `None` where a read-only filesystem has no such file.
+    file: Option<File>,
 }
 
 /// Why a data directory could not be locked.
@@ -45,24 +47,17 @@ fn with_pid(pid: Option<u32>) -> String {
 
 impl DirectoryLock {
     /// Takes the lock of an existing data directory without waiting, and writes this process's pid into it.
+    /// On a read-only filesystem the lock is shared, and has no pid.
     pub fn take(directory: &Path) -> Result<Self, LockError> {
         let path = directory.join(LOCK_NAME);
         let failed = |op, source: io::Error| DiskError::new(op, &path, source);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|error| failed("open", error))?;
-        match retry_on_intr(|| rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)) {
-            Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => {
-                return Err(LockError::Held { path: directory.to_owned(), pid: read_pid(&file) });
-            }
-            Err(errno) => return Err(failed("lock", errno.into()).into()),
-        }
+        let opened =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let file = match opened {
+            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => return Self::share(directory),
+            opened => opened.map_err(|error| failed("open", error))?,
+        };
+        lock(directory, &path, &file, FlockOperation::NonBlockingLockExclusive)?;
         let pid = format!("{}\n", std::process::id());
         // Overwrite what a crash left there: a full disk may have no space for new bytes.
         match file.write_all_at(pid.as_bytes(), 0) {
@@ -74,16 +69,37 @@ impl DirectoryLock {
             }
             Err(error) => return Err(failed("write", error).into()),
         }
-        Ok(Self { file })
+        Ok(Self { file: Some(file) })
+    }
+
+    /// Takes the lock of a data directory that cannot be written here. It excludes a process that writes to
+    /// the directory through another mount, and no reader.
+    pub(super) fn share(directory: &Path) -> Result<Self, LockError> {
+        let path = directory.join(LOCK_NAME);
+        let file = match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self { file: None }),
+            opened => opened.map_err(|error| DiskError::new("open", &path, error))?,
+        };
+        lock(directory, &path, &file, FlockOperation::NonBlockingLockShared)?;
+        Ok(Self { file: Some(file) })
     }
 }
 
 impl Drop for DirectoryLock {
     fn drop(&mut self) {
+        let Some(file) = &self.file else { return };
         // From here on readers of the file find no pid instead of a wrong one. If either step fails, closing
         // the file still releases the lock.
-        let _ = self.file.set_len(0);
-        let _ = retry_on_intr(|| rustix::fs::flock(&self.file, FlockOperation::Unlock));
+        let _ = file.set_len(0);
+        let _ = retry_on_intr(|| rustix::fs::flock(file, FlockOperation::Unlock));
+    }
+}
+
+fn lock(directory: &Path, path: &Path, file: &File, how: FlockOperation) -> Result<(), LockError> {
+    match retry_on_intr(|| rustix::fs::flock(file, how)) {
+        Ok(()) => Ok(()),
+        Err(Errno::WOULDBLOCK) => Err(LockError::Held { path: directory.to_owned(), pid: read_pid(file) }),
+        Err(errno) => Err(DiskError::new("lock", path, errno).into()),
     }
 }
 

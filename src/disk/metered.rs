@@ -3,7 +3,7 @@
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Instant, SystemTime};
 
 use super::{Disk, DiskError, DiskFile, Entry, FileState, ReadFile, SyncSite};
@@ -23,6 +23,8 @@ pub struct DiskCounters {
     creates: AtomicU64,
     renames: AtomicU64,
     removes: AtomicU64,
+    /// Whether the last change failed because the filesystem is read-only.
+    read_only: AtomicBool,
 }
 
 /// The counts of a [`DiskCounters`] at one moment; each is exact, though they are not all of the same
@@ -71,6 +73,21 @@ impl DiskCounters {
             removes: value(&self.removes),
         }
     }
+
+    /// Notes whether the result of a change shows a read-only filesystem. ext4 may report such a filesystem
+    /// as writable after an error.
+    fn noted<T>(&self, changed: Result<T, DiskError>) -> Result<T, DiskError> {
+        let read_only = match &changed {
+            Ok(_) => false,
+            Err(error) if error.is_read_only() => true,
+            Err(_) => return changed,
+        };
+        // Most of the time there is nothing to store.
+        if self.read_only.load(Ordering::Relaxed) != read_only {
+            self.read_only.store(read_only, Ordering::Relaxed);
+        }
+        changed
+    }
 }
 
 /// A disk that counts the operations on the disk inside it.
@@ -104,7 +121,7 @@ impl std::fmt::Debug for MeteredDisk {
 impl Disk for MeteredDisk {
     fn create(&self, path: &Path) -> Result<Arc<dyn DiskFile>, DiskError> {
         add(&self.counters.creates, 1);
-        self.disk.create(path).map(|file| self.metered(file))
+        self.counters.noted(self.disk.create(path)).map(|file| self.metered(file))
     }
 
     fn open(&self, path: &Path) -> Result<Arc<dyn DiskFile>, DiskError> {
@@ -112,22 +129,22 @@ impl Disk for MeteredDisk {
     }
 
     fn open_writable(&self, path: &Path) -> Result<Arc<dyn DiskFile>, DiskError> {
-        self.disk.open_writable(path).map(|file| self.metered(file))
+        self.counters.noted(self.disk.open_writable(path)).map(|file| self.metered(file))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
         add(&self.counters.renames, 1);
-        self.disk.rename(from, to)
+        self.counters.noted(self.disk.rename(from, to))
     }
 
     fn remove(&self, path: &Path) -> Result<(), DiskError> {
         add(&self.counters.removes, 1);
-        self.disk.remove(path)
+        self.counters.noted(self.disk.remove(path))
     }
 
     fn create_folder(&self, path: &Path) -> Result<(), DiskError> {
         add(&self.counters.creates, 1);
-        self.disk.create_folder(path)
+        self.counters.noted(self.disk.create_folder(path))
     }
 
     fn sync_folder_at(&self, path: &Path, site: SyncSite) -> Result<(), DiskError> {
@@ -145,6 +162,10 @@ impl Disk for MeteredDisk {
 
     fn free_files(&self) -> Result<Option<u64>, DiskError> {
         self.disk.free_files()
+    }
+
+    fn is_read_only(&self) -> bool {
+        self.counters.read_only.load(Ordering::Relaxed) || self.disk.is_read_only()
     }
 }
 
@@ -191,22 +212,23 @@ impl ReadFile for MeteredFile {
 impl DiskFile for MeteredFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), DiskError> {
         add(&self.counters.writes, 1);
-        self.file.write_at(bytes, offset)?;
+        self.counters.noted(self.file.write_at(bytes, offset))?;
         add(&self.counters.bytes_written, bytes.len() as u64);
         Ok(())
     }
 
     fn sync_at(&self, site: SyncSite) -> Result<(), DiskError> {
         add(&self.counters.file_syncs, 1);
-        timed(&self.counters.file_sync_nanoseconds, || self.file.sync_at(site))
+        let synced = timed(&self.counters.file_sync_nanoseconds, || self.file.sync_at(site));
+        self.counters.noted(synced)
     }
 
     fn truncate(&self, length: u64) -> Result<(), DiskError> {
-        self.file.truncate(length)
+        self.counters.noted(self.file.truncate(length))
     }
 
     fn reserve(&self, offset: u64, length: u64) -> Result<(), DiskError> {
-        self.file.reserve(offset, length)
+        self.counters.noted(self.file.reserve(offset, length))
     }
 
     fn start_write_back(&self, offset: u64, length: u64) {

@@ -95,6 +95,12 @@ pub trait Disk: Send + Sync + 'static {
     fn free_files(&self) -> Result<Option<u64>, DiskError> {
         Ok(None)
     }
+
+    /// Tells whether the filesystem is known to be read-only. Some filesystems show that only by the error of
+    /// a write.
+    fn is_read_only(&self) -> bool {
+        false
+    }
 }
 
 impl dyn Disk + '_ {

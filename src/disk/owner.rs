@@ -2,6 +2,7 @@
 
 use rustix::fs::Mode;
 use std::fs::OpenOptions;
+use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -39,18 +40,24 @@ impl ForeignOwner {
 
 /// Tells whether files made by user `own` would belong to another user than the owner. Most filesystems give
 /// a file to its creator; some (FAT, network shares) have one owner for all files, and then root does no
-/// harm.
-fn is_foreign(owner: u32, own: u32, owner_of_new_file: impl FnOnce() -> Option<u32>) -> bool {
-    owner != own && owner_of_new_file() != Some(owner)
+/// harm. On a read-only filesystem no file is made, and nothing locks the owner out.
+fn is_foreign(owner: u32, own: u32, owner_of_new_file: impl FnOnce() -> io::Result<u32>) -> bool {
+    if owner == own {
+        return false;
+    }
+    match owner_of_new_file() {
+        Ok(made) => made != owner,
+        Err(error) => error.kind() != io::ErrorKind::ReadOnlyFilesystem,
+    }
 }
 
 /// Creates a file, reads its owner, and removes it.
-fn owner_of_new_file(folder: &Path) -> Option<u32> {
+fn owner_of_new_file(folder: &Path) -> io::Result<u32> {
     let path = folder.join(format!("owner-{}.probe", std::process::id()));
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).ok()?;
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
     let owner = file.metadata().map(|metadata| metadata.uid());
-    std::fs::remove_file(&path).ok()?;
-    owner.ok()
+    std::fs::remove_file(&path)?;
+    owner
 }
 
 #[cfg(test)]
@@ -59,18 +66,20 @@ mod tests {
 
     #[test]
     fn a_directory_is_foreign_when_what_is_made_in_it_would_not_be_its_owners() {
-        let never = || -> Option<u32> { panic!("nothing is made in one's own directory") };
+        let never = || -> io::Result<u32> { panic!("nothing is made in one's own directory") };
         assert!(!is_foreign(1000, 1000, never));
-        assert!(is_foreign(1000, 0, || Some(0)));
-        assert!(is_foreign(1000, 1001, || None), "nothing can be made");
-        assert!(!is_foreign(1000, 0, || Some(1000)), "everything there has one owner");
+        assert!(is_foreign(1000, 0, || Ok(0)));
+        let fails = |kind: io::ErrorKind| move || Err(kind.into());
+        assert!(is_foreign(1000, 1001, fails(io::ErrorKind::PermissionDenied)), "nothing can be made");
+        assert!(!is_foreign(1000, 0, fails(io::ErrorKind::ReadOnlyFilesystem)), "nothing is made");
+        assert!(!is_foreign(1000, 0, || Ok(1000)), "everything there has one owner");
     }
 
     #[test]
     fn nothing_is_left_in_a_directory_that_was_looked_at() {
         let folder = tempfile::TempDir::new().unwrap();
         assert_eq!(ForeignOwner::of(folder.path()), None);
-        assert_eq!(owner_of_new_file(folder.path()), Some(rustix::process::geteuid().as_raw()));
+        assert_eq!(owner_of_new_file(folder.path()).unwrap(), rustix::process::geteuid().as_raw());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
         assert_eq!(ForeignOwner::of(&folder.path().join("missing")), None);
     }

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, StatVfs};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, StatVfs, StatVfsMountFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::path::checked;
@@ -191,5 +191,9 @@ impl Disk for RealDisk {
         let status = self.measure()?;
         // Filesystems that make inodes as they are needed, such as btrfs, report that they have none.
         Ok((status.f_files > 0).then_some(status.f_favail))
+    }
+
+    fn is_read_only(&self) -> bool {
+        self.measure().is_ok_and(|status| status.f_flag.contains(StatVfsMountFlags::RDONLY))
     }
 }

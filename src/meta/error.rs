@@ -17,6 +17,9 @@ pub enum MetaError {
     /// The disk is full; nothing of the command is left.
     #[error("no space left for the journal")]
     NoSpace,
+    /// The filesystem is read-only; nothing of the command is left.
+    #[error("the filesystem is read-only")]
+    ReadOnly,
     /// The command could not be written down; nothing of it is left.
     #[error("{0}")]
     Failed(String),

@@ -1,5 +1,7 @@
 //! Metadata as the registry sees it: commands in, typed reads out.
 
+mod read_only;
+
 use std::path::Path;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -9,7 +11,7 @@ use std::time::Duration;
 use crate::base::lock;
 use crate::blobs::ContentStore;
 use crate::disk::{Disk, DiskError};
-use crate::meta::checkpoint::{Barrier, Checkpointer, DueCheckpoint, Retention, without_checkpoint};
+use crate::meta::checkpoint::{self, Barrier, Checkpointer, DueCheckpoint, Retention, without_checkpoint};
 use crate::meta::clock::Clock;
 use crate::meta::error::{MetaError, MetaOpenError};
 use crate::meta::index::{
@@ -49,6 +51,8 @@ pub struct MetaOptions {
     pub progress: RecoveryProgress,
     /// The content to reconcile the metadata with after damage.
     pub content: Option<Arc<dyn ContentStore>>,
+    /// Whether the disk takes no writes: then nothing is written, and every command is refused.
+    pub read_only: bool,
     /// Whether to rebuild the index even after a clean stop.
     pub distrust_index: bool,
     /// The policies: what may not change, and how much fits.
@@ -77,6 +81,7 @@ impl MetaOptions {
             reserve_bytes: 0,
             progress: RecoveryProgress::default(),
             content: None,
+            read_only: false,
             distrust_index: false,
             policies: Policies::default(),
             protection: Arc::new(SweepNothing),
@@ -118,10 +123,15 @@ impl Meta {
     ///
     /// After anything but a clean stop, rebuilds the index from the journal.
     pub fn open(disk: Arc<dyn Disk>, options: MetaOptions) -> Result<Self, MetaOpenError> {
+        if options.read_only {
+            return Self::open_read_only(disk, options);
+        }
         // Take the marker first: from here on, the next start must not trust the earlier clean stop.
         let marker = clean_marker::take(disk.as_ref())?;
         // This sync makes the removal of the marker durable.
         make_folders(disk.as_ref())?;
+        // Listing removes unfinished checkpoints.
+        checkpoint::list(disk.as_ref())?;
 
         let durable = marker.as_ref().map_or(0, |marker| marker.seq);
         let marked = marker.as_ref().map(|marker| marker.time.clone());
@@ -158,7 +168,7 @@ impl Meta {
         let repair = Mutex::new(sender.clone());
         let failed = Box::new(move || drop(lock(&repair).send(Message::Repair)));
         let index = Arc::new(ReplaceableIndex::new(index, failed));
-        let shared = Arc::new(WriterState::new(totals, journal.is_none()));
+        let shared = Arc::new(WriterState::new(totals, journal.is_none(), options.read_only));
         let (rotated, rotations) = channel();
         let (checkpoints, noted) = (barrier(sender.clone()), Arc::clone(&clock));
         let rows = Arc::clone(&index) as Arc<dyn Index>;
@@ -367,11 +377,16 @@ impl Meta {
         let end = stopped.map(|writer| writer.map(|writer| (writer.journal, writer.totals)));
         self.checkpointer.join();
         let end = end?;
-        self.index.close()?;
-        let Some((mut journal, totals)) = end else { return Ok(()) };
+        let closed = self.index.close();
+        let Some((mut journal, totals)) = end else { return Ok(closed?) };
+        // Either reason explains why the index could not be closed, too.
         if let Some(why) = journal.poisoned() {
             return Err(MetaOpenError::Poisoned(why.to_owned()));
         }
+        if self.disk.is_read_only() {
+            return Err(MetaOpenError::Poisoned(MetaError::ReadOnly.to_string()));
+        }
+        closed?;
         // The next start resumes where the file ends, or else rebuilds the index.
         journal.end()?;
         self.mark_clean(journal.head(), totals)

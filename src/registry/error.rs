@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::blobs::BlobError;
 use crate::disk::DiskError;
 use crate::meta::{DecideError, IndexError, MetaError, Refusal};
+use crate::registry::types::READ_ONLY;
 use crate::spec::{Digest, DigestError, ErrorAnswer, ErrorCode, ManifestError, RepoName, Tag};
 
 /// Why an operation was refused or failed. A failed operation leaves nothing half done.
@@ -96,6 +97,9 @@ pub enum RegistryError {
         "the registry's disk is full: pushes are refused until space is freed; pulls and deletes still work"
     )]
     NoSpace,
+    /// The filesystem takes no writes.
+    #[error("{READ_ONLY}")]
+    ReadOnly,
     /// The disk has space, but not enough for this one.
     #[error(
         "the disk has no room for this: {asked} bytes are needed, {free} are free; smaller content \
@@ -149,7 +153,7 @@ impl RegistryError {
             Self::TooManyTags { .. } => ErrorAnswer::TOO_MANY_TAGS,
             Self::Denied(_) => ErrorCode::Denied.into(),
             Self::TooMany(_) => ErrorCode::TooManyRequests.into(),
-            Self::Unavailable(_) => ErrorCode::Unavailable.into(),
+            Self::Unavailable(_) | Self::ReadOnly => ErrorCode::Unavailable.into(),
             Self::NoSpace | Self::DoesNotFit { .. } | Self::FileTooLarge => ErrorAnswer::NO_SPACE,
             Self::Internal(_) => ErrorCode::Unknown.into(),
         }
@@ -161,6 +165,10 @@ impl From<BlobError> for RegistryError {
         match error {
             BlobError::Mismatch { said, actual } => Self::DigestMismatch { said, actual },
             BlobError::Disk(disk) if disk.is_full() => Self::NoSpace,
+            BlobError::Disk(disk) if disk.is_read_only() => {
+                log::error!("{disk}");
+                Self::ReadOnly
+            }
             BlobError::Disk(disk) if disk.is_too_large() => {
                 log::warn!("{disk}: see `ulimit -f`, LimitFSIZE= and what the filesystem allows");
                 Self::FileTooLarge
@@ -201,6 +209,7 @@ impl From<MetaError> for RegistryError {
             MetaError::Poisoned(why) => Self::Unavailable(format!("writes are refused: {why}")),
             MetaError::Stopped => Self::Unavailable("the registry is stopping".to_owned()),
             MetaError::NoSpace => Self::NoSpace,
+            MetaError::ReadOnly => Self::ReadOnly,
             MetaError::Index(error) => error.into(),
             MetaError::Failed(why) => {
                 log::error!("{why}");

@@ -65,6 +65,7 @@ pub use open_error::OpenError;
 pub use operations::manifest_body::ManifestBody;
 pub use operations::manifest_push::TAGS_PER_PUT_MAX;
 pub(crate) use protection::leases::{Protected, Scope};
+pub(in crate::registry) use types::READ_ONLY;
 pub use types::{
     Chunk, Condition, Health, Listing, ManifestContent, ManifestInfo, Page, PushManifest, PutManifest,
     PutManifestOutcome, PutTarget, Referrers, ReferrersPage, ScrubTotals, Totals, UploadId,
@@ -127,6 +128,12 @@ impl Registry {
         let meta = &self.inner.meta;
         let poisoned = meta.poisoned().map(|why| format!("writes are refused until a restart: {why}"));
         let mut reasons: Vec<String> = meta.rebuilding().into_iter().chain(poisoned).collect();
+        if self.is_read_only() {
+            // Pulls work as far as the index does.
+            let ready = meta.rebuilding().is_none();
+            reasons.insert(0, READ_ONLY.to_owned());
+            return Health { ready, reasons };
+        }
         let ready = reasons.is_empty();
         if meta.is_without_journal() {
             reasons.push("no space for the journal: writes are refused; pulls still work".to_owned());
@@ -138,6 +145,11 @@ impl Registry {
             reasons.push("the disk is full: pushes are refused; pulls and deletes still work".to_owned());
         }
         Health { ready, reasons }
+    }
+
+    /// Tells whether the filesystem of the store is read-only, now or when the store was opened.
+    pub fn is_read_only(&self) -> bool {
+        self.inner.is_read_only()
     }
 
     /// Returns totals of the store and of the work done.
@@ -153,6 +165,7 @@ impl Registry {
             sync_nanoseconds: done.file_sync_nanoseconds + done.folder_sync_nanoseconds,
             free_bytes: self.inner.space.free_bytes(),
             free_files: self.inner.space.free_files(),
+            read_only: self.is_read_only(),
             scrub: self.inner.scrubbed.snapshot(),
         }
     }
@@ -188,6 +201,9 @@ impl Registry {
     /// is then refused has no name.
     async fn check_writable(&self, bytes: u64) -> Result<(), RegistryError> {
         self.inner.check_unpoisoned()?;
+        if self.inner.meta.is_read_only() {
+            return Err(RegistryError::ReadOnly);
+        }
         if !self.inner.space.has_room(bytes) {
             return Err(self.inner.no_room_for(bytes));
         }
@@ -247,6 +263,10 @@ impl Registry {
 }
 
 impl Inner {
+    fn is_read_only(&self) -> bool {
+        self.meta.is_read_only() || self.disk.is_read_only()
+    }
+
     /// Refuses to store anything once the writer takes no commands.
     fn check_unpoisoned(&self) -> Result<(), RegistryError> {
         self.meta.poisoned().map_or(Ok(()), |why| Err(MetaError::Poisoned(why).into()))

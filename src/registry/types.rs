@@ -127,6 +127,10 @@ pub struct Referrers {
     pub next: Option<ContentDigest>,
 }
 
+/// What a registry on a read-only filesystem says.
+pub(in crate::registry) const READ_ONLY: &str =
+    "the registry's filesystem is read-only: pushes and deletes are refused; pulls still work";
+
 /// Whether the registry can do its work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
@@ -156,6 +160,8 @@ pub struct Totals {
     pub free_bytes: Option<u64>,
     /// How many files can still be created on the disk, or `None` where there is no limit.
     pub free_files: Option<u64>,
+    /// Whether the filesystem is read-only.
+    pub read_only: bool,
     /// The totals of the scrub.
     pub scrub: ScrubTotals,
 }

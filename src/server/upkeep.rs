@@ -25,7 +25,8 @@ pub(super) struct ServerUpkeep {
 }
 
 impl ServerUpkeep {
-    /// Starts the collector and, for a store on a medium that may fail, the scrub.
+    /// Starts the collector and, for a store on a medium that may fail, the scrub. Neither can work on a
+    /// read-only filesystem.
     pub(super) fn start(
         registry: &Registry,
         collector: CollectorOptions,
@@ -33,8 +34,11 @@ impl ServerUpkeep {
         on_medium: bool,
     ) -> Result<Self, StartError> {
         let collector = Collector::new(registry, collector);
-        collector.start().map_err(|error| StartError::Thread(io::Error::other(error)))?;
         let scrub = Scrub::new(registry, scrub);
+        if registry.is_read_only() {
+            return Ok(Self { control: None, collector, scrub });
+        }
+        collector.start().map_err(|error| StartError::Thread(io::Error::other(error)))?;
         if on_medium {
             scrub.start().map_err(StartError::Thread)?;
         }

@@ -13,6 +13,7 @@ use env_logger::fmt::{Formatter, Target, WriteStyle};
 use log::Record;
 
 use super::log_queue::LogQueue;
+use crate::base::is_contained;
 
 /// How long the end of the process waits for the last lines to be written.
 const LAST_LINES_TIME_MAX: Duration = Duration::from_secs(1);
@@ -76,6 +77,10 @@ impl io::Write for LogPipe {
 /// Does what the standard library's hook does, without a wait for a reader.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let thread = std::thread::current();
+    if is_contained() {
+        log::debug!("thread {} {panic}", thread.name().unwrap_or("(unnamed)"));
+        return;
+    }
     log::error!("thread {} {panic}", thread.name().unwrap_or("(unnamed)"));
     let backtrace = Backtrace::capture();
     if backtrace.status() == BacktraceStatus::Captured {

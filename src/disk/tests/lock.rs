@@ -59,3 +59,18 @@ fn the_lock_file_is_its_owners_alone() {
     let mode = std::fs::metadata(folder.path().join("lock")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }
+
+#[test]
+fn readers_of_a_read_only_directory_share_the_lock_and_exclude_a_writer() {
+    let folder = tempfile::tempdir().unwrap();
+    let nothing_to_lock = DirectoryLock::share(folder.path()).unwrap();
+    let writer = DirectoryLock::take(folder.path()).unwrap();
+    let error = DirectoryLock::share(folder.path()).unwrap_err();
+    assert!(matches!(error, LockError::Held { pid: Some(_), .. }), "{error}");
+    drop((nothing_to_lock, writer));
+    let readers = [(); 2].map(|()| DirectoryLock::share(folder.path()).unwrap());
+    let error = DirectoryLock::take(folder.path()).unwrap_err();
+    assert!(matches!(error, LockError::Held { pid: None, .. }), "{error}");
+    drop(readers);
+    DirectoryLock::take(folder.path()).unwrap();
+}

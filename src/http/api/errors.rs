@@ -195,6 +195,7 @@ mod tests {
             (RegistryError::TooMany("uploads"), 429, ErrorCode::TooManyRequests),
             (RegistryError::Unavailable(String::new()), 503, ErrorCode::Unavailable),
             (RegistryError::NoSpace, 507, ErrorCode::Unavailable),
+            (RegistryError::ReadOnly, 503, ErrorCode::Unavailable),
             (RegistryError::DoesNotFit { asked: 2, free: 1 }, 507, ErrorCode::Unavailable),
             (RegistryError::FileTooLarge, 507, ErrorCode::Unavailable),
             (RegistryError::Internal(String::new()), 500, ErrorCode::Unknown),

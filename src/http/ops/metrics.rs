@@ -188,7 +188,7 @@ enum Value {
 
 /// Every metric of the registry: its name, its help, and where its value and type come from.
 #[rustfmt::skip]
-const REGISTRY_METRICS: [RegistryMetric; 16] = [
+const REGISTRY_METRICS: [RegistryMetric; 17] = [
     RegistryMetric {
         name: "collector_passes", help: "Passes of the collector.", unit: None,
         value: |now| Some(Value::Counter(now.collected.passes)),
@@ -234,6 +234,10 @@ const REGISTRY_METRICS: [RegistryMetric; 16] = [
     RegistryMetric {
         name: "disk_free_inodes", help: "Files and folders that can still be created.", unit: None,
         value: |now| now.totals.free_files.map(Value::Gauge),
+    },
+    RegistryMetric {
+        name: "read_only", help: "1 while the filesystem is read-only, else 0.", unit: None,
+        value: |now| Some(Value::Gauge(now.totals.read_only.into())),
     },
     RegistryMetric {
         name: "scrub_read", help: "Bytes of content that were read and verified.", unit: Some(Unit::Bytes),
@@ -324,6 +328,7 @@ mod tests {
             sync_nanoseconds: 1_500_000_000,
             free_bytes: Some(9),
             free_files: Some(10),
+            read_only: true,
             scrub: ScrubTotals { bytes: 5, damaged: 1, last_full_pass: 77 },
         };
         let of_collector =
@@ -339,6 +344,7 @@ mod tests {
             "pulk_index_bytes 4096",
             "pulk_disk_free_bytes 9",
             "pulk_disk_free_inodes 10",
+            "pulk_read_only 1",
             "pulk_scrub_read_bytes_total 5",
             "pulk_scrub_damaged_total 1",
             "pulk_scrub_last_full_pass_seconds 77",

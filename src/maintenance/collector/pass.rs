@@ -87,6 +87,9 @@ impl Pass<'_> {
     }
 
     fn everything(&mut self) -> Result<(), CollectError> {
+        if self.upkeep.is_read_only() && !self.options.dry_run {
+            return Err(RegistryError::ReadOnly.into());
+        }
         if self.options.alone && !self.options.now {
             self.upkeep.remember_young(now_ms())?;
         }

@@ -15,6 +15,11 @@ pub enum ScrubError {
     /// Many pieces of content in a row cannot be read or found: the disk may be failing.
     #[error("{0} pieces of content in a row cannot be read or found: is the disk failing?")]
     Device(u32),
+    /// The filesystem takes no writes.
+    #[error(
+        "the filesystem is read-only, so nothing damaged can be set aside: use `pulk check --deep` to find it"
+    )]
+    ReadOnly,
     /// The registry failed.
     #[error(transparent)]
     Registry(#[from] RegistryError),

@@ -123,6 +123,9 @@ impl Scrub {
     /// Reads everything now, at full speed. The pass in the background gives way.
     pub fn run(&self, watch: &mut dyn ScrubWatch) -> Result<ScrubReport, ScrubError> {
         let shared = self.handle.shared.as_ref();
+        if shared.registry.is_read_only() {
+            return Err(ScrubError::ReadOnly);
+        }
         let _asked = shared.ask()?;
         let _working = lock(&shared.working);
         let total = shared.registry.totals().blob_bytes;

@@ -74,7 +74,11 @@ impl Checkpointer {
         keep: Retention,
         clock: Arc<Clock>,
     ) -> Result<Self, MetaOpenError> {
-        let newest = checkpoint::list(disk.as_ref())?.first().map_or(0, |file| file.length);
+        let newest = match checkpoint::find(disk.as_ref()) {
+            // A store on a read-only filesystem may lack the folder.
+            Err(error) if error.is_not_found() => 0,
+            found => found?.finished.first().map_or(0, |file| file.length),
+        };
         let interrupted = Arc::new(AtomicBool::new(false));
         let newest_length = Arc::new(AtomicU64::new(newest));
         let work = CheckpointThread {

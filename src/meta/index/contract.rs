@@ -1,8 +1,8 @@
 //! The index: what the journal adds up to, for quick reads. It is never the only copy of anything.
 
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::base::contained;
 use crate::meta::model::{RowChange, Tree};
 
 /// What an index can fail with.
@@ -90,6 +90,5 @@ pub trait Index: RowReader + 'static {
 
 /// Turns a panic into a failure: sled panics on some errors of its storage.
 pub(in crate::meta) fn guarded<T>(work: impl FnOnce() -> Result<T, IndexError>) -> Result<T, IndexError> {
-    catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|_| Err(IndexError::Storage("it panicked".to_owned())))
+    contained(work).unwrap_or_else(|why| Err(IndexError::Storage(format!("it panicked: {why}"))))
 }

@@ -16,7 +16,7 @@ use crate::meta::recovery::progress::RecoveryProgress;
 use crate::meta::recovery::recover::{Recovered, bytes_to_read, recover, remove_unfinished};
 use crate::meta::recovery::replay::rehearse;
 use crate::meta::recovery::resume::resume;
-use crate::meta::recovery::start::{Start, after_recovery};
+use crate::meta::recovery::start::{Start, after_recovery, if_there};
 use crate::meta::recovery::survey::survey;
 use crate::meta::recovery::{segments, starting_point};
 
@@ -160,13 +160,21 @@ fn give_way(disk: &dyn Disk, kind: &IndexKind) -> Result<(), MetaOpenError> {
 }
 
 /// Returns a read-only state, and writes nothing to the disk.
-fn readable(disk: &dyn Disk, found: &RecoverySources<'_>) -> Result<OpenedMeta, MetaOpenError> {
+pub(in crate::meta) fn readable(
+    disk: &dyn Disk,
+    found: &RecoverySources<'_>,
+) -> Result<OpenedMeta, MetaOpenError> {
     let index: Arc<dyn Index> = Arc::new(MapIndex::new());
-    let (base, _) = starting_point::examine(disk, &checkpoint::find(disk)?.finished)?;
-    let segments = segments::since(disk, &journal::list(disk)?, &base)?;
+    let checkpoints = if_there(checkpoint::find(disk))?.unwrap_or_default();
+    let (base, _) = starting_point::examine(disk, &checkpoints.finished)?;
+    let files = if_there(journal::list(disk))?.unwrap_or_default();
+    let segments = segments::since(disk, &files, &base)?;
     let progress = found.progress;
     progress.begin(bytes_to_read(disk, &base, &segments)?);
     let survey = survey(disk, &segments, &base, found.durable, progress)?;
+    if survey.damaged || base.damaged || base.lacks_journal(!segments.is_empty()) {
+        log::error!("the journal or a checkpoint is damaged: acknowledged changes may be missing");
+    }
     let time = rehearse(disk, index.as_ref(), &segments, &survey, &base, progress)?;
     progress.end();
     let totals = RowTotals::of(View::new(index.as_ref()))?;

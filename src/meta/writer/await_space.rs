@@ -1,4 +1,5 @@
-//! A store opened on a full disk: read-only until a recovery finds space.
+//! A store opened on a full disk: read-only until a recovery finds space. On a read-only filesystem it stays
+//! so.
 
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -37,17 +38,21 @@ impl AwaitSpace {
         messages: &Receiver<Message>,
     ) -> Option<(Box<dyn Log>, RowTotals, Message)> {
         let mut tried: Option<Instant> = None;
+        // INVARIANT: a store that was opened on a read-only filesystem has only shared use of it, and must
+        // not begin to write.
+        let may_write = !self.shared.is_read_only();
+        let refusal = if may_write { MetaError::NoSpace } else { MetaError::ReadOnly };
         loop {
             match messages.recv().ok()? {
                 Message::Stop => return None,
-                message @ Message::Barrier(_) => message.fail(MetaError::NoSpace),
+                message @ Message::Barrier(_) => message.fail(refusal.clone()),
                 Message::Repair
                 | Message::ReadFrom(..)
                 | Message::Swap(..)
                 | Message::Checkpoint(_)
                 | Message::Poison(_) => {}
                 message @ (Message::Command(..) | Message::CommandIf(..) | Message::Continue(..)) => {
-                    let due = tried.is_none_or(|at| at.elapsed() >= RETRY_PAUSE);
+                    let due = may_write && tried.is_none_or(|at| at.elapsed() >= RETRY_PAUSE);
                     let found = if due { self.recovered() } else { None };
                     if let Some((journal, totals)) = found {
                         return Some((journal, totals, message));
@@ -55,7 +60,7 @@ impl AwaitSpace {
                     if due {
                         tried = Some(Instant::now());
                     }
-                    message.fail(MetaError::NoSpace);
+                    message.fail(refusal.clone());
                 }
             }
         }

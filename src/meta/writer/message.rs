@@ -73,12 +73,17 @@ pub(in crate::meta) struct WriterState {
     pub(in crate::meta) totals: Mutex<RowTotals>,
     pub(in crate::meta) usage: Mutex<QuotaUsage>,
     without_journal: AtomicBool,
+    read_only: bool,
 }
 
 impl WriterState {
-    pub(in crate::meta) fn new(totals: RowTotals, without_journal: bool) -> Self {
-        let without_journal = AtomicBool::new(without_journal);
-        Self { totals: Mutex::new(totals), without_journal, ..Self::default() }
+    pub(in crate::meta) fn new(totals: RowTotals, without_journal: bool, read_only: bool) -> Self {
+        let without_journal = AtomicBool::new(without_journal && !read_only);
+        Self { totals: Mutex::new(totals), without_journal, read_only, ..Self::default() }
+    }
+
+    pub(in crate::meta) fn is_read_only(&self) -> bool {
+        self.read_only
     }
 
     pub(in crate::meta) fn is_without_journal(&self) -> bool {

@@ -360,6 +360,7 @@ impl Writer {
     fn note(&self, error: &JournalError) -> MetaError {
         match error {
             JournalError::Append(disk) if disk.is_full() => MetaError::NoSpace,
+            JournalError::Append(disk) if disk.is_read_only() => MetaError::ReadOnly,
             JournalError::Poisoned(why) => {
                 let mut poisoned = lock(&self.shared.poisoned);
                 poisoned.get_or_insert_with(|| why.clone());

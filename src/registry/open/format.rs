@@ -79,6 +79,17 @@ pub fn examine(disk: &Arc<dyn Disk>) -> Result<Layout, OpenError> {
     }
 }
 
+/// Does what [`settle`] does, or returns true where a store is on a read-only filesystem.
+///
+/// The first step of settling a layout is to remove a file, so that it shows at every start whether the
+/// filesystem takes writes.
+pub(in crate::registry) fn settle_or_read_only(disk: &dyn Disk, layout: &Layout) -> Result<bool, OpenError> {
+    match settle(disk, layout) {
+        Err(OpenError::Disk(error)) if error.is_read_only() && *layout != Layout::New => Ok(true),
+        settled => settled.map(|()| false),
+    }
+}
+
 /// Writes `pulk.json` where it is missing or unreadable, and removes an unfinished one.
 pub fn settle(disk: &dyn Disk, layout: &Layout) -> Result<(), OpenError> {
     let (unfinished, finished) = (Path::new(UNFINISHED_FORMAT_FILE), Path::new(FORMAT_FILE));

@@ -8,7 +8,7 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::blobs::{BLOBS_FOLDER, LocalStore, UPLOADS_FOLDER};
+use crate::blobs::{BLOBS_FOLDER, ContentStore, LocalStore, UPLOADS_FOLDER};
 use crate::disk::{DirectoryLock, Disk, FreeSpace, MemoryDisk, MeteredDisk, RealDisk, same_filesystem};
 use crate::meta::{Command, IndexKind, Meta, MetaOptions, Protection};
 use crate::registry::content::damage::{self, DamageReports, ScrubCounters};
@@ -24,7 +24,8 @@ use crate::registry::uploads::memory::ManifestMemory;
 use crate::registry::uploads::pool::BufferPool;
 use crate::registry::uploads::restore::restore_sessions;
 use crate::registry::uploads::session::UploadSession;
-use crate::registry::{Inner, NamesInUse, Registry};
+use crate::registry::uploads::sessions::UploadSessions;
+use crate::registry::{Inner, NamesInUse, READ_ONLY, Registry};
 
 use options::{RegistryOptions, Storage};
 
@@ -47,16 +48,16 @@ impl Registry {
     /// Opens a registry on a disk.
     pub(crate) fn open_on(options: RegistryOptions, opened: Backing) -> Result<Self, OpenError> {
         let layout = format::examine(&opened.disk)?;
-        format::settle(opened.disk.as_ref(), &layout)?;
+        let read_only = format::settle_or_read_only(opened.disk.as_ref(), &layout)?;
         let metered = MeteredDisk::new(opened.disk);
         let counters = metered.counters();
         let disk: Arc<dyn Disk> = Arc::new(metered);
-        let blobs = LocalStore::open_or_create(Arc::clone(&disk))?;
-        if let Storage::Folder(folder) = &options.storage
-            && !same_filesystem(&folder.join(UPLOADS_FOLDER), &folder.join(BLOBS_FOLDER))?
-        {
-            return Err(OpenError::Filesystems);
-        }
+        let blobs = if read_only {
+            log::warn!("{READ_ONLY}; pulk was started so: restart it where the filesystem takes writes");
+            LocalStore::as_it_is(Arc::clone(&disk))
+        } else {
+            open_content(&disk, &options.storage)?
+        };
         let space = FreeSpace::new(Arc::clone(&disk), options.reserve_bytes);
         let leases = Arc::new(Leases::new(options.lease, options.grace));
         let meta_options = MetaOptions {
@@ -66,11 +67,15 @@ impl Registry {
             progress: options.progress.clone(),
             content: Some(Arc::clone(&blobs)),
             rest: options.lease.max(options.grace),
+            read_only,
             ..opened.meta
         };
         let meta = Meta::open(Arc::clone(&disk), meta_options)?;
-        damage::finish_quarantining(&meta, blobs.as_ref())?;
-        let sessions = restore_sessions(&meta, blobs.as_ref(), options.upload_idle_max)?;
+        let mut sessions = UploadSessions::default();
+        if !read_only {
+            damage::finish_quarantining(&meta, blobs.as_ref())?;
+            sessions = restore_sessions(&meta, blobs.as_ref(), options.upload_idle_max)?;
+        }
         let (alive, gone) = channel();
         let permits = DiskPermits::new();
         #[cfg(test)]
@@ -151,6 +156,17 @@ pub(crate) struct Backing {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) lock: Option<DirectoryLock>,
     pub(crate) meta: MetaOptions,
+}
+
+/// Opens the content, and creates its folders where they are missing.
+fn open_content(disk: &Arc<dyn Disk>, storage: &Storage) -> Result<Arc<dyn ContentStore>, OpenError> {
+    let blobs = LocalStore::open_or_create(Arc::clone(disk))?;
+    if let Storage::Folder(folder) = storage
+        && !same_filesystem(&folder.join(UPLOADS_FOLDER), &folder.join(BLOBS_FOLDER))?
+    {
+        return Err(OpenError::Filesystems);
+    }
+    Ok(blobs)
 }
 
 fn open_folder(folder: &Path) -> Result<Backing, OpenError> {

@@ -6,7 +6,7 @@
 //! | upload sessions | `uploads/` |
 //! | manifests on their way in and out | `manifests/` |
 //! | mounts, lists, lookups during a deletion | `mounts`, `lists`, `looks` |
-//! | a failing or full disk, and the number of syncs | `disk/` |
+//! | a failing, full or read-only disk, and the number of syncs | `disk/` |
 //! | histories, compared with a plain model | `histories/` |
 //! | bodies that behave as clients do | `bodies` |
 

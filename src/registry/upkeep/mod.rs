@@ -15,7 +15,7 @@ use crate::base::lock;
 use crate::blobs::ContentStore;
 use crate::meta::{Clock, Command, Policy, Sweep, View};
 use crate::registry::error::RegistryError;
-use crate::registry::{Inner, Registry};
+use crate::registry::{Inner, READ_ONLY, Registry};
 use crate::spec::{ContentDigest, RepoName};
 
 /// Results of the collections since the start, for monitoring.
@@ -71,9 +71,17 @@ impl Upkeep {
         self.inner.blobs.as_ref()
     }
 
+    /// Tells whether the filesystem is read-only.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.inner.is_read_only()
+    }
+
     /// Returns why nothing can be swept at the moment, or `None`.
     pub(crate) fn refuses_writes(&self) -> Option<String> {
         let meta = &self.inner.meta;
+        if self.inner.is_read_only() {
+            return Some(READ_ONLY.to_owned());
+        }
         let no_journal = || "there is no space for the journal".to_owned();
         let why = meta.poisoned().or_else(|| meta.rebuilding());
         why.or_else(|| meta.is_without_journal().then(no_journal))

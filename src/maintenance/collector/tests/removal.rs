@@ -134,3 +134,28 @@ fn files_without_a_name_go_by_their_age_however_many_they_are() {
     let report = collect(&open(Duration::ZERO), &options());
     assert_eq!((report.complete, report.files.removed.count), (true, FILES as u64));
 }
+
+#[test]
+fn on_a_read_only_filesystem_a_pass_shows_what_it_would_remove_and_removes_nothing() {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let registry = open_on(Arc::clone(&disk), Duration::ZERO, None);
+    push_all_blobs(&registry);
+    block_on(registry.close()).unwrap();
+    let faulty = FaultyDisk::new(Arc::clone(&disk));
+    let faults = faulty.faults();
+    let disk: Arc<dyn Disk> = Arc::new(faulty);
+    faults.set_read_only(true);
+    let check = |registry: &Registry| {
+        let (_, done) = try_pass(registry, &options(), &mut || {}, &mut |_| {});
+        assert!(matches!(done, Err(CollectError::Registry(RegistryError::ReadOnly))), "{done:?}");
+        let dry = collect(registry, &CollectOptions { dry_run: true, ..options() });
+        assert_eq!((dry.links.removed.count, files(disk.as_ref()).len()), (BLOBS as u64, BLOBS));
+    };
+    check(&open_on(Arc::clone(&disk), Duration::ZERO, None));
+
+    faults.set_read_only(false);
+    let registry = open_on(Arc::clone(&disk), Duration::ZERO, None);
+    faults.set_read_only(true);
+    block_on(push_blob(&registry, "a", 0)).unwrap_err();
+    check(&registry);
+}

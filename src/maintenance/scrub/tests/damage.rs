@@ -7,6 +7,7 @@ use rustix::io::Errno;
 use super::*;
 use crate::disk::MemoryDisk;
 use crate::disk::faulty::FaultyDisk;
+use crate::maintenance::scrub::{Scrub, ScrubOptions, ScrubWatch};
 use crate::registry::Condemned;
 
 fn in_memory() -> (Registry, Arc<dyn Disk>) {
@@ -274,4 +275,26 @@ fn a_damaged_line_of_a_closed_journal_file_is_reported() {
     let report = scrub(&registry);
     assert_eq!((report.journal_damaged, report.damaged), (1, 0), "{report:?}");
     assert!(report.findings[0].starts_with("journal/"), "{report:?}");
+}
+
+#[test]
+fn on_a_read_only_filesystem_nothing_is_set_aside() {
+    /// A caller that waits for the end.
+    struct Waits;
+    impl ScrubWatch for Waits {
+        fn goes_on(&mut self, _: u64, _: u64) -> bool {
+            true
+        }
+    }
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let registry = open_on(Arc::clone(&disk));
+    push(&registry, "a", b"layer");
+    block_on(registry.close()).unwrap();
+    damage(disk.as_ref(), b"layer");
+    let faulty = FaultyDisk::new(disk);
+    faulty.faults().set_read_only(true);
+    let registry = open_on(Arc::new(faulty));
+    let done = Scrub::new(&registry, ScrubOptions::default()).run(&mut Waits);
+    assert!(matches!(done, Err(ScrubError::ReadOnly)), "{done:?}");
+    assert!(has_blob(&registry, "a", b"layer"));
 }

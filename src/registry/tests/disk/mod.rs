@@ -4,10 +4,12 @@
 //! |---|---|
 //! | a failing disk | `failures` |
 //! | a full one | `full` |
+//! | one that takes no writes | `read_only` |
 //! | the syncs of a small image | `syncs` |
 
 mod failures;
 mod full;
+mod read_only;
 mod syncs;
 
 use super::*;

@@ -57,12 +57,19 @@ pub(crate) struct Ran {
 }
 
 /// The program, without the variables that would be its settings.
-pub(crate) fn command(arguments: &[&str], data: &Path) -> Command {
+pub(crate) fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pulk"));
     for name in ["DATA", "LISTEN", "CONFIG", "EPHEMERAL", "LOG"] {
         command.env_remove(format!("PULK_{name}"));
     }
-    command.args(arguments).arg("--data").arg(data);
+    command.args(arguments);
+    command
+}
+
+/// The program on a data directory.
+pub(crate) fn command(arguments: &[&str], data: &Path) -> Command {
+    let mut command = program(arguments);
+    command.arg("--data").arg(data);
     command
 }
 

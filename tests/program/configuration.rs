@@ -6,6 +6,8 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
+use crate::common::program;
+
 const FILE: &str = "data = \"from-file\"\nlisten = \"127.0.0.1:1\"\nephemeral = true\nlog = \"error\"\n";
 
 /// The four settings that have a flag, a variable and a key: name, default, value in `FILE`, a value for the
@@ -24,16 +26,6 @@ const SETTINGS: [(&str, &str, &str, &str, &str, &str, &str); 4] = [
     ("ephemeral", "false", "true", "no", "false", "true", "true"),
     ("log", "\"info\"", "\"error\"", "warn", "\"warn\"", "debug", "\"debug\""),
 ];
-
-/// A `pulk` without variables other than those that a test sets.
-fn pulk(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pulk"));
-    for name in ["DATA", "LISTEN", "CONFIG", "EPHEMERAL", "LOG"] {
-        command.env_remove(format!("PULK_{name}"));
-    }
-    command.args(arguments);
-    command
-}
 
 fn run(command: &mut Command) -> (i32, String, String) {
     let Output { status, stdout, stderr } = command.output().unwrap();
@@ -64,11 +56,11 @@ fn a_flag_wins_over_its_variable_and_that_over_the_file_and_that_over_the_defaul
         let name = format!("PULK_{}", key.to_uppercase());
         let flag = format!("--{key}={flag}");
 
-        assert_eq!(printed(&mut pulk(&["config"]), key), default);
-        assert_eq!(printed(&mut pulk(&["config", "--config", path]), key), in_file);
-        let with_variable = &mut pulk(&["config", "--config", path]);
+        assert_eq!(printed(&mut program(&["config"]), key), default);
+        assert_eq!(printed(&mut program(&["config", "--config", path]), key), in_file);
+        let with_variable = &mut program(&["config", "--config", path]);
         assert_eq!(printed(with_variable.env(&name, variable), key), from_variable);
-        let with_both = &mut pulk(&["config", "--config", path, &flag]);
+        let with_both = &mut program(&["config", "--config", path, &flag]);
         assert_eq!(printed(with_both.env(&name, variable), key), from_flag);
     }
 }
@@ -77,29 +69,29 @@ fn a_flag_wins_over_its_variable_and_that_over_the_file_and_that_over_the_defaul
 fn the_file_is_named_by_flag_or_variable_and_the_flag_wins() {
     let (_one, first) = file("data = \"first\"\n");
     let (_two, second) = file("data = \"second\"\n");
-    assert_eq!(printed(pulk(&["config"]).env("PULK_CONFIG", &first), "data"), "\"first\"");
-    let both = &mut pulk(&["config", "--config", second.to_str().unwrap()]);
+    assert_eq!(printed(program(&["config"]).env("PULK_CONFIG", &first), "data"), "\"first\"");
+    let both = &mut program(&["config", "--config", second.to_str().unwrap()]);
     assert_eq!(printed(both.env("PULK_CONFIG", &first), "data"), "\"second\"");
 }
 
 #[test]
 fn a_pulk_toml_in_the_working_directory_is_not_read_by_itself() {
     let (folder, _path) = file(FILE);
-    assert_eq!(printed(pulk(&["config"]).current_dir(folder.path()), "data"), "\"data\"");
+    assert_eq!(printed(program(&["config"]).current_dir(folder.path()), "data"), "\"data\"");
 }
 
 #[test]
 fn what_config_prints_is_a_file_that_gives_the_same() {
-    let (_code, out, _err) = run(&mut pulk(&["config", "--data", "a \"b\"", "--ephemeral"]));
+    let (_code, out, _err) = run(&mut program(&["config", "--data", "a \"b\"", "--ephemeral"]));
     let (_folder, path) = file(&out);
-    let (code, again, err) = run(&mut pulk(&["config", "--config", path.to_str().unwrap()]));
+    let (code, again, err) = run(&mut program(&["config", "--config", path.to_str().unwrap()]));
     assert_eq!((code, again), (0, out), "{err}");
 }
 
 #[test]
 fn serve_refuses_a_bad_file_with_line_and_key_and_exit_code_1() {
     let (_folder, path) = file("data = \"d\"\n[limits]\nhead_tme = \"3s\"\n");
-    let (code, _out, err) = run(&mut pulk(&["serve", "--config", path.to_str().unwrap()]));
+    let (code, _out, err) = run(&mut program(&["serve", "--config", path.to_str().unwrap()]));
     assert_eq!(code, 1);
     assert!(err.contains(":3: limits.head_tme: "), "{err}");
     assert!(err.contains("`head_time`"), "{err}");
@@ -114,17 +106,17 @@ fn a_wrong_command_line_ends_with_exit_code_2_and_says_what_would_be_right() {
         (&["sevre"], "serve"),
     ];
     for (arguments, hint) in cases {
-        let (code, _out, err) = run(&mut pulk(arguments));
+        let (code, _out, err) = run(&mut program(arguments));
         assert_eq!(code, 2, "{err}");
         assert!(err.contains(hint), "{err}");
     }
-    let (code, _out, err) = run(pulk(&["serve"]).env("PULK_LISTEN", "here"));
+    let (code, _out, err) = run(program(&["serve"]).env("PULK_LISTEN", "here"));
     assert_eq!(code, 2, "{err}");
 }
 
 #[test]
 fn help_names_every_flag_its_variable_the_exit_codes_and_examples() {
-    let (code, out, _err) = run(&mut pulk(&["serve", "--help"]));
+    let (code, out, _err) = run(&mut program(&["serve", "--help"]));
     assert_eq!(code, 0);
     for name in ["data", "listen", "config", "ephemeral", "log"] {
         assert!(out.contains(&format!("--{name}")), "{name}");
@@ -135,7 +127,7 @@ fn help_names_every_flag_its_variable_the_exit_codes_and_examples() {
 
 #[test]
 fn version_names_the_package_version() {
-    let (code, out, _err) = run(&mut pulk(&["--version"]));
+    let (code, out, _err) = run(&mut program(&["--version"]));
     assert_eq!(code, 0);
     assert!(out.starts_with(&format!("pulk {}\n", env!("CARGO_PKG_VERSION"))), "{out}");
 }

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | flags, variables, the configuration file | `configuration` |
 //! | how a server starts and stops, and why it does not | `serve` |
+//! | a running server; stores, images and the program | `serving`, `common` |
 //! | the commands, on a store alone and through a server's socket | `commands` |
 //! | check, rebuild, and starts on damaged stores | `check` |
 //! | a collector that never rests beside clients that push | `collect` |
@@ -21,3 +22,4 @@ mod configuration;
 mod examples;
 mod logs;
 mod serve;
+mod serving;

@@ -4,86 +4,18 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use pulk::{Registry, RegistryOptions, Storage};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tempfile::TempDir;
 
-/// A running `pulk serve`, killed when a test ends early.
-pub(crate) struct Serving {
-    pub(crate) child: Child,
-    pub(crate) log: BufReader<ChildStderr>,
-    first_line: String,
-}
-
-impl Serving {
-    /// Starts a server on a free port and waits until it is ready.
-    pub(crate) fn start(data: &Path) -> Self {
-        let mut serving = Self::spawn(serve(data, "127.0.0.1:0"));
-        serving.wait_until_listening();
-        serving
-    }
-
-    /// Passes the lines before the one that names the address: a start that takes its time says so.
-    pub(crate) fn wait_until_listening(&mut self) {
-        while !self.first_line.contains("pulk listening on ") {
-            self.first_line.clear();
-            assert_ne!(self.log.read_line(&mut self.first_line).unwrap(), 0, "it never listened");
-        }
-    }
-
-    pub(crate) fn spawn(mut command: Command) -> Self {
-        let mut child = command.spawn().unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
-        let mut first_line = String::new();
-        log.read_line(&mut first_line).unwrap();
-        Self { child, log, first_line }
-    }
-
-    pub(crate) fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
-
-    pub(crate) fn address(&self) -> &str {
-        self.first_line.trim_end().split_once("http://").unwrap().1
-    }
-
-    /// Reads log lines up to one that contains `text`.
-    pub(crate) fn read_until(&mut self, text: &str) {
-        let mut line = String::new();
-        while !line.contains(text) {
-            line.clear();
-            assert_ne!(self.log.read_line(&mut line).unwrap(), 0, "the log ended without {text:?}");
-        }
-    }
-
-    /// Waits for the end; returns the exit code and what was logged since the first line.
-    pub(crate) fn end(mut self) -> (Option<i32>, String) {
-        let rest = self.log.by_ref().lines().map(|line| line.unwrap() + "\n").collect();
-        (self.child.wait().unwrap().code(), rest)
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn serve(data: &Path, listen: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pulk"));
-    command.arg("serve").arg("--data").arg(data).args(["--listen", listen, "--log", "info"]);
-    command.env_remove("PULK_CONFIG").env_remove("PULK_EPHEMERAL");
-    command.stdin(Stdio::null()).stderr(Stdio::piped());
-    command
-}
+use crate::serving::{Serving, serve};
 
 /// Starts a server that must refuse; returns its exit code and what it said.
 fn refusal(data: &Path, listen: &str) -> (Option<i32>, String) {
     let mut serving = Serving::spawn(serve(data, listen));
-    let first_line = std::mem::take(&mut serving.first_line);
+    let first_line = std::mem::take(&mut serving.line);
     assert!(!first_line.contains("listening"), "it started: {first_line}");
     let (code, rest) = serving.end();
     (code, first_line + &rest)
@@ -93,8 +25,7 @@ fn refusal(data: &Path, listen: &str) -> (Option<i32>, String) {
 fn the_first_line_names_the_address_with_the_port_that_was_picked() {
     let folder = TempDir::new().unwrap();
     let serving = Serving::start(folder.path());
-    let (_, address) =
-        serving.first_line.trim_end().split_once("pulk listening on http://127.0.0.1:").unwrap();
+    let (_, address) = serving.line.trim_end().split_once("pulk listening on http://127.0.0.1:").unwrap();
     assert_ne!(address.parse::<u16>().unwrap(), 0);
 }
 
@@ -298,7 +229,7 @@ fn exchange(connection: &mut BufReader<TcpStream>, request: &str) -> Option<Stri
 fn a_push_goes_on_while_connections_use_up_all_descriptors_that_they_may() {
     let folder = TempDir::new().unwrap();
     let mut serving = Serving::spawn(limited("ulimit -n 300", &serve(folder.path(), "127.0.0.1:0")));
-    assert!(serving.first_line.contains("open files"), "{}", serving.first_line);
+    assert!(serving.line.contains("open files"), "{}", serving.line);
     serving.wait_until_listening();
 
     let connect = || TcpStream::connect(serving.address()).unwrap();
@@ -345,7 +276,7 @@ fn while_the_registry_is_being_opened_it_is_alive_not_ready_and_tells_clients_to
     let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o600));
     rustix::fs::mknodat(rustix::fs::CWD, &pipe, kind, mode, 0).unwrap();
     let mut serving = Serving::spawn(serve(folder.path(), "127.0.0.1:0"));
-    assert!(serving.first_line.contains("the registry is starting"), "{}", serving.first_line);
+    assert!(serving.line.contains("the registry is starting"), "{}", serving.line);
     let address = serving.address().split_once(' ').unwrap().0.to_owned();
 
     assert!(get(&address, "/livez").starts_with("HTTP/1.1 200"));
@@ -357,7 +288,7 @@ fn while_the_registry_is_being_opened_it_is_alive_not_ready_and_tells_clients_to
 
     // What is then found is no file, and so the start fails as it would have without all that.
     drop(std::fs::OpenOptions::new().write(true).open(&pipe).unwrap());
-    serving.first_line.clear();
+    serving.line.clear();
     let (code, said) = serving.end();
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("pulk.json"), "{said}");
@@ -374,10 +305,10 @@ fn a_start_waits_until_a_command_is_done_with_the_store_and_says_so_meanwhile() 
     let registry = held(folder.path());
     let mut serving = Serving::spawn(serve(folder.path(), "127.0.0.1:0"));
     let waits = format!("waiting for another pulk (pid {})", std::process::id());
-    assert!(serving.first_line.contains(&waits), "{}", serving.first_line);
+    assert!(serving.line.contains(&waits), "{}", serving.line);
     // The next line names the address, and is logged when a start takes its time.
-    serving.first_line.clear();
-    serving.log.read_line(&mut serving.first_line).unwrap();
+    serving.line.clear();
+    serving.log.read_line(&mut serving.line).unwrap();
     let address = serving.address().split_once(' ').unwrap().0.to_owned();
     let ready = get(&address, "/readyz");
     assert!(ready.starts_with("HTTP/1.1 503") && ready.contains(&waits), "{ready}");
@@ -397,7 +328,7 @@ fn a_signal_ends_a_start_that_waits_for_the_store() {
     let folder = TempDir::new().unwrap();
     let _registry = held(folder.path());
     let serving = Serving::spawn(serve(folder.path(), "127.0.0.1:0"));
-    assert!(serving.first_line.contains("waiting for another pulk"), "{}", serving.first_line);
+    assert!(serving.line.contains("waiting for another pulk"), "{}", serving.line);
     serving.signal(Signal::TERM);
     let (code, log) = serving.end();
     assert_eq!(code, Some(143), "{log}");

@@ -11,13 +11,12 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::panic::catch_unwind;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use self::client::{Client, Image, digest};
-use rustix::process::{Pid, Signal, kill_process};
+use crate::serving::{Serving, serve};
 
 const CLIENTS: usize = 8;
 const LAYERS: usize = 24;
@@ -50,39 +49,17 @@ repositories = ["*"]
 untagged = "remove after 0s"
 "#;
 
-/// A running server, killed if the test ends early.
-struct Serving {
-    child: Child,
-    address: String,
-}
-
-impl Serving {
-    fn start(folder: &Path) -> Self {
-        let file = folder.join("pulk.toml");
-        fs::write(&file, CONFIGURATION).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pulk"));
-        command.args(["serve", "--listen", "127.0.0.1:0", "--log", "warn,pulk::cli=info"]);
-        command.arg("--data").arg(folder.join("data")).arg("--config").arg(&file);
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-        let address = loop {
-            let line = log.next().unwrap().unwrap();
-            if let Some((_, address)) = line.split_once("pulk listening on http://") {
-                break address.trim_end().to_owned();
-            }
-        };
-        thread::spawn(move || log.for_each(|line| eprintln!("{}", line.unwrap_or_default())));
-        Self { child, address }
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
-            self.child.kill().unwrap();
-            self.child.wait().unwrap();
-        }
-    }
+/// Starts a server, and passes on its log.
+fn start(folder: &Path) -> Serving {
+    let file = folder.join("pulk.toml");
+    fs::write(&file, CONFIGURATION).unwrap();
+    let mut command = serve(&folder.join("data"), "127.0.0.1:0");
+    command.arg("--config").arg(&file).env("PULK_LOG", "warn,pulk::cli=info");
+    let mut serving = Serving::spawn(command);
+    serving.wait_until_listening();
+    let log = std::mem::replace(&mut serving.log, BufReader::new(Box::new(std::io::empty())));
+    thread::spawn(move || log.lines().for_each(|line| eprintln!("{}", line.unwrap_or_default())));
+    serving
 }
 
 /// Reproducible random numbers.
@@ -189,10 +166,10 @@ fn content(data: &Path) -> BTreeSet<String> {
 fn no_push_fails_and_only_needed_content_stays_while_the_collector_never_rests() {
     let seconds = std::env::var("PULK_COLLECT_SECONDS").map_or(SECONDS_DEFAULT, |text| text.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
-    let mut serving = Serving::start(folder.path());
+    let serving = start(folder.path());
     let enough = &AtomicBool::new(false);
     let all: Vec<Done> = thread::scope(|scope| {
-        let address = &*serving.address;
+        let address = serving.address();
         let clients: Vec<_> =
             (0..CLIENTS).map(|number| scope.spawn(move || work(address, number, enough))).collect();
         thread::sleep(Duration::from_secs(seconds));
@@ -228,14 +205,13 @@ fn no_push_fails_and_only_needed_content_stays_while_the_collector_never_rests()
     // And the content is whole.
     for (number, done) in all.iter().enumerate() {
         let client =
-            Client { address: serving.address.clone(), repository: format!("team{}/app", number / 2) };
+            Client { address: serving.address().to_owned(), repository: format!("team{}/app", number / 2) };
         for (tag, image) in &done.tags {
             client.pull(image, tag).unwrap();
         }
     }
-    let passes = metric(&serving.address, "pulk_collector_passes_total");
+    let passes = metric(serving.address(), "pulk_collector_passes_total");
     eprintln!("{pushes} pushes, {passes} passes, {} files stay", needed.len());
 
-    kill_process(Pid::from_child(&serving.child), Signal::TERM).unwrap();
-    assert!(serving.child.wait().unwrap().success());
+    assert_eq!(serving.stop(), 0);
 }

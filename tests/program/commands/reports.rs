@@ -75,10 +75,10 @@ fn status_says_what_is_stored_and_what_sharing_saves() {
     let serving = store.serve();
     let status = store.json(&["status"]);
     assert_eq!(status["server"]["pid"], json!(serving.pid()));
-    assert_eq!(status["server"]["address"], json!(serving.address));
+    assert_eq!(status["server"]["address"], json!(serving.address()));
     assert_eq!(status["saved_bytes"], json!(shared));
     let words = store.pulk(&["status"]).out;
-    for said in [&serving.address as &str, "2 repositories, 4 tags, 4 manifests", "sharing saves 3.9 KiB"] {
+    for said in [serving.address(), "2 repositories, 4 tags, 4 manifests", "sharing saves 3.9 KiB"] {
         assert!(words.contains(said), "{said} is not in\n{words}");
     }
 }

@@ -68,10 +68,10 @@ fn a_scrub_quarantines_damage_with_and_without_a_server_and_a_push_repairs_it() 
         assert_eq!(status["scrub"]["last"]["damaged"], json!(1));
 
         let serving = serving.unwrap_or_else(|| store.serve());
-        assert_eq!(status_of(&serving.address, "HEAD", &path, b""), 404);
+        assert_eq!(status_of(serving.address(), "HEAD", &path, b""), 404);
         let push = format!("/v2/app/blobs/uploads/?digest={}", sha256(layer));
-        assert_eq!(status_of(&serving.address, "POST", &push, layer), 201);
-        assert_eq!(status_of(&serving.address, "HEAD", &path, b""), 200, "in all repositories that had it");
+        assert_eq!(status_of(serving.address(), "POST", &push, layer), 201);
+        assert_eq!(status_of(serving.address(), "HEAD", &path, b""), 200, "in all repositories that had it");
         let report = store.json(&["scrub"]);
         assert_eq!((&report["damaged"], &report["blobs"]), (&json!(0), &json!(4)));
         assert_eq!(serving.stop(), 0);
@@ -102,7 +102,7 @@ fn a_store_can_be_checked_while_clients_push_to_it() {
     let (store, _) = store();
     let serving = store.serve();
     std::thread::scope(|scope| {
-        let address = serving.address.as_str();
+        let address = serving.address();
         let pushing = scope.spawn(move || {
             for number in 0..150 {
                 let layer = format!("layer {number}").into_bytes();

@@ -1,11 +1,8 @@
 //! Stores, servers that use them, and the program.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, ChildStderr, Stdio};
 
 use pulk::{Digest, Registry, RegistryOptions, Storage};
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use smol::block_on;
 use tempfile::TempDir;
@@ -14,6 +11,7 @@ pub(crate) use crate::common::{
     OCI_INDEX, OCI_MANIFEST, Ran, command, descriptor, pulk, push_blob, push_manifest, sha256,
 };
 use crate::common::{config_of, manifest_of};
+pub(crate) use crate::serving::Serving;
 
 /// A data directory.
 pub(crate) struct Store {
@@ -94,51 +92,6 @@ impl Store {
 
     pub(crate) fn serve(&self) -> Serving {
         Serving::start(self.path())
-    }
-}
-
-/// A running `pulk serve`, killed when a test ends early.
-pub(crate) struct Serving {
-    child: Child,
-    _log: BufReader<ChildStderr>,
-    pub(crate) address: String,
-}
-
-impl Serving {
-    pub(crate) fn start(data: &Path) -> Self {
-        let mut command = command(&["serve", "--listen", "127.0.0.1:0"], data);
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
-        let mut line = String::new();
-        while !line.contains("pulk listening on ") {
-            line.clear();
-            assert_ne!(log.read_line(&mut line).unwrap(), 0, "it never listened");
-        }
-        let address = line.trim_end().split_once("http://").unwrap().1.to_owned();
-        Self { child, _log: log, address }
-    }
-
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// Stops the server and returns its exit code.
-    pub(crate) fn stop(mut self) -> i32 {
-        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
-        self.child.wait().unwrap().code().unwrap()
-    }
-
-    /// Kills the server, as a crash would.
-    pub(crate) fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -55,5 +55,5 @@ pub use recovery::{
 pub use rules::{DecideError, Protection, Refusal, check_references, check_tags};
 pub use store::{Meta, MetaOptions};
 #[cfg(test)]
-pub(crate) use tests::falsify;
+pub(crate) use tests::{copy_folder, falsify};
 pub use writer::{Answer, Guard};

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use crate::disk::simulated::{Place, SimulatedDisk};
 use crate::disk::{Disk, DiskError, DiskFile, Entry, ReadFile, RealDisk, SyncSite};
+use crate::meta::copy_folder;
 use crate::spec::ContentDigest;
 
 const INDEX_FOLDER: &str = "index";
@@ -138,19 +139,6 @@ fn entries(folder: &Path) -> Vec<(PathBuf, Option<ContentDigest>)> {
     }
     found.sort();
     found
-}
-
-/// Copies the content of a folder into another one.
-pub(crate) fn copy_folder(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_folder(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }
 
 impl Disk for WatchedDisk {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 
-use super::disk::{Stop, WatchedDisk, copy_folder};
+use super::disk::{Stop, WatchedDisk};
 use crate::base::Chance;
 use crate::crash_tests::histories::client::Op;
 use crate::crash_tests::histories::history::{Recording, Run, open_on};
@@ -23,7 +23,7 @@ use crate::crash_tests::trials::observe::{check_references, observe, probe};
 use crate::crash_tests::trials::picks::telling_picks;
 use crate::crash_tests::trials::states::{Moment, moments};
 use crate::disk::simulated::{Medium, Place, SimulatedDisk, Step};
-use crate::meta::{IndexKind, Start, falsify};
+use crate::meta::{IndexKind, Start, copy_folder, falsify};
 
 /// A history with sled, and its clean stops.
 pub(crate) struct SledRun {

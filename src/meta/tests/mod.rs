@@ -311,3 +311,16 @@ fn copy(disk: &dyn Disk) -> Arc<dyn Disk> {
     }
     Arc::new(other)
 }
+
+/// Copies the content of a folder into another one.
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}

@@ -368,18 +368,6 @@ fn check_and_rebuild_look_at_the_new_files_too() {
     assert_eq!(tags(store.meta(), "app"), ["one", "three", "two"]);
 }
 
-fn copy_folder(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_folder(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
 #[test]
 fn a_start_after_dying_amid_a_replacement_or_after_it_rebuilds_the_index_and_leaves_nothing() {
     let store = Store::new();

@@ -81,6 +81,11 @@ impl Activity {
         self.moved.fetch_add(count, Ordering::Relaxed);
     }
 
+    /// Returns how many bytes moved so far.
+    pub(super) fn moved_bytes(&self) -> u64 {
+        self.moved.load(Ordering::Relaxed)
+    }
+
     /// Returns what speaks for the holder at a moment. Holders are compared at one and the same.
     pub(super) fn standing(&self, terms: &Terms, at: Instant) -> Standing {
         let now = micros(at.saturating_duration_since(self.began)).max(1);

@@ -68,6 +68,12 @@ impl Admission {
         self.served.taken()
     }
 
+    /// Cuts off all connections.
+    pub(super) fn cut_off_all(&self) {
+        self.served.cut_off_all();
+        self.refused.cut_off_all();
+    }
+
     /// Waits until none is served.
     pub(super) async fn none_served(&self) {
         self.served.all_left().await;

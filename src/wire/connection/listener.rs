@@ -139,7 +139,6 @@ pub async fn serve<A, F>(
         health_paths: health_paths.into(),
         executor,
         stop,
-        cut_off: Stop::new(),
         refusals,
     };
     while !server.stop.is_triggered() {
@@ -174,8 +173,6 @@ struct Acceptor<A> {
     health_paths: Arc<[&'static str]>,
     executor: Arc<Executor<'static>>,
     stop: Stop,
-    /// Ends connections at once.
-    cut_off: Stop,
     admission: Admission,
     refusals: Arc<Refusals>,
 }
@@ -217,11 +214,11 @@ where
         work: impl Future<Output = ()> + Send + 'static,
         peer: SocketAddr,
     ) {
-        let cut_off = self.cut_off.clone();
+        let holder = Arc::clone(place.holder());
         // Boxed, since a future that awaits another one which was given to it has room for it twice.
         let work = Box::pin(work);
         let work = async move {
-            let work = AssertUnwindSafe(work.or(async move { cut_off.wait().await })).catch_unwind();
+            let work = AssertUnwindSafe(work.or(async move { holder.cut_off().await })).catch_unwind();
             if work.await.is_err() {
                 log::error!("sending an answer to {peer} panicked");
             }
@@ -240,7 +237,7 @@ where
         if left > 0 {
             log::warn!("cutting off {left} connections whose requests did not end in time");
         }
-        self.cut_off.trigger();
+        self.admission.cut_off_all();
         let timer = async {
             Timer::after(CUT_OFF_TIME_MAX).await;
         };

@@ -21,6 +21,9 @@ const READ_AHEAD_SIZE_MAX_BYTES: u64 = 64 * 1024;
 /// Reads of this size and more bypass the buffer.
 const DIRECT_READ_SIZE_MIN_BYTES: usize = 16 * 1024;
 
+/// How much is read of a body whose connection was displaced before the read, as long as none is waited for.
+const DISPLACED_READ_MAX_BYTES: u64 = 64 * 1024;
+
 /// A body on its way in, together with the connection's reading half.
 #[derive(Debug)]
 pub(in crate::wire) struct BodySource {
@@ -147,6 +150,10 @@ impl BodySource {
         context: &mut Context<'_>,
         target: Option<&mut [u8]>,
     ) -> Poll<io::Result<usize>> {
+        // What has come is read, also after the place has gone to another connection.
+        if self.input.holder.moved_since_displaced() >= DISPLACED_READ_MAX_BYTES {
+            return Poll::Ready(Err(self.displaced()));
+        }
         if let Err(error) = self.signals.send_continue(context, &*self.input.stream) {
             return Poll::Ready(Err(self.fail(error.kind(), &error.to_string())));
         }
@@ -162,7 +169,6 @@ impl BodySource {
             self.input.holder.activity.end_wait();
         }
         match received {
-            // What has come is read, also after the place has gone to another connection.
             Poll::Pending => {
                 self.input.holder.activity.wait();
                 if self.input.holder.poll_displaced(&mut self.displaced, context).is_ready() {
@@ -302,30 +308,54 @@ mod tests {
         });
     }
 
-    #[test]
-    fn what_has_come_of_a_displaced_body_is_read() {
+    /// Begins a body of `length` bytes whose connection has just been displaced.
+    fn displaced_body(length: u64) -> (BodyReader, MemoryStream) {
         let terms = Terms {
             places: 1,
-            leaving_max: 1,
+            leaving_max: 2,
             idle_min: Duration::ZERO,
             slow_time: Duration::ZERO,
             least_bytes_per_second: 1,
         };
+        let places = Places::new(terms);
+        let place = places.take(1).unwrap();
+        place.holder().activity.busy();
+        let _newcomer = places.take(1).unwrap();
+        assert!(place.holder().is_displaced());
+        let (stream, client) = MemoryStream::pair();
+        let (framing, signals) = (Framing::new(BodyFraming::Length(length)), BodySignals::new(false));
+        let input = Input::new(Arc::new(stream), Arc::clone(place.holder()));
+        let source = BodySource::new(input, framing, Arc::new(signals), Duration::from_secs(60));
+        (BodyReader::lend(source).0, client)
+    }
+
+    #[test]
+    fn what_has_come_of_a_displaced_body_is_read() {
         smol::block_on(async {
             for (came, expected) in [(&b"whole"[..], Ok(5)), (b"who", Err(io::ErrorKind::ResourceBusy))] {
-                let places = Places::new(terms);
-                let place = places.take(1).unwrap();
-                place.holder().activity.busy();
-                let _newcomer = places.take(1).unwrap();
-                assert!(place.holder().is_displaced());
-                let (stream, client) = MemoryStream::pair();
+                let (mut reader, client) = displaced_body(5);
                 write_all(&client, came).await.unwrap();
-                let (framing, signals) = (Framing::new(BodyFraming::Length(5)), BodySignals::new(false));
-                let input = Input::new(Arc::new(stream), Arc::clone(place.holder()));
-                let source = BodySource::new(input, framing, Arc::new(signals), Duration::from_secs(60));
-                let (mut reader, _back) = BodyReader::lend(source);
                 let read = reader.read_to_end(&mut Vec::new()).await;
                 assert_eq!(read.map_err(|error| error.kind()), expected);
+            }
+        });
+    }
+
+    #[test]
+    fn a_displaced_body_that_always_has_more_is_cut() {
+        smol::block_on(async {
+            for piece in [1, 1000, 32 * 1024] {
+                let (mut reader, client) = displaced_body(1 << 40);
+                let mut read = 0;
+                let error = loop {
+                    assert!(read < DISPLACED_READ_MAX_BYTES + piece, "it goes on");
+                    write_all(&client, &vec![0; piece as usize]).await.unwrap();
+                    match reader.read(&mut vec![0; piece as usize]).await {
+                        Ok(count) => read += count as u64,
+                        Err(error) => break error,
+                    }
+                };
+                assert_eq!(error.kind(), io::ErrorKind::ResourceBusy);
             }
         });
     }

@@ -19,6 +19,7 @@ pub(super) async fn send_file(body: &FileBody, output: Output<'_>, sent: &mut u6
     let mut left = body.length;
     let mut progress = output.progress();
     while left > 0 {
+        output.check_place()?;
         let before = *sent;
         let step = FileStep {
             #[cfg(target_os = "linux")]

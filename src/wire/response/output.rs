@@ -19,6 +19,10 @@ const TRIES: u32 = 4;
 /// The longest pause between two tries for a body that has a place of its own.
 const BODY_PLACE_PAUSE: Duration = Duration::from_millis(250);
 
+/// How much is written to a client whose place is another one's, as long as it is not waited for: a step of a
+/// file.
+const DISPLACED_WRITE_MAX_BYTES: u64 = 1024 * 1024;
+
 /// Writes to a stream, and fails when the client takes nothing for `progress_time_max`.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::wire) struct Output<'a> {
@@ -64,6 +68,15 @@ impl Output<'_> {
         progress.in_vain = Duration::ZERO;
         self.holders().for_each(|holder| holder.activity.moved(count));
         self.note_wait(progress);
+    }
+
+    /// Fails once a displaced client has taken a step's worth more, however fast it takes it.
+    pub(super) fn check_place(&self) -> io::Result<()> {
+        let mut holders = self.holders();
+        if holders.any(|holder| holder.moved_since_displaced() >= DISPLACED_WRITE_MAX_BYTES) {
+            return Err(displaced_error());
+        }
+        Ok(())
     }
 
     fn note_wait(&self, progress: &mut WriteProgress) {
@@ -122,6 +135,7 @@ impl Output<'_> {
         let mut left = bytes;
         let mut progress = self.progress();
         while !left.is_empty() {
+            self.check_place()?;
             let write = poll_fn(|context| self.stream.poll_write(context, left, more_follows));
             let Some(count) = self.wait(write, &mut progress).await? else { continue };
             if count == 0 {
@@ -142,6 +156,7 @@ fn displaced_error() -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::admission::{Places, Terms};
     use crate::wire::stream::MemoryStream;
 
     #[test]
@@ -160,6 +175,36 @@ mod tests {
             let client: &dyn Stream = &client;
             client.read(&mut [0; 4096]).await.unwrap();
             assert_eq!(output.wait(write(), &mut progress).await.unwrap(), Some(4096));
+        });
+    }
+
+    #[test]
+    fn a_displaced_client_that_always_takes_more_is_cut_off() {
+        let terms = Terms {
+            places: 1,
+            leaving_max: 2,
+            idle_min: Duration::ZERO,
+            slow_time: Duration::MAX,
+            least_bytes_per_second: 0,
+        };
+        let places = Places::new(terms);
+        let place = places.take(1).unwrap();
+        let (stream, client) = MemoryStream::pair();
+        let (stream, progress_time_max): (Arc<dyn Stream>, _) = (Arc::new(stream), Duration::from_secs(60));
+        let output = Output { stream: &stream, progress_time_max, holder: place.holder(), body_holder: None };
+        smol::block_on(async {
+            let (mut written, piece) = (0, [0; 4096]);
+            output.write_all(&piece, false, &mut written).await.unwrap();
+            let _newcomer = places.take(1).unwrap();
+            let error = loop {
+                assert!(written < 2 * DISPLACED_WRITE_MAX_BYTES, "it goes on");
+                let client: &dyn Stream = &client;
+                client.read(&mut [0; 4096]).await.unwrap();
+                if let Err(error) = output.write_all(&piece, false, &mut written).await {
+                    break error;
+                }
+            };
+            assert_eq!(error.kind(), io::ErrorKind::ResourceBusy);
         });
     }
 }

@@ -1,5 +1,6 @@
 //! Connections that take each other's places.
 
+use std::future::pending;
 use std::net::{SocketAddr, TcpStream};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 use smol::io::{AsyncBufRead, AsyncRead, AsyncReadExt, BufReader};
-use tide::http::{Body, Request, Response, StatusCode};
+use tide::http::{Body, Method, Request, Response, StatusCode};
 
 use super::server::{Client, TestServer, answer};
 use crate::wire::WireLimits;
@@ -203,5 +204,49 @@ fn health_checks_are_answered_while_all_are_busy_and_silent_clients_keep_coming(
     for _ in 0..50 {
         silent.extend((0..10).map(|_| server.connect()));
         assert_eq!(server.connect().get("/livez").status, 200);
+    }
+}
+
+/// Requests that came slowly, and on which the server then works without end.
+#[test]
+fn displaced_connections_that_do_not_leave_keep_no_client_out() {
+    const HELD: usize = 40;
+    let limits = WireLimits { slow_time_max: Duration::from_millis(20), ..limits(HELD) };
+    let (working, begun) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+    let (works, begins) = (Arc::clone(&working), Arc::clone(&begun));
+    let app = move |request: Request| {
+        let counted = Arc::clone(if request.method() == Method::Post { &works } else { &begins });
+        async move {
+            if count(request).await.status() == StatusCode::Ok {
+                counted.fetch_add(1, Ordering::SeqCst);
+                pending::<()>().await;
+            }
+            Response::new(StatusCode::TooManyRequests)
+        }
+    };
+    let server = TestServer::with_stop_time(limits, app, Duration::from_millis(100));
+    let has = |counter: &AtomicUsize, count| {
+        (0..300).any(|_| {
+            std::thread::sleep(Duration::from_millis(1));
+            counter.load(Ordering::SeqCst) >= count
+        })
+    };
+    let mut held: Vec<Client> = (0..HELD).map(|_| server.connect()).collect();
+    for client in &mut held {
+        client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n");
+        assert!(client.head().starts_with("HTTP/1.1 100 "));
+    }
+    std::thread::sleep(Duration::from_millis(50));
+    held.iter_mut().for_each(|client| client.send("x"));
+    assert!((0..100).any(|_| has(&working, HELD)), "the server works on all");
+    let mut newcomers = Vec::new();
+    for number in 1..=HELD {
+        let is_in = (0..100).any(|_| {
+            let mut client = server.connect();
+            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+            newcomers.push(client);
+            has(&begun, number)
+        });
+        assert!(is_in, "newcomer {number} is kept out");
     }
 }

@@ -110,6 +110,7 @@ fn what_the_transport_refuses_is_counted() {
     let busy: Vec<Client> = busy.collect();
     let answer = ask("GET /v2/ HTTP/1.1\r\nHost: a\r\n\r\n");
     assert!(answer.starts_with("http/1.1 429 "), "{answer}");
+    assert!(Client::new(server.local_addr()).has_ended(), "a silent client over the limit gets no answer");
     drop(busy);
     let get = "GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     let metrics = (0..1000).map(|_| ask(get)).find(|answer| answer.starts_with("http/1.1 200 "));
@@ -120,6 +121,8 @@ fn what_the_transport_refuses_is_counted() {
     }
     let most = "pulk_http_refused_total{reason=\"too_many_of_address\",status=\"429\"} ";
     assert!(metrics.contains(most), "{metrics}");
+    let silent = "pulk_http_refused_total{reason=\"too_many_of_address\",status=\"none\"} ";
+    assert!(metrics.contains(silent), "{metrics}");
     stop_soon(server);
 }
 

@@ -10,7 +10,7 @@ use super::linger::linger;
 use super::stop::Stop;
 use crate::wire::admission::Holder;
 use crate::wire::limits::WireLimits;
-use crate::wire::refusals::Refusals;
+use crate::wire::refusals::{RefusalReason, Refusals};
 use crate::wire::rejection::Rejection;
 use crate::wire::response::{Output, Reply, ReplyTo, SentGuard, send};
 use crate::wire::stream::Stream;
@@ -78,5 +78,27 @@ impl<A> Connection<A> {
         if send(reply, self.output(), &mut SentGuard::new(None, 0)).await.is_ok() {
             self.linger().await;
         }
+    }
+}
+
+/// Counts the refusal of a client that is never answered, when this is dropped: because nothing came of its
+/// request in time, because it left, or because its place was another one's.
+pub(super) struct SilentRefusal<'a> {
+    pub(super) refusals: &'a Refusals,
+    pub(super) peer: &'a str,
+    pub(super) rejection: Rejection,
+}
+
+impl SilentRefusal<'_> {
+    /// Ends with the client being answered.
+    pub(super) fn end(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for SilentRefusal<'_> {
+    fn drop(&mut self) {
+        let reason = RefusalReason { status: None, ..self.rejection.reason() };
+        self.refusals.note(reason, self.peer, &self.rejection.to_string());
     }
 }

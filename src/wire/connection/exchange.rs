@@ -11,7 +11,7 @@ use smol::future::{FutureExt, yield_now};
 use tide::http::{Method, Request, Response};
 
 use super::body_handover::BodyHandover;
-use super::context::Connection;
+use super::context::{Connection, SilentRefusal};
 use super::next_head::NoHead;
 use super::peer_reset::reset;
 use crate::wire::contract::BodyPlace;
@@ -54,21 +54,36 @@ where
     }
 
     /// Answers a health check, which must not fail because of other clients, and rejects any other request
-    /// unread.
+    /// unread. Waits for a request first, since an answer without one would confuse clients.
     pub(super) async fn answer_check_or_refuse(self, rejection: Rejection) {
+        let silence = SilentRefusal { refusals: &self.refusals, peer: &self.peer, rejection };
+        let readable = async { self.stream.readable().await.is_ok() };
+        let displaced = async {
+            self.holder.displaced().await;
+            false
+        };
+        if !readable.or(displaced).await {
+            return;
+        }
+        self.holder.activity.busy();
         let mut start = [0; CHECK_START_SIZE_BYTES];
         let count = self.stream.peek(&mut start).unwrap_or(0);
         if !is_health_check(start.get(..count).unwrap_or_default(), &self.health_paths) {
+            silence.end();
             return self.refuse(rejection).await;
         }
         let mut input = Input::new(Arc::clone(&self.stream), Arc::clone(&self.holder));
         let mut idle = IdleTimeout::new(self.limits.head_time_max);
         match self.next_head(&mut input, &mut idle, pin!(self.asked_to_end())).await {
             Ok(head) => {
+                silence.end();
                 self.exchange(input, RequestHead { keep_alive: false, ..head }).await;
             }
             Err(NoHead::Over) => {}
-            Err(NoHead::Refused(rejection)) => self.refuse(rejection).await,
+            Err(NoHead::Refused(rejection)) => {
+                silence.end();
+                self.refuse(rejection).await;
+            }
         }
     }
 

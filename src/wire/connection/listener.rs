@@ -245,27 +245,14 @@ where
     }
 }
 
-/// Waits for a request, since an answer without one would confuse clients, and rejects it unread unless it is
-/// a health check.
+/// Refuses a connection, unless its request is a health check, within [`REFUSAL_TIME_MAX`].
 async fn refuse<A, F>(connection: Connection<A>, rejection: Rejection)
 where
     A: Fn(Request) -> F + Send + Sync + 'static,
     F: Future<Output = Response> + Send + 'static,
 {
-    let refused = async {
-        let holder = Arc::clone(&connection.holder);
-        let readable = async { connection.stream.readable().await.is_ok() };
-        let displaced = async {
-            holder.displaced().await;
-            false
-        };
-        if readable.or(displaced).await {
-            holder.activity.busy();
-            connection.answer_check_or_refuse(rejection).await;
-        }
-    };
     let too_slow = async {
         Timer::after(REFUSAL_TIME_MAX).await;
     };
-    refused.or(too_slow).await;
+    connection.answer_check_or_refuse(rejection).or(too_slow).await;
 }

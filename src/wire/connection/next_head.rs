@@ -10,6 +10,7 @@ use smol::future::{FutureExt, poll_once};
 
 use super::context::Connection;
 use crate::wire::idle_timeout::IdleTimeout;
+use crate::wire::refusals::RefusalReason;
 use crate::wire::rejection::Rejection;
 use crate::wire::request::{HeadScanner, Input, RequestHead};
 
@@ -67,10 +68,16 @@ impl<A> Connection<A> {
                 Err(NoHead::Refused(Rejection::HeadTooSlow))
             };
             let stopped = async {
-                self.stop_lingers().or(self.holder.displaced()).await;
+                self.stop_lingers().await;
                 Err(NoHead::Over)
             };
-            if read.or(too_slow).or(stopped).await? == 0 {
+            let displaced = async {
+                self.holder.displaced().await;
+                let reason = RefusalReason { label: "displaced", status: None };
+                self.refusals.note(reason, &self.peer, "its head came too slowly while others waited");
+                Err(NoHead::Over)
+            };
+            if read.or(too_slow).or(stopped).or(displaced).await? == 0 {
                 return Err(NoHead::Refused(Rejection::BadRequest("the request's head is cut off")));
             }
         }

@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use smol::lock::Semaphore;
+use smol::future::FutureExt;
 
 use crate::base::ClientAddress;
 use crate::http::api::Failure;
@@ -40,6 +40,15 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// must not have all connections.
 const WAITING_MAX: usize = 128;
 
+/// The places of requests that wait: each is idle, so a newcomer displaces one of the address that has most.
+const WAITING_TERMS: Terms = Terms {
+    places: WAITING_MAX,
+    leaving_max: WAITING_MAX,
+    idle_min: Duration::ZERO,
+    slow_time: Duration::MAX,
+    least_bytes_per_second: 0,
+};
+
 /// The place of one long answer, from before it is made until it has gone out. It goes with the answer, among
 /// its extensions.
 pub(in crate::http) type AnswerPlace = Place<Option<ClientAddress>>;
@@ -48,29 +57,37 @@ pub(in crate::http) type AnswerPlace = Place<Option<ClientAddress>>;
 #[derive(Debug)]
 pub(in crate::http) struct LargeAnswers {
     places: Places<Option<ClientAddress>>,
-    waiting: Semaphore,
+    waiting: Places<Option<ClientAddress>>,
 }
 
 impl LargeAnswers {
     pub(in crate::http) fn new() -> Self {
-        Self { places: Places::new(TERMS), waiting: Semaphore::new(WAITING_MAX) }
+        Self { places: Places::new(TERMS), waiting: Places::new(WAITING_TERMS) }
     }
 
     /// Waits for a place, which costs next to nothing, but not for too long.
     pub(in crate::http) async fn place(&self, peer: Option<SocketAddr>) -> Result<AnswerPlace, Failure> {
         let address = peer.map(|peer| ClientAddress::of(peer.ip()));
-        let (began, mut waits) = (Instant::now(), None);
-        loop {
-            if let Ok(place) = self.places.take(address) {
-                place.holder().activity.busy();
+        let overloaded = || Failure::of(ErrorAnswer::OVERLOADED, "too many clients read long lists");
+        if let Some(place) = self.free_place(address) {
+            return Ok(place);
+        }
+        let waits = self.waiting.take(address).map_err(|_| overloaded())?;
+        let began = Instant::now();
+        while began.elapsed() < WAIT_MAX && !waits.holder().is_displaced() {
+            self.places.wait_for_one(PAUSE).or(waits.holder().displaced()).await;
+            if let Some(place) = self.free_place(address) {
                 return Ok(place);
             }
-            waits = waits.or_else(|| self.waiting.try_acquire());
-            if waits.is_none() || began.elapsed() >= WAIT_MAX {
-                return Err(Failure::of(ErrorAnswer::OVERLOADED, "too many clients read long lists"));
-            }
-            self.places.wait_for_one(PAUSE).await;
         }
+        Err(overloaded())
+    }
+
+    /// Takes a place that is free, or that of a reader that is too slow.
+    fn free_place(&self, address: Option<ClientAddress>) -> Option<AnswerPlace> {
+        let place = self.places.take(address).ok()?;
+        place.holder().activity.busy();
+        Some(place)
     }
 }
 

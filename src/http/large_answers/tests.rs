@@ -207,14 +207,46 @@ fn no_more_requests_wait_for_a_place_than_connections_can_be_spared() {
         for wait in &mut waiting {
             assert!(poll_once(wait).await.is_none());
         }
-        assert!(
-            poll_once(answers.place(None)).await.is_some_and(|refused| refused.is_err()),
-            "it is at once"
-        );
-        drop(taken.pop());
+        let mut one_more = Box::pin(answers.place(None));
+        assert!(poll_once(&mut one_more).await.is_none());
+        let mut refused = 0;
+        for wait in &mut waiting {
+            let done = poll_once(wait).await;
+            refused += done.into_iter().filter(Result::is_err).count();
+        }
+        assert_eq!(refused, 1, "one of those that waited");
+        drop((one_more, taken.pop()));
         assert!(answers.place(None).await.is_ok(), "a free place needs no wait");
-        drop(waiting.pop());
-        taken.extend(answers.place(None).await);
-        assert!(poll_once(answers.place(None)).await.is_none());
+    });
+}
+
+#[test]
+fn an_address_that_has_all_waiting_places_keeps_no_other_from_waiting() {
+    use smol::future::poll_once;
+    smol::block_on(async {
+        let answers = LargeAnswers::new();
+        let peer = |last: u8| Some(SocketAddr::from(([192, 0, 2, last], 9)));
+        let mut taken = Vec::new();
+        for _ in 0..PLACES {
+            taken.extend(answers.place(peer(1)).await);
+        }
+        let mut waiting: Vec<_> = (0..WAITING_MAX).map(|_| Box::pin(answers.place(peer(1)))).collect();
+        for wait in &mut waiting {
+            assert!(poll_once(wait).await.is_none());
+        }
+        let mut others: Vec<_> = (2..10).map(|last| Box::pin(answers.place(peer(last)))).collect();
+        for other in &mut others {
+            assert!(poll_once(other).await.is_none(), "it waits");
+        }
+        // Those of the first address come and go, and displace none of another.
+        for _ in 0..WAITING_MAX {
+            let mut more = Box::pin(answers.place(peer(1)));
+            drop(poll_once(&mut more).await);
+        }
+        for wait in &mut waiting {
+            drop(poll_once(wait).await);
+        }
+        taken.pop();
+        assert!(poll_once(&mut others[0]).await.is_some_and(|place| place.is_ok()));
     });
 }

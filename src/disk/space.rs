@@ -86,13 +86,14 @@ impl FreeSpace {
         self.fits(&mut self.measured(), bytes)
     }
 
-    /// Tells whether it is files, not bytes, that the disk has no room for.
+    /// Tells whether it is files, not bytes, that the disk has no room for. A filesystem that makes inodes as
+    /// they are needed, such as XFS, can make few where bytes are few: there, the bytes are what lacks.
     pub fn lacks_files(&self) -> bool {
         let mut measured = self.measured();
         if measured.is_stale() {
             self.measure(&mut measured);
         }
-        !measured.has_files(self.reserve_bytes)
+        !measured.has_files(self.reserve_bytes) && measured.has_bytes(self.reserve_bytes, 0)
     }
 
     /// Returns how many files can still be created, including those reserved, or `None` without a limit.
@@ -157,10 +158,13 @@ impl Measured {
     }
 
     fn leaves(&self, reserve_bytes: u64, bytes: u64) -> bool {
-        let taken = self.claimed.saturating_add(self.in_flight).saturating_add(bytes);
         // Without a reserve, claims always succeed: the write itself reports a full disk.
-        let fits = self.free.is_none_or(|free| free >= reserve_bytes.saturating_add(taken));
-        reserve_bytes == 0 || (fits && self.has_files(reserve_bytes))
+        reserve_bytes == 0 || (self.has_bytes(reserve_bytes, bytes) && self.has_files(reserve_bytes))
+    }
+
+    fn has_bytes(&self, reserve_bytes: u64, bytes: u64) -> bool {
+        let taken = self.claimed.saturating_add(self.in_flight).saturating_add(bytes);
+        self.free.is_none_or(|free| free >= reserve_bytes.saturating_add(taken))
     }
 
     fn has_files(&self, reserve_bytes: u64) -> bool {

@@ -102,13 +102,13 @@ pub enum RegistryError {
     ReadOnly,
     /// The disk has space, but not enough for this one.
     #[error(
-        "the disk has no room for this: {asked} bytes are needed, {free} are free; smaller content \
-         can be pushed"
+        "the disk has no room for this: at least {asked} bytes are needed in all, {free} are free for it; \
+         smaller content can be pushed"
     )]
     DoesNotFit {
-        /// How many bytes it needs at least.
+        /// How many bytes it needs at least, with those that came already.
         asked: u64,
-        /// How many are free beyond the reserve.
+        /// How many it could have: those that came already, and those that are free beyond the reserve.
         free: u64,
     },
     /// The filesystem, or a limit of the process, does not allow a file of that size.

@@ -196,16 +196,16 @@ impl Registry {
         self.inner.options.reserve_bytes
     }
 
-    /// Refuses new content of at least `bytes` bytes while the metadata takes no writes, and when the disk is
-    /// full up to the reserve. It asks before anything is stored, because what is stored for a command that
-    /// is then refused has no name.
-    async fn check_writable(&self, bytes: u64) -> Result<(), RegistryError> {
+    /// Refuses at least `coming` more bytes of content, of which `came` bytes came, while the metadata takes
+    /// no writes, and when the disk is full up to the reserve. It asks before anything is stored, because what
+    /// is stored for a command that is then refused has no name.
+    async fn check_writable(&self, came: u64, coming: u64) -> Result<(), RegistryError> {
         self.inner.check_unpoisoned()?;
         if self.inner.meta.is_read_only() {
             return Err(RegistryError::ReadOnly);
         }
-        if !self.inner.space.has_room(bytes) {
-            return Err(self.inner.no_room_for(bytes));
+        if !self.inner.space.has_room(coming) {
+            return Err(self.inner.no_room_for(came, coming));
         }
         if self.inner.meta.is_without_journal() {
             // A command makes the writer look for space, and its answer says whether there is some.

@@ -70,7 +70,7 @@ impl Registry {
                 return self.store_manifest(repo, said, come, memory).await;
             }
         }
-        self.check_writable(length.unwrap_or(0)).await?;
+        self.check_writable(0, length.unwrap_or(0)).await?;
         self.inner.check_quota(repo, length.unwrap_or(0), None)?;
         let spool = Spool::begin(&self.inner, algorithm);
         let pushed = async {
@@ -167,7 +167,7 @@ impl Registry {
         };
 
         self.inner.check_quota(repo, length, Some(&digest))?;
-        self.check_writable(length).await?;
+        self.check_writable(0, length).await?;
         let (inner, repo, set) = (Arc::clone(&self.inner), repo.clone(), tags.clone());
         let (subject, stored, held) = (row.subject.clone(), come.clone(), memory.clone());
         self.store_then_command(digest, move || {

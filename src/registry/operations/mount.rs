@@ -23,7 +23,7 @@ impl Registry {
     ) -> Result<bool, RegistryError> {
         let Some(content) = digest.content() else { return Ok(false) };
         let Some(from) = self.mount_source(repo, content, from).await? else { return Ok(false) };
-        self.check_writable(0).await?;
+        self.check_writable(0, 0).await?;
         match self.command(Command::Mount { repo: repo.clone(), from, digest: content }).await {
             Ok(()) => Ok(true),
             Err(RegistryError::BlobUnknown(_)) => Ok(false),

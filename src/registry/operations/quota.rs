@@ -5,11 +5,14 @@ use crate::registry::error::RegistryError;
 use crate::spec::{ContentDigest, RepoName};
 
 impl Inner {
-    /// Makes the error of content that needs `asked` bytes of the disk and does not get them: the disk is
-    /// full up to the reserve, or only this content is too large for what is left.
-    pub(in crate::registry) fn no_room_for(&self, asked: u64) -> RegistryError {
+    /// Makes the error of content of which `came` bytes came and at least `coming` more do, when the disk has
+    /// no room for these: it is full up to the reserve, or only this content is too large for what is left.
+    pub(in crate::registry) fn no_room_for(&self, came: u64, coming: u64) -> RegistryError {
         match self.space.room_bytes() {
-            Some(free) if free > 0 && free < asked => RegistryError::DoesNotFit { asked, free },
+            Some(free) if free > 0 && free < coming => RegistryError::DoesNotFit {
+                asked: came.saturating_add(coming),
+                free: came.saturating_add(free),
+            },
             _ => RegistryError::NoSpace,
         }
     }

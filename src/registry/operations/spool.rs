@@ -35,7 +35,7 @@ impl Spool {
             let coming = coming.saturating_add(bytes.len() as u64);
             // Held until the bytes are written.
             let claim = self.inner.space.claim(upload.space_for(bytes.len() as u64, coming));
-            let _claim = claim.ok_or_else(|| self.inner.no_room_for(coming))?;
+            let _claim = claim.ok_or_else(|| self.inner.no_room_for(upload.offset(), coming))?;
             Ok(upload.append(bytes, coming)?)
         })
     }

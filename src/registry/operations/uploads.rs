@@ -45,7 +45,7 @@ impl Registry {
         algorithm: Option<Algorithm>,
         client: Option<IpAddr>,
     ) -> Result<UploadId, RegistryError> {
-        self.check_writable(0).await?;
+        self.check_writable(0, 0).await?;
         let id = UploadId::random();
         let algorithm = algorithm.unwrap_or(Algorithm::Sha256);
         let row = UploadRow { repo: repo.clone(), algorithm, offset: 0, state: None, at: None };
@@ -172,7 +172,7 @@ impl Registry {
         let begins = session.offset();
         let said = expected_length(&chunk, begins)?;
         // Refuse a chunk that will not fit before reading it.
-        self.check_writable(said.unwrap_or(0)).await?;
+        self.check_writable(begins, said.unwrap_or(0)).await?;
         self.inner.check_quota(session.repo(), begins.saturating_add(said.unwrap_or(0)), content.as_ref())?;
         let mut source = BodyPieces::new(chunk.body, said.unwrap_or(u64::MAX));
         let mut next = unless_preempted(claim, source.next(&self.inner.pool)).await?;
@@ -213,7 +213,8 @@ impl Inner {
             let length = upload.offset().saturating_add(bytes.len() as u64);
             self.check_quota(session.repo(), length, received.content.as_ref())?;
             let claim = self.space.claim(upload.space_for(bytes.len() as u64, coming));
-            let _claim = claim.ok_or_else(|| self.no_room_for(coming.max(bytes.len() as u64)))?;
+            let coming_min = coming.max(bytes.len() as u64);
+            let _claim = claim.ok_or_else(|| self.no_room_for(upload.offset(), coming_min))?;
             upload.append(bytes, coming)?;
             self.make_durable(session, upload, self.options.upload_durable_step_bytes)
         });

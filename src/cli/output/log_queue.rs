@@ -10,6 +10,9 @@ use std::time::Duration;
 
 use crate::base::{count_dropped_log_line, lock, wait, wait_while};
 
+/// What the line about dropped lines comes from: it passes any filter, as the lines that are missing did.
+pub(super) const LOG_TARGET: &str = module_path!();
+
 /// How much may wait to be written: some thousand lines.
 const QUEUE_MAX_BYTES: usize = 256 * 1024;
 
@@ -80,7 +83,8 @@ impl LogQueue {
                     }
                 }
                 QueueStep::Dropped(lines) => {
-                    log::warn!("{lines} log lines were dropped: standard error did not take them");
+                    let why = "standard error did not take them";
+                    log::warn!(target: LOG_TARGET, "{lines} log lines were dropped: {why}");
                 }
             }
         }

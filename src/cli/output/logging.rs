@@ -10,9 +10,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use env_logger::fmt::{Formatter, Target, WriteStyle};
-use log::Record;
+use log::{LevelFilter, Record};
 
-use super::log_queue::LogQueue;
+use super::log_queue::{self, LogQueue};
 use crate::base::is_contained;
 
 /// How long the end of the process waits for the last lines to be written.
@@ -25,7 +25,7 @@ static QUEUE: OnceLock<Arc<LogQueue>> = OnceLock::new();
 /// of standard error.
 pub(in crate::cli) fn start(filter: &str) {
     let mut builder = env_logger::Builder::new();
-    builder.parse_filters(filter).format(write_line);
+    builder.parse_filters(filter).filter_module(log_queue::LOG_TARGET, LevelFilter::Warn).format(write_line);
     // A handle of its own: the lock of the standard library's would be held while a write blocks.
     let out = io::stderr().as_fd().try_clone_to_owned().map(File::from);
     match out.and_then(LogQueue::start) {

@@ -1,5 +1,7 @@
 //! Data directories: opened, closed, opened again.
 
+use std::os::unix::fs::PermissionsExt;
+
 use smol::block_on;
 
 use super::*;
@@ -18,6 +20,22 @@ fn a_data_directory_is_one_registrys_at_a_time() {
     assert!(refused.to_string().contains(&std::process::id().to_string()), "{refused}");
     drop(registry);
     Registry::open(options(&folder)).unwrap();
+}
+
+/// A program that embeds the registry may have any umask, and sled's files have the mode that it leaves.
+#[test]
+fn everything_in_a_data_directory_is_out_of_reach_of_other_users() {
+    let folder = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        let registry = Registry::open(options(&folder)).unwrap();
+        block_on(push_blob(&registry, "app", b"layer"));
+    }
+    let entries: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(Result::unwrap).collect();
+    assert!(entries.iter().any(|entry| entry.file_name() == "index"));
+    for entry in entries {
+        let mode = entry.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{mode:o} {}", entry.path().display());
+    }
 }
 
 #[test]

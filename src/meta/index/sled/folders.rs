@@ -2,8 +2,9 @@
 //! own below it. The marker of a clean stop names the one in use.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 const PREFIX: &str = "generation-";
@@ -11,6 +12,12 @@ const PREFIX: &str = "generation-";
 /// Returns where a database lies.
 pub(in crate::meta) fn folder(index: &Path, generation: u64) -> PathBuf {
     if generation == 0 { index.to_owned() } else { index.join(format!("{PREFIX}{generation}")) }
+}
+
+/// Creates a folder for its owner alone. sled makes its files readable for everyone: the folder keeps others
+/// out of all of them, also in a program that sets no umask.
+pub(in crate::meta) fn create(folder: &Path, with_parents: bool) -> io::Result<()> {
+    DirBuilder::new().recursive(with_parents).mode(0o700).create(folder)
 }
 
 /// Tells whether a folder in the folder of an index is a database of its own.

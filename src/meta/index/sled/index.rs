@@ -1,10 +1,8 @@
 //! The index in sled: fast, transactional, and disposable. The journal is the truth; the files in `index/`
 //! are trusted only after a clean stop.
 
-use std::fs::DirBuilder;
 use std::io;
 use std::ops::{Bound, ControlFlow};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, RwLock, RwLockReadGuard};
@@ -63,8 +61,7 @@ impl SledIndex {
         if generation > 0 && own.exists() {
             return Err(IndexError::Storage(format!("{} is in the way", own.display())));
         }
-        // sled would make the folder and its files readable for everyone; this keeps others out of all.
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(&own);
+        let made = folders::create(&own, true);
         made.map_err(|error| IndexError::Storage(format!("cannot create {}: {error}", own.display())))?;
         let created = guarded(|| Self::open_one(folder, generation));
         if created.is_err() {

@@ -20,7 +20,7 @@ impl TemporaryCopy {
     /// directory changes.
     pub(in crate::meta) fn outside(root: &Path, generation: u64) -> Result<Self, IndexError> {
         let copy = Self { folder: std::env::temp_dir().join(format!("pulk-index-{}", UploadId::random())) };
-        fs::create_dir(&copy.folder).map_err(|_| IndexError::NoSpace)?;
+        folders::create(&copy.folder, false).map_err(|_| IndexError::NoSpace)?;
         copy.fill(root, generation)
     }
 
@@ -30,7 +30,7 @@ impl TemporaryCopy {
         let index = root.join(INDEX_FOLDER);
         let copy = Self { folder: folders::folder(&index, generation.saturating_add(1)) };
         folders::remove(&index, |other| other == generation);
-        fs::create_dir(&copy.folder).map_err(|error| storage(error.into()))?;
+        folders::create(&copy.folder, false).map_err(|error| storage(error.into()))?;
         copy.fill(root, generation)
     }
 
@@ -70,4 +70,23 @@ fn copy_entries(from: &Path, to: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::meta::index::SledIndex;
+
+    #[test]
+    fn a_copy_is_out_of_reach_of_other_users() {
+        let root = tempfile::tempdir().unwrap();
+        drop(SledIndex::create(&root.path().join(INDEX_FOLDER), 0).unwrap());
+        for copy in [TemporaryCopy::outside(root.path(), 0), TemporaryCopy::beside(root.path(), 0)] {
+            let copy = copy.unwrap();
+            assert_eq!(fs::metadata(copy.folder()).unwrap().permissions().mode() & 0o777, 0o700);
+            assert!(fs::read_dir(copy.folder()).unwrap().count() > 0);
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -67,8 +68,21 @@ fn lines_that_are_missing_are_reported_whatever_the_level_of_the_log() {
     command.args(["--log", "error,pulk::access=info"]).stderr(Stdio::piped());
     let mut serving = Serving::spawn(command);
     serving.wait_until_listening();
-    drop(ask_often(&serving));
-    serving.read_until(" log lines were dropped");
+    let mut client = ask_often(&serving);
+    let is_read = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_read.load(Ordering::SeqCst) {
+                ask(&mut client, "/v2/?after");
+            }
+        });
+        let lines = (&mut serving.log).lines().map(Result::unwrap);
+        // It stands about where the lines are missing.
+        let reported = lines.filter(|line| line.contains("dropped") || line.contains("?after")).take(1000);
+        let is_reported = reported.into_iter().any(|line| line.contains(" log lines were dropped"));
+        is_read.store(true, Ordering::SeqCst);
+        assert!(is_reported);
+    });
 }
 
 #[test]

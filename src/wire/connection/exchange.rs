@@ -57,17 +57,14 @@ where
     /// unread. Waits for a request first, since an answer without one would confuse clients.
     pub(super) async fn answer_check_or_refuse(self, rejection: Rejection) {
         let silence = SilentRefusal { refusals: &self.refusals, peer: &self.peer, rejection };
-        let readable = async { self.stream.readable().await.is_ok() };
+        let mut start = [0; CHECK_START_SIZE_BYTES];
+        let begun = async { self.stream.wait_and_peek(&mut start).await.ok() };
         let displaced = async {
             self.holder.displaced().await;
-            false
+            None
         };
-        if !readable.or(displaced).await {
-            return;
-        }
+        let Some(count) = begun.or(displaced).await else { return };
         self.holder.activity.busy();
-        let mut start = [0; CHECK_START_SIZE_BYTES];
-        let count = self.stream.peek(&mut start).unwrap_or(0);
         if !is_health_check(start.get(..count).unwrap_or_default(), &self.health_paths) {
             silence.end();
             return self.refuse(rejection).await;

@@ -1,7 +1,6 @@
 //! Notices that a client reset its connection.
 
 use std::future::pending;
-use std::io::ErrorKind;
 
 use crate::wire::stream::Stream;
 
@@ -11,11 +10,7 @@ use crate::wire::stream::Stream;
 /// well; bytes sent ahead hide what follows them. In both cases this waits for ever.
 pub(super) async fn reset(stream: &dyn Stream) {
     // Peek only after an event: an answer that needs no wait costs no system call.
-    while stream.readable().await.is_ok() {
-        match stream.peek(&mut [0]) {
-            Ok(_) => return pending().await,
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
-            Err(_) => return,
-        }
+    if stream.wait_and_peek(&mut [0]).await.is_ok() {
+        pending::<()>().await;
     }
 }

@@ -1,7 +1,5 @@
 //! Sends a range of a file: by `sendfile` where there are descriptors, through a buffer elsewhere.
 
-#[cfg(target_os = "linux")]
-use std::future::poll_fn;
 use std::io;
 #[cfg(target_os = "linux")]
 use std::sync::Arc;
@@ -35,8 +33,7 @@ pub(super) async fn send_file(body: &FileBody, output: Output<'_>, sent: &mut u6
             }
             #[cfg(target_os = "linux")]
             FileStepEnd::Full => {
-                let writable = poll_fn(|context| output.stream.poll_writable(context));
-                output.wait(writable, &mut progress).await?;
+                output.wait(output.stream.writable(), &mut progress).await?;
             }
             FileStepEnd::Read(bytes) => output.write_all(&bytes, false, sent).await?,
             FileStepEnd::Ended => {

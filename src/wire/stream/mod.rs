@@ -63,6 +63,41 @@ impl dyn Stream + '_ {
 
     /// Waits until a read may have something to return. It may be ready too early.
     pub(in crate::wire) async fn readable(&self) -> io::Result<()> {
-        poll_fn(|context| self.poll_readable(context)).await
+        until_woken(|context| self.poll_readable(context)).await
     }
+
+    /// Waits until the next read has something to return, and returns how much of it fits into `target`; 0
+    /// means that the client sends no more.
+    pub(in crate::wire) async fn wait_and_peek(&self, target: &mut [u8]) -> io::Result<usize> {
+        loop {
+            self.readable().await?;
+            match self.peek(target) {
+                Err(error) if is_momentary(&error) => {}
+                peeked => return peeked,
+            }
+        }
+    }
+
+    /// Waits until the descriptor may take more. It may be ready too early.
+    pub(in crate::wire) async fn writable(&self) -> io::Result<()> {
+        until_woken(|context| self.poll_writable(context)).await
+    }
+}
+
+/// Waits until `poll` is ready or something has woken the task: then the caller tries.
+///
+/// An event that comes while another thread waits for events may be taken for an older one. To ask for it
+/// again, before a try, brings the same event again, several times for each request.
+async fn until_woken(mut poll: impl FnMut(&mut Context<'_>) -> Poll<io::Result<()>>) -> io::Result<()> {
+    let mut is_woken = false;
+    poll_fn(
+        |context| {
+            if std::mem::replace(&mut is_woken, true) { Poll::Ready(Ok(())) } else { poll(context) }
+        },
+    )
+    .await
+}
+
+fn is_momentary(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }

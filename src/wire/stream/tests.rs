@@ -200,3 +200,13 @@ async fn a_descriptor_takes_plain_bytes((server, client): Pair) {
     writable.unwrap();
     assert!(read.iter().all(|byte| *byte == b'x'));
 }
+
+/// The reactor takes an event for one from before the wait when it comes while another thread waits.
+#[test]
+fn what_wakes_a_wait_ends_it_even_if_its_event_seems_to_be_an_older_one() {
+    block_on(async {
+        let mut wait = std::pin::pin!(until_woken(|_| Poll::Pending));
+        assert!(poll_once(&mut wait).await.is_none());
+        assert!(poll_once(&mut wait).await.is_some());
+    });
+}

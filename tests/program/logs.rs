@@ -65,7 +65,7 @@ fn a_log_that_is_not_read_stops_nothing_and_says_later_what_is_missing() {
 fn lines_that_are_missing_are_reported_whatever_the_level_of_the_log() {
     let folder = TempDir::new().unwrap();
     let mut command = command(&["serve", "--listen", "127.0.0.1:0"], &folder.path().join("data"));
-    command.args(["--log", "error,pulk::access=info"]).stderr(Stdio::piped());
+    command.args(["--log", "info,pulk::cli::output=off"]).stderr(Stdio::piped());
     let mut serving = Serving::spawn(command);
     serving.wait_until_listening();
     let mut client = ask_often(&serving);

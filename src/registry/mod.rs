@@ -197,8 +197,8 @@ impl Registry {
     }
 
     /// Refuses at least `coming` more bytes of content, of which `came` bytes came, while the metadata takes
-    /// no writes, and when the disk is full up to the reserve. It asks before anything is stored, because what
-    /// is stored for a command that is then refused has no name.
+    /// no writes, and when the disk is full up to the reserve. It asks before anything is stored, because
+    /// what is stored for a command that is then refused has no name.
     async fn check_writable(&self, came: u64, coming: u64) -> Result<(), RegistryError> {
         self.inner.check_unpoisoned()?;
         if self.inner.meta.is_read_only() {

@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_holder_that_is_cut_off_is_told_once_and_waits_no_more() {
+    fn all_holders_can_be_cut_off_and_then_wait_for_nothing() {
         let places = Places::new(TERMS);
         let taken = [1, 2].map(|address| places.take(address).unwrap());
         let waits: Vec<_> = taken.iter().map(|place| Arc::clone(place.holder())).collect();

@@ -11,7 +11,7 @@ use std::time::Duration;
 pub(crate) struct Terms {
     /// How many places there are.
     pub(crate) places: usize,
-    /// How many displaced holders may be on their way out at once. The first of so many is cut off.
+    /// How many displaced holders may be on their way out at once. The last of them has the first cut off.
     pub(crate) leaving_max: usize,
     /// How long a holder must be idle to be displaced: a client that just came may be about to send.
     pub(crate) idle_min: Duration,

@@ -154,7 +154,7 @@ impl Meta {
     }
 
     /// Starts the writer and the checkpointer of opened metadata.
-    fn run(
+    pub(super) fn run(
         disk: Arc<dyn Disk>,
         options: MetaOptions,
         durable: u64,
@@ -314,6 +314,12 @@ impl Meta {
     /// Tells whether the store still lacks a journal, for want of disk space, and so cannot be written to.
     pub fn is_without_journal(&self) -> bool {
         self.shared.is_without_journal()
+    }
+
+    /// Ends the verification of the index, if it still runs, at its next step; the next start does it again.
+    /// Everything is refused from then on, since nothing may be decided on an index that is not verified.
+    pub fn end_verification(&self) {
+        self.send(Message::StopUnverified);
     }
 
     /// Refuses writes until the next start.

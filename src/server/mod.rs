@@ -122,10 +122,11 @@ impl Server {
     }
 
     /// Refuses new connections, lets requests in flight finish within `stop_time_max`, and closes the
-    /// registry. Uploads that can be resumed, the collector, the scrub and commands end at once.
+    /// registry. Uploads that can be resumed, the verification of the index, the collector, the scrub and
+    /// commands end at once.
     pub async fn stop(self) -> Result<(), OpenError> {
         self.stop.trigger();
-        self.registry.stop_appends();
+        self.registry.begin_stop();
         future::zip(self.serving, self.upkeep.stop()).await;
         let closed = self.registry.close().await;
         smol::unblock(move || self.threads.stop()).await;

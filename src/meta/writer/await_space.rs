@@ -50,6 +50,7 @@ impl AwaitSpace {
                 | Message::ReadFrom(..)
                 | Message::Swap(..)
                 | Message::Checkpoint(_)
+                | Message::StopUnverified
                 | Message::Poison(_) => {}
                 message @ (Message::Command(..) | Message::CommandIf(..) | Message::Continue(..)) => {
                     let due = may_write && tried.is_none_or(|at| at.elapsed() >= RETRY_PAUSE);

@@ -35,6 +35,8 @@ pub(in crate::meta) enum Message {
     Checkpoint(Sender<u64>),
     /// Refuse everything from now on.
     Poison(String),
+    /// Stop if the index is not verified yet: a stop is coming, and must not wait for that.
+    StopUnverified,
     Stop,
 }
 
@@ -61,6 +63,7 @@ impl Message {
             | Self::Swap(..)
             | Self::Checkpoint(_)
             | Self::Poison(_)
+            | Self::StopUnverified
             | Self::Stop => {}
         }
     }

@@ -115,6 +115,7 @@ impl Writer {
                     let poisoned = self.journal.poison(why);
                     self.note(&poisoned);
                 }
+                Message::StopUnverified => {}
                 Message::Stop => stop = true,
             }
             if !stop && taken < BATCH_MAX && !self.pending.is_full() {

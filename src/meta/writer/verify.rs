@@ -53,7 +53,7 @@ impl Writer {
                 rows += 1;
                 if rows.is_multiple_of(ROWS_PER_STEP) {
                     for message in messages.try_iter() {
-                        stops |= matches!(message, Message::Stop);
+                        stops |= matches!(message, Message::Stop | Message::StopUnverified);
                         queued.push_back(message);
                     }
                 }

@@ -107,9 +107,11 @@ impl Registry {
         Ok(Self { inner })
     }
 
-    /// Ends the requests that append to an upload; the uploads stay, and can be resumed.
-    pub(crate) fn stop_appends(&self) {
+    /// Ends what no stop waits for: requests that append to an upload, which can be resumed, and the
+    /// verification of the index, for which commands may be waiting.
+    pub(crate) fn begin_stop(&self) {
         self.inner.sessions.stop_appends();
+        self.inner.meta.end_verification();
     }
 
     /// Stops taking commands and leaves the store in the state of a clean stop. Later operations of the

@@ -1,5 +1,8 @@
 //! The marker of a clean stop: when the index is trusted, and when it is rebuilt.
 
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::*;
 use crate::disk::RealDisk;
 use crate::disk::faulty::{FaultyDisk, Operation};
@@ -7,6 +10,9 @@ use crate::meta::Start;
 use crate::meta::index::SledIndex;
 use crate::meta::journal::journal_path;
 use crate::meta::model::key;
+use crate::meta::recovery::open::in_memory;
+use crate::meta::recovery::{OpenedMeta, make_folders};
+use crate::meta::tests::hooked::{IndexCall, hooked};
 use rustix::io::Errno;
 
 struct Store {
@@ -304,6 +310,53 @@ fn a_stop_before_the_index_is_verified_leaves_that_to_the_next_start() {
     let meta = store.open();
     settle(&meta);
     assert!(meta.index().get(Tree::Links, b"trace").unwrap().is_none());
+}
+
+/// The collector and clients wait for the writer, and a stop waits for them before it ends the writer.
+#[test]
+fn a_coming_stop_ends_the_verification_and_whatever_waits_for_it() {
+    const ROWS: usize = 20_000;
+    let rows = MapIndex::new();
+    let row = |number: usize| RowChange {
+        tree: Tree::Repositories,
+        key: key(&[&format!("app{number}")]),
+        value: Some(br#"{"since":1}"#.into()),
+    };
+    rows.apply(0, &(0..ROWS).map(row).collect::<Vec<_>>()).unwrap();
+    // The first row is returned when the test says so.
+    let (read, (go_on, goes_on)) = (Arc::new(AtomicUsize::new(0)), channel());
+    let (counter, goes_on) = (Arc::clone(&read), Mutex::new(goes_on));
+    let index = hooked(rows, move |call| {
+        if call == IndexCall::Row && counter.fetch_add(1, Ordering::SeqCst) == 0 {
+            goes_on.lock().unwrap().recv().unwrap();
+        }
+        Ok(())
+    });
+    let left = OpenedMeta { index, start: Start::Clean, ..in_memory() };
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    make_folders(disk.as_ref()).unwrap();
+    let meta = Meta::run(disk, MetaOptions::in_memory(), 0, left).unwrap();
+    let pushing = submit(&meta, put_manifest("app", "one", &["latest"]));
+    meta.end_verification();
+    go_on.send(()).unwrap();
+    let answer = pushing.recv().unwrap();
+    assert!(matches!(answer, Err(MetaError::Stopped)), "{answer:?}");
+    assert!(read.load(Ordering::SeqCst) < ROWS);
+    // The writer may just be ending: then the answer is dropped.
+    let refused = submit(&meta, put_manifest("app", "two", &[])).recv();
+    assert!(matches!(refused, Err(_) | Ok(Err(MetaError::Stopped))), "{refused:?}");
+    meta.close().unwrap();
+}
+
+#[test]
+fn a_coming_stop_changes_nothing_once_the_index_is_verified() {
+    let store = Store::stopped();
+    let meta = store.open();
+    settle(&meta);
+    meta.end_verification();
+    run(&meta, put_manifest("app", "two", &["next"])).unwrap();
+    meta.close().unwrap();
+    assert!(store.has_marker());
 }
 
 #[test]

@@ -45,7 +45,6 @@ use content::manifest_cache::ManifestCache;
 use content::verified::VerifiedFiles;
 use disk_permits::DiskPermits;
 use protection::digest_locks::{DigestLocks, StoreGuard};
-use protection::immutable::ImmutableContent;
 use protection::leases::Leases;
 use uploads::memory::ManifestMemory;
 use uploads::names_in_use::NamesInUse;
@@ -89,7 +88,6 @@ struct Inner {
     blobs: Arc<dyn ContentStore>,
     sessions: UploadSessions,
     leases: Arc<Leases>,
-    immutable: ImmutableContent,
     locks: DigestLocks,
     damage_reports: DamageReports,
     scrubbed: ScrubCounters,

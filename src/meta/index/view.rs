@@ -263,7 +263,19 @@ impl<'a> View<'a> {
         digest: &ContentDigest,
         limit: usize,
     ) -> Result<Vec<Tag>, IndexError> {
-        self.names(Tree::Tagged, &[repo.as_str(), &digest.to_string()], None, limit)
+        self.tags_of_after(repo, digest, None, limit)
+    }
+
+    /// Returns up to `limit` tags after `last` that name a manifest.
+    pub fn tags_of_after(
+        &self,
+        repo: &RepoName,
+        digest: &ContentDigest,
+        last: Option<&Tag>,
+        limit: usize,
+    ) -> Result<Vec<Tag>, IndexError> {
+        let parts = [repo.as_str(), &digest.to_string()];
+        self.names(Tree::Tagged, &parts, last.map(Tag::as_str), limit)
     }
 
     /// Returns up to `limit` repositories after `last` for which `wanted` returns true, in the order of their

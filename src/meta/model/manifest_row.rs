@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{Annotations, ContentDigest, Digest, Manifest, MediaType, Referrer, json_length};
+use crate::spec::{
+    Annotations, ContentDigest, Digest, Manifest, ManifestKind, MediaType, Referrer, json_length,
+};
 
 /// The longest annotations that a summary repeats, in bytes of JSON.
 const SUMMARY_ANNOTATIONS_MAX_BYTES: usize = 2 * 1024;
@@ -47,6 +49,11 @@ impl ManifestRow {
     /// Tells whether another row says the same of the manifest, regardless of when it was noted.
     pub fn says_the_same(&self, other: &Self) -> bool {
         self.clone().noted(0) == other.clone().noted(0)
+    }
+
+    /// Tells whether it is an image, which references no manifest.
+    pub fn is_image(&self) -> bool {
+        self.media_type.kind() == ManifestKind::Image
     }
 
     /// Returns the row as noted at a time.

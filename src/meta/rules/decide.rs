@@ -8,15 +8,12 @@ use crate::meta::model::{
     BlobRow, Command, Condition, Fact, LinkRow, Policies, PutManifestCommand, RepositoryRow, TagRow, Tree,
     UploadId, UploadRow,
 };
-use crate::meta::rules::decision::{Decision, Stamp};
-use crate::meta::rules::policy_check::PolicyCheck;
+use crate::meta::rules::decision::{CommandProgress, Decision, Stamp};
+use crate::meta::rules::policy_check::{PolicyCheck, TAGS_PER_STEP_MAX};
 use crate::meta::rules::refusal::{DecideError, Refusal};
 use crate::meta::rules::sweep::sweep;
 use crate::meta::rules::untagged::untagged_facts;
 use crate::spec::{ContentDigest, Digest, RepoName, Tag};
-
-/// The most tags that one step of a manifest's removal deletes.
-const TAGS_PER_STEP_MAX: usize = 1000;
 
 /// The age of a tag or manifest from which an unchanged push of it notes it again.
 const PUSHED_AGAIN_MIN_MS: u64 = 60 * 60 * 1000;
@@ -228,21 +225,24 @@ pub fn check_references(
     Ok(())
 }
 
-/// Deletes the tags of a manifest first, in as many steps as necessary; each step leaves a correct state.
-/// Other commands may come between two steps: a tag that is set meanwhile goes too, unless it is immutable.
+/// Checks the tags of a manifest, then deletes them, then the manifest, in as many steps as necessary; each
+/// step leaves a correct state. Other commands may come between two steps: a tag that is set meanwhile goes
+/// too, unless it is immutable.
 fn delete_manifest(
     view: View<'_>,
     check: PolicyCheck<'_>,
     repo: &RepoName,
     digest: &ContentDigest,
 ) -> Result<Decision, DecideError> {
-    if check.goes_on && view.manifest(repo, digest)?.is_none() {
+    if *check.progress == CommandProgress::GoesOn && view.manifest(repo, digest)?.is_none() {
         // Another deletion came first.
         return Ok(Vec::new().into());
     }
     known(view, repo)?;
     let row = view.manifest(repo, digest)?.ok_or(Refusal::ManifestUnknown(*digest))?;
-    check.may_delete(view, repo, digest)?;
+    if let Some(checked) = check.may_delete(view, repo, digest)? {
+        return Ok(Decision { facts: Vec::new(), again: Some(checked) });
+    }
     let tags = view.tags_of(repo, digest, TAGS_PER_STEP_MAX + 1)?;
     for tag in &tags {
         check.may_change(repo, tag)?;
@@ -254,7 +254,7 @@ fn delete_manifest(
         .map(|tag| Fact::Tag { repo: repo.clone(), tag, row: None, was: Some(*digest) })
         .collect();
     if again {
-        return Ok(Decision { facts, again });
+        return Ok(Decision { facts, again: Some(CommandProgress::GoesOn) });
     }
     facts.push(Fact::Manifest { repo: repo.clone(), digest: *digest, row: None });
     if let Some(subject) = row.subject {

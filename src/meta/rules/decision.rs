@@ -1,6 +1,7 @@
 //! The outcome of deciding a command.
 
 use crate::meta::model::Fact;
+use crate::spec::Tag;
 
 /// When a command is decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,12 +21,24 @@ pub struct Stamp {
 pub struct Decision {
     /// What changes; empty when the state is already as the command wants it.
     pub facts: Vec<Fact>,
-    /// Whether the command must be repeated, because it is too big for one step.
-    pub again: bool,
+    /// How far the command is, if it is too big for one step and must be repeated.
+    pub again: Option<CommandProgress>,
+}
+
+/// How far a command is that takes many steps. Others may be decided between two of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum CommandProgress {
+    /// Nothing was done.
+    #[default]
+    Begins,
+    /// The manifest's tags up to this one may be deleted.
+    Checked(Tag),
+    /// The command is allowed, and a part of it was carried out.
+    GoesOn,
 }
 
 impl From<Vec<Fact>> for Decision {
     fn from(facts: Vec<Fact>) -> Self {
-        Self { facts, again: false }
+        Self { facts, again: None }
     }
 }

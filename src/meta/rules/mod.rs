@@ -10,7 +10,7 @@ mod untagged;
 
 pub(in crate::meta) use decide::decide;
 pub use decide::{check_references, check_tags};
-pub(in crate::meta) use decision::{Decision, Stamp};
+pub(in crate::meta) use decision::{CommandProgress, Decision, Stamp};
 pub(in crate::meta) use policy_check::PolicyChecks;
 pub use protection::Protection;
 pub(in crate::meta) use protection::SweepNothing;

@@ -2,16 +2,20 @@
 
 use crate::meta::index::{IndexError, QuotaUsage, View, added_bytes};
 use crate::meta::model::{Fact, Policies};
+use crate::meta::rules::decision::CommandProgress;
 use crate::meta::rules::refusal::{DecideError, Refusal};
 use crate::spec::{ContentDigest, RepoName, Tag};
+
+/// The most tags that one step of a manifest's removal checks, and the most that one deletes.
+pub(in crate::meta) const TAGS_PER_STEP_MAX: usize = 1000;
 
 /// The policies and their usage: with the index, they decide a command.
 #[derive(Debug, Clone, Copy)]
 pub struct PolicyCheck<'a> {
     pub(in crate::meta) policies: &'a Policies,
     pub(in crate::meta) usage: &'a QuotaUsage,
-    /// Whether this is a further step of an allowed command. Others may have been decided since.
-    pub(in crate::meta) goes_on: bool,
+    /// Which step of its command this is.
+    pub(in crate::meta) progress: &'a CommandProgress,
 }
 
 impl Policies {
@@ -24,12 +28,14 @@ impl Policies {
     }
 }
 
-impl PolicyCheck<'_> {
+impl<'a> PolicyCheck<'a> {
     /// Returns the check for a further step of a command.
-    pub(in crate::meta) fn going_on(self) -> Self {
-        Self { goes_on: true, ..self }
+    pub(in crate::meta) fn at(self, progress: &'a CommandProgress) -> Self {
+        Self { progress, ..self }
     }
+}
 
+impl PolicyCheck<'_> {
     /// Refuses to move or delete an existing tag that is immutable.
     pub(in crate::meta) fn may_change(&self, repo: &RepoName, tag: &Tag) -> Result<(), Refusal> {
         self.policies.may_change(repo, tag)
@@ -40,21 +46,29 @@ impl PolicyCheck<'_> {
         self.policies.of(repo).keep_last.is_some()
     }
 
-    /// Refuses to delete a manifest that an immutable tag names.
+    /// Refuses to delete a manifest that an immutable tag names. Returns how far it is unless that was its
+    /// last tag.
     pub(in crate::meta) fn may_delete(
         &self,
         view: View<'_>,
         repo: &RepoName,
         digest: &ContentDigest,
-    ) -> Result<(), DecideError> {
+    ) -> Result<Option<CommandProgress>, DecideError> {
         // Check all tags before the first one is deleted, and only then.
-        if self.goes_on || self.policies.of(repo).immutable.is_empty() {
-            return Ok(());
+        let last = match self.progress {
+            CommandProgress::GoesOn => return Ok(None),
+            CommandProgress::Begins => None,
+            CommandProgress::Checked(last) => Some(last),
+        };
+        if self.policies.of(repo).immutable.is_empty() {
+            return Ok(None);
         }
-        for tag in view.tags_of(repo, digest, usize::MAX)? {
-            self.may_change(repo, &tag)?;
+        let tags = view.tags_of_after(repo, digest, last, TAGS_PER_STEP_MAX)?;
+        for tag in &tags {
+            self.may_change(repo, tag)?;
         }
-        Ok(())
+        let more = tags.len() == TAGS_PER_STEP_MAX;
+        Ok(tags.into_iter().next_back().filter(|_| more).map(CommandProgress::Checked))
     }
 
     /// Refuses what would put a repository's policy over its quota. A command that adds no bytes is never
@@ -99,7 +113,7 @@ impl PolicyChecks {
     }
 
     pub(in crate::meta) fn check(&self) -> PolicyCheck<'_> {
-        PolicyCheck { policies: &self.policies, usage: &self.usage, goes_on: false }
+        PolicyCheck { policies: &self.policies, usage: &self.usage, progress: &CommandProgress::Begins }
     }
 
     /// Returns the usage after what `facts` are about to change.

@@ -124,7 +124,7 @@ impl Rules {
             let Decision { facts, again } = self.decide(command).unwrap();
             self.apply(&facts);
             steps.push(facts);
-            if !again {
+            if again.is_none() {
                 return steps;
             }
             assert!(steps.len() < 100, "it never ends");

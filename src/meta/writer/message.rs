@@ -9,6 +9,7 @@ use crate::meta::index::{Index, QuotaUsage, RowTotals};
 use crate::meta::journal::{LogPosition, LogTail};
 use crate::meta::model::Command;
 use crate::meta::recovery::Build;
+use crate::meta::rules::CommandProgress;
 
 /// Called with a command's result.
 pub type Answer = Box<dyn FnOnce(Result<(), MetaError>) + Send>;
@@ -22,7 +23,7 @@ pub(in crate::meta) enum Message {
     /// Carry out a command if its guard allows it then.
     CommandIf(Guard, Box<Command>, Answer),
     /// Carry out the next step of a command that takes many, if its guard still allows it.
-    Continue(Option<Guard>, Box<Command>, Answer),
+    Continue(Option<Guard>, Box<Command>, Answer, CommandProgress),
     /// Answer when everything before this is durable.
     Barrier(Answer),
     /// Rebuild the index, which failed.
@@ -56,7 +57,7 @@ impl Message {
         match self {
             Self::Command(_, answer)
             | Self::CommandIf(_, _, answer)
-            | Self::Continue(_, _, answer)
+            | Self::Continue(_, _, answer, _)
             | Self::Barrier(answer) => answer(Err(error)),
             Self::Repair
             | Self::ReadFrom(..)

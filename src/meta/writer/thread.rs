@@ -14,7 +14,9 @@ use crate::meta::index::{Index, IndexError, IndexKind, ReplaceableIndex, RowTota
 use crate::meta::journal::{JournalError, Log};
 use crate::meta::model::{Command, Fact, changes_of};
 use crate::meta::recovery::{Build, RecoveryProgress, rebuilt};
-use crate::meta::rules::{DecideError, Decision, PolicyChecks, Protection, Refusal, Stamp, decide};
+use crate::meta::rules::{
+    CommandProgress, DecideError, Decision, PolicyChecks, Protection, Refusal, Stamp, decide,
+};
 use crate::meta::writer::message::{Answer, Guard, Message, Swapped, WriterState};
 use crate::meta::writer::pending::{DecidedRows, PendingRows};
 
@@ -93,18 +95,18 @@ impl Writer {
         while let Some(message) = next.take() {
             match message {
                 Message::Command(command, answer) if command.rides_along() => {
-                    let done = self.carry_out(&command, false).map(drop);
+                    let done = self.carry_out(&command, &CommandProgress::Begins).map(drop);
                     self.publish_uploads();
                     answer(done);
                 }
                 Message::Command(command, answer) => {
-                    waiting.extend(self.carry_on((None, command, answer), false));
+                    waiting.extend(self.carry_on((None, command, answer), &CommandProgress::Begins));
                 }
                 Message::CommandIf(guard, command, answer) => {
-                    waiting.extend(self.carry_on((Some(guard), command, answer), false));
+                    waiting.extend(self.carry_on((Some(guard), command, answer), &CommandProgress::Begins));
                 }
-                Message::Continue(guard, command, answer) => {
-                    waiting.extend(self.carry_on((guard, command, answer), true));
+                Message::Continue(guard, command, answer, progress) => {
+                    waiting.extend(self.carry_on((guard, command, answer), &progress));
                 }
                 Message::Barrier(answer) => waiting.push((answer, Ok(()))),
                 Message::Repair => drop(self.repair()),
@@ -222,25 +224,29 @@ impl Writer {
     fn carry_on(
         &mut self,
         (guard, command, answer): (Option<Guard>, Box<Command>, Answer),
-        goes_on: bool,
+        progress: &CommandProgress,
     ) -> Option<(Answer, Result<(), MetaError>)> {
         if guard.as_ref().is_some_and(|guard| !guard()) {
             return Some((answer, Err(MetaError::Refused(Refusal::Overtaken))));
         }
-        match self.carry_out(&command, goes_on) {
-            Ok(true) => {
-                self.unfinished.push_back(Message::Continue(guard, command, answer));
+        match self.carry_out(&command, progress) {
+            Ok(Some(progress)) => {
+                self.unfinished.push_back(Message::Continue(guard, command, answer, progress));
                 None
             }
             done => Some((answer, done.map(drop))),
         }
     }
 
-    /// Carries out one step of a command, and returns whether it needs another one.
-    fn carry_out(&mut self, command: &Command, goes_on: bool) -> Result<bool, MetaError> {
+    /// Carries out one step of a command, and returns how far it is if it needs another one.
+    fn carry_out(
+        &mut self,
+        command: &Command,
+        progress: &CommandProgress,
+    ) -> Result<Option<CommandProgress>, MetaError> {
         let mut repaired = false;
         loop {
-            match self.step(command, goes_on) {
+            match self.step(command, progress) {
                 // This step wrote nothing: decide it again, on a working index.
                 Err(MetaError::Index(IndexError::Rebuilding)) if !repaired => {
                     repaired = true;
@@ -251,17 +257,21 @@ impl Writer {
         }
     }
 
-    /// Decides a command and journals the outcome. Returns whether the command needs another step.
-    fn step(&mut self, command: &Command, goes_on: bool) -> Result<bool, MetaError> {
+    /// Decides a command and journals the outcome. Returns how far it is if it needs another step.
+    fn step(
+        &mut self,
+        command: &Command,
+        progress: &CommandProgress,
+    ) -> Result<Option<CommandProgress>, MetaError> {
         // INVARIANT: no client can come to rely on what is released here until it is removed or kept.
         let done = match command {
-            Command::Sweep(sweep) => self.decided(&Command::Sweep(self.protection.release(sweep)), goes_on),
+            Command::Sweep(sweep) => self.decided(&Command::Sweep(self.protection.release(sweep)), progress),
             Command::DeleteUntagged { repo, digest } if self.protection.release_manifest(repo, digest) => {
-                self.decided(command, goes_on)
+                self.decided(command, progress)
             }
-            Command::DeleteUntagged { .. } => Ok(false),
+            Command::DeleteUntagged { .. } => Ok(None),
             _ => {
-                let more = self.decided(command, goes_on)?;
+                let more = self.decided(command, progress)?;
                 self.protection.note(command, View::new(&self.rows()));
                 return Ok(more);
             }
@@ -277,13 +287,17 @@ impl Writer {
         DecidedRows { durable: self.index.as_ref(), pending: &self.pending }
     }
 
-    fn decided(&mut self, command: &Command, goes_on: bool) -> Result<bool, MetaError> {
+    fn decided(
+        &mut self,
+        command: &Command,
+        progress: &CommandProgress,
+    ) -> Result<Option<CommandProgress>, MetaError> {
         // INVARIANT: a tag's order is higher than that of every tag set before, across restarts of pulk and
         // whatever the clock said.
         let (noted, began) = self.clock.store_time();
         let (wall_ms, order) = (self.clock.plausible_wall_ms(), self.totals.tag_order + 1);
         let now = Stamp { wall_ms, noted, began, order };
-        let check = if goes_on { self.checks.check().going_on() } else { self.checks.check() };
+        let check = self.checks.check().at(progress);
         let decision = decide(View::new(&self.rows()), now, check, command);
         let Decision { facts, again } = decision.map_err(|error| match error {
             DecideError::Refused(refusal) => MetaError::Refused(refusal),

@@ -18,7 +18,6 @@ use crate::registry::disk_permits::DiskPermits;
 use crate::registry::open_error::OpenError;
 use crate::registry::operations::expiry;
 use crate::registry::protection::digest_locks::DigestLocks;
-use crate::registry::protection::immutable::ImmutableContent;
 use crate::registry::protection::leases::Leases;
 use crate::registry::uploads::memory::ManifestMemory;
 use crate::registry::uploads::pool::BufferPool;
@@ -85,7 +84,6 @@ impl Registry {
             blobs,
             sessions,
             leases,
-            immutable: ImmutableContent::default(),
             locks: DigestLocks::new(),
             damage_reports: DamageReports::new(),
             scrubbed: ScrubCounters::default(),

@@ -21,7 +21,7 @@ use crate::spec::{Algorithm, ContentDigest, Descriptor, Digest, Manifest, MediaT
 pub const TAGS_PER_PUT_MAX: usize = 100;
 
 /// The longest manifest that is examined on the caller's thread; a longer one would delay other requests.
-const EXAMINED_INLINE_MAX_BYTES: u64 = 16 * 1024;
+pub(in crate::registry) const EXAMINED_INLINE_MAX_BYTES: u64 = 16 * 1024;
 
 /// The bytes of a manifest that has come.
 #[derive(Clone)]

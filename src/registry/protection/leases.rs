@@ -13,20 +13,17 @@ mod release;
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crate::base::lock;
 use crate::registry::protection::expiring_set::ExpiringSet;
+use crate::registry::protection::immutable::ImmutableContent;
 use crate::spec::{ContentDigest, RepoName, Tag};
 
 /// The most keys recorded while one repository is marked; on overflow, that pass sweeps nothing of the
 /// repository.
 const TOUCHED_MAX: usize = 1 << 18;
-
-/// How many counters of pushes there are.
-const PUSH_COUNTERS: usize = 256;
 
 /// What the collector marks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,8 +51,7 @@ pub(crate) enum Protected {
 #[derive(Debug)]
 pub(in crate::registry) struct Leases {
     keys: RandomState,
-    /// How many manifests were pushed, counted by a part of their repository's key.
-    pushes: [AtomicU64; PUSH_COUNTERS],
+    immutable: ImmutableContent,
     state: Mutex<LeaseState>,
 }
 
@@ -129,18 +125,13 @@ impl Leases {
             watched: HashMap::new(),
             removing: HashSet::new(),
         };
-        let pushes = std::array::from_fn(|_| AtomicU64::new(0));
-        Self { keys: RandomState::new(), pushes, state: Mutex::new(state) }
+        let immutable = ImmutableContent::default();
+        Self { keys: RandomState::new(), immutable, state: Mutex::new(state) }
     }
 
-    /// Returns a count that changes with every push of a manifest or a tag to a repository, as soon as the
-    /// index shows the push and before another command is decided. Other repositories may change it too.
-    pub(in crate::registry) fn pushes(&self, repo: &RepoName) -> u64 {
-        self.push_counter(repo).map_or(0, |counter| counter.load(Ordering::SeqCst))
-    }
-
-    fn push_counter(&self, repo: &RepoName) -> Option<&AtomicU64> {
-        self.pushes.get(self.all_key(repo) as usize % PUSH_COUNTERS)
+    /// Returns what immutable tags lead to.
+    pub(in crate::registry) fn immutable(&self) -> &ImmutableContent {
+        &self.immutable
     }
 
     fn key(&self, repo: &RepoName, digest: &ContentDigest) -> u64 {

@@ -30,7 +30,7 @@ impl Hook {
         }
     }
 
-    fn set(&self, work: impl FnOnce() + Send + 'static) {
+    pub(super) fn set(&self, work: impl FnOnce() + Send + 'static) {
         *self.0.lock().unwrap() = Some(Box::new(work));
     }
 

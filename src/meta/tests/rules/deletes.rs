@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::*;
 use crate::meta::index::{IndexError, Made};
 use crate::meta::model::FACTS_MAX;
+use crate::meta::rules::CommandProgress;
 use crate::meta::tests::hooked::{IndexCall, hooked};
 use crate::meta::{Policies, Policy};
 
@@ -82,7 +83,7 @@ fn a_manifest_of_many_tags_goes_in_steps_that_are_each_correct() {
     let mut left = names.len();
     for expected in [1000, 1000] {
         let Decision { facts, again } = rules.decide(&delete_manifest("one")).unwrap();
-        assert!(again);
+        assert_eq!(again, Some(CommandProgress::GoesOn));
         assert_eq!(facts.len(), expected);
         rules.apply(&facts);
         left -= expected;
@@ -221,4 +222,49 @@ fn deleting_a_manifest_reads_the_rows_of_each_of_its_tags_about_twice_however_ma
     assert_eq!(tags(&meta, "app"), ["v1"]);
     // Each tag has two rows: one names it, and one is its own.
     assert!(read < 2 * 2 * TAGS + TAGS, "{read}");
+}
+
+#[test]
+fn no_step_of_a_deletion_reads_more_than_some_of_the_tags() {
+    let mut rules = Rules::default();
+    let mut names: Vec<String> = (0..4500).map(|number| format!("t{number:04}")).collect();
+    names.push("v1".to_owned());
+    for some in names.chunks(100) {
+        let some: Vec<&str> = some.iter().map(String::as_str).collect();
+        rules.carry_out(&put_manifest("app", "one", &some));
+    }
+    let read = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&read);
+    let counting = hooked(rules.index, move |call| {
+        counter.fetch_add(usize::from(matches!(call, IndexCall::Get | IndexCall::Row)), Ordering::SeqCst);
+        Ok(())
+    });
+    let (view, everything) = (View::new(counting.as_ref()), vec!["*".parse().unwrap()]);
+    let checks = |immutable: &str| {
+        let (repositories, immutable) = (everything.clone(), vec![immutable.parse().unwrap()]);
+        let policies = Policies::new(vec![Policy { repositories, immutable, ..Policy::default() }]);
+        PolicyChecks::over(policies, view).unwrap()
+    };
+    for (immutable, is_deleted) in [("v*", false), ("w*", true)] {
+        let (checks, mut progress, mut steps) = (checks(immutable), Some(CommandProgress::Begins), 0);
+        while let Some(at) = progress.take() {
+            read.store(0, Ordering::SeqCst);
+            let decided = decide(view, stamp(NOW), checks.check().at(&at), &delete_manifest("one"));
+            let read = read.load(Ordering::SeqCst);
+            assert!(read < 2100, "{at:?}: {read}");
+            steps += 1;
+            match decided {
+                Ok(Decision { facts, again }) => {
+                    assert_eq!(facts.is_empty(), matches!(again, Some(CommandProgress::Checked(_))));
+                    counting.apply(100 + steps, &changes_of(&facts).unwrap()).unwrap();
+                    progress = again;
+                }
+                Err(DecideError::Refused(Refusal::Immutable(tag))) => assert_eq!(tag.as_str(), "v1"),
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+        let left = view.tags(&repo("app"), None, usize::MAX).unwrap().len();
+        assert_eq!(left, if is_deleted { 0 } else { 4501 });
+        assert_eq!(view.manifest(&repo("app"), &digest("one")).unwrap().is_none(), is_deleted);
+    }
 }

@@ -1,6 +1,5 @@
 //! What the writer checks before a sweep, and records after a command.
 
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::{Leases, Scope, WatchedRepo};
@@ -65,9 +64,7 @@ impl Protection for Leases {
             Command::Link { repo, blob, .. } => (repo, vec![blob.digest()]),
             Command::Mount { repo, digest, .. } => (repo, vec![*digest]),
             Command::PutManifest(put) => {
-                if let Some(counter) = self.push_counter(&put.repo) {
-                    counter.fetch_add(1, Ordering::SeqCst);
-                }
+                self.immutable.note(put, view);
                 // Lease only what exists, so that made-up digests cannot fill the leases. The rest is noted
                 // when it is pushed.
                 let is_there = |digest: &ContentDigest| {

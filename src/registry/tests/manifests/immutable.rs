@@ -7,7 +7,7 @@ use smol::block_on;
 
 use super::{by_tag, image, open_on, push_blob, repo, sha256, tag};
 use crate::disk::{Disk, MemoryDisk};
-use crate::meta::{Command, MetaError, Policies, Policy, Refusal};
+use crate::meta::{Policies, Policy};
 use crate::registry::{Registry, RegistryError};
 use crate::spec::{Digest, MediaType};
 
@@ -113,25 +113,167 @@ fn a_push_between_two_deletions_is_seen_by_the_second() {
     assert_denied(&delete_manifest(&registry, &image));
 }
 
+/// Runs `push` each time between the check of a deletion and its turn in the writer.
+fn overtake(registry: &Registry, push: impl Fn(&Registry) + Send + 'static) {
+    let pushing = registry.clone();
+    registry.inner.options.between_looks.set(move || {
+        push(&pushing);
+        overtake(&pushing.clone(), push);
+    });
+}
+
+fn has_blob(registry: &Registry, digest: &Digest) -> bool {
+    registry.view().link(&repo("app"), &digest.content().unwrap()).unwrap().is_some()
+}
+
 #[test]
-fn a_deletion_that_a_push_overtakes_changes_nothing() {
+fn a_deletion_that_an_immutable_push_overtakes_changes_nothing() {
     let (registry, _) = open();
-    let layer = blob(&registry, "layer");
+    let layer = blob(&registry, "layer of v1");
+    overtake(&registry, |registry| drop(push_image(registry, "v1")));
+    assert_denied(&delete_blob(&registry, &layer));
+    assert!(has_blob(&registry, &layer));
+}
+
+/// The child was there before, and nothing led to it.
+#[test]
+fn a_deletion_is_overtaken_also_by_an_index_of_what_was_there_before() {
+    let (registry, _) = open();
+    let [child, _, layer] = push_image(&registry, "latest");
+    let inner = put(&registry, "inner", &index(&[&child]));
+    for name in ["v1", "v2"] {
+        let listed = inner.clone();
+        overtake(&registry, move |registry| drop(put(registry, name, &index(&[&listed]))));
+        assert_denied(&delete_blob(&registry, &layer));
+    }
+    assert_denied(&delete_manifest(&registry, &child));
+    assert!(has_blob(&registry, &layer));
+}
+
+#[test]
+fn no_push_that_leads_elsewhere_makes_a_deletion_fail() {
+    let (registry, _) = open();
+    push_image(&registry, "v0");
+    for round in 1..6 {
+        let loose = blob(&registry, &format!("loose {round}"));
+        overtake(&registry, move |registry| {
+            // A count of pushes by less than the name of a repository would count some of these for `app`.
+            for other in 0..300 {
+                let name = repo(&format!("other{other}"));
+                let body = json!({"mediaType": "a/b", "round": round}).to_string();
+                let bytes: Arc<[u8]> = body.into_bytes().into();
+                block_on(registry.put_manifest(&name, by_tag("v1", &bytes))).unwrap();
+            }
+            push_image(registry, "latest");
+            push_image(registry, &format!("v{round}"));
+        });
+        delete_blob(&registry, &loose).unwrap();
+        assert!(!has_blob(&registry, &loose));
+    }
+}
+
+/// Makes a manifest of an unknown type with `count` mentions of content that is not there.
+fn mentions(count: usize, number: usize) -> Value {
+    let mentioned = |at: usize| Value::from(sha256(format!("{number} {at}").as_bytes()).to_string());
+    json!({"mediaType": "a/b", "all": (0..count).map(mentioned).collect::<Vec<_>>()})
+}
+
+fn bytes_read(registry: &Registry) -> u64 {
+    registry.inner.counters.snapshot().bytes_read
+}
+
+#[test]
+fn nothing_is_read_twice_however_much_the_tags_lead_to_and_whatever_is_pushed() {
+    let (registry, _) = open();
+    // More digests than the 262 144 that could be kept as keys.
+    for number in 0..7 {
+        put(&registry, &format!("v{number}"), &mentions(40_000, number));
+    }
+    let loose = ["a", "b", "c"].map(|name| blob(&registry, name));
+    let begun = bytes_read(&registry);
+    delete_blob(&registry, &loose[0]).unwrap();
+    let first = bytes_read(&registry) - begun;
+    assert!(first > 7 * 40_000 * 64, "{first}");
+    delete_blob(&registry, &loose[1]).unwrap();
+    let [_, _, layer] = push_image(&registry, "v7");
+    delete_blob(&registry, &loose[2]).unwrap();
+    assert_denied(&delete_blob(&registry, &layer));
+    assert_denied(&delete_blob(&registry, &sha256(b"6 39999")));
+    assert_eq!(bytes_read(&registry), begun + first);
+}
+
+#[test]
+fn a_deletion_waits_for_memory_before_it_reads_a_long_manifest() {
+    let (registry, _) = open();
+    put(&registry, "v1", &mentions(1000, 0));
+    let loose = blob(&registry, "loose");
+    let memory = block_on(registry.inner.manifest_memory.reserve(u64::MAX));
+    let begun = bytes_read(&registry);
     let name = repo("app");
-    let before = registry.inner.leases.pushes(&name);
-    push_image(&registry, "v1");
-    let after = registry.inner.leases.pushes(&name);
-    assert_ne!(before, after);
-    let unlink = || Command::Unlink { repo: name.clone(), digest: layer.content().unwrap() };
-    let unless_pushed = |count: u64| {
-        let (leases, name) = (Arc::clone(&registry.inner.leases), name.clone());
-        block_on(registry.command_if(Box::new(move || leases.pushes(&name) == count), unlink()))
+    let mut deleting = Box::pin(registry.delete_blob(&name, &loose));
+    for _ in 0..20 {
+        let waited = block_on(smol::future::or(async { Some((&mut deleting).await) }, async {
+            smol::Timer::after(std::time::Duration::from_millis(1)).await;
+            None
+        }));
+        assert!(waited.is_none(), "{waited:?}");
+    }
+    assert_eq!(bytes_read(&registry), begun);
+    drop(memory);
+    block_on(deleting).unwrap();
+}
+
+#[test]
+fn a_deletion_goes_on_where_an_earlier_one_was_given_up() {
+    let (registry, _) = open();
+    put(&registry, "v1", &mentions(1000, 1));
+    put(&registry, "v2", &mentions(1000, 2));
+    let [image, _, layer] = push_image(&registry, "latest");
+    put(&registry, "v3", &index(&[&image]));
+    let name = repo("app");
+    for _ in 0..1000 {
+        let mut given_up = Box::pin(registry.delete_blob(&name, &layer));
+        let done = block_on(smol::future::poll_once(&mut given_up));
+        drop(given_up);
+        if let Some(done) = done {
+            assert_denied(&done);
+        }
+        std::thread::yield_now();
+    }
+    assert_denied(&delete_blob(&registry, &layer));
+    assert_denied(&delete_blob(&registry, &sha256(b"2 999")));
+    delete_blob(&registry, &blob(&registry, "loose")).unwrap();
+}
+
+/// Pushes of all kinds go on in the same repository.
+#[test]
+fn what_an_immutable_tag_was_seen_to_lead_to_stays_while_clients_push() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let (registry, _) = open();
+    let ends = Arc::new(AtomicBool::new(false));
+    let noise = {
+        let (registry, ends) = (registry.clone(), Arc::clone(&ends));
+        std::thread::spawn(move || {
+            for number in 0.. {
+                if ends.load(Ordering::SeqCst) {
+                    break;
+                }
+                let [image, _, _] = push_image(&registry, &format!("noise{number}"));
+                put(&registry, &format!("v-noise{number}"), &index(&[&image]));
+            }
+        })
     };
-    let overtaken = unless_pushed(before);
-    assert!(matches!(overtaken, Err(MetaError::Refused(Refusal::Overtaken))), "{overtaken:?}");
-    assert!(registry.view().link(&name, &layer.content().unwrap()).unwrap().is_some());
-    unless_pushed(after).unwrap();
-    assert!(registry.view().link(&name, &layer.content().unwrap()).unwrap().is_none());
+    for number in 0..60 {
+        let [image, _, layer] = push_image(&registry, &format!("t{number}"));
+        let loose = blob(&registry, &format!("loose {number}"));
+        put(&registry, &format!("v{number}"), &index(&[&image]));
+        assert_denied(&delete_blob(&registry, &layer));
+        assert_denied(&delete_manifest(&registry, &image));
+        let gone = delete_blob(&registry, &loose);
+        assert!(matches!(gone, Ok(()) | Err(RegistryError::Unavailable(_))), "{gone:?}");
+    }
+    ends.store(true, Ordering::SeqCst);
+    noise.join().unwrap();
 }
 
 #[test]

@@ -112,7 +112,7 @@ pub fn check_live(
 
 fn check_layout(layout: &Layout, report: &mut CheckReport) {
     match layout {
-        Layout::Known | Layout::New => {}
+        Layout::Known | Layout::New | Layout::Older { .. } => {}
         Layout::Unmarked => {
             report.find(Kind::Leftover, "pulk.json", "is missing; the next start writes it again");
         }

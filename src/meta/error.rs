@@ -1,7 +1,10 @@
 //! What metadata can fail with.
 
+use std::path::PathBuf;
+
 use crate::blobs::BlobError;
 use crate::disk::DiskError;
+use crate::meta::format::FORMAT;
 use crate::meta::index::IndexError;
 use crate::meta::rules::Refusal;
 
@@ -46,6 +49,28 @@ pub enum MetaOpenError {
     /// The journal holds something that cannot be understood.
     #[error("the journal cannot be replayed: {0}")]
     Damaged(String),
+    /// A file was written in a newer format than this version reads.
+    #[error("{} has format {found}, and this version of pulk reads up to {FORMAT}", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+    },
+    /// A line is as it was written, and this version cannot read it.
+    #[error(
+        "{}: the line at byte {offset} has the right checksum, but this version of pulk does not know what \
+         it says ({why})",
+        path.display()
+    )]
+    Unknown {
+        /// The file.
+        path: PathBuf,
+        /// Where the line begins.
+        offset: u64,
+        /// What is not known.
+        why: String,
+    },
     /// The writer's thread could not be started or ended in a panic.
     #[error("the writer's thread failed: {0}")]
     Thread(String),
@@ -55,6 +80,11 @@ pub enum MetaOpenError {
 }
 
 impl MetaOpenError {
+    /// Tells whether another version of pulk wrote what this one cannot read.
+    pub fn is_of_another_version(&self) -> bool {
+        matches!(self, Self::Newer { .. } | Self::Unknown { .. })
+    }
+
     /// Tells whether it is for want of space.
     pub(super) fn is_full(&self) -> bool {
         match self {
@@ -64,6 +94,8 @@ impl MetaOpenError {
             Self::Index(error) => matches!(error, IndexError::NoSpace),
             Self::Content(BlobError::Mismatch { .. } | BlobError::UploadDamaged { .. })
             | Self::Damaged(_)
+            | Self::Newer { .. }
+            | Self::Unknown { .. }
             | Self::Thread(_)
             | Self::Poisoned(_) => false,
         }

@@ -15,12 +15,14 @@
 //! | the one thread that changes anything | `writer/` |
 //! | a start after a crash or damage | `recovery/`, `reconcile/` |
 //! | ages | `clock/` |
+//! | the version of what lies on the disk | `format` |
 //! | what can fail | `error` |
 //! | tests and entry points for fuzzers | `tests/`, `fuzz` |
 
 mod checkpoint;
 mod clock;
 mod error;
+mod format;
 mod index;
 mod journal;
 mod model;
@@ -43,13 +45,14 @@ pub use clock::{Ages, Clock, PLAUSIBLE_MIN_MS};
 #[cfg(test)]
 pub(crate) use clock::{DAY_MS, SetClock, TODAY_MS};
 pub use error::{MetaError, MetaOpenError};
+pub use format::{FORMAT, FORMAT_OLDEST};
 pub use index::{CompactionOutcome, CompactionPacing, IndexError, IndexKind, View, WORTHWHILE_MIN_BYTES};
 pub use model::{
     BlobRow, Command, Condition, Fact, ManifestRow, Policies, Policy, PutManifestCommand,
     SWEEP_CANDIDATES_MAX, Sweep, TagRow, Tree, Untagged, UploadId, UploadRow,
 };
 pub use recovery::{
-    Inspection, MetaFault, MetaFaultKind, RecoveryProgress, RowsCopy, Salvage, Start, format_on,
+    Inspection, MetaFault, MetaFaultKind, RecoveryProgress, RowsCopy, Salvage, Start, formats_on,
     rebuild_from_content, rebuild_from_index, verify_closed,
 };
 pub use rules::{DecideError, Protection, Refusal, check_references, check_tags};

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::base::lock;
 use crate::blobs::ContentStore;
-use crate::disk::{Disk, DiskError};
+use crate::disk::Disk;
 use crate::meta::checkpoint::{self, Barrier, Checkpointer, DueCheckpoint, Retention, without_checkpoint};
 use crate::meta::clock::Clock;
 use crate::meta::error::{MetaError, MetaOpenError};
@@ -126,13 +126,7 @@ impl Meta {
         if options.read_only {
             return Self::open_read_only(disk, options);
         }
-        // Take the marker first: from here on, the next start must not trust the earlier clean stop.
-        let marker = clean_marker::take(disk.as_ref())?;
-        // This sync makes the removal of the marker durable.
-        make_folders(disk.as_ref())?;
-        // Listing removes unfinished checkpoints.
-        checkpoint::list(disk.as_ref())?;
-
+        let marker = clean_marker::read(disk.as_ref())?;
         let durable = marker.as_ref().map_or(0, |marker| marker.seq);
         let marked = marker.as_ref().map(|marker| marker.time.clone());
         let trusted = marker.filter(|_| !options.distrust_index);
@@ -141,9 +135,19 @@ impl Meta {
             content: options.content.as_deref(),
             progress: &options.progress,
         };
-        let mut opened = match options.log {
-            LogKind::Files => open::open(&disk, &options.index, trusted.as_ref(), &found)?,
-            LogKind::Memory => open::in_memory(),
+        let opening = match options.log {
+            LogKind::Files => Some(open::prepare(&disk, &options.index, trusted, &found)?),
+            LogKind::Memory => None,
+        };
+        // From here on, the next start must not trust the earlier clean stop.
+        clean_marker::remove(disk.as_ref())?;
+        // This sync makes the removal of the marker durable.
+        make_folders(disk.as_ref())?;
+        // Listing removes unfinished checkpoints.
+        checkpoint::list(disk.as_ref())?;
+        let mut opened = match opening {
+            Some(opening) => open::open(&disk, &options.index, opening, &found)?,
+            None => open::in_memory(),
         };
         // What the clean stop knew of time is true also where its index is not taken.
         if let Some(marked) = &marked {
@@ -347,7 +351,7 @@ impl Meta {
         expected_bytes: u64,
         worthwhile_bytes: u64,
         pause: &mut dyn FnMut() -> bool,
-    ) -> Result<(), DiskError> {
+    ) -> Result<(), crate::disk::DiskError> {
         crate::meta::writer::renew(self.disk.as_ref(), &self.writer, expected_bytes, worthwhile_bytes, pause)
     }
 
@@ -357,7 +361,7 @@ impl Meta {
         &self,
         since_ms: u64,
         visit: impl FnMut(&RepoName, &ContentDigest),
-    ) -> Result<(), DiskError> {
+    ) -> Result<(), MetaOpenError> {
         named_since(self.disk.as_ref(), since_ms, visit)
     }
 

@@ -61,6 +61,7 @@ pub(crate) use open::Backing;
 pub(crate) use open::format::{Layout, examine, examine_content, settle};
 pub use open::options::{RegistryOptions, Storage};
 pub use open_error::OpenError;
+pub(crate) use open_error::needed;
 pub use operations::manifest_body::ManifestBody;
 pub use operations::manifest_push::TAGS_PER_PUT_MAX;
 pub(crate) use protection::leases::{Protected, Scope};

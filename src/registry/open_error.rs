@@ -11,11 +11,24 @@ pub enum OpenError {
     #[error(transparent)]
     Lock(#[from] LockError),
     /// The data directory was created by a newer version.
-    #[error("the data directory has format {found}, this version of pulk reads up to {known}")]
+    #[error(
+        "the data directory has format {found}, this version of pulk reads up to {known}{}",
+        needed(by.as_deref())
+    )]
     Newer {
         /// The directory's format.
         found: u32,
         /// The newest that this version knows.
+        known: u32,
+        /// The version of pulk that wrote the format first, where that is known.
+        by: Option<String>,
+    },
+    /// The data directory was created by a version that is too old.
+    #[error("the data directory has format {found}, this version of pulk reads {known} and later")]
+    Older {
+        /// The directory's format.
+        found: u32,
+        /// The oldest that this version knows.
         known: u32,
     },
     /// The directory has no store, and this operation does not create one.
@@ -56,6 +69,11 @@ pub enum OpenError {
     /// The server that uses the data directory answered wrongly, or not at all.
     #[error("unexpected answer of the server: {0}")]
     Server(String),
+}
+
+/// Says which version of pulk reads a format.
+pub(crate) fn needed(by: Option<&str>) -> String {
+    by.map(|by| format!("; pulk {by} or newer is needed")).unwrap_or_default()
 }
 
 impl OpenError {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::disk::{DiskError, LockError};
-use crate::registry::OpenError;
+use crate::registry::{OpenError, needed};
 use crate::wire::BindError;
 
 /// Why a server did not start.
@@ -58,8 +58,8 @@ pub enum StartError {
     },
 
     /// The data directory has a format that this version doesn't know.
-    #[error("{} was written by a newer pulk (format {found}; this one reads up to {known})",
-        folder.display())]
+    #[error("{} was written by a newer pulk (format {found}; this one reads up to {known}){}",
+        folder.display(), needed(by.as_deref()))]
     NewerFormat {
         /// The data directory.
         folder: PathBuf,
@@ -67,6 +67,8 @@ pub enum StartError {
         found: u32,
         /// The newest format that this version knows.
         known: u32,
+        /// The version of pulk that wrote the format first, where that is known.
+        by: Option<String>,
     },
 
     /// The data directory has content, but no metadata that describes it.
@@ -96,7 +98,7 @@ impl StartError {
         let folder = folder.to_owned();
         match error {
             OpenError::Lock(LockError::Held { pid, .. }) => Self::DataInUse { folder, pid },
-            OpenError::Newer { found, known } => Self::NewerFormat { folder, found, known },
+            OpenError::Newer { found, known, by } => Self::NewerFormat { folder, found, known, by },
             OpenError::Foreign { owner, user } => Self::Foreign { folder, owner, user },
             OpenError::MetadataLost => Self::MetadataLost { folder },
             OpenError::Filesystems => Self::SplitFilesystems { folder },
@@ -106,6 +108,7 @@ impl StartError {
             }
             OpenError::Thread(source) => Self::Thread(source),
             source @ (OpenError::NoStore
+            | OpenError::Older { .. }
             | OpenError::Format(_)
             | OpenError::Disk(_)
             | OpenError::Blobs(_)
@@ -145,6 +148,14 @@ impl StartError {
                  changed.",
                 folder.display()
             ),
+            Self::Store { source: OpenError::Older { .. }, .. } => {
+                "Use a version of pulk that reads both formats first. Nothing was changed.".to_owned()
+            }
+            Self::Store { source: OpenError::Meta(error), .. } if error.is_of_another_version() => {
+                "Another version of pulk wrote it, and what it says may have been acknowledged: use that \
+                 version. Nothing was changed."
+                    .to_owned()
+            }
             Self::Store { source: OpenError::NoStore, .. } => {
                 "Name the data directory with --data, PULK_DATA or in the configuration file.".to_owned()
             }
@@ -262,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_newer_format_is_named_with_the_one_that_is_known() {
-        let error = StartError::NewerFormat { folder: PathBuf::from("d"), found: 3, known: 1 };
+        let error = StartError::NewerFormat { folder: PathBuf::from("d"), found: 3, known: 1, by: None };
         assert_eq!(error.to_string(), "d was written by a newer pulk (format 3; this one reads up to 1)");
         assert!(error.advice().contains("Nothing was changed"));
     }

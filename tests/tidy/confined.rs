@@ -45,7 +45,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
 
 /// Types that only some places may name.
 const TYPES: &[(&str, &[&str])] = &[
-    ("DiskFile", &["blobs/local/", "disk/", "meta/checkpoint/", "meta/journal/file/", "meta/recovery/"]),
+    ("DiskFile", &["blobs/local/", "disk/", "meta/checkpoint/", "meta/journal/file/"]),
     ("PoisonError", &["base/"]),
     ("TcpStream", &["wire/connection/listener.rs", "wire/stream/"]),
 ];

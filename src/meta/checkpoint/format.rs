@@ -3,21 +3,21 @@
 use serde::{Deserialize, Serialize};
 
 use crate::meta::clock::StoreTime;
-use crate::meta::journal::Sum;
+use crate::meta::journal::{LineBody, LineKind, Sum};
 use crate::meta::model::Fact;
-
-/// The version of the checkpoints' format.
-pub(super) const FORMAT: u32 = 1;
 
 /// One line of a checkpoint's rows.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct CheckpointRows {
     pub(super) facts: Vec<Fact>,
 }
 
 /// The last line of a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(in crate::meta) struct Trailer {
+    /// The version of the format that every line of the file has.
     pub(super) checkpoint: u32,
     /// The first transaction to replay over it.
     pub(in crate::meta) begin: u64,
@@ -32,4 +32,12 @@ pub(in crate::meta) struct Trailer {
     pub(super) rows: u64,
     /// The sum of all lines' sums.
     pub(super) lines: Sum,
+}
+
+impl LineBody for CheckpointRows {
+    const KIND: LineKind = LineKind::Rows;
+}
+
+impl LineBody for Trailer {
+    const KIND: LineKind = LineKind::Trailer;
 }

@@ -118,7 +118,7 @@ impl Checkpointer {
 
 /// Returns where the journal's newest file begins if it has no checkpoint. The checkpoint is missing when the
 /// stop came too soon after the rotation, or when the disk was full.
-pub(in crate::meta) fn without_checkpoint(disk: &dyn Disk) -> Result<Option<FileBegin>, DiskError> {
+pub(in crate::meta) fn without_checkpoint(disk: &dyn Disk) -> Result<Option<FileBegin>, MetaOpenError> {
     let Some(number) = journal::list(disk)?.finished.last().copied() else { return Ok(None) };
     let Some(header) = journal::header_of(disk, number)? else { return Ok(None) };
     let newest = checkpoint::find(disk)?.finished.first().map_or(1, |file| file.begin);

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use crate::disk::{Disk, DiskError, DiskFile};
 use crate::meta::checkpoint::files::{CHECKPOINT_FOLDER, finished_path, unfinished_path};
-use crate::meta::checkpoint::format::{CheckpointRows, FORMAT, Trailer};
+use crate::meta::checkpoint::format::{CheckpointRows, Trailer};
 use crate::meta::clock::StoreTime;
+use crate::meta::format::FORMAT;
 use crate::meta::index::{Index, IndexError, fact_of};
 use crate::meta::journal::{Sum, SumOfSums, encode};
 use crate::meta::model::{Fact, Tree};

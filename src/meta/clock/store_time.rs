@@ -18,6 +18,7 @@ pub(super) fn is_plausible(wall_ms: u64) -> bool {
 
 /// A store time at which the wall clock was trusted, and what it showed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(in crate::meta) struct Anchor {
     /// The wall clock, in milliseconds since 1970.
     pub(super) wall_ms: u64,
@@ -31,6 +32,7 @@ pub(in crate::meta) struct Anchor {
 
 /// Time during which the store was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(in crate::meta) struct Downtime {
     /// What was noted up to this store time is older by the downtime.
     pub(super) since_ms: u64,
@@ -40,6 +42,7 @@ pub(in crate::meta) struct Downtime {
 
 /// What a store knows of time. Lines of the journal, checkpoints and `clean` carry it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(in crate::meta) struct StoreTime {
     /// The store time: how long the store has been open, over all runs, in milliseconds.
     pub(in crate::meta) open_ms: u64,

@@ -11,6 +11,7 @@ use crate::meta::model::{RowChange, Tree};
 
 /// The sum of one tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct TreeSum {
     rows: u64,
     hashes: [u64; 2],
@@ -18,6 +19,7 @@ struct TreeSum {
 
 /// The sums of all trees. Two indexes with the same sums have the same rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RowSums {
     trees: [TreeSum; Tree::ALL.len()],
 }

@@ -10,6 +10,7 @@ use crate::meta::model::{Fact, RowChange, Tree};
 
 /// How much is stored, and the order of the last tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RowTotals {
     /// Blobs in the store, manifests among them.
     pub blobs: u64,

@@ -12,10 +12,12 @@ mod tests;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) use file::fuzz;
+#[cfg(test)]
+pub(super) use file::sealed;
 pub(super) use file::{
-    FileLog, Files, Header, JOURNAL_FOLDER, LINE_SIZE_MAX_BYTES, LineReader, NewFile, RawLine, Record, Sum,
-    SumOfSums, check_sum, damaged_path, decode, encode, forget_history, header_of, journal_path, list,
-    named_since, verify_files,
+    FileLog, Files, Header, JOURNAL_FOLDER, LineBody, LineKind, LineReader, NewFile, RawLine, Record, Sum,
+    SumOfSums, check_format, damaged_path, decode, encode, forget_history, header_of, journal_path,
+    last_line, list, named_since, read_line, stated_format, verify_files,
 };
 pub use log::LogKind;
 pub(super) use log::{JournalError, Log, LogPosition, LogTail};

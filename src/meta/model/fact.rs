@@ -18,7 +18,7 @@ pub const FACTS_MAX: usize = 4096;
 
 /// What one row is from now on; `row: None` means that it is absent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Fact {
     /// A repository.
     Repository {

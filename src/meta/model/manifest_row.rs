@@ -13,6 +13,7 @@ const SUMMARY_ANNOTATIONS_MAX_BYTES: usize = 2 * 1024;
 
 /// The row about a manifest in the index. In JSON it is shorter than 4 KiB, for any manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ManifestRow {
     /// The media type, without parameters.
     pub media_type: MediaType,

@@ -6,6 +6,7 @@ use crate::spec::{Algorithm, ContentDigest, RepoName};
 
 /// A repository that is not empty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RepositoryRow {
     /// When it got its first content, in milliseconds since 1970; 0 if unknown.
     pub since: u64,
@@ -13,6 +14,7 @@ pub struct RepositoryRow {
 
 /// A tag of a repository.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TagRow {
     /// The manifest it names.
     pub digest: ContentDigest,
@@ -27,6 +29,7 @@ pub struct TagRow {
 
 /// A blob's presence in a repository.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LinkRow {
     /// The blob's length in bytes.
     pub size: u64,
@@ -34,6 +37,7 @@ pub struct LinkRow {
 
 /// Content in the store: a blob or a manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct BlobRow {
     /// The length in bytes.
     pub size: u64,
@@ -41,6 +45,7 @@ pub struct BlobRow {
 
 /// An upload session: as much of it as is durable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct UploadRow {
     /// The repository it is bound to.
     pub repo: RepoName,

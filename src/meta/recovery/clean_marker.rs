@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::disk::{Disk, DiskError};
 use crate::meta::clock::StoreTime;
+use crate::meta::error::MetaOpenError;
 use crate::meta::index::RowTotals;
-use crate::meta::journal::{Sum, decode, encode};
+use crate::meta::journal::{LineBody, LineKind, RawLine, Sum, encode, read_line};
 
 const MARKER: &str = "clean";
 const UNFINISHED_MARKER: &str = "clean.new";
@@ -17,6 +18,7 @@ const MARKER_SIZE_MAX_BYTES: usize = 32 * 1024;
 
 /// The state of the store at a clean stop.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(in crate::meta) struct CleanMarker {
     /// The last transaction, applied to the index and durable in the journal.
     pub(in crate::meta) seq: u64,
@@ -37,14 +39,16 @@ fn is_first(generation: &u64) -> bool {
     *generation == 0
 }
 
-/// Removes the marker and returns it: it is valid for this start only. The next sync of the root makes the
-/// removal durable.
+impl LineBody for CleanMarker {
+    const KIND: LineKind = LineKind::Marker;
+}
+
+/// Removes the marker: it is valid for this start only. The next sync of the root makes the removal durable.
 ///
 /// INVARIANT: that sync comes before any change to the index. A start does it when it syncs the folders'
 /// names. A rebuild from lines or content changes no index, and its journal ends at a transaction that no
 /// earlier marker names.
-pub(in crate::meta) fn take(disk: &dyn Disk) -> Result<Option<CleanMarker>, DiskError> {
-    let read = read(disk)?;
+pub(in crate::meta) fn remove(disk: &dyn Disk) -> Result<(), DiskError> {
     for name in [MARKER, UNFINISHED_MARKER] {
         match disk.remove(Path::new(name)) {
             Ok(()) => {}
@@ -52,15 +56,17 @@ pub(in crate::meta) fn take(disk: &dyn Disk) -> Result<Option<CleanMarker>, Disk
             Err(error) => return Err(error),
         }
     }
-    Ok(read)
+    Ok(())
 }
 
-/// Reads the marker without removing it.
-pub(in crate::meta) fn read(disk: &dyn Disk) -> Result<Option<CleanMarker>, DiskError> {
-    let file = match disk.open(Path::new(MARKER)) {
+/// Reads the marker. A damaged one is ignored: recovery then rebuilds the index. Fails if this version does
+/// not know it: it may be all that proves how far the journal was durable.
+pub(in crate::meta) fn read(disk: &dyn Disk) -> Result<Option<CleanMarker>, MetaOpenError> {
+    let path = Path::new(MARKER);
+    let file = match disk.open(path) {
         Ok(file) => file,
         Err(error) if error.is_not_found() => return Ok(None),
-        Err(error) => return Err(error),
+        Err(error) => return Err(error.into()),
     };
     let mut bytes = vec![0; MARKER_SIZE_MAX_BYTES];
     let length = match file.read_at(&mut bytes, 0) {
@@ -71,9 +77,9 @@ pub(in crate::meta) fn read(disk: &dyn Disk) -> Result<Option<CleanMarker>, Disk
         read => read?,
     };
     bytes.truncate(length);
-    let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-    // An unreadable marker is ignored: recovery then rebuilds the index.
-    Ok(decode::<CleanMarker>(line).ok().map(|(clean, _)| clean))
+    let ended = bytes.pop_if(|byte| *byte == b'\n').is_some();
+    let line = RawLine { number: 1, offset: 0, bytes, ended };
+    Ok(read_line::<CleanMarker>(path, &line)?.map(|(clean, _)| clean))
 }
 
 /// Writes the marker. Everything it names must be durable before this call.

@@ -11,6 +11,7 @@
 //! | what a start found | `start` |
 //! | the marker of a clean stop, and resuming after it | `clean_marker`, `resume` |
 //! | where a recovery starts, and which lines are valid | `starting_point`, `segments`, `survey` |
+//! | what it is going to do, found before it changes anything | `plan` |
 //! | a recovery: the valid lines, replayed and written to a new file | `recover`, `replay` |
 //! | a new index beside the one in use | `build` |
 //! | how far it is | `progress` |
@@ -21,6 +22,7 @@ mod build;
 pub(in crate::meta) mod clean_marker;
 mod inspection;
 pub(in crate::meta) mod open;
+mod plan;
 mod progress;
 mod recover;
 mod replay;
@@ -38,5 +40,5 @@ pub(in crate::meta) use open::{OpenedMeta, rebuilt};
 pub use progress::RecoveryProgress;
 pub(in crate::meta) use recover::sync_tree;
 pub use salvage::{Salvage, rebuild_from_content, rebuild_from_index};
-pub use start::{Start, format_on};
+pub use start::{Start, formats_on};
 pub(in crate::meta) use start::{keeps_damaged, make_folders};

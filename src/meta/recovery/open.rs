@@ -4,21 +4,19 @@ use std::sync::Arc;
 
 use crate::blobs::ContentStore;
 use crate::disk::Disk;
-use crate::meta::checkpoint;
 use crate::meta::clock::StoreTime;
 use crate::meta::error::MetaOpenError;
 use crate::meta::index::{INDEX_FOLDER, Index, IndexError, IndexKind, MapIndex, RowTotals, SledIndex, View};
-use crate::meta::journal::{self, Log, MemoryLog};
+use crate::meta::journal::{FileLog, Log, MemoryLog};
 use crate::meta::model::Tree;
 use crate::meta::recovery::build::Build;
 use crate::meta::recovery::clean_marker::CleanMarker;
+use crate::meta::recovery::plan::RecoveryPlan;
 use crate::meta::recovery::progress::RecoveryProgress;
-use crate::meta::recovery::recover::{Recovered, bytes_to_read, recover, remove_unfinished};
+use crate::meta::recovery::recover::{Recovered, recover, remove_unfinished};
 use crate::meta::recovery::replay::rehearse;
 use crate::meta::recovery::resume::resume;
-use crate::meta::recovery::start::{Start, after_recovery, if_there};
-use crate::meta::recovery::survey::survey;
-use crate::meta::recovery::{segments, starting_point};
+use crate::meta::recovery::start::{Start, after_recovery};
 
 /// An index, and the journal that it matches.
 pub(in crate::meta) struct OpenedMeta {
@@ -53,36 +51,62 @@ pub(in crate::meta) fn in_memory() -> OpenedMeta {
     }
 }
 
+/// How a store is going to be opened.
+pub(in crate::meta) enum Opening {
+    /// As a clean stop left it: the journal ends where its marker says.
+    Clean(FileLog, CleanMarker),
+    /// By a recovery.
+    Recovery(RecoveryPlan),
+}
+
+/// Determines how to open the store, and changes nothing. Fails where the journal or a checkpoint holds a
+/// line that this version does not know, as far as a start reads them.
+pub(in crate::meta) fn prepare(
+    disk: &Arc<dyn Disk>,
+    kind: &IndexKind,
+    marker: Option<CleanMarker>,
+    found: &RecoverySources<'_>,
+) -> Result<Opening, MetaOpenError> {
+    if let (IndexKind::Sled(_), Some(marker)) = (kind, marker) {
+        match resume(disk, &marker)? {
+            Some(journal) => return Ok(Opening::Clean(journal, marker)),
+            None => log::warn!("the journal does not end where the last stop left it"),
+        }
+    }
+    Ok(Opening::Recovery(RecoveryPlan::of(disk.as_ref(), found.durable, found.progress)?))
+}
+
 /// Opens the store. On a full disk the store is read-only.
 pub(in crate::meta) fn open(
     disk: &Arc<dyn Disk>,
     kind: &IndexKind,
-    marker: Option<&CleanMarker>,
+    opening: Opening,
     found: &RecoverySources<'_>,
 ) -> Result<OpenedMeta, MetaOpenError> {
-    if let Some(opened) = left_clean(disk, kind, marker)? {
-        return Ok(opened);
-    }
-    match recovered(disk, kind, found) {
+    let plan = match opening {
+        Opening::Recovery(plan) => plan,
+        Opening::Clean(journal, marker) => match left_clean(disk, kind, journal, &marker)? {
+            Some(opened) => return Ok(opened),
+            None => RecoveryPlan::of(disk.as_ref(), found.durable, found.progress)?,
+        },
+    };
+    match recovered_by(disk, kind, &plan, found) {
         Err(error) if error.is_full() => {
             log::error!("{error}; the registry is read-only until there is space");
-            readable(disk.as_ref(), found)
+            readable(disk.as_ref(), &plan, found)
         }
         done => done,
     }
 }
 
-/// Resumes after a clean stop if its marker, the journal and the index agree.
+/// Returns the journal of a clean stop with its index, unless the index does not match it.
 fn left_clean(
     disk: &Arc<dyn Disk>,
     kind: &IndexKind,
-    marker: Option<&CleanMarker>,
+    journal: FileLog,
+    marker: &CleanMarker,
 ) -> Result<Option<OpenedMeta>, MetaOpenError> {
-    let (IndexKind::Sled(root), Some(marker)) = (kind, marker) else { return Ok(None) };
-    let Some(journal) = resume(disk, marker)? else {
-        log::warn!("the journal does not end where the last stop left it");
-        return Ok(None);
-    };
+    let IndexKind::Sled(root) = kind else { return Ok(None) };
     let index = match SledIndex::open_generation(&root.join(INDEX_FOLDER), marker.generation) {
         Ok(index) => index,
         Err(error) => {
@@ -126,9 +150,18 @@ pub(in crate::meta) fn recovered(
     kind: &IndexKind,
     found: &RecoverySources<'_>,
 ) -> Result<OpenedMeta, MetaOpenError> {
+    let plan = RecoveryPlan::of(disk.as_ref(), found.durable, found.progress)?;
+    recovered_by(disk, kind, &plan, found)
+}
+
+fn recovered_by(
+    disk: &Arc<dyn Disk>,
+    kind: &IndexKind,
+    plan: &RecoveryPlan,
+    found: &RecoverySources<'_>,
+) -> Result<OpenedMeta, MetaOpenError> {
     let recovered_into = |index: Arc<dyn Index>| {
-        let RecoverySources { durable, content, progress } = *found;
-        let recovered = recover(disk, index.as_ref(), durable, progress, content)?;
+        let recovered = recover(disk, plan, index.as_ref(), found.progress, found.content)?;
         let Recovered { journal, totals, time, damaged } = recovered;
         if damaged {
             log::error!("acknowledged changes may be missing");
@@ -159,24 +192,27 @@ fn give_way(disk: &dyn Disk, kind: &IndexKind) -> Result<(), MetaOpenError> {
     Ok(kind.remove()?)
 }
 
-/// Returns a read-only state, and writes nothing to the disk.
-pub(in crate::meta) fn readable(
+/// Opens the store as it is, and writes nothing to the disk.
+pub(in crate::meta) fn as_it_is(
     disk: &dyn Disk,
     found: &RecoverySources<'_>,
 ) -> Result<OpenedMeta, MetaOpenError> {
-    let index: Arc<dyn Index> = Arc::new(MapIndex::new());
-    let checkpoints = if_there(checkpoint::find(disk))?.unwrap_or_default();
-    let (base, _) = starting_point::examine(disk, &checkpoints.finished)?;
-    let files = if_there(journal::list(disk))?.unwrap_or_default();
-    let segments = segments::since(disk, &files, &base)?;
-    let progress = found.progress;
-    progress.begin(bytes_to_read(disk, &base, &segments)?);
-    let survey = survey(disk, &segments, &base, found.durable, progress)?;
-    if survey.damaged || base.damaged || base.lacks_journal(!segments.is_empty()) {
+    let plan = RecoveryPlan::of(disk, found.durable, found.progress)?;
+    if plan.finds_damage() {
         log::error!("the journal or a checkpoint is damaged: acknowledged changes may be missing");
     }
-    let time = rehearse(disk, index.as_ref(), &segments, &survey, &base, progress)?;
-    progress.end();
+    readable(disk, &plan, found)
+}
+
+/// Returns a read-only state, and writes nothing to the disk.
+fn readable(
+    disk: &dyn Disk,
+    plan: &RecoveryPlan,
+    found: &RecoverySources<'_>,
+) -> Result<OpenedMeta, MetaOpenError> {
+    let index: Arc<dyn Index> = Arc::new(MapIndex::new());
+    let time = rehearse(disk, index.as_ref(), &plan.segments, &plan.survey, &plan.base, found.progress)?;
+    found.progress.end();
     let totals = RowTotals::of(View::new(index.as_ref()))?;
     // Assume damage: what a recovery would find is not known yet.
     Ok(OpenedMeta { index, journal: None, totals, time, start: Start::Salvaged })

@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicBool;
 
 use crate::base::now_ms;
 use crate::blobs::{ContentStore, Verification};
-use crate::disk::{Disk, DiskFile};
+use crate::disk::Disk;
 use crate::meta::checkpoint::{self, WalkError};
 use crate::meta::clock::StoreTime;
 use crate::meta::error::MetaOpenError;
@@ -20,14 +20,14 @@ use crate::meta::index::{
     Index, IndexError, MapIndex, RowReader, RowSums, SledIndex, TemporaryCopy, View, fact_of,
 };
 use crate::meta::journal::{
-    self, Header, LineReader, LogPosition, NewFile, Record, Sum, damaged_path, decode, header_of,
-    journal_path,
+    self, Header, LineReader, LogPosition, NewFile, Record, Sum, damaged_path, header_of, journal_path,
+    read_line,
 };
 use crate::meta::model::{Fact, Tree, changes_of};
 use crate::meta::reconcile::{FactSink, Reconciler, Report, Unattributed};
 use crate::meta::recovery::clean_marker::{self, CleanMarker};
-use crate::meta::recovery::recover::is_damaged;
 use crate::meta::recovery::start::make_folders;
+use crate::meta::recovery::survey::is_damaged;
 use crate::spec::{ContentDigest, RepoName};
 
 /// The result of a rebuild.
@@ -70,7 +70,7 @@ pub fn rebuild_from_content(
         lines.time.learn(&marker.time);
     }
     // Only now: until then the index of the clean stop may be all that is left.
-    clean_marker::take(disk)?;
+    clean_marker::remove(disk)?;
     let Lines { index, seen, highest, time, .. } = lines;
     let damaged = forget_damaged(&index, blobs, read)?;
     let (now, noted) = (now_ms(), time.next_ms());
@@ -96,7 +96,7 @@ pub fn rebuild_from_index(shared: &Arc<dyn Disk>, root: &Path) -> Result<bool, M
     // The state gets a number that no line has, whatever the damaged lines say.
     let mut known = Lines::default();
     known.gather(disk)?;
-    clean_marker::take(disk)?;
+    clean_marker::remove(disk)?;
     known.time.learn(&marker.time);
     publish(shared, &lines.index, known.highest.max(marker.seq) + 1, known.time)?;
     Ok(true)
@@ -127,7 +127,7 @@ impl Lines {
         checkpoints.sort_unstable();
         let mut checkpoints = checkpoints.into_iter().peekable();
         for (_, path) in journals {
-            let first = first_of(disk.open(&path)?.as_ref())?;
+            let first = first_of(disk, &path)?;
             // A checkpoint is the state before the file that it was taken for.
             while let Some((_, path)) = checkpoints.next_if(|(begin, _)| Some(*begin) <= first) {
                 self.checkpoint(disk, &path)?;
@@ -144,12 +144,12 @@ impl Lines {
         let file = disk.open(path)?;
         let mut lines = LineReader::new(file.as_ref());
         while let Some(line) = lines.next()? {
-            if let Ok((record, _)) = decode::<Record>(&line.bytes) {
+            if let Some((record, _)) = read_line::<Record>(path, &line)? {
                 self.good += 1;
                 self.highest = self.highest.max(record.seq);
                 self.time.learn(&record.time);
                 self.facts(&record.facts)?;
-            } else if let Ok((header, _)) = decode::<Header>(&line.bytes) {
+            } else if let Some((header, _)) = read_line::<Header>(path, &line)? {
                 self.highest = self.highest.max(header.first.saturating_sub(1));
             } else {
                 self.bad += 1;
@@ -160,13 +160,13 @@ impl Lines {
 
     fn checkpoint(&mut self, disk: &dyn Disk, path: &Path) -> Result<(), MetaOpenError> {
         let file = disk.open(path)?;
-        if let Some(trailer) = checkpoint::verify(file.as_ref())? {
+        if let Some(trailer) = checkpoint::verify(path, file.as_ref())? {
             self.highest = self.highest.max(trailer.end).max(trailer.begin.saturating_sub(1));
             self.time.learn(&trailer.time);
             // The checkpoint is intact: rows that it lacks no longer existed.
             self.index = MapIndex::new();
         }
-        let (good, bad) = checkpoint::each_line(file.as_ref(), |facts| self.facts(facts))?;
+        let (good, bad) = checkpoint::each_line(path, file.as_ref(), |facts| self.facts(facts))?;
         (self.good, self.bad) = (self.good + good, self.bad + bad);
         Ok(())
     }
@@ -216,12 +216,13 @@ impl Lines {
 
 /// Returns the transaction that a journal file begins with, or the first readable one where its header is
 /// damaged.
-fn first_of(file: &dyn DiskFile) -> Result<Option<u64>, MetaOpenError> {
-    let mut lines = LineReader::new(file);
+fn first_of(disk: &dyn Disk, path: &Path) -> Result<Option<u64>, MetaOpenError> {
+    let file = disk.open(path)?;
+    let mut lines = LineReader::new(file.as_ref());
     while let Some(line) = lines.next()? {
-        if let Ok((record, _)) = decode::<Record>(&line.bytes) {
+        if let Some((record, _)) = read_line::<Record>(path, &line)? {
             return Ok(Some(record.seq));
-        } else if let Ok((header, _)) = decode::<Header>(&line.bytes) {
+        } else if let Some((header, _)) = read_line::<Header>(path, &line)? {
             return Ok(Some(header.first));
         }
     }
@@ -279,12 +280,12 @@ fn publish(
 fn set_damaged_aside(disk: &dyn Disk) -> Result<(), MetaOpenError> {
     for number in journal::list(disk)?.finished {
         let header = header_of(disk, number)?;
-        if header.is_none_or(|header| is_damaged(disk, number, header)) {
+        if header.map_or(Ok(true), |header| is_damaged(disk, number, header))? {
             disk.rename(&journal_path(number), &damaged_path(number))?;
         }
     }
     for file in checkpoint::list(disk)? {
-        if checkpoint::verify(disk.open(&file.path())?.as_ref())?.is_none() {
+        if checkpoint::verify(&file.path(), disk.open(&file.path())?.as_ref())?.is_none() {
             checkpoint::set_aside(disk, &file)?;
         }
     }

@@ -1,13 +1,12 @@
 //! The metadata in a data directory, and how a start found it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
-
-use serde::Deserialize;
 
 use crate::disk::{Disk, DiskError};
 use crate::meta::checkpoint::{self, CHECKPOINT_FOLDER};
 use crate::meta::error::MetaOpenError;
-use crate::meta::journal::{self, JOURNAL_FOLDER, LineReader, decode, journal_path};
+use crate::meta::journal::{self, JOURNAL_FOLDER, LineReader, journal_path, last_line, stated_format};
 
 /// How a start found the metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,26 +19,25 @@ pub enum Start {
     Salvaged,
 }
 
-/// Only the version: a newer journal may have anything else in its header.
-#[derive(Deserialize)]
-struct JournalVersion {
-    journal: u32,
-}
-
-/// Returns the newest format of the journal's files, 0 if no file states one, or `None` if neither a journal
-/// nor a checkpoint exists. Changes nothing.
-pub fn format_on(disk: &dyn Disk) -> Result<Option<u32>, DiskError> {
-    let numbers = if_there(journal::list(disk))?.unwrap_or_default().finished;
+/// Returns the versions of the format that the journal's files and the checkpoints state, or `None` if there
+/// is neither. Changes nothing.
+pub fn formats_on(disk: &dyn Disk) -> Result<Option<BTreeSet<u32>>, DiskError> {
+    let journals = if_there(journal::list(disk))?.unwrap_or_default().finished;
     let checkpoints = if_there(checkpoint::find(disk))?.unwrap_or_default().finished;
-    let mut newest = 0;
-    for number in &numbers {
+    let mut stated = BTreeSet::new();
+    for number in &journals {
         let file = disk.open(&journal_path(*number))?;
         let header = LineReader::new(file.as_ref()).next()?;
-        if let Some((version, _)) = header.and_then(|line| decode::<JournalVersion>(&line.bytes).ok()) {
-            newest = newest.max(version.journal);
+        stated.extend(header.and_then(|line| stated_format(&line.bytes)));
+    }
+    for file in &checkpoints {
+        match last_line(disk.open(&file.path())?.as_ref()) {
+            Ok(trailer) => stated.extend(trailer.and_then(|(line, _)| stated_format(&line))),
+            Err(error) if error.is_of_the_medium() => log::warn!("{error}"),
+            Err(error) => return Err(error),
         }
     }
-    Ok((!numbers.is_empty() || !checkpoints.is_empty()).then_some(newest))
+    Ok((!journals.is_empty() || !checkpoints.is_empty()).then_some(stated))
 }
 
 /// Creates the folders of the metadata, and makes all names in the root durable: the new ones, and those of

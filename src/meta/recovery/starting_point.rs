@@ -22,20 +22,6 @@ pub(super) struct StartingPoint {
     pub(super) damaged: bool,
 }
 
-/// Chooses the newest intact checkpoint, and sets newer damaged ones aside.
-pub(super) fn choose(disk: &dyn Disk) -> Result<StartingPoint, MetaOpenError> {
-    let (base, damaged) = examine(disk, &checkpoint::list(disk)?)?;
-    for file in &damaged {
-        let aside = checkpoint::set_aside(disk, file)?;
-        log::error!(
-            "{} is damaged: it is kept as {}, and recovery starts from an older state",
-            file.path().display(),
-            aside.display()
-        );
-    }
-    Ok(base)
-}
-
 /// Returns the newest intact checkpoint, and the newer ones, which are damaged. Changes nothing.
 pub(super) fn examine(
     disk: &dyn Disk,
@@ -44,7 +30,8 @@ pub(super) fn examine(
     let mut damaged = Vec::new();
     let mut durable = 0;
     for file in newest_first {
-        if let Some(trailer) = checkpoint::verify(disk.open(&file.path())?.as_ref())? {
+        let path = file.path();
+        if let Some(trailer) = checkpoint::verify(&path, disk.open(&path)?.as_ref())? {
             let Trailer { begin, prev, end, time, .. } = trailer;
             let (checkpoint, durable) = (Some(*file), durable.max(end));
             let base = StartingPoint { checkpoint, begin, prev, durable, time, damaged: !damaged.is_empty() };
@@ -90,7 +77,10 @@ impl StartingPoint {
         read: &mut dyn FnMut(u64) -> Result<(), IndexError>,
     ) -> Result<(), MetaOpenError> {
         match &self.checkpoint {
-            Some(file) => checkpoint::load(disk.open(&file.path())?.as_ref(), index, read),
+            Some(file) => {
+                let path = file.path();
+                checkpoint::load(&path, disk.open(&path)?.as_ref(), index, read)
+            }
             None => Ok(()),
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::disk::Disk;
 use crate::meta::error::MetaOpenError;
-use crate::meta::journal::{LineReader, RawLine, Record, Sum, damaged_path, decode, journal_path};
+use crate::meta::journal::{Header, LineReader, RawLine, Record, Sum, damaged_path, journal_path, read_line};
 use crate::meta::recovery::progress::RecoveryProgress;
 use crate::meta::recovery::segments::Segment;
 use crate::meta::recovery::starting_point::StartingPoint;
@@ -148,8 +148,18 @@ pub(super) fn survey(
     Ok(survey)
 }
 
+/// Tells whether a journal file, taken alone, lacks anything that was durable, or cannot be read.
+pub(super) fn is_damaged(disk: &dyn Disk, number: u64, header: Header) -> Result<bool, MetaOpenError> {
+    let alone = StartingPoint::before(&header);
+    let segment = Segment { number, header: Some(header), limit: u64::MAX };
+    match survey(disk, &[segment], &alone, 0, &RecoveryProgress::default()) {
+        Err(error) if error.is_of_another_version() => Err(error),
+        surveyed => Ok(surveyed.map_or(true, |survey| survey.damaged)),
+    }
+}
+
 /// Visits the lines of a segment from transaction `begin` up to its limit, each with its record, and every
-/// unreadable line with `None`.
+/// damaged line with `None`. Fails at a line that this version does not know.
 pub(super) fn for_each_line(
     disk: &dyn Disk,
     segment: &Segment,
@@ -157,14 +167,15 @@ pub(super) fn for_each_line(
     progress: &RecoveryProgress,
     mut visit: impl FnMut(RawLine, Option<(Record, Sum)>) -> Result<(), MetaOpenError>,
 ) -> Result<(), MetaOpenError> {
-    let file = disk.open(&journal_path(segment.number))?;
+    let path = journal_path(segment.number);
+    let file = disk.open(&path)?;
     let mut lines = LineReader::new(file.as_ref());
     if segment.header.is_some() {
         lines.next()?;
     }
     while let Some(line) = lines.next()? {
         progress.advance(line.bytes.len() as u64 + 1);
-        let found = if line.ended { decode::<Record>(&line.bytes).ok() } else { None };
+        let found = if line.ended { read_line::<Record>(&path, &line)? } else { None };
         match &found {
             Some((record, _)) if record.seq < begin || record.seq >= segment.limit => {}
             _ => visit(line, found)?,

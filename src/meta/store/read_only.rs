@@ -13,7 +13,7 @@ impl Meta {
         let marker = clean_marker::read(disk.as_ref())?;
         let durable = marker.as_ref().map_or(0, |marker| marker.seq);
         let found = open::RecoverySources { durable, content: None, progress: &options.progress };
-        let opened = open::readable(disk.as_ref(), &found)?;
+        let opened = open::as_it_is(disk.as_ref(), &found)?;
         options.clock.resume(&opened.time, options.rest);
         Self::run(disk, options, durable, opened)
     }

@@ -1,5 +1,6 @@
-//! `pulk.json`: what a data directory is, written once.
+//! `pulk.json`: what a data directory is. Written once, and again when its format is raised.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,11 +9,8 @@ use uuid::Uuid;
 
 use crate::blobs::{BlobError, LocalStore, StoredFile};
 use crate::disk::{Disk, DiskError};
-use crate::meta::format_on;
+use crate::meta::{FORMAT, FORMAT_OLDEST, formats_on};
 use crate::registry::open_error::OpenError;
-
-/// The version of the data directory's layout that this pulk reads and writes.
-pub(in crate::registry) const FORMAT_VERSION: u32 = 1;
 
 const FORMAT_FILE: &str = "pulk.json";
 const UNFINISHED_FORMAT_FILE: &str = "pulk.json.new";
@@ -21,8 +19,10 @@ const FORMAT_SIZE_MAX_BYTES: usize = 4096;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Format {
-    /// The layout's version.
+    /// The version of the format.
     format: u32,
+    /// The version of pulk that wrote this first: no older one is known to read it.
+    pulk: String,
     /// Distinguishes this store from any other.
     instance: Uuid,
 }
@@ -33,11 +33,27 @@ struct FormatVersion {
     format: u32,
 }
 
+/// The other fields, where they are readable.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct FormatOrigin {
+    pulk: Option<String>,
+    instance: Option<Uuid>,
+}
+
+/// What `pulk.json` says, or why it cannot be read.
+type Said = Result<(u32, FormatOrigin), String>;
+
 /// What a data directory is found to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Layout {
     /// One that this pulk knows.
     Known,
+    /// One of an older format that this pulk reads: it becomes one of this pulk's format.
+    Older {
+        /// Its instance id.
+        instance: Uuid,
+    },
     /// Nothing yet.
     New,
     /// One that this pulk recognizes by its journal; `pulk.json` is missing.
@@ -49,8 +65,8 @@ pub enum Layout {
 /// Determines the layout of a data directory, for a caller that does not need its metadata. Changes nothing.
 pub fn examine_content(disk: &Arc<dyn Disk>) -> Result<Layout, OpenError> {
     match examine(disk) {
-        Err(OpenError::MetadataLost) => Ok(match said_version(disk.as_ref())? {
-            Some(Ok(_)) => Layout::Known,
+        Err(OpenError::MetadataLost) => Ok(match said(disk.as_ref())? {
+            Some(Ok(said)) => layout(said),
             Some(Err(why)) => Layout::Unreadable(why),
             None => Layout::Unmarked,
         }),
@@ -61,16 +77,12 @@ pub fn examine_content(disk: &Arc<dyn Disk>) -> Result<Layout, OpenError> {
 /// Determines the layout of a data directory. Changes nothing. Fails where this pulk cannot, or must not, use
 /// the directory.
 pub fn examine(disk: &Arc<dyn Disk>) -> Result<Layout, OpenError> {
-    let said = said_version(disk.as_ref())?;
-    let written = format_on(disk.as_ref())?;
-    let newest =
-        written.unwrap_or(0).max(said.as_ref().and_then(|said| said.as_ref().ok()).copied().unwrap_or(0));
-    if newest > FORMAT_VERSION {
-        return Err(OpenError::Newer { found: newest, known: FORMAT_VERSION });
-    }
+    let said = said(disk.as_ref())?;
+    let written = formats_on(disk.as_ref())?;
+    check_versions(said.as_ref(), written.as_ref())?;
     match (said, written) {
         (_, None) if has_content(disk)? => Err(OpenError::MetadataLost),
-        (Some(Ok(_)), _) => Ok(Layout::Known),
+        (Some(Ok(said)), _) => Ok(layout(said)),
         (None, None) => Ok(Layout::New),
         (None, Some(_)) => Ok(Layout::Unmarked),
         (Some(Err(why)), Some(_)) => Ok(Layout::Unreadable(why)),
@@ -90,15 +102,48 @@ pub(in crate::registry) fn settle_or_read_only(disk: &dyn Disk, layout: &Layout)
     }
 }
 
-/// Writes `pulk.json` where it is missing or unreadable, and removes an unfinished one.
+/// Refuses a directory if any of its files states a format that this pulk does not read.
+fn check_versions(said: Option<&Said>, written: Option<&BTreeSet<u32>>) -> Result<(), OpenError> {
+    let said = said.and_then(|said| said.as_ref().ok());
+    let mut stated = written.cloned().unwrap_or_default();
+    stated.extend(said.map(|(format, _)| *format));
+    match (stated.first(), stated.last()) {
+        (_, Some(newest)) if *newest > FORMAT => {
+            let by = said.filter(|(format, _)| format == newest).and_then(|(_, origin)| origin.pulk.clone());
+            Err(OpenError::Newer { found: *newest, known: FORMAT, by })
+        }
+        (Some(oldest), _) if *oldest < FORMAT_OLDEST => {
+            Err(OpenError::Older { found: *oldest, known: FORMAT_OLDEST })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn layout((format, origin): (u32, FormatOrigin)) -> Layout {
+    match origin.instance.filter(|_| format < FORMAT) {
+        Some(instance) => Layout::Older { instance },
+        None if format < FORMAT => Layout::Unreadable("it has no instance id".to_owned()),
+        None => Layout::Known,
+    }
+}
+
+/// Writes `pulk.json` where it is missing or unreadable, or its format is raised, and removes an unfinished
+/// one.
+///
+/// INVARIANT: a raised format is durable in `pulk.json` before any other file has it.
 pub fn settle(disk: &dyn Disk, layout: &Layout) -> Result<(), OpenError> {
     let (unfinished, finished) = (Path::new(UNFINISHED_FORMAT_FILE), Path::new(FORMAT_FILE));
     if remove_if_there(disk, unfinished)? {
         log::info!("removed {UNFINISHED_FORMAT_FILE}, which a crash left unfinished");
     }
+    let mut instance = Uuid::new_v4();
     match layout {
         Layout::Known => return Ok(()),
         Layout::New => {}
+        Layout::Older { instance: same } => {
+            log::info!("the data directory becomes one of format {FORMAT}: older versions of pulk refuse it");
+            instance = *same;
+        }
         Layout::Unmarked => {
             log::warn!("{FORMAT_FILE} was missing; writing it again with a new instance id");
         }
@@ -110,11 +155,11 @@ pub fn settle(disk: &dyn Disk, layout: &Layout) -> Result<(), OpenError> {
             disk.rename(finished, Path::new(DAMAGED_FORMAT_FILE))?;
         }
     }
-    write(disk)
+    write(disk, instance)
 }
 
-/// Returns the version in `pulk.json`, or why it cannot be read; `None` if the file is missing.
-fn said_version(disk: &dyn Disk) -> Result<Option<Result<u32, String>>, OpenError> {
+/// Returns what `pulk.json` says, or why it cannot be read; `None` if the file is missing.
+fn said(disk: &dyn Disk) -> Result<Option<Said>, OpenError> {
     let file = match disk.open(Path::new(FORMAT_FILE)) {
         Ok(file) => file,
         Err(error) if error.is_not_found() => return Ok(None),
@@ -127,7 +172,8 @@ fn said_version(disk: &dyn Disk) -> Result<Option<Result<u32, String>>, OpenErro
     };
     bytes.truncate(length);
     let version = serde_json::from_slice::<FormatVersion>(&bytes);
-    Ok(Some(version.map(|version| version.format).map_err(|error| error.to_string())))
+    let origin = serde_json::from_slice(&bytes).unwrap_or_default();
+    Ok(Some(version.map(|version| (version.format, origin)).map_err(|error| error.to_string())))
 }
 
 /// Tells whether the directory has any content, named or not.
@@ -155,8 +201,8 @@ fn has_content(disk: &Arc<dyn Disk>) -> Result<bool, OpenError> {
 
 /// Writes the file. Its bytes are durable on return. Its name is durable once the metadata is opened, which
 /// syncs the root before anything is acknowledged.
-fn write(disk: &dyn Disk) -> Result<(), OpenError> {
-    let format = Format { format: FORMAT_VERSION, instance: Uuid::new_v4() };
+fn write(disk: &dyn Disk, instance: Uuid) -> Result<(), OpenError> {
+    let format = Format { format: FORMAT, pulk: env!("CARGO_PKG_VERSION").to_owned(), instance };
     let mut text = serde_json::to_string(&format).map_err(|error| OpenError::Format(error.to_string()))?;
     text.push('\n');
     let (unfinished, finished) = (Path::new(UNFINISHED_FORMAT_FILE), Path::new(FORMAT_FILE));

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use smol::block_on;
 
 use super::*;
-use crate::registry::OpenError;
+use crate::registry::{Layout, OpenError};
 
 fn options(folder: &tempfile::TempDir) -> RegistryOptions {
     RegistryOptions::new(Storage::Folder(folder.path().to_owned()))
@@ -78,11 +78,34 @@ fn after_close_nothing_is_taken_and_a_second_close_does_nothing() {
 }
 
 #[test]
+fn an_older_format_is_raised_in_place_and_one_too_old_refused() {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let instance = "9b2c6f0e-0a5b-4a53-9a3f-2f1f0c1d2e3a";
+    let path = Path::new("pulk.json");
+    let file = disk.create(path).unwrap();
+    file.write_at(format!("{{\"format\":0,\"instance\":\"{instance}\"}}").as_bytes(), 0).unwrap();
+    disk.create_folder(Path::new("journal")).unwrap();
+    disk.create(Path::new("journal/000000000001.log")).unwrap();
+    let refused = crate::registry::examine(&disk).unwrap_err();
+    assert!(matches!(refused, OpenError::Older { found: 0, known: 1 }), "{refused}");
+
+    let instance = instance.parse().unwrap();
+    crate::registry::settle(disk.as_ref(), &Layout::Older { instance }).unwrap();
+    let mut bytes = [0; 200];
+    let length = disk.open(path).unwrap().read_at(&mut bytes, 0).unwrap();
+    let written: serde_json::Value = serde_json::from_slice(&bytes[..length]).unwrap();
+    assert_eq!(written["format"], 1);
+    assert_eq!(written["instance"], instance.to_string());
+    assert_eq!(written["pulk"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(crate::registry::examine(&disk).unwrap(), Layout::Known);
+}
+
+#[test]
 fn a_directory_of_a_newer_version_is_refused_untouched() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("pulk.json"), r#"{"format":2,"other":[]}"#).unwrap();
     let refused = Registry::open(options(&folder)).unwrap_err();
-    assert!(matches!(refused, OpenError::Newer { found: 2, known: 1 }), "{refused}");
+    assert!(matches!(refused, OpenError::Newer { found: 2, known: 1, by: None }), "{refused}");
     std::fs::write(folder.path().join("pulk.json"), "garbage").unwrap();
     let refused = Registry::open(options(&folder)).unwrap_err();
     assert!(matches!(refused, OpenError::Format(_)), "{refused}");

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::meta::MetaOpenError;
 use crate::registry::error::RegistryError;
 use crate::registry::protection::leases::{Protected, Scope};
 use crate::registry::upkeep::Upkeep;
@@ -62,7 +63,11 @@ impl Upkeep {
         let grace = u64::try_from(self.inner.options.grace.as_millis()).unwrap_or(u64::MAX);
         let leases = &self.inner.leases;
         let since = now_ms.saturating_sub(grace);
-        Ok(self.inner.meta.named_since(since, |repo, digest| leases.take_young(repo, digest))?)
+        let remembered = self.inner.meta.named_since(since, |repo, digest| leases.take_young(repo, digest));
+        remembered.map_err(|error| match error {
+            MetaOpenError::Disk(error) => error.into(),
+            other => RegistryError::Unavailable(other.to_string()),
+        })
     }
 
     /// Returns how long nothing may be swept yet.

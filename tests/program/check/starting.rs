@@ -184,9 +184,10 @@ fn a_newer_format_is_refused_untouched() {
     let store = Store::with_two_images();
     store.remove("lock");
     let sound = fs::read(store.path("pulk.json")).unwrap();
-    fs::write(store.path("pulk.json"), "{\"format\":2,\"new\":[]}\n").unwrap();
+    fs::write(store.path("pulk.json"), "{\"format\":2,\"pulk\":\"7.1.0\",\"new\":[]}\n").unwrap();
     for command in ["serve", "check", "rebuild"] {
         refused_untouched(&store, command, "was written by a newer pulk (format 2; this one reads up to 1)");
+        refused_untouched(&store, command, "pulk 7.1.0 or newer is needed");
     }
     fs::write(store.path("pulk.json"), sound).unwrap();
     let body = "{\"journal\":7,\"new\":1";
@@ -195,6 +196,19 @@ fn a_newer_format_is_refused_untouched() {
         .unwrap();
     for command in ["serve", "check", "rebuild"] {
         refused_untouched(&store, command, "was written by a newer pulk (format 7; this one reads up to 1)");
+    }
+}
+
+#[test]
+fn a_line_that_a_newer_pulk_wrote_is_refused_untouched() {
+    let store = Store::with_two_images();
+    let mut journal = fs::read(store.journal()).unwrap();
+    let body = "{\"seq\":99,\"facts\":[{\"freeze\":{}}]";
+    let sum = blake3::hash(body.as_bytes()).to_hex();
+    journal.extend(format!("{body},\"sum\":\"{}\"}}\n", &sum[..32]).bytes());
+    fs::write(store.journal(), journal).unwrap();
+    for command in ["serve", "check", "rebuild", "status", "gc"] {
+        refused_untouched(&store, command, "does not know what it says");
     }
 }
 

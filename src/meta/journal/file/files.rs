@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::disk::{Disk, DiskError};
-use crate::meta::journal::file::line::{Header, decode};
+use crate::meta::error::MetaOpenError;
+use crate::meta::journal::file::known::{check_format, read_line};
+use crate::meta::journal::file::line::Header;
 use crate::meta::journal::file::reader::LineReader;
 
 /// The folder of the journal's files.
@@ -64,9 +66,14 @@ pub(in crate::meta) fn list(disk: &dyn Disk) -> Result<Files, DiskError> {
     Ok(files)
 }
 
-/// Returns the header of a finished file, unless it is damaged.
-pub(in crate::meta) fn header_of(disk: &dyn Disk, number: u64) -> Result<Option<Header>, DiskError> {
-    let file = disk.open(&journal_path(number))?;
-    let line = LineReader::new(file.as_ref()).next()?.filter(|line| line.ended);
-    Ok(line.and_then(|line| decode(&line.bytes).ok()).map(|(header, _)| header))
+/// Returns the header of a finished file, unless it is damaged. Fails if this version does not know it.
+pub(in crate::meta) fn header_of(disk: &dyn Disk, number: u64) -> Result<Option<Header>, MetaOpenError> {
+    let path = journal_path(number);
+    let file = disk.open(&path)?;
+    let Some(line) = LineReader::new(file.as_ref()).next()?.filter(|line| line.ended) else {
+        return Ok(None);
+    };
+    let Some((header, _)) = read_line::<Header>(&path, &line)? else { return Ok(None) };
+    check_format(&path, header.journal)?;
+    Ok(Some(header))
 }

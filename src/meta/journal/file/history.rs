@@ -2,30 +2,33 @@
 
 use crate::disk::{Disk, DiskError};
 use crate::meta::clock::PLAUSIBLE_MIN_MS;
+use crate::meta::error::MetaOpenError;
 use crate::meta::journal::file::files::{header_of, journal_path, list};
-use crate::meta::journal::file::line::{Record, decode};
+use crate::meta::journal::file::known::read_line;
+use crate::meta::journal::file::line::Record;
 use crate::meta::journal::file::reader::LineReader;
 use crate::meta::model::Fact;
 use crate::spec::{ContentDigest, RepoName};
 
 /// Visits each link and each manifest that was added to a repository since `since_ms`, in milliseconds since
 /// 1970, as far as the journal's history reaches. Includes those noted by a clock that was never set, or that
-/// was ahead.
+/// was ahead. Fails at a line that this version does not know.
 pub(in crate::meta) fn named_since(
     disk: &dyn Disk,
     since_ms: u64,
     mut visit: impl FnMut(&RepoName, &ContentDigest),
-) -> Result<(), DiskError> {
+) -> Result<(), MetaOpenError> {
     for number in list(disk)?.finished.iter().rev() {
-        let file = match disk.open(&journal_path(*number)) {
+        let path = journal_path(*number);
+        let file = match disk.open(&path) {
             Ok(file) => file,
             // A checkpoint was taken meanwhile, and the oldest files were removed.
             Err(error) if error.is_not_found() => break,
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         };
         let mut lines = LineReader::new(file.as_ref());
         while let Some(line) = lines.next()? {
-            let Ok((record, _)) = decode::<Record>(&line.bytes) else { continue };
+            let Some((record, _)) = read_line::<Record>(&path, &line)? else { continue };
             if (PLAUSIBLE_MIN_MS..since_ms).contains(&record.at) {
                 continue;
             }

@@ -9,10 +9,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::meta::clock::StoreTime;
+use crate::meta::format::FORMAT;
 use crate::meta::model::Fact;
-
-/// The version of the journal's format.
-const FORMAT: u32 = 1;
 
 /// The longest line that is written or read.
 pub(in crate::meta) const LINE_SIZE_MAX_BYTES: usize = 1024 * 1024;
@@ -59,8 +57,10 @@ impl SumOfSums {
 
 /// The first line of a journal file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(in crate::meta) struct Header {
-    journal: u32,
+    /// The version of the format that every line of the file has.
+    pub(super) journal: u32,
     /// The number of the first transaction in this file.
     pub(in crate::meta) first: u64,
     /// The sum of the line before that, in an earlier file.
@@ -73,10 +73,16 @@ impl Header {
     pub(in crate::meta) fn new(first: u64, prev: Sum, durable: u64) -> Self {
         Self { journal: FORMAT, first, prev, durable }
     }
+
+    /// Tells whether lines of this version may be appended to the file.
+    pub(in crate::meta) fn is_current(&self) -> bool {
+        self.journal == FORMAT
+    }
 }
 
 /// A transaction as it stands in the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(in crate::meta) struct Record {
     /// Its number; numbers begin at 1 and have no gaps.
     pub(in crate::meta) seq: u64,
@@ -118,6 +124,7 @@ pub(in crate::meta) fn encode<T: Serialize>(body: &T) -> Result<(Vec<u8>, Sum), 
 }
 
 /// Returns the sum of a line that is as it was written; the line comes without its line feed.
+#[cfg(any(test, fuzzing))]
 pub(in crate::meta) fn check_sum(line: &[u8]) -> Option<Sum> {
     split(line).and_then(|(body, sum)| verified(body, sum).ok())
 }

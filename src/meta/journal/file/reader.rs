@@ -16,6 +16,8 @@ const READ_TRIES_MAX: u32 = 3;
 pub(in crate::meta) struct RawLine {
     /// Its number in the file; the header is 1.
     pub(in crate::meta) number: u64,
+    /// Where it begins in the file.
+    pub(in crate::meta) offset: u64,
     /// Its bytes, without the line feed. A line that is too long comes in pieces, and so does one with a
     /// block that the medium cannot read, without that block.
     pub(in crate::meta) bytes: Vec<u8>,
@@ -91,11 +93,11 @@ impl<'a> LineReader<'a> {
     }
 
     fn take(&mut self, length: usize, ended: bool) -> RawLine {
-        let begin = self.taken;
+        let (begin, offset) = (self.taken, self.offset());
         let bytes = self.pending.get(begin..begin + length).unwrap_or_default().to_vec();
         self.taken = begin + length + usize::from(ended);
         self.number += 1;
-        RawLine { number: self.number, bytes, ended }
+        RawLine { number: self.number, offset, bytes, ended }
     }
 
     fn fill(&mut self) -> Result<(), DiskError> {

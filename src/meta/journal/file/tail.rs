@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::disk::Disk;
 use crate::meta::error::MetaOpenError;
 use crate::meta::journal::file::files::{JOURNAL_FOLDER, header_of, journal_path, list};
-use crate::meta::journal::file::line::{Record, decode};
+use crate::meta::journal::file::known::read_line;
+use crate::meta::journal::file::line::Record;
 use crate::meta::journal::file::reader::LineReader;
 use crate::meta::journal::log::{LogPosition, LogTail, TransactionVisitor};
 
@@ -37,13 +38,14 @@ impl FileTail {
 
     /// Reads on in the file. Returns whether to continue after it.
     fn read_file(&mut self, until: u64, visit: &mut TransactionVisitor<'_>) -> Result<bool, MetaOpenError> {
-        let file = self.disk.open(&journal_path(self.number))?;
+        let path = journal_path(self.number);
+        let file = self.disk.open(&path)?;
         let mut lines = LineReader::starting_at(file.as_ref(), self.offset);
         while self.at.seq < until
             && let Some(line) = lines.next()?
         {
             let is_header = std::mem::replace(&mut self.offset, lines.offset()) == 0;
-            let found = if line.ended { decode::<Record>(&line.bytes).ok() } else { None };
+            let found = if line.ended { read_line::<Record>(&path, &line)? } else { None };
             match found {
                 Some((record, sum)) if record.seq == self.at.seq + 1 && record.prev == self.at.sum => {
                     self.at = LogPosition { seq: record.seq, sum };

@@ -1,8 +1,12 @@
 //! Verifying closed journal files while the store is in use.
 
-use crate::disk::{Disk, DiskError, DiskFile};
+use std::path::Path;
+
+use crate::disk::{Disk, DiskFile};
+use crate::meta::error::MetaOpenError;
 use crate::meta::journal::file::files::{journal_path, list};
-use crate::meta::journal::file::line::{Header, Record, decode};
+use crate::meta::journal::file::known::read_line;
+use crate::meta::journal::file::line::{Header, Record};
 use crate::meta::journal::file::reader::LineReader;
 
 /// Reads every closed journal file, and returns the places of damaged lines. Calls `took` with the number of
@@ -10,7 +14,7 @@ use crate::meta::journal::file::reader::LineReader;
 pub(in crate::meta) fn verify_files(
     disk: &dyn Disk,
     took: &mut dyn FnMut(u64) -> bool,
-) -> Result<Option<Vec<String>>, DiskError> {
+) -> Result<Option<Vec<String>>, MetaOpenError> {
     let mut damaged = Vec::new();
     let numbers = list(disk)?.finished;
     // The newest file is being written. A later file replaces the lines of earlier ones from its first
@@ -24,7 +28,7 @@ pub(in crate::meta) fn verify_files(
             opened => opened?,
         };
         let is_newest = at + 1 == numbers.len();
-        match follow(file.as_ref(), limit, is_newest, took)? {
+        match follow(&path, file.as_ref(), limit, is_newest, took)? {
             Followed::Sound(first) => limit = limit.min(first),
             Followed::Interrupted => return Ok(None),
             Followed::Bad(line) => damaged.push(format!("{} line {line}", path.display())),
@@ -44,19 +48,20 @@ enum Followed {
 /// Follows the chain of a file's lines up to transaction `limit`, which a later file has. With `header_only`,
 /// for the file that is being written, checks only the header.
 fn follow(
+    path: &Path,
     file: &dyn DiskFile,
     limit: u64,
     header_only: bool,
     took: &mut dyn FnMut(u64) -> bool,
-) -> Result<Followed, DiskError> {
+) -> Result<Followed, MetaOpenError> {
     let mut lines = LineReader::new(file);
     let Some(line) = lines.next()? else { return Ok(Followed::Bad(1)) };
-    let Ok((header, _)) = decode::<Header>(&line.bytes) else { return Ok(Followed::Bad(1)) };
+    let Some((header, _)) = read_line::<Header>(path, &line)? else { return Ok(Followed::Bad(1)) };
     let first = header.first;
     let (mut next, mut prev) = (first, header.prev);
     while next < limit && !header_only {
         let Some(line) = lines.next()? else { break };
-        let record = decode::<Record>(&line.bytes).ok().filter(|_| line.ended);
+        let record = read_line::<Record>(path, &line)?.filter(|_| line.ended);
         match record {
             Some((record, sum)) if record.seq == next && record.prev == prev => {
                 (next, prev) = (next + 1, sum);

@@ -10,10 +10,10 @@ use crate::meta::journal::{self, Files, damaged_path, header_of, journal_path};
 use crate::meta::recovery::inspection::fault::MetaFaultKind;
 use crate::meta::recovery::inspection::result::Inspection;
 use crate::meta::recovery::progress::RecoveryProgress;
-use crate::meta::recovery::recover::is_damaged;
 use crate::meta::recovery::segments::{self, Segment};
 use crate::meta::recovery::start::if_there;
 use crate::meta::recovery::starting_point::{self, StartingPoint};
+use crate::meta::recovery::survey::is_damaged;
 use crate::meta::recovery::survey::{self, JournalSurvey};
 use crate::meta::recovery::{clean_marker, replay};
 
@@ -80,7 +80,8 @@ fn check_checkpoints(
             true
         } else {
             // `examine` just verified the checkpoint that a recovery starts from.
-            file.begin != base.begin && checkpoint::verify(disk.open(&file.path())?.as_ref())?.is_none()
+            file.begin != base.begin
+                && checkpoint::verify(&file.path(), disk.open(&file.path())?.as_ref())?.is_none()
         };
         if bad {
             found.fault(MetaFaultKind::Checkpoint, &file.path(), "is damaged: it is not what was written");
@@ -129,7 +130,7 @@ fn check_history(
         let path = journal_path(*number);
         match header_of(disk, *number)? {
             None => found.fault(MetaFaultKind::Journal, &path, "has a header that cannot be read"),
-            Some(header) if is_damaged(disk, *number, header.clone()) => {
+            Some(header) if is_damaged(disk, *number, header.clone())? => {
                 found.fault(MetaFaultKind::Journal, &path, "is damaged, in a part that recovery skips");
             }
             Some(_) => {}

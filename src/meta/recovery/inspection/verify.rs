@@ -12,20 +12,33 @@ pub fn verify_closed(
     disk: &dyn Disk,
     took: &mut dyn FnMut(u64) -> bool,
 ) -> Result<Option<Vec<MetaFault>>, MetaOpenError> {
-    let Some(damaged) = verify_files(disk, took)? else { return Ok(None) };
-    let fault = |kind, place, what: &str| MetaFault { kind, place, what: what.to_owned() };
-    let journal = |place| fault(MetaFaultKind::Journal, place, "is not what was written");
-    let mut faults: Vec<MetaFault> = damaged.into_iter().map(journal).collect();
+    let mut faults = Vec::new();
+    let mut fault = |kind, place, what: &str| faults.push(MetaFault { kind, place, what: what.to_owned() });
+    match verify_files(disk, took) {
+        Ok(Some(damaged)) => damaged
+            .into_iter()
+            .for_each(|place| fault(MetaFaultKind::Journal, place, "is not what was written")),
+        Ok(None) => return Ok(None),
+        Err(error) if error.is_of_another_version() => {
+            fault(MetaFaultKind::Journal, "journal".to_owned(), &error.to_string());
+        }
+        Err(error) => return Err(error),
+    }
     for file in checkpoint::find(disk)?.finished {
-        let open = match disk.open(&file.path()) {
+        let path = file.path();
+        let open = match disk.open(&path) {
             // Old files are removed when a new checkpoint is taken.
             Err(error) if error.is_not_found() => continue,
             opened => opened?,
         };
-        if checkpoint::verify(open.as_ref())?.is_none() {
-            let place = file.path().display().to_string();
-            let what = "is damaged: it is not what was written";
-            faults.push(fault(MetaFaultKind::Checkpoint, place, what));
+        let place = path.display().to_string();
+        match checkpoint::verify(&path, open.as_ref()) {
+            Ok(Some(_)) => {}
+            Ok(None) => fault(MetaFaultKind::Checkpoint, place, "is damaged: it is not what was written"),
+            Err(error) if error.is_of_another_version() => {
+                fault(MetaFaultKind::Checkpoint, place, &error.to_string());
+            }
+            Err(error) => return Err(error),
         }
         if !took(file.length) {
             return Ok(None);

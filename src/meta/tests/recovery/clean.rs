@@ -375,13 +375,16 @@ fn a_rebuild_takes_no_index_that_lost_rows() {
 /// A medium may report its damage instead of returning other bytes.
 #[test]
 fn a_marker_or_an_end_of_the_journal_that_cannot_be_read_costs_the_index_and_nothing_else() {
-    for (path, errno, reads) in
-        [("clean", Errno::IO, u64::MAX), ("clean", Errno::BADMSG, u64::MAX), ("journal", Errno::IO, 1)]
-    {
+    // The first read of the journal is that of its header.
+    for (path, errno, skip, reads) in [
+        ("clean", Errno::IO, 0, u64::MAX),
+        ("clean", Errno::BADMSG, 0, u64::MAX),
+        ("journal", Errno::IO, 1, 1),
+    ] {
         let store = Store::stopped();
         store.leave_a_trace();
         let faulty = FaultyDisk::new(Arc::clone(&store.disk));
-        faulty.faults().fail_reads(path, reads, errno);
+        faulty.faults().fail_later_reads(path, skip, reads, errno);
         let meta = store.open_on(Arc::new(faulty));
         assert_eq!(tags(&meta, "app"), ["latest"], "{path}");
         assert_eq!(meta.start(), Start::Recovered, "{path}");

@@ -8,6 +8,7 @@
 //! | the zeroes after the lines of a journal file | `ahead` |
 //! | damage of the journal | `damage` |
 //! | metadata and content that disagree | `reconcile` |
+//! | lines of another version | `unknown` |
 
 mod ahead;
 mod checkpoints;
@@ -15,5 +16,6 @@ mod clean;
 mod damage;
 mod reconcile;
 mod stops;
+mod unknown;
 
 use super::*;

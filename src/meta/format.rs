@@ -1,0 +1,11 @@
+//! The version of what lies on the disk.
+
+/// The version of everything durable that this pulk writes, and the newest that it reads.
+///
+/// Every change that an older version would not understand whole raises it: another fact, another field of a
+/// row, another kind of line. `pulk.json`, each header of a journal file and each trailer of a checkpoint say
+/// it, and it holds for every line of their file: no line is added under an older header.
+pub const FORMAT: u32 = 1;
+
+/// The oldest version that this pulk reads.
+pub const FORMAT_OLDEST: u32 = 1;

@@ -352,8 +352,8 @@ fn all_listed<Row, Deleting: Future<Output = Result<(), RegistryError>>>(
     loop {
         sink.check_wanted()?;
         let page = page(last.as_ref())?;
-        let Some((behind, _)) = page.last() else { return Ok(()) };
-        last = Some(*behind);
+        let Some((digest, _)) = page.last() else { return Ok(()) };
+        last = Some(*digest);
         for some in page.chunks(DELETIONS_AT_ONCE_MAX) {
             sink.check_wanted()?;
             for deleted in at_once(some.iter().map(|(digest, _)| delete(*digest))) {

@@ -30,11 +30,11 @@ impl Ask for RowsRequest {
 }
 
 fn rows(registry: &Registry, tree: Tree, sink: &mut dyn AnswerSink) -> Result<u64, AdminError> {
-    let (mut count, mut behind) = (0, None::<Vec<u8>>);
+    let (mut count, mut last) = (0, None::<Vec<u8>>);
     loop {
-        let page = registry.view().raw_rows(tree, behind.as_deref(), ROWS_PER_ITEM_MAX)?;
+        let page = registry.view().raw_rows(tree, last.as_deref(), ROWS_PER_ITEM_MAX)?;
         let at_end = page.len() < ROWS_PER_ITEM_MAX;
-        behind = page.last().map(|(key, _)| key.clone());
+        last = page.last().map(|(key, _)| key.clone());
         count += page.len() as u64;
         // Keys and values are text. Anything else is damage, and the check still finds it in the lossy form.
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

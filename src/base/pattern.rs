@@ -30,10 +30,10 @@ impl Pattern {
         let Some(rest) = parts.next().and_then(|first| name.strip_prefix(first)) else { return false };
         let mut rest = rest;
         let Some(last) = parts.next_back() else { return rest.is_empty() };
-        // The earliest place is the best one for each part: it leaves most for those behind it.
+        // The earliest place is the best one for each part: it leaves most for those after it.
         for part in parts {
-            let Some((_, behind)) = rest.split_once(part) else { return false };
-            rest = behind;
+            let Some((_, after)) = rest.split_once(part) else { return false };
+            rest = after;
         }
         rest.ends_with(last)
     }

@@ -12,19 +12,12 @@ use crate::crash_tests::{Evidence, is_soak};
 const EXCEPTIONS: [(&str, &str, &str); 1] =
     [("src/disk/real.rs", "parent.sync_folder(", "makes the data directory itself, before there is a disk")];
 
-/// Why the index of a clean stop is made durable although its rows are compared with the marker.
-const SPARES_A_REBUILD: &str = "nothing is lost without it, but the next start would rebuild the index";
-
 /// Why a start makes the folders of content durable that it finds.
 const SELDOM_SEEN: &str = "only few crash states after a kill show it, and a run may try none of them";
 
 /// Lines that no crash state needs, or few: their file, a part of them, and why they stay.
-const KEPT: [(&str, &str, &str); 4] = [
-    ("src/blobs/local/layout.rs", "disk.sync_folder(&folder)", SELDOM_SEEN),
-    ("src/meta/recovery/recover.rs", "disk.open(&path)?.sync()", SPARES_A_REBUILD),
-    ("src/meta/recovery/recover.rs", "disk.sync_folder(folder)", SPARES_A_REBUILD),
-    ("src/meta/store.rs", "self.disk.sync_folder(Path::new(\"\"))", SPARES_A_REBUILD),
-];
+const KEPT: [(&str, &str, &str); 1] =
+    [("src/blobs/local/layout.rs", "disk.sync_folder(&folder)", SELDOM_SEEN)];
 
 /// A line of the code that makes something durable.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -105,7 +105,7 @@ fn are_sparing(spans: &[ByteSpan]) -> bool {
     are_apart && (spans.len() <= UNORDERED_RANGES_MAX || sorted == spans)
 }
 
-/// Reads digits; a number that is too large for 64 bits is behind the end of any content.
+/// Reads digits; a number that is too large for 64 bits is past the end of any content.
 fn read_number(text: &str) -> Option<u64> {
     is_number(text).then(|| text.parse().unwrap_or(u64::MAX))
 }
@@ -133,7 +133,7 @@ pub enum ContentRangeError {
     /// The last byte is before the first.
     #[error("the content range {0:?} ends before it begins")]
     Inverted(String),
-    /// The range ends behind all that can be counted.
+    /// The range ends past all that can be counted.
     #[error("the content range {0:?} is too large")]
     TooLarge(String),
 }
@@ -159,7 +159,7 @@ impl FromStr for ContentRange {
         if last < first {
             return Err(ContentRangeError::Inverted(excerpt(text)));
         }
-        // The offset behind the last byte must be a number, too.
+        // The offset after the last byte must be a number, too.
         if last == u64::MAX {
             return Err(ContentRangeError::TooLarge(excerpt(text)));
         }

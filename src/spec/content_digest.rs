@@ -17,7 +17,7 @@ pub(in crate::spec) const TEXT_LENGTH_MAX_BYTES: usize = 8 + 1 + 2 * HASH_LENGTH
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ContentDigest {
     algorithm: Algorithm,
-    // INVARIANT: zero behind the algorithm's length, so that equal digests are equal byte for byte.
+    // INVARIANT: zero after the algorithm's length, so that equal digests are equal byte for byte.
     hash: [u8; HASH_LENGTH_MAX_BYTES],
 }
 
@@ -43,7 +43,7 @@ impl ContentDigest {
         self.hash.get(..self.algorithm.length_bytes()).unwrap_or_default()
     }
 
-    /// Returns the hash as lower-case hexadecimal digits: what stands behind the colon.
+    /// Returns the hash as lower-case hexadecimal digits: what stands after the colon.
     pub fn encoded(&self) -> String {
         let mut encoded = String::with_capacity(self.algorithm.encoded_length());
         encoded.extend(self.bytes().iter().copied().flat_map(hexadecimal_digits).map(char::from));

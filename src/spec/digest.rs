@@ -26,7 +26,7 @@ impl Digest {
         self.parts().0
     }
 
-    /// Returns what stands behind the colon.
+    /// Returns what stands after the colon.
     pub fn encoded(&self) -> &str {
         self.parts().1
     }

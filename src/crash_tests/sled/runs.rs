@@ -45,6 +45,12 @@ pub(crate) enum Left {
     Nothing,
 }
 
+/// How a start found the metadata, and whether it kept the index once that was verified.
+pub(crate) struct SledStart {
+    pub(crate) start: Start,
+    is_kept: bool,
+}
+
 /// Runs histories with sled, each closed and opened again several times.
 pub(crate) fn sled_runs(prepared: &Medium) -> Vec<SledRun> {
     let push = |repo, blob| Op::Push { repo, blob };
@@ -128,15 +134,14 @@ impl SledRun {
         vec![Left::AtStop(stop()), Left::Falsified(stop()), Left::Damaged(stop()), Left::Nothing]
     }
 
-    /// Opens a registry on what a power cut left, and compares its content with the model. Returns how the
-    /// start found the metadata.
+    /// Opens a registry on what a power cut left, and compares its content with the model.
     pub(crate) fn check(
         &self,
         moment: &Moment<'_>,
         medium: Medium,
         left: Left,
         chance: &mut Chance,
-    ) -> Result<Start, String> {
+    ) -> Result<SledStart, String> {
         let root = tempfile::tempdir().unwrap();
         self.fill(&root.path().join("index"), left, chance);
         let disk = WatchedDisk::new(SimulatedDisk::new(medium), root.path());
@@ -145,6 +150,7 @@ impl SledRun {
         let start = registry.meta().start();
         // An index that a clean stop left is verified before anything else is decided.
         smol::block_on(registry.settled()).map_err(|error| format!("it is not verified: {error}"))?;
+        let is_kept = registry.meta().index_generation() == Some(0);
         let model = Model { records: &self.recording.records, seen: moment.seen };
         smol::block_on(async {
             let found = observe(&registry).await?;
@@ -153,11 +159,14 @@ impl SledRun {
             probe(&registry).await?;
             registry.close().await.map_err(|error| format!("it does not close: {error}"))
         })?;
-        let stopped = moment.at == self.recording.steps.len();
-        if stopped && start != Start::Clean {
+        if self.is_stopped(moment) && start != Start::Clean {
             return Err(format!("after a clean stop the start was {start:?}"));
         }
-        Ok(start)
+        Ok(SledStart { start, is_kept })
+    }
+
+    fn is_stopped(&self, moment: &Moment<'_>) -> bool {
+        moment.at == self.recording.steps.len()
     }
 
     fn fill(&self, folder: &Path, left: Left, chance: &mut Chance) {
@@ -200,7 +209,12 @@ impl SledRun {
         let everything = choices.iter().map(crate::disk::simulated::Choice::everything).collect();
         telling_picks(&choices).iter().chain([&everything]).find_map(|picked| {
             let medium = moment.medium.after_power_cut(&choices, picked);
-            let why = self.check(moment, medium, left, &mut Chance::of(1)).err()?;
+            let checked = self.check(moment, medium, left, &mut Chance::of(1));
+            let checked = checked.and_then(|found| match self.is_stopped(moment) && !found.is_kept {
+                true => Err("the index of a clean stop was rebuilt".to_owned()),
+                false => Ok(()),
+            });
+            let why = checked.err()?;
             let first = why.lines().next().unwrap_or_default();
             Some(format!("`{}`, step {}, {left:?}: {first:.100}", self.recording.name, moment.at))
         })

@@ -63,9 +63,9 @@ fn try_run(run: &SledRun, each: u64, mine: &dyn Fn(usize) -> bool, outcomes: &Mu
             let has_marker = medium.has_file("clean");
             for left in run.any(moment.at, &mut chance) {
                 let checked = run.check(moment, medium.clone(), left, &mut chance);
-                let checked = checked.and_then(|start| match (certain && has_marker, start) {
-                    (true, _) | (_, Start::Recovered) => Ok(start),
-                    _ => Err(format!("the start was {start:?}")),
+                let checked = checked.and_then(|found| match (certain && has_marker, found.start) {
+                    (true, start) | (_, start @ Start::Recovered) => Ok(start),
+                    (_, start) => Err(format!("the start was {start:?}")),
                 });
                 let mut outcomes = outcomes.lock().unwrap();
                 match checked {

@@ -107,10 +107,10 @@ impl<'a> View<'a> {
     pub fn raw_rows(
         &self,
         tree: Tree,
-        behind: Option<&[u8]>,
+        after: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<RawRow>, IndexError> {
-        self.found(tree, &[], behind, limit, |key, value| Ok(Some((key.to_vec(), value.to_vec()))))
+        self.found(tree, &[], after, limit, |key, value| Ok(Some((key.to_vec(), value.to_vec()))))
     }
 
     /// Visits the facts of a tree's rows. A tree whose rows follow from other trees has no facts.

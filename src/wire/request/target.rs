@@ -22,7 +22,7 @@ pub(super) struct ParsedTarget<'a> {
 
 /// Takes a target apart.
 ///
-/// Refused is what another reader (a proxy in front, the parser of URLs behind) could take for a different
+/// Refused is what another reader (a proxy in front, the parser of URLs after it) could take for a different
 /// path: dot segments, backslashes, fragments, and bytes outside of ASCII.
 pub(super) fn parse_target(target: &str) -> Result<ParsedTarget<'_>, Rejection> {
     if !target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#' && byte != b'\\') {

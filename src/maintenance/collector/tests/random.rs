@@ -10,6 +10,7 @@ use crate::base::Chance;
 use crate::disk::MemoryDisk;
 use crate::maintenance::collector::options::CollectOptions;
 use crate::meta::{Policy, Untagged};
+use crate::registry::Registry;
 
 /// The policy under which manifests go that no tag leads to.
 pub(crate) fn removing_untagged() -> Policy {
@@ -31,32 +32,43 @@ pub(crate) fn histories() -> u64 {
     std::env::var("PULK_COLLECT_HISTORIES").map_or(HISTORIES_DEFAULT, |text| text.parse().unwrap())
 }
 
+/// Runs passes with clients between any two of their steps, then one that `last` describes. At any moment what
+/// was acknowledged is there, and at the end nothing else.
+fn run_history(registry: &Registry, seed: u64, habits: Habits, last: &CollectOptions) -> Clients {
+    let (mut model, mut clients) = (Model::new(removes(seed)), Clients::new(3, habits));
+    let mut chance = Chance::of(seed);
+    for _ in 0..PASSES {
+        let mut between = || {
+            model.forget();
+            for _ in 0..chance.below(4) {
+                clients.step(registry, &mut model, &mut chance);
+            }
+            // Looking costs more than doing.
+            if chance.below(4) == 0 {
+                model.check(registry).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
+            }
+        };
+        pass(registry, &CollectOptions::default(), &mut between, &mut |_| {});
+    }
+    clients.end(registry, &mut model);
+    collect(registry, last);
+    let checked = model.check(registry).and_then(|()| model.check_nothing_else(registry));
+    checked.unwrap_or_else(|why| panic!("seed {seed}: {why}"));
+    clients
+}
+
+/// Tells whether manifests without a tag go in the history of a seed.
+fn removes(seed: u64) -> bool {
+    seed % 2 == 1
+}
+
 #[test]
 fn nothing_that_was_acknowledged_lacks_anything_without_leases() {
     let mut refused = 0;
     for seed in 0..histories() {
-        let removes = seed % 2 == 1;
-        let registry = in_memory(removes.then(removing_untagged));
+        let registry = in_memory(removes(seed).then(removing_untagged));
         let habits = Habits { delete_content: true, refusals: true };
-        let (mut model, mut clients) = (Model::new(removes), Clients::new(3, habits));
-        let mut chance = Chance::of(seed);
-        for _ in 0..PASSES {
-            let mut between = || {
-                model.forget();
-                for _ in 0..chance.below(4) {
-                    clients.step(&registry, &mut model, &mut chance);
-                }
-                // Looking costs more than doing.
-                if chance.below(4) == 0 {
-                    model.check(&registry).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
-                }
-            };
-            pass(&registry, &CollectOptions::default(), &mut between, &mut |_| {});
-        }
-        clients.end(&registry, &mut model);
-        collect(&registry, &CollectOptions::default());
-        let checked = model.check(&registry).and_then(|()| model.check_nothing_else(&registry));
-        checked.unwrap_or_else(|why| panic!("seed {seed}: {why}"));
+        let clients = run_history(&registry, seed, habits, &CollectOptions::default());
         assert!(clients.pushes > 10, "{}", clients.pushes);
         refused += clients.refused;
     }
@@ -66,27 +78,12 @@ fn nothing_that_was_acknowledged_lacks_anything_without_leases() {
 #[test]
 fn no_push_is_refused_under_a_lease() {
     for seed in 100..100 + histories() {
-        let removes = seed % 2 == 1;
         let lease = Duration::from_secs(3600);
-        let registry = open_on(Arc::new(MemoryDisk::new()), lease, removes.then(removing_untagged));
+        let policy = removes(seed).then(removing_untagged);
+        let registry = open_on(Arc::new(MemoryDisk::new()), lease, policy);
         registry.upkeep().complete_now();
         let habits = Habits { delete_content: false, refusals: false };
-        let (mut model, mut clients) = (Model::new(removes), Clients::new(3, habits));
-        let mut chance = Chance::of(seed);
-        for _ in 0..PASSES {
-            let mut between = || {
-                model.forget();
-                for _ in 0..chance.below(4) {
-                    clients.step(&registry, &mut model, &mut chance);
-                }
-            };
-            pass(&registry, &CollectOptions::default(), &mut between, &mut |_| {});
-            model.check(&registry).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
-        }
-        clients.end(&registry, &mut model);
         let alone = CollectOptions { alone: true, ..CollectOptions::default() };
-        collect(&registry, &alone);
-        let checked = model.check(&registry).and_then(|()| model.check_nothing_else(&registry));
-        checked.unwrap_or_else(|why| panic!("seed {seed}: {why}"));
+        run_history(&registry, seed, habits, &alone);
     }
 }

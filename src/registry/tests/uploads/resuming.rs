@@ -18,6 +18,16 @@ fn content(length: usize) -> Vec<u8> {
     (0..length).map(|at| (at / 3 % 251) as u8).collect()
 }
 
+/// Sends 5000 bytes of an upload to a registry, and stops that cleanly.
+async fn stopped_upload() -> (Arc<dyn Disk>, UploadId) {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let registry = open_on(Arc::clone(&disk), |_| {});
+    let id = begin(&registry, "app").await;
+    registry.append(&repo("app"), id, whole(&[1; 5000])).await.unwrap();
+    registry.close().await.unwrap();
+    (disk, id)
+}
+
 #[test]
 fn after_a_clean_stop_an_upload_goes_on_at_its_last_block_and_hashes_nothing_twice() {
     block_on(async {
@@ -113,11 +123,7 @@ fn a_small_upload_begins_again_after_a_crash() {
 #[test]
 fn files_that_no_upload_knows_of_are_removed_at_the_start() {
     block_on(async {
-        let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
-        let registry = open_on(Arc::clone(&disk), |_| {});
-        let id = begin(&registry, "app").await;
-        registry.append(&repo("app"), id, whole(&[1; 5000])).await.unwrap();
-        registry.close().await.unwrap();
+        let (disk, id) = stopped_upload().await;
         disk.create(Path::new("uploads/00000000-0000-4000-8000-000000000001")).unwrap();
         let registry = open_on(disk, |_| {});
         assert_eq!(unfinished(&registry), [id.to_string()]);
@@ -128,11 +134,7 @@ fn files_that_no_upload_knows_of_are_removed_at_the_start() {
 #[test]
 fn an_upload_that_lost_its_file_is_given_up() {
     block_on(async {
-        let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
-        let registry = open_on(Arc::clone(&disk), |_| {});
-        let id = begin(&registry, "app").await;
-        registry.append(&repo("app"), id, whole(&[1; 5000])).await.unwrap();
-        registry.close().await.unwrap();
+        let (disk, id) = stopped_upload().await;
         disk.remove(&Path::new("uploads").join(id.to_string())).unwrap();
         let registry = open_on(Arc::clone(&disk), |_| {});
         let unknown = registry.upload_offset(&repo("app"), id).await;
@@ -145,11 +147,7 @@ fn an_upload_that_lost_its_file_is_given_up() {
 #[test]
 fn an_upload_whose_file_is_too_short_can_only_be_begun_again() {
     block_on(async {
-        let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
-        let registry = open_on(Arc::clone(&disk), |_| {});
-        let id = begin(&registry, "app").await;
-        registry.append(&repo("app"), id, whole(&[1; 5000])).await.unwrap();
-        registry.close().await.unwrap();
+        let (disk, id) = stopped_upload().await;
         disk.open_writable(&Path::new("uploads").join(id.to_string())).unwrap().truncate(3).unwrap();
         let registry = open_on(disk, |_| {});
         let refused = registry.append(&repo("app"), id, whole(b"g")).await;

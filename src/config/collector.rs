@@ -2,9 +2,8 @@
 
 use crate::config::key::{ConfigKey, number, switch};
 use crate::config::settled::Config;
+use crate::config::unit::DAY;
 use crate::config::unit::Unit::{Count, Period};
-
-const DAY: u64 = 24 * 60 * 60;
 
 /// The keys, in the order in which they are read and written.
 ///

@@ -5,14 +5,8 @@ use std::ops::RangeInclusive;
 use crate::config::key::{ConfigKey, number};
 use crate::config::settled::Config;
 use crate::config::unit::Unit::{Count, Period, Size};
+use crate::config::unit::{DAY, HOUR, KIB, MIB, MINUTE, TIB};
 use crate::spec::{MANIFEST_SIZE_LIMIT_BYTES, MANIFEST_SIZE_MAX_BYTES};
-
-const KIB: u64 = 1 << 10;
-const MIB: u64 = 1 << 20;
-const TIB: u64 = 1 << 40;
-const MINUTE: u64 = 60;
-const HOUR: u64 = 60 * MINUTE;
-const DAY: u64 = 24 * HOUR;
 
 const COUNT: RangeInclusive<u64> = 1..=65_536;
 const WAIT: RangeInclusive<u64> = 1..=HOUR;

@@ -3,11 +3,7 @@
 use crate::config::key::{ConfigKey, number, switch};
 use crate::config::settled::Config;
 use crate::config::unit::Unit::{Period, Rate};
-
-const KIB: u64 = 1 << 10;
-const TIB: u64 = 1 << 40;
-const HOUR: u64 = 60 * 60;
-const DAY: u64 = 24 * HOUR;
+use crate::config::unit::{DAY, HOUR, KIB, TIB};
 
 /// The keys, in the order in which they are read and written.
 pub(in crate::config) const KEYS: &[ConfigKey<Config>] = &[

@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use super::*;
 use crate::base::Pattern;
+use crate::config::unit::DAY;
 use crate::maintenance::{CollectorOptions, ScrubOptions};
 use crate::meta::{Policy, Untagged};
 use crate::registry::Storage;
 use crate::server::ServerOptions;
-
-const DAY: u64 = 24 * 60 * 60;
 
 /// Every key, with a value that is not its default.
 const FULL: &str = r#"

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-const KIB: u64 = 1 << 10;
-const MIB: u64 = 1 << 20;
-const GIB: u64 = 1 << 30;
-const MINUTE: u64 = 60;
-const HOUR: u64 = 60 * MINUTE;
-const DAY: u64 = 24 * HOUR;
+pub(in crate::config) const KIB: u64 = 1 << 10;
+pub(in crate::config) const MIB: u64 = 1 << 20;
+pub(in crate::config) const GIB: u64 = 1 << 30;
+pub(in crate::config) const TIB: u64 = 1 << 40;
+pub(in crate::config) const MINUTE: u64 = 60;
+pub(in crate::config) const HOUR: u64 = 60 * MINUTE;
+pub(in crate::config) const DAY: u64 = 24 * HOUR;
 
 /// What a number counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

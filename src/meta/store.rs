@@ -255,12 +255,6 @@ impl Meta {
         }
     }
 
-    /// Returns which database the index is: a rebuilt one has another number.
-    #[cfg(test)]
-    pub(crate) fn index_generation(&self) -> Option<u64> {
-        self.index.generation()
-    }
-
     #[cfg(test)]
     pub(super) fn index(&self) -> &dyn Index {
         self.index.as_ref()

@@ -207,6 +207,13 @@ fn open_sweeping(disk: &Arc<dyn Disk>) -> Meta {
     Meta::open(Arc::clone(disk), MetaOptions { protection, ..MetaOptions::new(IndexKind::Map) }).unwrap()
 }
 
+impl Meta {
+    /// Returns which database the index is: a rebuilt one has another number.
+    pub(crate) fn index_generation(&self) -> Option<u64> {
+        self.index().generation()
+    }
+}
+
 fn submit(meta: &Meta, command: Command) -> Receiver<Result<(), MetaError>> {
     let (sender, receiver) = channel();
     meta.submit(command, Box::new(move |done| drop(sender.send(done))));

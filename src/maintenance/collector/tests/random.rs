@@ -32,8 +32,8 @@ pub(crate) fn histories() -> u64 {
     std::env::var("PULK_COLLECT_HISTORIES").map_or(HISTORIES_DEFAULT, |text| text.parse().unwrap())
 }
 
-/// Runs passes with clients between any two of their steps, then one that `last` describes. At any moment what
-/// was acknowledged is there, and at the end nothing else.
+/// Runs passes with clients between any two of their steps, then one that `last` describes. At any moment
+/// what was acknowledged is there, and at the end nothing else.
 fn run_history(registry: &Registry, seed: u64, habits: Habits, last: &CollectOptions) -> Clients {
     let (mut model, mut clients) = (Model::new(removes(seed)), Clients::new(3, habits));
     let mut chance = Chance::of(seed);

@@ -101,6 +101,14 @@ pub(in crate::meta) fn forget_older(
     older.map(|file| disk.remove(&file.path())).fold(Ok(()), Result::and)
 }
 
+/// Removes a checkpoint, if it exists.
+pub(in crate::meta) fn remove(disk: &dyn Disk, begin: u64) -> Result<(), DiskError> {
+    match disk.remove(&finished_path(begin)) {
+        Err(error) if error.is_not_found() => Ok(()),
+        removed => removed,
+    }
+}
+
 /// Renames a damaged checkpoint, so that no recovery tries it again.
 pub(in crate::meta) fn set_aside(disk: &dyn Disk, file: &CheckpointFile) -> Result<PathBuf, DiskError> {
     let aside = path(file.begin, DAMAGED);

@@ -14,7 +14,7 @@ mod taker;
 mod write;
 
 pub(super) use files::{
-    CHECKPOINT_FOLDER, CHECKPOINTS_KEPT, CheckpointFile, find, forget_older, list, set_aside,
+    CHECKPOINT_FOLDER, CHECKPOINTS_KEPT, CheckpointFile, find, forget_older, list, remove, set_aside,
 };
 pub(super) use format::Trailer;
 pub(super) use read::{each_line, load, verify};

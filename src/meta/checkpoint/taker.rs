@@ -51,6 +51,8 @@ struct CheckpointThread {
     clock: Arc<Clock>,
     interrupted: Arc<AtomicBool>,
     newest_length: Arc<AtomicU64>,
+    /// The checkpoint whose name may not be durable, and which has to be removed.
+    not_named: Option<u64>,
 }
 
 /// Why a checkpoint was not taken.
@@ -81,7 +83,7 @@ impl Checkpointer {
         };
         let interrupted = Arc::new(AtomicBool::new(false));
         let newest_length = Arc::new(AtomicU64::new(newest));
-        let work = CheckpointThread {
+        let mut work = CheckpointThread {
             disk,
             index,
             barrier,
@@ -89,6 +91,7 @@ impl Checkpointer {
             clock,
             interrupted: Arc::clone(&interrupted),
             newest_length: Arc::clone(&newest_length),
+            not_named: None,
         };
         let thread = std::thread::Builder::new()
             .name("pulk-checkpoint".to_owned())
@@ -126,7 +129,7 @@ pub(in crate::meta) fn without_checkpoint(disk: &dyn Disk) -> Result<Option<File
 }
 
 impl CheckpointThread {
-    fn run(&self, rotations: &Receiver<DueCheckpoint>) {
+    fn run(&mut self, rotations: &Receiver<DueCheckpoint>) {
         while let Ok(DueCheckpoint { begin, waits }) = rotations.recv() {
             let seq = begin.0;
             match self.take(begin) {
@@ -150,21 +153,29 @@ impl CheckpointThread {
         }
     }
 
-    fn take(&self, begin: FileBegin) -> Result<u64, CheckpointError> {
+    fn take(&mut self, begin: FileBegin) -> Result<u64, CheckpointError> {
+        if let Some(not_named) = self.not_named {
+            checkpoint::remove(self.disk.as_ref(), not_named)?;
+            self.not_named = None;
+        }
         // Listing removes what an earlier attempt left unfinished.
         checkpoint::list(self.disk.as_ref())?;
         // INVARIANT: what is walked is verified, and shows everything before `begin`.
         if !(self.barrier)() {
             return Err(CheckpointError::NotDurable);
         }
-        let reserve_bytes = self.keep.reserve_bytes;
+        let (seq, reserve_bytes) = (begin.0, self.keep.reserve_bytes);
         let draft = walk(self.disk.as_ref(), self.index.as_ref(), begin, reserve_bytes, &self.interrupted)?;
         // INVARIANT: the trailer is written only when the journal is durable as far as the walk may have
         // seen.
         if !(self.barrier)() {
             return Err(CheckpointError::NotDurable);
         }
-        let length = draft.seal(self.clock.known())?;
+        let sealed = draft.seal(self.clock.known());
+        if let Err(WalkError::NotNamed(_)) = &sealed {
+            self.not_named = Some(seq);
+        }
+        let length = sealed?;
         if let Err(error) = self.forget_old_files() {
             log::warn!("{error}; it is tried again after the next checkpoint");
         }

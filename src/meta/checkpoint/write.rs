@@ -37,6 +37,9 @@ pub(in crate::meta) enum WalkError {
     Render(#[from] serde_json::Error),
     #[error("it was interrupted")]
     Interrupted,
+    /// Its name may not be durable, and could not be removed.
+    #[error("{0}; its name is not durable")]
+    NotNamed(DiskError),
     /// It would take bytes of the disk that it has to leave free.
     #[error("the disk is full; until there is space, a recovery takes longer")]
     Full,
@@ -153,8 +156,14 @@ impl Draft<'_> {
         self.pending.extend_from_slice(&line);
         self.write()?;
         self.file.sync()?;
-        self.disk.rename(&unfinished_path(self.begin), &finished_path(self.begin))?;
-        self.disk.sync_folder(Path::new(CHECKPOINT_FOLDER))?;
-        Ok(self.length)
+        let finished = finished_path(self.begin);
+        self.disk.rename(&unfinished_path(self.begin), &finished)?;
+        let Err(error) = self.disk.sync_folder(Path::new(CHECKPOINT_FOLDER)) else { return Ok(self.length) };
+        // INVARIANT: no older checkpoint goes because of one whose name may not be durable. A later sync would
+        // not write the name.
+        Err(match self.disk.remove(&finished) {
+            Ok(()) => error.into(),
+            Err(_) => WalkError::NotNamed(error),
+        })
     }
 }

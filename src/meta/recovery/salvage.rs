@@ -267,7 +267,7 @@ fn publish(
     checkpoint::list(disk)?;
     let draft = checkpoint::walk(disk, index, (before + 1, Sum::zero()), 0, &AtomicBool::new(false));
     draft.and_then(|draft| draft.seal(time)).map_err(|error| match error {
-        WalkError::Disk(error) => MetaOpenError::Disk(error),
+        WalkError::Disk(error) | WalkError::NotNamed(error) => MetaOpenError::Disk(error),
         WalkError::Index(error) => MetaOpenError::Index(error),
         WalkError::Render(_) | WalkError::Interrupted | WalkError::Full => {
             MetaOpenError::Damaged(error.to_string())

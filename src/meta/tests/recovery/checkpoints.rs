@@ -98,6 +98,35 @@ fn two_checkpoints_are_kept_and_the_journal_since_the_older_one() {
     });
 }
 
+/// The name may not be on the medium, and no later sync would write it.
+#[test]
+fn no_older_checkpoint_goes_because_of_one_whose_name_may_not_be_durable() {
+    for stays in [false, true] {
+        let disk = memory();
+        let meta = open_rotating(&disk, 2000, 0);
+        until_checkpoint(&disk, &meta, "a");
+        drop(meta);
+        let faulty = FaultyDisk::new(Arc::clone(&disk));
+        let faults = faulty.faults();
+        let meta = open_rotating(&(Arc::new(faulty) as Arc<dyn Disk>), u64::MAX, 0);
+        let durable = *checkpoints(&disk).last().unwrap();
+        // The recovery has begun its file there, so that no other checkpoint is being taken.
+        let newest = journal::list(disk.as_ref()).unwrap().highest;
+        assert_eq!(journal::header_of(disk.as_ref(), newest).unwrap().unwrap().first, durable);
+        faults.fail(Operation::SyncFolder, "checkpoint", Errno::IO);
+        if stays {
+            faults.fail(Operation::Remove, "checkpoint", Errno::IO);
+        }
+        // The first call takes none.
+        for _ in 0..2 {
+            meta.renew_checkpoints(0, 0, &mut || true).unwrap();
+        }
+        let kept = checkpoints(&disk);
+        assert_eq!((kept.len(), kept[0]), (2, durable), "stays: {stays}, {kept:?}");
+        drop(meta);
+    }
+}
+
 #[test]
 fn a_damaged_header_does_not_keep_old_files_from_being_removed() {
     let disk = memory();

@@ -27,6 +27,8 @@ pub(in crate::meta) struct FileLog {
     length: u64,
     /// How many of the bytes before that are zeroes between batches.
     padding: u64,
+    /// How many bytes of lines earlier files have that were left before a rotation was due.
+    pub(super) earlier: u64,
     /// The file's length: it has zeroes from `length` up to here.
     ///
     /// INVARIANT: never less than `length`, since zeroes are written from here on; and at the end of a block,
@@ -49,7 +51,23 @@ impl FileLog {
     ) -> Self {
         let synced = head.seq;
         let ahead = length.next_multiple_of(BLOCK_SIZE_BYTES);
-        Self { disk, file, number, length, padding: 0, ahead, head, synced, poison: Poison::default() }
+        let poison = Poison::default();
+        Self { disk, file, number, length, padding: 0, earlier: 0, ahead, head, synced, poison }
+    }
+
+    /// Writes a line, in a new file if this one may not grow.
+    fn write_somewhere(&mut self, line: &[u8]) -> Result<(), JournalError> {
+        match self.write(line) {
+            // A file with little more than its header would be no better.
+            Err(JournalError::Append(error)) if error.is_too_large() && self.length > BLOCK_SIZE_BYTES => {
+                log::warn!("{error}; the journal continues in a new file");
+                let earlier = self.length();
+                self.continue_in_new_file()?;
+                self.earlier = earlier;
+                self.write(line)
+            }
+            written => written,
+        }
     }
 
     fn write(&mut self, line: &[u8]) -> Result<(), JournalError> {
@@ -121,7 +139,7 @@ impl Log for FileLog {
     fn append(&mut self, noted: (u64, StoreTime), facts: Vec<Fact>) -> Result<u64, JournalError> {
         self.poison.check()?;
         let (line, head) = self.head.next_line(self.synced, noted, facts)?;
-        self.write(&line)?;
+        self.write_somewhere(&line)?;
         self.head = head;
         Ok(self.head.seq)
     }
@@ -150,7 +168,7 @@ impl Log for FileLog {
     }
 
     fn length(&self) -> u64 {
-        self.length - self.padding
+        self.earlier + self.length - self.padding
     }
 
     fn rotate(&mut self) -> Result<(), JournalError> {

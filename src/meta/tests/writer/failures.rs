@@ -4,6 +4,7 @@ use rustix::io::Errno;
 
 use super::*;
 use crate::disk::faulty::{Faults, FaultyDisk, Operation};
+use crate::meta::Start;
 
 struct Failing {
     disk: Arc<dyn Disk>,
@@ -78,6 +79,41 @@ fn a_failed_append_is_an_error_and_nothing_of_it_is_there() {
             assert_eq!(journal_files(store.disk.as_ref()), ["000000000001.log"]);
         }
     }
+}
+
+/// `ulimit -f`, or the filesystem's limit.
+#[test]
+fn a_file_that_may_not_grow_is_left_for_a_new_one() {
+    let store = Failing::new();
+    // The second line of a file begins on its second block.
+    for number in 0..3 {
+        run(&store.meta, put_manifest("app", &format!("{number}"), &["first"])).unwrap();
+    }
+    for operation in [Operation::Write, Operation::Reserve] {
+        let before = journal_files(store.disk.as_ref()).len();
+        // Lines of one file fail from now on. It was created under this name.
+        let file = format!("journal/{before:012}.new");
+        for _ in 0..100 {
+            store.faults.fail(operation, &file, Errno::FBIG);
+        }
+        for number in 0..100 {
+            run(&store.meta, put_manifest("app", &format!("{operation:?} {number}"), &["later"])).unwrap();
+        }
+        assert_eq!(journal_files(store.disk.as_ref()).len(), before + 1, "{operation:?}");
+        assert_eq!(store.meta.poisoned(), None);
+        let reopened = store.reopened();
+        assert_eq!(reopened.start(), Start::Recovered);
+        assert_eq!(rows(reopened.index()), rows(store.meta.index()));
+    }
+    // A new file would be no better.
+    let before = journal_files(store.disk.as_ref());
+    for _ in 0..100 {
+        store.faults.fail(Operation::Write, "journal", Errno::FBIG);
+    }
+    for _ in 0..5 {
+        run(&store.meta, two()).unwrap_err();
+    }
+    assert!(journal_files(store.disk.as_ref()).len() <= before.len() + 1);
 }
 
 #[test]

@@ -23,5 +23,5 @@ pub use contract::{
 pub use error::BlobError;
 #[cfg(test)]
 pub(crate) use local::blob_path;
-pub use local::{BLOBS_FOLDER, DURABLE_STEP_BYTES, LocalStore, UPLOADS_FOLDER};
+pub use local::{BLOBS_FOLDER, DURABLE_STEP_BYTES, LocalStore, UPLOADS_FOLDER, remove_empty_folders};
 pub use verify::Verification;

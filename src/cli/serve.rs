@@ -26,7 +26,7 @@ Examples:
 
 Exit codes:
   0    stopped cleanly (SIGTERM, SIGINT, SIGHUP, SIGXCPU)
-  1    could not start, or failed while running
+  1    could not start, or failed while running, or a sync failed and `on_sync_failure` says `exit`
   2    wrong command line
   130  stopped at once by SIGINT: the second signal, or before it was ready
   143  stopped at once by SIGTERM: likewise";
@@ -74,8 +74,12 @@ async fn serve(config: &Config, signals: &mut ServerSignals) -> Result<ExitCode,
     let running = started?;
     info!("pulk listening on http://{}", running.local_addr());
 
-    let signal = signals.next().await;
-    info!("{} received: no new connections, requests in flight may finish", name(signal));
+    match unless(signals.next(), running.gave_up()).await {
+        Interrupted::Done(why) => error!("{why}; stopping, because `on_sync_failure` is \"exit\""),
+        Interrupted::Signal(signal) => {
+            info!("{} received: no new connections, requests in flight may finish", name(signal));
+        }
+    }
     Ok(match unless(signals.next_in_stop(), running.stop()).await {
         Interrupted::Done(Ok(())) => {
             info!("stopped cleanly");

@@ -32,6 +32,16 @@ pub(in crate::config) const KEYS: &[ConfigKey<Config>] = &[
         "accept an index before the manifests that it lists",
     ),
     ConfigKey::new(
+        "on_sync_failure",
+        Form::Text {
+            read: |config, text| {
+                values::on_sync_failure(text).map(|policy| config.server.registry.on_sync_failure = policy)
+            },
+            write: |config| values::on_sync_failure_text(config.server.registry.on_sync_failure),
+        },
+        "after a failed sync: `reopen` the store, or `exit`",
+    ),
+    ConfigKey::new(
         "log",
         Form::Text {
             read: |config, text| values::log(text).map(|filter| config.log = filter),

@@ -17,6 +17,7 @@ const FULL: &str = r#"
 data = "/var/lib/pulk"
 listen = "[::]:5001"
 ephemeral = true
+on_sync_failure = "exit"
 sparse_indexes = true
 log = "debug"
 

@@ -6,6 +6,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::unit::{self, Unit};
+use crate::registry::OnSyncFailure;
+
+const REOPEN: &str = "reopen";
+const EXIT: &str = "exit";
 
 /// Parses the data directory.
 pub(crate) fn data(text: &str) -> Result<PathBuf, String> {
@@ -37,9 +41,34 @@ pub(crate) fn log(text: &str) -> Result<String, String> {
     }
 }
 
+/// Parses what happens after a failed sync.
+pub(crate) fn on_sync_failure(text: &str) -> Result<OnSyncFailure, String> {
+    match text {
+        REOPEN => Ok(OnSyncFailure::Reopen),
+        EXIT => Ok(OnSyncFailure::Exit),
+        _ => Err(format!("\"{text}\" is neither \"{REOPEN}\" nor \"{EXIT}\"")),
+    }
+}
+
+/// Writes what happens after a failed sync.
+pub(crate) fn on_sync_failure_text(policy: OnSyncFailure) -> String {
+    match policy {
+        OnSyncFailure::Reopen => REOPEN.to_owned(),
+        OnSyncFailure::Exit => EXIT.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn after_a_failed_sync_the_store_is_reopened_or_the_server_exits() {
+        for text in ["reopen", "exit"] {
+            assert_eq!(on_sync_failure(text).map(on_sync_failure_text).as_deref(), Ok(text));
+        }
+        assert!(on_sync_failure("ignore").unwrap_err().contains("\"reopen\""));
+    }
 
     #[test]
     fn an_address_needs_a_port() {

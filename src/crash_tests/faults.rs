@@ -7,8 +7,8 @@ use crate::base::Chance;
 use crate::crash_tests::histories::client::Op;
 use crate::crash_tests::histories::history::{Run, open, prepared};
 use crate::crash_tests::trials::model::{Model, was_read};
-use crate::crash_tests::trials::observe::{check_references, observe, probe};
-use crate::disk::simulated::{Choice, Fault, FaultKind, Medium, Pick, SimulatedDisk, Step};
+use crate::crash_tests::trials::observe::{check_probe, check_references, observe, probe};
+use crate::disk::simulated::{Choice, Fault, FaultKind, Medium, Pick, SimulatedDisk};
 use crate::registry::RegistryError;
 
 /// The ways to fail, once and permanently.
@@ -51,6 +51,18 @@ fn operations() -> Vec<Op> {
     ]
 }
 
+/// What is done on the disk once it works again.
+fn later_operations() -> Vec<Op> {
+    let put = |manifest, tags| Op::Put { repo: "a", manifest, tags, by_digest: true };
+    vec![
+        Op::Push { repo: "a", blob: 0 },
+        Op::Push { repo: "a", blob: 1 },
+        put(0, &["v1", "later"]),
+        Op::Mount { repo: "b", from: "a", blob: 0 },
+        Op::DeleteTag { repo: "a", tag: "later" },
+    ]
+}
+
 /// Tells whether an error tells a client the truth: the registry failed, or what the request needs is absent.
 fn is_sane(error: &RegistryError) -> bool {
     matches!(
@@ -67,8 +79,9 @@ fn is_sane(error: &RegistryError) -> bool {
     )
 }
 
-/// Starts with a pending fault and runs every operation that it can. Returns the number of disk operations.
-fn run(prepared: &Medium, fault: Option<Fault>) -> u64 {
+/// Starts with a pending fault and runs every operation that it can. Returns the number of disk operations,
+/// and which of them were syncs.
+fn run(prepared: &Medium, fault: Option<Fault>) -> (u64, Vec<u64>) {
     let disk = SimulatedDisk::new(prepared.clone());
     disk.set_fault(fault);
     let opened = open(&disk);
@@ -88,11 +101,14 @@ fn run(prepared: &Medium, fault: Option<Fault>) -> u64 {
             }
         }
     });
-    let operations = disk.operations();
-    smol::block_on(check_running(&mut run, fault));
-    if fault.is_some_and(|fault| fault.kind == FaultKind::Full) {
-        assert!(run.registry.is_some(), "{fault:?}: it does not start on a full disk");
+    let operations = (disk.operations(), disk.syncs());
+    if run.registry.is_none() {
+        assert_ne!(fault.map(|fault| fault.kind), Some(FaultKind::Full), "it does not start on a full disk");
+        // The process ended, and the machine goes on.
+        disk.set_fault(None);
+        run.registry = Some(open(&disk).unwrap_or_else(|error| panic!("{fault:?}, started again: {error}")));
     }
+    smol::block_on(check_running(&mut run, fault));
     let registry = run.registry.take();
     if let Some(Err(error)) = registry.map(|registry| smol::block_on(registry.close())) {
         assert!(!error.to_string().contains("panic"), "{fault:?}: {error}");
@@ -102,43 +118,36 @@ fn run(prepared: &Medium, fault: Option<Fault>) -> u64 {
     operations
 }
 
-/// Reads continue, and find what was acknowledged.
+/// Reads continue and find what was acknowledged, and writes resume by themselves.
 async fn check_running(run: &mut Run, fault: Option<Fault>) {
-    let Some(registry) = &run.registry else { return };
-    let model = Model { records: &run.records, seen: &run.seen };
+    let registry = run.registry.clone().unwrap();
     // A pending fault may hit a read.
     run.disk.set_fault(None);
-    let found = observe(registry).await.unwrap_or_else(|why| panic!("{fault:?}: {why}"));
+    let found = observe(&registry).await.unwrap_or_else(|why| panic!("{fault:?}: {why}"));
+    let model = Model { records: &run.records, seen: &run.seen };
     model.check(&found).unwrap_or_else(|why| panic!("{fault:?}, while it runs: {why}"));
     // What a reader finds counts as acknowledged from then on.
     for number in model.read_unacknowledged(&found) {
         run.seen.pass(was_read(number));
     }
-    let mut pushed = probe(registry).await;
+    let mut pushed = probe(&registry).await;
     for _ in 0..TRIES_MAX {
-        // Without a journal, the registry looks for space for one from time to time.
-        if !registry.meta().is_without_journal() {
+        // The registry looks for space for a journal, and reopens its store, from time to time.
+        if pushed.is_ok() {
             break;
         }
         smol::Timer::after(TRY_PAUSE).await;
-        pushed = probe(registry).await;
+        pushed = probe(&registry).await;
     }
     let health = registry.health();
-    // The missing space is available again. Only a failed sync is permanent, or a disk on which not even half
-    // a line could be cut off.
-    let was_full = fault.is_some_and(|fault| match fault.kind {
-        FaultKind::Io | FaultKind::WriteBack => false,
-        FaultKind::NoSpace | FaultKind::ShortWrite => !fault.sticky,
-        FaultKind::Full => true,
-    });
-    if was_full && !run.disk.steps().iter().any(Step::is_failed_sync) {
-        assert!(pushed.is_ok(), "{fault:?}, with space again: {pushed:?}");
+    assert!(pushed.is_ok(), "{fault:?}, on a disk that works again: {pushed:?}, {health:?}");
+    assert!(health.ready && health.reasons.is_empty(), "{fault:?}: {health:?}");
+    for op in later_operations() {
+        run.carry_out(&op).await.unwrap_or_else(|error| panic!("{fault:?}, later: {op:?}: {error}"));
     }
-    assert_eq!(
-        pushed.is_ok(),
-        health.ready && health.reasons.is_empty(),
-        "{fault:?}: {pushed:?}, {health:?}"
-    );
+    let found = observe(&registry).await.unwrap_or_else(|why| panic!("{fault:?}, later: {why}"));
+    let model = Model { records: &run.records, seen: &run.seen };
+    model.check(&found).unwrap_or_else(|why| panic!("{fault:?}, later: {why}"));
 }
 
 /// Everything acknowledged survives any power cut.
@@ -157,16 +166,41 @@ fn check_reopened(run: &Run, medium: &Medium, fault: Option<Fault>) {
             let found = observe(&registry).await?;
             model.check(&found)?;
             check_references(&model, &found)?;
-            probe(&registry).await
+            probe(&registry).await.map(|()| found)
         });
-        checked.unwrap_or_else(|why| panic!("{fault:?}, reopened: {why}"));
+        let found = checked.unwrap_or_else(|why| panic!("{fault:?}, reopened: {why}"));
+        assert!(!registry.meta().keeps_damaged(), "{fault:?}: it is taken for damage of the medium");
+        // Then the power fails: what this start showed, it had made durable.
+        drop(registry);
+        let medium = disk.medium();
+        let choices = medium.choices();
+        let disk = SimulatedDisk::new(medium.after_power_cut(&choices, &vec![0; choices.len()]));
+        let registry = open(&disk).unwrap_or_else(|error| panic!("{fault:?}, after a cut: {error}"));
+        let again = smol::block_on(async {
+            check_probe(&registry).await?;
+            observe(&registry).await
+        });
+        assert_eq!(again, Ok(found), "{fault:?}: what was found before the cut, and after it");
     }
+}
+
+fn run_all(prepared: &Medium, faults: &[Fault]) {
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                while let Some(fault) = faults.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    run(prepared, Some(*fault));
+                }
+            });
+        }
+    });
 }
 
 #[test]
 fn a_disk_operation_that_fails_loses_nothing_that_was_acknowledged() {
     let prepared = prepared();
-    let operations = run(&prepared, None);
+    let (operations, _) = run(&prepared, None);
     assert!(operations > 100, "{operations}");
     // All of them in a soak, a sample otherwise.
     let step = if super::is_soak() { 1 } else { 15 };
@@ -177,15 +211,18 @@ fn a_disk_operation_that_fails_loses_nothing_that_was_acknowledged() {
             each.map(move |at| Fault { kind, at, sticky })
         })
         .collect();
-    let next = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..THREADS {
-            scope.spawn(|| {
-                while let Some(fault) = faults.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    run(&prepared, Some(*fault));
-                }
-            });
-        }
-    });
+    run_all(&prepared, &faults);
     eprintln!("{} failing disk operations tried", faults.len());
+}
+
+/// The kernel reports a failed write back once, and shows the lost bytes until then and after.
+#[test]
+fn writes_resume_after_a_sync_that_fails_once_whichever_it_is() {
+    for base in [prepared(), Medium::new().garbling()] {
+        let (_, syncs) = run(&base, None);
+        assert!(syncs.len() > 30, "{syncs:?}");
+        let fault = |at| Fault { kind: FaultKind::Io, at, sticky: false };
+        let faults: Vec<Fault> = syncs.into_iter().map(fault).collect();
+        run_all(&base, &faults);
+    }
 }

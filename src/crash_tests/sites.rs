@@ -12,13 +12,6 @@ use crate::crash_tests::{Evidence, is_soak};
 const EXCEPTIONS: [(&str, &str, &str); 1] =
     [("src/disk/real.rs", "parent.sync_folder(", "makes the data directory itself, before there is a disk")];
 
-/// Why a start makes the folders of content durable that it finds.
-const SELDOM_SEEN: &str = "only few crash states after a kill show it, and a run may try none of them";
-
-/// Lines that no crash state needs, or few: their file, a part of them, and why they stay.
-const KEPT: [(&str, &str, &str); 1] =
-    [("src/blobs/local/layout.rs", "disk.sync_folder(&folder)", SELDOM_SEEN)];
-
 /// A line of the code that makes something durable.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Line {
@@ -29,15 +22,7 @@ struct Line {
 
 impl Line {
     fn exception(&self) -> Option<&'static str> {
-        self.find_in(&EXCEPTIONS)
-    }
-
-    fn kept(&self) -> Option<String> {
-        self.find_in(&KEPT).map(str::to_owned)
-    }
-
-    fn find_in(&self, lines: &[(&str, &str, &'static str)]) -> Option<&'static str> {
-        let found = lines.iter().find(|(file, part, _)| *file == self.file && self.text.contains(part));
+        let found = EXCEPTIONS.iter().find(|(file, part, _)| *file == self.file && self.text.contains(part));
         found.map(|(_, _, why)| *why)
     }
 }
@@ -93,7 +78,6 @@ fn verdict(line: &Line, evidence: &Evidence, jobs: &[Job]) -> Result<String, &'s
         (None, Some(place)) => evidence
             .against(place)
             .or_else(|| jobs.iter().find_map(|job| job.missed(place)))
-            .or_else(|| line.kept())
             .ok_or("nothing fails without it"),
     }
 }

@@ -42,6 +42,12 @@ impl DiskError {
         self.kind() == io::ErrorKind::NotFound
     }
 
+    /// Tells whether a folder could not be removed since it is not empty.
+    pub fn is_not_empty(&self) -> bool {
+        // POSIX allows both.
+        matches!(Errno::from_io_error(&self.source), Some(Errno::NOTEMPTY | Errno::EXIST))
+    }
+
     /// Tells whether the medium failed to return the bytes: a retry may or may not help.
     pub fn is_of_the_medium(&self) -> bool {
         let errno = Errno::from_io_error(&self.source);

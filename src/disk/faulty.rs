@@ -23,6 +23,7 @@ pub(crate) enum Operation {
     Rename,
     Remove,
     CreateFolder,
+    RemoveFolder,
     SyncFolder,
 }
 
@@ -257,6 +258,11 @@ impl Disk for FaultyDisk {
     fn create_folder(&self, path: &Path) -> Result<(), DiskError> {
         self.pass(Operation::CreateFolder, path)?;
         self.disk.create_folder(path)
+    }
+
+    fn remove_folder(&self, path: &Path) -> Result<(), DiskError> {
+        self.pass(Operation::RemoveFolder, path)?;
+        self.disk.remove_folder(path)
     }
 
     fn sync_folder_at(&self, path: &Path, site: SyncSite) -> Result<(), DiskError> {

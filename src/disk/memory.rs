@@ -90,6 +90,12 @@ impl Disk for MemoryDisk {
         made.map_err(|errno| DiskError::new(OP, path, errno))
     }
 
+    fn remove_folder(&self, path: &Path) -> Result<(), DiskError> {
+        const OP: &str = "remove folder";
+        let removed = write(&self.names).remove_folder(checked(OP, path)?);
+        removed.map_err(|errno| DiskError::new(OP, path, errno))
+    }
+
     fn sync_folder_at(&self, path: &Path, _site: SyncSite) -> Result<(), DiskError> {
         const OP: &str = "sync folder";
         let folder = read(&self.names).folder(checked(OP, path)?);

@@ -147,6 +147,11 @@ impl Disk for MeteredDisk {
         self.counters.noted(self.disk.create_folder(path))
     }
 
+    fn remove_folder(&self, path: &Path) -> Result<(), DiskError> {
+        add(&self.counters.removes, 1);
+        self.counters.noted(self.disk.remove_folder(path))
+    }
+
     fn sync_folder_at(&self, path: &Path, site: SyncSite) -> Result<(), DiskError> {
         add(&self.counters.folder_syncs, 1);
         timed(&self.counters.folder_sync_nanoseconds, || self.disk.sync_folder_at(path, site))

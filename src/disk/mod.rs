@@ -6,7 +6,8 @@
 //!
 //! A caller may rely on this alone: bytes written to a file are durable after `sync` of it; a name made by
 //! [`Disk::create`], [`Disk::rename`] or [`Disk::create_folder`], and the absence of one removed by
-//! [`Disk::remove`], is durable after `sync_folder` of the folder that holds it.
+//! [`Disk::remove`] or [`Disk::remove_folder`], is durable after `sync_folder` of the folder that holds it.
+//! After a sync that failed, this holds only for what is written after it.
 //!
 //! | what | where |
 //! |---|---|
@@ -82,6 +83,9 @@ pub trait Disk: Send + Sync + 'static {
     /// Creates a folder (mode 0700) unless it exists; its parent must exist.
     fn create_folder(&self, path: &Path) -> Result<(), DiskError>;
 
+    /// Removes a folder that is empty. Fails if it is not.
+    fn remove_folder(&self, path: &Path) -> Result<(), DiskError>;
+
     /// Implements `sync_folder`, called at `site`.
     fn sync_folder_at(&self, path: &Path, site: SyncSite) -> Result<(), DiskError>;
 
@@ -108,6 +112,17 @@ impl dyn Disk + '_ {
     #[track_caller]
     pub fn sync_folder(&self, path: &Path) -> Result<(), DiskError> {
         self.sync_folder_at(path, Location::caller())
+    }
+
+    /// Removes a folder if it is empty, so that its name is written again when it is created. Returns whether
+    /// it is gone.
+    pub fn remove_folder_if_empty(&self, path: &Path) -> Result<bool, DiskError> {
+        match self.remove_folder(path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.is_not_found() => Ok(true),
+            Err(error) if error.is_not_empty() => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -112,6 +112,19 @@ impl<F: Clone> Names<F> {
         Ok(file)
     }
 
+    /// Removes a folder that has no names.
+    pub(super) fn remove_folder(&mut self, path: &Path) -> Result<(), Errno> {
+        let removed = self.folder(path)?;
+        // The system knows the root as `.`.
+        let (folder, name) = self.place(path).map_err(|_| Errno::INVAL)?;
+        if !self.entries(removed)?.is_empty() {
+            return Err(Errno::NOTEMPTY);
+        }
+        self.entries_mut(folder)?.remove(name);
+        self.folders.remove(&removed);
+        Ok(())
+    }
+
     /// Returns the folder that a path names.
     pub(super) fn folder(&self, path: &Path) -> Result<FolderId, Errno> {
         match self.node(path)? {

@@ -143,6 +143,13 @@ impl Disk for RealDisk {
         }
     }
 
+    fn remove_folder(&self, path: &Path) -> Result<(), DiskError> {
+        const OP: &str = "remove folder";
+        let name = at_root(checked(OP, path)?);
+        retry_on_intr(|| rustix::fs::unlinkat(&self.root, name, AtFlags::REMOVEDIR))
+            .map_err(|errno| DiskError::new(OP, path, errno))
+    }
+
     fn sync_folder_at(&self, path: &Path, _site: SyncSite) -> Result<(), DiskError> {
         let folder = self.open_folder("sync folder", path)?;
         retry_on_intr(|| rustix::fs::fsync(&folder))

@@ -14,7 +14,7 @@ pub enum MetaError {
     /// The rules refuse it.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// Nothing can be written until the next start; reads go on.
+    /// Nothing can be written until the store is reopened; reads go on.
     #[error("{0}")]
     Poisoned(String),
     /// The disk is full; nothing of the command is left.

@@ -53,10 +53,10 @@ pub use model::{
 };
 pub use recovery::{
     Inspection, MetaFault, MetaFaultKind, RecoveryProgress, RowsCopy, Salvage, Start, formats_on,
-    rebuild_from_content, rebuild_from_index, verify_closed,
+    rebuild_from_content, rebuild_from_index, remove_empty_folders, verify_closed,
 };
 pub use rules::{DecideError, Protection, Refusal, check_references, check_tags};
 pub use store::{Meta, MetaOptions};
 #[cfg(test)]
 pub(crate) use tests::{copy_folder, falsify};
-pub use writer::{Answer, Guard};
+pub use writer::{Answer, Guard, OnSyncFailure};

@@ -1,5 +1,6 @@
 //! Metadata as the registry sees it: commands in, typed reads out.
 
+mod failure;
 mod read_only;
 
 use std::path::Path;
@@ -25,7 +26,10 @@ use crate::meta::recovery::{
     sync_tree,
 };
 use crate::meta::rules::{PolicyChecks, Protection, SweepNothing};
-use crate::meta::writer::{Answer, Compaction, Guard, Message, Rotation, Writer, WriterSetup, WriterState};
+use crate::meta::writer::{
+    Answer, Compaction, Guard, Message, OnSyncFailure, REOPEN_PAUSE, Reopening, Rotation, Writer,
+    WriterSetup, WriterState,
+};
 use crate::spec::{ContentDigest, RepoName};
 
 /// The least length in bytes of a journal file before the journal rotates to another.
@@ -63,6 +67,10 @@ pub struct MetaOptions {
     pub clock: Arc<Clock>,
     /// How long after a start nothing is removed, so that the wall clock need not be trusted sooner.
     pub rest: Duration,
+    /// What happens after a failed sync.
+    pub on_sync_failure: OnSyncFailure,
+    /// The pause after the first try to reopen the store that failed.
+    pub reopen_pause: Duration,
 }
 
 impl MetaOptions {
@@ -87,6 +95,8 @@ impl MetaOptions {
             protection: Arc::new(SweepNothing),
             clock: Arc::default(),
             rest: Duration::ZERO,
+            on_sync_failure: OnSyncFailure::default(),
+            reopen_pause: REOPEN_PAUSE,
         }
     }
 
@@ -200,6 +210,7 @@ impl Meta {
             progress: progress.clone(),
             is_verified: start != Start::Clean,
             rotation: Rotation { min_bytes, not_before: 0, checkpoint_length, rotated },
+            reopening: Reopening::new(options.on_sync_failure, options.reopen_pause),
         };
         let thread = work.spawn(journal.map(|journal| (journal, totals)), messages)?;
         Ok(Self {
@@ -304,31 +315,16 @@ impl Meta {
         }
     }
 
-    /// Returns why writes are refused, if they are.
-    pub fn poisoned(&self) -> Option<String> {
-        lock(&self.shared.poisoned).clone()
-    }
-
     /// Returns a line that describes the progress of the index rebuild, while the index cannot be read.
     pub fn rebuilding(&self) -> Option<String> {
         let waiting = || IndexError::Rebuilding.to_string();
         self.index.is_failed().then(|| self.progress.line().unwrap_or_else(waiting))
     }
 
-    /// Tells whether the store still lacks a journal, for want of disk space, and so cannot be written to.
-    pub fn is_without_journal(&self) -> bool {
-        self.shared.is_without_journal()
-    }
-
     /// Ends the verification of the index, if it still runs, at its next step; the next start does it again.
     /// Everything is refused from then on, since nothing may be decided on an index that is not verified.
     pub fn end_verification(&self) {
         self.send(Message::StopUnverified);
-    }
-
-    /// Refuses writes until the next start.
-    pub fn poison(&self, why: String) {
-        self.send(Message::Poison(why));
     }
 
     /// Returns the bytes that a repository's policy counts, and the most that it allows, if the policy has a

@@ -51,7 +51,7 @@ use uploads::names_in_use::NamesInUse;
 use uploads::pool::BufferPool;
 use uploads::sessions::UploadSessions;
 
-pub use crate::meta::RecoveryProgress;
+pub use crate::meta::{OnSyncFailure, RecoveryProgress};
 pub(crate) use content::damage::ScrubCounters;
 pub use content::reader::BlobReader;
 pub use error::RegistryError;
@@ -125,7 +125,7 @@ impl Registry {
     /// Tells whether the registry can do its work, and if not, why.
     pub fn health(&self) -> Health {
         let meta = &self.inner.meta;
-        let poisoned = meta.poisoned().map(|why| format!("writes are refused until a restart: {why}"));
+        let poisoned = meta.poisoned().map(|why| format!("writes are refused: {why}"));
         let mut reasons: Vec<String> = meta.rebuilding().into_iter().chain(poisoned).collect();
         if self.is_read_only() {
             // Pulls work as far as the index does.
@@ -151,6 +151,16 @@ impl Registry {
         self.inner.is_read_only()
     }
 
+    /// Tells whether it reopens its store by itself after a failed sync.
+    pub fn reopens(&self) -> bool {
+        self.inner.options.on_sync_failure == OnSyncFailure::Reopen
+    }
+
+    /// Returns why this registry takes no more writes until a restart, as [`OnSyncFailure::Exit`] says.
+    pub fn gave_up(&self) -> Option<String> {
+        if self.reopens() { None } else { self.inner.meta.poisoned() }
+    }
+
     /// Returns totals of the store and of the work done.
     pub fn totals(&self) -> Totals {
         let stored = self.inner.meta.totals();
@@ -165,6 +175,9 @@ impl Registry {
             free_bytes: self.inner.space.free_bytes(),
             free_files: self.inner.space.free_files(),
             read_only: self.is_read_only(),
+            writes_refused: self.inner.meta.poisoned().is_some(),
+            reopen_tries: self.inner.meta.reopen_tries(),
+            reopened: self.inner.meta.reopened(),
             scrub: self.inner.scrubbed.snapshot(),
         }
     }

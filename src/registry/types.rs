@@ -162,6 +162,12 @@ pub struct Totals {
     pub free_files: Option<u64>,
     /// Whether the filesystem is read-only.
     pub read_only: bool,
+    /// Whether writes are refused since a failed sync, until the store is reopened.
+    pub writes_refused: bool,
+    /// The tries to reopen it that have failed since.
+    pub reopen_tries: u64,
+    /// How often the store was reopened since the start.
+    pub reopened: u64,
     /// The totals of the scrub.
     pub scrub: ScrubTotals,
 }

@@ -29,6 +29,9 @@ use upkeep::ServerUpkeep;
 /// How long an opening may take before its progress is logged.
 const START_TIME_UNTOLD: Duration = Duration::from_secs(1);
 
+/// How often a server asks whether its registry gave up.
+const GAVE_UP_PAUSE: Duration = Duration::from_secs(1);
+
 /// A running server. It has its own threads, so any executor can start or stop it.
 ///
 /// Dropping it stops it without waiting for requests in flight; [`Server::stop`] is the clean way.
@@ -119,6 +122,20 @@ impl Server {
     /// Returns the collector of that registry.
     pub fn collector(&self) -> &Collector {
         self.upkeep.collector()
+    }
+
+    /// Returns why the registry takes no more writes until a restart; never if it reopens its store by
+    /// itself.
+    pub async fn gave_up(&self) -> String {
+        if self.registry.reopens() {
+            future::pending::<()>().await;
+        }
+        loop {
+            if let Some(why) = self.registry.gave_up() {
+                return why;
+            }
+            Timer::after(GAVE_UP_PAUSE).await;
+        }
     }
 
     /// Refuses new connections, lets requests in flight finish within `stop_time_max`, and closes the

@@ -1,54 +1,64 @@
-//! The fanout folders: made when the first content needs them, so that an empty store is small.
+//! The folders that content is written into. Fanout folders are made when the first content needs them, so
+//! that an empty store is small.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use crate::base::lock;
 use crate::blobs::error::BlobError;
-use crate::blobs::local::layout::{content_folders, fanout_folder};
+use crate::blobs::local::layout::{UPLOADS_FOLDER, fanout_folder};
+use crate::blobs::local::synced_folder::SyncedFolder;
 use crate::disk::{Disk, DiskError};
 use crate::spec::ContentDigest;
 
-/// The fanout folders whose own names are known to be durable.
-#[derive(Debug, Default)]
-pub(super) struct FanoutFolders {
-    durable: Mutex<BTreeSet<PathBuf>>,
+/// The folders that names are written into.
+#[derive(Debug)]
+pub(super) struct ContentFolders {
+    /// The fanout folders whose own names are known to be durable.
+    fanout: Mutex<BTreeMap<PathBuf, Arc<SyncedFolder>>>,
+    uploads: Arc<SyncedFolder>,
 }
 
 /// A fanout folder whose name is durable: content in it stays reachable.
-pub(super) struct DurableFolder(PathBuf);
+pub(super) struct DurableFolder(Arc<SyncedFolder>);
 
 impl DurableFolder {
-    pub(super) fn path(&self) -> &Path {
+    pub(super) fn names(&self) -> &Arc<SyncedFolder> {
         &self.0
     }
 }
 
-impl FanoutFolders {
-    /// Takes the folders that exist. The folders that hold them were synced just before.
-    pub(super) fn found(disk: &dyn Disk) -> Result<Self, DiskError> {
-        let mut durable = BTreeSet::new();
-        for (_, folder) in content_folders() {
-            let entries = disk.list(&folder)?.into_iter().filter(|entry| entry.is_folder);
-            durable.extend(entries.map(|entry| folder.join(entry.name)));
-        }
-        Ok(Self { durable: Mutex::new(durable) })
+impl ContentFolders {
+    pub(super) fn new() -> Self {
+        Self { fanout: Mutex::default(), uploads: SyncedFolder::new(UPLOADS_FOLDER.into()) }
+    }
+
+    /// Returns the folder of unfinished uploads.
+    pub(super) fn uploads(&self) -> &Arc<SyncedFolder> {
+        &self.uploads
     }
 
     /// Returns the folder of a digest, and makes it first if it is missing.
     pub(super) fn ensure(&self, disk: &dyn Disk, digest: &ContentDigest) -> Result<DurableFolder, BlobError> {
-        let folder = fanout_folder(digest);
+        let path = fanout_folder(digest);
         // INVARIANT: held until the name is durable. Another push finds the folder earlier, and must not
         // rely on it.
-        let mut durable = lock(&self.durable);
-        if !durable.contains(&folder) {
-            // 1. The folder exists. A push that failed may have left it.
-            disk.create_folder(&folder)?;
-            // 2. Its name is durable; only now may content be published in it.
-            disk.sync_folder(folder.parent().unwrap_or(Path::new(""))).map_err(folder_not_synced)?;
-            durable.insert(folder.clone());
+        let mut fanout = lock(&self.fanout);
+        if let Some(folder) = fanout.get(&path) {
+            return Ok(DurableFolder(Arc::clone(folder)));
         }
+        // 1. A folder that holds something has a durable name: else nothing would have been published in it.
+        // An empty one may come from a push or a run whose sync failed or never came. It is made again, since
+        // a sync writes only a name that is newer than the last failure.
+        if disk.remove_folder_if_empty(&path)? {
+            // 2. The folder exists.
+            disk.create_folder(&path)?;
+            // 3. Its name is durable; only now may content be published in it.
+            disk.sync_folder(path.parent().unwrap_or(Path::new(""))).map_err(folder_not_synced)?;
+        }
+        let folder = SyncedFolder::new(path.clone());
+        fanout.insert(path, Arc::clone(&folder));
         Ok(DurableFolder(folder))
     }
 }

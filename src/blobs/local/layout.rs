@@ -41,19 +41,26 @@ pub(super) fn upload_path(name: &str) -> PathBuf {
     Path::new(UPLOADS_FOLDER).join(name)
 }
 
-/// Creates the folders that every store has, durably. Folders that exist, fanout folders among them, may come
-/// from a run that died before it synced them.
+/// Removes the folders that every store has, as far as they are empty.
+pub fn remove_empty_folders(disk: &dyn Disk) -> Result<(), DiskError> {
+    let roots = [BLOBS_FOLDER, UPLOADS_FOLDER, QUARANTINE_FOLDER].map(PathBuf::from);
+    for folder in content_folders().map(|(_, folder)| folder).chain(roots) {
+        disk.remove_folder_if_empty(&folder)?;
+    }
+    Ok(())
+}
+
+/// Creates the folders that every store has, durably.
 ///
 /// The names in the root become durable when the metadata is opened, which syncs the root before anything is
 /// acknowledged.
 pub(super) fn create_folders(disk: &dyn Disk) -> Result<(), DiskError> {
-    disk.create_folder(Path::new(UPLOADS_FOLDER))?;
-    disk.create_folder(Path::new(QUARANTINE_FOLDER))?;
     let blobs = Path::new(BLOBS_FOLDER);
-    disk.create_folder(blobs)?;
+    for folder in [blobs, Path::new(UPLOADS_FOLDER), Path::new(QUARANTINE_FOLDER)] {
+        disk.create_folder(folder)?;
+    }
     for (_, folder) in content_folders() {
         disk.create_folder(&folder)?;
-        disk.sync_folder(&folder)?;
     }
     disk.sync_folder(blobs)
 }

@@ -5,6 +5,9 @@ mod layout;
 mod list;
 mod publish;
 mod quarantine;
+mod synced_folder;
+#[cfg(test)]
+mod tests;
 mod upload;
 
 use std::ops::ControlFlow;
@@ -17,41 +20,40 @@ use crate::blobs::contract::{
 use crate::blobs::error::BlobError;
 use crate::disk::{Disk, DiskError, ReadFile};
 use crate::spec::{Algorithm, ContentDigest};
-use fanout::FanoutFolders;
+use fanout::ContentFolders;
 use layout::upload_path;
 use upload::LocalUpload;
 
 pub(crate) use layout::blob_path;
-pub use layout::{BLOBS_FOLDER, UPLOADS_FOLDER};
+pub use layout::{BLOBS_FOLDER, UPLOADS_FOLDER, remove_empty_folders};
 pub use upload::DURABLE_STEP_BYTES;
 
 /// Content as files of a disk.
 pub struct LocalStore {
     disk: Arc<dyn Disk>,
-    fanout: Arc<FanoutFolders>,
+    folders: Arc<ContentFolders>,
 }
 
 impl LocalStore {
     /// Opens the store on a disk, and creates its folders where they are missing.
     pub fn open_or_create(disk: Arc<dyn Disk>) -> Result<Arc<dyn ContentStore>, DiskError> {
         layout::create_folders(disk.as_ref())?;
-        let fanout = Arc::new(FanoutFolders::found(disk.as_ref())?);
-        Ok(Arc::new(Self { disk, fanout }))
+        Ok(Self::as_it_is(disk))
     }
 
     /// Opens the store on a disk as it is, and creates nothing.
     pub fn as_it_is(disk: Arc<dyn Disk>) -> Arc<dyn ContentStore> {
-        Arc::new(Self { disk, fanout: Arc::default() })
+        Arc::new(Self { disk, folders: Arc::new(ContentFolders::new()) })
     }
 }
 
 impl ContentStore for LocalStore {
     fn begin(&self, name: &str, algorithm: Algorithm) -> Box<dyn ContentUpload> {
-        Box::new(LocalUpload::begin(&self.disk, &self.fanout, name, algorithm))
+        Box::new(LocalUpload::begin(&self.disk, &self.folders, name, algorithm))
     }
 
     fn resume(&self, name: &str, point: ResumePoint<'_>) -> Result<Box<dyn ContentUpload>, BlobError> {
-        Ok(Box::new(LocalUpload::resume(&self.disk, &self.fanout, name, point)?))
+        Ok(Box::new(LocalUpload::resume(&self.disk, &self.folders, name, point)?))
     }
 
     fn uploads(&self) -> Result<Vec<UnfinishedUpload>, BlobError> {
@@ -74,7 +76,7 @@ impl ContentStore for LocalStore {
     }
 
     fn put(&self, name: &str, digest: ContentDigest, bytes: &[u8]) -> Result<DurableBlob, BlobError> {
-        publish::put(self.disk.as_ref(), &self.fanout, name, digest, bytes)
+        publish::put(self.disk.as_ref(), &self.folders, name, digest, bytes)
     }
 
     fn open(&self, digest: &ContentDigest) -> Result<Option<Arc<dyn ReadFile>>, BlobError> {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::blobs::contract::DurableBlob;
 use crate::blobs::error::BlobError;
-use crate::blobs::local::fanout::{DurableFolder, FanoutFolders, folder_not_synced};
+use crate::blobs::local::fanout::{ContentFolders, DurableFolder, folder_not_synced};
 use crate::blobs::local::layout::{blob_path, upload_path};
 use crate::disk::{Disk, DiskFile};
 use crate::spec::ContentDigest;
@@ -21,21 +21,21 @@ pub(super) fn publish(
     // 1. The bytes are durable.
     file.sync()?;
     // 2. The name is visible. A file that had it before held the same bytes, or damaged ones.
-    disk.rename(unfinished, &blob_path(&digest))?;
+    let ((), name) = folder.names().write(|| disk.rename(unfinished, &blob_path(&digest)))?;
     // 3. The name is durable; only now may metadata refer to it.
-    disk.sync_folder(folder.path()).map_err(folder_not_synced)?;
+    name.sync_folder(disk).map_err(folder_not_synced)?;
     Ok(DurableBlob::new(digest, size))
 }
 
 /// Publishes bytes from memory.
 pub(super) fn put(
     disk: &dyn Disk,
-    fanout: &FanoutFolders,
+    folders: &ContentFolders,
     name: &str,
     digest: ContentDigest,
     bytes: &[u8],
 ) -> Result<DurableBlob, BlobError> {
-    let folder = fanout.ensure(disk, &digest)?;
+    let folder = folders.ensure(disk, &digest)?;
     let path = upload_path(name);
     let file = disk.create(&path)?;
     let written = file.write_at(bytes, 0).map_err(BlobError::from);

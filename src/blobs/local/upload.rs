@@ -1,13 +1,14 @@
 //! An upload as a file that grows, hashed while it does.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::blobs::contract::{ContentUpload, DurableBlob, ResumePoint};
 use crate::blobs::error::BlobError;
-use crate::blobs::local::fanout::FanoutFolders;
-use crate::blobs::local::layout::{UPLOADS_FOLDER, upload_path};
+use crate::blobs::local::fanout::ContentFolders;
+use crate::blobs::local::layout::upload_path;
 use crate::blobs::local::publish::{publish, remove_upload};
+use crate::blobs::local::synced_folder::WrittenName;
 use crate::blobs::verify::read_up_to;
 use crate::disk::{BLOCK_SIZE_BYTES, Disk, DiskFile, ReadFile};
 use crate::spec::{Algorithm, ContentDigest, Hasher};
@@ -34,7 +35,7 @@ const READ_SIZE_BYTES: usize = 256 * 1024;
 /// An upload of a [`LocalStore`](super::LocalStore). Its file is opened by the first operation that needs it.
 pub(super) struct LocalUpload {
     disk: Arc<dyn Disk>,
-    fanout: Arc<FanoutFolders>,
+    folders: Arc<ContentFolders>,
     name: String,
     /// The open file, until the upload is paused.
     // INVARIANT: the handle that wrote bytes is the one that makes them durable. A later handle would not
@@ -55,8 +56,8 @@ pub(super) struct LocalUpload {
     reserved: u64,
     /// Whether the file exists.
     created: bool,
-    /// Whether the file's name is durable.
-    named: bool,
+    /// The file's name, until it is durable.
+    name_written: Option<WrittenName>,
     lost: bool,
 }
 
@@ -70,13 +71,13 @@ impl std::fmt::Debug for LocalUpload {
 impl LocalUpload {
     pub(super) fn begin(
         disk: &Arc<dyn Disk>,
-        fanout: &Arc<FanoutFolders>,
+        folders: &Arc<ContentFolders>,
         name: &str,
         algorithm: Algorithm,
     ) -> Self {
         Self {
             disk: Arc::clone(disk),
-            fanout: Arc::clone(fanout),
+            folders: Arc::clone(folders),
             name: name.to_owned(),
             file: None,
             hasher: Some(Hasher::new(algorithm)),
@@ -87,19 +88,19 @@ impl LocalUpload {
             writing_back: 0,
             reserved: 0,
             created: false,
-            named: false,
+            name_written: None,
             lost: false,
         }
     }
 
     pub(super) fn resume(
         disk: &Arc<dyn Disk>,
-        fanout: &Arc<FanoutFolders>,
+        folders: &Arc<ContentFolders>,
         name: &str,
         point: ResumePoint<'_>,
     ) -> Result<Self, BlobError> {
         let ResumePoint { algorithm, offset, hash_state } = point;
-        let mut upload = Self::begin(disk, fanout, name, algorithm);
+        let mut upload = Self::begin(disk, folders, name, algorithm);
         if offset == 0 {
             remove_upload(disk.as_ref(), name);
             return Ok(upload);
@@ -117,7 +118,6 @@ impl LocalUpload {
         upload.writing_back = offset;
         upload.reserved = offset;
         upload.created = true;
-        upload.named = true;
         Ok(upload)
     }
 
@@ -131,7 +131,13 @@ impl LocalUpload {
             return Ok(Arc::clone(file));
         }
         let path = self.path();
-        let file = if self.created { self.disk.open_writable(&path)? } else { self.disk.create(&path)? };
+        let file = if self.created {
+            self.disk.open_writable(&path)?
+        } else {
+            let (file, name) = self.folders.uploads().write(|| self.disk.create(&path))?;
+            self.name_written = Some(name);
+            file
+        };
         self.created = true;
         self.file = Some(Arc::clone(&file));
         Ok(file)
@@ -254,10 +260,11 @@ impl ContentUpload for LocalUpload {
         let file = self.file()?;
         self.lost = true;
         file.sync()?;
-        if !self.named {
-            self.disk.sync_folder(Path::new(UPLOADS_FOLDER))?;
+        if let Some(name) = &self.name_written {
+            name.sync_folder(self.disk.as_ref())?;
         }
-        (self.lost, self.named, self.durable) = (false, true, self.offset);
+        self.name_written = None;
+        (self.lost, self.durable) = (false, self.offset);
         Ok(true)
     }
 
@@ -277,8 +284,8 @@ impl ContentUpload for LocalUpload {
 
     fn restart(&mut self) {
         remove_upload(self.disk.as_ref(), &self.name);
-        let (disk, fanout) = (Arc::clone(&self.disk), Arc::clone(&self.fanout));
-        *self = Self::begin(&disk, &fanout, &std::mem::take(&mut self.name), self.algorithm);
+        let (disk, folders) = (Arc::clone(&self.disk), Arc::clone(&self.folders));
+        *self = Self::begin(&disk, &folders, &std::mem::take(&mut self.name), self.algorithm);
     }
 
     fn pause(&mut self) {
@@ -299,7 +306,7 @@ impl ContentUpload for LocalUpload {
         }
         // INVARIANT: what is published is what was hashed, to its last byte and no further.
         self.cut(file.as_ref())?;
-        let folder = self.fanout.ensure(self.disk.as_ref(), &digest)?;
+        let folder = self.folders.ensure(self.disk.as_ref(), &digest)?;
         let (disk, path) = (self.disk.as_ref(), self.path());
         let published = publish(disk, file.as_ref(), &path, &folder, digest, self.offset);
         self.lost |= published.is_err();

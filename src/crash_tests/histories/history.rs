@@ -1,6 +1,7 @@
 //! Histories: operations of clients, run once on the real registry over a disk that records every step.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use smol::future::zip;
 
@@ -42,6 +43,9 @@ pub(crate) struct Recording {
     pub(crate) uploads: Vec<Upload>,
 }
 
+/// The pause after a try to reopen a store that failed.
+const REOPEN_PAUSE: Duration = Duration::from_millis(10);
+
 /// How many uploads a history may identify by number.
 const SLOTS: usize = 4;
 
@@ -59,6 +63,7 @@ pub(crate) fn open_on(
     let meta = MetaOptions {
         journal_min_bytes: crate::crash_tests::JOURNAL_MIN_BYTES,
         history_max_bytes: crate::crash_tests::HISTORY_MAX_BYTES,
+        reopen_pause: REOPEN_PAUSE,
         ..MetaOptions::new(index)
     };
     let mut options = RegistryOptions::new(Storage::Memory);

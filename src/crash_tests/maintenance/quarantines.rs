@@ -8,7 +8,7 @@ use smol::block_on;
 use crate::crash_tests::is_soak;
 use crate::disk::simulated::{Choice, Medium, Pick, SimulatedDisk};
 use crate::maintenance::scrub_tests::{damage, digest, has_blob, open_on, push, repo, scrub};
-use crate::registry::Registry;
+use crate::registry::{Registry, RegistryError};
 
 /// How many outcomes of a power cut are tried after one step.
 const WAYS_MAX: u64 = 4096;
@@ -40,6 +40,10 @@ fn check(medium: Medium, place: &str) {
     let aside = !registry.quarantined().unwrap().is_empty();
     assert!(there || aside || named, "{place}: it is lost, and nothing tells");
     // Back under its name without a row, it is not served, and a push replaces it.
+    // The collector removes what no row names.
+    let unnamed = registry.upkeep().unnamed(|| Ok::<_, RegistryError>(())).unwrap();
+    let left = unnamed.iter().any(|(digest, _)| *digest == layer);
+    assert_eq!(there && !named, left, "{place}: the collector does not find it");
     assert_eq!(registry.view().link(&repo("app"), &layer).unwrap().map(|row| row.size), Some(5), "{place}");
     scrub(&registry);
     assert!(!has_blob(&registry, "app", b"layer"), "{place}: it is served");

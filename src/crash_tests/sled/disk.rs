@@ -172,6 +172,10 @@ impl Disk for WatchedDisk {
         self.side(path).create_folder(path)
     }
 
+    fn remove_folder(&self, path: &Path) -> Result<(), DiskError> {
+        self.side(path).remove_folder(path)
+    }
+
     fn sync_folder_at(&self, path: &Path, site: SyncSite) -> Result<(), DiskError> {
         self.side(path).sync_folder_at(path, site)?;
         if path.as_os_str().is_empty() || path.starts_with(INDEX_FOLDER) {

@@ -102,12 +102,9 @@ impl DiskFile for SimulatedFile {
     }
 
     fn sync_at(&self, site: SyncSite) -> Result<(), DiskError> {
-        let before_sync = self.disk.state().before_sync.clone();
-        if let Some(call) = before_sync {
-            call(&self.path);
-        }
+        self.disk.call_before_sync(&self.path);
         let mut state = self.disk.state();
-        let fault = state.fault(Effect::Keeps);
+        let fault = state.sync_fault();
         let lost = state.report_lost_writes(self.handle).then_some(FaultKind::WriteBack);
         let failure = fault.or(lost);
         let step = Step::Sync { file: self.id, place: Place::of(site), failed: failure.is_some() };

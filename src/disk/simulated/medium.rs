@@ -59,6 +59,7 @@ pub(crate) enum Step {
     Rename(PathBuf, PathBuf),
     Remove(PathBuf),
     CreateFolder(PathBuf),
+    RemoveFolder(PathBuf),
     SyncFolder {
         path: PathBuf,
         place: Place,
@@ -69,13 +70,6 @@ pub(crate) enum Step {
     /// The system drops the lost changes of a closed file from its memory.
     Evict(FileId),
     Mark(usize),
-}
-
-impl Step {
-    /// Tells whether this is a sync that failed.
-    pub(crate) fn is_failed_sync(&self) -> bool {
-        matches!(self, Self::Sync { failed: true, .. } | Self::SyncFolder { failed: true, .. })
-    }
 }
 
 impl fmt::Debug for Step {
@@ -93,6 +87,7 @@ impl fmt::Debug for Step {
             Self::Rename(from, to) => write!(formatter, "rename {} to {}", from.display(), to.display()),
             Self::Remove(path) => write!(formatter, "remove {}", path.display()),
             Self::CreateFolder(path) => write!(formatter, "create folder {}", path.display()),
+            Self::RemoveFolder(path) => write!(formatter, "remove folder {}", path.display()),
             Self::SyncFolder { path, place, failed: fails } => {
                 write!(formatter, "sync folder /{} for {place}{}", path.display(), failed(fails))
             }
@@ -254,6 +249,7 @@ impl Medium {
                 self.named(folder, name);
             }
             Step::CreateFolder(path) => self.create_folder(path)?,
+            Step::RemoveFolder(path) => self.remove_folder(path)?,
             Step::SyncFolder { path, place, failed } => {
                 let folder = self.names.folder(path).map_err(RenameError::From)?;
                 if self.ignored != Some(*place) {
@@ -292,6 +288,14 @@ impl Medium {
             let name = name.to_owned();
             self.named(folder, name);
         }
+        Ok(())
+    }
+
+    fn remove_folder(&mut self, path: &Path) -> Result<(), RenameError> {
+        self.names.remove_folder(path).map_err(RenameError::From)?;
+        let (folder, name) = self.names.place(path).map_err(RenameError::From)?;
+        let name = name.to_owned();
+        self.named(folder, name);
         Ok(())
     }
 

@@ -42,10 +42,12 @@ struct State {
     fault: Option<Fault>,
     /// The number of operations, those that only read included.
     operations: u64,
+    /// Which of them were syncs.
+    syncs: Vec<u64>,
     /// The open handles by number.
     handles: BTreeMap<u64, Handle>,
     handles_opened: u64,
-    /// Called before each sync of a file, with its path.
+    /// Called before each sync of a file or folder, with its path.
     before_sync: Option<Arc<BeforeSync>>,
 }
 
@@ -67,6 +69,7 @@ impl SimulatedDisk {
             steps: Vec::new(),
             fault: None,
             operations: 0,
+            syncs: Vec::new(),
             handles: BTreeMap::new(),
             handles_opened: 0,
             before_sync: None,
@@ -99,6 +102,7 @@ impl SimulatedDisk {
     pub(crate) fn set_fault(&self, fault: Option<Fault>) {
         let mut state = self.state();
         state.operations = 0;
+        state.syncs.clear();
         state.fault = fault;
     }
 
@@ -114,9 +118,14 @@ impl SimulatedDisk {
         state.medium.rot(id, offset);
     }
 
-    /// Has `call` called before each sync of a file, on the thread that syncs.
+    /// Has `call` called before each sync of a file or folder, on the thread that syncs.
     pub(crate) fn before_sync(&self, call: Option<Arc<BeforeSync>>) {
         self.state().before_sync = call;
+    }
+
+    /// Returns the numbers of those that were syncs.
+    pub(crate) fn syncs(&self) -> Vec<u64> {
+        self.state().syncs.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -127,7 +136,7 @@ impl SimulatedDisk {
     fn change(&self, op: &'static str, path: &Path, step: Step) -> Result<Option<FileId>, DiskError> {
         let mut state = self.state();
         let effect = match &step {
-            Step::Remove(_) => Effect::Keeps,
+            Step::Remove(_) | Step::RemoveFolder(_) => Effect::Keeps,
             // The folder exists already, so the step creates none.
             Step::CreateFolder(path) if state.medium.names().folder(path).is_ok() => Effect::Keeps,
             _ => Effect::Takes,
@@ -137,6 +146,13 @@ impl SimulatedDisk {
             RenameError::From(errno) => DiskError::new(op, path, errno),
             RenameError::To(errno) => DiskError::new("rename to", path, errno),
         })
+    }
+
+    fn call_before_sync(&self, path: &Path) {
+        let call = self.state().before_sync.clone();
+        if let Some(call) = call {
+            call(path);
+        }
     }
 
     fn opened(&self, op: &'static str, path: &Path, writable: bool) -> Result<Arc<dyn DiskFile>, DiskError> {
@@ -203,6 +219,12 @@ impl State {
         self.step(step).unwrap();
     }
 
+    /// Counts a sync, and returns how it fails, if it does.
+    fn sync_fault(&mut self) -> Option<FaultKind> {
+        self.syncs.push(self.operations);
+        self.fault(Effect::Keeps)
+    }
+
     fn check(&mut self, op: &'static str, path: &Path, effect: Effect) -> Result<(), DiskError> {
         self.fault(effect).map_or(Ok(()), |kind| Err(DiskError::new(op, path, kind.errno())))
     }
@@ -251,11 +273,17 @@ impl Disk for SimulatedDisk {
         self.change(OP, path, Step::CreateFolder(checked(OP, path)?.to_owned())).map(drop)
     }
 
+    fn remove_folder(&self, path: &Path) -> Result<(), DiskError> {
+        const OP: &str = "remove folder";
+        self.change(OP, path, Step::RemoveFolder(checked(OP, path)?.to_owned())).map(drop)
+    }
+
     fn sync_folder_at(&self, path: &Path, site: SyncSite) -> Result<(), DiskError> {
         const OP: &str = "sync folder";
         let inside = checked(OP, path)?.to_owned();
+        self.call_before_sync(path);
         let mut state = self.state();
-        let fault = state.fault(Effect::Keeps);
+        let fault = state.sync_fault();
         state
             .step(Step::SyncFolder { path: inside, place: Place::of(site), failed: fault.is_some() })
             .map_err(|error| match error {

@@ -52,6 +52,7 @@ behaviours! {
     a_replaced_file_stays_readable
     removing_what_is_not_there_is_not_found
     removing_a_folder_is_refused
+    only_an_empty_folder_is_removed
     creating_a_folder_twice_keeps_what_is_in_it
     creating_a_folder_over_a_file_is_refused
     a_missing_parent_is_not_found
@@ -250,6 +251,21 @@ fn removing_a_folder_is_refused(disk: &dyn Disk) {
     assert_eq!(list(disk, "").len(), 1);
 }
 
+fn only_an_empty_folder_is_removed(disk: &dyn Disk) {
+    disk.create_folder(Path::new("f")).unwrap();
+    create(disk, "f/a", b"bytes");
+    assert!(disk.remove_folder(Path::new("f")).unwrap_err().is_not_empty());
+    assert!(!disk.remove_folder_if_empty(Path::new("f")).unwrap());
+    assert_eq!(read(disk, "f/a"), b"bytes");
+    assert_eq!(disk.remove_folder(Path::new("f/a")).unwrap_err().kind(), ErrorKind::NotADirectory);
+    disk.remove(Path::new("f/a")).unwrap();
+    assert!(disk.remove_folder_if_empty(Path::new("f")).unwrap());
+    assert!(disk.remove_folder_if_empty(Path::new("f")).unwrap());
+    assert!(disk.remove_folder(Path::new("f")).unwrap_err().is_not_found());
+    assert!(disk.create(Path::new("f/a")).unwrap_err().is_not_found());
+    assert_eq!(list(disk, ""), []);
+}
+
 fn creating_a_folder_twice_keeps_what_is_in_it(disk: &dyn Disk) {
     disk.create_folder(Path::new("f")).unwrap();
     create(disk, "f/a", b"bytes");
@@ -314,6 +330,7 @@ fn the_root_can_be_neither_made_nor_moved(disk: &dyn Disk) {
     disk.create(Path::new("")).unwrap_err();
     disk.open(Path::new("")).unwrap_err();
     disk.remove(Path::new("")).unwrap_err();
+    disk.remove_folder(Path::new("")).unwrap_err();
     disk.rename(Path::new(""), Path::new("b")).unwrap_err();
     disk.rename(Path::new("a"), Path::new("")).unwrap_err();
     assert_eq!(list(disk, ""), [("a".to_owned(), false, 5)]);

@@ -22,6 +22,7 @@ enum Operation {
     Rename(&'static str, &'static str),
     Remove(&'static str),
     CreateFolder(&'static str),
+    RemoveFolder(&'static str),
     SyncFolder(&'static str),
     List(&'static str),
     Read(usize, u64, usize),
@@ -47,6 +48,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         3 => (path(), path()).prop_map(|(from, to)| Operation::Rename(from, to)),
         2 => path().prop_map(Operation::Remove),
         3 => path().prop_map(Operation::CreateFolder),
+        2 => path().prop_map(Operation::RemoveFolder),
         1 => path().prop_map(Operation::SyncFolder),
         1 => path().prop_map(Operation::List),
         4 => (handle(), offset(), length()).prop_map(|(file, at, length)| Operation::Read(file, at, length)),
@@ -80,6 +82,7 @@ impl Session<'_> {
             Operation::Rename(from, to) => told(self.disk.rename(Path::new(from), Path::new(to))),
             Operation::Remove(path) => told(self.disk.remove(Path::new(path))),
             Operation::CreateFolder(path) => told(self.disk.create_folder(Path::new(path))),
+            Operation::RemoveFolder(path) => told(self.disk.remove_folder(Path::new(path))),
             Operation::SyncFolder(path) => told(self.disk.sync_folder(Path::new(path))),
             Operation::List(path) => told(self.disk.list(Path::new(path))),
             Operation::Read(handle, offset, length) => self.on(handle, |file| {

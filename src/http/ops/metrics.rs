@@ -188,7 +188,7 @@ enum Value {
 
 /// Every metric of the registry: its name, its help, and where its value and type come from.
 #[rustfmt::skip]
-const REGISTRY_METRICS: [RegistryMetric; 17] = [
+const REGISTRY_METRICS: [RegistryMetric; 20] = [
     RegistryMetric {
         name: "collector_passes", help: "Passes of the collector.", unit: None,
         value: |now| Some(Value::Counter(now.collected.passes)),
@@ -238,6 +238,18 @@ const REGISTRY_METRICS: [RegistryMetric; 17] = [
     RegistryMetric {
         name: "read_only", help: "1 while the filesystem is read-only, else 0.", unit: None,
         value: |now| Some(Value::Gauge(now.totals.read_only.into())),
+    },
+    RegistryMetric {
+        name: "writes_refused", help: "1 while writes are refused after a failed sync, else 0.", unit: None,
+        value: |now| Some(Value::Gauge(now.totals.writes_refused.into())),
+    },
+    RegistryMetric {
+        name: "reopen_tries", help: "Tries to reopen the store that have failed since then.", unit: None,
+        value: |now| Some(Value::Gauge(now.totals.reopen_tries)),
+    },
+    RegistryMetric {
+        name: "reopened", help: "How often the store was reopened after a failed sync.", unit: None,
+        value: |now| Some(Value::Counter(now.totals.reopened)),
     },
     RegistryMetric {
         name: "scrub_read", help: "Bytes of content that were read and verified.", unit: Some(Unit::Bytes),
@@ -329,6 +341,9 @@ mod tests {
             free_bytes: Some(9),
             free_files: Some(10),
             read_only: true,
+            writes_refused: true,
+            reopen_tries: 12,
+            reopened: 13,
             scrub: ScrubTotals { bytes: 5, damaged: 1, last_full_pass: 77 },
         };
         let of_collector =
@@ -345,6 +360,9 @@ mod tests {
             "pulk_disk_free_bytes 9",
             "pulk_disk_free_inodes 10",
             "pulk_read_only 1",
+            "pulk_writes_refused 1",
+            "pulk_reopen_tries 12",
+            "pulk_reopened_total 13",
             "pulk_scrub_read_bytes_total 5",
             "pulk_scrub_damaged_total 1",
             "pulk_scrub_last_full_pass_seconds 77",

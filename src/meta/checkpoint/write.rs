@@ -159,8 +159,8 @@ impl Draft<'_> {
         let finished = finished_path(self.begin);
         self.disk.rename(&unfinished_path(self.begin), &finished)?;
         let Err(error) = self.disk.sync_folder(Path::new(CHECKPOINT_FOLDER)) else { return Ok(self.length) };
-        // INVARIANT: no older checkpoint goes because of one whose name may not be durable. A later sync would
-        // not write the name.
+        // INVARIANT: no older checkpoint goes because of one whose name may not be durable. A later sync
+        // would not write the name.
         Err(match self.disk.remove(&finished) {
             Ok(()) => error.into(),
             Err(_) => WalkError::NotNamed(error),

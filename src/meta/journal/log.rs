@@ -12,7 +12,7 @@ pub(in crate::meta) enum JournalError {
     /// The line could not be written and nothing of it is left.
     #[error("the journal could not be appended to: {0}")]
     Append(DiskError),
-    /// The journal refuses writes until the next start.
+    /// The journal refuses writes until it is reopened.
     #[error("{0}")]
     Poisoned(String),
     /// The transaction is over the limits.
@@ -68,7 +68,8 @@ impl LogPosition {
 ///   one. An error of [`Self::append`] leaves nothing of its transaction.
 /// - What a reader sees: every appended transaction, durable or not, in order and without gaps.
 /// - After a failed sync it is unknown which of the transactions since the last sync are durable, and another
-///   sync could not tell: the log is poisoned, and refuses every append and sync. It can still be read.
+///   sync could not tell: the log is poisoned, and refuses every append and sync. It can still be read, and
+///   it can be reopened.
 pub(in crate::meta) trait Log: Send {
     /// Appends a transaction, all of its facts or none, and returns its number.
     fn append(&mut self, noted: (u64, StoreTime), facts: Vec<Fact>) -> Result<u64, JournalError>;
@@ -98,8 +99,12 @@ pub(in crate::meta) trait Log: Send {
     /// Returns why the log refuses writes, if it does.
     fn poisoned(&self) -> Option<&str>;
 
-    /// Refuses all writes from now on.
+    /// Refuses all writes from now on, until it is reopened.
     fn poison(&mut self, why: String) -> JournalError;
+
+    /// Continues right after the last transaction that is known to be durable; those after it are gone. This
+    /// is the one way on for a poisoned log. After an error it is as it was, and can be reopened once more.
+    fn reopen(&mut self) -> Result<(), DiskError>;
 }
 
 /// Receives a transaction and the length of its line in bytes, and returns whether to continue.
@@ -123,7 +128,7 @@ pub(super) struct Poison(Option<String>);
 impl Poison {
     /// Keeps the first reason, and returns it.
     pub(super) fn set(&mut self, why: String) -> JournalError {
-        log::error!("{why}; writes are refused until the next start");
+        log::error!("{why}; writes are refused");
         JournalError::Poisoned(self.0.get_or_insert(why).clone())
     }
 

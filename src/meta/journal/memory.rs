@@ -101,6 +101,11 @@ impl Log for MemoryLog {
     fn poison(&mut self, why: String) -> JournalError {
         self.poison.set(why)
     }
+
+    fn reopen(&mut self) -> Result<(), DiskError> {
+        self.poison = Poison::default();
+        Ok(())
+    }
 }
 
 /// A reader of a log in memory.

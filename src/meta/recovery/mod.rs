@@ -40,5 +40,5 @@ pub(in crate::meta) use open::{OpenedMeta, rebuilt};
 pub use progress::RecoveryProgress;
 pub(in crate::meta) use recover::sync_tree;
 pub use salvage::{Salvage, rebuild_from_content, rebuild_from_index};
-pub use start::{Start, formats_on};
+pub use start::{Start, formats_on, remove_empty_folders};
 pub(in crate::meta) use start::{keeps_damaged, make_folders};

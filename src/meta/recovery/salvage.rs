@@ -119,20 +119,25 @@ struct Lines {
 impl Lines {
     fn gather(&mut self, disk: &dyn Disk) -> Result<(), MetaOpenError> {
         let files = journal::list(disk)?;
-        let mut journals: Vec<(u64, PathBuf)> =
-            files.finished.iter().map(|number| (*number, journal_path(*number))).collect();
-        journals.extend(files.damaged.iter().map(|number| (*number, damaged_path(*number))));
+        let mut journals: Vec<(u64, PathBuf, u64)> = Vec::new();
+        // A sound file's lines from the first one of a later file on were never acknowledged.
+        let mut limit = u64::MAX;
+        for number in files.finished.iter().rev() {
+            journals.push((*number, journal_path(*number), limit));
+            limit = header_of(disk, *number)?.map_or(limit, |header| limit.min(header.first));
+        }
+        journals.extend(files.damaged.iter().map(|number| (*number, damaged_path(*number), u64::MAX)));
         journals.sort_unstable();
         let mut checkpoints = checkpoint::find(disk)?.all();
         checkpoints.sort_unstable();
         let mut checkpoints = checkpoints.into_iter().peekable();
-        for (_, path) in journals {
+        for (_, path, limit) in journals {
             let first = first_of(disk, &path)?;
             // A checkpoint is the state before the file that it was taken for.
             while let Some((_, path)) = checkpoints.next_if(|(begin, _)| Some(*begin) <= first) {
                 self.checkpoint(disk, &path)?;
             }
-            self.journal(disk, &path)?;
+            self.journal(disk, &path, limit)?;
         }
         for (_, path) in checkpoints {
             self.checkpoint(disk, &path)?;
@@ -140,11 +145,15 @@ impl Lines {
         Ok(())
     }
 
-    fn journal(&mut self, disk: &dyn Disk, path: &Path) -> Result<(), MetaOpenError> {
+    /// Takes the lines of a journal file up to transaction `limit`, which a later file has.
+    fn journal(&mut self, disk: &dyn Disk, path: &Path, limit: u64) -> Result<(), MetaOpenError> {
         let file = disk.open(path)?;
         let mut lines = LineReader::new(file.as_ref());
         while let Some(line) = lines.next()? {
             if let Some((record, _)) = read_line::<Record>(path, &line)? {
+                if record.seq >= limit {
+                    break;
+                }
                 self.good += 1;
                 self.highest = self.highest.max(record.seq);
                 self.time.learn(&record.time);

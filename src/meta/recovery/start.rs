@@ -40,6 +40,15 @@ pub fn formats_on(disk: &dyn Disk) -> Result<Option<BTreeSet<u32>>, DiskError> {
     Ok((!journals.is_empty() || !checkpoints.is_empty()).then_some(stated))
 }
 
+/// Removes the folders of the metadata if the journal has no file. Returns whether it has none.
+pub fn remove_empty_folders(disk: &dyn Disk) -> Result<bool, DiskError> {
+    let empty = disk.remove_folder_if_empty(Path::new(JOURNAL_FOLDER))?;
+    if empty {
+        disk.remove_folder_if_empty(Path::new(CHECKPOINT_FOLDER))?;
+    }
+    Ok(empty)
+}
+
 /// Creates the folders of the metadata, and makes all names in the root durable: the new ones, and those of
 /// the folders and files that were created there before.
 pub(in crate::meta) fn make_folders(disk: &dyn Disk) -> Result<(), DiskError> {

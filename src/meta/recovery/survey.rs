@@ -176,9 +176,14 @@ pub(super) fn for_each_line(
     while let Some(line) = lines.next()? {
         progress.advance(line.bytes.len() as u64 + 1);
         let found = if line.ended { read_line::<Record>(&path, &line)? } else { None };
-        match &found {
-            Some((record, _)) if record.seq < begin || record.seq >= segment.limit => {}
+        let seq = found.as_ref().map(|(record, _)| record.seq);
+        match seq {
+            Some(seq) if seq < begin || seq >= segment.limit => {}
             _ => visit(line, found)?,
+        }
+        // Whatever follows, be it half a line, a later file replaces it.
+        if seq.is_some_and(|seq| seq + 1 >= segment.limit) {
+            break;
         }
     }
     Ok(())

@@ -1,8 +1,9 @@
 //! The messages to the writer, and the part of its state that others may read.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use crate::meta::error::{MetaError, MetaOpenError};
 use crate::meta::index::{Index, QuotaUsage, RowTotals};
@@ -70,10 +71,25 @@ impl Message {
     }
 }
 
+/// Why writes are refused, and what is done about it.
+#[derive(Debug, Default)]
+pub(in crate::meta) struct WriteFailure {
+    pub(in crate::meta) why: String,
+    /// How often the store was tried to be reopened.
+    pub(in crate::meta) tries: u32,
+    /// When the next try is due.
+    pub(in crate::meta) next: Option<Instant>,
+    /// Why the last try failed.
+    pub(in crate::meta) tried: Option<String>,
+}
+
 /// The part of the writer's state that others may read.
 #[derive(Debug, Default)]
 pub(in crate::meta) struct WriterState {
-    pub(in crate::meta) poisoned: Mutex<Option<String>>,
+    /// Why writes are refused.
+    pub(in crate::meta) failure: Mutex<Option<WriteFailure>>,
+    /// How often the store was reopened.
+    pub(in crate::meta) reopened: AtomicU64,
     pub(in crate::meta) totals: Mutex<RowTotals>,
     pub(in crate::meta) usage: Mutex<QuotaUsage>,
     without_journal: AtomicBool,

@@ -7,6 +7,7 @@
 //! | what is decided and not durable yet | `pending` |
 //! | the index of a clean stop, compared before anything is decided | `verify` |
 //! | a store without space for a journal | `await_space` |
+//! | a store after a failed sync: when it is reopened, and how | `reopening`, `reopen` |
 //! | an index or checkpoints that are too large | `compact`, `renew` |
 
 mod await_space;
@@ -14,16 +15,20 @@ mod compact;
 mod message;
 mod pending;
 mod renew;
+mod reopen;
+mod reopening;
 mod setup;
 mod thread;
 mod verify;
 
 pub(in crate::meta) use compact::Compaction;
 pub use message::{Answer, Guard};
-pub(in crate::meta) use message::{Message, WriterState};
+pub(in crate::meta) use message::{Message, WriteFailure, WriterState};
 #[cfg(test)]
 pub(in crate::meta) use pending::{DecidedRows, PendingRows};
 #[cfg(test)]
 pub(in crate::meta) use renew::renew;
+pub use reopening::OnSyncFailure;
+pub(in crate::meta) use reopening::{REOPEN_PAUSE, Reopening};
 pub(in crate::meta) use setup::WriterSetup;
 pub(in crate::meta) use thread::{Rotation, Writer};

@@ -17,6 +17,7 @@ use crate::meta::rules::{PolicyChecks, Protection};
 use crate::meta::writer::await_space::AwaitSpace;
 use crate::meta::writer::message::{Message, WriterState};
 use crate::meta::writer::pending::PendingRows;
+use crate::meta::writer::reopening::Reopening;
 use crate::meta::writer::thread::{Rotation, Writer};
 
 /// Everything that the writer's thread needs.
@@ -35,6 +36,7 @@ pub(in crate::meta) struct WriterSetup {
     pub(in crate::meta) rotation: Rotation,
     /// Whether the index was built by this start, and not left by a clean stop.
     pub(in crate::meta) is_verified: bool,
+    pub(in crate::meta) reopening: Reopening,
 }
 
 impl WriterSetup {
@@ -64,6 +66,7 @@ impl WriterSetup {
             progress,
             rotation,
             is_verified,
+            reopening,
         } = self;
         let (journal, totals, first) = match opened {
             Some((journal, totals)) => (journal, totals, None),
@@ -97,6 +100,7 @@ impl WriterSetup {
             rotation,
             unfinished: VecDeque::new(),
             queued: first.into_iter().collect(),
+            reopening,
         };
         if is_verified || writer.verify_index(messages).is_continue() {
             writer.run(messages);

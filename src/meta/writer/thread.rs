@@ -17,8 +17,9 @@ use crate::meta::recovery::{Build, RecoveryProgress, rebuilt};
 use crate::meta::rules::{
     CommandProgress, DecideError, Decision, PolicyChecks, Protection, Refusal, Stamp, decide,
 };
-use crate::meta::writer::message::{Answer, Guard, Message, Swapped, WriterState};
+use crate::meta::writer::message::{Answer, Guard, Message, Swapped, WriteFailure, WriterState};
 use crate::meta::writer::pending::{DecidedRows, PendingRows};
+use crate::meta::writer::reopening::Reopening;
 
 /// The most messages in a batch before its sync, so that the first of them doesn't wait for too many others.
 const BATCH_MAX: usize = 256;
@@ -51,6 +52,7 @@ pub(in crate::meta) struct Writer {
     pub(in crate::meta) unfinished: VecDeque<Message>,
     /// Messages that came before the next one from the channel.
     pub(in crate::meta) queued: VecDeque<Message>,
+    pub(in crate::meta) reopening: Reopening,
 }
 
 /// When the journal rotates to a new file.
@@ -82,7 +84,7 @@ impl Writer {
     /// the others wait for no more than that.
     fn next_message(&mut self, messages: &Receiver<Message>) -> Option<Message> {
         let waiting = self.queued.pop_front().or_else(|| self.unfinished.pop_front());
-        waiting.or_else(|| messages.recv().ok())
+        waiting.or_else(|| self.receive(messages))
     }
 
     /// Carries out the waiting messages, and answers them after one sync. Returns whether to stop.
@@ -212,7 +214,7 @@ impl Writer {
         lock(&self.shared.totals).uploads = self.totals.uploads;
     }
 
-    fn publish_totals(&self) {
+    pub(super) fn publish_totals(&self) {
         *lock(&self.shared.totals) = self.totals;
         if self.checks.has_quotas() {
             *lock(&self.shared.usage) = self.checks.usage().clone();
@@ -377,8 +379,8 @@ impl Writer {
             JournalError::Append(disk) if disk.is_full() => MetaError::NoSpace,
             JournalError::Append(disk) if disk.is_read_only() => MetaError::ReadOnly,
             JournalError::Poisoned(why) => {
-                let mut poisoned = lock(&self.shared.poisoned);
-                poisoned.get_or_insert_with(|| why.clone());
+                let mut failure = lock(&self.shared.failure);
+                failure.get_or_insert_with(|| WriteFailure { why: why.clone(), ..WriteFailure::default() });
                 MetaError::Poisoned(why.clone())
             }
             JournalError::Append(_) | JournalError::TooLarge { .. } | JournalError::Render(_) => {

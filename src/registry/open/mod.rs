@@ -8,9 +8,9 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::blobs::{BLOBS_FOLDER, ContentStore, LocalStore, UPLOADS_FOLDER};
+use crate::blobs::{self, BLOBS_FOLDER, ContentStore, LocalStore, UPLOADS_FOLDER};
 use crate::disk::{DirectoryLock, Disk, FreeSpace, MemoryDisk, MeteredDisk, RealDisk, same_filesystem};
-use crate::meta::{Command, IndexKind, Meta, MetaOptions, Protection};
+use crate::meta::{self, Command, IndexKind, Meta, MetaOptions, Protection};
 use crate::registry::content::damage::{self, DamageReports, ScrubCounters};
 use crate::registry::content::manifest_cache::ManifestCache;
 use crate::registry::content::verified::VerifiedFiles;
@@ -67,6 +67,7 @@ impl Registry {
             content: Some(Arc::clone(&blobs)),
             rest: options.lease.max(options.grace),
             read_only,
+            on_sync_failure: options.on_sync_failure,
             ..opened.meta
         };
         let meta = Meta::open(Arc::clone(&disk), meta_options)?;
@@ -160,6 +161,11 @@ pub(crate) struct Backing {
 
 /// Opens the content, and creates its folders where they are missing.
 fn open_content(disk: &Arc<dyn Disk>, storage: &Storage) -> Result<Arc<dyn ContentStore>, OpenError> {
+    // INVARIANT: without a journal, no start has come as far as to acknowledge anything. Its sync may have
+    // failed, and a sync makes only those names durable that are newer than the last failure.
+    if meta::remove_empty_folders(disk.as_ref())? {
+        blobs::remove_empty_folders(disk.as_ref())?;
+    }
     let blobs = LocalStore::open_or_create(Arc::clone(disk))?;
     if let Storage::Folder(folder) = storage
         && !same_filesystem(&folder.join(UPLOADS_FOLDER), &folder.join(BLOBS_FOLDER))?

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::blobs::DURABLE_STEP_BYTES;
-use crate::meta::{Policies, RecoveryProgress, WORTHWHILE_MIN_BYTES};
+use crate::meta::{OnSyncFailure, Policies, RecoveryProgress, WORTHWHILE_MIN_BYTES};
 use crate::spec::MANIFEST_SIZE_MAX_BYTES;
 
 /// Where a registry stores its data.
@@ -69,6 +69,8 @@ pub struct RegistryOptions {
     pub grace: Duration,
     /// Per repository: what is kept, what may not change, and how much fits.
     pub policies: Policies,
+    /// What happens after a failed sync.
+    pub on_sync_failure: OnSyncFailure,
     /// Reports how far a recovery has come, while the registry is opened and later.
     pub progress: RecoveryProgress,
 }
@@ -93,6 +95,7 @@ impl RegistryOptions {
             lease: LEASE,
             grace: GRACE,
             policies: Policies::default(),
+            on_sync_failure: OnSyncFailure::default(),
             progress: RecoveryProgress::default(),
         }
     }

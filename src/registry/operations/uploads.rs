@@ -143,7 +143,11 @@ impl Registry {
         self.inner.sessions.remove(id);
         let (store, name) = (Arc::clone(&self.inner.blobs), session.name());
         self.inner.permits.write(move || store.remove_upload(&name)).await;
-        self.command(Command::EndUpload { id }).await
+        match self.command(Command::EndUpload { id }).await {
+            // Its row was not durable when the store was reopened.
+            Err(RegistryError::UploadUnknown) => Ok(()),
+            done => done,
+        }
     }
 
     /// Receives a chunk, and returns its last piece unwritten where it is known to be the last. On an error,
@@ -276,8 +280,7 @@ impl Inner {
         written
     }
 
-    /// Converts the error of a failed store, and refuses writes until the next start if a folder could not be
-    /// synced.
+    /// Converts the error of a failed store, and has the store reopened if a folder could not be synced.
     ///
     /// The system shows the names in that folder to every reader, and would report its next sync as a
     /// success, whichever names the medium holds. A failed sync of a file affects only that file: it is given

@@ -33,7 +33,8 @@ use crate::disk::{Disk, MemoryDisk};
 use crate::meta::{IndexKind, MetaOptions};
 use crate::registry::open::Backing;
 use crate::registry::{
-    Chunk, Condition, PutManifest, PutTarget, Registry, RegistryError, RegistryOptions, Storage, UploadId,
+    Chunk, Condition, OnSyncFailure, PutManifest, PutTarget, Registry, RegistryError, RegistryOptions,
+    Storage, UploadId,
 };
 use crate::spec::{Algorithm, ContentDigest, ContentRange, Digest, MediaType, RepoName, Tag};
 
@@ -71,7 +72,9 @@ fn with_fanout_folders() -> Arc<dyn Disk> {
         disk.create_folder(Path::new(folder)).unwrap();
     }
     for number in 0..256 {
-        disk.create_folder(Path::new(&format!("blobs/sha256/{number:02x}"))).unwrap();
+        let folder = format!("blobs/sha256/{number:02x}");
+        disk.create_folder(Path::new(&folder)).unwrap();
+        disk.create(Path::new(&format!("{folder}/other"))).unwrap();
     }
     disk
 }
@@ -83,12 +86,16 @@ fn faulty() -> (Arc<dyn Disk>, Arc<Faults>) {
     (Arc::new(disk), faults)
 }
 
-/// Opens a registry on a disk with injected failures.
+/// Opens a registry on a disk with injected failures. It takes no writes after a failed sync.
 fn on_faulty() -> (Registry, Arc<Faults>, Arc<dyn Disk>) {
+    on_faulty_with(OnSyncFailure::Exit)
+}
+
+fn on_faulty_with(policy: OnSyncFailure) -> (Registry, Arc<Faults>, Arc<dyn Disk>) {
     let disk = with_fanout_folders();
     let faulty = FaultyDisk::new(Arc::clone(&disk));
     let faults = faulty.faults();
-    (open_on(Arc::new(faulty), |_| {}), faults, disk)
+    (open_on(Arc::new(faulty), |options| options.on_sync_failure = policy), faults, disk)
 }
 
 /// Copies everything that matters after a crash: not the index, the marker and the lock.

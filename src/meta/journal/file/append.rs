@@ -35,8 +35,8 @@ pub(in crate::meta) struct FileLog {
     /// since a write after a durable line in the same block could cost that line at a power cut.
     ahead: u64,
     head: LogPosition,
-    /// The last transaction that is known to be durable.
-    synced: u64,
+    /// The place after the last transaction that is known to be durable.
+    pub(super) synced: LogPosition,
     poison: Poison,
 }
 
@@ -49,7 +49,7 @@ impl FileLog {
         (number, length): (u64, u64),
         head: LogPosition,
     ) -> Self {
-        let synced = head.seq;
+        let synced = head.clone();
         let ahead = length.next_multiple_of(BLOCK_SIZE_BYTES);
         let poison = Poison::default();
         Self { disk, file, number, length, padding: 0, earlier: 0, ahead, head, synced, poison }
@@ -89,7 +89,7 @@ impl FileLog {
     }
 
     fn is_durable(&self) -> bool {
-        self.synced == self.head.seq
+        self.synced == self.head
     }
 
     /// Returns the end of the block that holds the end of the last line.
@@ -138,7 +138,7 @@ impl FileLog {
 impl Log for FileLog {
     fn append(&mut self, noted: (u64, StoreTime), facts: Vec<Fact>) -> Result<u64, JournalError> {
         self.poison.check()?;
-        let (line, head) = self.head.next_line(self.synced, noted, facts)?;
+        let (line, head) = self.head.next_line(self.synced.seq, noted, facts)?;
         self.write_somewhere(&line)?;
         self.head = head;
         Ok(self.head.seq)
@@ -148,7 +148,7 @@ impl Log for FileLog {
         self.poison.check()?;
         if !self.is_durable() {
             match self.file.sync() {
-                Ok(()) => self.synced = self.head.seq,
+                Ok(()) => self.synced = self.head.clone(),
                 Err(error) => return Err(self.poison(format!("the journal could not be synced: {error}"))),
             }
         }
@@ -160,7 +160,7 @@ impl Log for FileLog {
     }
 
     fn synced(&self) -> u64 {
-        self.synced
+        self.synced.seq
     }
 
     fn read_from(&self, after: LogPosition) -> Box<dyn LogTail> {
@@ -191,5 +191,9 @@ impl Log for FileLog {
 
     fn poison(&mut self, why: String) -> JournalError {
         self.poison.set(why)
+    }
+
+    fn reopen(&mut self) -> Result<(), DiskError> {
+        self.continue_after_failure()
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::disk::{Disk, DiskError};
 use crate::meta::journal::file::append::FileLog;
-use crate::meta::journal::file::files::{journal_path, unfinished_path};
+use crate::meta::journal::file::files::{journal_path, list, unfinished_path};
 use crate::meta::journal::file::new_file::NewFile;
 use crate::meta::journal::log::{JournalError, Log};
 
@@ -35,6 +35,26 @@ impl FileLog {
             }
             Err(error) => Err(self.poison(format!("the journal could not continue in a new file: {error}"))),
         }
+    }
+}
+
+impl FileLog {
+    /// Continues in a new file after the last transaction that is known to be durable.
+    ///
+    /// Nothing is read, so nothing is trusted that only the page cache may have. The new file replaces what
+    /// this one has after that transaction. All that was acknowledged stays where it is durable already.
+    pub(super) fn continue_after_failure(&mut self) -> Result<(), DiskError> {
+        let disk = Arc::clone(&self.disk);
+        let files = list(disk.as_ref())?;
+        for path in &files.unfinished {
+            disk.remove(path)?;
+        }
+        // INVARIANT: no file of an earlier try has this number: the sync of its name may have failed.
+        let number = files.highest + 1;
+        let earlier = self.length();
+        *self = NewFile::create(&disk, number, self.synced.clone(), self.synced.seq)?.publish()?;
+        self.earlier = earlier;
+        Ok(())
     }
 }
 

@@ -26,11 +26,15 @@ impl FileTail {
     }
 
     /// Returns the number of the file that a transaction was appended to: of those that begin no later, the
-    /// last one.
-    fn file_with(&self, seq: u64) -> Result<u64, MetaOpenError> {
+    /// last one. Returns the first transaction of the files after it, too: it has no valid line from there
+    /// on.
+    fn file_with(&self, seq: u64) -> Result<(u64, u64), MetaOpenError> {
+        let mut limit = u64::MAX;
         for number in list(self.disk.as_ref())?.finished.into_iter().rev() {
-            if header_of(self.disk.as_ref(), number)?.is_some_and(|header| header.first <= seq) {
-                return Ok(number);
+            match header_of(self.disk.as_ref(), number)? {
+                Some(header) if header.first <= seq => return Ok((number, limit)),
+                Some(header) => limit = limit.min(header.first),
+                None => {}
             }
         }
         Err(MetaOpenError::Damaged(format!("{JOURNAL_FOLDER} has no file with transaction {seq}")))
@@ -64,7 +68,7 @@ impl FileTail {
 
 impl LogTail for FileTail {
     fn bytes_left(&self) -> Result<u64, MetaOpenError> {
-        let first = self.file_with(self.at.seq + 1)?;
+        let (first, _) = self.file_with(self.at.seq + 1)?;
         let mut total = 0;
         for number in list(self.disk.as_ref())?.finished.into_iter().filter(|number| *number >= first) {
             total += self.disk.open(&journal_path(number))?.length()?;
@@ -75,11 +79,11 @@ impl LogTail for FileTail {
     fn read(&mut self, until: u64, visit: &mut TransactionVisitor<'_>) -> Result<u64, MetaOpenError> {
         while self.at.seq < until {
             let before = self.at.seq;
-            let number = self.file_with(before + 1)?;
+            let (number, limit) = self.file_with(before + 1)?;
             if number != self.number {
                 (self.number, self.offset) = (number, 0);
             }
-            if !self.read_file(until, visit)? {
+            if !self.read_file(until.min(limit - 1), visit)? {
                 break;
             }
             if self.at.seq == before {

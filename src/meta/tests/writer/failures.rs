@@ -1,10 +1,13 @@
 //! The writer on a failing disk: an error without any effect, or no more writes.
 
+use std::time::Duration;
+
 use rustix::io::Errno;
 
 use super::*;
 use crate::disk::faulty::{Faults, FaultyDisk, Operation};
-use crate::meta::Start;
+use crate::meta::journal::journal_path;
+use crate::meta::{OnSyncFailure, Start};
 
 struct Failing {
     disk: Arc<dyn Disk>,
@@ -13,11 +16,18 @@ struct Failing {
 }
 
 impl Failing {
+    /// Makes a store that stays poisoned.
     fn new() -> Self {
+        Self::with(OnSyncFailure::Exit)
+    }
+
+    fn with(on_sync_failure: OnSyncFailure) -> Self {
         let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
         let faulty = FaultyDisk::new(Arc::clone(&disk));
         let faults = faulty.faults();
-        let meta = Meta::open(Arc::new(faulty), MetaOptions::new(IndexKind::Map)).unwrap();
+        let reopen_pause = Duration::from_millis(1);
+        let options = MetaOptions { on_sync_failure, reopen_pause, ..MetaOptions::new(IndexKind::Map) };
+        let meta = Meta::open(Arc::new(faulty), options).unwrap();
         run(&meta, put_manifest("app", "one", &["one"])).unwrap();
         Self { disk, faults, meta }
     }
@@ -48,6 +58,76 @@ impl Failing {
         assert!(tags(&self.meta, "app").contains(&"one".to_owned()));
         let closed = self.meta.close().unwrap_err();
         assert!(matches!(closed, crate::meta::error::MetaOpenError::Poisoned(_)), "{closed}");
+    }
+}
+
+/// Waits until the store was reopened this many times.
+fn wait_until_reopened(meta: &Meta, times: u64) {
+    for _ in 0..10_000 {
+        if meta.reopened() >= times && meta.poisoned().is_none() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    panic!("it was not reopened: {:?}", meta.poisoned());
+}
+
+#[test]
+fn after_a_failed_sync_the_journal_continues_in_a_new_file_after_what_is_durable() {
+    let store = Failing::with(OnSyncFailure::Reopen);
+    store.faults.fail(Operation::Sync, "journal", Errno::IO);
+    let failed = run(&store.meta, two());
+    assert!(matches!(failed, Err(MetaError::Poisoned(_))), "{failed:?}");
+    wait_until_reopened(&store.meta, 1);
+    assert_eq!(tags(&store.meta, "app"), ["one"], "what was not made durable is gone");
+    assert_eq!(store.meta.totals().blobs, 1);
+    run(&store.meta, put_manifest("app", "three", &["three"])).unwrap();
+    assert_eq!(journal_files(store.disk.as_ref()), ["000000000001.log", "000000000002.log"]);
+    // Whatever the medium has of the line that was not made durable.
+    let mut bytes = vec![0; 64 * 1024];
+    let length = store.disk.open(&journal_path(1)).unwrap().read_at(&mut bytes, 0).unwrap();
+    let end = bytes[..length].iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
+    for at in (end - 200..=end).rev().flat_map(|at| [(at, false), (at, true)]) {
+        let left = copy(store.disk.as_ref());
+        let file = left.open_writable(&journal_path(1)).unwrap();
+        let (at, garbled) = at;
+        if garbled {
+            file.write_at(b"#", at as u64).unwrap();
+        } else {
+            file.truncate(at as u64).unwrap();
+        }
+        let reopened = open(&left);
+        assert_eq!(tags(&reopened, "app"), ["one", "three"], "{at}, garbled: {garbled}");
+        assert_eq!(reopened.start(), Start::Recovered);
+        assert_eq!(rows(reopened.index()), rows(store.meta.index()));
+    }
+    store.meta.close().unwrap();
+}
+
+#[test]
+fn a_store_that_cannot_be_reopened_at_once_is_tried_again() {
+    for (operation, errno, times) in [
+        (Operation::Create, Errno::NOSPC, 3),
+        (Operation::Write, Errno::IO, 1),
+        (Operation::Sync, Errno::IO, 3),
+        (Operation::Rename, Errno::IO, 3),
+        (Operation::SyncFolder, Errno::IO, 3),
+    ] {
+        let store = Failing::with(OnSyncFailure::Reopen);
+        store.faults.fail(Operation::Sync, "journal", Errno::IO);
+        // The line itself is written.
+        let skip = u64::from(operation == Operation::Write);
+        for _ in 0..times {
+            store.faults.fail_later(operation, "journal", skip, errno);
+        }
+        run(&store.meta, two()).unwrap_err();
+        wait_until_reopened(&store.meta, 1);
+        run(&store.meta, put_manifest("app", "three", &["three"])).unwrap_or_else(|error| {
+            panic!("{operation:?}: {error}");
+        });
+        for left in [copy(store.disk.as_ref()), Arc::clone(&store.disk)] {
+            assert_eq!(tags(&open(&left), "app"), ["one", "three"], "{operation:?}");
+        }
     }
 }
 
@@ -203,7 +283,11 @@ fn rotating() -> Failing {
     let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
     let faulty = FaultyDisk::new(Arc::clone(&disk));
     let faults = faulty.faults();
-    let options = MetaOptions { journal_min_bytes: 1, ..MetaOptions::new(IndexKind::Map) };
+    let options = MetaOptions {
+        on_sync_failure: OnSyncFailure::Exit,
+        journal_min_bytes: 1,
+        ..MetaOptions::new(IndexKind::Map)
+    };
     Failing { disk, faults, meta: Meta::open(Arc::new(faulty), options).unwrap() }
 }
 
@@ -240,7 +324,7 @@ fn a_rotation_that_may_have_happened_ends_all_writing() {
             if store.meta.poisoned().is_some() {
                 break;
             }
-            std::thread::sleep(std::time::Duration::from_millis(1));
+            std::thread::sleep(Duration::from_millis(1));
         }
         store.check_poisoned();
         assert_eq!(tags(&store.reopened(), "app"), ["one"]);

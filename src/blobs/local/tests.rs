@@ -1,0 +1,162 @@
+//! What a store keeps through a power cut after a sync that failed.
+//!
+//! The disk reports a failed sync once. Its next sync of the folder succeeds, and writes no name that was
+//! there before.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use super::LocalStore;
+use crate::base::lock;
+use crate::blobs::local::layout::{blob_path, fanout_folder};
+use crate::blobs::local::synced_folder::SyncedFolder;
+use crate::blobs::{BlobError, ContentStore};
+use crate::disk::Disk;
+use crate::disk::simulated::{Fault, FaultKind, Medium, SimulatedDisk, Step};
+use crate::spec::{Algorithm, ContentDigest};
+
+const NEXT: Fault = Fault { kind: FaultKind::Io, at: 0, sticky: false };
+
+fn open(disk: &SimulatedDisk) -> Arc<dyn ContentStore> {
+    let store = LocalStore::open_or_create(Arc::new(disk.clone())).unwrap();
+    // As the metadata does, which is opened next.
+    (disk as &dyn Disk).sync_folder(Path::new("")).unwrap();
+    store
+}
+
+/// Makes the next sync of a folder fail.
+fn fail_next_sync(disk: &SimulatedDisk, folder: &Path) {
+    let (folder, inner, failed) = (folder.to_owned(), disk.clone(), AtomicBool::new(false));
+    disk.before_sync(Some(Arc::new(move |path: &Path| {
+        if path == folder && !failed.swap(true, Ordering::SeqCst) {
+            inner.set_fault(Some(NEXT));
+        }
+    })));
+}
+
+/// Tells whether a file is there after a power cut that keeps nothing that is not durable.
+fn is_durable(disk: &SimulatedDisk, path: &Path) -> bool {
+    let medium = disk.medium();
+    let choices = medium.choices();
+    medium.after_power_cut(&choices, &vec![0; choices.len()]).has_file(path.to_str().unwrap())
+}
+
+/// Returns contents whose digests share a fanout folder.
+fn in_one_folder<const N: usize>() -> [(Vec<u8>, ContentDigest); N] {
+    let mut found = Vec::new();
+    for number in 0_u32.. {
+        let content = number.to_be_bytes().to_vec();
+        let digest = ContentDigest::sha256_of(&content);
+        if digest.encoded().starts_with("ab") {
+            found.push((content, digest));
+        }
+        if found.len() == N {
+            break;
+        }
+    }
+    found.try_into().unwrap()
+}
+
+#[test]
+fn content_is_durable_although_the_sync_of_its_folders_name_failed_before() {
+    for restarts in [false, true] {
+        let disk = SimulatedDisk::new(Medium::new());
+        let mut store = open(&disk);
+        fail_next_sync(&disk, Path::new("blobs/sha256"));
+        let [(content, digest)] = in_one_folder();
+        let failed = store.put("one", digest, &content);
+        assert!(matches!(failed, Err(BlobError::Folder(_))), "{failed:?}");
+        if restarts {
+            store = open(&disk);
+        }
+        store.put("two", digest, &content).unwrap();
+        assert!(is_durable(&disk, &blob_path(&digest)), "restarts: {restarts}");
+    }
+}
+
+/// The second push writes its name before the sync of the first one fails, and asks for its own sync after.
+#[test]
+fn no_push_relies_on_a_sync_after_the_failed_one_of_another_push_in_its_folder() {
+    let disk = SimulatedDisk::new(Medium::new());
+    let store = open(&disk);
+    let [made, first, second] = in_one_folder();
+    store.put("made", made.1, &made.0).unwrap();
+    let folder = fanout_folder(&first.1);
+    let first_ended = Arc::new(AtomicBool::new(false));
+    let (syncs_begun, pushing) = (AtomicBool::new(false), Arc::new(Mutex::new(None)));
+    disk.before_sync(Some(Arc::new({
+        let (disk, store, second) = (disk.clone(), Arc::clone(&store), second.clone());
+        let (first_ended, pushing) = (Arc::clone(&first_ended), Arc::clone(&pushing));
+        move |path: &Path| {
+            if path != folder {
+                return;
+            }
+            if syncs_begun.swap(true, Ordering::SeqCst) {
+                while !first_ended.load(Ordering::SeqCst) {
+                    thread::yield_now();
+                }
+                return;
+            }
+            let (store, (content, digest)) = (Arc::clone(&store), second.clone());
+            *lock(&pushing) = Some(thread::spawn(move || store.put("second", digest, &content)));
+            while !disk.medium().has_file(blob_path(&digest).to_str().unwrap()) {
+                thread::yield_now();
+            }
+            disk.set_fault(Some(NEXT));
+        }
+    })));
+    let failed = store.put("first", first.1, &first.0);
+    first_ended.store(true, Ordering::SeqCst);
+    assert!(matches!(failed, Err(BlobError::Folder(_))), "{failed:?}");
+    let pushed = lock(&pushing).take().unwrap().join().unwrap();
+    let kept = is_durable(&disk, &blob_path(&second.1));
+    assert!(pushed.is_err() || kept, "it is acknowledged, and lost");
+    for (content, digest) in [first, second] {
+        store.put("again", digest, &content).unwrap();
+        assert!(is_durable(&disk, &blob_path(&digest)));
+    }
+}
+
+#[test]
+fn no_upload_relies_on_a_sync_after_the_failed_one_of_another_upload() {
+    let disk = SimulatedDisk::new(Medium::new());
+    let store = open(&disk);
+    let begin = |name| {
+        let mut upload = store.begin(name, Algorithm::Sha256);
+        upload.append(b"content", 0).unwrap();
+        upload
+    };
+    let [mut first, mut second] = ["first", "second"].map(begin);
+    fail_next_sync(&disk, Path::new("uploads"));
+    assert!(first.make_durable(1).is_err() && first.is_lost());
+    assert!(second.make_durable(1).is_err() && second.is_lost());
+    assert!(!is_durable(&disk, Path::new("uploads/second")));
+    assert!(begin("third").make_durable(1).unwrap());
+    assert!(is_durable(&disk, Path::new("uploads/third")));
+    // It is published under another name, in another folder.
+    let digest = ContentDigest::sha256_of(b"content");
+    second.publish(digest).unwrap();
+    assert!(is_durable(&disk, &blob_path(&digest)));
+}
+
+#[test]
+fn a_sync_serves_every_name_that_was_there_when_it_began() {
+    let simulated = SimulatedDisk::new(Medium::new());
+    let disk: &dyn Disk = &simulated;
+    disk.create_folder(Path::new("f")).unwrap();
+    let folder = SyncedFolder::new("f".into());
+    let create = |path: &str| folder.write(|| disk.create(Path::new(path))).unwrap().1;
+    let syncs = || {
+        let steps = simulated.steps();
+        steps.iter().filter(|step| matches!(step, Step::SyncFolder { .. })).count()
+    };
+    let [one, two] = ["f/one", "f/two"].map(create);
+    one.sync_folder(disk).unwrap();
+    let three = create("f/three");
+    two.sync_folder(disk).unwrap();
+    assert_eq!(syncs(), 1);
+    three.sync_folder(disk).unwrap();
+    assert_eq!(syncs(), 2);
+}

@@ -188,7 +188,7 @@ impl Meta {
         let rows = Arc::clone(&index) as Arc<dyn Index>;
         let checkpointer = Checkpointer::start(Arc::clone(&disk), rows, checkpoints, rotations, keep, noted)?;
         let checks = match &journal {
-            Some(_) => PolicyChecks::over(policies.clone(), View::new(index.as_ref()))?,
+            Some(_) => PolicyChecks::over_or_uncounted(policies.clone(), View::new(index.as_ref())),
             None => PolicyChecks::default(),
         };
         *lock(&shared.usage) = checks.usage().clone();

@@ -114,7 +114,7 @@ fn step(index: &dyn Index, tree: Tree, after: Option<&[u8]>) -> Result<WalkStep,
         last = Some(key.to_vec());
         ControlFlow::Break(())
     })?;
-    failed.map_or(Ok((facts, last)), Err)
+    failed.map_or(Ok((facts, last)), |error| Err(index.unreadable(error)))
 }
 
 impl Draft<'_> {

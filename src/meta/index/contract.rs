@@ -53,6 +53,11 @@ pub trait RowReader: Send + Sync {
         after: Option<&[u8]>,
         visit: &mut RowVisitor<'_>,
     ) -> Result<(), IndexError>;
+
+    /// Reports that a row that was read makes no sense, and returns the error of that read.
+    fn unreadable(&self, error: IndexError) -> IndexError {
+        error
+    }
 }
 
 /// Ordered trees of rows that change together.

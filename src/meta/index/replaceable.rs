@@ -112,6 +112,12 @@ impl RowReader for ReplaceableIndex {
     ) -> Result<(), IndexError> {
         self.with(|index| index.scan(tree, prefix, after, visit))
     }
+
+    /// Takes the index out of use: one that is built from the journal has no such row.
+    fn unreadable(&self, error: IndexError) -> IndexError {
+        self.fail(&error.to_string());
+        IndexError::Rebuilding
+    }
 }
 
 impl Index for ReplaceableIndex {

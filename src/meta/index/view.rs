@@ -361,12 +361,17 @@ impl<'a> View<'a> {
                 ControlFlow::Continue(())
             }
         })?;
-        failed.map_or(Ok(found), Err)
+        failed.map_or(Ok(found), |error| Err(self.noticed(error)))
+    }
+
+    /// Reports a row that cannot be read to the index.
+    fn noticed(&self, error: IndexError) -> IndexError {
+        if matches!(error, IndexError::Row { .. }) { self.index.unreadable(error) } else { error }
     }
 
     fn row<R: DeserializeOwned>(&self, tree: Tree, parts: &[&str]) -> Result<Option<R>, IndexError> {
         let value = self.index.get(tree, &key(parts))?;
-        value.map(|value| parse(tree, &value)).transpose()
+        value.map(|value| parse(tree, &value).map_err(|error| self.noticed(error))).transpose()
     }
 
     fn any_but(&self, tree: Tree, parts: &[&str], without: Option<&[u8]>) -> Result<bool, IndexError> {

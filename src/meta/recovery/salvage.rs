@@ -16,9 +16,7 @@ use crate::disk::Disk;
 use crate::meta::checkpoint::{self, WalkError};
 use crate::meta::clock::StoreTime;
 use crate::meta::error::MetaOpenError;
-use crate::meta::index::{
-    Index, IndexError, MapIndex, RowReader, RowSums, SledIndex, TemporaryCopy, View, fact_of,
-};
+use crate::meta::index::{Index, IndexError, MapIndex, RowSums, SledIndex, TemporaryCopy, View};
 use crate::meta::journal::{
     self, Header, LineReader, LogPosition, NewFile, Record, Sum, damaged_path, header_of, journal_path,
     read_line,
@@ -197,30 +195,41 @@ impl Lines {
             Err(error @ IndexError::NoSpace) => return Err(error.into()),
             Err(_) => return Ok(false),
         };
-        let Ok(index) = SledIndex::open(copy.folder()) else { return Ok(false) };
-        if index.applied()? != marker.seq {
-            return Ok(false);
+        match facts_left(copy.folder(), marker) {
+            Ok(facts) => {
+                self.facts(&facts)?;
+                Ok(true)
+            }
+            Err(IndexError::NoSpace) => Err(IndexError::NoSpace.into()),
+            Err(error) => {
+                log::warn!("the index of the clean stop is not used: {error}");
+                Ok(false)
+            }
         }
-        // INVARIANT: only what the stop left becomes the truth, not what the index has lost since.
-        let mut sums = RowSums::default();
-        for tree in Tree::ALL {
-            sums.recount(&index, tree)?;
-        }
-        if let Some(difference) = marker.totals.sums.difference(&sums) {
-            log::warn!("the index of the clean stop is not used: {difference}");
-            return Ok(false);
-        }
-        for tree in Tree::ALL {
-            let mut facts = Vec::new();
-            index.scan(tree, &[], None, &mut |key, value| {
-                facts.extend(fact_of(tree, key, value).ok().flatten());
-                std::ops::ControlFlow::Continue(())
-            })?;
-            self.facts(&facts)?;
-        }
-        index.close()?;
-        Ok(true)
     }
+}
+
+/// Returns the facts of an index that a clean stop left.
+///
+/// INVARIANT: only what the stop left becomes the truth, all of it, and not what the index has lost since.
+fn facts_left(folder: &Path, marker: &CleanMarker) -> Result<Vec<Fact>, IndexError> {
+    let index = SledIndex::open(folder)?;
+    if index.applied()? != marker.seq {
+        return Err(IndexError::Storage("it is not where the stop left it".to_owned()));
+    }
+    let mut sums = RowSums::default();
+    for tree in Tree::ALL {
+        sums.recount(&index, tree)?;
+    }
+    if let Some(difference) = marker.totals.sums.difference(&sums) {
+        return Err(IndexError::Storage(difference));
+    }
+    let mut facts = Vec::new();
+    for tree in Tree::ALL {
+        View::new(&index).each_fact(tree, |fact| facts.push(fact))?;
+    }
+    index.close()?;
+    Ok(facts)
 }
 
 /// Returns the transaction that a journal file begins with, or the first readable one where its header is

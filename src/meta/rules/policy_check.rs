@@ -97,6 +97,7 @@ pub(in crate::meta) struct PolicyChecks {
 
 impl PolicyChecks {
     /// Makes the check of these policies over the content of an index.
+    #[cfg(test)]
     pub(in crate::meta) fn over(policies: Policies, view: View<'_>) -> Result<Self, IndexError> {
         let usage = QuotaUsage::of(view, &policies)?;
         Ok(Self { policies, usage })

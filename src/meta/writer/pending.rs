@@ -64,6 +64,10 @@ impl RowReader for DecidedRows<'_> {
         }
     }
 
+    fn unreadable(&self, error: IndexError) -> IndexError {
+        self.durable.unreadable(error)
+    }
+
     fn scan(
         &self,
         tree: Tree,

@@ -63,7 +63,7 @@ impl SledIndex {
         }
         let made = folders::create(&own, true);
         made.map_err(|error| IndexError::Storage(format!("cannot create {}: {error}", own.display())))?;
-        let created = guarded(|| Self::open_one(folder, generation));
+        let created = Self::open_one(folder, generation);
         if created.is_err() {
             folders::remove(folder, |other| other != generation);
         }
@@ -71,8 +71,12 @@ impl SledIndex {
     }
 
     fn open_one(folder: &Path, generation: u64) -> Result<Self, IndexError> {
-        let trees = SledTrees::open(&folders::folder(folder, generation))?;
-        let recent = RwLock::new(WriteBuffer::at(trees.applied()?));
+        let (trees, applied) = guarded(|| {
+            let trees = SledTrees::open(&folders::folder(folder, generation))?;
+            let applied = trees.applied()?;
+            Ok((trees, applied))
+        })?;
+        let recent = RwLock::new(WriteBuffer::at(applied));
         Ok(Self {
             folder: folder.to_owned(),
             open: RwLock::new(Some(trees)),
@@ -83,9 +87,11 @@ impl SledIndex {
         })
     }
 
+    /// Calls sled, whose panics become errors.
     fn with<T>(&self, work: impl FnOnce(&SledTrees) -> Result<T, IndexError>) -> Result<T, IndexError> {
         let open = read(&self.open);
-        work(open.as_ref().ok_or(IndexError::Closed)?)
+        let open = open.as_ref().ok_or(IndexError::Closed)?;
+        guarded(|| work(open))
     }
 
     fn recent(&self) -> RwLockReadGuard<'_, WriteBuffer> {
@@ -114,9 +120,6 @@ impl SledIndex {
 
 impl Drop for SledIndex {
     fn drop(&mut self) {
-        if !self.is_discarded.load(Ordering::SeqCst) {
-            return;
-        }
         let open = write(&self.open).take();
         // Drop the database before its files are removed, whatever it fails with: sled may still write to
         // them.
@@ -126,7 +129,9 @@ impl Drop for SledIndex {
         }) {
             log::debug!("an old index was not closed: {error}");
         }
-        folders::remove(&self.folder, |generation| generation != self.generation);
+        if self.is_discarded.load(Ordering::SeqCst) {
+            folders::remove(&self.folder, |generation| generation != self.generation);
+        }
     }
 }
 
@@ -155,8 +160,8 @@ impl RowReader for SledIndex {
         let next_recent = |from: &Bound<IVec>| self.recent().next(tree, from);
         // The tree's handle is taken out of the lock, so that `visit` may read the index itself.
         let stored = self.with(|open| open.tree(tree).cloned())?;
-        let mut merged = MergedScan::new(stored, from, next_recent);
-        while let Some((key, value)) = merged.next()? {
+        let mut merged = guarded(|| Ok(MergedScan::new(stored, from, next_recent)))?;
+        while let Some((key, value)) = guarded(|| merged.next())? {
             if !key.starts_with(prefix) || visit(&key, &value) == ControlFlow::Break(()) {
                 break;
             }
@@ -207,8 +212,10 @@ impl Index for SledIndex {
     fn close(&self) -> Result<(), IndexError> {
         let taken = write(&self.open).take();
         let Some(open) = taken else { return Ok(()) };
-        self.write_out(&open)?;
-        open.flush()
+        guarded(move || {
+            self.write_out(&open)?;
+            open.flush()
+        })
     }
 
     fn size_bytes(&self) -> Result<u64, IndexError> {

@@ -31,6 +31,8 @@ pub(in crate::meta) struct SledTrees {
 impl SledTrees {
     /// Opens the database in `folder`, and creates it if necessary.
     pub(in crate::meta) fn open(folder: &Path) -> Result<Self, IndexError> {
+        #[cfg(test)]
+        assert!(!folder.join("panics").exists(), "the test says so");
         let database = open_database(folder)?;
         let trees = Tree::ALL
             .iter()

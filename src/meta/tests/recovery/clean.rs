@@ -15,9 +15,9 @@ use crate::meta::recovery::{OpenedMeta, make_folders};
 use crate::meta::tests::hooked::{IndexCall, hooked};
 use rustix::io::Errno;
 
-struct Store {
-    folder: tempfile::TempDir,
-    disk: Arc<dyn Disk>,
+pub(super) struct Store {
+    pub(super) folder: tempfile::TempDir,
+    pub(super) disk: Arc<dyn Disk>,
 }
 
 impl Store {
@@ -28,7 +28,7 @@ impl Store {
     }
 
     /// Makes a store that was stopped cleanly with one tag.
-    fn stopped() -> Self {
+    pub(super) fn stopped() -> Self {
         let store = Self::new();
         let meta = store.open();
         run(&meta, put_manifest("app", "one", &["latest"])).unwrap();
@@ -36,7 +36,7 @@ impl Store {
         store
     }
 
-    fn open(&self) -> Meta {
+    pub(super) fn open(&self) -> Meta {
         self.open_on(Arc::clone(&self.disk))
     }
 
@@ -44,7 +44,7 @@ impl Store {
         Meta::open(disk, MetaOptions::new(IndexKind::Sled(self.folder.path().to_owned()))).unwrap()
     }
 
-    fn has_marker(&self) -> bool {
+    pub(super) fn has_marker(&self) -> bool {
         self.folder.path().join("clean").exists()
     }
 
@@ -54,7 +54,7 @@ impl Store {
     }
 
     /// Changes the index behind the store's back.
-    fn change_index(&self, changes: &[RowChange]) {
+    pub(super) fn change_index(&self, changes: &[RowChange]) {
         let index = SledIndex::open(&self.folder.path().join("index")).unwrap();
         index.apply(index.applied().unwrap(), changes).unwrap();
         index.close().unwrap();

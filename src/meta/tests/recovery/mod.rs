@@ -9,6 +9,7 @@
 //! | damage of the journal | `damage` |
 //! | metadata and content that disagree | `reconcile` |
 //! | lines of another version | `unknown` |
+//! | an index whose files or rows cannot be read | `unreadable_index` |
 
 mod ahead;
 mod checkpoints;
@@ -17,5 +18,6 @@ mod damage;
 mod reconcile;
 mod stops;
 mod unknown;
+mod unreadable_index;
 
 use super::*;

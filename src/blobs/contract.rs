@@ -150,14 +150,18 @@ pub trait ContentUpload: Send + fmt::Debug {
 
     /// Returns where the upload could be resumed if it were durable now, and the state of the hash there,
     /// where it can be saved. Bytes after it may be lost or garbled at a power cut even if they were made
-    /// durable.
+    /// durable. It is never after a mark.
     fn resume_point(&self) -> (u64, Option<Vec<u8>>);
 
     /// Reads back everything that was received.
     fn read_back(&mut self) -> Result<Vec<u8>, BlobError>;
 
-    /// Discards everything that was received.
-    fn restart(&mut self);
+    /// Marks how many bytes were received, unless there is a mark: what comes from now on is provisional.
+    fn mark(&mut self);
+
+    /// Discards what was received after the mark, if there is one, and removes the mark. The file keeps its
+    /// length until [`Self::release_reserved`].
+    fn rewind(&mut self);
 
     /// Closes the file of an idle upload, unless it has bytes that are not durable: the system reports that
     /// it lost them only to a handle that was open then.

@@ -205,18 +205,51 @@ fn an_upload_of_which_nothing_is_durable_is_resumed_empty() {
 }
 
 #[test]
-fn an_upload_that_is_paused_or_restarted_takes_bytes_again() {
+fn an_upload_that_is_paused_or_rewound_takes_bytes_again() {
     for_every_store(|fixture| {
         let mut upload = fixture.store.begin("one", Algorithm::Sha256);
+        upload.mark();
         upload.append(b"wrong", 0).unwrap();
-        upload.restart();
-        assert_eq!((upload.offset(), fixture.uploads().len()), (0, 0));
+        upload.rewind();
+        upload.release_reserved().unwrap();
+        assert_eq!((upload.offset(), fixture.store.uploads().unwrap()[0].length), (0, 0));
         upload.append(b"con", 0).unwrap();
         upload.pause();
         upload.append(b"tent", 0).unwrap();
         upload.pause();
         upload.publish(digest(b"content")).unwrap();
         assert_eq!(fixture.read(&digest(b"content")).unwrap(), b"content");
+    });
+}
+
+#[test]
+fn an_upload_goes_back_to_its_mark_and_is_resumed_no_later_than_there() {
+    for_every_store(|fixture| {
+        let content: Vec<u8> = (0..20_000_u32).map(|at| (at / 7) as u8).collect();
+        for marked in [0, 1, 4096, 5000] {
+            let name = marked.to_string();
+            let mut upload = fixture.store.begin(&name, Algorithm::Sha256);
+            upload.append(&content[..marked], 0).unwrap();
+            let before = upload.resume_point();
+            upload.mark();
+            upload.append(&[0; 9000], 0).unwrap();
+            // A mark stays where it is.
+            upload.mark();
+            assert!(upload.make_durable(1).unwrap());
+            assert_eq!(upload.resume_point(), before);
+            upload.append(&[1; 9000], 0).unwrap();
+            upload.rewind();
+            assert_eq!((upload.offset(), upload.resume_point()), (marked as u64, before));
+            upload.append(&content[marked..10_000], 0).unwrap();
+            assert!(upload.make_durable(1).unwrap());
+            assert!(upload.resume_point().0 > marked as u64);
+            upload.rewind();
+            assert_eq!(upload.offset(), 10_000, "there is no mark any more");
+            upload.append(&content[10_000..], 0).unwrap();
+            let blob = upload.publish(digest(&content)).unwrap();
+            assert_eq!(blob.size(), content.len() as u64);
+            assert_eq!(fixture.read(&digest(&content)).unwrap(), content);
+        }
     });
 }
 

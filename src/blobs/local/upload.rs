@@ -48,6 +48,8 @@ pub(super) struct LocalUpload {
     /// INVARIANT: an upload is resumed here. A write after it may garble its block at a power cut, with bytes
     /// that were durable.
     block: (u64, Option<Hasher>),
+    /// What a rewind goes back to.
+    mark: Option<Mark>,
     algorithm: Algorithm,
     offset: u64,
     durable: u64,
@@ -59,6 +61,14 @@ pub(super) struct LocalUpload {
     /// The file's name, until it is durable.
     name_written: Option<WrittenName>,
     lost: bool,
+}
+
+/// An upload as it was when it was marked.
+#[derive(Clone)]
+struct Mark {
+    offset: u64,
+    hasher: Option<Hasher>,
+    block: (u64, Option<Hasher>),
 }
 
 impl std::fmt::Debug for LocalUpload {
@@ -82,6 +92,7 @@ impl LocalUpload {
             file: None,
             hasher: Some(Hasher::new(algorithm)),
             block: (0, Some(Hasher::new(algorithm))),
+            mark: None,
             algorithm,
             offset: 0,
             durable: 0,
@@ -269,7 +280,7 @@ impl ContentUpload for LocalUpload {
     }
 
     fn resume_point(&self) -> (u64, Option<Vec<u8>>) {
-        let (offset, hasher) = &self.block;
+        let (offset, hasher) = self.mark.as_ref().map_or(&self.block, |mark| &mark.block);
         (*offset, hasher.as_ref().and_then(Hasher::save))
     }
 
@@ -282,10 +293,18 @@ impl ContentUpload for LocalUpload {
         Ok(bytes)
     }
 
-    fn restart(&mut self) {
-        remove_upload(self.disk.as_ref(), &self.name);
-        let (disk, folders) = (Arc::clone(&self.disk), Arc::clone(&self.folders));
-        *self = Self::begin(&disk, &folders, &std::mem::take(&mut self.name), self.algorithm);
+    fn mark(&mut self) {
+        let Self { offset, hasher, block, .. } = self;
+        let now = || Mark { offset: *offset, hasher: hasher.clone(), block: block.clone() };
+        self.mark.get_or_insert_with(now);
+    }
+
+    fn rewind(&mut self) {
+        let Some(Mark { offset, hasher, block }) = self.mark.take() else { return };
+        self.reserved = self.reserved.max(self.offset);
+        self.durable = self.durable.min(offset);
+        self.writing_back = self.writing_back.min(offset);
+        (self.offset, self.hasher, self.block) = (offset, hasher, block);
     }
 
     fn pause(&mut self) {

@@ -71,7 +71,7 @@ impl Registry {
         let session = self.inner.sessions.find(repo, id)?;
         session.touch();
         self.inner.lease_to(&session);
-        Ok(session.offset())
+        Ok(session.kept_offset())
     }
 
     /// Appends a chunk to an upload, and returns how many bytes have come by then.
@@ -96,9 +96,9 @@ impl Registry {
     /// Finishes an upload with a last chunk, which may be empty, and makes its content a durable blob of the
     /// repository.
     ///
-    /// If the whole content was to come in this chunk, without a range, and the body breaks off, its bytes
-    /// are dropped: a retry sends all of them again. If the content has another digest than `digest`, or
-    /// cannot be made durable, the upload ends and nothing of it is kept.
+    /// If the chunk states no range and this fails or is cut off, the bytes of the chunk are dropped, also by
+    /// a stop or a power cut: a retry sends all of them again. If the content has another digest than
+    /// `digest`, or cannot be made durable, the upload ends and nothing of it is kept.
     pub async fn finish_upload<B: AsyncBufRead + Unpin + Send>(
         &self,
         repo: &RepoName,
@@ -109,13 +109,8 @@ impl Registry {
         let content = supported(digest)?;
         let session = self.inner.sessions.find(repo, id)?;
         let claim = session.claim().await;
-        let is_whole = chunk.range.is_none() && session.offset() == 0;
-        let received = self.receive(&claim, chunk, Some(content)).await;
-        if is_whole && received.as_ref().is_err_and(breaks_off) {
-            let (inner, claim) = (Arc::clone(&self.inner), claim.clone());
-            self.inner.permits.write(move || inner.start_over(claim.session())).await;
-        }
-        let last = received?;
+        let claim = if chunk.range.is_none() { claim.for_finish() } else { claim };
+        let last = self.receive(&claim, chunk, Some(content)).await?;
 
         let (inner, repo) = (Arc::clone(&self.inner), repo.clone());
         // Write and commit in one job: most blobs are small, and each hop to another thread costs.
@@ -124,7 +119,11 @@ impl Registry {
                 if let Some(last) = last {
                     inner.write_last(claim.session(), &last)?;
                 }
-                let blob = inner.commit(claim.session(), content)?;
+                let committed = inner.commit(claim.session(), content);
+                if committed.is_err() && claim.session().is_live() {
+                    inner.give_back(claim.session());
+                }
+                let blob = committed?;
                 Ok(Command::Link { repo, blob, upload: id })
             })
             .await;
@@ -292,21 +291,12 @@ impl Inner {
         error.into()
     }
 
-    /// Drops the bytes of an upload.
-    fn start_over(&self, session: &UploadSession) {
-        let started_over = session.with_upload(self.blobs.as_ref(), |upload| {
-            upload.restart();
-            let (id, row) = (session.id(), session.row(upload));
-            self.meta.submit(Command::AdvanceUpload { id, row }, Box::new(drop));
-            Ok(())
-        });
-        if let Err(error) = started_over {
-            log::debug!("upload {} has ended already: {error}", session.id());
-        }
-    }
-
+    /// Drops what an upload does not keep, and releases its space.
     fn give_back(&self, session: &UploadSession) {
-        let given_back = session.with_upload(self.blobs.as_ref(), |upload| Ok(upload.release_reserved()?));
+        let given_back = session.with_upload(self.blobs.as_ref(), |upload| {
+            upload.rewind();
+            Ok(upload.release_reserved()?)
+        });
         if let Err(error) = given_back {
             log::warn!("upload {} keeps more space than it needs: {error}", session.id());
         }
@@ -329,12 +319,6 @@ impl Inner {
         }
         stored
     }
-}
-
-/// Tells whether an error says that a body was incomplete or longer than announced.
-fn breaks_off(error: &RegistryError) -> bool {
-    use RegistryError::{BodyBroken, SizeInvalid, UploadTakenOver};
-    matches!(error, BodyBroken(_) | SizeInvalid { .. } | UploadTakenOver)
 }
 
 /// Reads from a body until another request takes the session over, or a stop ends the claim.

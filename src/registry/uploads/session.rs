@@ -25,6 +25,9 @@ const RESTORED_KEPT_MIN: Duration = Duration::from_secs(15 * 60);
 /// The age from which an upload is slow.
 const SLOW_MIN: Duration = Duration::from_secs(10);
 
+/// No offset.
+const NONE: u64 = u64::MAX;
+
 /// An upload session. One request at a time writes to it. A later request takes it over, since a client whose
 /// connection broke returns before the server has noticed.
 #[derive(Debug)]
@@ -37,6 +40,11 @@ pub(in crate::registry) struct UploadSession {
     progress: Mutex<SessionProgress>,
     /// How many bytes have come, readable without a lock.
     offset: AtomicU64,
+    /// Where the body of a request that finishes the upload began, if it states no range; else [`NONE`].
+    ///
+    /// INVARIANT: what comes after it stays only if the request ends well. Its client knows no offset to
+    /// resume at, and sends the same body again.
+    finishes_from: AtomicU64,
     /// Whether the upload's file is open, readable without a lock.
     is_open: AtomicBool,
     times: Mutex<IdleTimes>,
@@ -105,10 +113,14 @@ struct ClaimGuard {
 impl Drop for ClaimGuard {
     fn drop(&mut self) {
         // INVARIANT: the claim is still held, so no other request uses the file.
-        if let SessionProgress::Live(upload) = &mut *self.session.progress() {
+        let mut progress = self.session.progress();
+        if let SessionProgress::Live(upload) = &mut *progress {
+            upload.rewind();
+            self.session.offset.store(upload.offset(), Ordering::SeqCst);
             upload.pause();
             self.session.is_open.store(upload.is_open(), Ordering::SeqCst);
         }
+        self.session.finishes_from.store(NONE, Ordering::SeqCst);
     }
 }
 
@@ -120,6 +132,14 @@ impl SessionClaim {
     /// Makes it the claim of a request that appends and finishes nothing: it ends at a stop.
     pub(in crate::registry) fn for_append(self) -> Self {
         Self { is_append: true, ..self }
+    }
+
+    /// Makes it the claim of a request that finishes the upload, and whose body states no range: what comes
+    /// is dropped with the claim, unless the upload has ended by then.
+    pub(in crate::registry) fn for_finish(self) -> Self {
+        let session = self.session();
+        session.finishes_from.store(session.offset.load(Ordering::SeqCst), Ordering::SeqCst);
+        self
     }
 
     /// Tells whether a stop has ended the request.
@@ -155,6 +175,7 @@ impl UploadSession {
             client: None,
             progress: Mutex::new(progress),
             offset: AtomicU64::new(row.offset),
+            finishes_from: AtomicU64::new(NONE),
             is_open: AtomicBool::new(false),
             times: Mutex::new(IdleTimes { began, used: Instant::now(), idle_before: Duration::ZERO }),
             exclusive: Arc::default(),
@@ -211,6 +232,11 @@ impl UploadSession {
     /// Returns how many bytes have come.
     pub(in crate::registry) fn offset(&self) -> u64 {
         self.offset.load(Ordering::SeqCst)
+    }
+
+    /// Returns how many bytes have come to stay.
+    pub(in crate::registry) fn kept_offset(&self) -> u64 {
+        self.offset().min(self.finishes_from.load(Ordering::SeqCst))
     }
 
     /// Tells whether the upload's file is open.
@@ -323,6 +349,9 @@ impl UploadSession {
             };
         }
         let SessionProgress::Live(upload) = &mut *progress else { return Err(RegistryError::UploadUnknown) };
+        if self.finishes_from.load(Ordering::SeqCst) != NONE {
+            upload.mark();
+        }
         let done = work(upload.as_mut());
         self.offset.store(upload.offset(), Ordering::SeqCst);
         self.is_open.store(upload.is_open() && !upload.is_lost(), Ordering::SeqCst);

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use smol::block_on;
 
+use super::bodies::Body;
 use super::*;
 use crate::disk::simulated::{Medium, SimulatedDisk, Step};
 
@@ -235,5 +236,91 @@ fn an_upload_whose_file_is_content_already_is_given_up_and_the_content_stays_as_
         // The push starts over; by then the writer has ended the other upload, too.
         push_blob(&registry, "other", &content).await;
         assert_eq!((unfinished(&registry).len(), registry.totals().uploads), (0, 0));
+    });
+}
+
+/// How a request that finishes an upload is cut off.
+#[derive(Debug, Clone, Copy)]
+enum Cut {
+    /// Its client is gone, and its future dropped.
+    Dropped,
+    /// The same, and then the server stops cleanly.
+    Stop,
+    /// The machine loses its power while the request runs.
+    Crash,
+}
+
+/// The client of such a request knows no offset and sends the same body again.
+#[test]
+fn a_finishing_body_without_a_range_that_is_cut_off_can_be_sent_again() {
+    for cut in [Cut::Dropped, Cut::Stop, Cut::Crash] {
+        // A prefix of whole blocks that came before, in a request of its own, and none.
+        for before in [0, LAST_BLOCK as usize] {
+            block_on(finish_after(cut, before));
+        }
+    }
+}
+
+async fn finish_after(cut: Cut, before: usize) {
+    let small_steps = |options: &mut RegistryOptions| options.upload_durable_step_bytes = 4096;
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let registry = open_on(Arc::clone(&disk), small_steps);
+    let name = repo("app");
+    let (id, content) = (begin(&registry, "app").await, content(200_000));
+    let digest = sha256(&content);
+    if before > 0 {
+        registry.append(&name, id, streamed(&content[..before])).await.unwrap();
+    }
+    let written = |registry: &Registry| registry.inner.sessions.find(&name, id).unwrap().offset();
+    let body = streamed(Body::that_hangs_after(&content[before..150_000]));
+    let mut hanging = Box::pin(registry.finish_upload(&name, id, &digest, body));
+    for _ in 0..10_000 {
+        if written(&registry) == 150_000 {
+            break;
+        }
+        smol::future::or(async { drop((&mut hanging).await) }, async {
+            Timer::after(Duration::from_millis(1)).await;
+        })
+        .await;
+    }
+    assert_eq!(written(&registry), 150_000);
+    assert_eq!(registry.upload_offset(&name, id).await.unwrap(), before as u64, "{cut:?}");
+    // The writer runs commands in order: after this one the upload's line would be written, too.
+    push_blob(&registry, "other", b"x").await;
+    let left = crashed(disk.as_ref());
+    drop(hanging);
+    let registry = match cut {
+        Cut::Dropped => registry,
+        Cut::Stop => {
+            registry.close().await.unwrap();
+            drop(registry);
+            open_on(disk, small_steps)
+        }
+        Cut::Crash => open_on(left, small_steps),
+    };
+    assert_eq!(registry.upload_offset(&name, id).await.unwrap(), before as u64, "{cut:?}");
+    registry.finish_upload(&name, id, &digest, whole(&content[before..])).await.unwrap();
+    assert_eq!(read_blob(&registry, "app", &digest).await.unwrap(), content);
+    assert_eq!(unfinished(&registry), [""; 0]);
+}
+
+#[test]
+fn a_finishing_body_without_a_range_that_the_disk_refuses_can_be_sent_again() {
+    use crate::disk::faulty::Operation;
+    block_on(async {
+        for before in [0, 5000] {
+            let (registry, faults, _) = on_faulty();
+            let name = repo("app");
+            let (id, content) = (begin(&registry, "app").await, content(3_000_000));
+            registry.append(&name, id, streamed(&content[..before])).await.unwrap();
+            faults.fail_later(Operation::Write, "uploads", 1, rustix::io::Errno::NOSPC);
+            let refused =
+                registry.finish_upload(&name, id, &sha256(&content), whole(&content[before..])).await;
+            assert!(matches!(refused, Err(RegistryError::NoSpace)), "{refused:?}");
+            assert_eq!(registry.upload_offset(&name, id).await.unwrap(), before as u64);
+            let file = Path::new("uploads").join(id.to_string());
+            assert_eq!(registry.inner.disk.open(&file).unwrap().length().unwrap(), before as u64);
+            registry.finish_upload(&name, id, &sha256(&content), whole(&content[before..])).await.unwrap();
+        }
     });
 }

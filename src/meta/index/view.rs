@@ -1,5 +1,7 @@
 //! Typed reads of an index.
 
+mod known;
+
 use std::ops::ControlFlow;
 
 use serde::de::DeserializeOwned;

@@ -299,14 +299,13 @@ impl Inner {
     /// Leases the references of a manifest that the repository has. Returns `false` while a required one is
     /// being removed.
     fn lease(&self, repo: &RepoName, references: &References) -> Result<bool, RegistryError> {
-        let view = self.meta.view();
-        for reference in references.all.iter() {
-            // Lease only what exists, so that made-up digests cannot fill the leases.
-            let Some(content) = reference.content() else { continue };
-            if view.link(repo, &content)?.is_none() && view.manifest(repo, &content)?.is_none() {
-                continue;
-            }
-            let needed = || references.blobs.contains(reference) || references.children.contains(reference);
+        let all: Vec<ContentDigest> = references.all.iter().filter_map(Digest::content).collect();
+        // Lease only what exists, so that made-up digests cannot fill the leases.
+        for content in self.meta.view().known_among(repo, &all)? {
+            let needed = || {
+                let reference = Digest::from(content);
+                references.blobs.contains(&reference) || references.children.contains(&reference)
+            };
             if !self.leases.take(repo, &content) && needed() {
                 return Ok(false);
             }

@@ -1,9 +1,12 @@
 //! The behaviour of every index, tested on both.
 
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::meta::index::{IndexError, SledIndex};
+use crate::meta::model::key;
+use crate::meta::tests::hooked::{IndexCall, hooked};
 
 /// Runs a test on each kind of index.
 fn on_each(test: impl Fn(&dyn Index)) {
@@ -195,4 +198,46 @@ fn pages_of_names_stay_within_their_repository() {
     assert_eq!(all, ["app", "app/sub", "apple"].map(repo));
     let some = rules.view().repositories(Some("app"), 1, |name| Ok(name.as_str() != "app/sub")).unwrap();
     assert_eq!(some, [repo("apple")]);
+}
+
+#[test]
+fn what_a_repository_has_of_some_digests_is_found_however_many_there_are() {
+    on_each(|index| {
+        let digest_of = |number: usize| digest(&number.to_string());
+        // More rows than are read for 300 digests, and fewer than for 1000.
+        let rows = (0..1500).flat_map(|number| {
+            let tree = if number % 2 == 0 { Tree::Links } else { Tree::Manifests };
+            ["app", "app2"].map(|name| {
+                let key = key(&[name, &digest_of(number * 3 + name.len()).to_string()]);
+                RowChange { tree, key, value: Some(b"{}".to_vec()) }
+            })
+        });
+        index.apply(1, &rows.collect::<Vec<_>>()).unwrap();
+        for count in [0, 1, 100, 300, 1000, 6000] {
+            let asked: Vec<ContentDigest> = (0..count).map(digest_of).collect();
+            let known = |number: &usize| *number >= 3 && number % 3 == 0 && (number - 3) / 3 < 1500;
+            let expected: Vec<ContentDigest> = (0..count).filter(known).map(digest_of).collect();
+            assert_eq!(View::new(index).known_among(&repo("app"), &asked).unwrap(), expected, "{count}");
+        }
+    });
+}
+
+#[test]
+fn a_few_rows_are_read_for_very_many_digests() {
+    let read = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&read);
+    let index = hooked(MapIndex::new(), move |call| {
+        counter.fetch_add(usize::from(matches!(call, IndexCall::Get | IndexCall::Row)), Ordering::SeqCst);
+        Ok(())
+    });
+    let link = |number: usize| RowChange {
+        tree: Tree::Links,
+        key: key(&["app", &digest(&number.to_string()).to_string()]),
+        value: Some(b"{}".to_vec()),
+    };
+    index.apply(1, &(0..10).map(link).collect::<Vec<_>>()).unwrap();
+    let asked: Vec<ContentDigest> = (5..20_000).map(|number| digest(&number.to_string())).collect();
+    let known = View::new(index.as_ref()).known_among(&repo("app"), &asked).unwrap();
+    assert_eq!(known, asked[..5]);
+    assert_eq!(read.load(Ordering::SeqCst), 10);
 }

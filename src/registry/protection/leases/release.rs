@@ -67,14 +67,14 @@ impl Protection for Leases {
                 self.immutable.note(put, view);
                 // Lease only what exists, so that made-up digests cannot fill the leases. The rest is noted
                 // when it is pushed.
-                let is_there = |digest: &ContentDigest| {
-                    let linked = view.link(&put.repo, digest).map(|row| row.is_some());
-                    // INVARIANT: a reference that the index cannot be read for is noted.
-                    linked.unwrap_or(true)
-                        || view.manifest(&put.repo, digest).map_or(true, |row| row.is_some())
-                };
-                let known = put.references.iter().filter_map(crate::spec::Digest::content).filter(is_there);
-                (&put.repo, known.chain([put.blob.digest()]).collect())
+                let mut all: Vec<ContentDigest> =
+                    put.references.iter().filter_map(crate::spec::Digest::content).collect();
+                // INVARIANT: references that the index cannot be read for are noted.
+                if let Ok(known) = view.known_among(&put.repo, &all) {
+                    all = known;
+                }
+                all.push(put.blob.digest());
+                (&put.repo, all)
             }
             Command::DeleteManifest { repo, .. } | Command::DeleteTag { repo, .. } => {
                 return self.state().note_tags_removed(repo);

@@ -50,7 +50,7 @@ fn snapshot(disk: &dyn Disk, folder: &Path) -> Vec<(String, Vec<u8>)> {
 /// Asserts that a start refuses a store, and so do the commands; returns the start's reason.
 fn refused(disk: &Arc<dyn Disk>, options: MetaOptions) -> String {
     let before = snapshot(disk.as_ref(), Path::new(""));
-    let error = Meta::open(Arc::clone(disk), options).err().expect("it must be refused");
+    let error = Meta::open(Arc::clone(disk), options).unwrap_err();
     assert!(error.is_of_another_version(), "{error}");
     assert!(snapshot(disk.as_ref(), Path::new("")) == before, "nothing may change: {error}");
     error.to_string()

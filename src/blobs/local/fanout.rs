@@ -1,5 +1,5 @@
-//! The folders that content is written into. Fanout folders are made when the first content needs them, so
-//! that an empty store is small.
+//! The folders that content is written into. Fanout folders are made when the first content needs them, sixteen
+//! at a time: an empty store is small, and a full one has paid sixteen syncs for its folders.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::base::lock;
 use crate::blobs::error::BlobError;
-use crate::blobs::local::layout::{UPLOADS_FOLDER, fanout_folder};
+use crate::blobs::local::layout::{UPLOADS_FOLDER, fanout_folder, fanout_siblings};
 use crate::blobs::local::synced_folder::SyncedFolder;
 use crate::disk::{Disk, DiskError};
 use crate::spec::ContentDigest;
@@ -39,7 +39,7 @@ impl ContentFolders {
         &self.uploads
     }
 
-    /// Returns the folder of a digest, and makes it first if it is missing.
+    /// Returns the folder of a digest. If it is missing, makes it first, and its siblings with it.
     pub(super) fn ensure(&self, disk: &dyn Disk, digest: &ContentDigest) -> Result<DurableFolder, BlobError> {
         let path = fanout_folder(digest);
         // INVARIANT: held until the name is durable. Another push finds the folder earlier, and must not
@@ -52,14 +52,23 @@ impl ContentFolders {
         // An empty one may come from a push or a run whose sync failed or never came. It is made again, since
         // a sync writes only a name that is newer than the last failure.
         if disk.remove_folder_if_empty(&path)? {
-            // 2. The folder exists.
+            // 2. The folder exists, and those that the next pushes will need: one sync serves them all.
+            let mut made = vec![path.clone()];
             disk.create_folder(&path)?;
-            // 3. Its name is durable; only now may content be published in it.
+            for sibling in
+                fanout_siblings(digest).filter(|sibling| *sibling != path && !fanout.contains_key(sibling))
+            {
+                if disk.remove_folder_if_empty(&sibling)? {
+                    disk.create_folder(&sibling)?;
+                    made.push(sibling);
+                }
+            }
+            // 3. Their names are durable; only now may content be published in them.
             disk.sync_folder(path.parent().unwrap_or(Path::new(""))).map_err(folder_not_synced)?;
+            fanout.extend(made.into_iter().map(|path| (path.clone(), SyncedFolder::new(path))));
         }
-        let folder = SyncedFolder::new(path.clone());
-        fanout.insert(path, Arc::clone(&folder));
-        Ok(DurableFolder(folder))
+        let folder = fanout.entry(path.clone()).or_insert_with(|| SyncedFolder::new(path));
+        Ok(DurableFolder(Arc::clone(folder)))
     }
 }
 

@@ -31,6 +31,14 @@ pub(super) fn fanout_folder(digest: &ContentDigest) -> PathBuf {
     Path::new(BLOBS_FOLDER).join(digest.algorithm().to_string()).join(fanout)
 }
 
+/// Returns the fanout folders whose names differ from that of a digest in the last character at most.
+pub(super) fn fanout_siblings(digest: &ContentDigest) -> impl Iterator<Item = PathBuf> {
+    let folder = fanout_folder(digest);
+    let mut common = folder.into_os_string().into_string().unwrap_or_default();
+    common.pop();
+    "0123456789abcdef".chars().map(move |last| PathBuf::from(format!("{common}{last}")))
+}
+
 /// Returns the path of the content of a digest.
 pub(crate) fn blob_path(digest: &ContentDigest) -> PathBuf {
     fanout_folder(digest).join(digest.encoded())

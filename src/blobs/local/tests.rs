@@ -4,7 +4,7 @@
 //! there before.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -57,6 +57,26 @@ fn in_one_folder<const N: usize>() -> [(Vec<u8>, ContentDigest); N] {
         }
     }
     found.try_into().unwrap()
+}
+
+#[test]
+fn one_sync_makes_sixteen_fanout_folders_durable() {
+    let disk = SimulatedDisk::new(Medium::new());
+    let store = open(&disk);
+    let synced = Arc::new(AtomicU64::new(0));
+    disk.before_sync(Some(Arc::new({
+        let synced = Arc::clone(&synced);
+        move |path: &Path| {
+            synced.fetch_add(u64::from(path == Path::new("blobs/sha256")), Ordering::SeqCst);
+        }
+    })));
+    for number in 0..300_u32 {
+        let content = number.to_be_bytes();
+        let digest = ContentDigest::sha256_of(&content);
+        store.put("upload", digest, &content).unwrap();
+        assert!(is_durable(&disk, &blob_path(&digest)), "{number}");
+    }
+    assert_eq!(synced.load(Ordering::SeqCst), 16);
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! The folders that content is written into. Fanout folders are made when the first content needs them, sixteen
-//! at a time: an empty store is small, and a full one has paid sixteen syncs for its folders.
+//! The folders that content is written into. Fanout folders are made when the first content needs them,
+//! sixteen at a time: an empty store is small, and a full one has paid sixteen syncs for its folders.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -215,7 +215,7 @@ fn what_a_repository_has_of_some_digests_is_found_however_many_there_are() {
         index.apply(1, &rows.collect::<Vec<_>>()).unwrap();
         for count in [0, 1, 100, 300, 1000, 6000] {
             let asked: Vec<ContentDigest> = (0..count).map(digest_of).collect();
-            let known = |number: &usize| *number >= 3 && number % 3 == 0 && (number - 3) / 3 < 1500;
+            let known = |number: &usize| *number >= 3 && number.is_multiple_of(3) && (number - 3) / 3 < 1500;
             let expected: Vec<ContentDigest> = (0..count).filter(known).map(digest_of).collect();
             assert_eq!(View::new(index).known_among(&repo("app"), &asked).unwrap(), expected, "{count}");
         }

@@ -82,7 +82,7 @@ fn a_large_manifest_waits_for_the_memory_of_the_one_before_it() {
             );
             let mut second = second(&registry, &app, "second", &manifest);
             until_less_is_free(&registry, &mut second, 1).await;
-            // The thread for manifests is free again, and the second one still has no memory to go on with.
+            // The thread for manifests is free again, and the second one still has no memory to work with.
             drop(go_on);
             busy.await;
             for _ in 0..20 {

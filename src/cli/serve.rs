@@ -73,14 +73,18 @@ async fn serve(config: &Config, signals: &mut ServerSignals) -> Result<ExitCode,
     };
     let running = started?;
     info!("pulk listening on http://{}", running.local_addr());
+    Ok(until_stopped(running, signals).await)
+}
 
+/// Waits for a signal or for a registry that gives up, stops the server, and returns the exit code.
+async fn until_stopped(running: Server, signals: &mut ServerSignals) -> ExitCode {
     match unless(signals.next(), running.gave_up()).await {
         Interrupted::Done(why) => error!("{why}; stopping, because `on_sync_failure` is \"exit\""),
         Interrupted::Signal(signal) => {
             info!("{} received: no new connections, requests in flight may finish", name(signal));
         }
     }
-    Ok(match unless(signals.next_in_stop(), running.stop()).await {
+    match unless(signals.next_in_stop(), running.stop()).await {
         Interrupted::Done(Ok(())) => {
             info!("stopped cleanly");
             ExitCode::SUCCESS
@@ -90,7 +94,7 @@ async fn serve(config: &Config, signals: &mut ServerSignals) -> Result<ExitCode,
             ExitCode::FAILURE
         }
         Interrupted::Signal(signal) => at_once(signal, "without waiting for requests in flight"),
-    })
+    }
 }
 
 enum Interrupted<T> {
@@ -110,4 +114,69 @@ fn at_once(signal: Signal, how: &str) -> ! {
     let number = u8::try_from(signal as i32).unwrap_or_default();
     logging::finish();
     std::process::exit(i32::from(SIGNAL_EXIT_BASE.saturating_add(number)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{SocketAddr, TcpStream};
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use rustix::io::Errno;
+
+    use super::*;
+    use crate::disk::faulty::{Faults, Operation};
+    use crate::registry::OnSyncFailure;
+    use crate::server::ServerOptions;
+    use crate::spec::ContentDigest;
+
+    /// Longer than the server takes to end.
+    const WAIT_MAX: Duration = Duration::from_secs(60);
+
+    /// Sends a request on a connection of its own, and returns the status.
+    fn ask(address: SocketAddr, request: &str, body: &str) -> String {
+        let mut socket = TcpStream::connect(address).unwrap();
+        let head = "HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length:";
+        socket.write_all(format!("{request} {head} {}\r\n\r\n{body}", body.len()).as_bytes()).unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        answer.split(' ').nth(1).unwrap().to_owned()
+    }
+
+    fn push(address: SocketAddr, blob: &str) -> String {
+        let digest = ContentDigest::sha256_of(blob.as_bytes());
+        ask(address, &format!("POST /v2/a/blobs/uploads/?digest={digest}"), blob)
+    }
+
+    fn pull(address: SocketAddr, blob: &str) -> String {
+        let digest = ContentDigest::sha256_of(blob.as_bytes());
+        ask(address, &format!("GET /v2/a/blobs/{digest}"), "")
+    }
+
+    #[test]
+    fn a_failed_sync_ends_the_server_with_an_error_if_it_is_configured_to_exit() {
+        let folder = tempfile::tempdir().unwrap();
+        // The second server starts with what the first one leaves.
+        for blob in ["first", "second"] {
+            let faults = Arc::<Faults>::default();
+            let mut options = ServerOptions::new(folder.path());
+            options.registry.on_sync_failure = OnSyncFailure::Exit;
+            options.registry.faults = Some(Arc::clone(&faults));
+            let server = smol::block_on(Server::start(options)).unwrap();
+            let address = server.local_addr();
+            assert_eq!(push(address, blob), "201");
+            faults.fail(Operation::Sync, "journal", Errno::IO);
+            assert_eq!(push(address, "lost"), "503");
+            for blob in ["first", blob] {
+                assert_eq!(pull(address, blob), "200");
+            }
+            let mut signals = ServerSignals::none();
+            let code = smol::block_on(future::or(until_stopped(server, &mut signals), async {
+                smol::Timer::after(WAIT_MAX).await;
+                panic!("the server goes on without writes");
+            }));
+            assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::FAILURE));
+        }
+    }
 }

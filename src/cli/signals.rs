@@ -35,6 +35,12 @@ impl ServerSignals {
         Signals::new(caught).map(Self)
     }
 
+    /// Catches none: what the process does on a signal stays as it is.
+    #[cfg(test)]
+    pub(in crate::cli) fn none() -> Self {
+        Self(Signals::new(std::iter::empty::<Signal>()).unwrap())
+    }
+
     /// Waits for a signal to stop at once, while the server stops. A terminal that closes sends more than one
     /// SIGHUP, and SIGXCPU returns each second: they are no reason to hurry.
     pub(in crate::cli) async fn next_in_stop(&mut self) -> Signal {

@@ -214,6 +214,11 @@ impl FaultyDisk {
         Self { disk, faults: Arc::default() }
     }
 
+    /// Wraps a disk that has these failures.
+    pub(crate) fn with(disk: Arc<dyn Disk>, faults: &Arc<Faults>) -> Self {
+        Self { disk, faults: Arc::clone(faults) }
+    }
+
     /// Returns the handle that sets its failures.
     pub(crate) fn faults(&self) -> Arc<Faults> {
         Arc::clone(&self.faults)

@@ -41,6 +41,8 @@ impl Registry {
             }
             Storage::Folder(folder) => open_folder(folder)?,
         };
+        #[cfg(test)]
+        let opened = opened.with_faults(options.faults.as_ref());
         Self::open_on(options, opened)
     }
 
@@ -157,6 +159,14 @@ pub(crate) struct Backing {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) lock: Option<DirectoryLock>,
     pub(crate) meta: MetaOptions,
+}
+
+#[cfg(test)]
+impl Backing {
+    fn with_faults(self, faults: Option<&Arc<crate::disk::faulty::Faults>>) -> Self {
+        let Some(faults) = faults else { return self };
+        Self { disk: Arc::new(crate::disk::faulty::FaultyDisk::with(self.disk, faults)), ..self }
+    }
 }
 
 /// Opens the content, and creates its folders where they are missing.

@@ -60,6 +60,9 @@ pub struct RegistryOptions {
     /// Called once between the two index reads of a lookup.
     #[cfg(test)]
     pub(crate) between_looks: crate::registry::tests::Hook,
+    /// The failures of the disk.
+    #[cfg(test)]
+    pub(crate) faults: Option<std::sync::Arc<crate::disk::faulty::Faults>>,
     /// How many bytes of the disk are kept free of pushes, for deletes and for recovery; 0 keeps none.
     pub reserve_bytes: u64,
     /// How long content that a client learned of, or pushed, is kept from collection although nothing
@@ -91,6 +94,8 @@ impl RegistryOptions {
             blocks_inline: false,
             #[cfg(test)]
             between_looks: Default::default(),
+            #[cfg(test)]
+            faults: None,
             reserve_bytes: RESERVE_BYTES,
             lease: LEASE,
             grace: GRACE,

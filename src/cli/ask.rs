@@ -70,11 +70,11 @@ pub(in crate::cli) fn ask_into(
     request: &Request,
     sink: &mut dyn AnswerSink,
 ) -> Result<Value, CommandError> {
-    let folder = config.data.as_path();
+    let (folder, socket) = (config.data.as_path(), config.control_socket());
     let mut tries = 1;
     loop {
-        let server = connect(folder).map_err(|error| {
-            let what = format!("cannot use the control socket of the server on {}", folder.display());
+        let server = connect(folder, &socket).map_err(|error| {
+            let what = format!("cannot use the control socket {}", socket.display());
             CommandError::failed(format_args!("{what}: {error}"))
         })?;
         if let Some(server) = server {
@@ -91,7 +91,7 @@ pub(in crate::cli) fn ask_into(
                 tries += 1;
                 std::thread::sleep(TRY_PAUSE);
             }
-            Err(OpenError::Lock(LockError::Held { pid, .. })) => return Err(held(folder, pid)),
+            Err(OpenError::Lock(LockError::Held { pid, .. })) => return Err(held(folder, &socket, pid)),
             Err(error) => return Err(CommandError::cannot_open(folder, error)),
         }
     }
@@ -110,13 +110,15 @@ fn ask_store(
     Ok(report)
 }
 
-fn held(folder: &Path, pid: Option<u32>) -> CommandError {
+fn held(folder: &Path, socket: &Path, pid: Option<u32>) -> CommandError {
     let pid = pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
     CommandError::failed(format_args!(
-        "another process{pid} uses {}, and does not answer at its control.sock\n      It may be a server \
-         that still starts, another command that works on the store, or a program that embeds pulk without a \
-         control socket. Try again, or stop it.",
-        folder.display()
+        "another process{pid} uses {}, and does not answer at {}\n      It may be a server that still starts, \
+         one whose configuration has another control_socket (name that file with --config), another command \
+         that works on the store, or a program that embeds pulk without a control socket. Try again, or stop \
+         it.",
+        folder.display(),
+        socket.display()
     ))
 }
 

@@ -61,8 +61,11 @@ impl RunCommand for CheckArgs {
 fn check(config: &Config, deep: bool, json: bool) -> Result<ExitCode, CommandError> {
     let mut progress = Terminal::new();
     let folder = config.data.as_path();
-    let checked = match connect(folder) {
-        Ok(Some(_)) => check_live(folder, deep, &mut ServerRows { folder }, &mut progress),
+    let socket = config.control_socket();
+    let checked = match connect(folder, &socket) {
+        Ok(Some(_)) => {
+            check_live(folder, deep, &mut ServerRows { folder, socket: &socket }, &mut progress)
+        }
         // A process that uses the directory without answering is found by its lock.
         Ok(None) | Err(_) => check_owner(folder).and_then(|()| check_store(folder, deep, &mut progress)),
     };
@@ -79,13 +82,14 @@ fn check(config: &Config, deep: bool, json: bool) -> Result<ExitCode, CommandErr
 /// The server that uses a data directory.
 struct ServerRows<'a> {
     folder: &'a Path,
+    socket: &'a Path,
 }
 
 impl LiveRows for ServerRows<'_> {
     fn copy(&mut self) -> Result<RowsCopy, OpenError> {
         let copy = RowsCopy::new();
         for tree in Tree::ALL {
-            let server = connect(self.folder).map_err(|error| lost(&error))?;
+            let server = connect(self.folder, self.socket).map_err(|error| lost(&error))?;
             let server = server.ok_or_else(|| lost(&"it no longer answers at its control socket"))?;
             let mut rows = TreeRows { copy: &copy, tree };
             server.ask(&RowsRequest { tree }.into(), &mut rows).map_err(|error| lost(&error))?;

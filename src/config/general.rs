@@ -22,6 +22,14 @@ pub(in crate::config) const KEYS: &[ConfigKey<Config>] = &[
         "IP address and port; port 0 picks a free one",
     ),
     ConfigKey::new(
+        "control_socket",
+        Form::Text {
+            read: |config, text| values::socket(text).map(|path| config.server.control_socket = Some(path)),
+            write: |config| config.control_socket_setting().to_string_lossy().into_owned(),
+        },
+        "where commands reach the server, relative to `data`; move it where `data` cannot have sockets",
+    ),
+    ConfigKey::new(
         "ephemeral",
         switch(|config| &mut config.ephemeral),
         "keep everything in memory and write nothing",

@@ -1,7 +1,7 @@
 //! Everything that can be configured, settled.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::registry::Storage;
 use crate::server::ServerOptions;
@@ -55,6 +55,16 @@ impl Config {
         options.registry.storage =
             if self.ephemeral { Storage::Memory } else { Storage::Folder(self.data.clone()) };
         options
+    }
+
+    /// Returns the path of the control socket.
+    pub(crate) fn control_socket(&self) -> PathBuf {
+        self.data.join(self.control_socket_setting())
+    }
+
+    /// Returns the same as it is configured: relative to the data directory.
+    pub(in crate::config) fn control_socket_setting(&self) -> &Path {
+        self.server.control_socket.as_deref().unwrap_or(Path::new(""))
     }
 
     /// Puts the overrides over what is configured.

@@ -16,6 +16,7 @@ use crate::server::ServerOptions;
 const FULL: &str = r#"
 data = "/var/lib/pulk"
 listen = "[::]:5001"
+control_socket = "/run/pulk/control.sock"
 ephemeral = true
 on_sync_failure = "exit"
 sparse_indexes = true
@@ -118,6 +119,7 @@ fn every_key_reaches_the_server() {
     let seconds = Duration::from_secs;
     let options = config.server_options();
     assert_eq!(options.listen, SocketAddr::from(([0; 8], 5001)));
+    assert_eq!(options.control_socket, Some(PathBuf::from("/run/pulk/control.sock")));
     let ServerOptions { wire, registry, .. } = &options;
     assert_eq!(wire.connections_max, 7);
     assert_eq!((wire.head_size_max_bytes, wire.head_time_max), (16_384, seconds(5)));

@@ -19,6 +19,15 @@ pub(crate) fn data(text: &str) -> Result<PathBuf, String> {
     Ok(PathBuf::from(text))
 }
 
+/// Parses the path of the control socket.
+pub(crate) fn socket(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    if text.ends_with('/') || path.file_name().is_none() {
+        return Err(format!("\"{text}\" is not the path of a socket such as \"/run/pulk/control.sock\""));
+    }
+    Ok(path)
+}
+
 /// Parses the address to listen on.
 pub(crate) fn listen(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
@@ -85,6 +94,15 @@ mod tests {
             assert_eq!(log(text).as_deref(), Ok(text));
         }
         assert!(log("pulk=loud").unwrap_err().contains("\"info\""));
+    }
+
+    #[test]
+    fn a_socket_has_a_name() {
+        assert_eq!(socket("control.sock"), Ok(PathBuf::from("control.sock")));
+        assert_eq!(socket("/run/pulk.sock"), Ok(PathBuf::from("/run/pulk.sock")));
+        for text in ["", "/", "..", "/run/"] {
+            assert!(socket(text).unwrap_err().contains("/run/pulk/control.sock"), "{text:?}");
+        }
     }
 
     #[test]

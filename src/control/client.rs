@@ -7,24 +7,30 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::admin::{AdminError, AnswerSink, Request};
-use crate::control::message::{AnswerPart, EVENT_SIZE_MAX_BYTES, encode_request};
+use crate::control::message::{AnswerPart, DataIdentity, EVENT_SIZE_MAX_BYTES, encode_request};
 use crate::control::socket;
 
 /// A connection to a running server, good for one request.
 #[derive(Debug)]
 pub(crate) struct ControlClient {
     stream: UnixStream,
+    data: DataIdentity,
 }
 
-/// Connects to the server that uses a data directory, or returns `None` where none can be reached there.
-pub(crate) fn connect(data: &Path) -> io::Result<Option<ControlClient>> {
-    Ok(socket::connect(data)?.map(|stream| ControlClient { stream }))
+/// Connects to the server that uses a data directory at its socket, or returns `None` where none can be
+/// reached there.
+pub(crate) fn connect(data: &Path, socket: &Path) -> io::Result<Option<ControlClient>> {
+    let data = match DataIdentity::of(data) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        found => found?,
+    };
+    Ok(socket::connect(socket)?.map(|stream| ControlClient { stream, data }))
 }
 
 impl ControlClient {
     /// Sends a request, passes items on, and returns the report.
     pub(crate) fn ask(self, request: &Request, sink: &mut dyn AnswerSink) -> Result<Value, AdminError> {
-        let line = encode_request(request).map_err(AdminError::failed)?;
+        let line = encode_request(request, self.data).map_err(AdminError::failed)?;
         let mut stream = &self.stream;
         stream.write_all(&line).map_err(|error| lost(&error))?;
         let mut lines = BufReader::new(&self.stream);

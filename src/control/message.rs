@@ -1,5 +1,10 @@
 //! Messages on the control socket.
 
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -35,11 +40,28 @@ pub(crate) enum AnswerPart {
     Failure(AdminError),
 }
 
+/// Which folder a data directory is, whatever path leads to it: its device and its inode.
+///
+/// A socket outside of the data directory may be that of another one's server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct DataIdentity(u64, u64);
+
+impl DataIdentity {
+    /// Identifies a data directory.
+    pub(super) fn of(folder: &Path) -> io::Result<Self> {
+        let status = fs::metadata(folder)?;
+        Ok(Self(status.dev(), status.ino()))
+    }
+}
+
 /// A request as it is sent.
 #[derive(Serialize, Deserialize)]
 struct RequestLine<R> {
     /// The protocol's version.
     pulk: u32,
+    /// The data directory that the request is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    data: Option<DataIdentity>,
     #[serde(flatten)]
     request: R,
 }
@@ -51,14 +73,17 @@ struct VersionLine {
 }
 
 /// Renders a request as a line.
-pub(super) fn encode_request(request: &Request) -> Result<Vec<u8>, serde_json::Error> {
-    let mut line = serde_json::to_vec(&RequestLine { pulk: PROTOCOL_VERSION, request })?;
+pub(super) fn encode_request(
+    request: &Request,
+    data: DataIdentity,
+) -> Result<Vec<u8>, serde_json::Error> {
+    let mut line = serde_json::to_vec(&RequestLine { pulk: PROTOCOL_VERSION, data: Some(data), request })?;
     line.push(b'\n');
     Ok(line)
 }
 
-/// Reads a request, which comes without its line feed.
-pub(super) fn decode_request(line: &[u8]) -> Result<Request, AdminError> {
+/// Reads a request, which comes without its line feed, for the server of a data directory.
+pub(super) fn decode_request(line: &[u8], data: DataIdentity) -> Result<Request, AdminError> {
     let refused = |why: String| AdminError::new(AdminErrorKind::Refused, why);
     let version: VersionLine = serde_json::from_slice(line)
         .map_err(|error| refused(format!("not a request of pulk's command line: {error}")))?;
@@ -71,6 +96,9 @@ pub(super) fn decode_request(line: &[u8]) -> Result<Request, AdminError> {
     }
     let envelope: RequestLine<Request> = serde_json::from_slice(line)
         .map_err(|error| refused(format!("the server does not know this request: {error}")))?;
+    if envelope.data.is_some_and(|said| said != data) {
+        return Err(refused("the server at this control socket uses another data directory".to_owned()));
+    }
     Ok(envelope.request)
 }
 
@@ -87,6 +115,8 @@ mod tests {
     use crate::admin::{DuRequest, RmRequest, RmTarget, StatusRequest, TagsRequest};
     use crate::spec::RepoName;
 
+    const DATA: DataIdentity = DataIdentity(1, 2);
+
     #[test]
     fn a_request_comes_back_as_it_was() {
         let repo: RepoName = "team/app".parse().unwrap();
@@ -98,14 +128,17 @@ mod tests {
             RmRequest { repo, what: RmTarget::All }.into(),
         ];
         for request in requests {
-            let line = encode_request(&request).unwrap();
-            assert_eq!(decode_request(line.strip_suffix(b"\n").unwrap()), Ok(request));
+            let line = encode_request(&request, DATA).unwrap();
+            let line = line.strip_suffix(b"\n").unwrap();
+            assert_eq!(decode_request(line, DATA), Ok(request));
+            let other = decode_request(line, DataIdentity(1, 3)).unwrap_err().message;
+            assert!(other.contains("another data directory"), "{other}");
         }
     }
 
     #[test]
     fn another_version_and_an_unknown_command_are_refused_with_a_reason() {
-        let why = |line: &str| decode_request(line.as_bytes()).unwrap_err().message;
+        let why = |line: &str| decode_request(line.as_bytes(), DATA).unwrap_err().message;
         assert!(why("{\"pulk\":2,\"command\":\"status\"}").contains("not 2"));
         assert!(why("{\"pulk\":1,\"command\":\"fly\"}").contains("does not know this request"));
         assert!(why("{\"pulk\":1,\"command\":\"tags\",\"repo\":\"../x\"}").contains("does not know"));

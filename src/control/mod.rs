@@ -1,4 +1,4 @@
-//! The control socket in the data directory, at which a running server answers what its owner asks.
+//! The control socket of a data directory, at which a running server answers what its owner asks.
 //!
 //! The client sends one line, a [`Request`](crate::admin::Request) with the protocol's version. The server
 //! answers with lines, each an [`AnswerPart`](message::AnswerPart); the last one is a result or a failure.

@@ -20,7 +20,7 @@ use smol::{Executor, Task, Timer};
 
 use crate::admin::{AdminError, AdminErrorKind, Effect, OpenStore};
 use crate::control::message::{
-    AnswerPart, EVENT_SIZE_MAX_BYTES, REQUEST_SIZE_MAX_BYTES, decode_request, encode_event,
+    AnswerPart, DataIdentity, EVENT_SIZE_MAX_BYTES, REQUEST_SIZE_MAX_BYTES, decode_request, encode_event,
 };
 use crate::control::sink::{ClientSink, stopping};
 use crate::control::socket::SocketFile;
@@ -75,6 +75,7 @@ pub(crate) struct ControlServer {
 #[derive(Debug)]
 struct ControlState {
     store: OpenStore,
+    data: DataIdentity,
     /// Each connected client holds a permit.
     clients: Arc<Semaphore>,
     /// Each request holds a permit until its work ends.
@@ -88,26 +89,29 @@ struct ControlState {
 }
 
 impl ControlServer {
-    /// Makes the socket in a data directory whose lock is held, and answers on an executor.
+    /// Makes the socket of a data directory whose lock is held, and answers on an executor.
     pub(crate) fn start(
         data: &Path,
+        socket: &Path,
         store: OpenStore,
         executor: &Arc<Executor<'static>>,
     ) -> io::Result<Self> {
-        Self::with(CLIENT_TIMEOUTS, data, store, executor)
+        Self::with(CLIENT_TIMEOUTS, (data, socket), store, executor)
     }
 
     fn with(
         timeouts: ClientTimeouts,
-        data: &Path,
+        (data, socket): (&Path, &Path),
         store: OpenStore,
         executor: &Arc<Executor<'static>>,
     ) -> io::Result<Self> {
-        let (file, listener) = SocketFile::listen(data)?;
+        let data = DataIdentity::of(data)?;
+        let (file, listener) = SocketFile::listen(socket)?;
         let listener = Async::new(listener)?;
         let (closer, closing) = bounded(1);
         let shared = Arc::new(ControlState {
             store,
+            data,
             clients: Arc::new(Semaphore::new(CLIENTS_MAX)),
             requests: Arc::new(Semaphore::new(REQUESTS_AT_ONCE_MAX)),
             collections: Arc::new(Semaphore::new(COLLECTIONS_AT_ONCE_MAX)),
@@ -182,7 +186,7 @@ async fn serve(
     };
     let line = waits.in_time(waits.timeouts.request, or(read_line(&mut stream), gives_up)).await?;
     drop(given_up);
-    let request = match decode_request(&line) {
+    let request = match decode_request(&line, shared.data) {
         Ok(request) => request,
         Err(failure) => return waits.send(&stream, &AnswerPart::Failure(failure)).await,
     };

@@ -1,8 +1,9 @@
 //! The file of the control socket: its place, its permissions, and how to reach it.
 
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -12,9 +13,6 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
-/// The socket's name in the data directory.
-pub(super) const SOCKET_NAME: &str = "control.sock";
-
 /// An address of a socket holds 108 bytes, the last of them zero.
 const ADDRESS_LENGTH_MAX_BYTES: usize = 107;
 
@@ -23,23 +21,26 @@ const WAITING_MAX: i32 = 16;
 
 /// The socket's file. It is removed when this is dropped.
 ///
-/// It exists only under the lock of the data directory, so that an older one may be removed.
+/// A server makes it only under the lock of its data directory. Outside of that directory, it may be in the
+/// way of another directory's server.
 #[derive(Debug)]
 pub(super) struct SocketFile {
-    folder: File,
+    place: Place,
+    /// The device and the inode of the file.
+    identity: (u64, u64),
 }
 
 impl SocketFile {
     /// Creates the socket, replaces one that a crash left, and listens. Only the owner may use it.
-    pub(super) fn listen(data: &Path) -> io::Result<(Self, UnixListener)> {
-        let folder = open_folder(data)?;
-        remove_stale(folder.as_fd())?;
-        let flags = SocketFlags::CLOEXEC;
-        let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    pub(super) fn listen(path: &Path) -> io::Result<(Self, UnixListener)> {
+        let place = Place::open(path)?;
+        place.remove_stale()?;
+        let socket = socket(SocketFlags::CLOEXEC)?;
         // The file gets the mode of its socket: there is no moment in which others could connect.
         rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
-        rustix::net::bind(&socket, &SocketAddrUnix::new(address(data, folder.as_fd()))?)?;
-        let file = Self { folder };
+        rustix::net::bind(&socket, &SocketAddrUnix::new(place.address())?)?;
+        let identity = place.identity()?;
+        let file = Self { place, identity };
         rustix::net::listen(&socket, WAITING_MAX)?;
         Ok((file, UnixListener::from(socket)))
     }
@@ -47,20 +48,22 @@ impl SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        match rustix::fs::unlinkat(&self.folder, SOCKET_NAME, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(error) => log::warn!("cannot remove {SOCKET_NAME}: {error}"),
+        // Another server's socket stays.
+        if self.place.identity().is_ok_and(|found| found == self.identity)
+            && let Err(error) = self.place.remove()
+        {
+            log::warn!("cannot remove {}: {error}", self.place.path.display());
         }
     }
 }
 
-/// Connects to the server of a data directory, or returns `None` where none listens.
-pub(super) fn connect(data: &Path) -> io::Result<Option<UnixStream>> {
-    let folder = match open_folder(data) {
+/// Connects to the server that listens at a socket, or returns `None` where none listens.
+pub(super) fn connect(path: &Path) -> io::Result<Option<UnixStream>> {
+    let place = match Place::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened?,
     };
-    match UnixStream::connect(address(data, folder.as_fd())) {
+    match UnixStream::connect(place.address()) {
         Ok(stream) => Ok(Some(stream)),
         Err(error) => match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Ok(None),
@@ -69,29 +72,96 @@ pub(super) fn connect(data: &Path) -> io::Result<Option<UnixStream>> {
     }
 }
 
-fn open_folder(data: &Path) -> io::Result<File> {
-    let flags = i32::try_from((OFlags::DIRECTORY | OFlags::CLOEXEC).bits()).unwrap_or_default();
-    OpenOptions::new().read(true).custom_flags(flags).open(data)
+fn socket(flags: SocketFlags) -> io::Result<std::os::fd::OwnedFd> {
+    Ok(rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?)
 }
 
-/// Returns a path of the socket that fits an address: where the data directory's own is too long, the one
-/// through its descriptor.
-fn address(data: &Path, folder: BorrowedFd<'_>) -> PathBuf {
-    let plain = data.join(SOCKET_NAME);
-    if plain.as_os_str().as_bytes().len() <= ADDRESS_LENGTH_MAX_BYTES {
-        plain
-    } else {
-        Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(SOCKET_NAME)
+/// The path of a socket, and the open folder that it is in.
+#[derive(Debug)]
+struct Place {
+    path: PathBuf,
+    folder: File,
+}
+
+impl Place {
+    fn open(path: &Path) -> io::Result<Self> {
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let flags = i32::try_from((OFlags::DIRECTORY | OFlags::CLOEXEC).bits()).unwrap_or_default();
+        let folder =
+            OpenOptions::new().read(true).custom_flags(flags).open(parent.unwrap_or(Path::new(".")))?;
+        Ok(Self { path: path.to_owned(), folder })
+    }
+
+    fn name(&self) -> &OsStr {
+        self.path.file_name().unwrap_or_default()
+    }
+
+    /// Returns a path that fits an address: where the socket's own is too long, the one through its folder's
+    /// descriptor.
+    fn address(&self) -> PathBuf {
+        if self.path.as_os_str().as_bytes().len() <= ADDRESS_LENGTH_MAX_BYTES {
+            self.path.clone()
+        } else {
+            let folder = self.folder.as_fd().as_raw_fd().to_string();
+            Path::new("/proc/self/fd").join(folder).join(self.name())
+        }
+    }
+
+    fn status(&self) -> Result<rustix::fs::Stat, Errno> {
+        rustix::fs::statat(&self.folder, self.name(), AtFlags::SYMLINK_NOFOLLOW)
+    }
+
+    #[expect(clippy::useless_conversion, reason = "the fields have other types on other processors")]
+    fn identity(&self) -> io::Result<(u64, u64)> {
+        let status = self.status()?;
+        Ok((status.st_dev.into(), status.st_ino.into()))
+    }
+
+    fn remove(&self) -> io::Result<()> {
+        match rustix::fs::unlinkat(&self.folder, self.name(), AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Removes the socket of a server that crashed.
+    fn remove_stale(&self) -> io::Result<()> {
+        let status = match self.status() {
+            Err(Errno::NOENT) => return Ok(()),
+            status => status?,
+        };
+        if FileType::from_raw_mode(status.st_mode) != FileType::Socket {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "another file has its name"));
+        }
+        // Without blocking: a server whose queue is full answers, too.
+        let client = socket(SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
+        match rustix::net::connect(&client, &SocketAddrUnix::new(self.address())?) {
+            Err(Errno::CONNREFUSED) => self.remove(),
+            Err(Errno::NOENT) => Ok(()),
+            Ok(()) | Err(Errno::AGAIN) => {
+                Err(io::Error::new(io::ErrorKind::AddrInUse, "another server listens there"))
+            }
+            Err(errno) => Err(errno.into()),
+        }
     }
 }
 
-fn remove_stale(folder: BorrowedFd<'_>) -> io::Result<()> {
-    let status = match rustix::fs::statat(folder, SOCKET_NAME, AtFlags::SYMLINK_NOFOLLOW) {
-        Err(Errno::NOENT) => return Ok(()),
-        status => status?,
-    };
-    if FileType::from_raw_mode(status.st_mode) != FileType::Socket {
-        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "another file has its name"));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_socket_of_another_server_is_neither_replaced_nor_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sock");
+        let (one, listener) = SocketFile::listen(&path).unwrap();
+        assert_eq!(SocketFile::listen(&path).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert!(connect(&path).unwrap().is_some());
+        drop(listener);
+        let (other, _listener) = SocketFile::listen(&path).unwrap();
+        drop(one);
+        assert!(connect(&path).unwrap().is_some(), "the first leaves the second's");
+        drop(other);
+        assert!(!path.exists() && connect(&path).unwrap().is_none());
     }
-    Ok(rustix::fs::unlinkat(folder, SOCKET_NAME, AtFlags::empty())?)
 }

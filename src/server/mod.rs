@@ -103,8 +103,8 @@ impl Server {
             }
         };
         gate.open(App::new(registry.clone(), http, refusals));
-        if control_socket && let Some(data) = &data {
-            upkeep.listen(data, &registry, local_addr, &executor);
+        if let (Some(socket), Some(data)) = (control_socket, &data) {
+            upkeep.listen((data, &data.join(socket)), &registry, local_addr, &executor);
         }
         Ok(Self { upkeep, registry, local_addr, stop, serving, threads })
     }

@@ -13,6 +13,9 @@ use crate::wire::WireLimits;
 /// Docker after 10 seconds. So this, cutting off the rest and closing the store must fit into 8.
 pub(crate) const STOP_TIME_MAX: Duration = Duration::from_secs(5);
 
+/// The control socket's path in the data directory, unless configured.
+const CONTROL_SOCKET: &str = "control.sock";
+
 /// The options of a server.
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
@@ -30,9 +33,9 @@ pub struct ServerOptions {
     pub threads: usize,
     /// How long requests in flight may take to finish at a stop.
     pub stop_time_max: Duration,
-    /// Whether the command line can reach it, through `control.sock` in the data directory. A server without
-    /// a data directory never has such a socket.
-    pub control_socket: bool,
+    /// The socket through which the command line reaches it, relative to the data directory. `None`, or a
+    /// server without a data directory: no socket.
+    pub control_socket: Option<PathBuf>,
     /// How its content is read periodically to find damage. A store in memory has no scrub.
     pub scrub: ScrubOptions,
 }
@@ -58,7 +61,7 @@ impl ServerOptions {
             wire: WireLimits::default(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             stop_time_max: STOP_TIME_MAX,
-            control_socket: true,
+            control_socket: Some(PathBuf::from(CONTROL_SOCKET)),
             scrub: ScrubOptions::default(),
         }
     }

@@ -48,7 +48,7 @@ impl ServerUpkeep {
     /// Creates the control socket. A server without one still serves.
     pub(super) fn listen(
         &mut self,
-        data: &Path,
+        (data, socket): (&Path, &Path),
         registry: &Registry,
         address: SocketAddr,
         executor: &Arc<Executor<'static>>,
@@ -59,12 +59,13 @@ impl ServerUpkeep {
             scrub: self.scrub.clone(),
             serving: Some(Serving { address, since: SystemTime::now() }),
         };
-        match ControlServer::start(data, store, executor) {
+        match ControlServer::start(data, socket, store, executor) {
             Ok(control) => self.control = Some(control),
             Err(error) => {
                 log::warn!(
-                    "commands can't reach this server: no control.sock in {}: {error}",
-                    data.display()
+                    "commands can't reach this server: cannot make {}: {error}; set control_socket to a path \
+                     where sockets are possible",
+                    socket.display()
                 );
             }
         }

@@ -40,8 +40,10 @@ impl RunningServer {
         let driver = thread::spawn(move || assert!(block_on(driven.run(ended.recv())).is_err()));
         let collector = Collector::new(&registry, CollectorOptions::default());
         let scrub = Scrub::new(&registry, ScrubOptions::default());
+        let (data, socket) = (folder.path(), folder.path().join("control.sock"));
+        let place = (data, socket.as_path());
         let store = OpenStore { registry, collector, scrub, serving: None };
-        let server = ControlServer::with(ENDLESS, folder.path(), store, &executor).unwrap();
+        let server = ControlServer::with(ENDLESS, place, store, &executor).unwrap();
         Self { folder, server, driver, _ends: ends }
     }
 

@@ -63,6 +63,32 @@ fn a_path_longer_than_a_sockets_address_works() {
 }
 
 #[test]
+fn commands_reach_a_server_whose_socket_is_elsewhere_and_only_that_of_their_store() {
+    let (store, other, run) = (Store::new(), Store::new(), TempDir::new().unwrap());
+    let socket = run.path().join("pulk.sock");
+    let config = store.file("pulk.toml", &format!("control_socket = \"{}\"\n", socket.display()));
+    let configured = ["--config", config.as_str()];
+    let mut command = serve(store.path(), "127.0.0.1:0");
+    command.args(configured);
+    let mut serving = Serving::spawn(command);
+    serving.wait_until_listening();
+    assert!(fs::symlink_metadata(&socket).unwrap().file_type().is_socket());
+    assert!(!store.path().join("control.sock").exists());
+    let status = store.json(&[&["status"], &configured[..]].concat());
+    assert_eq!(status["server"]["pid"], json!(serving.pid()));
+    assert_eq!(store.pulk(&[&["check"], &configured[..]].concat()).code, 0);
+    // Without the configuration, a command does not find the server, and says how it would.
+    let lost = store.pulk(&["status"]);
+    assert!(lost.code == 1 && lost.err.contains("--config"), "{}", lost.err);
+    // With it, no command acts on another store than its own.
+    other.run(|registry| push(registry, "app", &Image::new("one", &[b"layer"]), Some("v1")));
+    let wrong = other.pulk(&[&["repos"], &configured[..]].concat());
+    assert!(wrong.code == 1 && wrong.err.contains("another data directory"), "{}", wrong.err);
+    assert_eq!(serving.stop(), 0);
+    assert!(!socket.exists());
+}
+
+#[test]
 fn a_bad_request_gets_a_failure_or_the_end_and_other_clients_are_not_affected() {
     let store = Store::new();
     let _serving = store.serve();

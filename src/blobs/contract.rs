@@ -82,15 +82,12 @@ pub trait ContentStore: Send + Sync + 'static {
     /// first byte.
     fn begin(&self, name: &str, algorithm: Algorithm) -> Box<dyn ContentUpload>;
 
-    /// Resumes an upload of an earlier run. Bytes after the durable offset are cut off.
+    /// Resumes an upload of an earlier run. Bytes after the durable offset are cut off. A crash may have left
+    /// an upload that had become content already: content never changes, so the upload continues elsewhere.
     fn resume(&self, name: &str, point: ResumePoint<'_>) -> Result<Box<dyn ContentUpload>, BlobError>;
 
     /// Lists the unfinished uploads, in the order of their names.
     fn uploads(&self) -> Result<Vec<UnfinishedUpload>, BlobError>;
-
-    /// Tells whether a crash left an upload that had become content already. It must not be resumed: content
-    /// never changes.
-    fn was_published(&self, name: &str) -> Result<bool, BlobError>;
 
     /// Removes an unfinished upload, if it exists. Not durable: what a crash brings back is removed at the
     /// next start.

@@ -113,10 +113,10 @@ fn ask_store(
 fn held(folder: &Path, socket: &Path, pid: Option<u32>) -> CommandError {
     let pid = pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
     CommandError::failed(format_args!(
-        "another process{pid} uses {}, and does not answer at {}\n      It may be a server that still starts, \
-         one whose configuration has another control_socket (name that file with --config), another command \
-         that works on the store, or a program that embeds pulk without a control socket. Try again, or stop \
-         it.",
+        "another process{pid} uses {}, and does not answer at {}\n      It may be a server that still \
+         starts, one whose configuration has another control_socket (name that file with --config), another \
+         command that works on the store, or a program that embeds pulk without a control socket. Try again, \
+         or stop it.",
         folder.display(),
         socket.display()
     ))

@@ -63,9 +63,7 @@ fn check(config: &Config, deep: bool, json: bool) -> Result<ExitCode, CommandErr
     let folder = config.data.as_path();
     let socket = config.control_socket();
     let checked = match connect(folder, &socket) {
-        Ok(Some(_)) => {
-            check_live(folder, deep, &mut ServerRows { folder, socket: &socket }, &mut progress)
-        }
+        Ok(Some(_)) => check_live(folder, deep, &mut ServerRows { folder, socket: &socket }, &mut progress),
         // A process that uses the directory without answering is found by its lock.
         Ok(None) | Err(_) => check_owner(folder).and_then(|()| check_store(folder, deep, &mut progress)),
     };

@@ -27,8 +27,8 @@ Exit codes:
 
 /// Show what is stored, what sharing saves, and how the server is doing.
 ///
-/// A running server answers through its control socket (`control_socket`). If none runs, the command opens the
-/// store itself, which only the store's user may do (sudo -u '#UID' pulk …). Sizes use powers of 1024.
+/// A running server answers through its control socket (`control_socket`). If none runs, the command opens
+/// the store itself, which only the store's user may do (sudo -u '#UID' pulk …). Sizes use powers of 1024.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct StatusArgs {

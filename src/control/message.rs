@@ -73,10 +73,7 @@ struct VersionLine {
 }
 
 /// Renders a request as a line.
-pub(super) fn encode_request(
-    request: &Request,
-    data: DataIdentity,
-) -> Result<Vec<u8>, serde_json::Error> {
+pub(super) fn encode_request(request: &Request, data: DataIdentity) -> Result<Vec<u8>, serde_json::Error> {
     let mut line = serde_json::to_vec(&RequestLine { pulk: PROTOCOL_VERSION, data: Some(data), request })?;
     line.push(b'\n');
     Ok(line)

@@ -3,13 +3,13 @@
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
@@ -25,22 +25,23 @@ const WAITING_MAX: i32 = 16;
 /// way of another directory's server.
 #[derive(Debug)]
 pub(super) struct SocketFile {
-    place: Place,
-    /// The device and the inode of the file.
-    identity: (u64, u64),
+    place: SocketPath,
+    /// The file itself, so that no later one gets its inode.
+    file: OwnedFd,
 }
 
 impl SocketFile {
     /// Creates the socket, replaces one that a crash left, and listens. Only the owner may use it.
     pub(super) fn listen(path: &Path) -> io::Result<(Self, UnixListener)> {
-        let place = Place::open(path)?;
+        let place = SocketPath::open(path)?;
         place.remove_stale()?;
         let socket = socket(SocketFlags::CLOEXEC)?;
         // The file gets the mode of its socket: there is no moment in which others could connect.
         rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
         rustix::net::bind(&socket, &SocketAddrUnix::new(place.address())?)?;
-        let identity = place.identity()?;
-        let file = Self { place, identity };
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&place.folder, place.name(), flags, Mode::empty())?;
+        let file = Self { place, file };
         rustix::net::listen(&socket, WAITING_MAX)?;
         Ok((file, UnixListener::from(socket)))
     }
@@ -49,7 +50,8 @@ impl SocketFile {
 impl Drop for SocketFile {
     fn drop(&mut self) {
         // Another server's socket stays.
-        if self.place.identity().is_ok_and(|found| found == self.identity)
+        let own = rustix::fs::fstat(&self.file).map(|status| identity(&status));
+        if self.place.status().map(|status| identity(&status)) == own
             && let Err(error) = self.place.remove()
         {
             log::warn!("cannot remove {}: {error}", self.place.path.display());
@@ -59,7 +61,7 @@ impl Drop for SocketFile {
 
 /// Connects to the server that listens at a socket, or returns `None` where none listens.
 pub(super) fn connect(path: &Path) -> io::Result<Option<UnixStream>> {
-    let place = match Place::open(path) {
+    let place = match SocketPath::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened?,
     };
@@ -72,18 +74,24 @@ pub(super) fn connect(path: &Path) -> io::Result<Option<UnixStream>> {
     }
 }
 
-fn socket(flags: SocketFlags) -> io::Result<std::os::fd::OwnedFd> {
+fn socket(flags: SocketFlags) -> io::Result<OwnedFd> {
     Ok(rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?)
+}
+
+/// Returns the device and the inode of a file.
+#[expect(clippy::useless_conversion, reason = "the fields have other types on other processors")]
+fn identity(status: &Stat) -> (u64, u64) {
+    (status.st_dev.into(), status.st_ino.into())
 }
 
 /// The path of a socket, and the open folder that it is in.
 #[derive(Debug)]
-struct Place {
+struct SocketPath {
     path: PathBuf,
     folder: File,
 }
 
-impl Place {
+impl SocketPath {
     fn open(path: &Path) -> io::Result<Self> {
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let flags = i32::try_from((OFlags::DIRECTORY | OFlags::CLOEXEC).bits()).unwrap_or_default();
@@ -107,14 +115,8 @@ impl Place {
         }
     }
 
-    fn status(&self) -> Result<rustix::fs::Stat, Errno> {
+    fn status(&self) -> Result<Stat, Errno> {
         rustix::fs::statat(&self.folder, self.name(), AtFlags::SYMLINK_NOFOLLOW)
-    }
-
-    #[expect(clippy::useless_conversion, reason = "the fields have other types on other processors")]
-    fn identity(&self) -> io::Result<(u64, u64)> {
-        let status = self.status()?;
-        Ok((status.st_dev.into(), status.st_ino.into()))
     }
 
     fn remove(&self) -> io::Result<()> {

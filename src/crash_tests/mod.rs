@@ -28,14 +28,15 @@ mod trials;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use histories::history::{prepared, record};
-use histories::listed::histories;
+use histories::history::{Recording, prepared, record};
+use histories::listed::{histories, uploads};
 pub(crate) use histories::open;
 pub(crate) use maintenance::{damaged_stores, look, whole_store};
 pub(crate) use teeth::Evidence;
 use trials::states::{Budget, Trial, in_parallel};
 pub(crate) use trials::{Found, each_power_cut, missed, places};
 
+use crate::disk::simulated::Medium;
 use crate::registry::Registry;
 
 /// The repositories that histories use.
@@ -67,6 +68,12 @@ pub(crate) fn is_soak() -> bool {
     std::env::var_os(STATES_VARIABLE).is_some()
 }
 
+/// Records the histories with uploads on a filesystem that does not count the names of a file.
+fn without_links(prepared: &Medium) -> Vec<Recording> {
+    let prepared = prepared.clone().without_links();
+    uploads().iter().map(|history| record(history, &prepared)).collect()
+}
+
 /// Checks that a registry accepts a push.
 pub(crate) fn check_push(registry: &Registry) -> Result<(), String> {
     smol::block_on(trials::observe::probe(registry))
@@ -78,9 +85,19 @@ fn a_power_cut_at_any_instant_loses_nothing_that_was_acknowledged() {
     let mut histories = histories();
     histories.extend(histories::random::histories(8));
     let recordings: Vec<_> = histories.iter().map(|history| record(history, &prepared)).collect();
+    try_states(&recordings, states_wanted());
+}
+
+#[test]
+fn a_power_cut_loses_nothing_where_the_names_of_a_file_are_not_counted() {
+    try_states(&without_links(&prepared()), states_wanted() / 4);
+}
+
+/// Tries the states that power cuts leave of these recordings.
+fn try_states(recordings: &[Recording], wanted: u64) {
     let tried = AtomicU64::new(0);
-    let budget = Budget::of(&recordings, states_wanted());
-    let failures = in_parallel(&recordings, &budget, |trial: &Trial<'_>| {
+    let budget = Budget::of(recordings, wanted);
+    let failures = in_parallel(recordings, &budget, |trial: &Trial<'_>| {
         let outcome = trial.run();
         tried.fetch_add(outcome.tried, Ordering::Relaxed);
         outcome.failure

@@ -10,6 +10,7 @@ use crate::crash_tests::sled::runs::{SledRun, sled_runs};
 use crate::crash_tests::trials::left_out::{may_differ, places};
 use crate::crash_tests::trials::picks::telling_picks;
 use crate::crash_tests::trials::states::{How, Moment, Trial, moments};
+use crate::crash_tests::without_links;
 use crate::disk::simulated::Place;
 
 /// In each recording, recoveries die in turn at this many moments, if no other state misses a place.
@@ -26,7 +27,8 @@ impl Evidence {
     /// Makes all recordings.
     pub(crate) fn record() -> Self {
         let prepared = prepared();
-        let histories = histories().iter().map(|history| record(history, &prepared)).collect();
+        let mut histories: Vec<_> = histories().iter().map(|history| record(history, &prepared)).collect();
+        histories.extend(without_links(&prepared));
         Self { histories, sled: sled_runs(&prepared), repairs: repairs() }
     }
 

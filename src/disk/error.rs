@@ -5,6 +5,14 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
+/// What the operations that are tried are called in errors.
+pub(super) const REPLACE: &str = "replace a file by a rename,";
+pub(super) const READ_REMOVED: &str = "read a file that was removed while it is open,";
+
+/// What two operations are called that a filesystem may lack.
+pub(super) const LOCK: &str = "lock";
+pub(super) const SYNC_FOLDER: &str = "sync folder";
+
 /// A disk operation that failed: what was tried, on which path, and the system's reason.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {op} {}: {source}", path.display())]
@@ -53,6 +61,23 @@ impl DiskError {
         let errno = Errno::from_io_error(&self.source);
         // Drivers and filesystems return the last two for a bad sector or checksum.
         matches!(errno, Some(Errno::IO | Errno::BADMSG | Errno::NODATA | Errno::REMOTEIO | Errno::UCLEAN))
+    }
+
+    /// Tells whether the filesystem cannot do what was tried, now or later.
+    pub fn is_of_the_filesystem(&self) -> bool {
+        match self.op {
+            REPLACE | READ_REMOVED => !self.is_of_the_medium(),
+            LOCK | SYNC_FOLDER => matches!(
+                Errno::from_io_error(&self.source),
+                Some(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOLCK)
+            ),
+            // The lock's file is always this process's own.
+            "truncate" => matches!(
+                Errno::from_io_error(&self.source),
+                Some(Errno::PERM | Errno::NOSYS | Errno::OPNOTSUPP)
+            ),
+            _ => false,
+        }
     }
 
     /// Tells whether the process or the system had no descriptor left, so that the operation had no effect.

@@ -358,7 +358,7 @@ impl DiskFile for FaultyFile {
         self.file.start_write_back(offset, length);
     }
 
-    fn has_other_names(&self) -> Result<bool, DiskError> {
+    fn has_other_names(&self) -> Result<Option<bool>, DiskError> {
         self.file.has_other_names()
     }
 }

@@ -9,6 +9,7 @@ use rustix::fs::FlockOperation;
 use rustix::io::{Errno, retry_on_intr};
 
 use super::DiskError;
+use super::error::LOCK;
 
 /// The lock's name in the data directory. The file stays after the release: its removal could take it away
 /// from another process that has just opened it.
@@ -99,7 +100,7 @@ fn lock(directory: &Path, path: &Path, file: &File, how: FlockOperation) -> Resu
     match retry_on_intr(|| rustix::fs::flock(file, how)) {
         Ok(()) => Ok(()),
         Err(Errno::WOULDBLOCK) => Err(LockError::Held { path: directory.to_owned(), pid: read_pid(file) }),
-        Err(errno) => Err(DiskError::new("lock", path, errno).into()),
+        Err(errno) => Err(DiskError::new(LOCK, path, errno).into()),
     }
 }
 

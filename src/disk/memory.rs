@@ -194,8 +194,8 @@ impl DiskFile for MemoryFile {
 
     fn start_write_back(&self, _offset: u64, _length: u64) {}
 
-    fn has_other_names(&self) -> Result<bool, DiskError> {
+    fn has_other_names(&self) -> Result<Option<bool>, DiskError> {
         // It never loses power.
-        Ok(false)
+        Ok(Some(false))
     }
 }

@@ -17,7 +17,7 @@
 //! | which paths a disk accepts, and the errors of its operations | `path`, `error` |
 //! | the state of a file, to recognize it | `file_state` |
 //! | free space, and the reserve in it | `space` |
-//! | what a start needs: the lock, the owner, the filesystems | `lock`, `owner`, `filesystem` |
+//! | what a start needs: the lock, the owner, the filesystems | `lock`, `owner`, `filesystem`, `trials` |
 
 mod error;
 #[cfg(test)]
@@ -38,6 +38,7 @@ pub(crate) mod simulated;
 mod space;
 #[cfg(test)]
 mod tests;
+mod trials;
 
 pub use error::DiskError;
 pub use file_state::FileState;
@@ -184,8 +185,9 @@ pub trait DiskFile: ReadFile {
     /// Asks the system to start writing these bytes to the medium; without any guarantee.
     fn start_write_back(&self, offset: u64, length: u64);
 
-    /// Tells whether the file has more than one name: a power cut can leave both names of a rename.
-    fn has_other_names(&self) -> Result<bool, DiskError>;
+    /// Tells whether the file has more than one name, as a power cut can leave both names of a rename. `None`
+    /// where that is unknown: not every filesystem counts the names of a file.
+    fn has_other_names(&self) -> Result<Option<bool>, DiskError>;
 }
 
 impl dyn DiskFile + '_ {

@@ -1,16 +1,18 @@
 //! The disk of the operating system.
 
 use std::fs::File;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, StatVfs, StatVfsMountFlags};
 use rustix::io::{Errno, retry_on_intr};
 
+use super::error::SYNC_FOLDER;
 use super::path::checked;
 use super::real_file::RealFile;
-use super::{Disk, DiskError, DiskFile, Entry, SyncSite};
+use super::{Disk, DiskError, DiskFile, Entry, SyncSite, trials};
 
 /// A file's mode: only for its owner, since the state of a hash holds pieces of uploads.
 const FILE_MODE: Mode = Mode::from_raw_mode(0o600);
@@ -24,6 +26,8 @@ const FOLDER_MODE: Mode = Mode::from_raw_mode(0o700);
 #[derive(Debug)]
 pub struct RealDisk {
     root: OwnedFd,
+    /// Whether the filesystem counts the names of a file, once that was tried.
+    counts_names: OnceLock<bool>,
 }
 
 impl RealDisk {
@@ -32,7 +36,7 @@ impl RealDisk {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = retry_on_intr(|| rustix::fs::open(root, flags, Mode::empty()))
             .map_err(|errno| DiskError::new("open", root, errno))?;
-        Ok(Self { root })
+        Ok(Self { root, counts_names: OnceLock::new() })
     }
 
     /// Opens the disk in a folder, and creates it durably (mode 0700) unless it exists; its parent must
@@ -53,6 +57,24 @@ impl RealDisk {
         Self::open(root)
     }
 
+    /// Tries what pulk needs of the filesystem and what no start would show. Fails where that is missing.
+    /// The caller holds the lock of the data directory.
+    pub fn try_filesystem(&self) -> Result<(), DiskError> {
+        let counts_names = match trials::run(&self.root) {
+            // What is not known is not relied on.
+            Err(error) if error.is_full() => false,
+            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => return Ok(()),
+            tried => tried?,
+        };
+        if self.counts_names.set(counts_names).is_ok() && !counts_names {
+            log::info!(
+                "the filesystem of the data directory does not show how many names a file has: after a \
+                 crash, uploads are resumed on copies of their files"
+            );
+        }
+        Ok(())
+    }
+
     fn open_file(
         &self,
         op: &'static str,
@@ -67,7 +89,10 @@ impl RealDisk {
         // The system opens a folder for reading without an error.
         let status = rustix::fs::fstat(&file).map_err(failed)?;
         match FileType::from_raw_mode(status.st_mode) {
-            FileType::RegularFile => Ok(Arc::new(RealFile::new(File::from(file), path.to_owned()))),
+            FileType::RegularFile => {
+                let counts_names = self.counts_names.get() == Some(&true);
+                Ok(Arc::new(RealFile::new(File::from(file), path.to_owned(), counts_names)))
+            }
             FileType::Directory => Err(failed(Errno::ISDIR)),
             _ => Err(failed(Errno::INVAL)),
         }
@@ -151,9 +176,14 @@ impl Disk for RealDisk {
     }
 
     fn sync_folder_at(&self, path: &Path, _site: SyncSite) -> Result<(), DiskError> {
-        let folder = self.open_folder("sync folder", path)?;
-        retry_on_intr(|| rustix::fs::fsync(&folder))
-            .map_err(|errno| DiskError::new("sync folder", path, errno))
+        let folder = self.open_folder(SYNC_FOLDER, path)?;
+        if self.counts_names.get() == Some(&false) {
+            // FAT has no inodes: a file's length and place are in its name's entry, which a rename writes
+            // without them at first. A sync of the folder alone could keep the name of an empty file.
+            retry_on_intr(|| rustix::fs::syncfs(&folder))
+                .map_err(|errno| DiskError::new(SYNC_FOLDER, path, errno))?;
+        }
+        retry_on_intr(|| rustix::fs::fsync(&folder)).map_err(|errno| DiskError::new(SYNC_FOLDER, path, errno))
     }
 
     /// Lists a folder, sorted by name. Names that are not UTF-8 are not pulk's: they are left out, with a

@@ -18,11 +18,13 @@ use super::{DiskError, DiskFile, FileState, ReadFile, SyncSite};
 pub(super) struct RealFile {
     file: File,
     path: PathBuf,
+    /// Whether the filesystem counts the names of a file.
+    counts_names: bool,
 }
 
 impl RealFile {
-    pub(super) fn new(file: File, path: PathBuf) -> Self {
-        Self { file, path }
+    pub(super) fn new(file: File, path: PathBuf, counts_names: bool) -> Self {
+        Self { file, path, counts_names }
     }
 
     fn failed(&self, op: &'static str, source: impl Into<io::Error>) -> DiskError {
@@ -110,8 +112,11 @@ impl DiskFile for RealFile {
         }
     }
 
-    fn has_other_names(&self) -> Result<bool, DiskError> {
+    fn has_other_names(&self) -> Result<Option<bool>, DiskError> {
+        if !self.counts_names {
+            return Ok(None);
+        }
         let status = rustix::fs::fstat(&self.file).map_err(|errno| self.failed("look at", errno))?;
-        Ok(status.st_nlink > 1)
+        Ok(Some(status.st_nlink > 1))
     }
 }

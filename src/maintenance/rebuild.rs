@@ -39,12 +39,14 @@ pub struct Rebuilt {
 /// `from_content` is set, from every line that is left and from the content. Fails where a server uses the
 /// directory.
 pub fn rebuild(folder: &Path, from_content: bool, progress: &mut dyn Progress) -> Result<Rebuilt, OpenError> {
-    let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(folder)?);
+    let real = Arc::new(RealDisk::open(folder)?);
+    let disk: Arc<dyn Disk> = Arc::clone(&real) as Arc<dyn Disk>;
     let layout = examine_content(&disk)?;
     if layout == Layout::New {
         return Err(OpenError::NoStore);
     }
     let _lock = DirectoryLock::take(folder)?;
+    real.try_filesystem()?;
     let from_content = match examine(&disk) {
         Err(OpenError::MetadataLost) => true,
         Err(error) => return Err(error),

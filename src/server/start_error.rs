@@ -50,6 +50,15 @@ pub enum StartError {
         user: u32,
     },
 
+    /// The filesystem of the data directory lacks something that pulk needs.
+    #[error("the filesystem of the data directory {} cannot be used: {source}", folder.display())]
+    UnfitFilesystem {
+        /// The data directory.
+        folder: PathBuf,
+        /// What it cannot do.
+        source: DiskError,
+    },
+
     /// An upload could not become a blob by a rename.
     #[error("uploads/ and blobs/ in {} lie on different filesystems", folder.display())]
     SplitFilesystems {
@@ -102,6 +111,11 @@ impl StartError {
             OpenError::Foreign { owner, user } => Self::Foreign { folder, owner, user },
             OpenError::MetadataLost => Self::MetadataLost { folder },
             OpenError::Filesystems => Self::SplitFilesystems { folder },
+            OpenError::Lock(LockError::Disk(source)) | OpenError::Disk(source)
+                if source.is_of_the_filesystem() =>
+            {
+                Self::UnfitFilesystem { folder, source }
+            }
             OpenError::Lock(LockError::Disk(source)) => Self::NotWritable { folder, source },
             OpenError::Disk(source) if cannot_be_written(source.kind()) => {
                 Self::NotWritable { folder, source }
@@ -134,6 +148,11 @@ impl StartError {
                  '#{owner}' pulk …), or change the owner of the directory and its contents (chown -R). \
                  Nothing was changed."
             ),
+            Self::UnfitFilesystem { .. } => {
+                "pulk needs locks (flock), syncs of folders (fsync), renames that replace a file, and files \
+                 that can be cut: keep the data directory on a local filesystem such as ext4, xfs or btrfs."
+                    .to_owned()
+            }
             Self::SplitFilesystems { .. } => {
                 "Publishing a blob renames a file, which cannot cross filesystems: keep the whole data \
                  directory on one filesystem."
@@ -231,6 +250,8 @@ fn write_advice(kind: io::ErrorKind) -> String {
 
 #[cfg(test)]
 mod tests {
+    use rustix::io::Errno;
+
     use super::*;
 
     fn listen_advice(source: BindError) -> String {
@@ -269,6 +290,26 @@ mod tests {
         assert!(advice(io::ErrorKind::StorageFull).contains("full"));
         assert!(advice(io::ErrorKind::ReadOnlyFilesystem).contains("read-only"));
         assert!(advice(io::ErrorKind::NotADirectory).contains("A file is in the place"));
+    }
+
+    #[test]
+    fn a_filesystem_that_lacks_something_is_refused_with_what_pulk_needs() {
+        let refused = |op: &'static str, errno: Errno| {
+            let source = DiskError::new(op, Path::new(""), errno);
+            StartError::from_open(Path::new("d"), source.into())
+        };
+        let error = refused("sync folder", Errno::INVAL);
+        let why =
+            "the filesystem of the data directory d cannot be used: cannot sync folder .: Invalid argument";
+        assert!(error.to_string().starts_with(why), "{error}");
+        assert!(error.advice().contains("ext4"));
+        assert!(refused("truncate", Errno::PERM).advice().contains("cut"));
+        let locked = LockError::Disk(DiskError::new("lock", Path::new("lock"), Errno::NOLCK));
+        let locked = StartError::from_open(Path::new("d"), locked.into());
+        assert!(locked.advice().contains("flock"), "{locked}");
+        for (op, errno) in [("sync folder", Errno::IO), ("write", Errno::INVAL), ("truncate", Errno::IO)] {
+            assert!(!refused(op, errno).advice().contains("flock"), "{op}");
+        }
     }
 
     #[test]

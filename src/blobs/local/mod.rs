@@ -1,8 +1,16 @@
 //! Content in a folder of the local disk.
+//!
+//! | what | where |
+//! |---|---|
+//! | where content and uploads lie, and what is there | `layout`, `list` |
+//! | the folders, and the syncs of the names in them | `fanout`, `synced_folder` |
+//! | an upload, and a file of its own for it | `upload`, `own_file` |
+//! | content gets its name, or is set aside | `publish`, `quarantine` |
 
 mod fanout;
 mod layout;
 mod list;
+mod own_file;
 mod publish;
 mod quarantine;
 mod synced_folder;
@@ -21,7 +29,6 @@ use crate::blobs::error::BlobError;
 use crate::disk::{Disk, DiskError, ReadFile};
 use crate::spec::{Algorithm, ContentDigest};
 use fanout::ContentFolders;
-use layout::upload_path;
 use upload::LocalUpload;
 
 pub(crate) use layout::blob_path;
@@ -60,15 +67,6 @@ impl ContentStore for LocalStore {
         let entries = list::list_if_there(self.disk.as_ref(), Path::new(UPLOADS_FOLDER))?;
         let files = entries.into_iter().filter(|entry| !entry.is_folder);
         Ok(files.map(|entry| UnfinishedUpload { name: entry.name, length: entry.length }).collect())
-    }
-
-    fn was_published(&self, name: &str) -> Result<bool, BlobError> {
-        // A power cut can leave both names of the rename.
-        match self.disk.open(&upload_path(name)) {
-            Ok(file) => Ok(file.has_other_names()?),
-            Err(error) if error.is_not_found() => Ok(false),
-            Err(error) => Err(error.into()),
-        }
     }
 
     fn remove_upload(&self, name: &str) {

@@ -7,6 +7,7 @@ use crate::blobs::contract::{ContentUpload, DurableBlob, ResumePoint};
 use crate::blobs::error::BlobError;
 use crate::blobs::local::fanout::ContentFolders;
 use crate::blobs::local::layout::upload_path;
+use crate::blobs::local::own_file;
 use crate::blobs::local::publish::{publish, remove_upload};
 use crate::blobs::local::synced_folder::WrittenName;
 use crate::blobs::verify::read_up_to;
@@ -121,7 +122,11 @@ impl LocalUpload {
         if length < offset {
             return Err(BlobError::UploadDamaged { length, offset });
         }
-        file.truncate(offset)?;
+        // INVARIANT: content never changes. A power cut can leave both names of the rename that published it.
+        match file.has_other_names()? {
+            Some(false) => file.truncate(offset)?,
+            Some(true) | None => own_file::copy(disk.as_ref(), folders, name, file.as_ref(), offset)?,
+        }
         upload.hasher = hash_state.and_then(|state| Hasher::restore(algorithm, state));
         upload.block = (offset, upload.hasher.clone());
         upload.offset = offset;

@@ -96,7 +96,7 @@ fn images() -> Vec<History> {
 }
 
 /// Uploads: chunked, resumed, cancelled; mounts.
-fn uploads() -> Vec<History> {
+pub(in crate::crash_tests) fn uploads() -> Vec<History> {
     vec![
         history(
             "chunked pushes",

@@ -249,7 +249,7 @@ impl DiskFile for WatchedFile {
         self.file.start_write_back(offset, length);
     }
 
-    fn has_other_names(&self) -> Result<bool, DiskError> {
+    fn has_other_names(&self) -> Result<Option<bool>, DiskError> {
         self.file.has_other_names()
     }
 }

@@ -129,8 +129,9 @@ impl DiskFile for SimulatedFile {
 
     fn start_write_back(&self, _offset: u64, _length: u64) {}
 
-    fn has_other_names(&self) -> Result<bool, DiskError> {
-        let files = self.disk.state().medium.names().files();
-        Ok(files.into_iter().filter(|id| *id == self.id).count() > 1)
+    fn has_other_names(&self) -> Result<Option<bool>, DiskError> {
+        let state = self.disk.state();
+        let names = || state.medium.names().files().into_iter().filter(|id| *id == self.id).count();
+        Ok(state.medium.counts_names.then(|| names() > 1))
     }
 }

@@ -173,6 +173,8 @@ pub(crate) struct Medium {
     ignored: Option<Place>,
     /// Whether a power cut can garble the whole of a block that was being rewritten.
     pub(super) garbles: bool,
+    /// Whether the filesystem counts the names of a file.
+    pub(super) counts_names: bool,
 }
 
 impl Medium {
@@ -187,6 +189,7 @@ impl Medium {
             steps: 0,
             ignored: None,
             garbles: false,
+            counts_names: true,
         }
     }
 
@@ -194,6 +197,11 @@ impl Medium {
     /// the durable bytes in it.
     pub(crate) fn garbling(self) -> Self {
         Self { garbles: true, ..self }
+    }
+
+    /// Returns a medium whose filesystem has no hard links: how many names a file has is unknown.
+    pub(crate) fn without_links(self) -> Self {
+        Self { counts_names: false, ..self }
     }
 
     /// Returns a medium that ignores the syncs of a place from now on.

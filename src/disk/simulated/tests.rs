@@ -179,13 +179,15 @@ fn a_rename_whose_new_name_is_durable_may_leave_the_old_one_to_the_same_file() {
     let left = cut(&disk, false);
     assert_eq!(list(&left, ""), [("a".to_owned(), false, 5), ("f".to_owned(), true, 0)]);
     let [old, new] = ["a", "f/a"].map(|name| left.open_writable(Path::new(name)).unwrap());
-    assert!(old.has_other_names().unwrap() && new.has_other_names().unwrap());
+    assert_eq!([&old, &new].map(|file| file.has_other_names().unwrap()), [Some(true); 2]);
     old.write_at(b"B", 0).unwrap();
     assert_eq!(read(&left, "f/a"), b"Bytes");
     left.rename(Path::new("a"), Path::new("f/a")).unwrap();
-    assert!(old.has_other_names().unwrap(), "both are the same: nothing happens");
+    assert_eq!(old.has_other_names().unwrap(), Some(true), "both are the same: nothing happens");
     left.remove(Path::new("a")).unwrap();
-    assert!(!new.has_other_names().unwrap());
+    assert_eq!(new.has_other_names().unwrap(), Some(false));
+    let uncounted = SimulatedDisk::new(left.medium().without_links());
+    assert_eq!(uncounted.open(Path::new("f/a")).unwrap().has_other_names().unwrap(), None);
     assert_eq!(list(&cut(&disk, true), ""), [("f".to_owned(), true, 0)]);
 }
 

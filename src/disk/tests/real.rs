@@ -116,7 +116,7 @@ fn full_disks_and_used_up_quotas_differ_from_other_errors() {
 fn writing_to_a_full_device_says_that_it_is_full() {
     // `/dev/full` is the one device that is always full; it is no file, so it is opened outside the disk.
     let file = std::fs::OpenOptions::new().read(true).write(true).open("/dev/full").unwrap();
-    let file = super::super::real_file::RealFile::new(file, "a".into());
+    let file = super::super::real_file::RealFile::new(file, "a".into(), true);
     let error = super::super::DiskFile::write_at(&file, b"bytes", 0).unwrap_err();
     assert!(error.is_full(), "{error}");
     assert_eq!(error.to_string(), "cannot write a: No space left on device (os error 28)");

@@ -186,10 +186,12 @@ fn open_content(disk: &Arc<dyn Disk>, storage: &Storage) -> Result<Arc<dyn Conte
 }
 
 fn open_folder(folder: &Path) -> Result<Backing, OpenError> {
-    let disk: Arc<dyn Disk> = Arc::new(RealDisk::open_or_create(folder)?);
+    let real = Arc::new(RealDisk::open_or_create(folder)?);
+    let disk: Arc<dyn Disk> = Arc::clone(&real) as Arc<dyn Disk>;
     // Examine before the lock: an unusable directory stays as it is, byte for byte.
     format::examine(&disk)?;
     let lock = DirectoryLock::take(folder)?;
+    real.try_filesystem()?;
     let meta = MetaOptions::new(IndexKind::Sled(folder.to_owned()));
     Ok(Backing { disk, lock: Some(lock), meta })
 }

@@ -30,11 +30,7 @@ pub(in crate::registry) fn restore_sessions(
     })?;
     for (id, row) in saved {
         let name = id.to_string();
-        // INVARIANT: no upload is resumed on a file that is content already.
-        if files.contains(&name) && blobs.was_published(&name)? {
-            log::info!("abandoning upload {id}: its file became a blob before a crash");
-            meta.submit(Command::EndUpload { id }, Box::new(drop));
-        } else if files.remove(&name) || row.offset == 0 {
+        if files.remove(&name) || row.offset == 0 {
             let idle = idle(&row);
             sessions.restore(UploadSession::saved(id, row, idle, idle_max));
         } else {

@@ -9,7 +9,7 @@ use event_listener::{Event, listener};
 use smol::lock::{Mutex as AsyncMutex, MutexGuardArc as AsyncMutexGuard};
 
 use crate::base::{ClientAddress, lock};
-use crate::blobs::{ContentStore, ContentUpload};
+use crate::blobs::{BlobError, ContentStore, ContentUpload};
 use crate::meta::UploadRow;
 use crate::registry::error::RegistryError;
 use crate::registry::types::UploadId;
@@ -342,6 +342,8 @@ impl UploadSession {
         if let SessionProgress::Saved(row) = &*progress {
             *progress = match open_saved(store, &self.name(), row) {
                 Ok(upload) => SessionProgress::Live(upload),
+                // A copy of the file had no room: it may have room later.
+                Err(BlobError::Disk(error)) if error.is_full() => return Err(RegistryError::NoSpace),
                 Err(error) => {
                     log::warn!("upload {} cannot continue: {error}", self.id);
                     SessionProgress::Ended

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::commands::support::{Image, Serving, Store, pulk, push, sha256};
 use crate::common::repo;
+use crate::serving::serve;
 
 fn connect(data: &Path) -> UnixStream {
     UnixStream::connect(data.join("control.sock")).unwrap()

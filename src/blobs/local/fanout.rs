@@ -51,16 +51,19 @@ impl ContentFolders {
         // 1. A folder that holds something has a durable name: else nothing would have been published in it.
         // An empty one may come from a push or a run whose sync failed or never came. It is made again, since
         // a sync writes only a name that is newer than the last failure.
-        if disk.remove_folder_if_empty(&path)? {
+        if make_again(disk, &path)? {
             // 2. The folder exists, and those that the next pushes will need: one sync serves them all.
             let mut made = vec![path.clone()];
-            disk.create_folder(&path)?;
-            for sibling in
-                fanout_siblings(digest).filter(|sibling| *sibling != path && !fanout.contains_key(sibling))
-            {
-                if disk.remove_folder_if_empty(&sibling)? {
-                    disk.create_folder(&sibling)?;
-                    made.push(sibling);
+            let missing = |sibling: &PathBuf| *sibling != path && !fanout.contains_key(sibling);
+            for sibling in fanout_siblings(digest).filter(missing) {
+                // This push needs none of them: a lack of inodes, or a foreign file there, is not its matter.
+                match make_again(disk, &sibling) {
+                    Ok(true) => made.push(sibling),
+                    Ok(false) => {}
+                    Err(error) => {
+                        log::debug!("{error}");
+                        break;
+                    }
                 }
             }
             // 3. Their names are durable; only now may content be published in them.
@@ -70,6 +73,15 @@ impl ContentFolders {
         let folder = fanout.entry(path.clone()).or_insert_with(|| SyncedFolder::new(path));
         Ok(DurableFolder(Arc::clone(folder)))
     }
+}
+
+/// Makes a folder that is missing or empty. Returns false, and changes nothing, if it holds something.
+fn make_again(disk: &dyn Disk, folder: &Path) -> Result<bool, DiskError> {
+    if !disk.remove_folder_if_empty(folder)? {
+        return Ok(false);
+    }
+    disk.create_folder(folder)?;
+    Ok(true)
 }
 
 /// A folder that could not be opened for want of descriptors was not synced, and no failure of the medium was

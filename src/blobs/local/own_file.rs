@@ -4,19 +4,21 @@ use crate::blobs::error::BlobError;
 use crate::blobs::local::fanout::ContentFolders;
 use crate::blobs::local::layout::upload_path;
 use crate::blobs::local::publish::remove_upload;
+use crate::blobs::local::synced_folder::WrittenName;
 use crate::disk::{Disk, ReadFile};
 
 const COPY_SIZE_BYTES: usize = 256 * 1024;
 
-/// Replaces the file of an upload by a copy of its first `length` bytes, durably. The file itself stays as it
-/// is under any other name.
+/// Replaces the file of an upload by a copy of its first `length` bytes, which are durable. The file itself stays
+/// as it is under any other name. Returns the copy's name. Until it is durable, a power cut may bring back the old
+/// file, which holds the same bytes.
 pub(super) fn copy(
     disk: &dyn Disk,
     folders: &ContentFolders,
     name: &str,
     file: &dyn ReadFile,
     length: u64,
-) -> Result<(), BlobError> {
+) -> Result<WrittenName, BlobError> {
     // No upload has this name, so a start removes what a crash leaves of the copy.
     let unfinished = format!("{name}.copy");
     remove_upload(disk, &unfinished);
@@ -24,8 +26,7 @@ pub(super) fn copy(
         // 2. The copy takes the upload's name.
         let rename = || disk.rename(&upload_path(&unfinished), &upload_path(name));
         let ((), written) = folders.uploads().write(rename)?;
-        // 3. That is durable: the upload's bytes were, and still are.
-        Ok(written.sync_folder(disk)?)
+        Ok(written)
     });
     if copied.is_err() {
         remove_upload(disk, &unfinished);

@@ -125,7 +125,10 @@ impl LocalUpload {
         // INVARIANT: content never changes. A power cut can leave both names of the rename that published it.
         match file.has_other_names()? {
             Some(false) => file.truncate(offset)?,
-            Some(true) | None => own_file::copy(disk.as_ref(), folders, name, file.as_ref(), offset)?,
+            Some(true) | None => {
+                let copied = own_file::copy(disk.as_ref(), folders, name, file.as_ref(), offset)?;
+                upload.name_written = Some(copied);
+            }
         }
         upload.hasher = hash_state.and_then(|state| Hasher::restore(algorithm, state));
         upload.block = (offset, upload.hasher.clone());

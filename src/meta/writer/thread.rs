@@ -198,6 +198,7 @@ impl Writer {
         match self.journal.rotate() {
             // Without a checkpointer, rotation only leaves more files.
             Ok(()) => {
+                self.rotation.not_before = 0;
                 let head = self.journal.head();
                 let begin = (head.seq + 1, head.sum.clone());
                 drop(self.rotation.rotated.send(DueCheckpoint { begin, waits }));

@@ -151,8 +151,9 @@ impl Registry {
         let (immutable, FollowNext::Manifest(digest)) = (self.immutable(), self.immutable().next()) else {
             return Ok(());
         };
-        if let Some(row) = self.view().manifest(repo, &digest)? {
-            let Some(manifest) = self.read_manifest(digest, &row) else {
+        let row = self.view().manifest(repo, &digest)?;
+        if let Some(row) = &row {
+            let Some(manifest) = self.read_manifest(digest, row) else {
                 immutable.fail(ReachFailure::Unreadable(digest));
                 return Ok(());
             };
@@ -162,7 +163,7 @@ impl Registry {
                 self.follow(repo, child)?;
             }
         }
-        immutable.followed();
+        immutable.followed(row.is_some());
         Ok(())
     }
 

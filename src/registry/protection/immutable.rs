@@ -145,10 +145,17 @@ impl ImmutableContent {
         }
     }
 
-    /// Notes that the references of [`Self::next`] are protected.
-    pub(in crate::registry) fn followed(&self) {
-        if let Some(reach) = self.reach().as_mut() {
-            reach.waiting.pop_front();
+    /// Notes that the references of [`Self::next`] are protected, or that it is not there.
+    ///
+    /// INVARIANT: a manifest that was not visible yet is followed once it is: its push was noted.
+    pub(in crate::registry) fn followed(&self, was_there: bool) {
+        let mut reach = self.reach();
+        let Some(reach) = reach.as_mut() else { return };
+        if let Some(digest) = reach.waiting.pop_front()
+            && !was_there
+        {
+            let key = reach.keys.hash_one(digest);
+            reach.followed.remove(&key);
         }
     }
 
@@ -252,6 +259,10 @@ impl ImmutableReach {
         if self.followed.contains(&key) {
             return;
         }
+        if self.waiting.len() >= FOLLOWED_MAX {
+            self.failure.get_or_insert(ReachFailure::TooManyIndexes);
+            return;
+        }
         if self.followed.len() < FOLLOWED_MAX {
             self.followed.insert(key);
         } else if !is_image {
@@ -290,5 +301,30 @@ impl ImmutableReach {
         if self.followed.len() < FOLLOWED_MAX {
             self.followed.insert(self.keys.hash_one(digest));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_that_was_not_visible_yet_is_followed_once_it_is() {
+        let content = ImmutableContent::default();
+        let child = ContentDigest::sha256_of(b"child");
+        content.begin(&"app".parse().unwrap(), &Policies::default());
+        assert!(content.open());
+        content.tags_were_read(None);
+        // An index that was decided in one batch with its child, and noted before either is visible.
+        content.protect(std::iter::once(child));
+        content.follow(child, true);
+        assert_eq!(content.next(), FollowNext::Manifest(child));
+        content.followed(false);
+        assert_eq!(content.next(), FollowNext::Nothing);
+        content.follow(child, true);
+        assert_eq!(content.next(), FollowNext::Manifest(child));
+        content.followed(true);
+        content.follow(child, true);
+        assert_eq!(content.next(), FollowNext::Nothing, "it was followed");
     }
 }

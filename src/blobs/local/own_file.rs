@@ -9,9 +9,9 @@ use crate::disk::{Disk, ReadFile};
 
 const COPY_SIZE_BYTES: usize = 256 * 1024;
 
-/// Replaces the file of an upload by a copy of its first `length` bytes, which are durable. The file itself stays
-/// as it is under any other name. Returns the copy's name. Until it is durable, a power cut may bring back the old
-/// file, which holds the same bytes.
+/// Replaces the file of an upload by a copy of its first `length` bytes, which are durable. The file itself
+/// stays as it is under any other name. Returns the copy's name. Until it is durable, a power cut may bring
+/// back the old file, which holds the same bytes.
 pub(super) fn copy(
     disk: &dyn Disk,
     folders: &ContentFolders,

@@ -148,5 +148,5 @@ fn print_words(out: &mut impl Write, report: &CheckReport, deep: bool) -> io::Re
         1 => "1 thing is wrong".to_owned(),
         many => format!("{many} things are wrong"),
     };
-    writeln!(out, "{things}; the next start or `pulk rebuild` repairs what can be repaired")
+    writeln!(out, "{things}; the next start repairs metadata, and a push of the same content heals it")
 }

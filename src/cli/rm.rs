@@ -59,7 +59,7 @@ impl RunCommand for RmArgs {
             (None, true) => RmTarget::All,
             (None, false) => {
                 return Err(CommandError::usage(format!(
-                    "{repo} is a repository: `pulk rm {repo} --all` removes everything in it, \
+                    "{repo} names a whole repository: `pulk rm {repo} --all` removes everything in it, \
                      `pulk rm {repo}:TAG` one tag"
                 )));
             }

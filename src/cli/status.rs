@@ -107,10 +107,10 @@ fn print_collector(
 ) -> io::Result<()> {
     let doing = match (&collector.doing, &collector.waits, collector.next_seconds) {
         (Some(doing), _, _) => doing.clone(),
+        (None, _, _) if !collector.enabled => "runs only while a server runs".to_owned(),
         (None, Some(waits), _) => format!("waiting: {waits}"),
         (None, None, Some(next)) => format!("next pass in {}", duration(Duration::from_secs(next))),
-        (None, None, None) if collector.enabled => "idle".to_owned(),
-        (None, None, None) => "runs only while a server runs".to_owned(),
+        (None, None, None) => "idle".to_owned(),
     };
     line("collector", doing)?;
     if let Some(why) = &collector.ages {

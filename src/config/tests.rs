@@ -197,6 +197,8 @@ fn a_bad_value_is_refused_with_its_line_its_key_and_a_right_one() {
         ("data = \"\"", "pulk.toml:1: data: ", "/var/lib/pulk"),
         ("ephemeral = \"yes\"", "pulk.toml:1: ephemeral: ", "a boolean"),
         ("log = \"pulk=loud\"", "pulk.toml:1: log: ", "\"info\""),
+        ("log = \"verbose\"", "pulk.toml:1: log: ", "verbose is no level"),
+        ("log = \"warm,pulk::meta=debug\"", "pulk.toml:1: log: ", "warm is no level"),
         ("[limits]\n\nhead_time = 30", "pulk.toml:3: limits.head_time: ", "\"30s\""),
         ("[limits]\nmanifest_bytes = \"4MB\"", "pulk.toml:2: limits.manifest_bytes: ", "\"4MiB\""),
         ("limits = 1", "pulk.toml:1: limits: ", "[limits]"),

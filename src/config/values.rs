@@ -42,11 +42,22 @@ pub(crate) fn period(text: &str) -> Result<Duration, String> {
 
 /// Parses what to log.
 pub(crate) fn log(text: &str) -> Result<String, String> {
-    match env_filter::Builder::new().try_parse(text) {
-        Ok(_) => Ok(text.to_owned()),
-        Err(error) => Err(format!(
-            "\"{text}\" is not a log filter such as \"info\" or \"warn,pulk::meta=debug\" ({error})"
-        )),
+    let refused = |why: String| {
+        format!("\"{text}\" is not a log filter such as \"info\" or \"warn,pulk::meta=debug\" ({why})")
+    };
+    env_filter::Builder::new().try_parse(text).map_err(|error| refused(error.to_string()))?;
+    // The filter takes any other word for the name of a module, and then logs nothing else.
+    let directives = text.split('/').next().unwrap_or_default().split(',').map(str::trim);
+    let is_known = |word: &str| {
+        word.is_empty()
+            || word.contains('=')
+            || word.contains("::")
+            || word == env!("CARGO_PKG_NAME")
+            || word.parse::<log::LevelFilter>().is_ok()
+    };
+    match directives.into_iter().find(|word| !is_known(word)) {
+        None => Ok(text.to_owned()),
+        Some(word) => Err(refused(format!("{word} is no level"))),
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) const ROWS_PER_STEP: usize = 256;
 
 /// The configuration line that frees untagged manifests.
 pub(super) const UNTAGGED_ADVICE: &str =
-    "untagged = \"remove after 7d\" in a [[policy]] with repositories = [\"*\"]";
+    "untagged = \"remove after 7d\" in the first [[policy]] that matches them";
 
 /// What a note says before the reason why the wall clock cannot tell ages.
 const UNCOUNTED: &str = "ages leave out the time that pulk was stopped before this start";

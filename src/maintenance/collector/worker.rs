@@ -287,6 +287,10 @@ fn tell(report: &CollectReport) {
             report.duration_ms
         );
     }
+    let tags = report.tags.removed.count;
+    if !report.dry_run && tags > 0 {
+        log::info!("collector: removed {tags} tags that no policy keeps");
+    }
     let unnamed = &report.files.held;
     if report.dry_run && unnamed.count > 0 {
         log::warn!(

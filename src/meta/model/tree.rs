@@ -3,7 +3,7 @@
 //! | tree | key | row |
 //! |---|---|---|
 //! | `repositories` | repository | [`RepositoryRow`](super::RepositoryRow) |
-//! | `manifests` | repository, digest | [`ManifestRow`](crate::spec::ManifestRow) |
+//! | `manifests` | repository, digest | [`ManifestRow`](super::ManifestRow) |
 //! | `tags` | repository, tag | [`TagRow`](super::TagRow) |
 //! | `tagged` | repository, digest, tag | empty: the tags of a manifest, from the other side |
 //! | `referrers` | repository, subject, digest | empty |

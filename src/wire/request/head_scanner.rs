@@ -6,6 +6,9 @@ use crate::wire::rejection::Rejection;
 /// What a request line may hold beside its target: the longest method, spaces, the version.
 const REQUEST_LINE_REST_MAX_BYTES: usize = 64;
 
+/// The first byte of a TLS connection (RFC 8446 section 5.1).
+const TLS_HANDSHAKE: u8 = 22;
+
 /// Goes over a head once, however it is cut into packets.
 ///
 /// Readers of HTTP differ in what ends a line; a head is therefore refused unless each line ends in CR LF,
@@ -69,6 +72,9 @@ impl HeadScanner {
             (false, b' ' | b'\t') if self.line_length == 0 => {
                 Err(Rejection::BadRequest("a line of the request's head starts with a space"))
             }
+            (false, TLS_HANDSHAKE) if self.line_length == 0 && self.lines == 0 => {
+                Err(Rejection::BadRequest("the client speaks TLS, and this port takes plain HTTP"))
+            }
             (false, byte) if byte.is_ascii_control() && byte != b'\t' => {
                 Err(Rejection::BadRequest("the request's head has a control character"))
             }
@@ -116,6 +122,14 @@ mod tests {
                 assert_eq!(scanner.scan(head, &WireLimits::default()), Ok(Some(end)), "cut at {cut}");
             }
         }
+    }
+
+    #[test]
+    fn a_client_that_speaks_tls_is_named_as_such() {
+        let why = |head: &[u8]| format!("{:?}", scan(head).unwrap_err());
+        assert!(why(b"\x16\x03\x01\x02\0\x01").contains("TLS"));
+        assert!(!why(b"G\x16").contains("TLS"));
+        assert!(!why(b"GET / HTTP/1.1\r\n\x16").contains("TLS"));
     }
 
     #[test]

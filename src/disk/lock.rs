@@ -24,6 +24,7 @@ const PID_LENGTH_MAX_BYTES: usize = 32;
 pub struct DirectoryLock {
     /// `None` where a read-only filesystem has no such file.
     file: Option<File>,
+    is_shared: bool,
 }
 
 /// Why a data directory could not be locked.
@@ -68,9 +69,19 @@ impl DirectoryLock {
             {
                 file.set_len(0).map_err(|error| failed("truncate", error))?;
             }
+            // After an error of the medium, a filesystem may let a file be opened and refuse the write.
+            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                drop(file);
+                return Self::share(directory);
+            }
             Err(error) => return Err(failed("write", error).into()),
         }
-        Ok(Self { file: Some(file) })
+        Ok(Self { file: Some(file), is_shared: false })
+    }
+
+    /// Tells whether others may have the lock, too. Its holder must not write, also if it could later.
+    pub fn is_shared(&self) -> bool {
+        self.is_shared
     }
 
     /// Takes the lock of a data directory that cannot be written here. It excludes a process that writes to
@@ -78,11 +89,13 @@ impl DirectoryLock {
     pub(super) fn share(directory: &Path) -> Result<Self, LockError> {
         let path = directory.join(LOCK_NAME);
         let file = match File::open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self { file: None }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Self { file: None, is_shared: true });
+            }
             opened => opened.map_err(|error| DiskError::new("open", &path, error))?,
         };
         lock(directory, &path, &file, FlockOperation::NonBlockingLockShared)?;
-        Ok(Self { file: Some(file) })
+        Ok(Self { file: Some(file), is_shared: true })
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::blobs::{BlobError, LocalStore, StoredFile};
-use crate::disk::{Disk, DiskError};
+use crate::disk::{DirectoryLock, Disk, DiskError};
 use crate::meta::{FORMAT, FORMAT_OLDEST, formats_on};
 use crate::registry::open_error::OpenError;
 
@@ -95,7 +95,16 @@ pub fn examine(disk: &Arc<dyn Disk>) -> Result<Layout, OpenError> {
 ///
 /// The first step of settling a layout is to remove a file, so that it shows at every start whether the
 /// filesystem takes writes.
-pub(in crate::registry) fn settle_or_read_only(disk: &dyn Disk, layout: &Layout) -> Result<bool, OpenError> {
+///
+/// INVARIANT: with a lock that others may share, nothing is written, also if the filesystem would take it.
+pub(in crate::registry) fn settle_or_read_only(
+    disk: &dyn Disk,
+    layout: &Layout,
+    lock: Option<&DirectoryLock>,
+) -> Result<bool, OpenError> {
+    if lock.is_some_and(DirectoryLock::is_shared) && *layout != Layout::New {
+        return Ok(true);
+    }
     match settle(disk, layout) {
         Err(OpenError::Disk(error)) if error.is_read_only() && *layout != Layout::New => Ok(true),
         settled => settled.map(|()| false),

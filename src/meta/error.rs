@@ -85,11 +85,11 @@ impl MetaOpenError {
         matches!(self, Self::Newer { .. } | Self::Unknown { .. })
     }
 
-    /// Tells whether it is for want of space.
+    /// Tells whether it is for want of space, on the disk or in a file.
     pub(super) fn is_full(&self) -> bool {
         match self {
             Self::Disk(error) | Self::Content(BlobError::Disk(error) | BlobError::Folder(error)) => {
-                error.is_full()
+                error.is_full() || error.is_too_large()
             }
             Self::Index(error) => matches!(error, IndexError::NoSpace),
             Self::Content(BlobError::Mismatch { .. } | BlobError::UploadDamaged { .. })

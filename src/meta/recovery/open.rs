@@ -170,7 +170,8 @@ fn recovered_by(
         Ok(OpenedMeta { index, journal: Some(Box::new(journal)), totals, time, start })
     };
     match kind.make(0).map_err(MetaOpenError::from).and_then(recovered_into) {
-        Err(error) if error.is_full() => {
+        // As while pulk runs: an index that cannot be kept in files is kept in memory.
+        Err(error) if error.is_full() || matches!(error, MetaOpenError::Index(_)) => {
             give_way(disk.as_ref(), kind)?;
             if !kind.is_on_disk() {
                 return Err(error);

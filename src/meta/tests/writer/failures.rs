@@ -194,6 +194,14 @@ fn a_file_that_may_not_grow_is_left_for_a_new_one() {
         run(&store.meta, two()).unwrap_err();
     }
     assert!(journal_files(store.disk.as_ref()).len() <= before.len() + 1);
+    // A start that cannot write the journal in one file serves what is there.
+    let faulty = FaultyDisk::new(copy(store.disk.as_ref()));
+    for _ in 0..100 {
+        faulty.faults().fail(Operation::Write, "journal", Errno::FBIG);
+    }
+    let readable = Meta::open(Arc::new(faulty), MetaOptions::new(IndexKind::Map)).unwrap();
+    assert_eq!(rows(readable.index()), rows(store.meta.index()));
+    run(&readable, two()).unwrap_err();
 }
 
 #[test]

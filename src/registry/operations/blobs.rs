@@ -70,7 +70,10 @@ impl Registry {
     /// Deletes a blob from a repository, even while a manifest of the repository references it, unless an
     /// immutable tag leads there.
     pub async fn delete_blob(&self, repo: &RepoName, digest: &Digest) -> Result<(), RegistryError> {
-        let Some(content) = digest.content() else { return Err(self.unknown_blob(repo, digest)) };
+        let unknown = || self.unknown_blob(repo, digest);
+        let content = digest.content().ok_or_else(unknown)?;
+        // What is not there needs no turn, and changes nothing of what is known for other deletions.
+        self.inner.meta.view().link(repo, &content)?.ok_or_else(unknown)?;
         self.delete_mutable(repo, content, Command::Unlink { repo: repo.clone(), digest: content }).await
     }
 }

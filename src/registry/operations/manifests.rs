@@ -143,9 +143,10 @@ impl Registry {
     /// Deletes a manifest and all tags that name it, unless it is the child of an index that an immutable tag
     /// leads to, or has such a tag.
     pub async fn delete_manifest(&self, repo: &RepoName, digest: &Digest) -> Result<(), RegistryError> {
-        let Some(content) = digest.content() else {
-            return Err(self.unknown(repo, RegistryError::ManifestUnknown(digest.clone())));
-        };
+        let unknown = || self.unknown(repo, RegistryError::ManifestUnknown(digest.clone()));
+        let content = digest.content().ok_or_else(unknown)?;
+        // What is not there needs no turn, and changes nothing of what is known for other deletions.
+        self.inner.meta.view().manifest(repo, &content)?.ok_or_else(unknown)?;
         let deletion = Command::DeleteManifest { repo: repo.clone(), digest: content };
         self.delete_mutable(repo, content, deletion).await
     }

@@ -263,7 +263,7 @@ impl ImmutableReach {
             self.failure.get_or_insert(ReachFailure::TooManyIndexes);
             return;
         }
-        if self.followed.len() < FOLLOWED_MAX {
+        if self.followed.len() < known_max(is_image) {
             self.followed.insert(key);
         } else if !is_image {
             // Indexes may lead to each other in any number of ways.
@@ -298,10 +298,15 @@ impl ImmutableReach {
                 self.follow(reference, is_image);
             }
         }
-        if self.followed.len() < FOLLOWED_MAX {
+        if self.followed.len() < known_max(put.row.is_image()) {
             self.followed.insert(self.keys.hash_one(digest));
         }
     }
+}
+
+/// Images leave half of the places to indexes, without which nothing can be deleted.
+fn known_max(is_image: bool) -> usize {
+    if is_image { FOLLOWED_MAX / 2 } else { FOLLOWED_MAX }
 }
 
 #[cfg(test)]

@@ -337,10 +337,11 @@ fn a_push_that_is_refused_after_a_failed_sync_stores_nothing() {
     block_on(async {
         let (registry, faults, _) = on_faulty();
         let layer = push_blob(&registry, "app", b"layer").await;
+        let other = push_blob(&registry, "app", b"other").await;
         let id = begin(&registry, "app").await;
         registry.append(&repo("app"), id, whole(b"ab")).await.unwrap();
         faults.fail(Operation::Sync, "journal", Errno::IO);
-        registry.delete_blob(&repo("app"), &sha256(b"none")).await.unwrap_err();
+        registry.delete_blob(&repo("app"), &other).await.unwrap_err();
         assert!(!registry.health().ready);
         let (files, creations) = (stored(&registry), faults.count(Operation::Create, "uploads"));
         for number in 0..3 {

@@ -198,8 +198,27 @@ fn nothing_is_read_twice_however_much_the_tags_lead_to_and_whatever_is_pushed() 
     let [_, _, layer] = push_image(&registry, "v7");
     delete_blob(&registry, &loose[2]).unwrap();
     assert_denied(&delete_blob(&registry, &layer));
-    assert_denied(&delete_blob(&registry, &sha256(b"6 39999")));
+    assert_denied(&delete_blob(&registry, &blob(&registry, "6 39999")));
     assert_eq!(bytes_read(&registry), begun + first);
+}
+
+#[test]
+fn deletions_of_what_is_not_there_have_nothing_read_again() {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let [all, versions] = ["*", "v*"].map(|text| vec![text.parse().unwrap()]);
+    let policy = Policy { repositories: all, immutable: versions, ..Policy::default() };
+    let registry = open_on(disk, |options| options.policies = Policies::new(vec![policy]));
+    put(&registry, "v1", &mentions(1000, 1));
+    let loose = ["a", "b"].map(|name| blob(&registry, name));
+    delete_blob(&registry, &loose[0]).unwrap();
+    let begun = bytes_read(&registry);
+    let absent = sha256(b"absent");
+    for name in ["app", "elsewhere"] {
+        block_on(registry.delete_blob(&repo(name), &absent)).unwrap_err();
+        block_on(registry.delete_manifest(&repo(name), &absent)).unwrap_err();
+    }
+    delete_blob(&registry, &loose[1]).unwrap();
+    assert_eq!(bytes_read(&registry), begun);
 }
 
 #[test]
@@ -241,7 +260,7 @@ fn a_deletion_goes_on_where_an_earlier_one_was_given_up() {
         std::thread::yield_now();
     }
     assert_denied(&delete_blob(&registry, &layer));
-    assert_denied(&delete_blob(&registry, &sha256(b"2 999")));
+    assert_denied(&delete_blob(&registry, &blob(&registry, "2 999")));
     delete_blob(&registry, &blob(&registry, "loose")).unwrap();
 }
 

@@ -40,12 +40,13 @@ pub fn formats_on(disk: &dyn Disk) -> Result<Option<BTreeSet<u32>>, DiskError> {
     Ok((!journals.is_empty() || !checkpoints.is_empty()).then_some(stated))
 }
 
-/// Removes the folders of the metadata if the journal has no file.
-pub fn remove_empty_folders(disk: &dyn Disk) -> Result<(), DiskError> {
-    if disk.remove_folder_if_empty(Path::new(JOURNAL_FOLDER))? {
+/// Removes the folders of the metadata if the journal has no file. Returns whether it has none.
+pub fn remove_empty_folders(disk: &dyn Disk) -> Result<bool, DiskError> {
+    let empty = disk.remove_folder_if_empty(Path::new(JOURNAL_FOLDER))?;
+    if empty {
         disk.remove_folder_if_empty(Path::new(CHECKPOINT_FOLDER))?;
     }
-    Ok(())
+    Ok(empty)
 }
 
 /// Creates the folders of the metadata, and makes all names in the root durable: the new ones, and those of

@@ -171,11 +171,11 @@ impl Backing {
 
 /// Opens the content, and creates its folders where they are missing.
 fn open_content(disk: &Arc<dyn Disk>, storage: &Storage) -> Result<Arc<dyn ContentStore>, OpenError> {
-    // INVARIANT: a sync makes only those names durable that are newer than the last failure, and the sync of
-    // an earlier start may have failed. Without a journal, none has come as far as to acknowledge anything. A
-    // folder that holds something was durable before that.
-    meta::remove_empty_folders(disk.as_ref())?;
-    blobs::remove_empty_folders(disk.as_ref())?;
+    // INVARIANT: without a journal, no start has come as far as to acknowledge anything. Its sync may have
+    // failed, and a sync makes only those names durable that are newer than the last failure.
+    if meta::remove_empty_folders(disk.as_ref())? {
+        blobs::remove_empty_folders(disk.as_ref())?;
+    }
     let blobs = LocalStore::open_or_create(Arc::clone(disk))?;
     if let Storage::Folder(folder) = storage
         && !same_filesystem(&folder.join(UPLOADS_FOLDER), &folder.join(BLOBS_FOLDER))?

@@ -204,8 +204,9 @@ fn a_manifest_over_the_limit_is_refused_before_it_is_read() {
     victim.serves();
 }
 
-/// The memory that manifests may take in all, of which each has up to 4 MiB.
-const MANIFESTS_SIZE_MAX_KIB: u64 = 32 * 1024;
+/// The memory that manifests may take in all, of which each has up to 4 MiB. They take 20 to 36 MiB, depending
+/// on which parts of the heap the threads use; without bounds it was 105 and 139.
+const MANIFESTS_SIZE_MAX_KIB: u64 = 56 * 1024;
 
 /// Pushes manifests with these fields at once, and returns how much memory that took.
 fn push_at_once(victim: &Victim, fields: impl IntoIterator<Item = String>) -> u64 {

@@ -204,8 +204,8 @@ fn a_manifest_over_the_limit_is_refused_before_it_is_read() {
     victim.serves();
 }
 
-/// The memory that manifests may take in all, of which each has up to 4 MiB. They take 20 to 36 MiB, depending
-/// on which parts of the heap the threads use; without bounds it was 105 and 139.
+/// The memory that manifests may take in all, of which each has up to 4 MiB. They take 20 to 36 MiB, which
+/// depends on the parts of the heap that the threads use; without bounds it was 105 and 139.
 const MANIFESTS_SIZE_MAX_KIB: u64 = 56 * 1024;
 
 /// Pushes manifests with these fields at once, and returns how much memory that took.

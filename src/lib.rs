@@ -52,8 +52,9 @@ pub use maintenance::{
 pub use meta::{Policies, Policy, Untagged};
 pub use registry::{
     BlobReader, Chunk, Collected, Condition, Health, Listing, ManifestBody, ManifestContent, ManifestInfo,
-    OpenError, Page, PushManifest, PutManifest, PutManifestOutcome, PutTarget, RecoveryProgress, Referrers,
-    ReferrersPage, Registry, RegistryError, RegistryOptions, ScrubTotals, Storage, Totals, UploadId,
+    OnSyncFailure, OpenError, Page, PushManifest, PutManifest, PutManifestOutcome, PutTarget,
+    RecoveryProgress, Referrers, ReferrersPage, Registry, RegistryError, RegistryOptions, ScrubTotals,
+    Storage, Totals, UploadId,
 };
 pub use server::{Server, ServerOptions, StartError};
 pub use spec::{

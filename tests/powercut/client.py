@@ -67,6 +67,7 @@ class Round:
         with self.once:
             if self.over.is_set():
                 return
+            self.cut.prepare()
             with self.ledger.lock:
                 self.over.set()
                 self.ledger.frozen = not self.cut.answers_count_afterwards

@@ -39,6 +39,12 @@ class Cut:
     def answers_count_afterwards(self):
         return self.kind in ("kill", "none")
 
+    def prepare(self):
+        """Waits for a moment at which the drive has something to lose. The drive stops there until the cut, so no
+        answer that rests on it can come in between."""
+        if self.kind == "cache":
+            ask_drive(self.target, "hold")
+
     def now(self):
         if self.kind == "kill":
             # If the server ended by itself, its clients noticed.
@@ -59,5 +65,6 @@ class Cut:
 
 if __name__ == "__main__":
     cut = Cut(sys.argv[1])
+    cut.prepare()
     cut.now()
     cut.close()

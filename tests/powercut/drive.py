@@ -5,6 +5,9 @@ cache, independently, any version written since the flush survives, or none, bec
 in any order; some blocks are torn at a sector. From then on the drive accepts writes and forgets them, so that
 the filesystem can be unmounted. The command `power` shows what survived.
 
+The time between a write and the flush after it is short: most cuts would find an empty cache. The command `hold`
+waits for a moment with blocks in the cache, and stops the drive there until the cut.
+
 usage: drive.py IMAGE FOLDER CONTROL SEED     serves IMAGE as FOLDER/disk until FOLDER is unmounted
 """
 
@@ -24,6 +27,13 @@ SECTOR = 512
 WRITE_MAX = 1 << 20
 # A real cache is bounded as well: beyond this, blocks are written out in any order.
 CACHE_MAX_BLOCKS = 8192
+
+# How many blocks a cut waits for: the first writes after a flush, or the middle of a larger batch.
+HELD_BLOCKS = (1, 1, 2, 4, 8, 16)
+# How long it waits for them, and then for any block.
+HOLD_WAIT_MAX_SECONDS = 0.5
+# A drive whose cut does not come goes on.
+HELD_MAX_SECONDS = 20
 
 IN_HEADER, OUT_HEADER = struct.Struct("<IIQQIIIHH"), struct.Struct("<IiQ")
 ATTRIBUTES = struct.Struct("<QQQQQQIIIIIIIIII")
@@ -45,6 +55,8 @@ class Drive:
         self.dead = None    # block: bytes, once the power is gone
         self.chance = random.Random(seed)
         self.lock = threading.Lock()
+        self.changed = threading.Condition(self.lock)
+        self.held = False
 
     def _block(self, number):
         if self.dead is not None and number in self.dead:
@@ -76,6 +88,7 @@ class Drive:
                     self.dead[number] = bytes(piece)
                 else:
                     self.cache.setdefault(number, []).append(bytes(piece))
+            self.changed.notify_all()
             if len(self.cache) > CACHE_MAX_BLOCKS:
                 for number in self.chance.sample(list(self.cache), CACHE_MAX_BLOCKS // 2):
                     os.pwrite(self.image, self.cache.pop(number)[-1], number * BLOCK)
@@ -87,14 +100,36 @@ class Drive:
                     os.pwrite(self.image, versions[-1], number * BLOCK)
                 self.cache.clear()
 
+    def wait_while_held(self):
+        """Waits for the end of a hold; a request is not carried out before."""
+        with self.lock:
+            self.changed.wait_for(lambda: not self.held, HELD_MAX_SECONDS)
+            self.held = False
+
+    def hold(self):
+        """Waits until the cache has blocks, for a while, and carries out no request from then until the cut."""
+        with self.lock:
+            for blocks in (self.chance.choice(HELD_BLOCKS), 1):
+                if self.changed.wait_for(lambda: len(self.cache) >= blocks, HOLD_WAIT_MAX_SECONDS):
+                    break
+            self.held = True
+            return f"holds {len(self.cache)} blocks"
+
     def cut(self):
         """Loses the cache, except for what the drive happened to write out."""
         with self.lock:
+            self.held = False
+            self.changed.notify_all()
             if self.dead is not None:
                 return "has no power already"
+            if not self.cache:
+                self.dead = {}
+                return "lost 0 blocks of its cache, which was empty"
+            # At least one block goes: a cut that loses nothing shows nothing.
+            lost_surely = self.chance.choice(list(self.cache))
             likely, kept, torn = self.chance.choice((0.0, 0.2, 0.5, 0.8, 1.0)), 0, 0
             for number, versions in self.cache.items():
-                if self.chance.random() >= likely:
+                if number == lost_surely or self.chance.random() >= likely:
                     continue
                 block, kept = self.chance.choice(versions), kept + 1
                 if self.chance.random() < 0.05:
@@ -163,6 +198,7 @@ def serve(drive, device):
         _, opcode, unique, node, *_ = IN_HEADER.unpack_from(request)
         if opcode in SILENT:
             continue
+        drive.wait_while_held()
         try:
             code, body = 0, answer(drive, opcode, node, request[IN_HEADER.size:])
         except OSError as error:
@@ -174,7 +210,7 @@ def listen(drive, control):
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(control)
     listener.listen()
-    commands = {"cut": drive.cut, "power": drive.power}
+    commands = {"hold": drive.hold, "cut": drive.cut, "power": drive.power}
 
     def loop():
         while True:

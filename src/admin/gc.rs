@@ -34,6 +34,7 @@ impl Ask for GcRequest {
             now: self.now,
             alone: store.serving.is_none(),
             unpaced: true,
+            asked: true,
         };
         collect(&store.collector, &options, sink)
     }

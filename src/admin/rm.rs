@@ -11,7 +11,7 @@ use crate::admin::pages::{ROWS_PER_STEP_MAX, count_tags, pages};
 use crate::admin::sink::AnswerSink;
 use crate::admin::store::OpenStore;
 use crate::meta::{IndexError, ManifestRow};
-use crate::registry::{Registry, RegistryError, referrers};
+use crate::registry::{Origin, Registry, RegistryError, referrers};
 use crate::spec::{ContentDigest, Digest, Manifest, ManifestKind, RepoName, Tag};
 
 /// Asks to remove something from a repository.
@@ -77,8 +77,14 @@ impl Ask for RmRequest {
     type Report = Removed;
 
     fn perform(&self, store: &OpenStore, sink: &mut dyn AnswerSink) -> Result<Removed, AdminError> {
-        remove(&store.registry, &self.repo, &self.what, sink)
+        let registry = store.registry.on_behalf_of(origin());
+        remove(&registry, &self.repo, &self.what, sink)
     }
+}
+
+/// Returns what the journal says of what is removed here.
+fn origin() -> Origin {
+    Origin::default().command("rm")
 }
 
 /// Removes something, and says what.
@@ -204,7 +210,8 @@ impl Removing<'_> {
     ) -> Result<(), AdminError> {
         let Some(row) = self.registry.view().manifest(self.repo, &digest)? else { return Ok(()) };
         let dependents = self.dependents(digest, &row)?;
-        if block_on(self.registry.delete_untagged(self.repo, digest))? {
+        let registry = self.registry.on_behalf_of(origin().why(why));
+        if block_on(registry.delete_untagged(self.repo, digest))? {
             self.told(digest, why);
             self.remove_unneeded(dependents, indexes, sink)
         } else {
@@ -231,8 +238,10 @@ impl Removing<'_> {
                 }
             }
             let (digests, more): (Vec<_>, Vec<_>) = unneeded.into_iter().unzip();
-            let deleted =
-                at_once(digests.iter().map(|digest| self.registry.delete_untagged(self.repo, *digest)));
+            let deleted = at_once(digests.iter().zip(&more).map(|(digest, (why, _))| {
+                let (registry, repo) = (self.registry.on_behalf_of(origin().why(why)), self.repo);
+                async move { registry.delete_untagged(repo, *digest).await }
+            }));
             for ((digest, (why, own)), deleted) in digests.into_iter().zip(more).zip(deleted) {
                 if deleted? {
                     self.told(digest, &why);

@@ -1,7 +1,11 @@
 //! The keys outside of any section.
 
-use crate::config::key::{ConfigKey, Form, switch};
+use crate::config::key::{ConfigKey, Form, number, switch};
+use crate::config::unit::Unit::Size;
 use crate::config::{Config, values};
+
+/// The most history that can be asked for: `"1TiB"`.
+const TIB: u64 = 1 << 40;
 
 /// The keys, in the order in which they are read and written.
 pub(in crate::config) const KEYS: &[ConfigKey<Config>] = &[
@@ -48,6 +52,16 @@ pub(in crate::config) const KEYS: &[ConfigKey<Config>] = &[
             write: |config| values::on_sync_failure_text(config.server.registry.on_sync_failure),
         },
         "after a failed sync: `reopen` the store, or `exit`",
+    ),
+    ConfigKey::new(
+        "journal_clients",
+        switch(|config| &mut config.server.registry.journal_clients),
+        "note address, request id and `User-Agent` of the client with each change in the journal",
+    ),
+    ConfigKey::new(
+        "journal_history",
+        number(Size, 0..=TIB, |config| &mut config.server.registry.journal_history_bytes),
+        "size of the old journal files that are kept as history, for `pulk log`",
     ),
     ConfigKey::new(
         "log",

@@ -20,6 +20,8 @@ control_socket = "/run/pulk/control.sock"
 ephemeral = true
 on_sync_failure = "exit"
 sparse_indexes = true
+journal_clients = false
+journal_history = "1GiB"
 log = "debug"
 
 [limits]
@@ -128,7 +130,8 @@ fn every_key_reaches_the_server() {
     assert_eq!((registry.manifest_size_max_bytes, registry.reserve_bytes), (8 << 20, 1 << 30));
     assert_eq!((registry.upload_idle_max, options.stop_time_max), (seconds(7 * DAY), Duration::ZERO));
     assert_eq!((registry.lease, registry.grace), (seconds(60), Duration::ZERO));
-    assert!(registry.sparse_indexes);
+    assert!(registry.sparse_indexes && !registry.journal_clients);
+    assert_eq!(registry.journal_history_bytes, 1 << 30);
     let scrub = ScrubOptions { enabled: false, rate_bytes: 1 << 20, interval: seconds(7 * DAY) };
     let collector = CollectorOptions { enabled: false, interval: seconds(600), pace_percent: 50 };
     assert_eq!((options.scrub, options.collector), (scrub, collector));

@@ -54,6 +54,13 @@ impl Envelope {
         Self { pending: Some(PendingRequest { state, started: Instant::now(), entry, in_flight }) }
     }
 
+    /// Hands a request its id, for what it changes.
+    pub(super) fn name(&self, request: &mut Request) {
+        if let Some(pending) = &self.pending {
+            request.ext_mut().insert(pending.entry.id.clone());
+        }
+    }
+
     /// Makes the answer of a request whose handler panicked, and logs the panic. The handler's permits were
     /// released as it unwound; the connection ends, since the request may be half read.
     pub(super) fn panicked(&self, panic: &(dyn Any + Send)) -> Response {

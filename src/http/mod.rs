@@ -35,7 +35,7 @@ use std::sync::Arc;
 
 use smol::future::FutureExt;
 use tide::Server;
-use tide::http::{Request, Response};
+use tide::http::{Method, Request, Response};
 
 use crate::registry::Registry;
 use crate::spec::ErrorCode;
@@ -68,6 +68,9 @@ impl App {
         let given = request.ext().get::<RawTarget>().cloned();
         let target = given.clone().unwrap_or_else(|| target_of(request.url()));
         let envelope = Envelope::open(Arc::clone(self.server.state()), &request, target.clone());
+        if !matches!(request.method(), Method::Get | Method::Head) {
+            envelope.name(&mut request);
+        }
         if target.path().starts_with("/v2/") {
             // tide's router slows down with the length of a path, and the endpoint reads the raw one anyway.
             request.url_mut().set_path("/v2/");

@@ -48,15 +48,15 @@ pub use error::{MetaError, MetaOpenError};
 pub use format::{FORMAT, FORMAT_OLDEST};
 pub use index::{CompactionOutcome, CompactionPacing, IndexError, IndexKind, View, WORTHWHILE_MIN_BYTES};
 pub use model::{
-    BlobRow, Command, Condition, Fact, ManifestRow, Policies, Policy, PutManifestCommand,
-    SWEEP_CANDIDATES_MAX, Sweep, TagRow, Tree, Untagged, UploadId, UploadRow,
+    AttributedCommand, BlobRow, Command, Condition, Fact, ManifestRow, Origin, Policies, Policy,
+    PutManifestCommand, SWEEP_CANDIDATES_MAX, Sweep, TagRow, Tree, Untagged, UploadId, UploadRow,
 };
 pub use recovery::{
     Inspection, MetaFault, MetaFaultKind, RecoveryProgress, RowsCopy, Salvage, Start, formats_on,
     rebuild_from_content, rebuild_from_index, remove_empty_folders, verify_closed,
 };
 pub use rules::{DecideError, Protection, Refusal, check_references, check_tags};
-pub use store::{Meta, MetaOptions};
+pub use store::{HISTORY_MAX_BYTES, Meta, MetaOptions};
 #[cfg(test)]
 pub(crate) use tests::{copy_folder, falsify};
 pub use writer::{Answer, Guard, OnSyncFailure};

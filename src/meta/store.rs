@@ -20,7 +20,7 @@ use crate::meta::index::{
     RowTotals, View,
 };
 use crate::meta::journal::{LogKind, LogPosition, named_since};
-use crate::meta::model::{Command, Policies};
+use crate::meta::model::{AttributedCommand, Policies};
 use crate::meta::recovery::{
     CleanMarker, OpenedMeta, RecoveryProgress, Start, clean_marker, keeps_damaged, make_folders, open,
     sync_tree,
@@ -36,7 +36,7 @@ use crate::spec::{ContentDigest, RepoName};
 const JOURNAL_MIN_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The most bytes of journal files that are kept as history.
-const HISTORY_MAX_BYTES: u64 = 64 * 1024 * 1024;
+pub const HISTORY_MAX_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Options for opening metadata.
 #[derive(Debug, Clone)]
@@ -286,13 +286,13 @@ impl Meta {
     }
 
     /// Sends a command to the writer; `answer` is called on the writer's thread, soon and once.
-    pub fn submit(&self, command: Command, answer: Answer) {
+    pub fn submit(&self, command: impl Into<AttributedCommand>, answer: Answer) {
         // Commands that already wait are carried out after the rebuild; a new one fails at once instead of
         // waiting.
         if self.index.is_failed() {
             return answer(Err(IndexError::Rebuilding.into()));
         }
-        self.send(Message::Command(Box::new(command), answer));
+        self.send(Message::Command(Box::new(command.into()), answer));
     }
 
     /// Calls `answer` once everything that was decided before is durable and visible.
@@ -302,11 +302,11 @@ impl Meta {
 
     /// Sends a command that the writer refuses with [`Refusal::Overtaken`](crate::meta::Refusal::Overtaken)
     /// unless `guard` is true when its turn comes.
-    pub fn submit_if(&self, guard: Guard, command: Command, answer: Answer) {
+    pub fn submit_if(&self, guard: Guard, command: impl Into<AttributedCommand>, answer: Answer) {
         if self.index.is_failed() {
             return answer(Err(IndexError::Rebuilding.into()));
         }
-        self.send(Message::CommandIf(guard, Box::new(command), answer));
+        self.send(Message::CommandIf(guard, Box::new(command.into()), answer));
     }
 
     fn send(&self, message: Message) {

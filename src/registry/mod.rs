@@ -51,7 +51,7 @@ use uploads::names_in_use::NamesInUse;
 use uploads::pool::BufferPool;
 use uploads::sessions::UploadSessions;
 
-pub use crate::meta::{OnSyncFailure, RecoveryProgress};
+pub use crate::meta::{OnSyncFailure, Origin, RecoveryProgress};
 pub(crate) use content::damage::ScrubCounters;
 pub use content::reader::BlobReader;
 pub use error::RegistryError;
@@ -79,9 +79,14 @@ pub(crate) use upkeep::sweeping::FILES_PER_STEP;
 
 /// A registry: a handle that can be cloned freely. The store is closed with [`Registry::close`], or when the
 /// last handle is dropped.
+///
+/// What a handle changes is noted in the journal as coming from the handle's origin
+/// ([`Registry::on_behalf_of`]).
 #[derive(Debug, Clone)]
 pub struct Registry {
     inner: Arc<Inner>,
+    /// Where the changes come from, if that is known.
+    origin: Option<Arc<Origin>>,
 }
 
 struct Inner {
@@ -117,6 +122,14 @@ impl std::fmt::Debug for Inner {
 }
 
 impl Registry {
+    /// Returns a handle of the same registry, whose changes are noted as coming from this origin.
+    pub fn on_behalf_of(&self, origin: Origin) -> Self {
+        let notes_clients = self.inner.options.journal_clients;
+        let origin = if notes_clients { origin } else { origin.without_client() };
+        let origin = (!origin.is_empty()).then(|| Arc::new(origin));
+        Self { inner: Arc::clone(&self.inner), origin }
+    }
+
     /// Returns the largest manifest that is accepted, in bytes.
     pub fn manifest_size_max_bytes(&self) -> u64 {
         self.inner.options.manifest_size_max_bytes
@@ -229,7 +242,7 @@ impl Registry {
     /// Has the writer carry out a command.
     async fn command(&self, command: Command) -> Result<(), RegistryError> {
         let (answer, answered) = answer();
-        self.inner.meta.submit(command, answer);
+        self.inner.meta.submit(command.by(self.origin.clone()), answer);
         answered.await
     }
 
@@ -243,7 +256,11 @@ impl Registry {
     /// Has the writer carry out a command if `guard` allows it when its turn comes.
     async fn command_if(&self, guard: Guard, command: Command) -> Result<(), MetaError> {
         let (sender, receiver) = bounded(1);
-        self.inner.meta.submit_if(guard, command, Box::new(move |done| drop(sender.try_send(done))));
+        self.inner.meta.submit_if(
+            guard,
+            command.by(self.origin.clone()),
+            Box::new(move |done| drop(sender.try_send(done))),
+        );
         receiver.recv().await.unwrap_or(Err(MetaError::Stopped))
     }
 
@@ -257,11 +274,11 @@ impl Registry {
         // INVARIANT: held from before the file has its name until the index has the row that names it.
         let storing = self.inner.locks.store(&digest).await;
         let (answer, answered) = answer_with(storing);
-        let inner = Arc::clone(&self.inner);
+        let (inner, origin) = (Arc::clone(&self.inner), self.origin.clone());
         let submit = move || {
             // Again: it may have waited for its permit.
             inner.check_unpoisoned()?;
-            store().map(|command| inner.meta.submit(command, answer))
+            store().map(|command| inner.meta.submit(command.by(origin), answer))
         };
         self.inner.permits.write(submit).await?;
         let done = answered.await;

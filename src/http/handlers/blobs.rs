@@ -62,7 +62,7 @@ pub(in crate::http) async fn delete(
     repo: &RepoName,
     digest: &Digest,
 ) -> Result<Response, Failure> {
-    call.registry().delete_blob(repo, digest).await?;
+    call.acting().delete_blob(repo, digest).await?;
     Ok(render::empty(StatusCode::Accepted))
 }
 

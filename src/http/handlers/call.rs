@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 
 use smol::io::AsyncBufRead;
-use tide::http::headers::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
+use tide::http::headers::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use tide::http::{Method, Request};
 
 use crate::http::api::{Failure, Query};
+use crate::http::ops::RequestId;
 use crate::http::state::SharedState;
-use crate::registry::{Chunk, Registry};
+use crate::registry::{Chunk, Origin, Registry};
 use crate::spec::{ContentRange, ErrorCode, MediaType};
 
 /// The type that client libraries send by default. No manifest has it, so it is taken as none.
@@ -33,6 +34,22 @@ impl Call {
     /// Returns the registry.
     pub(in crate::http) fn registry(&self) -> &Registry {
         &self.shared.registry
+    }
+
+    /// Returns the registry for what changes something, which the journal then notes as coming from this
+    /// request.
+    pub(in crate::http) fn acting(&self) -> Registry {
+        let mut origin = Origin::default();
+        if let Some(peer) = self.peer() {
+            origin = origin.address(peer.ip());
+        }
+        if let Some(id) = self.request.ext().get::<RequestId>() {
+            origin = origin.request(id.as_str());
+        }
+        if let Some(client) = self.header(USER_AGENT) {
+            origin = origin.client(client);
+        }
+        self.registry().on_behalf_of(origin)
     }
 
     /// Returns the method.

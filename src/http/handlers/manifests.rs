@@ -63,7 +63,7 @@ pub(in crate::http) async fn push(
     let content_type = call.media_type()?;
     let length = call.content_length()?;
     let push = PushManifest { target, content_type, condition, body: call.take_body(), length };
-    let stored = call.registry().push_manifest(repo, push).await?;
+    let stored = call.acting().push_manifest(repo, push).await?;
     let mut response = render::created(&render::manifest_location(repo, stored.digest), stored.digest);
     conditions::set_entity_tag(&mut response, stored.digest);
     if let Some(subject) = &stored.subject {
@@ -87,8 +87,8 @@ pub(in crate::http) async fn delete(
         return Err(Failure::of(ErrorAnswer::BAD_REQUEST, message));
     }
     match existing(reference)? {
-        Reference::Tag(tag) => call.registry().delete_tag(repo, &tag).await?,
-        Reference::Digest(digest) => call.registry().delete_manifest(repo, &digest).await?,
+        Reference::Tag(tag) => call.acting().delete_tag(repo, &tag).await?,
+        Reference::Digest(digest) => call.acting().delete_manifest(repo, &digest).await?,
     }
     Ok(render::empty(StatusCode::Accepted))
 }

@@ -26,7 +26,7 @@ pub(in crate::http) async fn begin(call: &mut Call, repo: &RepoName) -> Result<R
         let digest = route::digest(text)?;
         return single(call, repo, &digest).await;
     }
-    let id = call.registry().begin_upload_for(repo, algorithm, client(call)).await?;
+    let id = call.acting().begin_upload_for(repo, algorithm, client(call)).await?;
     Ok(session(StatusCode::Accepted, repo, id, &stored(0)))
 }
 
@@ -50,7 +50,7 @@ pub(in crate::http) async fn finish(call: &mut Call, repo: &RepoName, id: &str) 
     let digest = route::digest(text)?;
     computable(&digest)?;
     let chunk = call.take_chunk()?;
-    match call.registry().finish_upload(repo, id, &digest, chunk).await {
+    match call.acting().finish_upload(repo, id, &digest, chunk).await {
         Ok(stored) => Ok(render::created(&render::blob_location(repo, stored), stored)),
         Err(error) => Err(out_of_order(error, repo, id)),
     }
@@ -65,7 +65,7 @@ pub(in crate::http) async fn status(call: &Call, repo: &RepoName, id: &str) -> R
 
 /// Answers DELETE.
 pub(in crate::http) async fn cancel(call: &Call, repo: &RepoName, id: &str) -> Result<Response, Failure> {
-    call.registry().cancel_upload(repo, session_id(id)?).await?;
+    call.acting().cancel_upload(repo, session_id(id)?).await?;
     Ok(render::empty(StatusCode::NoContent))
 }
 
@@ -80,7 +80,7 @@ async fn mount(call: &Call, repo: &RepoName) -> Result<Option<Response>, Failure
         Some(Ok(from)) => Some(from),
         Some(Err(_)) => return Ok(None),
     };
-    let mounted = call.registry().mount(repo, &digest, from.as_ref()).await?;
+    let mounted = call.acting().mount(repo, &digest, from.as_ref()).await?;
     Ok(mounted.then(|| render::created(&render::blob_location(repo, content), content)))
 }
 
@@ -88,12 +88,12 @@ async fn mount(call: &Call, repo: &RepoName) -> Result<Option<Response>, Failure
 async fn single(call: &mut Call, repo: &RepoName, digest: &Digest) -> Result<Response, Failure> {
     let algorithm = computable(digest)?.algorithm();
     let chunk = call.take_chunk()?;
-    let id = call.registry().begin_upload_for(repo, Some(algorithm), client(call)).await?;
-    match call.registry().finish_upload(repo, id, digest, chunk).await {
+    let id = call.acting().begin_upload_for(repo, Some(algorithm), client(call)).await?;
+    match call.acting().finish_upload(repo, id, digest, chunk).await {
         Ok(stored) => Ok(render::created(&render::blob_location(repo, stored), stored)),
         Err(error) => {
             // The client never learned of the session. If it cannot be cancelled it expires.
-            if let Err(kept) = call.registry().cancel_upload(repo, id).await {
+            if let Err(kept) = call.acting().cancel_upload(repo, id).await {
                 log::debug!("cannot cancel the upload {id} of a failed POST: {kept}");
             }
             Err(error.into())

@@ -63,7 +63,7 @@ impl Pass<'_> {
         let digests: Vec<ContentDigest> = content.iter().map(|(digest, _)| *digest).collect();
         if !self.options.dry_run {
             // No pause follows: a stop in it would leave the files without a name.
-            self.upkeep.sweep(Sweep::Content { content: digests })?;
+            self.sweep_now(Sweep::Content { content: digests })?;
         }
         let mut gone = Vec::new();
         for (digest, size) in content {

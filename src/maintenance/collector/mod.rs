@@ -20,6 +20,7 @@
 //! | what references what in a repository | `graph` |
 //! | tags and untagged manifests, by policy | `tags`, `policy` |
 //! | pauses between steps | `pace` |
+//! | what the journal says of a removal | `origin` |
 //! | the index, compacted afterwards | `index` |
 //! | what goes in and comes out | `options`, `report`, `error` |
 
@@ -28,6 +29,7 @@ mod error;
 mod graph;
 mod index;
 mod options;
+mod origin;
 mod orphans;
 mod pace;
 mod pass;

@@ -52,4 +52,6 @@ pub struct CollectOptions {
     pub alone: bool,
     /// No pauses between the steps: a caller waits for the end.
     pub unpaced: bool,
+    /// An administrator asked for the pass, and the journal says so of what it removes.
+    pub asked: bool,
 }

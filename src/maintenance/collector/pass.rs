@@ -6,6 +6,7 @@ use crate::base::{millis, now_ms};
 use crate::maintenance::collector::error::CollectError;
 use crate::maintenance::collector::index::compact;
 use crate::maintenance::collector::options::CollectOptions;
+use crate::maintenance::collector::origin::origin;
 use crate::maintenance::collector::orphans::Orphans;
 use crate::maintenance::collector::pace::Pace;
 use crate::maintenance::collector::report::{CollectReport, Count, NOTES_MAX, Thing, Verdict};
@@ -162,9 +163,15 @@ impl Pass<'_> {
     /// Has the writer sweep candidates, except in a dry run.
     pub(super) fn sweep(&mut self, sweep: Sweep) -> Result<(), CollectError> {
         if !self.options.dry_run {
-            self.upkeep.sweep(sweep)?;
+            self.sweep_now(sweep)?;
         }
         self.step()
+    }
+
+    /// Has the writer sweep candidates, and makes no pause.
+    pub(super) fn sweep_now(&mut self, sweep: Sweep) -> Result<(), CollectError> {
+        let by = origin(self.options, &self.upkeep.options().policies, &sweep);
+        Ok(self.upkeep.sweep(sweep, by)?)
     }
 
     /// Returns what protects things that nothing needs.

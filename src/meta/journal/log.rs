@@ -1,10 +1,12 @@
 //! What the journal is to its writer and its readers, wherever it is kept.
 
+use std::sync::Arc;
+
 use crate::disk::DiskError;
 use crate::meta::clock::StoreTime;
 use crate::meta::error::MetaOpenError;
 use crate::meta::journal::file::line::{LINE_SIZE_MAX_BYTES, Record, Sum, encode};
-use crate::meta::model::{FACTS_MAX, Fact};
+use crate::meta::model::{FACTS_MAX, Fact, Origin};
 
 /// An error of the journal.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +34,17 @@ pub enum LogKind {
     Memory,
 }
 
+/// What a transaction says beside its facts.
+#[derive(Debug, Clone, Default)]
+pub(in crate::meta) struct LineNote {
+    /// When it was decided, in milliseconds since 1970.
+    pub(in crate::meta) at: u64,
+    /// The store time then.
+    pub(in crate::meta) time: StoreTime,
+    /// Where it comes from, if that is known.
+    pub(in crate::meta) by: Option<Arc<Origin>>,
+}
+
 /// A place between two transactions: the number of the one before it, and the sum of its line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::meta) struct LogPosition {
@@ -49,12 +62,12 @@ impl LogPosition {
     pub(super) fn next_line(
         &self,
         durable: u64,
-        (at, time): (u64, StoreTime),
+        note: LineNote,
         facts: Vec<Fact>,
     ) -> Result<(Vec<u8>, Self), JournalError> {
         let count = facts.len();
-        let seq = self.seq + 1;
-        let (line, sum) = encode(&Record { seq, prev: self.sum.clone(), durable, at, time, facts })?;
+        let (seq, prev, LineNote { at, time, by }) = (self.seq + 1, self.sum.clone(), note);
+        let (line, sum) = encode(&Record { seq, prev, durable, at, time, by, facts })?;
         if count > FACTS_MAX || line.len() > LINE_SIZE_MAX_BYTES {
             return Err(JournalError::TooLarge { facts: count, bytes: line.len() });
         }
@@ -72,7 +85,7 @@ impl LogPosition {
 ///   it can be reopened.
 pub(in crate::meta) trait Log: Send {
     /// Appends a transaction, all of its facts or none, and returns its number.
-    fn append(&mut self, noted: (u64, StoreTime), facts: Vec<Fact>) -> Result<u64, JournalError>;
+    fn append(&mut self, note: LineNote, facts: Vec<Fact>) -> Result<u64, JournalError>;
 
     /// Makes everything appended so far durable.
     fn sync(&mut self) -> Result<(), JournalError>;

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex};
 
 use crate::base::lock;
 use crate::disk::DiskError;
-use crate::meta::clock::StoreTime;
 use crate::meta::error::MetaOpenError;
 use crate::meta::journal::file::line::{Record, decode};
-use crate::meta::journal::log::{JournalError, Log, LogPosition, LogTail, Poison, TransactionVisitor};
+use crate::meta::journal::log::{
+    JournalError, LineNote, Log, LogPosition, LogTail, Poison, TransactionVisitor,
+};
 use crate::meta::model::Fact;
 
 /// The most bytes of lines that are kept for readers: no start ever needs them.
@@ -58,9 +59,9 @@ impl KeptLines {
 }
 
 impl Log for MemoryLog {
-    fn append(&mut self, noted: (u64, StoreTime), facts: Vec<Fact>) -> Result<u64, JournalError> {
+    fn append(&mut self, note: LineNote, facts: Vec<Fact>) -> Result<u64, JournalError> {
         self.poison.check()?;
-        let (line, head) = self.head.next_line(self.head.seq, noted, facts)?;
+        let (line, head) = self.head.next_line(self.head.seq, note, facts)?;
         lock(&self.lines).push(line);
         self.head = head;
         Ok(self.head.seq)

@@ -20,5 +20,5 @@ pub(super) use file::{
     last_line, list, named_since, read_line, stated_format, verify_files,
 };
 pub use log::LogKind;
-pub(super) use log::{JournalError, Log, LogPosition, LogTail};
+pub(super) use log::{JournalError, LineNote, Log, LogPosition, LogTail};
 pub(super) use memory::MemoryLog;

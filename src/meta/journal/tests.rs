@@ -8,7 +8,6 @@ use super::log::LogTail;
 use super::*;
 use crate::disk::faulty::{Faults, FaultyDisk, Operation};
 use crate::disk::{Disk, MemoryDisk};
-use crate::meta::clock::StoreTime;
 use crate::meta::error::MetaOpenError;
 use crate::meta::model::{FACTS_MAX, Fact};
 use crate::spec::ContentDigest;
@@ -69,11 +68,15 @@ fn fact(number: u64) -> Fact {
 /// Appends the transactions up to a number, each with a fact of its own.
 fn append_up_to(log: &mut dyn Log, last: u64) {
     for seq in log.head().seq + 1..=last {
-        assert_eq!(log.append((seq, StoreTime::default()), vec![fact(seq)]).unwrap(), seq);
+        assert_eq!(log.append(noted(seq), vec![fact(seq)]).unwrap(), seq);
     }
 }
 
 /// Reads up to a transaction, and returns the numbers of those that were read.
+fn noted(at: u64) -> LineNote {
+    LineNote { at, ..LineNote::default() }
+}
+
 fn read(tail: &mut dyn LogTail, until: u64) -> Result<Vec<u64>, MetaOpenError> {
     let mut numbers = Vec::new();
     let last = tail.read(until, &mut |record, length| {
@@ -172,7 +175,7 @@ fn a_transaction_that_is_too_large_leaves_nothing(mut log: Box<dyn Log>) {
     append_up_to(log.as_mut(), 1);
     let before = log.head().clone();
     let facts: Vec<_> = (0..=FACTS_MAX as u64).map(fact).collect();
-    let refused = log.append((2, StoreTime::default()), facts);
+    let refused = log.append(noted(2), facts);
     assert!(matches!(refused, Err(JournalError::TooLarge { .. })));
     assert_eq!(*log.head(), before);
     append_up_to(log.as_mut(), 2);
@@ -181,7 +184,7 @@ fn a_transaction_that_is_too_large_leaves_nothing(mut log: Box<dyn Log>) {
 
 fn assert_refuses_writes(log: &mut dyn Log, why: &str) {
     let head = log.head().clone();
-    let refused = [log.append((9, StoreTime::default()), vec![fact(9)]).map(drop), log.sync(), log.rotate()];
+    let refused = [log.append(noted(9), vec![fact(9)]).map(drop), log.sync(), log.rotate()];
     for refused in refused {
         assert!(matches!(refused, Err(JournalError::Poisoned(reason)) if reason == why));
     }
@@ -237,7 +240,7 @@ fn an_append_that_fails_leaves_nothing_to_readers() {
     append_up_to(log.as_mut(), 2);
     let head = log.head().clone();
     faults.fail(Operation::Write, "journal", Errno::NOSPC);
-    assert!(matches!(log.append((3, StoreTime::default()), vec![fact(9)]), Err(JournalError::Append(_))));
+    assert!(matches!(log.append(noted(3), vec![fact(9)]), Err(JournalError::Append(_))));
     assert_eq!(*log.head(), head);
     append_up_to(log.as_mut(), 3);
     assert_eq!(read_all(log.as_ref()), [1, 2, 3]);
@@ -250,7 +253,7 @@ fn memory_keeps_the_newest_lines_within_its_limit() {
     let mut bytes = 0;
     while bytes < 3 * 4 * 1024 * 1024 {
         let facts: Vec<_> = (0..1000).map(fact).collect();
-        log.append((1, StoreTime::default()), facts).unwrap();
+        log.append(noted(1), facts).unwrap();
         let mut tail = log.read_from(positions.last().unwrap().clone());
         tail.read(log.head().seq, &mut |_, length| {
             bytes += length;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::blobs::DurableBlob;
 use crate::meta::model::ManifestRow;
+use crate::meta::model::origin::Origin;
 use crate::meta::model::row::{TagRow, UploadRow};
 use crate::meta::model::upload_id::UploadId;
 use crate::spec::{ContentDigest, Digest, RepoName, Tag};
@@ -167,7 +168,27 @@ pub struct PutManifestCommand {
     pub condition: Condition,
 }
 
+/// A command, and where it comes from.
+#[derive(Debug, Clone)]
+pub struct AttributedCommand {
+    /// What to do.
+    pub command: Command,
+    /// Where it comes from, if that is known.
+    pub by: Option<Arc<Origin>>,
+}
+
+impl From<Command> for AttributedCommand {
+    fn from(command: Command) -> Self {
+        Self { command, by: None }
+    }
+}
+
 impl Command {
+    /// Attributes it to an origin.
+    pub fn by(self, origin: Option<Arc<Origin>>) -> AttributedCommand {
+        AttributedCommand { command: self, by: origin }
+    }
+
     /// Tells whether the answer may go out before the command is durable: a begun upload need not survive,
     /// and an upload's progress is promised to no client.
     pub fn rides_along(&self) -> bool {

@@ -3,7 +3,7 @@
 //! | what | where |
 //! |---|---|
 //! | what the writer is asked for | `command` |
-//! | what the journal states | `fact` |
+//! | what the journal states, and where it comes from | `fact`, `origin` |
 //! | what a fact changes in the index | `row_change` |
 //! | the rows | `row`, `manifest_row` |
 //! | the trees of the index and their keys | `tree` |
@@ -16,16 +16,18 @@ mod fact;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod manifest_row;
+mod origin;
 mod policy;
 mod row;
 mod row_change;
 mod tree;
 mod upload_id;
 
-pub use command::{Command, Condition, PutManifestCommand, SWEEP_CANDIDATES_MAX, Sweep};
+pub use command::{AttributedCommand, Command, Condition, PutManifestCommand, SWEEP_CANDIDATES_MAX, Sweep};
 pub use fact::Fact;
 pub(in crate::meta) use fact::{FACTS_MAX, changes_of};
 pub use manifest_row::ManifestRow;
+pub use origin::Origin;
 pub use policy::{Policies, Policy, Untagged};
 pub use row::{BlobRow, TagRow, UploadRow};
 pub(in crate::meta) use row::{LinkRow, RepositoryRow};

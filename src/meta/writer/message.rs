@@ -8,7 +8,7 @@ use std::time::Instant;
 use crate::meta::error::{MetaError, MetaOpenError};
 use crate::meta::index::{Index, QuotaUsage, RowTotals};
 use crate::meta::journal::{LogPosition, LogTail};
-use crate::meta::model::Command;
+use crate::meta::model::AttributedCommand;
 use crate::meta::recovery::Build;
 use crate::meta::rules::CommandProgress;
 
@@ -20,11 +20,11 @@ pub type Guard = Box<dyn Fn() -> bool + Send>;
 
 /// A message to the writer.
 pub(in crate::meta) enum Message {
-    Command(Box<Command>, Answer),
+    Command(Box<AttributedCommand>, Answer),
     /// Carry out a command if its guard allows it then.
-    CommandIf(Guard, Box<Command>, Answer),
+    CommandIf(Guard, Box<AttributedCommand>, Answer),
     /// Carry out the next step of a command that takes many, if its guard still allows it.
-    Continue(Option<Guard>, Box<Command>, Answer, CommandProgress),
+    Continue(Option<Guard>, Box<AttributedCommand>, Answer, CommandProgress),
     /// Answer when everything before this is durable.
     Barrier(Answer),
     /// Rebuild the index, which failed.

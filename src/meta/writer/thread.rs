@@ -11,8 +11,8 @@ use crate::meta::checkpoint::DueCheckpoint;
 use crate::meta::clock::Clock;
 use crate::meta::error::MetaError;
 use crate::meta::index::{Index, IndexError, IndexKind, ReplaceableIndex, RowTotals, View};
-use crate::meta::journal::{JournalError, Log};
-use crate::meta::model::{Command, Fact, changes_of};
+use crate::meta::journal::{JournalError, LineNote, Log};
+use crate::meta::model::{AttributedCommand, Command, Fact, Origin, changes_of};
 use crate::meta::recovery::{Build, RecoveryProgress, rebuilt};
 use crate::meta::rules::{
     CommandProgress, DecideError, Decision, PolicyChecks, Protection, Refusal, Stamp, decide,
@@ -96,7 +96,7 @@ impl Writer {
         let mut taken = 1;
         while let Some(message) = next.take() {
             match message {
-                Message::Command(command, answer) if command.rides_along() => {
+                Message::Command(command, answer) if command.command.rides_along() => {
                     let done = self.carry_out(&command, &CommandProgress::Begins).map(drop);
                     self.publish_uploads();
                     answer(done);
@@ -183,7 +183,7 @@ impl Writer {
     fn checkpoint_for(&mut self, waits: Sender<u64>) {
         // Append a line without facts: a checkpoint is named after the first transaction that follows it, and
         // the newest checkpoint may already have that name.
-        match self.write(Vec::new()) {
+        match self.write(Vec::new(), None) {
             Ok(()) => self.rotate(Some(waits)),
             Err(error) => log::info!("no checkpoint is taken: {error}"),
         }
@@ -226,7 +226,7 @@ impl Writer {
     /// carry out another step.
     fn carry_on(
         &mut self,
-        (guard, command, answer): (Option<Guard>, Box<Command>, Answer),
+        (guard, command, answer): (Option<Guard>, Box<AttributedCommand>, Answer),
         progress: &CommandProgress,
     ) -> Option<(Answer, Result<(), MetaError>)> {
         if guard.as_ref().is_some_and(|guard| !guard()) {
@@ -244,7 +244,7 @@ impl Writer {
     /// Carries out one step of a command, and returns how far it is if it needs another one.
     fn carry_out(
         &mut self,
-        command: &Command,
+        command: &AttributedCommand,
         progress: &CommandProgress,
     ) -> Result<Option<CommandProgress>, MetaError> {
         let mut repaired = false;
@@ -263,18 +263,22 @@ impl Writer {
     /// Decides a command and journals the outcome. Returns how far it is if it needs another step.
     fn step(
         &mut self,
-        command: &Command,
+        attributed: &AttributedCommand,
         progress: &CommandProgress,
     ) -> Result<Option<CommandProgress>, MetaError> {
+        let AttributedCommand { command, by } = attributed;
         // INVARIANT: no client can come to rely on what is released here until it is removed or kept.
         let done = match command {
-            Command::Sweep(sweep) => self.decided(&Command::Sweep(self.protection.release(sweep)), progress),
+            Command::Sweep(sweep) => {
+                let released = Command::Sweep(self.protection.release(sweep));
+                self.decided(&released, by.as_ref(), progress)
+            }
             Command::DeleteUntagged { repo, digest } if self.protection.release_manifest(repo, digest) => {
-                self.decided(command, progress)
+                self.decided(command, by.as_ref(), progress)
             }
             Command::DeleteUntagged { .. } => Ok(None),
             _ => {
-                let more = self.decided(command, progress)?;
+                let more = self.decided(command, by.as_ref(), progress)?;
                 self.protection.note(command, View::new(&self.rows()));
                 return Ok(more);
             }
@@ -293,6 +297,7 @@ impl Writer {
     fn decided(
         &mut self,
         command: &Command,
+        by: Option<&Arc<Origin>>,
         progress: &CommandProgress,
     ) -> Result<Option<CommandProgress>, MetaError> {
         // INVARIANT: a tag's order is higher than that of every tag set before, across restarts of pulk and
@@ -307,21 +312,22 @@ impl Writer {
             DecideError::Index(error) => MetaError::Index(error),
         })?;
         if !facts.is_empty() || matches!(command, Command::NoteTime) {
-            self.write(facts)?;
+            self.write(facts, by)?;
         } else if let Some(why) = self.journal.poisoned() {
             return Err(MetaError::Poisoned(why.to_owned()));
         }
         Ok(again)
     }
 
-    fn write(&mut self, facts: Vec<Fact>) -> Result<(), MetaError> {
+    fn write(&mut self, facts: Vec<Fact>, by: Option<&Arc<Origin>>) -> Result<(), MetaError> {
         let changes = changes_of(&facts).map_err(|error| MetaError::Failed(error.to_string()))?;
         let mut totals = self.totals;
         totals.count(&self.rows(), &facts, &changes)?;
         let usage = self.checks.counted(View::new(&self.rows()), &facts)?;
         let (at, time) = self.clock.line();
         let open_ms = time.open_ms;
-        let seq = self.journal.append((at, time), facts).map_err(|error| self.note(&error))?;
+        let note = LineNote { at, time, by: by.cloned() };
+        let seq = self.journal.append(note, facts).map_err(|error| self.note(&error))?;
         self.clock.wrote(open_ms);
         self.pending.add(seq, changes);
         self.totals = totals;

@@ -1,11 +1,11 @@
 //! Reports of content that is damaged or missing, and counters of the scrub.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
 
 use crate::blobs::{ContentStore, Quarantined};
-use crate::meta::{Command, Meta};
+use crate::meta::{Command, Meta, Origin};
 use crate::registry::open_error::OpenError;
 use crate::registry::types::ScrubTotals;
 use crate::spec::ContentDigest;
@@ -49,6 +49,11 @@ impl ScrubCounters {
     }
 }
 
+/// Returns the origin of what is taken out of use because of damage.
+pub(in crate::registry) fn damage_origin() -> Origin {
+    Origin::default().rule("scrub").why("the content is damaged or missing")
+}
+
 /// Condemns content that was set aside before a crash and is still named.
 pub(in crate::registry) fn finish_quarantining(
     meta: &Meta,
@@ -57,7 +62,7 @@ pub(in crate::registry) fn finish_quarantining(
     for Quarantined { digest, .. } in blobs.quarantined()? {
         if meta.read_patiently(|view| view.blob(&digest))?.is_some() && blobs.length(&digest)?.is_none() {
             log::warn!("{digest} was found damaged before a crash and is no longer served");
-            meta.submit(Command::Condemn { digest }, Box::new(drop));
+            meta.submit(Command::Condemn { digest }.by(Some(Arc::new(damage_origin()))), Box::new(drop));
         }
     }
     Ok(())

@@ -39,7 +39,7 @@ impl Registry {
             Storage::Memory => {
                 Backing { disk: Arc::new(MemoryDisk::new()), lock: None, meta: MetaOptions::in_memory() }
             }
-            Storage::Folder(folder) => open_folder(folder)?,
+            Storage::Folder(folder) => open_folder(folder, options.journal_history_bytes)?,
         };
         #[cfg(test)]
         let opened = opened.with_faults(options.faults.as_ref());
@@ -105,7 +105,7 @@ impl Registry {
             _lock: opened.lock,
         });
         expiry::start(&inner, gone).map_err(OpenError::Thread)?;
-        Ok(Self { inner })
+        Ok(Self { inner, origin: None })
     }
 
     /// Ends what no stop waits for: requests that append to an upload, which can be resumed, and the
@@ -185,13 +185,13 @@ fn open_content(disk: &Arc<dyn Disk>, storage: &Storage) -> Result<Arc<dyn Conte
     Ok(blobs)
 }
 
-fn open_folder(folder: &Path) -> Result<Backing, OpenError> {
+fn open_folder(folder: &Path, history_max_bytes: u64) -> Result<Backing, OpenError> {
     let real = Arc::new(RealDisk::open_or_create(folder)?);
     let disk: Arc<dyn Disk> = Arc::clone(&real) as Arc<dyn Disk>;
     // Examine before the lock: an unusable directory stays as it is, byte for byte.
     format::examine(&disk)?;
     let lock = DirectoryLock::take(folder)?;
     real.try_filesystem()?;
-    let meta = MetaOptions::new(IndexKind::Sled(folder.to_owned()));
+    let meta = MetaOptions { history_max_bytes, ..MetaOptions::new(IndexKind::Sled(folder.to_owned())) };
     Ok(Backing { disk, lock: Some(lock), meta })
 }

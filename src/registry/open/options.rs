@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::blobs::DURABLE_STEP_BYTES;
-use crate::meta::{OnSyncFailure, Policies, RecoveryProgress, WORTHWHILE_MIN_BYTES};
+use crate::meta::{HISTORY_MAX_BYTES, OnSyncFailure, Policies, RecoveryProgress, WORTHWHILE_MIN_BYTES};
 use crate::spec::MANIFEST_SIZE_MAX_BYTES;
 
 /// Where a registry stores its data.
@@ -72,6 +72,11 @@ pub struct RegistryOptions {
     pub grace: Duration,
     /// Per repository: what is kept, what may not change, and how much fits.
     pub policies: Policies,
+    /// Whether the journal notes the address, the request id and the `User-Agent` of the client that asked for
+    /// a change.
+    pub journal_clients: bool,
+    /// The most bytes of journal files that are kept as history, although no recovery needs them.
+    pub journal_history_bytes: u64,
     /// What happens after a failed sync.
     pub on_sync_failure: OnSyncFailure,
     /// Reports how far a recovery has come, while the registry is opened and later.
@@ -100,6 +105,8 @@ impl RegistryOptions {
             lease: LEASE,
             grace: GRACE,
             policies: Policies::default(),
+            journal_clients: true,
+            journal_history_bytes: HISTORY_MAX_BYTES,
             on_sync_failure: OnSyncFailure::default(),
             progress: RecoveryProgress::default(),
         }

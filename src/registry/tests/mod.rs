@@ -3,6 +3,7 @@
 //! | what | where |
 //! |---|---|
 //! | data directories: opened, closed, opened again | `open` |
+//! | what the journal notes of where a change comes from | `origin` |
 //! | upload sessions | `uploads/` |
 //! | manifests on their way in and out | `manifests/` |
 //! | mounts, lists, lookups during a deletion | `mounts`, `lists`, `looks` |
@@ -18,6 +19,7 @@ mod looks;
 mod manifests;
 mod mounts;
 mod open;
+mod origin;
 mod uploads;
 
 pub(crate) use looks::Hook;

@@ -9,6 +9,7 @@ use crate::base::lock;
 use crate::blobs::{ContentStore, Quarantined};
 use crate::disk::{Disk, ReadFile};
 use crate::meta::Command;
+use crate::registry::content::damage::damage_origin;
 use crate::registry::error::RegistryError;
 use crate::registry::{Inner, Registry};
 use crate::spec::ContentDigest;
@@ -81,7 +82,7 @@ impl Registry {
             _ => return Ok(Condemned::No),
         }
         self.inner.scrubbed.damaged.fetch_add(1, Ordering::Relaxed);
-        block_on(self.command(Command::Condemn { digest }))?;
+        block_on(self.on_behalf_of(damage_origin()).command(Command::Condemn { digest }))?;
         Ok(Condemned::Yes)
     }
 }

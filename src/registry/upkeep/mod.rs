@@ -13,7 +13,7 @@ use std::sync::mpsc::channel;
 
 use crate::base::lock;
 use crate::blobs::ContentStore;
-use crate::meta::{Clock, Command, Policy, Sweep, View};
+use crate::meta::{AttributedCommand, Clock, Command, Origin, Policy, Sweep, View};
 use crate::registry::error::RegistryError;
 use crate::registry::{Inner, READ_ONLY, Registry};
 use crate::spec::{ContentDigest, RepoName};
@@ -106,8 +106,8 @@ impl Upkeep {
 }
 
 impl Inner {
-    pub(in crate::registry) fn sweep(&self, sweep: Sweep) -> Result<(), RegistryError> {
-        self.submit_and_wait(Command::Sweep(sweep))
+    pub(in crate::registry) fn sweep(&self, sweep: Sweep, by: Option<Origin>) -> Result<(), RegistryError> {
+        self.submit_and_wait(Command::Sweep(sweep).by(by.map(Arc::new)))
     }
 
     /// Waits until the index shows every command that was noted before. Blocks.
@@ -121,7 +121,7 @@ impl Inner {
         }
     }
 
-    fn submit_and_wait(&self, command: Command) -> Result<(), RegistryError> {
+    fn submit_and_wait(&self, command: AttributedCommand) -> Result<(), RegistryError> {
         let (sender, receiver) = channel();
         self.meta.submit(command, Box::new(move |done| drop(sender.send(done))));
         let stopping = || RegistryError::Unavailable("the registry is stopping".to_owned());

@@ -58,7 +58,7 @@ impl Inner {
             return Ok(Removal::Kept);
         }
         // An empty sweep is answered as any command after a sweep is: once that sweep is durable.
-        self.sweep(Sweep::Content { content: Vec::new() })?;
+        self.sweep(Sweep::Content { content: Vec::new() }, None)?;
         // INVARIANT: only a store can have had a row written for the content since, and that row may have
         // been removed again, not durably.
         match self.locks.try_remove_since(digest, since) {

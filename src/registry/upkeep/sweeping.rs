@@ -1,7 +1,7 @@
 //! Sweeps: rows first, then the files that lost their last row.
 
 use crate::blobs::{StoredFile, UnfinishedUpload};
-use crate::meta::{Command, Sweep};
+use crate::meta::{Command, Origin, Sweep};
 use crate::registry::error::RegistryError;
 use crate::registry::upkeep::Upkeep;
 use crate::registry::upkeep::removal::Removal;
@@ -17,8 +17,8 @@ const UNNAMED_PER_PASS_MAX: usize = 32 * 1024;
 impl Upkeep {
     /// Has the writer remove those rows of a sweep that have not changed since they were found. The removal
     /// is durable when this returns; the index shows which rows are gone.
-    pub(crate) fn sweep(&self, sweep: Sweep) -> Result<(), RegistryError> {
-        self.inner.sweep(sweep)
+    pub(crate) fn sweep(&self, sweep: Sweep, by: Origin) -> Result<(), RegistryError> {
+        self.inner.sweep(sweep, Some(by))
     }
 
     /// Writes the store time, durably, if it was last written long ago and there is space for it. Without it,
@@ -27,7 +27,7 @@ impl Upkeep {
         if !self.clock().is_long_unwritten() {
             return Ok(());
         }
-        match self.inner.submit_and_wait(Command::NoteTime) {
+        match self.inner.submit_and_wait(Command::NoteTime.into()) {
             Err(RegistryError::NoSpace) => {
                 log::warn!("the disk is full: a power cut would lose a day of ages");
                 Ok(())

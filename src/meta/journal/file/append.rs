@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use crate::disk::{BLOCK_SIZE_BYTES, Disk, DiskError, DiskFile};
-use crate::meta::clock::StoreTime;
 use crate::meta::journal::file::tail::FileTail;
-use crate::meta::journal::log::{JournalError, Log, LogPosition, LogTail, Poison};
+use crate::meta::journal::log::{JournalError, LineNote, Log, LogPosition, LogTail, Poison};
 use crate::meta::model::Fact;
 
 /// The file is filled with zeroes ahead of its lines, by a part of its length within these bounds.
@@ -136,9 +135,9 @@ impl FileLog {
 }
 
 impl Log for FileLog {
-    fn append(&mut self, noted: (u64, StoreTime), facts: Vec<Fact>) -> Result<u64, JournalError> {
+    fn append(&mut self, note: LineNote, facts: Vec<Fact>) -> Result<u64, JournalError> {
         self.poison.check()?;
-        let (line, head) = self.head.next_line(self.synced.seq, noted, facts)?;
+        let (line, head) = self.head.next_line(self.synced.seq, note, facts)?;
         self.write_somewhere(&line)?;
         self.head = head;
         Ok(self.head.seq)

@@ -6,11 +6,13 @@
 //! line of a file is its header. A batch of lines that were synced together begins on a block of its own;
 //! zeroes fill the block before it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::meta::clock::StoreTime;
 use crate::meta::format::FORMAT;
-use crate::meta::model::Fact;
+use crate::meta::model::{Fact, Origin};
 
 /// The longest line that is written or read.
 pub(in crate::meta) const LINE_SIZE_MAX_BYTES: usize = 1024 * 1024;
@@ -95,6 +97,9 @@ pub(in crate::meta) struct Record {
     /// The store time then.
     #[serde(default)]
     pub(in crate::meta) time: StoreTime,
+    /// Where it comes from. Nothing that replays it looks at this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::meta) by: Option<Arc<Origin>>,
     /// Its facts.
     pub(in crate::meta) facts: Vec<Fact>,
 }
@@ -161,7 +166,7 @@ mod tests {
 
     fn record() -> Record {
         let time = StoreTime::default();
-        Record { seq: 7, prev: Sum::zero(), durable: 6, at: 1, time, facts: Vec::new() }
+        Record { seq: 7, prev: Sum::zero(), durable: 6, at: 1, time, by: None, facts: Vec::new() }
     }
 
     #[test]

@@ -72,8 +72,8 @@ pub struct RegistryOptions {
     pub grace: Duration,
     /// Per repository: what is kept, what may not change, and how much fits.
     pub policies: Policies,
-    /// Whether the journal notes the address, the request id and the `User-Agent` of the client that asked for
-    /// a change.
+    /// Whether the journal notes the address, the request id and the `User-Agent` of the client that asked
+    /// for a change.
     pub journal_clients: bool,
     /// The most bytes of journal files that are kept as history, although no recovery needs them.
     pub journal_history_bytes: u64,

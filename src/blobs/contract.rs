@@ -8,8 +8,8 @@ use crate::blobs::error::BlobError;
 use crate::disk::ReadFile;
 use crate::spec::{Algorithm, ContentDigest};
 
-/// Content whose bytes and name are durable. Metadata may name nothing else, and only publishing makes one:
-/// a file that exists under the right name may never have been synced.
+/// Content whose bytes and name are durable. Metadata may name nothing else. Publishing makes one, or a
+/// durable row of the index: a file that merely exists under the right name may never have been synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DurableBlob {
     digest: ContentDigest,
@@ -20,6 +20,12 @@ impl DurableBlob {
     /// States that this content is durable. Only an implementation of [`ContentStore`] may.
     pub(in crate::blobs) fn new(digest: ContentDigest, size: u64) -> Self {
         Self { digest, size }
+    }
+
+    /// States that a durable row of the index names this content, and that nothing removes the content before
+    /// the next row that names it is durable.
+    pub fn of_durable_row(digest: ContentDigest, size: u64) -> Self {
+        Self::new(digest, size)
     }
 
     /// Returns the digest.
@@ -166,6 +172,12 @@ pub trait ContentUpload: Send + fmt::Debug {
 
     /// Tells whether the upload's file is open.
     fn is_open(&self) -> bool;
+
+    /// Removes the file of an upload whose content is not needed. The upload has ended.
+    fn discard(&mut self);
+
+    /// Fails if what was received has another digest.
+    fn check_digest(&mut self, digest: ContentDigest) -> Result<(), BlobError>;
 
     /// Publishes what was received, if it has this digest. The upload has ended then, and also when it has
     /// another digest or could not be made durable; after any other error it is as it was.

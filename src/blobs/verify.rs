@@ -67,6 +67,15 @@ impl dyn ContentStore + '_ {
         verify(file.as_ref(), digest, read)
     }
 
+    /// Tells whether the content of this length is there and intact, by reading all of it.
+    pub fn is_intact(&self, digest: &ContentDigest, length: u64) -> bool {
+        if length <= READ_SIZE_BYTES as u64 {
+            return matches!(self.read_verified(digest, length), Ok(Verification::Intact(_)));
+        }
+        matches!(self.length(digest), Ok(Some(found)) if found == length)
+            && matches!(self.verify(digest, &mut |_| ()), Ok(Verification::Intact(_)))
+    }
+
     /// Opens content of this length after it was verified, or at once if `is_known` says that this open file
     /// was verified before.
     pub fn open_verified(

@@ -325,12 +325,25 @@ impl ContentUpload for LocalUpload {
         self.file.is_some()
     }
 
-    fn publish(&mut self, digest: ContentDigest) -> Result<DurableBlob, BlobError> {
+    fn discard(&mut self) {
+        self.file = None;
+        if self.created {
+            remove_upload(self.disk.as_ref(), &self.name);
+        }
+    }
+
+    fn check_digest(&mut self, digest: ContentDigest) -> Result<(), BlobError> {
         let file = self.file()?;
         let actual = self.digest(file.as_ref(), digest.algorithm())?;
         if actual != digest {
             return Err(BlobError::Mismatch { said: digest.into(), actual: actual.into() });
         }
+        Ok(())
+    }
+
+    fn publish(&mut self, digest: ContentDigest) -> Result<DurableBlob, BlobError> {
+        self.check_digest(digest)?;
+        let file = self.file()?;
         // INVARIANT: what is published is what was hashed, to its last byte and no further.
         self.cut(file.as_ref())?;
         let folder = self.folders.ensure(self.disk.as_ref(), &digest)?;

@@ -268,6 +268,9 @@ struct Examined {
 
 impl Inner {
     fn store_manifest(&self, digest: ContentDigest, bytes: &[u8]) -> Result<DurableBlob, RegistryError> {
+        if let Some(stored) = self.stored_before(digest, bytes.len() as u64) {
+            return Ok(stored);
+        }
         let name = self.storing.take(UploadId::random().to_string());
         self.blobs.put(name.as_str(), digest, bytes).map_err(|error| self.not_stored(error))
     }

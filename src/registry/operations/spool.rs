@@ -52,8 +52,9 @@ impl Spool {
 
     /// Makes the bytes content, if they have this digest.
     pub(in crate::registry) fn store(&self, digest: ContentDigest) -> Result<DurableBlob, RegistryError> {
+        let inner = &self.inner;
         let stored =
-            self.with(|upload| upload.publish(digest).map_err(|error| self.inner.not_stored(error)))?;
+            self.with(|upload| inner.publish(upload, digest).map_err(|error| inner.not_stored(error)))?;
         *self.upload() = None;
         Ok(stored)
     }

@@ -306,7 +306,7 @@ impl Inner {
     fn commit(&self, session: &UploadSession, digest: ContentDigest) -> Result<DurableBlob, RegistryError> {
         self.lease_to(session);
         self.close_idle_files(session);
-        let stored = session.with_upload(self.blobs.as_ref(), |upload| Ok(upload.publish(digest)));
+        let stored = session.with_upload(self.blobs.as_ref(), |upload| Ok(self.publish(upload, digest)));
         let stored = stored.and_then(|stored| stored.map_err(|error| self.not_stored(error)));
         match &stored {
             Ok(_) => {

@@ -39,6 +39,26 @@ fn a_small_image_takes_nine_syncs_with_appended_chunks() {
 }
 
 #[test]
+fn pushing_again_what_is_there_takes_no_sync_but_that_of_a_change() {
+    block_on(async {
+        let registry = in_memory();
+        let config = push_blob(&registry, "app", b"{}").await;
+        let layer = push_blob(&registry, "app", &[1; 64 * 1024]).await;
+        let manifest = image(&config, &[layer]);
+        registry.put_manifest(&repo("app"), by_tag("v1", &manifest)).await.unwrap();
+        // The end of each upload is a change.
+        for (name, tag, changes) in [("app", "v1", 2), ("app", "v2", 3), ("other", "v1", 3)] {
+            let before = registry.totals().syncs;
+            push_blob(&registry, name, b"{}").await;
+            push_blob(&registry, name, &[1; 64 * 1024]).await;
+            registry.put_manifest(&repo(name), by_tag(tag, &manifest)).await.unwrap();
+            assert_eq!(registry.totals().syncs - before, changes, "{name}:{tag}");
+        }
+        assert_eq!(registry.content().uploads().unwrap(), [], "no file of an upload is left");
+    });
+}
+
+#[test]
 fn reading_and_listing_sync_nothing() {
     block_on(async {
         let registry = in_memory();

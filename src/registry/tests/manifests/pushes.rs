@@ -52,9 +52,10 @@ async fn spooled(registry: &Registry, mut push: impl Future<Output = ()> + Unpin
 #[test]
 fn a_manifest_in_many_pieces_is_the_same_and_takes_no_more_syncs() {
     block_on(async {
-        let registry = in_memory();
-        let manifest = large_image(&registry).await;
-        for (size, length) in [(usize::MAX, None), (100_000, Some(manifest.len() as u64)), (100_000, None)] {
+        for (size, is_said) in [(usize::MAX, false), (100_000, true), (100_000, false)] {
+            let registry = in_memory();
+            let manifest = large_image(&registry).await;
+            let length = is_said.then_some(manifest.len() as u64);
             let before = registry.totals().syncs;
             let body = Body::new(pieces(&manifest, size.min(manifest.len())));
             let stored = registry.push_manifest(&repo("app"), push(body, length)).await.unwrap();
@@ -63,7 +64,6 @@ fn a_manifest_in_many_pieces_is_the_same_and_takes_no_more_syncs() {
             let found = registry.manifest(&repo("app"), &Reference::Tag(tag("large"))).await.unwrap();
             assert_eq!(found.bytes, manifest);
             assert_eq!(unfinished(&registry), [""; 0]);
-            registry.delete_manifest(&repo("app"), &stored.digest.into()).await.unwrap();
         }
     });
 }

@@ -6,6 +6,7 @@ use smol::block_on;
 
 use super::bodies::Body;
 use super::*;
+use crate::blobs::blob_path;
 use crate::disk::simulated::{Medium, SimulatedDisk, Step};
 
 /// Where the block of byte 60 001 begins.
@@ -214,6 +215,9 @@ fn an_upload_whose_file_is_content_already_goes_on_and_the_content_stays_as_it_i
         registry.append(&repo("other"), id, whole(&content[..5000])).await.unwrap();
         // This makes the upload's line durable.
         push_blob(&registry, "app", b"something else").await;
+        // Damaged content is stored again, by the upload's file.
+        let damaged = Disk::open_writable(&disk, &blob_path(&digest.content().unwrap())).unwrap();
+        damaged.write_at(b"X", 0).unwrap();
         registry.finish_upload(&repo("other"), id, &digest, whole(&content[5000..])).await.unwrap();
 
         // The power fails when the new name is durable and no line records the end of the upload.

@@ -3,5 +3,4 @@
 pub(in crate::registry) mod damage;
 pub(in crate::registry) mod manifest_cache;
 pub(in crate::registry) mod reader;
-mod store;
 pub(in crate::registry) mod verified;

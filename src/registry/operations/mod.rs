@@ -6,6 +6,7 @@
 //! | `manifests`, `manifest_body`, `manifest_push`, `spool` | manifests, and the files of long ones |
 //! | `lists` | lists of tags, repositories and referrers |
 //! | `deletions` | deletions where tags are immutable |
+//! | `storing` | content is stored, unless it is there already |
 //! | `quota` | how much a repository may hold |
 
 pub(in crate::registry) mod blobs;
@@ -18,4 +19,5 @@ pub(in crate::registry) mod manifests;
 pub(in crate::registry) mod mount;
 mod quota;
 mod spool;
+mod storing;
 pub(in crate::registry) mod uploads;

@@ -28,8 +28,7 @@ impl Inner {
     /// neither removed nor set aside meanwhile, even if a sweep removes its row.
     pub(in crate::registry) fn stored_before(&self, digest: ContentDigest, size: u64) -> Option<DurableBlob> {
         let row = self.meta.view().blob(&digest).ok().flatten()?;
-        let is_stored =
-            size <= COMPARED_MAX_BYTES && row.size == size && self.blobs.is_intact(&digest, size);
+        let is_stored = size <= COMPARED_MAX_BYTES && row.size == size && self.blobs.is_intact(&digest, size);
         is_stored.then(|| DurableBlob::of_durable_row(digest, size))
     }
 }

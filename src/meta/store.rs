@@ -250,6 +250,12 @@ impl Meta {
         View::new(self.index.as_ref())
     }
 
+    /// Returns a number that grows with each change of what [`Self::view`] shows, once it is visible and
+    /// before its command or sweep has ended.
+    pub fn changes(&self) -> u64 {
+        self.index.changes()
+    }
+
     /// Reads the index, once more if it is just being rebuilt: for a start, which cannot report that.
     pub fn read_patiently<T>(
         &self,

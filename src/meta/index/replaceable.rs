@@ -21,6 +21,8 @@ pub(in crate::meta) struct ReplaceableIndex {
     /// `None` during a rebuild; the failed index is closed by then.
     open: RwLock<Option<Arc<dyn Index>>>,
     last_generation: AtomicU64,
+    /// How often what it shows may have changed.
+    changes: AtomicU64,
     /// Called when it fails.
     failed: Box<OnFailure>,
 }
@@ -29,7 +31,7 @@ impl ReplaceableIndex {
     /// Wraps an index in a handle.
     pub(in crate::meta) fn new(index: Arc<dyn Index>, failed: Box<OnFailure>) -> Self {
         let last_generation = AtomicU64::new(index.generation().unwrap_or(0));
-        Self { open: RwLock::new(Some(index)), last_generation, failed }
+        Self { open: RwLock::new(Some(index)), last_generation, changes: AtomicU64::new(0), failed }
     }
 
     /// Tells whether the index failed and has not been rebuilt yet.
@@ -42,9 +44,19 @@ impl ReplaceableIndex {
         1 + self.last_generation.fetch_add(1, Ordering::SeqCst)
     }
 
+    /// Returns a number that grows with each change, once it is visible and before its caller continues.
+    pub(in crate::meta) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::SeqCst)
+    }
+
+    fn changed(&self) {
+        self.changes.fetch_add(1, Ordering::SeqCst);
+    }
+
     /// Replaces the index, and returns the old one, whose files go when its last reader has ended.
     pub(in crate::meta) fn replace(&self, index: Arc<dyn Index>) -> Option<Arc<dyn Index>> {
         let old = self.write().replace(index);
+        self.changed();
         if let Some(old) = &old {
             old.discard();
         }
@@ -122,7 +134,9 @@ impl RowReader for ReplaceableIndex {
 
 impl Index for ReplaceableIndex {
     fn apply(&self, seq: u64, changes: &[RowChange]) -> Result<(), IndexError> {
-        self.with(|index| index.apply(seq, changes))
+        let applied = self.with(|index| index.apply(seq, changes));
+        self.changed();
+        applied
     }
 
     fn load(&self, changes: &[RowChange]) -> Result<(), IndexError> {
@@ -130,7 +144,9 @@ impl Index for ReplaceableIndex {
     }
 
     fn finish_load(&self, step: &mut Step<'_>) -> Result<(), IndexError> {
-        self.with(|index| index.finish_load(step))
+        let loaded = self.with(|index| index.finish_load(step));
+        self.changed();
+        loaded
     }
 
     fn applied(&self) -> Result<u64, IndexError> {

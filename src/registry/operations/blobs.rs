@@ -51,16 +51,13 @@ impl Registry {
     ) -> Result<Option<(ContentDigest, u64)>, RegistryError> {
         let unknown = || self.unknown_blob(repo, digest);
         let content = digest.content().ok_or_else(unknown)?;
-        self.inner.meta.view().link(repo, &content)?.ok_or_else(unknown)?;
-        #[cfg(test)]
-        self.inner.options.between_looks.call();
-        // INVARIANT: take the lease before answering that it exists, then read the index again: the first
-        // read may predate a sweep.
-        if !self.inner.leases.take(repo, &content) {
-            return Ok(None);
-        }
-        let row = self.inner.meta.view().whole_link(repo, &content)?.ok_or_else(unknown)?;
-        Ok(Some((content, row.size)))
+        self.read_leased(
+            || {
+                let row = self.inner.meta.view().whole_link(repo, &content)?.ok_or_else(unknown)?;
+                Ok((content, row.size))
+            },
+            |_| self.inner.leases.take(repo, &content),
+        )
     }
 
     fn unknown_blob(&self, repo: &RepoName, digest: &Digest) -> RegistryError {

@@ -61,17 +61,14 @@ impl Registry {
         repo: &RepoName,
         reference: &Reference,
     ) -> Result<Option<(ContentDigest, ManifestRow)>, RegistryError> {
-        let found = self.look_for_manifest(repo, reference)?;
-        #[cfg(test)]
-        self.inner.options.between_looks.call();
-        // INVARIANT: take the lease before answering that it exists, then read the index again: the first
-        // read may predate a sweep.
         let leases = &self.inner.leases;
-        let leased = match reference {
-            Reference::Tag(tag) => leases.take_tagged(repo, tag, &found.0),
-            Reference::Digest(_) => leases.take(repo, &found.0),
-        };
-        leased.then(|| self.look_for_manifest(repo, reference)).transpose()
+        self.read_leased(
+            || self.look_for_manifest(repo, reference),
+            |(digest, _)| match reference {
+                Reference::Tag(tag) => leases.take_tagged(repo, tag, digest),
+                Reference::Digest(_) => leases.take(repo, digest),
+            },
+        )
     }
 
     fn look_for_manifest(

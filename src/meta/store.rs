@@ -2,6 +2,7 @@
 
 mod failure;
 mod read_only;
+mod reads;
 
 use std::path::Path;
 use std::sync::mpsc::{Sender, channel};
@@ -243,33 +244,6 @@ impl Meta {
     /// Returns the clock that ages are measured by.
     pub fn clock(&self) -> &Clock {
         &self.clock
-    }
-
-    /// Reads the index, which shows what is durable and nothing else.
-    pub fn view(&self) -> View<'_> {
-        View::new(self.index.as_ref())
-    }
-
-    /// Returns a number that grows with each change of what [`Self::view`] shows, once it is visible and
-    /// before its command or sweep has ended.
-    pub fn changes(&self) -> u64 {
-        self.index.changes()
-    }
-
-    /// Reads the index, once more if it is just being rebuilt: for a start, which cannot report that.
-    pub fn read_patiently<T>(
-        &self,
-        mut read: impl FnMut(View<'_>) -> Result<T, IndexError>,
-    ) -> Result<T, IndexError> {
-        match read(self.view()) {
-            Err(_) => {
-                let (sender, settled) = channel();
-                self.settle(Box::new(move |done| drop(sender.send(done))));
-                drop(settled.recv());
-                read(self.view())
-            }
-            done => done,
-        }
     }
 
     #[cfg(test)]

@@ -4,7 +4,7 @@ use crate::registry::Registry;
 use crate::registry::error::RegistryError;
 
 impl Registry {
-    /// Reads with `read` what a client is to learn of, and leases it. Returns `None` while it is being removed.
+    /// Reads what a client is to learn of, and leases it. Returns `None` while it is being removed.
     pub(super) fn read_leased<T>(
         &self,
         read: impl Fn() -> Result<T, RegistryError>,

@@ -10,6 +10,7 @@
 //! | check, rebuild, and starts on damaged stores | `check` |
 //! | a collector that never rests beside clients that push | `collect` |
 //! | a log that is not read, and output that nothing takes | `logs` |
+//! | stores as each format of pulk left them | `stores/` |
 //! | the programs under `examples/` | `examples` |
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
@@ -23,3 +24,4 @@ mod examples;
 mod logs;
 mod serve;
 mod serving;
+mod stores;

@@ -9,7 +9,7 @@ use crate::meta::model::Fact;
 /// One line of a checkpoint's rows.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct CheckpointRows {
+pub(in crate::meta) struct CheckpointRows {
     pub(super) facts: Vec<Fact>,
 }
 

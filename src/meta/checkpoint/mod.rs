@@ -16,6 +16,8 @@ mod write;
 pub(super) use files::{
     CHECKPOINT_FOLDER, CHECKPOINTS_KEPT, CheckpointFile, find, forget_older, list, remove, set_aside,
 };
+#[cfg(test)]
+pub(super) use format::CheckpointRows;
 pub(super) use format::Trailer;
 pub(super) use read::{each_line, load, verify};
 pub(in crate::meta) use taker::{Barrier, Checkpointer, DueCheckpoint, Retention, without_checkpoint};

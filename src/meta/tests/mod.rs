@@ -6,10 +6,12 @@
 //! | what the writer answers when | `writer/` |
 //! | the index, and its replacement while it is in use | `index/` |
 //! | what a start makes of what the last run left | `recovery/` |
+//! | every kind of line, as each format writes it | `frozen` |
 //! | any commands in any order, on both indexes and through the journal | `history` |
 //! | an index that fails or counts as its test says | `hooked` |
 //! | readers see what is durable, and nothing else | `visibility` |
 
+mod frozen;
 mod history;
 mod hooked;
 mod index;

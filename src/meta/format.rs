@@ -5,7 +5,12 @@
 /// Every change that an older version would not understand whole raises it: another fact, another field of a
 /// row, another kind of line. `pulk.json`, each header of a journal file and each trailer of a checkpoint say
 /// it, and it holds for every line of their file: no line is added under an older header.
-pub const FORMAT: u32 = 1;
+///
+/// | number | what came with it |
+/// |---|---|
+/// | 1 | the first one |
+/// | 2 | where a transaction comes from (`by` in a record) |
+pub const FORMAT: u32 = 2;
 
 /// The oldest version that this pulk reads.
 pub const FORMAT_OLDEST: u32 = 1;

@@ -51,6 +51,8 @@ pub enum Layout {
     Known,
     /// One of an older format that this pulk reads: it becomes one of this pulk's format.
     Older {
+        /// Its format.
+        format: u32,
         /// Its instance id.
         instance: Uuid,
     },
@@ -130,7 +132,7 @@ fn check_versions(said: Option<&Said>, written: Option<&BTreeSet<u32>>) -> Resul
 
 fn layout((format, origin): (u32, FormatOrigin)) -> Layout {
     match origin.instance.filter(|_| format < FORMAT) {
-        Some(instance) => Layout::Older { instance },
+        Some(instance) => Layout::Older { format, instance },
         None if format < FORMAT => Layout::Unreadable("it has no instance id".to_owned()),
         None => Layout::Known,
     }
@@ -149,8 +151,12 @@ pub fn settle(disk: &dyn Disk, layout: &Layout) -> Result<(), OpenError> {
     match layout {
         Layout::Known => return Ok(()),
         Layout::New => {}
-        Layout::Older { instance: same } => {
-            log::info!("the data directory becomes one of format {FORMAT}: older versions of pulk refuse it");
+        Layout::Older { format, instance: same } => {
+            log::info!(
+                "raising the data directory from format {format} to {FORMAT}: versions of pulk before {} \
+                 refuse it from now on",
+                env!("CARGO_PKG_VERSION")
+            );
             instance = *same;
         }
         Layout::Unmarked => {

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use smol::block_on;
 
 use super::*;
+use crate::meta::FORMAT;
 use crate::registry::{Layout, OpenError};
 
 fn options(folder: &tempfile::TempDir) -> RegistryOptions {
@@ -90,11 +91,11 @@ fn an_older_format_is_raised_in_place_and_one_too_old_refused() {
     assert!(matches!(refused, OpenError::Older { found: 0, known: 1 }), "{refused}");
 
     let instance = instance.parse().unwrap();
-    crate::registry::settle(disk.as_ref(), &Layout::Older { instance }).unwrap();
+    crate::registry::settle(disk.as_ref(), &Layout::Older { format: 1, instance }).unwrap();
     let mut bytes = [0; 200];
     let length = disk.open(path).unwrap().read_at(&mut bytes, 0).unwrap();
     let written: serde_json::Value = serde_json::from_slice(&bytes[..length]).unwrap();
-    assert_eq!(written["format"], 1);
+    assert_eq!(written["format"], FORMAT);
     assert_eq!(written["instance"], instance.to_string());
     assert_eq!(written["pulk"], env!("CARGO_PKG_VERSION"));
     assert_eq!(crate::registry::examine(&disk).unwrap(), Layout::Known);
@@ -103,9 +104,9 @@ fn an_older_format_is_raised_in_place_and_one_too_old_refused() {
 #[test]
 fn a_directory_of_a_newer_version_is_refused_untouched() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("pulk.json"), r#"{"format":2,"other":[]}"#).unwrap();
+    std::fs::write(folder.path().join("pulk.json"), r#"{"format":99,"other":[]}"#).unwrap();
     let refused = Registry::open(options(&folder)).unwrap_err();
-    assert!(matches!(refused, OpenError::Newer { found: 2, known: 1, by: None }), "{refused}");
+    assert!(matches!(refused, OpenError::Newer { found: 99, known: FORMAT, by: None }), "{refused}");
     std::fs::write(folder.path().join("pulk.json"), "garbage").unwrap();
     let refused = Registry::open(options(&folder)).unwrap_err();
     assert!(matches!(refused, OpenError::Format(_)), "{refused}");

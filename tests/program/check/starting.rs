@@ -184,18 +184,18 @@ fn a_newer_format_is_refused_untouched() {
     let store = Store::with_two_images();
     store.remove("lock");
     let sound = fs::read(store.path("pulk.json")).unwrap();
-    fs::write(store.path("pulk.json"), "{\"format\":2,\"pulk\":\"7.1.0\",\"new\":[]}\n").unwrap();
+    fs::write(store.path("pulk.json"), "{\"format\":99,\"pulk\":\"7.1.0\",\"new\":[]}\n").unwrap();
     for command in ["serve", "check", "rebuild"] {
-        refused_untouched(&store, command, "was written by a newer pulk (format 2; this one reads up to 1)");
+        refused_untouched(&store, command, "was written by a newer pulk (format 99; this one reads up to 2)");
         refused_untouched(&store, command, "pulk 7.1.0 or newer is needed");
     }
     fs::write(store.path("pulk.json"), sound).unwrap();
-    let body = "{\"journal\":7,\"new\":1";
+    let body = "{\"journal\":98,\"new\":1";
     let sum = blake3::hash(body.as_bytes()).to_hex();
     fs::write(store.path("journal/000000000009.log"), format!("{body},\"sum\":\"{}\"}}\n", &sum[..32]))
         .unwrap();
     for command in ["serve", "check", "rebuild"] {
-        refused_untouched(&store, command, "was written by a newer pulk (format 7; this one reads up to 1)");
+        refused_untouched(&store, command, "was written by a newer pulk (format 98; this one reads up to 2)");
     }
 }
 

@@ -1,6 +1,7 @@
 //! Frozen stores: data directories as each format of pulk left them, in `tests/stores/`.
 //!
-//! [`make_the_stores_of_this_format`] made them; `tests/stores/README.md` says when to run it.
+//! With the variable `PULK_FREEZE`, a test keeps the stores of this format there; `tests/stores/README.md`
+//! says when.
 
 mod contents;
 
@@ -41,10 +42,8 @@ fn thawed(archive: &Path) -> TempDir {
     folder
 }
 
-/// Makes `clean.tar.gz` and `unclean.tar.gz` of the format that this pulk writes.
-#[test]
-#[ignore = "makes files of the source; tests/stores/README.md says when"]
-fn make_the_stores_of_this_format() {
+/// Makes `clean.tar.gz`, `unclean.tar.gz` and `upload` of the format that this pulk writes.
+fn make_stores(folder: &Path) {
     let store = TempDir::new().unwrap();
     let registry = open(store.path());
     let upload = first(&registry);
@@ -55,9 +54,6 @@ fn make_the_stores_of_this_format() {
     assert_eq!(rebuilt.code, 0, "{rebuilt:?}");
     let registry = open(store.path());
     second(&registry);
-    let format = format_of(store.path());
-    let folder = stores().join(format!("format-{format}"));
-    fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("upload"), format!("{upload}\n")).unwrap();
     // What is in the files while the server runs is what a kill leaves.
     tar(&["--exclude=./index", "-czf"], &folder.join("unclean.tar.gz"), store.path());
@@ -71,29 +67,46 @@ fn format_of(data: &Path) -> u64 {
     said["format"].as_u64().unwrap()
 }
 
-/// Returns each frozen store: its format, its variant, its archive and its unfinished upload.
-fn frozen() -> Vec<(u64, &'static str, PathBuf, UploadId)> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(stores()).unwrap() {
-        let folder = entry.unwrap().path();
-        let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
-        let Some(format) = name.strip_prefix("format-") else { continue };
-        let upload: UploadId = fs::read_to_string(folder.join("upload")).unwrap().trim_end().parse().unwrap();
-        for variant in VARIANTS {
-            let archive = folder.join(format!("{variant}.tar.gz"));
-            found.push((format.parse().unwrap(), variant, archive, upload));
-        }
-    }
-    assert!(!found.is_empty());
-    found
-}
-
 /// Every frozen store is opened, read, changed, stopped, opened again and collected.
 #[test]
 fn stores_of_every_format_open_with_all_that_they_have() {
-    for (format, variant, archive, upload) in frozen() {
+    let mut found = 0;
+    for entry in fs::read_dir(stores()).unwrap() {
+        let folder = entry.unwrap().path();
+        let name = folder.file_name().unwrap().to_str().unwrap();
+        let Some(format) = name.strip_prefix("format-").map(|format| format.parse().unwrap()) else {
+            continue;
+        };
+        if folder.join("upload").exists() {
+            opens(&folder, format);
+            found += 1;
+        }
+    }
+    assert!(found > 0);
+}
+
+#[test]
+fn stores_of_this_format_are_made() {
+    let folder = TempDir::new().unwrap();
+    make_stores(folder.path());
+    let format = format_of(thawed(&folder.path().join("clean.tar.gz")).path());
+    opens(folder.path(), format);
+    if std::env::var_os("PULK_FREEZE").is_some() {
+        let kept = stores().join(format!("format-{format}"));
+        fs::create_dir_all(&kept).unwrap();
+        for entry in fs::read_dir(folder.path()).unwrap() {
+            let made = entry.unwrap().path();
+            fs::copy(&made, kept.join(made.file_name().unwrap())).unwrap();
+        }
+    }
+}
+
+/// Opens the stores of a format, as they were stopped and as their server was killed.
+fn opens(folder: &Path, format: u64) {
+    let upload: UploadId = fs::read_to_string(folder.join("upload")).unwrap().trim_end().parse().unwrap();
+    for variant in VARIANTS {
         eprintln!("format {format}, {variant}");
-        let store = thawed(&archive);
+        let store = thawed(&folder.join(format!("{variant}.tar.gz")));
         let data = store.path();
         assert_eq!(format_of(data), format);
         sound(data);
@@ -112,16 +125,20 @@ fn stores_of_every_format_open_with_all_that_they_have() {
         let registry = open(data);
         has_all(&registry);
         collect(&registry);
-        for (repo, tag, manifest) in tags() {
-            assert_eq!(pulled(&registry, &repo, tag).unwrap(), manifest);
-        }
-        for gone in ["untagged", "four"] {
-            let gone = sha256(&Image::new(gone).manifest);
-            let missing = pulled(&registry, &repo(APP), gone.as_str()).unwrap_err();
-            assert!(matches!(missing, RegistryError::ManifestUnknown(_)), "{missing}");
-        }
+        only_the_needed_is_left(&registry);
         drop(registry);
         sound(data);
+    }
+}
+
+fn only_the_needed_is_left(registry: &Registry) {
+    for (repo, tag, manifest) in tags() {
+        assert_eq!(pulled(registry, &repo, tag).unwrap(), manifest);
+    }
+    for gone in ["untagged", "four"] {
+        let gone = sha256(&Image::new(gone).manifest);
+        let missing = pulled(registry, &repo(APP), gone.as_str()).unwrap_err();
+        assert!(matches!(missing, RegistryError::ManifestUnknown(_)), "{missing}");
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::disk::RealDisk;
 use crate::meta::journal::{journal_path, sealed};
-use crate::meta::{Inspection, MetaOpenError, Start, rebuild_from_content, verify_closed};
+use crate::meta::{FORMAT, Inspection, MetaOpenError, Start, rebuild_from_content, verify_closed};
 
 /// Returns a line with the right sum.
 fn line(body: &Value) -> Vec<u8> {
@@ -165,7 +165,10 @@ fn a_journal_of_a_newer_format_is_refused() {
     let mut lines = journal();
     lines[0] = changed(&lines[0], |header| header["journal"] = json!(9));
     let why = refused(&disk_with(&lines), in_map());
-    assert_eq!(why, "journal/000000000001.log has format 9, and this version of pulk reads up to 1");
+    assert_eq!(
+        why,
+        format!("journal/000000000001.log has format 9, and this version of pulk reads up to {FORMAT}")
+    );
     lines[0] = changed(&lines[0], |header| header["more"] = json!(1));
     let why = refused(&disk_with(&lines), in_map());
     assert!(why.contains("has format 9"), "{why}");
@@ -214,7 +217,7 @@ fn no_line_is_appended_under_an_older_header() {
     run(&meta, put_manifest("app", "two", &["next"])).unwrap();
     assert_eq!(tags(&meta, "app"), ["latest", "next"]);
     assert_eq!(journal_files(disk.as_ref()), ["000000000002.log"]);
-    assert_eq!(body(&lines(&lines_of(disk.as_ref(), 2))[0])["journal"], json!(1));
+    assert_eq!(body(&lines(&lines_of(disk.as_ref(), 2))[0])["journal"], json!(FORMAT));
 }
 
 /// Makes a store with two checkpoints, and returns the path of the newest.
@@ -269,12 +272,12 @@ fn a_checkpoint_with_rows_that_are_not_known_is_refused() {
 #[test]
 fn a_checkpoint_of_a_newer_format_is_refused() {
     let (disk, path, _) = with_checkpoints();
-    rewrite(disk.as_ref(), &path, |_, trailer| trailer["checkpoint"] = json!(3));
+    rewrite(disk.as_ref(), &path, |_, trailer| trailer["checkpoint"] = json!(99));
     assert_eq!(
         refused(&disk, in_map()),
-        format!("{} has format 3, and this version of pulk reads up to 1", path.display())
+        format!("{} has format 99, and this version of pulk reads up to {FORMAT}", path.display())
     );
-    assert_eq!(crate::meta::formats_on(disk.as_ref()).unwrap().unwrap(), [1, 3].into());
+    assert_eq!(crate::meta::formats_on(disk.as_ref()).unwrap().unwrap(), [FORMAT, 99].into());
 }
 
 #[test]

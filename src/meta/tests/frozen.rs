@@ -77,7 +77,8 @@ fn rendered() -> String {
     let header = json!({"journal": FORMAT, "first": 1, "prev": SUM, "durable": 0});
     add::<Header>(&mut text, "header", &header);
     let by = json!({
-        "account": "a", "address": "::1", "request": "b", "client": "c", "rule": "d", "command": "e", "why": "f",
+        "account": "a", "address": "::1", "request": "b", "client": "c", "rule": "d", "command": "e",
+        "why": "f",
     });
     let record = json!({
         "seq": 1, "prev": SUM, "durable": 0, "at": 2, "time": store_time(), "by": by, "facts": facts(),

@@ -3,12 +3,14 @@
 //! | what | where |
 //! |---|---|
 //! | a failing disk | `failures` |
+//! | content that it fails to publish | `publishing` |
 //! | a full one | `full` |
 //! | one that takes no writes | `read_only` |
 //! | the syncs of a small image | `syncs` |
 
 mod failures;
 mod full;
+mod publishing;
 mod read_only;
 mod syncs;
 

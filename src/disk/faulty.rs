@@ -21,6 +21,7 @@ pub(crate) enum Operation {
     Truncate,
     Reserve,
     Rename,
+    RenameNew,
     Remove,
     CreateFolder,
     RemoveFolder,
@@ -253,6 +254,11 @@ impl Disk for FaultyDisk {
     fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
         self.pass(Operation::Rename, to)?;
         self.disk.rename(from, to)
+    }
+
+    fn rename_new(&self, from: &Path, to: &Path) -> Result<bool, DiskError> {
+        self.pass(Operation::RenameNew, to)?;
+        self.disk.rename_new(from, to)
     }
 
     fn remove(&self, path: &Path) -> Result<(), DiskError> {

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use crate::base::{read, write};
 
-use super::names::{Names, Node, RenameError};
+use super::names::{Names, Node};
 use super::pages::Pages;
 use super::path::checked;
 use super::{Disk, DiskError, DiskFile, Entry, ReadFile, SyncSite};
@@ -71,12 +71,18 @@ impl Disk for MemoryDisk {
         const OP: &str = "rename";
         let renamed = write(&self.names).rename(checked(OP, from)?, checked(OP, to)?);
         // Free the replaced file, which may be long, only here, after the names are unlocked.
-        match renamed {
-            Ok(replaced) => drop(replaced),
-            Err(RenameError::From(errno)) => return Err(DiskError::new(OP, from, errno)),
-            Err(RenameError::To(errno)) => return Err(DiskError::new("rename to", to, errno)),
+        renamed.map(drop).map_err(|error| error.of(from, to))
+    }
+
+    fn rename_new(&self, from: &Path, to: &Path) -> Result<bool, DiskError> {
+        const OP: &str = "rename";
+        let (from, to) = (checked(OP, from)?, checked(OP, to)?);
+        let mut names = write(&self.names);
+        let is_new = names.is_new(from, to).map_err(|error| error.of(from, to))?;
+        if is_new {
+            names.rename(from, to).map_err(|error| error.of(from, to))?;
         }
-        Ok(())
+        Ok(is_new)
     }
 
     fn remove(&self, path: &Path) -> Result<(), DiskError> {

@@ -137,6 +137,12 @@ impl Disk for MeteredDisk {
         self.counters.noted(self.disk.rename(from, to))
     }
 
+    fn rename_new(&self, from: &Path, to: &Path) -> Result<bool, DiskError> {
+        let renamed = self.counters.noted(self.disk.rename_new(from, to))?;
+        add(&self.counters.renames, u64::from(renamed));
+        Ok(renamed)
+    }
+
     fn remove(&self, path: &Path) -> Result<(), DiskError> {
         add(&self.counters.removes, 1);
         self.counters.noted(self.disk.remove(path))

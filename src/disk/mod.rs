@@ -5,8 +5,9 @@
 //! another disk.
 //!
 //! A caller may rely on this alone: bytes written to a file are durable after `sync` of it; a name made by
-//! [`Disk::create`], [`Disk::rename`] or [`Disk::create_folder`], and the absence of one removed by
-//! [`Disk::remove`] or [`Disk::remove_folder`], is durable after `sync_folder` of the folder that holds it.
+//! [`Disk::create`], [`Disk::rename`], [`Disk::rename_new`] or [`Disk::create_folder`], and the absence of
+//! one removed by [`Disk::remove`] or [`Disk::remove_folder`], is durable after `sync_folder` of the folder
+//! that holds it.
 //! After a sync that failed, this holds only for what is written after it.
 //!
 //! | what | where |
@@ -77,6 +78,10 @@ pub trait Disk: Send + Sync + 'static {
 
     /// Renames a file, and replaces a file that has the new name.
     fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError>;
+
+    /// Renames a file, unless the new name exists. Returns whether it did: false also where the filesystem
+    /// knows no such rename, or where a file that is renamed before its sync could keep its new name alone.
+    fn rename_new(&self, from: &Path, to: &Path) -> Result<bool, DiskError>;
 
     /// Removes a file.
     fn remove(&self, path: &Path) -> Result<(), DiskError>;

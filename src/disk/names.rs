@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 
+use super::error::DiskError;
 use super::path::names;
 
 /// Names one folder of a tree for as long as the tree lives.
@@ -104,6 +105,16 @@ impl<F: Clone> Names<F> {
         Ok(replaced.and_then(Node::into_file))
     }
 
+    /// Tells whether a file can be renamed without replacing anything.
+    pub(super) fn is_new(&self, from: &Path, to: &Path) -> Result<bool, RenameError> {
+        self.file(from).map_err(RenameError::From)?;
+        match self.node(to) {
+            Ok(_) => Ok(false),
+            Err(Errno::NOENT) => Ok(true),
+            Err(errno) => Err(RenameError::To(errno)),
+        }
+    }
+
     /// Removes a file's name, and returns the file.
     pub(super) fn remove(&mut self, path: &Path) -> Result<F, Errno> {
         let file = self.file(path)?;
@@ -156,6 +167,16 @@ impl<F: Clone> Names<F> {
 
     fn entries_mut(&mut self, folder: FolderId) -> Result<&mut BTreeMap<String, Node<F>>, Errno> {
         self.folders.get_mut(&folder).map(Arc::make_mut).ok_or(Errno::NOENT)
+    }
+}
+
+impl RenameError {
+    /// Returns the error of a disk that renames one path to another.
+    pub(super) fn of(self, from: &Path, to: &Path) -> DiskError {
+        match self {
+            Self::From(errno) => DiskError::new("rename", from, errno),
+            Self::To(errno) => DiskError::new("rename to", to, errno),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, StatVfs, StatVfsMountFlags};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, Stat, StatVfs, StatVfsMountFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::error::SYNC_FOLDER;
@@ -105,6 +105,18 @@ impl RealDisk {
             .map_err(|errno| DiskError::new(op, path, errno))
     }
 
+    /// Returns the two names of a rename, as the system takes them.
+    fn both_names<'a>(&self, from: &'a Path, to: &'a Path) -> Result<(&'a Path, &'a Path), DiskError> {
+        const OP: &str = "rename";
+        let old = at_root(checked(OP, from)?);
+        let new = at_root(checked(OP, to)?);
+        // The system would also rename a folder, which the other disks cannot and no caller needs.
+        if self.is_folder(old).map_err(|errno| DiskError::new(OP, from, errno))? {
+            return Err(DiskError::new(OP, from, Errno::ISDIR));
+        }
+        Ok((old, new))
+    }
+
     fn measure(&self) -> Result<StatVfs, DiskError> {
         retry_on_intr(|| rustix::fs::fstatvfs(&self.root))
             .map_err(|errno| DiskError::new("measure the free space of", Path::new(""), errno))
@@ -141,15 +153,23 @@ impl Disk for RealDisk {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
-        const OP: &str = "rename";
-        let old = at_root(checked(OP, from)?);
-        let new = at_root(checked(OP, to)?);
-        // The system would also rename a folder, which the other disks cannot and no caller needs.
-        if self.is_folder(old).map_err(|errno| DiskError::new(OP, from, errno))? {
-            return Err(DiskError::new(OP, from, Errno::ISDIR));
-        }
+        let (old, new) = self.both_names(from, to)?;
         retry_on_intr(|| rustix::fs::renameat(&self.root, old, &self.root, new))
             .map_err(|errno| DiskError::new("rename to", to, errno))
+    }
+
+    fn rename_new(&self, from: &Path, to: &Path) -> Result<bool, DiskError> {
+        let (old, new) = self.both_names(from, to)?;
+        if self.counts_names.get() == Some(&false) {
+            return Ok(false);
+        }
+        let flags = RenameFlags::NOREPLACE;
+        match retry_on_intr(|| rustix::fs::renameat_with(&self.root, old, &self.root, new, flags)) {
+            Ok(()) => Ok(true),
+            // The last three: the filesystem, or the kernel, does not know the flag.
+            Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(false),
+            Err(errno) => Err(DiskError::new("rename to", to, errno)),
+        }
     }
 
     fn remove(&self, path: &Path) -> Result<(), DiskError> {

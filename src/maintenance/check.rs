@@ -53,7 +53,7 @@ fn check_all(
     report.notes.extend(metadata.notes.drain(..).map(Into::into));
 
     let blobs = LocalStore::as_it_is(Arc::clone(disk));
-    let content = Content::list(blobs.as_ref(), progress, report)?;
+    let mut content = Content::list(blobs.as_ref(), progress, report)?;
     Rows::new(metadata.view(), blobs.as_ref(), &content, report)?.check(progress)?;
     content.check_unlinked(metadata.view(), report)?;
     Ok(content)

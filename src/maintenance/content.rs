@@ -12,6 +12,8 @@ use crate::spec::ContentDigest;
 /// The files of content with their lengths in bytes.
 pub(super) struct Content {
     lengths: BTreeMap<ContentDigest, u64>,
+    /// Those that no row names. A power cut may have left their names without their bytes.
+    unnamed: HashSet<ContentDigest>,
 }
 
 impl Content {
@@ -34,7 +36,7 @@ impl Content {
             Ok::<_, OpenError>(())
         })?;
         report.totals.content = lengths.len() as u64;
-        Ok(Self { lengths })
+        Ok(Self { lengths, unnamed: HashSet::new() })
     }
 
     /// Returns the length in bytes of a file of content.
@@ -43,7 +45,16 @@ impl Content {
     }
 
     /// Says how much content no repository has.
-    pub(super) fn check_unlinked(&self, view: View<'_>, report: &mut CheckReport) -> Result<(), OpenError> {
+    pub(super) fn check_unlinked(
+        &mut self,
+        view: View<'_>,
+        report: &mut CheckReport,
+    ) -> Result<(), OpenError> {
+        for digest in self.lengths.keys() {
+            if view.blob(digest)?.is_none() {
+                self.unnamed.insert(*digest);
+            }
+        }
         let mut linked = HashSet::new();
         for tree in [Tree::Links, Tree::Manifests] {
             view.each_fact(tree, |fact| {
@@ -75,7 +86,9 @@ impl Content {
                 done += read;
                 progress.at("hashing content, bytes", done, total);
             })?;
-            if found == Verification::Damaged {
+            if found == Verification::Damaged && self.unnamed.contains(digest) {
+                report.note(Kind::Leftover, digest.to_string(), "is what a push left that did not end");
+            } else if found == Verification::Damaged {
                 // The bytes of manifests are always verified.
                 let place = digest.to_string();
                 if !report

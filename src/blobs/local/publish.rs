@@ -1,4 +1,4 @@
-//! Publishing content: sync, rename, sync the folder.
+//! Publishing content: rename, sync, sync the folder; where a file has the name, sync comes first.
 
 use std::path::Path;
 
@@ -18,13 +18,31 @@ pub(super) fn publish(
     digest: ContentDigest,
     size: u64,
 ) -> Result<DurableBlob, BlobError> {
-    // 1. The bytes are durable.
-    file.sync()?;
-    // 2. The name is visible. A file that had it before held the same bytes, or damaged ones.
-    let ((), name) = folder.names().write(|| disk.rename(unfinished, &blob_path(&digest)))?;
+    let path = blob_path(&digest);
+    // 1. The name is visible, if no file has it: nothing refers to it yet, and one commit of the filesystem
+    // can then take bytes and name together.
+    let (is_new, mut name) = folder.names().write(|| disk.rename_new(unfinished, &path))?;
+    if is_new {
+        // 2. The bytes are durable.
+        file.sync().inspect_err(|_| discard(file))?;
+    } else {
+        // 1. The bytes are durable before they replace others: those may be what a row names.
+        file.sync()?;
+        // 2. The name is visible. The file that had it before held the same bytes, or damaged ones.
+        ((), name) = folder.names().write(|| disk.rename(unfinished, &path))?;
+    }
     // 3. The name is durable; only now may metadata refer to it.
     name.sync_folder(disk).map_err(folder_not_synced)?;
     Ok(DurableBlob::new(digest, size))
+}
+
+/// Frees the space of a file that has a name and could not be made durable. Its name stays: another push may
+/// have replaced the file meanwhile. Nothing refers to it: the next push of this content replaces it, or a
+/// collection removes it.
+fn discard(file: &dyn DiskFile) {
+    if let Err(error) = file.truncate(0) {
+        log::warn!("{error}");
+    }
 }
 
 /// Publishes bytes from memory.

@@ -12,9 +12,9 @@ use super::LocalStore;
 use crate::base::lock;
 use crate::blobs::local::layout::{blob_path, fanout_folder};
 use crate::blobs::local::synced_folder::SyncedFolder;
-use crate::blobs::{BlobError, ContentStore};
+use crate::blobs::{BlobError, ContentStore, StoredFile, Verification};
 use crate::disk::Disk;
-use crate::disk::simulated::{Fault, FaultKind, Medium, SimulatedDisk, Step};
+use crate::disk::simulated::{Fault, FaultKind, Medium, Pick, SimulatedDisk, Step};
 use crate::spec::{Algorithm, ContentDigest};
 
 const NEXT: Fault = Fault { kind: FaultKind::Io, at: 0, sticky: false };
@@ -179,4 +179,98 @@ fn a_sync_serves_every_name_that_was_there_when_it_began() {
     assert_eq!(syncs(), 1);
     three.sync_folder(disk).unwrap();
     assert_eq!(syncs(), 2);
+}
+
+fn lengths(store: &dyn ContentStore) -> Vec<u64> {
+    let mut lengths = Vec::new();
+    store
+        .each_file(|file| {
+            let StoredFile::Content(_, length) = file else { panic!("{file:?}") };
+            lengths.push(length);
+            Ok::<_, BlobError>(())
+        })
+        .unwrap();
+    lengths
+}
+
+fn steps_since(disk: &SimulatedDisk, begun: usize) -> Vec<String> {
+    let steps = disk.steps().split_off(begun);
+    steps.iter().map(|step| format!("{step:?}").split(' ').next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn content_that_has_no_file_is_named_before_its_sync_and_replaces_one_only_after() {
+    let disk = SimulatedDisk::new(Medium::new());
+    let store = open(&disk);
+    let [made, (content, digest)] = in_one_folder();
+    store.put("made", made.1, &made.0).unwrap();
+    for (name, steps) in [
+        ("first", &["create", "write", "rename", "sync", "sync"][..]),
+        ("again", &["create", "write", "sync", "rename", "sync"]),
+    ] {
+        let begun = disk.steps().len();
+        store.put(name, digest, &content).unwrap();
+        assert_eq!(steps_since(&disk, begun), steps, "{name}");
+        assert!(is_durable(&disk, &blob_path(&digest)));
+    }
+}
+
+/// A power cut may keep the name without the bytes: the file must be replaced, not believed.
+#[test]
+fn a_name_that_a_power_cut_left_without_its_bytes_is_replaced_by_the_next_push() {
+    let disk = SimulatedDisk::new(Medium::new());
+    let store = open(&disk);
+    let [made, (content, digest)] = in_one_folder();
+    store.put("made", made.1, &made.0).unwrap();
+    let begun = disk.steps().len();
+    store.put("cut off", digest, &content).unwrap();
+    // The power fails between the rename and the sync of the file.
+    let mut medium = Medium::new();
+    disk.steps()[..begun + 3].iter().for_each(|step| medium.replay(step));
+    let choices = medium.choices();
+    let mut torn = 0;
+    let states: usize = choices.iter().map(|choice| choice.outcomes() as usize).product();
+    for state in 0..states {
+        let mut rest = state;
+        let picks: Vec<Pick> = choices
+            .iter()
+            .map(|choice| {
+                let outcomes = choice.outcomes() as usize;
+                let pick = rest % outcomes;
+                rest /= outcomes;
+                pick as Pick
+            })
+            .collect();
+        let disk = SimulatedDisk::new(medium.after_power_cut(&choices, &picks));
+        let store = open(&disk);
+        torn += usize::from(lengths(store.as_ref()).contains(&0));
+        store.put("again", digest, &content).unwrap();
+        let left = disk.medium();
+        let choices = left.choices();
+        let kept = SimulatedDisk::new(left.after_power_cut(&choices, &vec![0; choices.len()]));
+        assert_eq!(open(&kept).read_whole(&digest).unwrap().unwrap(), content, "{picks:?}");
+    }
+    assert!(torn > 0, "no state has the name alone");
+}
+
+#[test]
+fn a_file_that_has_a_name_and_could_not_be_made_durable_is_never_adopted_and_holds_no_space() {
+    let disk = SimulatedDisk::new(Medium::new());
+    let store = open(&disk);
+    let [made, (content, digest)] = in_one_folder();
+    store.put("made", made.1, &made.0).unwrap();
+    // Its file is created, written and renamed.
+    disk.set_fault(Some(Fault { at: 3, ..NEXT }));
+    let failed = store.put("first", digest, &content);
+    assert!(matches!(failed, Err(BlobError::Disk(_))), "{failed:?}");
+    disk.set_fault(None);
+    assert!(disk.medium().has_file(blob_path(&digest).to_str().unwrap()));
+    let mut all = lengths(store.as_ref());
+    all.sort_unstable();
+    assert_eq!(all, [0, 4]);
+    assert_eq!(store.adopt("look", digest).unwrap(), Verification::Damaged);
+    assert_eq!(store.uploads().unwrap(), []);
+    store.put("again", digest, &content).unwrap();
+    assert!(is_durable(&disk, &blob_path(&digest)));
+    assert_eq!(store.read_whole(&digest).unwrap().unwrap(), content);
 }

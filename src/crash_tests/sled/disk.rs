@@ -161,6 +161,10 @@ impl Disk for WatchedDisk {
         self.side(from).rename(from, to)
     }
 
+    fn rename_new(&self, from: &Path, to: &Path) -> Result<bool, DiskError> {
+        self.side(from).rename_new(from, to)
+    }
+
     fn remove(&self, path: &Path) -> Result<(), DiskError> {
         if path == Path::new(MARKER) {
             self.check_untouched();

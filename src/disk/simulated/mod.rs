@@ -257,11 +257,19 @@ impl Disk for SimulatedDisk {
         let step = Step::Rename(checked(OP, from)?.to_owned(), checked(OP, to)?.to_owned());
         let mut state = self.state();
         state.check(OP, from, Effect::Takes)?;
-        match state.step(step) {
-            Ok(_) => Ok(()),
-            Err(RenameError::From(errno)) => Err(DiskError::new(OP, from, errno)),
-            Err(RenameError::To(errno)) => Err(DiskError::new("rename to", to, errno)),
+        state.step(step).map(drop).map_err(|error| error.of(from, to))
+    }
+
+    fn rename_new(&self, from: &Path, to: &Path) -> Result<bool, DiskError> {
+        const OP: &str = "rename";
+        let step = Step::Rename(checked(OP, from)?.to_owned(), checked(OP, to)?.to_owned());
+        let mut state = self.state();
+        state.check(OP, from, Effect::Takes)?;
+        let is_new = state.medium.names().is_new(from, to).map_err(|error| error.of(from, to))?;
+        if is_new {
+            state.step(step).map_err(|error| error.of(from, to))?;
         }
+        Ok(is_new)
     }
 
     fn remove(&self, path: &Path) -> Result<(), DiskError> {

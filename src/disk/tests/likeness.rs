@@ -20,6 +20,7 @@ enum Operation {
     Open(&'static str, usize),
     OpenWritable(&'static str, usize),
     Rename(&'static str, &'static str),
+    RenameNew(&'static str, &'static str),
     Remove(&'static str),
     CreateFolder(&'static str),
     RemoveFolder(&'static str),
@@ -46,6 +47,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         2 => (path(), handle()).prop_map(|(path, handle)| Operation::Open(path, handle)),
         2 => (path(), handle()).prop_map(|(path, handle)| Operation::OpenWritable(path, handle)),
         3 => (path(), path()).prop_map(|(from, to)| Operation::Rename(from, to)),
+        3 => (path(), path()).prop_map(|(from, to)| Operation::RenameNew(from, to)),
         2 => path().prop_map(Operation::Remove),
         3 => path().prop_map(Operation::CreateFolder),
         2 => path().prop_map(Operation::RemoveFolder),
@@ -80,6 +82,7 @@ impl Session<'_> {
                 self.keep(handle, self.disk.open_writable(Path::new(path)))
             }
             Operation::Rename(from, to) => told(self.disk.rename(Path::new(from), Path::new(to))),
+            Operation::RenameNew(from, to) => told(self.disk.rename_new(Path::new(from), Path::new(to))),
             Operation::Remove(path) => told(self.disk.remove(Path::new(path))),
             Operation::CreateFolder(path) => told(self.disk.create_folder(Path::new(path))),
             Operation::RemoveFolder(path) => told(self.disk.remove_folder(Path::new(path))),

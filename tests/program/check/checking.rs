@@ -74,6 +74,20 @@ fn a_flipped_byte_of_a_layer_is_found_by_reading_everything() {
     assert_eq!(store.wrong(&["--deep"]), ["content-digest"]);
 }
 
+/// Content gets its name before its bytes are durable.
+#[test]
+fn a_file_that_no_row_names_is_no_damage_whatever_its_bytes_are() {
+    let store = Store::with_two_images();
+    let left = store.blob(b"never stored");
+    fs::create_dir_all(left.parent().unwrap()).unwrap();
+    fs::write(&left, "").unwrap();
+    assert_eq!(store.wrong(&["--deep"]), Vec::<String>::new());
+    let (code, out, _) = store.pulk(&["check", "--deep"]);
+    assert_eq!(code, 0);
+    let digest = left.file_name().unwrap().to_str().unwrap();
+    assert!(out.contains(&format!("{digest} is what a push left that did not end")), "{out}");
+}
+
 #[test]
 fn a_flipped_byte_of_a_manifest_is_found_in_any_case_and_once() {
     let store = Store::with_two_images();

@@ -22,7 +22,7 @@ async fn check_absent(registry: &Registry, disk: &dyn Disk, digest: &Digest) {
 }
 
 #[test]
-fn a_blob_is_written_synced_renamed_and_its_folder_synced_before_the_journal_names_it() {
+fn a_blob_is_written_named_synced_and_its_folder_synced_before_the_journal_names_it() {
     block_on(async {
         let (registry, faults, _) = on_faulty();
         let id = begin(&registry, "app").await;
@@ -44,8 +44,8 @@ fn a_blob_is_written_synced_renamed_and_its_folder_synced_before_the_journal_nam
             (Operation::Write, uploads_file(id)),
             // It is not empty, so its name is durable.
             (Operation::RemoveFolder, folder.clone()),
+            (Operation::RenameNew, place),
             (Operation::Sync, uploads_file(id)),
-            (Operation::Rename, place),
             (Operation::SyncFolder, folder),
             (Operation::Write, "journal".to_owned()),
             (Operation::Sync, "journal".to_owned()),
@@ -68,7 +68,7 @@ fn a_folder_of_content_is_durable_before_anything_is_named_in_it() {
         let done = faults.done();
         assert!(done.contains(&(Operation::CreateFolder, folder)));
         let renamed = |(operation, path): &(Operation, PathBuf)| {
-            *operation == Operation::Rename && path.starts_with("blobs")
+            [Operation::Rename, Operation::RenameNew].contains(operation) && path.starts_with("blobs")
         };
         assert!(!done.iter().any(renamed), "something is renamed into it");
     });
@@ -113,7 +113,7 @@ fn a_blob_that_could_not_be_renamed_is_not_named() {
         let (registry, faults, disk) = on_faulty();
         let id = begin(&registry, "app").await;
         let digest = sha256(b"layer");
-        faults.fail(Operation::Rename, "blobs", Errno::IO);
+        faults.fail(Operation::RenameNew, "blobs", Errno::IO);
         registry.finish_upload(&repo("app"), id, &digest, whole(b"layer")).await.unwrap_err();
         check_absent(&registry, disk.as_ref(), &digest).await;
         push_blob(&registry, "app", b"layer").await;
@@ -168,7 +168,7 @@ fn a_manifest_that_could_not_be_stored_changes_no_tag_and_leaves_no_file() {
             (Operation::Create, "uploads"),
             (Operation::Write, "uploads"),
             (Operation::Sync, "uploads"),
-            (Operation::Rename, "blobs"),
+            (Operation::RenameNew, "blobs"),
             (Operation::Write, "journal"),
         ] {
             let (registry, faults, disk) = on_faulty();

@@ -45,10 +45,10 @@ pub use clock::{Ages, Clock, PLAUSIBLE_MIN_MS};
 #[cfg(test)]
 pub(crate) use clock::{DAY_MS, SetClock, TODAY_MS};
 pub use error::{MetaError, MetaOpenError};
-pub use format::{FORMAT, FORMAT_OLDEST};
+pub use format::{FEATURES, FORMAT, FORMAT_OLDEST};
 pub use index::{CompactionOutcome, CompactionPacing, IndexError, IndexKind, View, WORTHWHILE_MIN_BYTES};
 pub use model::{
-    AttributedCommand, BlobRow, Command, Condition, Fact, ManifestRow, Origin, Policies, Policy,
+    AttributedCommand, BlobRow, Command, Condition, Fact, ManifestRow, Optional, Origin, Policies, Policy,
     PutManifestCommand, SWEEP_CANDIDATES_MAX, Sweep, TagRow, Tree, Untagged, UploadId, UploadRow,
 };
 pub use recovery::{

@@ -23,6 +23,17 @@ pub enum OpenError {
         /// The version of pulk that wrote the format first, where that is known.
         by: Option<String>,
     },
+    /// The data directory uses a feature that this version does not know.
+    #[error(
+        "the data directory uses the feature {feature:?}, which this version of pulk does not know{}",
+        needed(by.as_deref())
+    )]
+    Feature {
+        /// The feature's name.
+        feature: String,
+        /// The version of pulk that noted the features, where that is known.
+        by: Option<String>,
+    },
     /// The data directory was created by a version that is too old.
     #[error("the data directory has format {found}, this version of pulk reads {known} and later")]
     Older {

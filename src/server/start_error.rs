@@ -122,6 +122,7 @@ impl StartError {
             }
             OpenError::Thread(source) => Self::Thread(source),
             source @ (OpenError::NoStore
+            | OpenError::Feature { .. }
             | OpenError::Older { .. }
             | OpenError::Format(_)
             | OpenError::Disk(_)
@@ -167,6 +168,11 @@ impl StartError {
                  changed.",
                 folder.display()
             ),
+            Self::Store { source: OpenError::Feature { .. }, .. } => {
+                "Use a pulk that knows the feature, or choose another directory with --data. Nothing was \
+                 changed."
+                    .to_owned()
+            }
             Self::Store { source: OpenError::Older { .. }, .. } => {
                 "Use a version of pulk that reads both formats first. Nothing was changed.".to_owned()
             }

@@ -192,7 +192,7 @@ impl<'a> Pass<'a> {
             }
             self.drive.rest(self.retry_pause)?;
             for digest in self.reached.unread.clone() {
-                let Some(BlobRow { size }) = self.registry.view().blob(&digest)? else {
+                let Some(BlobRow { size, .. }) = self.registry.view().blob(&digest)? else {
                     self.reached.unread.remove(&digest);
                     continue;
                 };

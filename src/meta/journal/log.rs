@@ -6,7 +6,7 @@ use crate::disk::DiskError;
 use crate::meta::clock::StoreTime;
 use crate::meta::error::MetaOpenError;
 use crate::meta::journal::file::line::{LINE_SIZE_MAX_BYTES, Record, Sum, encode};
-use crate::meta::model::{FACTS_MAX, Fact, Origin};
+use crate::meta::model::{FACTS_MAX, Fact, Optional, Origin};
 
 /// An error of the journal.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +67,8 @@ impl LogPosition {
     ) -> Result<(Vec<u8>, Self), JournalError> {
         let count = facts.len();
         let (seq, prev, LineNote { at, time, by }) = (self.seq + 1, self.sum.clone(), note);
-        let (line, sum) = encode(&Record { seq, prev, durable, at, time, by, facts })?;
+        let (line, sum) =
+            encode(&Record { seq, prev, durable, at, time, by, optional: Optional::default(), facts })?;
         if count > FACTS_MAX || line.len() > LINE_SIZE_MAX_BYTES {
             return Err(JournalError::TooLarge { facts: count, bytes: line.len() });
         }

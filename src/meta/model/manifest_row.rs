@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::meta::model::optional::Optional;
 use crate::spec::{
     Annotations, ContentDigest, Digest, Manifest, ManifestKind, MediaType, Referrer, json_length,
 };
@@ -31,6 +32,9 @@ pub struct ManifestRow {
     /// The store time when the repository got it, or when it last lost its last tag, in milliseconds.
     #[serde(default)]
     pub noted: u64,
+    /// What other versions know of it.
+    #[serde(default, skip_serializing_if = "Optional::is_empty")]
+    pub optional: Optional,
 }
 
 impl ManifestRow {
@@ -44,12 +48,15 @@ impl ManifestRow {
             artifact_type: manifest.artifact_type().map(str::to_owned),
             annotations: annotations.filter(|annotations| is_short(annotations)).cloned(),
             noted: 0,
+            optional: Optional::default(),
         }
     }
 
-    /// Tells whether another row says the same of the manifest, regardless of when it was noted.
+    /// Tells whether another row says the same of the manifest, regardless of when it was noted and of what
+    /// is optional.
     pub fn says_the_same(&self, other: &Self) -> bool {
-        self.clone().noted(0) == other.clone().noted(0)
+        let said = |row: &Self| Self { optional: Optional::default(), ..row.clone().noted(0) };
+        said(self) == said(other)
     }
 
     /// Tells whether it is an image, which references no manifest.

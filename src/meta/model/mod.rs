@@ -8,6 +8,7 @@
 //! | the rows | `row`, `manifest_row` |
 //! | the trees of the index and their keys | `tree` |
 //! | what a repository's policy allows | `policy` |
+//! | what a row says that a version may do without | `optional` |
 //! | the names of uploads | `upload_id` |
 //! | an entry point for fuzzers | `fuzz` |
 
@@ -16,6 +17,7 @@ mod fact;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod manifest_row;
+mod optional;
 mod origin;
 mod policy;
 mod row;
@@ -27,6 +29,7 @@ pub use command::{AttributedCommand, Command, Condition, PutManifestCommand, SWE
 pub use fact::Fact;
 pub(in crate::meta) use fact::{FACTS_MAX, changes_of};
 pub use manifest_row::ManifestRow;
+pub use optional::Optional;
 pub use origin::Origin;
 pub use policy::{Policies, Policy, Untagged};
 pub use row::{BlobRow, TagRow, UploadRow};

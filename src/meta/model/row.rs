@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::meta::model::optional::Optional;
 use crate::spec::{Algorithm, ContentDigest, RepoName};
 
 /// A repository that is not empty.
@@ -10,6 +11,9 @@ use crate::spec::{Algorithm, ContentDigest, RepoName};
 pub struct RepositoryRow {
     /// When it got its first content, in milliseconds since 1970; 0 if unknown.
     pub since: u64,
+    /// What other versions know of it.
+    #[serde(default, skip_serializing_if = "Optional::is_empty")]
+    pub optional: Optional,
 }
 
 /// A tag of a repository.
@@ -25,6 +29,9 @@ pub struct TagRow {
     /// than that of every tag that was set before. Unknown in rows of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<u64>,
+    /// What other versions know of it.
+    #[serde(default, skip_serializing_if = "Optional::is_empty")]
+    pub optional: Optional,
 }
 
 /// A blob's presence in a repository.
@@ -33,6 +40,9 @@ pub struct TagRow {
 pub struct LinkRow {
     /// The blob's length in bytes.
     pub size: u64,
+    /// What other versions know of it.
+    #[serde(default, skip_serializing_if = "Optional::is_empty")]
+    pub optional: Optional,
 }
 
 /// Content in the store: a blob or a manifest.
@@ -41,6 +51,9 @@ pub struct LinkRow {
 pub struct BlobRow {
     /// The length in bytes.
     pub size: u64,
+    /// What other versions know of it.
+    #[serde(default, skip_serializing_if = "Optional::is_empty")]
+    pub optional: Optional,
 }
 
 /// An upload session: as much of it as is durable.
@@ -59,4 +72,7 @@ pub struct UploadRow {
     /// When this was noted, in milliseconds since 1970, if that is known; the writer sets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<u64>,
+    /// What other versions know of it.
+    #[serde(default, skip_serializing_if = "Optional::is_empty")]
+    pub optional: Optional,
 }

@@ -2,7 +2,7 @@
 
 use crate::blobs::{ContentStore, Verification};
 use crate::meta::error::MetaOpenError;
-use crate::meta::model::{BlobRow, Fact, Tree, UploadId};
+use crate::meta::model::{BlobRow, Fact, Optional, Tree, UploadId};
 use crate::meta::reconcile::reconciler::Reconciler;
 use crate::meta::reconcile::report::Action;
 use crate::spec::{ContentDigest, MANIFEST_SIZE_LIMIT_BYTES};
@@ -35,7 +35,10 @@ impl Reconciler<'_> {
             Verification::Intact(blob) => {
                 let size = blob.size();
                 self.report.note(Action::AdoptContent, &format_args!("{digest}, {size} bytes"));
-                self.take(Fact::Blob { digest: *digest, row: Some(BlobRow { size }) })?;
+                self.take(Fact::Blob {
+                    digest: *digest,
+                    row: Some(BlobRow { size, optional: Optional::default() }),
+                })?;
                 Ok(Some(size))
             }
             Verification::Damaged => {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::blobs::StoredFile;
 use crate::meta::error::MetaOpenError;
-use crate::meta::model::{Fact, LinkRow, ManifestRow, Tree};
+use crate::meta::model::{Fact, LinkRow, ManifestRow, Optional, Tree};
 use crate::meta::reconcile::content::verified_bytes;
 use crate::meta::reconcile::reconciler::{Reconciler, Unattributed};
 use crate::meta::reconcile::report::Action;
@@ -81,7 +81,7 @@ impl Reconciler<'_> {
         if self.view().link(repo, digest)?.is_none() {
             self.ensure_repository(repo)?;
             self.report.note(Action::RestoreLink, &format_args!("{digest} in {repo}"));
-            let row = Some(LinkRow { size });
+            let row = Some(LinkRow { size, optional: Optional::default() });
             self.take(Fact::Link { repo: repo.clone(), digest: *digest, row })?;
         }
         Ok(true)

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::blobs::ContentStore;
 use crate::meta::error::MetaOpenError;
 use crate::meta::index::{Index, View};
-use crate::meta::model::{Fact, RepositoryRow};
+use crate::meta::model::{Fact, Optional, RepositoryRow};
 use crate::meta::reconcile::report::{Action, Report};
 use crate::spec::{ContentDigest, RepoName};
 
@@ -81,7 +81,7 @@ impl<'a> Reconciler<'a> {
             return Ok(());
         }
         self.report.note(Action::RestoreRepository, &format_args!("{repo}"));
-        let row = Some(RepositoryRow { since: self.now });
+        let row = Some(RepositoryRow { since: self.now, optional: Optional::default() });
         self.take(Fact::Repository { repo: repo.clone(), row })
     }
 }

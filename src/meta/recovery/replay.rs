@@ -9,7 +9,7 @@ use crate::meta::clock::StoreTime;
 use crate::meta::error::MetaOpenError;
 use crate::meta::index::Index;
 use crate::meta::journal::{FileLog, Log, LogPosition, NewFile, RawLine, Record, Sum, encode};
-use crate::meta::model::{Fact, Origin, RowChange, changes_of};
+use crate::meta::model::{Fact, Optional, Origin, RowChange, changes_of};
 use crate::meta::reconcile::{FactSink, Reconciler};
 use crate::meta::recovery::progress::RecoveryProgress;
 use crate::meta::recovery::segments::Segment;
@@ -113,7 +113,8 @@ impl Replay<'_> {
         let LogPosition { seq: before, sum: prev } = self.new.head().clone();
         let (at, time) = (self.now, self.time.clone());
         let by = (!facts.is_empty()).then(|| Arc::new(Origin::default().rule("recovery")));
-        self.push(&Record { seq: before + 1, prev, durable: before, at, time, by, facts })
+        let optional = Optional::default();
+        self.push(&Record { seq: before + 1, prev, durable: before, at, time, by, optional, facts })
     }
 
     fn push(&mut self, record: &Record) -> Result<(), MetaOpenError> {

@@ -5,8 +5,8 @@
 
 use crate::meta::index::{IndexError, View};
 use crate::meta::model::{
-    BlobRow, Command, Condition, Fact, LinkRow, Policies, PutManifestCommand, RepositoryRow, TagRow, Tree,
-    UploadId, UploadRow,
+    BlobRow, Command, Condition, Fact, LinkRow, ManifestRow, Optional, Policies, PutManifestCommand,
+    RepositoryRow, TagRow, Tree, UploadId, UploadRow,
 };
 use crate::meta::rules::decision::{CommandProgress, Decision, Stamp};
 use crate::meta::rules::policy_check::{PolicyCheck, TAGS_PER_STEP_MAX};
@@ -58,8 +58,9 @@ pub fn decide(
         Command::BeginUpload { id, row } => Ok(vec![upload_fact(now, *id, row)].into()),
         Command::AdvanceUpload { id, row } => {
             let known = view.upload(*id)?.ok_or(Refusal::UploadUnknown)?;
-            let changed = UploadRow { at: row.at, ..known } != *row;
-            Ok(changed.then(|| upload_fact(now, *id, row)).into_iter().collect::<Vec<_>>().into())
+            let row = UploadRow { optional: known.optional.clone(), ..row.clone() };
+            let changed = UploadRow { at: row.at, ..known } != row;
+            Ok(changed.then(|| upload_fact(now, *id, &row)).into_iter().collect::<Vec<_>>().into())
         }
         Command::EndUpload { id } => {
             view.upload(*id)?.ok_or(Refusal::UploadUnknown)?;
@@ -84,8 +85,10 @@ fn put_manifest(
 
     let mut facts = content_facts(view, digest, put.blob.size())?;
     facts.extend(repository_fact(view, now, &put.repo)?);
-    if needs_row(view, now, put, &digest)? {
-        let row = Some(put.row.clone().noted(now.noted));
+    let known = view.manifest(&put.repo, &digest)?;
+    if needs_row(view, now, put, (&digest, known.as_ref()))? {
+        let optional = known.map(|known| known.optional).unwrap_or_default();
+        let row = Some(ManifestRow { optional, ..put.row.clone().noted(now.noted) });
         facts.push(Fact::Manifest { repo: put.repo.clone(), digest, row });
         if let Some(subject) = &put.row.subject {
             let (repo, subject) = (put.repo.clone(), subject.clone());
@@ -96,17 +99,19 @@ fn put_manifest(
         let known = view.tag(&put.repo, tag)?;
         let was = known.as_ref().map(|row| row.digest);
         let named_before = put.tags.iter().take(at).any(|earlier| earlier == tag);
-        if was != Some(digest) && !named_before {
-            if was.is_some() {
-                check.may_change(&put.repo, tag)?;
-            }
-            let row = Some(TagRow { digest, noted: now.noted, order: Some(now.order) });
-            facts.push(Fact::Tag { repo: put.repo.clone(), tag: tag.clone(), row, was });
-        } else if !named_before && known.is_some_and(|row| writes_again(now, check, &put.repo, &row)) {
-            // An unchanged push of a tag sets it again. It loses no manifest that it named.
-            let row = Some(TagRow { digest, noted: now.noted, order: Some(now.order) });
-            facts.push(Fact::Tag { repo: put.repo.clone(), tag: tag.clone(), row, was: None });
+        let is_moved = was != Some(digest);
+        let is_written_again = || known.as_ref().is_some_and(|row| writes_again(now, check, &put.repo, row));
+        if named_before || !is_moved && !is_written_again() {
+            continue;
         }
+        if is_moved && was.is_some() {
+            check.may_change(&put.repo, tag)?;
+        }
+        // An unchanged push of a tag sets it again. It loses no manifest that it named.
+        let was = was.filter(|_| is_moved);
+        let optional = known.map(|row| row.optional).unwrap_or_default();
+        let row = Some(TagRow { digest, noted: now.noted, order: Some(now.order), optional });
+        facts.push(Fact::Tag { repo: put.repo.clone(), tag: tag.clone(), row, was });
     }
     check.may_have(view, &put.repo, &facts)?;
     let untagged = untagged_facts(view, now, &put.repo, &facts)?;
@@ -120,9 +125,9 @@ fn needs_row(
     view: View<'_>,
     now: Stamp,
     put: &PutManifestCommand,
-    digest: &ContentDigest,
+    (digest, known): (&ContentDigest, Option<&ManifestRow>),
 ) -> Result<bool, IndexError> {
-    let Some(known) = view.manifest(&put.repo, digest)? else { return Ok(true) };
+    let Some(known) = known else { return Ok(true) };
     if !known.says_the_same(&put.row) {
         return Ok(true);
     }
@@ -302,13 +307,16 @@ fn repository_fact(view: View<'_>, now: Stamp, repo: &RepoName) -> Result<Option
     let absent = view.repository(repo)?.is_none();
     Ok(absent.then(|| Fact::Repository {
         repo: repo.clone(),
-        row: Some(RepositoryRow { since: now.wall_ms.unwrap_or(0) }),
+        row: Some(RepositoryRow { since: now.wall_ms.unwrap_or(0), optional: Optional::default() }),
     }))
 }
 
 fn content_facts(view: View<'_>, digest: ContentDigest, size: u64) -> Result<Vec<Fact>, IndexError> {
     let absent = view.blob(&digest)?.is_none();
-    Ok(absent.then_some(Fact::Blob { digest, row: Some(BlobRow { size }) }).into_iter().collect())
+    Ok(absent
+        .then_some(Fact::Blob { digest, row: Some(BlobRow { size, optional: Optional::default() }) })
+        .into_iter()
+        .collect())
 }
 
 fn link_facts(
@@ -320,7 +328,11 @@ fn link_facts(
 ) -> Result<Vec<Fact>, IndexError> {
     let mut facts: Vec<Fact> = repository_fact(view, now, repo)?.into_iter().collect();
     if view.link(repo, &digest)?.is_none() {
-        facts.push(Fact::Link { repo: repo.clone(), digest, row: Some(LinkRow { size }) });
+        facts.push(Fact::Link {
+            repo: repo.clone(),
+            digest,
+            row: Some(LinkRow { size, optional: Optional::default() }),
+        });
     }
     Ok(facts)
 }

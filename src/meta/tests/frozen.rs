@@ -44,17 +44,21 @@ fn facts() -> Value {
     let manifest = json!({
         "media_type": "application/vnd.oci.image.manifest.v1+json", "size": 7, "subject": SHA256,
         "artifact_type": "text/plain", "annotations": {"name": "value"}, "noted": 3,
+        "optional": {"x": 1},
     });
-    let upload = json!({"repo": "app", "algorithm": "sha256", "offset": 64, "state": "00", "at": 9});
+    let upload = json!({
+        "repo": "app", "algorithm": "sha256", "offset": 64, "state": "00", "at": 9, "optional": {"x": 1},
+    });
     json!([
-        {"repository": {"repo": "app", "row": {"since": 1}}},
+        {"repository": {"repo": "app", "row": {"since": 1, "optional": {"x": 1}}}},
         {"manifest": {"repo": "app", "digest": SHA256, "row": manifest}},
         {"tag": {
-            "repo": "app", "tag": "v1", "row": {"digest": SHA256, "noted": 2, "order": 3}, "was": SHA256,
+            "repo": "app", "tag": "v1", "was": SHA256,
+            "row": {"digest": SHA256, "noted": 2, "order": 3, "optional": {"x": 1}},
         }},
         {"referrer": {"repo": "app", "subject": SHA256, "digest": SHA256, "present": true}},
-        {"link": {"repo": "app", "digest": SHA256, "row": {"size": 4}}},
-        {"blob": {"digest": SHA256, "row": {"size": 5}}},
+        {"link": {"repo": "app", "digest": SHA256, "row": {"size": 4, "optional": {"x": 1}}}},
+        {"blob": {"digest": SHA256, "row": {"size": 5, "optional": {"x": 1}}}},
         {"upload": {"id": UPLOAD, "row": upload}},
         {"repository": {"repo": "app", "row": null}},
         {"manifest": {"repo": "app", "digest": SHA256, "row": null}},
@@ -81,7 +85,8 @@ fn rendered() -> String {
         "why": "f",
     });
     let record = json!({
-        "seq": 1, "prev": SUM, "durable": 0, "at": 2, "time": store_time(), "by": by, "facts": facts(),
+        "seq": 1, "prev": SUM, "durable": 0, "at": 2, "time": store_time(), "by": by,
+        "optional": {"x": 1}, "facts": facts(),
     });
     add::<Record>(&mut text, "record", &record);
     add::<CheckpointRows>(&mut text, "rows", &json!({"facts": facts()}));

@@ -82,7 +82,8 @@ fn any_command() -> impl Strategy<Value = Command> {
         }),
         1 => (any_repository(), prop::sample::select(&TAGS[..]), any_content()).prop_map(
             |(name, named, content)| {
-                let row = TagRow { digest: digest(content), noted: NOW, order: Some(ORDER) };
+                let optional = Optional::default();
+                let row = TagRow { digest: digest(content), noted: NOW, order: Some(ORDER), optional };
                 Command::Sweep(Sweep::Tags { repo: repo(name), tags: vec![(tag(named), row)] })
             }
         ),

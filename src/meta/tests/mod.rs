@@ -29,7 +29,9 @@ use std::sync::{Arc, OnceLock};
 use crate::blobs::{ContentStore, DurableBlob, LocalStore};
 use crate::disk::{Disk, MemoryDisk};
 use crate::meta::index::{Index, IndexError, MapIndex, RowReader, View};
-use crate::meta::model::{Fact, ManifestRow, RowChange, Sweep, Tree, UploadId, UploadRow, changes_of};
+use crate::meta::model::{
+    Fact, ManifestRow, Optional, RowChange, Sweep, Tree, UploadId, UploadRow, changes_of,
+};
 use crate::meta::rules::{DecideError, Decision, PolicyChecks, Refusal, Stamp, decide};
 use crate::meta::{
     Command, Condition, IndexKind, Meta, MetaError, MetaOptions, Protection, PutManifestCommand,
@@ -60,7 +62,14 @@ fn upload_id(number: u8) -> UploadId {
 }
 
 fn upload_row(name: &str, offset: u64) -> UploadRow {
-    UploadRow { repo: repo(name), algorithm: Algorithm::Sha256, offset, state: None, at: None }
+    UploadRow {
+        repo: repo(name),
+        algorithm: Algorithm::Sha256,
+        offset,
+        state: None,
+        at: None,
+        optional: Optional::default(),
+    }
 }
 
 fn summary(content: &str, subject: Option<Digest>) -> ManifestRow {
@@ -71,6 +80,7 @@ fn summary(content: &str, subject: Option<Digest>) -> ManifestRow {
         artifact_type: None,
         annotations: None,
         noted: 0,
+        optional: Optional::default(),
     }
 }
 

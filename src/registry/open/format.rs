@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::blobs::{BlobError, LocalStore, StoredFile};
 use crate::disk::{DirectoryLock, Disk, DiskError};
-use crate::meta::{FORMAT, FORMAT_OLDEST, formats_on};
+use crate::meta::{FEATURES, FORMAT, FORMAT_OLDEST, formats_on};
 use crate::registry::open_error::OpenError;
 
 const FORMAT_FILE: &str = "pulk.json";
@@ -25,6 +25,9 @@ struct Format {
     pulk: String,
     /// Distinguishes this store from any other.
     instance: Uuid,
+    /// What the store uses that a version must know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    features: Vec<String>,
 }
 
 /// Only the version: the other fields of a newer format are unknown.
@@ -39,6 +42,24 @@ struct FormatVersion {
 struct FormatOrigin {
     pulk: Option<String>,
     instance: Option<Uuid>,
+    features: Features,
+}
+
+/// The features in use. What is no list of names stands for a feature that no version knows.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(from = "serde_json::Value")]
+struct Features(Vec<String>);
+
+impl From<serde_json::Value> for Features {
+    fn from(value: serde_json::Value) -> Self {
+        let text =
+            |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        Self(
+            value
+                .as_array()
+                .map_or_else(|| vec![value.to_string()], |names| names.iter().map(text).collect()),
+        )
+    }
 }
 
 /// What `pulk.json` says, or why it cannot be read.
@@ -55,6 +76,8 @@ pub enum Layout {
         format: u32,
         /// Its instance id.
         instance: Uuid,
+        /// The features that it uses.
+        features: Vec<String>,
     },
     /// Nothing yet.
     New,
@@ -126,13 +149,21 @@ fn check_versions(said: Option<&Said>, written: Option<&BTreeSet<u32>>) -> Resul
         (Some(oldest), _) if *oldest < FORMAT_OLDEST => {
             Err(OpenError::Older { found: *oldest, known: FORMAT_OLDEST })
         }
-        _ => Ok(()),
+        _ => said.map_or(Ok(()), |(_, origin)| check_features(origin)),
     }
+}
+
+/// Refuses a directory that uses a feature which this pulk does not know.
+fn check_features(origin: &FormatOrigin) -> Result<(), OpenError> {
+    let unknown = origin.features.0.iter().find(|feature| !FEATURES.contains(&feature.as_str()));
+    unknown.map_or(Ok(()), |feature| {
+        Err(OpenError::Feature { feature: feature.clone(), by: origin.pulk.clone() })
+    })
 }
 
 fn layout((format, origin): (u32, FormatOrigin)) -> Layout {
     match origin.instance.filter(|_| format < FORMAT) {
-        Some(instance) => Layout::Older { format, instance },
+        Some(instance) => Layout::Older { format, instance, features: origin.features.0 },
         None if format < FORMAT => Layout::Unreadable("it has no instance id".to_owned()),
         None => Layout::Known,
     }
@@ -147,17 +178,17 @@ pub fn settle(disk: &dyn Disk, layout: &Layout) -> Result<(), OpenError> {
     if remove_if_there(disk, unfinished)? {
         log::info!("removed {UNFINISHED_FORMAT_FILE}, which a crash left unfinished");
     }
-    let mut instance = Uuid::new_v4();
+    let (mut instance, mut features) = (Uuid::new_v4(), Vec::new());
     match layout {
         Layout::Known => return Ok(()),
         Layout::New => {}
-        Layout::Older { format, instance: same } => {
+        Layout::Older { format, instance: same, features: used } => {
             log::info!(
                 "raising the data directory from format {format} to {FORMAT}: versions of pulk before {} \
                  refuse it from now on",
                 env!("CARGO_PKG_VERSION")
             );
-            instance = *same;
+            (instance, features) = (*same, used.clone());
         }
         Layout::Unmarked => {
             log::warn!("{FORMAT_FILE} was missing; writing it again with a new instance id");
@@ -170,7 +201,8 @@ pub fn settle(disk: &dyn Disk, layout: &Layout) -> Result<(), OpenError> {
             disk.rename(finished, Path::new(DAMAGED_FORMAT_FILE))?;
         }
     }
-    write(disk, instance)
+    // A file that is made again names no feature: the lines that need one are refused by themselves.
+    write(disk, instance, features)
 }
 
 /// Returns what `pulk.json` says, or why it cannot be read; `None` if the file is missing.
@@ -216,8 +248,8 @@ fn has_content(disk: &Arc<dyn Disk>) -> Result<bool, OpenError> {
 
 /// Writes the file. Its bytes are durable on return. Its name is durable once the metadata is opened, which
 /// syncs the root before anything is acknowledged.
-fn write(disk: &dyn Disk, instance: Uuid) -> Result<(), OpenError> {
-    let format = Format { format: FORMAT, pulk: env!("CARGO_PKG_VERSION").to_owned(), instance };
+fn write(disk: &dyn Disk, instance: Uuid, features: Vec<String>) -> Result<(), OpenError> {
+    let format = Format { format: FORMAT, pulk: env!("CARGO_PKG_VERSION").to_owned(), instance, features };
     let mut text = serde_json::to_string(&format).map_err(|error| OpenError::Format(error.to_string()))?;
     text.push('\n');
     let (unfinished, finished) = (Path::new(UNFINISHED_FORMAT_FILE), Path::new(FORMAT_FILE));

@@ -10,7 +10,7 @@ use smol::io::AsyncBufRead;
 
 use crate::base::ClientAddress;
 use crate::blobs::{BlobError, ContentUpload, DurableBlob};
-use crate::meta::{Command, UploadRow};
+use crate::meta::{Command, Optional, UploadRow};
 use crate::registry::error::RegistryError;
 use crate::registry::types::{Chunk, UploadId};
 use crate::registry::uploads::body::{BodyPiece, BodyPieces};
@@ -48,7 +48,14 @@ impl Registry {
         self.check_writable(0, 0).await?;
         let id = UploadId::random();
         let algorithm = algorithm.unwrap_or(Algorithm::Sha256);
-        let row = UploadRow { repo: repo.clone(), algorithm, offset: 0, state: None, at: None };
+        let row = UploadRow {
+            repo: repo.clone(),
+            algorithm,
+            offset: 0,
+            state: None,
+            at: None,
+            optional: Optional::default(),
+        };
         let session =
             UploadSession::begun(self.inner.blobs.as_ref(), id, &row, client.map(ClientAddress::of));
         if let Some(other) = self.inner.sessions.add(session, self.inner.options.upload_sessions_max)? {

@@ -10,7 +10,7 @@ use smol::future::poll_once;
 
 use super::*;
 use crate::base::lock;
-use crate::meta::{Protection, Sweep, TagRow};
+use crate::meta::{Optional, Protection, Sweep, TagRow};
 use crate::registry::protection::leases::{Leases, Protected, Scope};
 use crate::registry::{Page, ReferrersPage};
 use crate::spec::Reference;
@@ -91,7 +91,7 @@ fn a_tag_that_is_going_at_this_instant_is_not_told_of_and_what_it_names_is() {
     let (name, digest) = (repo("app"), ContentDigest::sha256_of(b"manifest"));
     leases.begin_marking(Scope::Repository(name.clone()), Protected::Nothing);
     leases.begin_tags();
-    let row = TagRow { digest, noted: 0, order: None };
+    let row = TagRow { digest, noted: 0, order: None, optional: Optional::default() };
     let sweep = Sweep::Tags { repo: name.clone(), tags: vec![(tag("old"), row)] };
     assert_eq!(leases.release(&sweep), sweep);
     assert!(!leases.take_tagged(&name, &tag("old"), &digest));
@@ -106,7 +106,7 @@ fn a_tag_that_is_going_at_this_instant_is_not_told_of_and_what_it_names_is() {
 fn a_request_for_a_tag_that_is_being_removed_waits_for_the_outcome() {
     let registry = in_memory();
     let digest = push_image(&registry);
-    let row = TagRow { digest, noted: 0, order: None };
+    let row = TagRow { digest, noted: 0, order: None, optional: Optional::default() };
     let sweep = Sweep::Tags { repo: repo("app"), tags: vec![(tag("v1"), row)] };
     let leases = Arc::clone(&registry.inner.leases);
     registry.inner.options.between_looks.set(move || {

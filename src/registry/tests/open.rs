@@ -91,14 +91,21 @@ fn an_older_format_is_raised_in_place_and_one_too_old_refused() {
     assert!(matches!(refused, OpenError::Older { found: 0, known: 1 }), "{refused}");
 
     let instance = instance.parse().unwrap();
-    crate::registry::settle(disk.as_ref(), &Layout::Older { format: 1, instance }).unwrap();
+    crate::registry::settle(
+        disk.as_ref(),
+        &Layout::Older { format: 1, instance, features: vec!["f".to_owned()] },
+    )
+    .unwrap();
     let mut bytes = [0; 200];
     let length = disk.open(path).unwrap().read_at(&mut bytes, 0).unwrap();
     let written: serde_json::Value = serde_json::from_slice(&bytes[..length]).unwrap();
     assert_eq!(written["format"], FORMAT);
     assert_eq!(written["instance"], instance.to_string());
     assert_eq!(written["pulk"], env!("CARGO_PKG_VERSION"));
-    assert_eq!(crate::registry::examine(&disk).unwrap(), Layout::Known);
+    // What the store uses is still named, and no version knows it.
+    assert_eq!(written["features"], serde_json::json!(["f"]));
+    let refused = crate::registry::examine(&disk).unwrap_err();
+    assert!(matches!(&refused, OpenError::Feature { feature, .. } if feature == "f"), "{refused}");
 }
 
 #[test]

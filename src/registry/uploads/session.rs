@@ -10,7 +10,7 @@ use smol::lock::{Mutex as AsyncMutex, MutexGuardArc as AsyncMutexGuard};
 
 use crate::base::{ClientAddress, lock};
 use crate::blobs::{BlobError, ContentStore, ContentUpload};
-use crate::meta::UploadRow;
+use crate::meta::{Optional, UploadRow};
 use crate::registry::error::RegistryError;
 use crate::registry::types::UploadId;
 use crate::registry::uploads::saved::{open_saved, to_hex};
@@ -368,7 +368,7 @@ impl UploadSession {
         let (offset, state) = upload.resume_point();
         let state = state.map(|state| to_hex(&state));
         let (repo, algorithm) = (self.repo.clone(), self.algorithm);
-        UploadRow { repo, algorithm, offset, state, at: None }
+        UploadRow { repo, algorithm, offset, state, at: None, optional: Optional::default() }
     }
 
     /// Ends the session: later requests find nothing.

@@ -200,6 +200,27 @@ fn a_newer_format_is_refused_untouched() {
 }
 
 #[test]
+fn a_feature_that_is_not_known_is_refused_untouched() {
+    let store = Store::with_two_images();
+    let sound = fs::read_to_string(store.path("pulk.json")).unwrap();
+    let names = [(r#"["bin"]"#, "\"bin\""), (r#"["bin","b"]"#, "\"bin\""), (r#"{"x":1}"#, r#""{\"x\":1}""#)];
+    for (features, named) in names {
+        let with = sound.trim_end().strip_suffix('}').unwrap();
+        let with = with.replace(env!("CARGO_PKG_VERSION"), "7.1.0");
+        fs::write(store.path("pulk.json"), format!("{with},\"features\":{features}}}\n")).unwrap();
+        for command in ["serve", "check", "rebuild", "status", "gc"] {
+            let why = format!("uses the feature {named}, which this version of pulk does not know");
+            refused_untouched(&store, command, &why);
+            refused_untouched(&store, command, "pulk 7.1.0 or newer is needed");
+        }
+    }
+    // A list of none is as good as no list.
+    let with = sound.trim_end().strip_suffix('}').unwrap();
+    fs::write(store.path("pulk.json"), format!("{with},\"features\":[]}}\n")).unwrap();
+    assert_eq!(store.pulk(&["check"]).0, 0);
+}
+
+#[test]
 fn a_line_that_a_newer_pulk_wrote_is_refused_untouched() {
     let store = Store::with_two_images();
     let mut journal = fs::read(store.journal()).unwrap();

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::meta::clock::StoreTime;
 use crate::meta::format::FORMAT;
-use crate::meta::model::{Fact, Origin};
+use crate::meta::model::{Fact, Optional, Origin};
 
 /// The longest line that is written or read.
 pub(in crate::meta) const LINE_SIZE_MAX_BYTES: usize = 1024 * 1024;
@@ -100,6 +100,9 @@ pub(in crate::meta) struct Record {
     /// Where it comes from. Nothing that replays it looks at this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::meta) by: Option<Arc<Origin>>,
+    /// What other versions know of it.
+    #[serde(default, skip_serializing_if = "Optional::is_empty")]
+    pub(in crate::meta) optional: Optional,
     /// Its facts.
     pub(in crate::meta) facts: Vec<Fact>,
 }
@@ -166,7 +169,16 @@ mod tests {
 
     fn record() -> Record {
         let time = StoreTime::default();
-        Record { seq: 7, prev: Sum::zero(), durable: 6, at: 1, time, by: None, facts: Vec::new() }
+        Record {
+            seq: 7,
+            prev: Sum::zero(),
+            durable: 6,
+            at: 1,
+            time,
+            by: None,
+            optional: Optional::default(),
+            facts: Vec::new(),
+        }
     }
 
     #[test]

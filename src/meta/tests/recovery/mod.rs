@@ -9,12 +9,14 @@
 //! | damage of the journal | `damage` |
 //! | metadata and content that disagree | `reconcile` |
 //! | lines of another version | `unknown` |
+//! | what another version notes of rows | `optional` |
 //! | an index whose files or rows cannot be read | `unreadable_index` |
 
 mod ahead;
 mod checkpoints;
 mod clean;
 mod damage;
+mod optional;
 mod reconcile;
 mod stops;
 mod unknown;

@@ -255,7 +255,7 @@ fn a_restored_manifest_is_noted_at_the_time_of_its_restoring() {
         blobs.put(&UploadId::random().to_string(), digest(&content), content.as_bytes()).unwrap();
     }
     let (index, manifest) = (MapIndex::new(), digest(&image("one")));
-    let row = Some(TagRow { digest: manifest, noted: 3, order: None });
+    let row = Some(TagRow { digest: manifest, noted: 3, order: None, optional: Optional::default() });
     apply_all(&index, &[vec![Fact::Tag { repo: repo("app"), tag: tag("v1"), row, was: None }]]);
     Reconciler::new(&index, &*blobs, &mut Taking(&index), 0, 28).run().unwrap();
     let restored = View::new(&index).manifest(&repo("app"), &manifest).unwrap().unwrap();

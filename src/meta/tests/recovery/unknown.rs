@@ -16,19 +16,19 @@ fn line(body: &Value) -> Vec<u8> {
 }
 
 /// Reads a line of a journal or a checkpoint.
-fn body(line: &[u8]) -> Value {
+pub(super) fn body(line: &[u8]) -> Value {
     serde_json::from_slice(line.strip_suffix(b"\n").unwrap()).unwrap()
 }
 
 /// Returns a copy of a line without its sum, changed, with the sum that it then has.
-fn changed(line_before: &[u8], change: impl FnOnce(&mut Value)) -> Vec<u8> {
+pub(super) fn changed(line_before: &[u8], change: impl FnOnce(&mut Value)) -> Vec<u8> {
     let mut body = body(line_before);
     body.as_object_mut().unwrap().remove("sum");
     change(&mut body);
     line(&body)
 }
 
-fn lines(bytes: &[u8]) -> Vec<Vec<u8>> {
+pub(super) fn lines(bytes: &[u8]) -> Vec<Vec<u8>> {
     bytes.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect()
 }
 

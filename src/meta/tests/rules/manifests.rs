@@ -7,7 +7,8 @@ use crate::meta::model::{BlobRow, Policies, Policy, RepositoryRow, TagRow};
 const PUSHED_AGAIN: u64 = 60 * 60 * 1000;
 
 fn tag_fact(name: &str, was: Option<&str>, now: &str) -> Fact {
-    let row = Some(TagRow { digest: digest(now), noted: NOW, order: Some(ORDER) });
+    let row =
+        Some(TagRow { digest: digest(now), noted: NOW, order: Some(ORDER), optional: Optional::default() });
     Fact::Tag { repo: repo("app"), tag: tag(name), row, was: was.map(digest) }
 }
 
@@ -20,8 +21,11 @@ fn a_first_manifest_makes_repository_content_and_tag() {
     let mut rules = Rules::default();
     let facts = rules.carry_out(&put_manifest("app", "one", &["latest"]));
     let expected = [
-        Fact::Blob { digest: digest("one"), row: Some(BlobRow { size: 3 }) },
-        Fact::Repository { repo: repo("app"), row: Some(RepositoryRow { since: NOW }) },
+        Fact::Blob { digest: digest("one"), row: Some(BlobRow { size: 3, optional: Optional::default() }) },
+        Fact::Repository {
+            repo: repo("app"),
+            row: Some(RepositoryRow { since: NOW, optional: Optional::default() }),
+        },
         manifest_fact("one"),
         tag_fact("latest", None, "one"),
     ];
@@ -48,7 +52,8 @@ fn a_tag_that_is_pushed_again_after_a_while_counts_as_set_again() {
     };
     assert_eq!(later(59).1, []);
     let (now, facts) = later(60);
-    let row = Some(TagRow { digest: digest("one"), noted: now, order: Some(ORDER) });
+    let row =
+        Some(TagRow { digest: digest("one"), noted: now, order: Some(ORDER), optional: Optional::default() });
     assert_eq!(facts, [Fact::Tag { repo: repo("app"), tag: tag("latest"), row, was: None }]);
     rules.apply(&facts);
     assert_eq!(rules.view().tags_of(&repo("app"), &digest("one"), 9).unwrap(), [tag("latest")]);
@@ -74,7 +79,7 @@ fn a_tag_that_moves_says_what_it_was_and_leaves_the_old_manifest() {
     let view = rules.view();
     assert_eq!(
         view.tag(&repo("app"), &tag("latest")).unwrap(),
-        Some(TagRow { digest: digest("two"), noted: NOW, order: Some(ORDER) })
+        Some(TagRow { digest: digest("two"), noted: NOW, order: Some(ORDER), optional: Optional::default() })
     );
     assert_eq!(view.tags_of(&repo("app"), &digest("one"), 9).unwrap(), []);
     assert_eq!(view.tags_of(&repo("app"), &digest("two"), 9).unwrap(), [tag("latest")]);
@@ -235,7 +240,12 @@ fn a_push_as_it_is_counts_as_set_last_where_the_last_tags_stay() {
     };
     assert_eq!(again(&rules, NOW, ORDER + 1, keeps_last()), [], "it was set last");
     assert_eq!(again(&rules, NOW, ORDER + 2, None), [], "no policy needs the order");
-    let row = Some(TagRow { digest: digest("one"), noted: NOW, order: Some(ORDER + 2) });
+    let row = Some(TagRow {
+        digest: digest("one"),
+        noted: NOW,
+        order: Some(ORDER + 2),
+        optional: Optional::default(),
+    });
     let facts = again(&rules, NOW, ORDER + 2, keeps_last());
     assert_eq!(facts, [Fact::Tag { repo: repo("app"), tag: tag("latest"), row, was: None }]);
 }
@@ -253,9 +263,15 @@ fn a_push_as_it_is_is_noted_again_after_an_hour_and_where_the_time_cannot_be() {
     ] {
         let mut rules = Rules::default();
         rules.carry_out(&put_manifest("app", "one", &["latest"]));
-        let row = Some(TagRow { digest: digest("one"), noted, order: Some(ORDER) });
+        let row =
+            Some(TagRow { digest: digest("one"), noted, order: Some(ORDER), optional: Optional::default() });
         rules.apply(&[Fact::Tag { repo: repo("app"), tag: tag("latest"), row, was: None }]);
-        let row = Some(TagRow { digest: digest("one"), noted: now, order: Some(ORDER + 9) });
+        let row = Some(TagRow {
+            digest: digest("one"),
+            noted: now,
+            order: Some(ORDER + 9),
+            optional: Optional::default(),
+        });
         let expected = [Fact::Tag { repo: repo("app"), tag: tag("latest"), row, was: None }];
         let facts = again(&rules, now, ORDER + 9, None);
         assert_eq!(facts, if again_noted { &expected[..] } else { &[] }, "{noted} {now}");

@@ -4,7 +4,8 @@ use super::*;
 use crate::meta::model::{Policies, Policy, TagRow};
 
 fn tags(name: &str, named: &str, content: &str) -> Command {
-    let row = TagRow { digest: digest(content), noted: NOW, order: Some(ORDER) };
+    let row =
+        TagRow { digest: digest(content), noted: NOW, order: Some(ORDER), optional: Optional::default() };
     Command::Sweep(Sweep::Tags { repo: repo(name), tags: vec![(tag(named), row)] })
 }
 

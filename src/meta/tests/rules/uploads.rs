@@ -19,9 +19,16 @@ fn linking_ends_the_upload_that_brought_the_blob_and_no_other() {
     let command = Command::Link { repo: repo("app"), blob: blob("layer"), upload: upload_id(1) };
     let facts = rules.carry_out(&command);
     let expected = [
-        Fact::Blob { digest: digest("layer"), row: Some(BlobRow { size: 5 }) },
-        Fact::Repository { repo: repo("app"), row: Some(RepositoryRow { since: NOW }) },
-        Fact::Link { repo: repo("app"), digest: digest("layer"), row: Some(LinkRow { size: 5 }) },
+        Fact::Blob { digest: digest("layer"), row: Some(BlobRow { size: 5, optional: Optional::default() }) },
+        Fact::Repository {
+            repo: repo("app"),
+            row: Some(RepositoryRow { since: NOW, optional: Optional::default() }),
+        },
+        Fact::Link {
+            repo: repo("app"),
+            digest: digest("layer"),
+            row: Some(LinkRow { size: 5, optional: Optional::default() }),
+        },
         Fact::Upload { id: upload_id(1), row: None },
     ];
     assert_eq!(facts, expected);
@@ -44,8 +51,15 @@ fn a_mount_takes_the_size_from_where_it_comes_and_stores_nothing() {
     rules.carry_out(&link("base", "layer"));
     let facts = rules.carry_out(&mount("base", "layer"));
     let expected = [
-        Fact::Repository { repo: repo("app"), row: Some(RepositoryRow { since: NOW }) },
-        Fact::Link { repo: repo("app"), digest: digest("layer"), row: Some(LinkRow { size: 5 }) },
+        Fact::Repository {
+            repo: repo("app"),
+            row: Some(RepositoryRow { since: NOW, optional: Optional::default() }),
+        },
+        Fact::Link {
+            repo: repo("app"),
+            digest: digest("layer"),
+            row: Some(LinkRow { size: 5, optional: Optional::default() }),
+        },
     ];
     assert_eq!(facts, expected);
     assert_eq!(rules.carry_out(&mount("base", "layer")), []);

@@ -12,7 +12,7 @@
 /// | 2 | where a transaction comes from (`by` in a record); what a version may do without (`optional`) |
 pub const FORMAT: u32 = 2;
 
-/// What a store may use beyond its format, and that a version must know to read it right. `pulk.json` names the
+/// What a store may use beyond its format, and a version must know to read it right. `pulk.json` names the
 /// features in use; a start with one that is not listed here is refused.
 pub const FEATURES: &[&str] = &[];
 

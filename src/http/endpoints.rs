@@ -41,12 +41,21 @@ pub(super) fn mount(server: &mut Server<SharedState>) {
 /// Answers everything under `/v2/`.
 async fn distribution(request: tide::Request<SharedState>) -> tide::Result<Response> {
     let state = Arc::clone(request.state());
-    let request: Request = request.into();
+    Ok(distribute(state, request.into()).await)
+}
+
+/// Tells whether a request is read from `/v2/`: the router decides nothing about it.
+pub(super) fn is_read(request: &Request, target: &RawTarget) -> bool {
+    matches!(request.method(), Method::Get | Method::Head) && target.path().starts_with("/v2/")
+}
+
+/// Answers a request under `/v2/` that carries its target.
+pub(super) async fn distribute(state: SharedState, request: Request) -> Response {
     let target = request.ext().get::<RawTarget>();
     let path = Path::split(target.map_or("", RawTarget::path));
     let query = Query::parse(target.and_then(RawTarget::query).unwrap_or(""));
     let resource = path.resource;
-    Ok(labelled(resource, answer(Call::new(state, query, request), path).await))
+    labelled(resource, answer(Call::new(state, query, request), path).await)
 }
 
 /// Answers health checks and scrapes.

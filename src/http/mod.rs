@@ -71,15 +71,21 @@ impl App {
         if !matches!(request.method(), Method::Get | Method::Head) {
             envelope.name(&mut request);
         }
-        if target.path().starts_with("/v2/") {
+        let is_read = endpoints::is_read(&request, &target);
+        if !is_read && target.path().starts_with("/v2/") {
             // tide's router slows down with the length of a path, and the endpoint reads the raw one anyway.
             request.url_mut().set_path("/v2/");
         }
         if given.is_none() {
             request.ext_mut().insert(target);
         }
-        let answered = AssertUnwindSafe(self.server.respond(request)).catch_unwind().await;
-        let response = match answered {
+        let answer = async {
+            if is_read {
+                return Ok(endpoints::distribute(Arc::clone(self.server.state()), request).await);
+            }
+            self.server.respond(request).await
+        };
+        let response = match AssertUnwindSafe(answer).catch_unwind().await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => Failure::of(ErrorCode::Unknown, error.to_string()).into_response(),
             Err(panic) => envelope.panicked(panic.as_ref()),

@@ -1,11 +1,16 @@
 //! A request's head: what is asked for, and how its body is framed.
 
+use std::borrow::Cow;
+
 use tide::http::{Method, Request, Version};
 
 use super::target::{check_host, parse_target, url};
 use crate::wire::RawTarget;
 use crate::wire::limits::WireLimits;
 use crate::wire::rejection::Rejection;
+
+/// How many header lines are parsed without an allocation: most heads have fewer.
+const FEW_HEADERS: usize = 24;
 
 /// How the body of a request is framed (RFC 9112 section 6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,8 +54,13 @@ impl RequestHead {
     pub(in crate::wire) fn parse(head: &[u8], limits: &WireLimits) -> Result<Self, Rejection> {
         // As many as there are lines: most heads have a few of the many that are allowed.
         let lines = head.iter().filter(|byte| **byte == b'\n').count();
-        let mut headers = vec![httparse::EMPTY_HEADER; lines.min(limits.headers_max)];
-        let mut parsed = httparse::Request::new(&mut headers);
+        let lines = lines.min(limits.headers_max);
+        let (mut few, mut many) = ([httparse::EMPTY_HEADER; FEW_HEADERS], Vec::new());
+        let headers = few.get_mut(..lines).unwrap_or_else(|| {
+            many = vec![httparse::EMPTY_HEADER; lines];
+            &mut many
+        });
+        let mut parsed = httparse::Request::new(headers);
         match parsed.parse(head) {
             Ok(httparse::Status::Complete(length)) if length == head.len() => {}
             Ok(_) => return Err(Rejection::BadRequest("the request's head is cut off")),
@@ -115,11 +125,7 @@ fn request(
     is_http_1_1: bool,
 ) -> Result<Request, Rejection> {
     let name = parsed.method.unwrap_or_default();
-    let method: Method = name.parse().map_err(|_| Rejection::UnknownMethod)?;
-    // Methods are case-sensitive; the parser of `http_types` is not.
-    if method.as_ref() != name {
-        return Err(Rejection::UnknownMethod);
-    }
+    let method = method(name)?;
     let target = parse_target(target)?;
     if is_http_1_1 && understood.host.is_none() {
         return Err(Rejection::BadRequest("the request has no Host header"));
@@ -132,7 +138,7 @@ fn request(
     request.set_version(Some(if is_http_1_1 { Version::Http1_1 } else { Version::Http1_0 }));
     request.ext_mut().insert(RawTarget::new(target.path_and_query));
     for header in parsed.headers.iter().filter(|header| !header.name.is_empty()) {
-        request.append_header(header.name, ascii(header.value).as_str());
+        request.append_header(header.name, &*ascii(header.value));
     }
     if let Some(host) = target.host {
         // RFC 9112 section 3.2.2: the target's host stands above the header's, which must still be valid.
@@ -141,10 +147,23 @@ fn request(
     Ok(request)
 }
 
+fn method(name: &str) -> Result<Method, Rejection> {
+    match name {
+        // Nearly all requests have one of these.
+        "GET" => Ok(Method::Get),
+        "HEAD" => Ok(Method::Head),
+        _ => {
+            let method: Method = name.parse().map_err(|_| Rejection::UnknownMethod)?;
+            // Methods are case-sensitive; the parser of `http_types` is not.
+            if method.as_ref() == name { Ok(method) } else { Err(Rejection::UnknownMethod) }
+        }
+    }
+}
+
 /// Bytes outside of ASCII may stand in a value but mean nothing; `http_types` has no place for them.
-fn ascii(value: &[u8]) -> String {
+fn ascii(value: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(value) {
-        Ok(text) if text.is_ascii() => text.to_owned(),
+        Ok(text) if text.is_ascii() => Cow::Borrowed(text),
         _ => value.iter().map(|byte| if byte.is_ascii() { char::from(*byte) } else { '?' }).collect(),
     }
 }

@@ -1,5 +1,6 @@
 //! The reading half of a connection: the stream, and the bytes read ahead from it.
 
+use std::cell::RefCell;
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -9,6 +10,15 @@ use crate::wire::stream::Stream;
 
 /// The largest buffer that a waiting connection keeps.
 const SHRUNK_SIZE_MAX_BYTES: usize = 1024;
+
+/// How much is read at once into the buffer that the connections of a thread share.
+const SHARED_SIZE_BYTES: usize = 4 * 1024;
+
+thread_local! {
+    /// Takes the first bytes of a request. Most heads are short: a connection then holds no more than these
+    /// bytes, and no buffer is zeroed for them.
+    static SHARED: RefCell<[u8; SHARED_SIZE_BYTES]> = const { RefCell::new([0; SHARED_SIZE_BYTES]) };
+}
 
 /// Bytes that were read from the stream and not yet used.
 #[derive(Debug, Default)]
@@ -51,6 +61,11 @@ impl InputBuffer {
             self.storage.resize(wanted.max(self.storage.len() * 2), 0);
         }
         self.storage.get_mut(self.end..).unwrap_or_default()
+    }
+
+    /// Takes bytes into an empty buffer.
+    fn hold(&mut self, bytes: &[u8]) {
+        (self.storage, self.start, self.end) = (bytes.to_vec(), 0, bytes.len());
     }
 
     fn filled(&mut self, count: usize) {
@@ -98,15 +113,29 @@ impl Input {
         context: &mut Context<'_>,
         capacity: usize,
     ) -> Poll<io::Result<usize>> {
-        let read = self.stream.poll_read(context, self.buffer.room(capacity));
-        match read {
-            Poll::Ready(Ok(count)) => {
+        let read = if self.buffer.storage.is_empty() && capacity <= SHARED_SIZE_BYTES {
+            SHARED.with_borrow_mut(|shared| self.poll_fill_through(context, shared))
+        } else {
+            let read = self.stream.poll_read(context, self.buffer.room(capacity));
+            if let Poll::Ready(Ok(count)) = read {
                 self.buffer.filled(count);
-                self.holder.activity.moved(count as u64);
             }
+            read
+        };
+        match read {
+            Poll::Ready(Ok(count)) => self.holder.activity.moved(count as u64),
             // A client that sends nothing holds no buffer, however much it announced.
             Poll::Pending => self.buffer.shrink(),
             Poll::Ready(Err(_)) => {}
+        }
+        read
+    }
+
+    /// Reads into `shared`, and keeps what came.
+    fn poll_fill_through(&mut self, context: &mut Context<'_>, shared: &mut [u8]) -> Poll<io::Result<usize>> {
+        let read = self.stream.poll_read(context, shared);
+        if let Poll::Ready(Ok(count)) = read {
+            self.buffer.hold(shared.get(..count).unwrap_or_default());
         }
         read
     }

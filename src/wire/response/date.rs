@@ -1,6 +1,7 @@
 //! The `Date` header's form of a time (RFC 9110 section 5.6.7).
 
-use std::fmt;
+use std::cell::RefCell;
+use std::fmt::{self, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const SECONDS_PER_DAY: u64 = 86_400;
@@ -9,12 +10,37 @@ const WEEKDAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
+thread_local! {
+    /// The last line that this thread wrote, and the second since 1970 that it is of.
+    static LAST: RefCell<(u64, String)> = const { RefCell::new((u64::MAX, String::new())) };
+}
+
+/// Appends the `Date` header. It is written once a second.
+pub(super) fn push_date(head: &mut Vec<u8>) {
+    let now = SystemTime::now();
+    let second = seconds(now);
+    LAST.with_borrow_mut(|(last, line)| {
+        if *last != second {
+            line.clear();
+            // Writing to a String does not fail.
+            let _ = write!(line, "Date: {}\r\n", HttpDate(now));
+            *last = second;
+        }
+        head.extend_from_slice(line.as_bytes());
+    });
+}
+
+/// Returns the seconds since 1970.
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
 /// A time such as `Sun, 06 Nov 1994 08:49:37 GMT`; times before 1970 are shown as 1970.
 pub(super) struct HttpDate(pub(super) SystemTime);
 
 impl fmt::Display for HttpDate {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.0.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let seconds = seconds(self.0);
         let (days, second_of_day) = (seconds / SECONDS_PER_DAY, seconds % SECONDS_PER_DAY);
         let (year, month, day) = civil(days);
         // 1 January 1970 was a Thursday.

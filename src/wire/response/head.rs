@@ -1,12 +1,11 @@
 //! The head of an answer, and the form its body will have.
 
 use std::io::Write;
-use std::time::SystemTime;
 
-use tide::http::headers::CONTENT_TYPE;
+use tide::http::headers::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
 use tide::http::{Body, Response, StatusCode};
 
-use super::date::HttpDate;
+use super::date::push_date;
 use super::ranges::RangesBody;
 use super::reason::reason;
 use crate::wire::FileBody;
@@ -130,7 +129,7 @@ fn head(response: &Response, length: Option<u64>, to: ReplyTo) -> Result<Vec<u8>
             push_header(&mut head, name.as_str(), value.as_str())?;
         }
     }
-    let _ = write!(head, "Date: {}\r\n", HttpDate(SystemTime::now()));
+    push_date(&mut head);
     if let Some(length) = length {
         let _ = write!(head, "Content-Length: {length}\r\n");
     }
@@ -143,16 +142,25 @@ fn head(response: &Response, length: Option<u64>, to: ReplyTo) -> Result<Vec<u8>
     Ok(head)
 }
 
-/// Only the transport sets these.
+/// Only the transport sets these. `http_types` has names in lower case.
 fn is_of_transport(name: &str) -> bool {
-    ["content-length", "transfer-encoding", "connection", "keep-alive", "date", "trailer", "upgrade"]
-        .iter()
-        .any(|own| name.eq_ignore_ascii_case(own))
+    matches!(
+        name,
+        "content-length" | "transfer-encoding" | "connection" | "keep-alive" | "date" | "trailer" | "upgrade"
+    )
+}
+
+/// Tells whether a header's name may have the byte beside letters and digits.
+fn is_mark(byte: u8) -> bool {
+    matches!(
+        byte,
+        b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
+    )
 }
 
 /// Pushes a header with its name in the usual capitals. `http_types` checks no more than that both are ASCII.
 fn push_header(head: &mut Vec<u8>, name: &str, value: &str) -> Result<(), UnsendableReply> {
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || is_mark(byte);
     let is_text = |byte: u8| byte == b'\t' || (b' '..0x7f).contains(&byte);
     if name.is_empty() || !name.bytes().all(is_token) || !value.bytes().all(is_text) {
         return Err(UnsendableReply::BadHeader(name.to_owned()));
@@ -173,12 +181,12 @@ fn push_header(head: &mut Vec<u8>, name: &str, value: &str) -> Result<(), Unsend
 }
 
 fn said_length(response: &Response) -> Option<u64> {
-    let value = response.header("Content-Length")?.last().as_str();
+    let value = response.header(CONTENT_LENGTH)?.last().as_str();
     value.parse().ok().filter(|_| value.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn asks_to_close(response: &Response) -> bool {
-    response.header("Connection").is_some_and(|values| {
+    response.header(CONNECTION).is_some_and(|values| {
         values
             .iter()
             .any(|value| value.as_str().split(',').any(|token| token.trim().eq_ignore_ascii_case("close")))

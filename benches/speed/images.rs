@@ -32,7 +32,7 @@ pub fn measure(servers: &Servers) {
     );
     table::columns(&["server", "images a second", "ratio", "processor ms an image"]);
     let next = Cell::new(0);
-    let mut pulk = || round(&servers.pulk.address, servers.pulk.pid(), PULK_IMAGES, &next);
+    let mut pulk = || round(&servers.pulk.address, &[servers.pulk.pid()], PULK_IMAGES, &next);
     let row = |name: &str, rate: f64, ratio: String, cost: f64| {
         table::row(&[name.to_owned(), format!("{rate:.0}"), ratio, format!("{:.2}", cost * 1e3)]);
     };
@@ -40,7 +40,7 @@ pub fn measure(servers: &Servers) {
         let [pulk] = alternate(ROUNDS, [&mut pulk]);
         return row("pulk", pulk.rate(), "-".to_owned(), pulk.cost());
     };
-    let mut other = || round(&distribution.address, distribution.pid(), OTHER_IMAGES, &next);
+    let mut other = || round(&distribution.address, &[distribution.pid()], OTHER_IMAGES, &next);
     let [pulk, other] = alternate(ROUNDS, [&mut pulk, &mut other]);
     row("pulk", pulk.rate(), format!("**{:.1}**", pulk.rate() / other.rate()), pulk.cost());
     row("docker-registry", other.rate(), "-".to_owned(), other.cost());
@@ -85,7 +85,8 @@ fn send(load: &mut Load, target: &str, content_type: &str, bytes: &[u8]) {
     load.answer("PUT", 201);
 }
 
-fn round(address: &str, pid: u32, images_a_client: u64, next: &Cell<u64>) -> Round {
+/// Every client pushes new images.
+pub fn round(address: &str, processes: &[u32], images_a_client: u64, next: &Cell<u64>) -> Round {
     let first = next.get();
     next.set(first + CLIENTS * NUMBERS_A_CLIENT);
     let images = |client| {
@@ -93,7 +94,7 @@ fn round(address: &str, pid: u32, images_a_client: u64, next: &Cell<u64>) -> Rou
         (first..first + images_a_client).map(Image::new).collect::<Vec<_>>()
     };
     let all: Vec<Vec<Image>> = (0..CLIENTS).map(images).collect();
-    Round::measure(&[pid], (CLIENTS * images_a_client) as f64, || {
+    Round::measure(processes, (CLIENTS * images_a_client) as f64, || {
         std::thread::scope(|scope| {
             for (client, images) in all.iter().enumerate() {
                 scope.spawn(move || {

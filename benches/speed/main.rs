@@ -1,9 +1,9 @@
-//! The speed of pulk: large and small pulls and pushes, compared with nginx and docker-registry; memory;
+//! The speed of pulk: large and small pulls and pushes, compared with nginx and other registries; memory;
 //! large stores.
 //!
 //! `cargo bench --bench speed` measures everything, `cargo bench --bench speed -- pull push` only the named
-//! figures. It starts the release binary on loopback, beside it nginx and docker-registry if they are on the
-//! PATH, and prints Markdown tables. All share one machine with the clients, so only the ratios are
+//! figures. It starts the release binary on loopback, beside it nginx and those registries of `peer` that are on
+//! the PATH, and prints Markdown tables. All share one machine with the clients, so only the ratios are
 //! meaningful.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark fails by panicking")]
@@ -12,13 +12,14 @@
 mod calls;
 #[path = "../common/mod.rs"]
 mod common;
-mod distribution;
 mod growth;
 mod images;
 mod large;
 mod load;
 mod memory;
 mod nginx;
+mod peer;
+mod peers;
 mod pull;
 mod push;
 mod requests;
@@ -42,8 +43,12 @@ const SIDE_BY_SIDE: [(&str, Measure); 5] = [
 ];
 
 /// The figures with their own stores.
-const ALONE: [(&str, fn()); 3] =
-    [("growth", growth::measure), ("slow-disk", slow_disk::measure), ("calls", calls::measure)];
+const ALONE: [(&str, fn()); 4] = [
+    ("growth", growth::measure),
+    ("slow-disk", slow_disk::measure),
+    ("calls", calls::measure),
+    ("peers", peers::measure),
+];
 
 fn main() {
     let names: Vec<&str> =

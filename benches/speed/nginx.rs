@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::common::place;
 use crate::common::process;
+use crate::peer::free_address;
 
 const START_TIME_MAX: Duration = Duration::from_secs(10);
 
@@ -27,9 +28,7 @@ impl Nginx {
             return None;
         }
         let folder = place::folder();
-        // nginx does not report its port, so a free one is found first.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let address = format!("127.0.0.1:{port}");
+        let (address, _) = free_address();
         let configuration = folder.path().join("nginx.conf");
         fs::write(&configuration, configured(root, &address)).unwrap();
         let mut child = Command::new("nginx")

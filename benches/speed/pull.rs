@@ -36,13 +36,13 @@ pub fn measure(servers: &Servers) {
         blobs.iter().map(|blob| format!("/v2/team/pulled/blobs/{}", blob.digest)).collect();
     let files: Vec<_> = blobs.iter().map(|blob| path_of(&blob.digest)).collect();
 
-    let mut pulk = || round(&servers.pulk.address, &[servers.pulk.pid()], &blob_targets);
+    let mut pulk = || round(&servers.pulk.address, &[servers.pulk.pid()], &blob_targets, BLOB_SIZE_BYTES);
     table::columns(&["server", "GiB/s", "of nginx", "processor seconds a GiB", "of nginx"]);
     let Some(nginx) = &servers.nginx else {
         let [pulk] = alternate(ROUNDS, [&mut pulk]);
         return row("pulk", pulk.rate(), pulk.cost(), None);
     };
-    let mut other = || round(&nginx.address, &nginx.processes(), &files);
+    let mut other = || round(&nginx.address, &nginx.processes(), &files, BLOB_SIZE_BYTES);
     let [pulk, other] = alternate(ROUNDS, [&mut pulk, &mut other]);
     row("pulk", pulk.rate(), pulk.cost(), Some((other.rate(), other.cost())));
     row("nginx", other.rate(), other.cost(), None);
@@ -59,9 +59,9 @@ fn row(server: &str, rate: f64, cost: f64, other: Option<(f64, f64)>) {
     ]);
 }
 
-/// Every client pulls its own blob.
-fn round(address: &str, processes: &[u32], targets: &[String]) -> Round {
-    let amount = (targets.len() as u64 * PULLS_A_ROUND * BLOB_SIZE_BYTES) as f64 / GIB_BYTES;
+/// Every client pulls its own blob of `size` bytes. The amount is in GiB.
+pub fn round(address: &str, processes: &[u32], targets: &[String], size: u64) -> Round {
+    let amount = (targets.len() as u64 * PULLS_A_ROUND * size) as f64 / GIB_BYTES;
     Round::measure(processes, amount, || {
         std::thread::scope(|scope| {
             for target in targets {
@@ -70,7 +70,7 @@ fn round(address: &str, processes: &[u32], targets: &[String]) -> Round {
                     let request = request("GET", target);
                     for _ in 0..PULLS_A_ROUND {
                         load.send(&request);
-                        assert_eq!(load.answer("GET", 200).length, BLOB_SIZE_BYTES);
+                        assert_eq!(load.answer("GET", 200).length, size);
                     }
                 });
             }

@@ -6,7 +6,7 @@ use crate::load::{Load, request};
 use crate::rounds::{Round, alternate};
 use crate::servers::{Servers, path_of};
 
-const CONNECTIONS: usize = 16;
+pub const CONNECTIONS: usize = 16;
 const THREADS: usize = 2;
 const REQUESTS_A_CONNECTION: usize = 2_000;
 const ROUNDS: usize = 9;
@@ -47,7 +47,7 @@ pub fn measure(servers: &Servers) {
         ("GET of a manifest by its tag", "GET", &manifest, path_of(&digest)),
         ("HEAD of a blob", "HEAD", &blob, path_of(&layer.digest)),
     ] {
-        let mut pulk = || round(&servers.pulk.address, &[servers.pulk.pid()], method, target);
+        let mut pulk = || round(&servers.pulk.address, &[servers.pulk.pid()], (method, target), REQUESTS_A_CONNECTION);
         let cell = |value: f64| format!("{value:.0}");
         let micros = |cost: f64| format!("{:.1}", cost * 1e6);
         let Some(nginx) = &servers.nginx else {
@@ -57,7 +57,7 @@ pub fn measure(servers: &Servers) {
             table::row(&[name.to_owned(), cell(pulk.rate()), dash(), dash(), cost, dash(), dash()]);
             continue;
         };
-        let mut other = || round(&nginx.address, &nginx.processes(), method, &file);
+        let mut other = || round(&nginx.address, &nginx.processes(), (method, &file), REQUESTS_A_CONNECTION);
         let [pulk, other] = alternate(ROUNDS, [&mut pulk, &mut other]);
         table::row(&[
             name.to_owned(),
@@ -78,8 +78,8 @@ fn manifest_digest(servers: &Servers, target: &str) -> String {
     format!("sha256:{hex}")
 }
 
-/// Repeats one request.
-fn round(address: &str, processes: &[u32], method: &str, target: &str) -> Round {
+/// Repeats one request, `times` on each connection.
+pub fn round(address: &str, processes: &[u32], (method, target): (&str, &str), times: usize) -> Round {
     let request = request(method, target);
     let length = {
         let mut first = Load::connect(address);
@@ -87,7 +87,7 @@ fn round(address: &str, processes: &[u32], method: &str, target: &str) -> Round 
         let head = first.answer(method, 200);
         head.head_length + usize::try_from(head.length).unwrap()
     };
-    let amount = (CONNECTIONS * REQUESTS_A_CONNECTION) as f64;
+    let amount = (CONNECTIONS * times) as f64;
     Round::measure(processes, amount, || {
         std::thread::scope(|scope| {
             for _ in 0..THREADS {
@@ -95,10 +95,10 @@ fn round(address: &str, processes: &[u32], method: &str, target: &str) -> Round 
                     let mut connections: Vec<Load> =
                         (0..CONNECTIONS / THREADS).map(|_| Load::connect(address)).collect();
                     connections.iter_mut().for_each(|connection| connection.send(&request));
-                    for turn in 1..=REQUESTS_A_CONNECTION {
+                    for turn in 1..=times {
                         for connection in &mut connections {
                             connection.same_answer(length);
-                            if turn < REQUESTS_A_CONNECTION {
+                            if turn < times {
                                 connection.send(&request);
                             }
                         }

@@ -50,8 +50,14 @@ impl Rounds {
 }
 
 /// Measures the servers in turns, `rounds` times, after one round to warm up.
-pub fn alternate<const N: usize>(rounds: usize, mut servers: [&mut dyn FnMut() -> Round; N]) -> [Rounds; N] {
-    let mut measured: [Rounds; N] = std::array::from_fn(|_| Rounds::default());
+pub fn alternate<const N: usize>(rounds: usize, servers: [&mut dyn FnMut() -> Round; N]) -> [Rounds; N] {
+    let mut measured = rotate(rounds, servers.into()).into_iter();
+    std::array::from_fn(|_| measured.next().unwrap())
+}
+
+/// Does the same for a number of servers that depends on the machine.
+pub fn rotate(rounds: usize, mut servers: Vec<&mut dyn FnMut() -> Round>) -> Vec<Rounds> {
+    let mut measured: Vec<Rounds> = servers.iter().map(|_| Rounds::default()).collect();
     for number in 0..=rounds {
         for (server, measured) in servers.iter_mut().zip(&mut measured) {
             let round = server();

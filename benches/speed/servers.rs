@@ -4,15 +4,15 @@ use tempfile::TempDir;
 
 use crate::common::place;
 use crate::common::server::Serving;
-use crate::distribution::Distribution;
 use crate::nginx::Nginx;
+use crate::peer::{DOCKER_REGISTRY, Peer};
 
 /// pulk, and the servers it is compared with, if they are installed.
 pub struct Servers {
     pub pulk: Serving,
     /// Serves the files of pulk's data directory.
     pub nginx: Option<Nginx>,
-    pub distribution: Option<Distribution>,
+    pub distribution: Option<Peer>,
     _folder: TempDir,
 }
 
@@ -23,7 +23,7 @@ impl Servers {
         let data = folder.path().join("data");
         let pulk = Serving::start_without_access_log(&data);
         let nginx = Nginx::start(&data);
-        let distribution = Distribution::start();
+        let distribution = Peer::start(&DOCKER_REGISTRY);
         Self { pulk, nginx, distribution, _folder: folder }
     }
 }

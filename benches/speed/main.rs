@@ -2,8 +2,8 @@
 //! large stores.
 //!
 //! `cargo bench --bench speed` measures everything, `cargo bench --bench speed -- pull push` only the named
-//! figures. It starts the release binary on loopback, beside it nginx and those registries of `peer` that are on
-//! the PATH, and prints Markdown tables. All share one machine with the clients, so only the ratios are
+//! figures. It starts the release binary on loopback, beside it nginx and other registries if they are on the
+//! PATH, and prints Markdown tables. All share one machine with the clients, so only the ratios are
 //! meaningful.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark fails by panicking")]
@@ -18,7 +18,6 @@ mod large;
 mod load;
 mod memory;
 mod nginx;
-mod peer;
 mod peers;
 mod pull;
 mod push;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::common::place;
 use crate::common::process;
-use crate::peer::free_address;
+use crate::peers::peer::free_address;
 
 const START_TIME_MAX: Duration = Duration::from_secs(10);
 

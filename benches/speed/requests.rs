@@ -47,7 +47,8 @@ pub fn measure(servers: &Servers) {
         ("GET of a manifest by its tag", "GET", &manifest, path_of(&digest)),
         ("HEAD of a blob", "HEAD", &blob, path_of(&layer.digest)),
     ] {
-        let mut pulk = || round(&servers.pulk.address, &[servers.pulk.pid()], (method, target), REQUESTS_A_CONNECTION);
+        let mut pulk =
+            || round(&servers.pulk.address, &[servers.pulk.pid()], (method, target), REQUESTS_A_CONNECTION);
         let cell = |value: f64| format!("{value:.0}");
         let micros = |cost: f64| format!("{:.1}", cost * 1e6);
         let Some(nginx) = &servers.nginx else {

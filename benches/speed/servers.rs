@@ -5,7 +5,7 @@ use tempfile::TempDir;
 use crate::common::place;
 use crate::common::server::Serving;
 use crate::nginx::Nginx;
-use crate::peer::{DOCKER_REGISTRY, Peer};
+use crate::peers::peer::{DOCKER_REGISTRY, Peer};
 
 /// pulk, and the servers it is compared with, if they are installed.
 pub struct Servers {

@@ -1,5 +1,7 @@
 //! pulk and all registries that are installed, in one table.
 
+pub mod peer;
+
 use std::cell::Cell;
 use std::time::Duration;
 
@@ -11,11 +13,11 @@ use crate::images;
 use crate::large::{Blob, Source};
 use crate::load::{Load, request_head};
 use crate::nginx::Nginx;
-use crate::peer::{KINDS, Peer};
 use crate::pull;
 use crate::requests::{self, CONNECTIONS};
 use crate::rounds::{Round, Rounds, rotate};
 use crate::servers::path_of;
+use peer::{KINDS, Peer};
 
 const MIB_BYTES: u64 = 1024 * 1024;
 const BLOB_SIZE_BYTES: u64 = 128 * MIB_BYTES;
@@ -92,13 +94,16 @@ fn figures(all: &[Compared], source: &Source) -> Vec<Vec<Option<Rounds>>> {
             source.push(&mut Load::connect(&one.address), REPO, blob);
         }
     }
-    let pulled = in_turns(all, |_| true, |one| {
-        let targets: Vec<_> = blobs.iter().map(|blob| target(one, &blob.digest, "blobs")).collect();
-        pull::round(&one.address, &one.processes, &targets, BLOB_SIZE_BYTES)
-    });
-    let images = in_turns(all, registries, |one| {
-        images::round(&one.address, &one.processes, IMAGES_A_CLIENT, &next)
-    });
+    let pulled = in_turns(
+        all,
+        |_| true,
+        |one| {
+            let targets: Vec<_> = blobs.iter().map(|blob| target(one, &blob.digest, "blobs")).collect();
+            pull::round(&one.address, &one.processes, &targets, BLOB_SIZE_BYTES)
+        },
+    );
+    let images =
+        in_turns(all, registries, |one| images::round(&one.address, &one.processes, IMAGES_A_CLIENT, &next));
     let [config, layer] = small_image(NUMBER);
     let digest = content_digest(&manifest(&[config, layer], NUMBER));
     for one in all.iter().filter(|one| one.is_registry) {
@@ -106,15 +111,19 @@ fn figures(all: &[Compared], source: &Source) -> Vec<Vec<Option<Rounds>>> {
     }
     let put = in_turns(all, registries, |one| put_manifests(one, &next));
     let small = |method: &'static str, kind: &str, name: &str, digest: &str| {
-        in_turns(all, |_| true, |one| {
-            let named = if one.is_registry { name } else { digest };
-            requests::round(
-                &one.address,
-                &one.processes,
-                (method, &target(one, named, kind)),
-                REQUESTS_A_CONNECTION,
-            )
-        })
+        in_turns(
+            all,
+            |_| true,
+            |one| {
+                let named = if one.is_registry { name } else { digest };
+                requests::round(
+                    &one.address,
+                    &one.processes,
+                    (method, &target(one, named, kind)),
+                    REQUESTS_A_CONNECTION,
+                )
+            },
+        )
     };
     let [_, layer] = small_image(NUMBER);
     let got = small("GET", "manifests", &format!("v{NUMBER}"), &digest);

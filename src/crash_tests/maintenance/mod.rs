@@ -4,6 +4,7 @@
 //! |---|---|
 //! | scrub, rebuild and collector as jobs | `jobs` |
 //! | damaged content that is set aside | `quarantines` |
+//! | starts that raise the format | `raises` |
 //! | rebuilds | `rebuilds` |
 //! | sweeps | `sweeps` |
 //! | starts that repair a damaged store | `damage` |
@@ -11,6 +12,7 @@
 pub(super) mod damage;
 pub(super) mod jobs;
 pub(super) mod quarantines;
+mod raises;
 pub(super) mod rebuilds;
 pub(super) mod sweeps;
 

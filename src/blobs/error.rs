@@ -1,5 +1,7 @@
 //! What storing content can fail with.
 
+use std::path::PathBuf;
+
 use crate::disk::DiskError;
 use crate::spec::Digest;
 
@@ -12,6 +14,13 @@ pub enum BlobError {
     /// A folder of content could not be synced: which of its names are durable is not known any more.
     #[error(transparent)]
     Folder(DiskError),
+    /// A sync of this folder failed after the name was written: the name may be lost, and a later sync would not
+    /// report it.
+    #[error("a sync of {} failed meanwhile: retry", folder.display())]
+    NameMayBeLost {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// The content has another digest than was said; nothing of it is kept.
     #[error("the content's digest is {actual}, not {said}")]
     Mismatch {

@@ -92,7 +92,11 @@ impl MetaOpenError {
                 error.is_full() || error.is_too_large()
             }
             Self::Index(error) => matches!(error, IndexError::NoSpace),
-            Self::Content(BlobError::Mismatch { .. } | BlobError::UploadDamaged { .. })
+            Self::Content(
+                BlobError::Mismatch { .. }
+                | BlobError::UploadDamaged { .. }
+                | BlobError::NameMayBeLost { .. },
+            )
             | Self::Damaged(_)
             | Self::Newer { .. }
             | Self::Unknown { .. }

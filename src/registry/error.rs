@@ -173,6 +173,7 @@ impl From<BlobError> for RegistryError {
                 log::warn!("{disk}: see `ulimit -f`, LimitFSIZE= and what the filesystem allows");
                 Self::FileTooLarge
             }
+            BlobError::NameMayBeLost { .. } => Self::Unavailable(error.to_string()),
             BlobError::Folder(_) => Self::Unavailable(format!("writes are refused: {error}")),
             BlobError::Disk(_) | BlobError::UploadDamaged { .. } => {
                 log::error!("{error}");

@@ -67,7 +67,8 @@ impl ContentFolders {
                 }
             }
             // 3. Their names are durable; only now may content be published in them.
-            disk.sync_folder(path.parent().unwrap_or(Path::new(""))).map_err(folder_not_synced)?;
+            let synced = disk.sync_folder(path.parent().unwrap_or(Path::new("")));
+            synced.map_err(|error| folder_not_synced(error.into()))?;
             fanout.extend(made.into_iter().map(|path| (path.clone(), SyncedFolder::new(path))));
         }
         let folder = fanout.entry(path.clone()).or_insert_with(|| SyncedFolder::new(path));
@@ -86,6 +87,9 @@ fn make_again(disk: &dyn Disk, folder: &Path) -> Result<bool, DiskError> {
 
 /// A folder that could not be opened for want of descriptors was not synced, and no failure of the medium was
 /// reported and lost: its next sync will report it. Nothing refers to the name until then.
-pub(super) fn folder_not_synced(error: DiskError) -> BlobError {
-    if error.is_without_descriptors() { error.into() } else { BlobError::Folder(error) }
+pub(super) fn folder_not_synced(error: BlobError) -> BlobError {
+    match error {
+        BlobError::Disk(error) if !error.is_without_descriptors() => BlobError::Folder(error),
+        other => other,
+    }
 }

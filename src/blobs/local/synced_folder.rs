@@ -1,12 +1,12 @@
 //! A folder in which several pushes write names and make them durable.
 
-use std::io;
 use std::panic::Location;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::base::lock;
+use crate::blobs::error::BlobError;
 use crate::disk::{Disk, DiskError};
 
 /// A folder, and how its syncs ended.
@@ -58,13 +58,12 @@ impl WrittenName {
     /// Makes the name durable. Fails if that can no longer be known, since an earlier sync failed: the name
     /// has to be written again.
     #[track_caller]
-    pub(super) fn sync_folder(&self, disk: &dyn Disk) -> Result<(), DiskError> {
+    pub(super) fn sync_folder(&self, disk: &dyn Disk) -> Result<(), BlobError> {
         let site = Location::caller();
         let folder = self.folder.as_ref();
         let mut succeeded = lock(&folder.succeeded);
         if folder.failed.load(Ordering::SeqCst) != self.failed {
-            let why = io::Error::other("another sync of it failed meanwhile");
-            return Err(DiskError::new("sync folder", &folder.path, why));
+            return Err(BlobError::NameMayBeLost { folder: folder.path.clone() });
         }
         // One that began after the name was there, for another push, has made it durable.
         if *succeeded > self.begun {
@@ -78,6 +77,6 @@ impl WrittenName {
             Err(error) if error.is_without_descriptors() => {}
             Err(_) => drop(folder.failed.fetch_add(1, Ordering::SeqCst)),
         }
-        synced
+        Ok(synced?)
     }
 }

@@ -292,6 +292,7 @@ impl Inner {
     /// success, whichever names the medium holds. A failed sync of a file affects only that file: it is given
     /// up with its bytes, and the sync of every other file reports its own failures.
     pub(in crate::registry) fn not_stored(&self, error: BlobError) -> RegistryError {
+        // A name that may be lost is no new failure: the one before it has stopped the writes.
         if let BlobError::Folder(error) = &error {
             self.meta.poison(format!("a folder of content could not be synced: {error}"));
         }

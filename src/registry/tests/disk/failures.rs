@@ -56,6 +56,17 @@ fn after_a_failed_sync_of_the_journal_reads_go_on_writes_do_not_and_health_says_
     });
 }
 
+async fn until_reopened(registry: &Registry) {
+    for _ in 0..10_000 {
+        // The writer learns of a folder's failure after the client.
+        if registry.totals().reopened == 1 && registry.health().ready {
+            break;
+        }
+        Timer::after(Duration::from_millis(1)).await;
+    }
+    assert_eq!(registry.totals().reopened, 1);
+}
+
 #[test]
 fn after_a_failed_sync_writes_resume_and_uploads_in_progress_continue() {
     block_on(async {
@@ -74,14 +85,7 @@ fn after_a_failed_sync_writes_resume_and_uploads_in_progress_continue() {
             let failed = registry.put_manifest(&repo("app"), next.clone()).await;
             assert!(matches!(failed, Err(RegistryError::Unavailable(_))), "{failed:?}");
             assert_eq!(pull.with_file(|file| file.length().unwrap()).await, 5);
-            for _ in 0..10_000 {
-                // The writer learns of a folder's failure after the client.
-                if registry.totals().reopened == 1 && registry.health().ready {
-                    break;
-                }
-                Timer::after(Duration::from_millis(1)).await;
-            }
-            assert_eq!(registry.totals().reopened, 1);
+            until_reopened(&registry).await;
             let digest = sha256(b"abc");
             registry.finish_upload(&repo("app"), id, &digest, whole(b"c")).await.unwrap();
             registry.put_manifest(&repo("app"), next).await.unwrap();
@@ -93,6 +97,39 @@ fn after_a_failed_sync_writes_resume_and_uploads_in_progress_continue() {
             }
             registry.close().await.unwrap();
         }
+    });
+}
+
+/// The second push wrote its name before the first one's sync failed, and comes to its own sync only after the
+/// store was reopened.
+#[test]
+fn a_name_that_a_failed_sync_may_have_lost_fails_its_push_and_stops_no_other() {
+    block_on(async {
+        let (registry, faults, _) = on_faulty_with(OnSyncFailure::Reopen);
+        let folder = |bytes: &[u8]| blob_path(&sha256(bytes).content().unwrap()).parent().unwrap().to_owned();
+        let other = (0..).map(|number: u32| number.to_be_bytes()).find(|it| folder(it) == folder(b"layer"));
+        let (digest, other) = (sha256(b"layer"), other.unwrap());
+        let id = begin(&registry, "app").await;
+        faults.hold_syncs(&format!("uploads/{id}"));
+        let pushing = {
+            let (registry, digest) = (registry.clone(), digest.clone());
+            std::thread::spawn(move || {
+                block_on(registry.finish_upload(&repo("app"), id, &digest, whole(b"layer")))
+            })
+        };
+        faults.wait_until_held();
+        faults.fail(Operation::SyncFolder, "blobs", Errno::IO);
+        let failing = begin(&registry, "app").await;
+        let failed = registry.finish_upload(&repo("app"), failing, &sha256(&other), whole(&other)).await;
+        assert!(matches!(failed, Err(RegistryError::Unavailable(_))), "{failed:?}");
+        until_reopened(&registry).await;
+        faults.let_go();
+        let failed = pushing.join().unwrap();
+        assert!(matches!(failed, Err(RegistryError::Unavailable(_))), "{failed:?}");
+        assert!(registry.health().ready, "{:?}", registry.health());
+        push_blob(&registry, "app", b"layer").await;
+        assert_eq!(registry.totals().reopened, 1);
+        registry.close().await.unwrap();
     });
 }
 

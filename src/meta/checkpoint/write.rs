@@ -101,6 +101,7 @@ fn step(index: &dyn Index, tree: Tree, after: Option<&[u8]>) -> Result<WalkStep,
     let mut last = None;
     let mut failed = None;
     let (mut rows, mut size) = (0, 0);
+    let replacements = index.replacements();
     index.scan(tree, &[], after, &mut |key, value| {
         match fact_of(tree, key, value) {
             Ok(fact) => facts.extend(fact),
@@ -114,7 +115,7 @@ fn step(index: &dyn Index, tree: Tree, after: Option<&[u8]>) -> Result<WalkStep,
         last = Some(key.to_vec());
         ControlFlow::Break(())
     })?;
-    failed.map_or(Ok((facts, last)), |error| Err(index.unreadable(error)))
+    failed.map_or(Ok((facts, last)), |error| Err(index.unreadable(error, replacements)))
 }
 
 impl Draft<'_> {

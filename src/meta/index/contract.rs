@@ -54,8 +54,14 @@ pub trait RowReader: Send + Sync {
         visit: &mut RowVisitor<'_>,
     ) -> Result<(), IndexError>;
 
-    /// Reports that a row that was read makes no sense, and returns the error of that read.
-    fn unreadable(&self, error: IndexError) -> IndexError {
+    /// Returns how often the index was replaced by another one.
+    fn replacements(&self) -> u64 {
+        0
+    }
+
+    /// Reports that a row makes no sense which was read after so many [`Self::replacements`], and returns the
+    /// error of that read.
+    fn unreadable(&self, error: IndexError, _replacements: u64) -> IndexError {
         error
     }
 }

@@ -23,6 +23,8 @@ pub(in crate::meta) struct ReplaceableIndex {
     last_generation: AtomicU64,
     /// How often what it shows may have changed.
     changes: AtomicU64,
+    /// How often the index was replaced. Changes under the lock of `open`.
+    replacements: AtomicU64,
     /// Called when it fails.
     failed: Box<OnFailure>,
 }
@@ -31,7 +33,8 @@ impl ReplaceableIndex {
     /// Wraps an index in a handle.
     pub(in crate::meta) fn new(index: Arc<dyn Index>, failed: Box<OnFailure>) -> Self {
         let last_generation = AtomicU64::new(index.generation().unwrap_or(0));
-        Self { open: RwLock::new(Some(index)), last_generation, changes: AtomicU64::new(0), failed }
+        let (changes, replacements) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { open: RwLock::new(Some(index)), last_generation, changes, replacements, failed }
     }
 
     /// Tells whether the index failed and has not been rebuilt yet.
@@ -55,7 +58,10 @@ impl ReplaceableIndex {
 
     /// Replaces the index, and returns the old one, whose files go when its last reader has ended.
     pub(in crate::meta) fn replace(&self, index: Arc<dyn Index>) -> Option<Arc<dyn Index>> {
-        let old = self.write().replace(index);
+        let mut open = self.write();
+        let old = open.replace(index);
+        self.replacements.fetch_add(1, Ordering::SeqCst);
+        drop(open);
         self.changed();
         if let Some(old) = &old {
             old.discard();
@@ -125,9 +131,17 @@ impl RowReader for ReplaceableIndex {
         self.with(|index| index.scan(tree, prefix, after, visit))
     }
 
-    /// Takes the index out of use: one that is built from the journal has no such row.
-    fn unreadable(&self, error: IndexError) -> IndexError {
-        self.fail(&error.to_string());
+    fn replacements(&self) -> u64 {
+        self.replacements.load(Ordering::SeqCst)
+    }
+
+    /// Takes the index out of use: one that is built from the journal has no such row. The row may also be
+    /// from an index that was replaced meanwhile.
+    fn unreadable(&self, error: IndexError, replacements: u64) -> IndexError {
+        let open = self.read().clone().filter(|_| self.replacements() == replacements);
+        if let Some(index) = open {
+            self.fail_if_in_use(index, &error.to_string());
+        }
         IndexError::Rebuilding
     }
 }
@@ -165,5 +179,42 @@ impl Index for ReplaceableIndex {
 
     fn generation(&self) -> Option<u64> {
         self.read().as_ref().and_then(|index| index.generation())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::meta::index::{MapIndex, View};
+    use crate::meta::model::key;
+
+    /// Makes an index with these values of rows in the tree of repositories.
+    fn with_rows(values: &[(&str, &[u8])]) -> Arc<dyn Index> {
+        let row = |(name, value): &(&str, &[u8])| RowChange {
+            tree: Tree::Repositories,
+            key: key(&[*name]),
+            value: Some(value.to_vec()),
+        };
+        let index: Arc<dyn Index> = Arc::new(MapIndex::new());
+        index.apply(1, &values.iter().map(row).collect::<Vec<_>>()).unwrap();
+        index
+    }
+
+    #[test]
+    fn a_row_of_a_replaced_index_that_cannot_be_read_does_not_fail_the_new_one() {
+        let rows: [(&str, &[u8]); 2] = [("a", b"{}"), ("b", b"damaged")];
+        for is_replaced in [true, false] {
+            let index = ReplaceableIndex::new(with_rows(&rows), Box::new(|| {}));
+            let mut replaced = false;
+            let read = View::new(&index).each_row(Tree::Repositories, |_, value| {
+                if is_replaced && !std::mem::replace(&mut replaced, true) {
+                    index.replace(with_rows(&[]));
+                }
+                let reason = "damaged".to_owned();
+                if value == b"damaged" { Err(IndexError::Row { tree: "", reason }) } else { Ok(()) }
+            });
+            assert!(matches!(read, Err(IndexError::Rebuilding)), "{read:?}");
+            assert_eq!(index.is_failed(), !is_replaced);
+        }
     }
 }

@@ -21,12 +21,14 @@ pub type RawRow = (Vec<u8>, Vec<u8>);
 #[derive(Clone, Copy)]
 pub struct View<'a> {
     index: &'a dyn RowReader,
+    /// How often the index had been replaced before anything was read.
+    replacements: u64,
 }
 
 impl<'a> View<'a> {
     /// Wraps an index.
     pub fn new(index: &'a dyn RowReader) -> Self {
-        Self { index }
+        Self { index, replacements: index.replacements() }
     }
 
     /// Returns a repository's row.
@@ -368,7 +370,10 @@ impl<'a> View<'a> {
 
     /// Reports a row that cannot be read to the index.
     fn noticed(&self, error: IndexError) -> IndexError {
-        if matches!(error, IndexError::Row { .. }) { self.index.unreadable(error) } else { error }
+        match error {
+            error @ IndexError::Row { .. } => self.index.unreadable(error, self.replacements),
+            other => other,
+        }
     }
 
     fn row<R: DeserializeOwned>(&self, tree: Tree, parts: &[&str]) -> Result<Option<R>, IndexError> {

@@ -64,8 +64,12 @@ impl RowReader for DecidedRows<'_> {
         }
     }
 
-    fn unreadable(&self, error: IndexError) -> IndexError {
-        self.durable.unreadable(error)
+    fn replacements(&self) -> u64 {
+        self.durable.replacements()
+    }
+
+    fn unreadable(&self, error: IndexError, replacements: u64) -> IndexError {
+        self.durable.unreadable(error, replacements)
     }
 
     fn scan(

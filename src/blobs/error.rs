@@ -14,8 +14,8 @@ pub enum BlobError {
     /// A folder of content could not be synced: which of its names are durable is not known any more.
     #[error(transparent)]
     Folder(DiskError),
-    /// A sync of this folder failed after the name was written: the name may be lost, and a later sync would not
-    /// report it.
+    /// A sync of this folder failed after the name was written: the name may be lost, and a later sync would
+    /// not report it.
     #[error("a sync of {} failed meanwhile: retry", folder.display())]
     NameMayBeLost {
         /// The folder.

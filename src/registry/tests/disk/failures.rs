@@ -100,8 +100,8 @@ fn after_a_failed_sync_writes_resume_and_uploads_in_progress_continue() {
     });
 }
 
-/// The second push wrote its name before the first one's sync failed, and comes to its own sync only after the
-/// store was reopened.
+/// The second push wrote its name before the first one's sync failed, and comes to its own sync only after
+/// the store was reopened.
 #[test]
 fn a_name_that_a_failed_sync_may_have_lost_fails_its_push_and_stops_no_other() {
     block_on(async {

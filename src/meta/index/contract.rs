@@ -59,8 +59,8 @@ pub trait RowReader: Send + Sync {
         0
     }
 
-    /// Reports that a row makes no sense which was read after so many [`Self::replacements`], and returns the
-    /// error of that read.
+    /// Reports that a row makes no sense which was read when [`Self::replacements`] returned `_replacements`,
+    /// and returns the error of that read.
     fn unreadable(&self, error: IndexError, _replacements: u64) -> IndexError {
         error
     }

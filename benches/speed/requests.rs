@@ -1,8 +1,8 @@
 //! Small answers: manifests by tag and heads of blobs, compared with nginx with the same files.
 
-use crate::common::image::{Way, push_blob, push_manifest, small_image};
+use crate::common::image::{MANIFEST_TYPE, Way, push_blob, push_manifest, small_image};
 use crate::common::table;
-use crate::load::{Load, request};
+use crate::load::Load;
 use crate::rounds::{Round, alternate};
 use crate::servers::{Servers, path_of};
 
@@ -81,7 +81,9 @@ fn manifest_digest(servers: &Servers, target: &str) -> String {
 
 /// Repeats one request, `times` on each connection.
 pub fn round(address: &str, processes: &[u32], (method, target): (&str, &str), times: usize) -> Round {
-    let request = request(method, target);
+    // Clients name the types that they take, and distribution wants to see them.
+    let lines = format!("{method} {target} HTTP/1.1\r\nHost: registry\r\nAccept: {MANIFEST_TYPE}\r\n\r\n");
+    let request = lines.into_bytes();
     let length = {
         let mut first = Load::connect(address);
         first.send(&request);

@@ -12,6 +12,7 @@ const SUM_LENGTH_CHARS: usize = 32;
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const AT: u64 = 1_760_000_000_000;
 const BLOBS_A_MANIFEST: u64 = 3;
+const BLOB_SIZE_BYTES: u64 = 65_536;
 
 /// The size of the store.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +35,8 @@ pub enum Bytes {
     None,
     /// The manifests' bytes.
     OfManifests,
+    /// The manifests' bytes, and files of the right length for all blobs.
+    OfEverything,
 }
 
 /// A journal file that is being written.
@@ -41,6 +44,8 @@ pub struct Journal {
     path: PathBuf,
     /// Where the manifests' bytes are written.
     blobs: Option<PathBuf>,
+    /// Whether files for all other blobs are written there, too.
+    has_blobs: bool,
     file: BufWriter<File>,
     seq: u64,
     sum: String,
@@ -50,9 +55,10 @@ pub struct Journal {
 /// Returns the journal's length in bytes.
 pub fn write_store(data: &Path, scale: Scale, bytes: Bytes) -> u64 {
     let mut journal = Journal::create(data);
-    if bytes == Bytes::OfManifests {
+    if bytes != Bytes::None {
         journal.keep_manifests(data.join("blobs/sha256"));
     }
+    journal.has_blobs = bytes == Bytes::OfEverything;
     for number in 0..scale.manifests {
         // Pushes to the repositories alternate, as in practice.
         let (repository, first) = (number % scale.repositories, number < scale.repositories);
@@ -69,7 +75,7 @@ pub fn manifest_digest(number: u64) -> String {
 fn manifest_bytes(number: u64, subject: Option<&str>) -> Vec<u8> {
     let described = |blob: u64| {
         let digest = digest("blob", number * BLOBS_A_MANIFEST + blob);
-        json!({"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": digest, "size": 65536})
+        json!({"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": digest, "size": BLOB_SIZE_BYTES})
     };
     let mut body = json!({
         "schemaVersion": 2,
@@ -95,7 +101,8 @@ impl Journal {
         fs::write(data.join("pulk.json"), format!("{format}\n")).unwrap();
         let path = data.join("journal").join("000000000001.log");
         let file = BufWriter::new(File::create(&path).unwrap());
-        let mut journal = Self { path, blobs: None, file, seq: 0, sum: "0".repeat(SUM_LENGTH_CHARS) };
+        let mut journal =
+            Self { path, blobs: None, has_blobs: false, file, seq: 0, sum: "0".repeat(SUM_LENGTH_CHARS) };
         journal.header();
         journal
     }
@@ -121,13 +128,18 @@ impl Journal {
             let blob = number * BLOBS_A_MANIFEST + blob;
             let upload = format!("00000000-0000-4000-8000-{blob:012x}");
             let digest = digest("blob", blob);
+            if self.has_blobs
+                && let Some(path) = self.content_path(digest.trim_start_matches("sha256:"))
+            {
+                File::create(path).unwrap().set_len(BLOB_SIZE_BYTES).unwrap();
+            }
             let begun = json!({"repo": repo, "algorithm": "sha256", "offset": 0});
             self.transaction(&[json!({"upload": {"id": upload, "row": begun}})]);
-            let mut facts = vec![json!({"blob": {"digest": digest, "row": {"size": 65536}}})];
+            let mut facts = vec![json!({"blob": {"digest": digest, "row": {"size": BLOB_SIZE_BYTES}}})];
             if first && blob.is_multiple_of(BLOBS_A_MANIFEST) {
                 facts.push(json!({"repository": {"repo": repo, "row": {"since": AT}}}));
             }
-            facts.push(json!({"link": {"repo": repo, "digest": digest, "row": {"size": 65536}}}));
+            facts.push(json!({"link": {"repo": repo, "digest": digest, "row": {"size": BLOB_SIZE_BYTES}}}));
             facts.push(json!({"upload": {"id": upload, "row": null}}));
             self.transaction(&facts);
         }
@@ -138,10 +150,8 @@ impl Journal {
         let subject = subject.map(manifest_digest);
         let bytes = manifest_bytes(number, subject.as_deref());
         let digest = ContentDigest::sha256_of(&bytes);
-        if let Some(blobs) = &self.blobs {
-            let name = digest.encoded();
-            let (fanout, _) = name.split_at(2);
-            fs::write(blobs.join(fanout).join(&name), &bytes).unwrap();
+        if let Some(path) = self.content_path(&digest.encoded()) {
+            fs::write(path, &bytes).unwrap();
         }
         let annotations = json!({
             "org.opencontainers.image.created": "2026-01-01T00:00:00Z",
@@ -166,6 +176,11 @@ impl Journal {
         }
         facts.push(json!({"tag": {"repo": repo, "tag": format!("v{number}"), "row": {"digest": digest}}}));
         self.transaction(&facts);
+    }
+
+    fn content_path(&self, name: &str) -> Option<PathBuf> {
+        let (fanout, _) = name.split_at(2);
+        self.blobs.as_ref().map(|blobs| blobs.join(fanout).join(name))
     }
 
     fn header(&mut self) {

@@ -26,6 +26,12 @@ pub fn memory(pid: u32) -> Memory {
     Memory { resident: kib("VmRSS:") * KIB_BYTES, peak: kib("VmHWM:") * KIB_BYTES }
 }
 
+/// Reads VmHWM of a process, if it still runs.
+pub fn peak_if_running(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    Some(number_behind(&status, "VmHWM:")? * KIB_BYTES)
+}
+
 /// Reads `write_bytes` of /proc/PID/io: pages that the process caused to be written, by dirtying them.
 pub fn written(pid: u32) -> u64 {
     let io = fs::read_to_string(format!("/proc/{pid}/io")).unwrap();

@@ -11,7 +11,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::client::Client;
 use super::strace::Trace;
 
-const BINARY: &str = env!("CARGO_BIN_EXE_pulk");
+/// The program.
+pub const BINARY: &str = env!("CARGO_BIN_EXE_pulk");
 
 /// The log filter for measurements that must not include the access log.
 const WITHOUT_ACCESS_LOG: &str = "info,pulk::access=warn";

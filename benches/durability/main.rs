@@ -8,6 +8,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark fails by panicking")]
 #![expect(clippy::print_stdout, reason = "the tables are its purpose")]
 
+mod check;
 mod collector;
 #[path = "../common/mod.rs"]
 mod common;
@@ -20,11 +21,12 @@ mod throughput;
 mod written;
 
 /// The figures: their names on the command line, and what measures them.
-const FIGURES: [(&str, fn()); 9] = [
+const FIGURES: [(&str, fn()); 10] = [
     ("syncs", syncs::measure),
     ("written", written::measure),
     ("start", start::measure),
     ("idle", idle::measure),
+    ("check", check::measure),
     ("collector", collector::measure),
     ("noticed", noticed::measure),
     ("hurried", noticed::measure_hurried),

@@ -12,16 +12,17 @@ use crate::admin::{AdminError, AnswerSink, RowsRequest, check_owner};
 use crate::cli::output::units::{count, size};
 use crate::cli::output::{CommandError, RunCommand, Terminal, finish};
 use crate::cli::settings::StoreSettings;
+use crate::cli::signals::remove_at_signal;
 use crate::config::Config;
 use crate::control::connect;
-use crate::maintenance::{CheckReport, LiveRows, check as check_store, check_live};
-use crate::meta::{RowsCopy, Tree};
+use crate::maintenance::{CheckReport, LiveRows, VisitRow, check as check_store, check_live};
+use crate::meta::{TemporaryFolder, Tree};
 use crate::registry::OpenError;
 
 const EXAMPLES: &str = "\
 Examples:
   pulk check --data /srv/pulk      quick: everything but the bytes of content
-  pulk check --deep                read every byte as well
+  pulk check --deep                read every byte and the index as well
   pulk check --deep --json         for programs
 
 Exit codes:
@@ -31,9 +32,11 @@ Exit codes:
 
 /// Check a store for damage, without changing it.
 ///
-/// Checks journal, checkpoints and index, and that every manifest, tag and blob has what it needs. Beside a
-/// running server, the command reads the files itself, asks the server for its index, and looks again at what
-/// seems wrong, because the store changes meanwhile.
+/// Checks journal and checkpoints, what the last stop noted of the index, and that every manifest, tag and blob
+/// has what it needs. Beside a running server, the command reads the files itself, asks the server for its
+/// index, and looks again at what seems wrong, because the store changes meanwhile.
+///
+/// It needs temporary space (TMPDIR) of about the size of index/, with --deep twice as much.
 ///
 /// Findings go to standard output, progress to a terminal on standard error.
 #[derive(Debug, Args)]
@@ -42,7 +45,7 @@ pub(in crate::cli) struct CheckArgs {
     #[command(flatten)]
     settings: StoreSettings,
 
-    /// Also read every byte of content and verify its digest
+    /// Also read every byte of content and verify its digest, and read the index
     #[arg(long)]
     deep: bool,
 
@@ -62,11 +65,23 @@ fn check(config: &Config, deep: bool, json: bool) -> Result<ExitCode, CommandErr
     let mut progress = Terminal::new();
     let folder = config.data.as_path();
     let socket = config.control_socket();
+    // Without it, the check says what it keeps in memory, and what it leaves out.
+    let temporary = TemporaryFolder::create().ok();
+    if let Some(temporary) = &temporary {
+        remove_at_signal(temporary.path());
+    }
+    let files = temporary.as_ref();
     let checked = match connect(folder, &socket) {
-        Ok(Some(_)) => check_live(folder, deep, &mut ServerRows { folder, socket: &socket }, &mut progress),
+        Ok(Some(_)) => {
+            let mut rows = ServerRows { folder, socket: &socket };
+            check_live(folder, deep, &mut rows, files, &mut progress)
+        }
         // A process that uses the directory without answering is found by its lock.
-        Ok(None) | Err(_) => check_owner(folder).and_then(|()| check_store(folder, deep, &mut progress)),
+        Ok(None) | Err(_) => {
+            check_owner(folder).and_then(|()| check_store(folder, deep, files, &mut progress))
+        }
     };
+    drop(temporary);
     progress.clear();
     let report = checked.map_err(|error| CommandError::cannot_open(folder, error))?;
     let mut out = io::stdout().lock();
@@ -84,15 +99,11 @@ struct ServerRows<'a> {
 }
 
 impl LiveRows for ServerRows<'_> {
-    fn copy(&mut self) -> Result<RowsCopy, OpenError> {
-        let copy = RowsCopy::new();
-        for tree in Tree::ALL {
-            let server = connect(self.folder, self.socket).map_err(|error| lost(&error))?;
-            let server = server.ok_or_else(|| lost(&"it no longer answers at its control socket"))?;
-            let mut rows = TreeRows { copy: &copy, tree };
-            server.ask(&RowsRequest { tree }.into(), &mut rows).map_err(|error| lost(&error))?;
-        }
-        Ok(copy)
+    fn each(&mut self, tree: Tree, visit: &mut VisitRow<'_>) -> Result<(), OpenError> {
+        let server = connect(self.folder, self.socket).map_err(|error| lost(&error))?;
+        let server = server.ok_or_else(|| lost(&"it no longer answers at its control socket"))?;
+        let asked = server.ask(&RowsRequest { tree }.into(), &mut TreeRows { visit });
+        asked.map(drop).map_err(|error| lost(&error))
     }
 }
 
@@ -101,17 +112,18 @@ fn lost(error: &dyn Display) -> OpenError {
 }
 
 /// Takes the rows of a tree.
-struct TreeRows<'a> {
-    copy: &'a RowsCopy,
-    tree: Tree,
+struct TreeRows<'a, 'b> {
+    visit: &'a mut VisitRow<'b>,
 }
 
-impl AnswerSink for TreeRows<'_> {
+impl AnswerSink for TreeRows<'_, '_> {
     fn progress(&mut self, _: &str, _: u64, _: u64) {}
 
     fn item(&mut self, item: Value) -> Result<(), AdminError> {
-        let rows = serde_json::from_value(item).map_err(AdminError::failed)?;
-        self.copy.add(self.tree, rows).map_err(AdminError::failed)
+        let rows: Vec<(String, String)> = serde_json::from_value(item).map_err(AdminError::failed)?;
+        let mut rows = rows.iter();
+        rows.try_for_each(|(key, value)| (self.visit)(key.as_bytes(), value.as_bytes()))
+            .map_err(AdminError::failed)
     }
 
     fn check_wanted(&self) -> Result<(), AdminError> {

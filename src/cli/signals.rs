@@ -1,6 +1,7 @@
 //! Signals: which of them stop the server, and which must not end the process.
 
 use std::io;
+use std::path::Path;
 
 use async_signal::{Signal, Signals};
 use log::{info, warn};
@@ -11,11 +12,38 @@ use smol::stream::StreamExt;
 /// logs or ask other daemons for statistics send them.
 const MEANINGLESS: [Signal; 2] = [Signal::Usr1, Signal::Usr2];
 
+/// A process that a signal ends exits with this plus the signal's number, by the convention of shells.
+const EXIT_AT_SIGNAL: i32 = 128;
+
 /// Keeps the process alive, as long as the returned value exists, when a file reaches the limit of file sizes
 /// (`ulimit -f`, `LimitFSIZE=`): the write fails instead.
 pub(in crate::cli) fn outlive_file_size_limit() -> Option<Signals> {
     // The signals are never read: those that do not fit into their pipe are dropped.
     Signals::new([Signal::Xfsz]).map_err(|error| warn!("cannot catch SIGXFSZ: {error}")).ok()
+}
+
+/// How often temporary files are removed at a signal: the command may still create some.
+const REMOVALS_MAX: u32 = 20;
+
+/// Has a folder of temporary files removed when a signal ends the process. Without the signal, nothing happens
+/// to it; where signals cannot be caught, it stays when one comes.
+pub(in crate::cli) fn remove_at_signal(folder: &Path) {
+    let mut caught = vec![Signal::Term, Signal::Int];
+    if is_hup_ignored() == Some(false) {
+        caught.push(Signal::Hup);
+    }
+    let Ok(mut signals) = Signals::new(caught) else { return };
+    let folder = folder.to_owned();
+    let wait = move || {
+        if let Some(Ok(signal)) = smol::block_on(signals.next()) {
+            let mut removals = (0..REMOVALS_MAX).map(|_| std::fs::remove_dir_all(&folder));
+            removals.find(|removed| removed.is_ok() || !folder.exists());
+            std::process::exit(EXIT_AT_SIGNAL + signal as i32);
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("signals".to_owned()).spawn(wait) {
+        warn!("temporary files stay where a signal ends this command: {error}");
+    }
 }
 
 /// The signals that a running server reacts to.

@@ -10,7 +10,7 @@ use crate::maintenance::content::Content;
 use crate::maintenance::finding::{CheckReport, Kind};
 use crate::maintenance::progress::Progress;
 use crate::maintenance::rows::Rows;
-use crate::meta::{Inspection, RowsCopy};
+use crate::meta::{IndexError, Inspection, RowsComparison, TemporaryFolder, Tree};
 use crate::registry::{Layout, OpenError, examine};
 
 /// How often a store in use is checked before a finding is reported.
@@ -19,9 +19,14 @@ const LOOKS_MAX: u32 = 3;
 /// How long operations in progress have to complete before the next check.
 const LOOK_PAUSE: Duration = Duration::from_millis(500);
 
-/// Checks the store in a data directory; with `deep`, every byte of content is read. Fails where there is
-/// none, or where a server uses it.
-pub fn check(folder: &Path, deep: bool, progress: &mut dyn Progress) -> Result<CheckReport, OpenError> {
+/// Checks the store in a data directory; with `deep`, every byte of content and every row of the index is read.
+/// Fails where there is none, or where a server uses it. Without temporary files, more is kept in memory.
+pub fn check(
+    folder: &Path,
+    deep: bool,
+    temporary: Option<&TemporaryFolder>,
+    progress: &mut dyn Progress,
+) -> Result<CheckReport, OpenError> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(folder)?);
     let layout = examine(&disk)?;
     if layout == Layout::New {
@@ -30,7 +35,9 @@ pub fn check(folder: &Path, deep: bool, progress: &mut dyn Progress) -> Result<C
     let _lock = DirectoryLock::take(folder)?;
     let mut report = CheckReport::default();
     check_layout(&layout, &mut report);
-    let content = check_all(&disk, &mut report, progress, |metadata| Ok(metadata.compare_index(folder)?))?;
+    let content = check_all(&disk, temporary, &mut report, progress, |metadata| {
+        Ok(metadata.compare_index(folder, deep, temporary)?)
+    })?;
     if deep {
         content.check_bytes(LocalStore::as_it_is(disk).as_ref(), progress, &mut report)?;
     }
@@ -40,12 +47,13 @@ pub fn check(folder: &Path, deep: bool, progress: &mut dyn Progress) -> Result<C
 /// Checks all but the bytes of content; `compare` compares the index with the journal.
 fn check_all(
     disk: &Arc<dyn Disk>,
+    temporary: Option<&TemporaryFolder>,
     report: &mut CheckReport,
     progress: &mut dyn Progress,
     compare: impl FnOnce(&mut Inspection) -> Result<(), OpenError>,
 ) -> Result<Content, OpenError> {
     progress.at("reading the journal", 0, 0);
-    let mut metadata = Inspection::of(disk)?;
+    let mut metadata = Inspection::of(disk, temporary)?;
     progress.at("comparing the index", 0, 0);
     compare(&mut metadata)?;
     report.totals.transactions = metadata.transactions;
@@ -59,10 +67,13 @@ fn check_all(
     Ok(content)
 }
 
+/// Called for each row.
+pub type VisitRow<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), IndexError> + 'a;
+
 /// The rows of a running server's index.
 pub trait LiveRows {
-    /// Copies all of them.
-    fn copy(&mut self) -> Result<RowsCopy, OpenError>;
+    /// Visits the rows of a tree: their keys, in order, and values.
+    fn each(&mut self, tree: Tree, visit: &mut VisitRow<'_>) -> Result<(), OpenError>;
 }
 
 /// Checks the store in a data directory that a server uses. The store changes meanwhile, so it is checked
@@ -71,6 +82,7 @@ pub fn check_live(
     folder: &Path,
     deep: bool,
     rows: &mut dyn LiveRows,
+    temporary: Option<&TemporaryFolder>,
     progress: &mut dyn Progress,
 ) -> Result<CheckReport, OpenError> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(folder)?);
@@ -81,7 +93,7 @@ pub fn check_live(
         let mut report = CheckReport::default();
         check_layout(&layout, &mut report);
         let looked =
-            check_all(&disk, &mut report, progress, |metadata| Ok(metadata.compare_rows(&rows.copy()?)?));
+            check_all(&disk, temporary, &mut report, progress, |metadata| compare_rows(metadata, rows));
         let content = match looked {
             Ok(content) => content,
             // A file was removed during the check.
@@ -108,6 +120,15 @@ pub fn check_live(
         content.check_bytes(LocalStore::as_it_is(disk).as_ref(), progress, &mut report)?;
     }
     Ok(report)
+}
+
+fn compare_rows(metadata: &mut Inspection, rows: &mut dyn LiveRows) -> Result<(), OpenError> {
+    for tree in Tree::ALL {
+        let mut comparison = RowsComparison::of(metadata, tree);
+        rows.each(tree, &mut |key, value| comparison.row(key, value))?;
+        comparison.end()?;
+    }
+    Ok(())
 }
 
 fn check_layout(layout: &Layout, report: &mut CheckReport) {

@@ -1,6 +1,6 @@
 //! The files of content: all of them, whatever names them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use crate::blobs::{ContentStore, StoredFile, Verification};
 use crate::maintenance::finding::{CheckReport, Kind};
@@ -9,11 +9,19 @@ use crate::meta::{Fact, Tree, View};
 use crate::registry::OpenError;
 use crate::spec::ContentDigest;
 
-/// The files of content with their lengths in bytes.
+/// The files of content.
 pub(super) struct Content {
-    lengths: BTreeMap<ContentDigest, u64>,
-    /// Those that no row names. A power cut may have left their names without their bytes.
-    unnamed: HashSet<ContentDigest>,
+    files: BTreeMap<ContentDigest, ContentFile>,
+}
+
+/// A file of content.
+struct ContentFile {
+    /// Its length in bytes.
+    length: u64,
+    /// Whether a repository is known to have it.
+    is_linked: bool,
+    /// Whether a row names it. A power cut may have left the name of one without a row without its bytes.
+    is_named: bool,
 }
 
 impl Content {
@@ -23,25 +31,25 @@ impl Content {
         progress: &mut dyn Progress,
         report: &mut CheckReport,
     ) -> Result<Self, OpenError> {
-        let mut lengths = BTreeMap::new();
+        let mut files = BTreeMap::new();
         blobs.each_file(|file| {
             match file {
                 StoredFile::Content(digest, length) => {
-                    lengths.insert(digest, length);
+                    files.insert(digest, ContentFile { length, is_linked: false, is_named: false });
                     report.totals.content_bytes += length;
                 }
                 StoredFile::Foreign(path) => report.note(Kind::Leftover, path, "is not a file of pulk"),
             }
-            progress.at("listing content", lengths.len() as u64, 0);
+            progress.at("listing content", files.len() as u64, 0);
             Ok::<_, OpenError>(())
         })?;
-        report.totals.content = lengths.len() as u64;
-        Ok(Self { lengths, unnamed: HashSet::new() })
+        report.totals.content = files.len() as u64;
+        Ok(Self { files })
     }
 
     /// Returns the length in bytes of a file of content.
     pub(super) fn length(&self, digest: &ContentDigest) -> Option<u64> {
-        self.lengths.get(digest).copied()
+        self.files.get(digest).map(|file| file.length)
     }
 
     /// Says how much content no repository has.
@@ -50,21 +58,19 @@ impl Content {
         view: View<'_>,
         report: &mut CheckReport,
     ) -> Result<(), OpenError> {
-        for digest in self.lengths.keys() {
-            if view.blob(digest)?.is_none() {
-                self.unnamed.insert(*digest);
-            }
-        }
-        let mut linked = HashSet::new();
-        for tree in [Tree::Links, Tree::Manifests] {
-            view.each_fact(tree, |fact| {
-                if let Fact::Link { digest, .. } | Fact::Manifest { digest, .. } = fact {
-                    linked.insert(digest);
+        for tree in [Tree::Links, Tree::Manifests, Tree::Blobs] {
+            view.each_fact(tree, |fact| match fact {
+                Fact::Link { digest, .. } | Fact::Manifest { digest, .. } => {
+                    self.files.entry(digest).and_modify(|file| file.is_linked = true);
                 }
+                Fact::Blob { digest, .. } => {
+                    self.files.entry(digest).and_modify(|file| file.is_named = true);
+                }
+                _ => {}
             })?;
         }
-        let unlinked = self.lengths.iter().filter(|(digest, _)| !linked.contains(digest));
-        let (files, bytes) = unlinked.fold((0_u64, 0_u64), |sum, (_, length)| (sum.0 + 1, sum.1 + length));
+        let unlinked = self.files.values().filter(|file| !file.is_linked);
+        let (files, bytes) = unlinked.fold((0_u64, 0_u64), |sum, file| (sum.0 + 1, sum.1 + file.length));
         if files > 0 {
             let what = format!("has {files} files, {bytes} bytes, that no repository has");
             report.note(Kind::Unlinked, "blobs", what);
@@ -81,12 +87,12 @@ impl Content {
     ) -> Result<(), OpenError> {
         let total = report.totals.content_bytes;
         let mut done = 0;
-        for digest in self.lengths.keys() {
+        for (digest, file) in &self.files {
             let found = blobs.verify(digest, &mut |read| {
                 done += read;
                 progress.at("hashing content, bytes", done, total);
             })?;
-            if found == Verification::Damaged && self.unnamed.contains(digest) {
+            if found == Verification::Damaged && !file.is_named {
                 report.note(Kind::Leftover, digest.to_string(), "is what a push left that did not end");
             } else if found == Verification::Damaged {
                 // The bytes of manifests are always verified.

@@ -19,7 +19,7 @@ mod rebuild;
 mod rows;
 mod scrub;
 
-pub use check::{LiveRows, check, check_live};
+pub use check::{LiveRows, VisitRow, check, check_live};
 #[cfg(test)]
 pub(crate) use collector::tests as collector_tests;
 pub use collector::{

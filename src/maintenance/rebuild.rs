@@ -69,7 +69,7 @@ pub(crate) fn rebuild_on(
         true => Some(salvage(disk, folder, blobs.as_ref(), progress)?),
         false => None,
     };
-    let damaged = !from_content && !Inspection::of(disk)?.faults.is_empty();
+    let damaged = !from_content && !Inspection::faults_of(disk)?.is_empty();
     let from_index = damaged && rebuild_from_index(disk, folder)?;
     progress.at("building the index", 0, 0);
     let mut options = MetaOptions::new(index);

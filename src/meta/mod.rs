@@ -46,13 +46,15 @@ pub use clock::{Ages, Clock, PLAUSIBLE_MIN_MS};
 pub(crate) use clock::{DAY_MS, SetClock, TODAY_MS};
 pub use error::{MetaError, MetaOpenError};
 pub use format::{FEATURES, FORMAT, FORMAT_OLDEST};
-pub use index::{CompactionOutcome, CompactionPacing, IndexError, IndexKind, View, WORTHWHILE_MIN_BYTES};
+pub use index::{
+    CompactionOutcome, CompactionPacing, IndexError, IndexKind, TemporaryFolder, View, WORTHWHILE_MIN_BYTES,
+};
 pub use model::{
     AttributedCommand, BlobRow, Command, Condition, Fact, ManifestRow, Optional, Origin, Policies, Policy,
     PutManifestCommand, SWEEP_CANDIDATES_MAX, Sweep, TagRow, Tree, Untagged, UploadId, UploadRow,
 };
 pub use recovery::{
-    Inspection, MetaFault, MetaFaultKind, RecoveryProgress, RowsCopy, Salvage, Start, formats_on,
+    Inspection, MetaFault, MetaFaultKind, RecoveryProgress, RowsComparison, Salvage, Start, formats_on,
     rebuild_from_content, rebuild_from_index, remove_empty_folders, verify_closed,
 };
 pub use rules::{DecideError, Protection, Refusal, check_references, check_tags};

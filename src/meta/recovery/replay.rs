@@ -7,7 +7,7 @@ use crate::blobs::ContentStore;
 use crate::disk::Disk;
 use crate::meta::clock::StoreTime;
 use crate::meta::error::MetaOpenError;
-use crate::meta::index::Index;
+use crate::meta::index::{Index, guarded};
 use crate::meta::journal::{FileLog, Log, LogPosition, NewFile, RawLine, Record, Sum, encode};
 use crate::meta::model::{Fact, Optional, Origin, RowChange, changes_of};
 use crate::meta::reconcile::{FactSink, Reconciler};
@@ -54,10 +54,15 @@ pub(super) fn rehearse(
     progress: &RecoveryProgress,
 ) -> Result<StoreTime, MetaOpenError> {
     base.load(disk, index, &mut |bytes| progress.note(bytes))?;
-    let mut time = base.time.clone();
+    let (mut time, mut last) = (base.time.clone(), base.position().seq);
     for_each_valid(disk, segments, survey, base, progress, |_, record, _| {
         time.learn(&record.time);
-        Ok(index.apply(record.seq, &changes_of(&record.facts).map_err(unreadable)?)?)
+        last = record.seq;
+        Ok(index.load(&changes_of(&record.facts).map_err(unreadable)?)?)
+    })?;
+    guarded(|| {
+        index.finish_load(&mut || Ok(()))?;
+        index.apply(last, &[])
     })?;
     Ok(time)
 }

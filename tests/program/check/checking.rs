@@ -1,7 +1,11 @@
 //! `pulk check`: every kind of finding, and what is none.
 
 use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::check::store::*;
@@ -137,11 +141,71 @@ fn an_index_that_disagrees_with_the_journal_is_found() {
     });
     store.remove_folder("index");
     fs::rename(other.path("index"), store.path("index")).unwrap();
-    let wrong = store.wrong(&[]);
+    let wrong = store.wrong(&["--deep"]);
     assert!(wrong.iter().all(|kind| kind == "index"), "{wrong:?}");
     assert!(wrong.len() > 10, "{wrong:?}");
     store.remove_folder("index");
     assert_eq!(store.wrong(&[]), ["index"]);
+    assert_eq!(store.wrong(&["--deep"]), ["index"]);
+}
+
+#[test]
+fn the_index_is_copied_and_opened_only_by_a_deep_check() {
+    let store = Store::with_two_images();
+    fs::write(store.path("index/conf"), b"this is no configuration of a database").unwrap();
+    assert_eq!(store.wrong(&[]), Vec::<String>::new());
+    assert_eq!(store.wrong(&["--deep"]), ["index"]);
+}
+
+#[test]
+fn what_the_stop_noted_of_the_index_is_compared_with_the_journal() {
+    let store = Store::with_two_images();
+    let clean = fs::read_to_string(store.path("clean")).unwrap();
+    assert!(clean.contains(r#""rows":2,"#), "{clean}");
+    let changed = with_sum(&clean.replacen(r#""rows":2,"#, r#""rows":3,"#, 1));
+    fs::write(store.path("clean"), changed).unwrap();
+    assert_eq!(store.wrong(&[]), ["index"]);
+    let (_, out, _) = store.pulk(&["check"]);
+    assert!(out.contains("has 3 rows instead of 2"), "{out}");
+}
+
+#[test]
+fn a_check_leaves_no_temporary_files() {
+    let store = Store::with_two_images();
+    let temporary = tempfile::tempdir().unwrap();
+    for arguments in [&["check"][..], &["check", "--deep"]] {
+        let mut check = command(arguments, store.folder.path());
+        assert!(check.env("TMPDIR", temporary.path()).output().unwrap().status.success());
+        assert_eq!(files_below(temporary.path()), 0);
+    }
+}
+
+#[test]
+fn a_check_that_a_signal_ends_leaves_no_temporary_files() {
+    let store = Store::with_two_images();
+    // Reading this takes longer than the signal.
+    store.run(|registry| push_blob(registry, "app", &vec![7; 64 << 20]));
+    let temporary = tempfile::tempdir().unwrap();
+    let interrupted = (0..100).any(|_| {
+        let mut check = command(&["check", "--deep"], store.folder.path());
+        check.env("TMPDIR", temporary.path()).stdout(Stdio::null());
+        let mut running = check.spawn().unwrap();
+        while running.try_wait().unwrap().is_none() && files_below(temporary.path()) == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let pid = Pid::from_child(&running);
+        // It may have ended meanwhile.
+        let _ = kill_process(pid, Signal::INT);
+        let code = running.wait().unwrap().code();
+        assert!(matches!(code, Some(0 | 130)), "{code:?}");
+        assert_eq!(files_below(temporary.path()), 0);
+        code == Some(130)
+    });
+    assert!(interrupted);
+}
+
+fn files_below(folder: &Path) -> usize {
+    fs::read_dir(folder).unwrap().count()
 }
 
 /// Lines that verify, but that pulk never writes.

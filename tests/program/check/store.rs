@@ -112,11 +112,7 @@ impl Store {
         let last: Value = serde_json::from_str(lines.last().unwrap()).unwrap();
         let seq = last["seq"].as_u64().unwrap();
         let record = json!({"seq": seq + 1, "prev": last["sum"], "durable": seq, "at": 1, "facts": facts});
-        let text = record.to_string();
-        let body = text.strip_suffix('}').unwrap();
-        let sum = blake3::hash(body.as_bytes()).to_hex();
-        let line = format!("{body},\"sum\":\"{}\"}}", &sum[..32]);
-        fs::write(self.journal(), lines.join("\n") + "\n" + &line + "\n").unwrap();
+        fs::write(self.journal(), lines.join("\n") + "\n" + &with_sum(&record.to_string())).unwrap();
     }
 
     /// Removes a folder with everything in it.
@@ -157,6 +153,13 @@ impl Store {
         assert_eq!(code, i32::from(!kinds.is_empty()), "{out}{err}");
         kinds
     }
+}
+
+/// Returns a line with its right sum, whether it had one or not.
+pub(crate) fn with_sum(line: &str) -> String {
+    let body = line.rsplit_once(",\"sum\":").map_or(line.strip_suffix('}'), |(body, _)| Some(body)).unwrap();
+    let sum = blake3::hash(body.as_bytes()).to_hex();
+    format!("{body},\"sum\":\"{}\"}}\n", &sum[..32])
 }
 
 pub(crate) fn kinds(findings: &Value) -> Vec<String> {

@@ -8,5 +8,7 @@ mod temporary;
 mod trees;
 mod write_buffer;
 
+pub(in crate::meta) use folders::has_database;
 pub(in crate::meta) use index::SledIndex;
 pub(in crate::meta) use temporary::TemporaryCopy;
+pub use temporary::TemporaryFolder;

@@ -1,13 +1,61 @@
-//! A copy of the index that may be opened, since opening it writes to it.
+//! Temporary files: a copy of the index that may be opened, since opening it writes to it, and a new index
+//! that no store uses.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::meta::index::sled::folders;
+use crate::meta::index::sled::index::SledIndex;
 use crate::meta::index::sled::trees::storage;
-use crate::meta::index::{INDEX_FOLDER, IndexError};
+use crate::meta::index::{INDEX_FOLDER, Index, IndexError};
 use crate::meta::model::UploadId;
+
+/// A folder among the system's temporary files, for its owner alone, removed on drop.
+#[derive(Debug)]
+pub struct TemporaryFolder {
+    path: PathBuf,
+}
+
+impl TemporaryFolder {
+    /// Creates an empty folder.
+    pub fn create() -> io::Result<Self> {
+        let path = std::env::temp_dir().join(format!("pulk-{}", UploadId::random()));
+        folders::create(&path, false)?;
+        Ok(Self { path })
+    }
+
+    /// Returns its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes an empty index in it, whose files go with its last handle.
+    pub(in crate::meta) fn index(&self) -> Result<SledIndex, IndexError> {
+        let index = SledIndex::create(&self.new_name(), 0)?;
+        index.discard();
+        Ok(index)
+    }
+
+    fn new_name(&self) -> PathBuf {
+        self.path.join(UploadId::random().to_string())
+    }
+}
+
+impl Drop for TemporaryFolder {
+    fn drop(&mut self) {
+        remove(&self.path);
+    }
+}
+
+fn remove(folder: &Path) {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            log::warn!("cannot remove {}: {error}", folder.display());
+        }
+        _ => {}
+    }
+}
 
 /// A copy of the valid database of an index, removed on drop.
 #[derive(Debug)]
@@ -16,10 +64,14 @@ pub(in crate::meta) struct TemporaryCopy {
 }
 
 impl TemporaryCopy {
-    /// Copies the index in the data directory `root` to the system's temporary files. Nothing in the data
+    /// Copies the index in the data directory `root` to a folder of temporary files. Nothing in the data
     /// directory changes.
-    pub(in crate::meta) fn outside(root: &Path, generation: u64) -> Result<Self, IndexError> {
-        let copy = Self { folder: std::env::temp_dir().join(format!("pulk-index-{}", UploadId::random())) };
+    pub(in crate::meta) fn outside(
+        root: &Path,
+        generation: u64,
+        temporary: &TemporaryFolder,
+    ) -> Result<Self, IndexError> {
+        let copy = Self { folder: temporary.new_name() };
         folders::create(&copy.folder, false).map_err(|_| IndexError::NoSpace)?;
         copy.fill(root, generation)
     }
@@ -48,12 +100,7 @@ impl TemporaryCopy {
 
 impl Drop for TemporaryCopy {
     fn drop(&mut self) {
-        match fs::remove_dir_all(&self.folder) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                log::warn!("cannot remove {}: {error}", self.folder.display());
-            }
-            _ => {}
-        }
+        remove(&self.folder);
     }
 }
 
@@ -77,16 +124,30 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::meta::index::SledIndex;
 
     #[test]
     fn a_copy_is_out_of_reach_of_other_users() {
         let root = tempfile::tempdir().unwrap();
         drop(SledIndex::create(&root.path().join(INDEX_FOLDER), 0).unwrap());
-        for copy in [TemporaryCopy::outside(root.path(), 0), TemporaryCopy::beside(root.path(), 0)] {
+        let temporary = TemporaryFolder::create().unwrap();
+        let mode = |folder: &Path| fs::metadata(folder).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(temporary.path()), 0o700);
+        let outside = TemporaryCopy::outside(root.path(), 0, &temporary);
+        for copy in [outside, TemporaryCopy::beside(root.path(), 0)] {
             let copy = copy.unwrap();
-            assert_eq!(fs::metadata(copy.folder()).unwrap().permissions().mode() & 0o777, 0o700);
+            assert_eq!(mode(copy.folder()), 0o700);
             assert!(fs::read_dir(copy.folder()).unwrap().count() > 0);
         }
+    }
+
+    #[test]
+    fn temporary_files_go_with_their_last_handle() {
+        let temporary = TemporaryFolder::create().unwrap();
+        let path = temporary.path().to_owned();
+        drop(temporary.index().unwrap());
+        let left = |folder: &Path| fs::read_dir(folder).unwrap().count();
+        assert!(fs::read_dir(&path).unwrap().all(|index| left(&index.unwrap().path()) == 0));
+        drop(temporary);
+        assert!(!path.exists());
     }
 }

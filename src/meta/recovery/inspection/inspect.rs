@@ -1,13 +1,14 @@
 //! Read-only inspection: what a recovery would find.
 
+use std::env;
 use std::sync::Arc;
 
 use crate::disk::Disk;
 use crate::meta::checkpoint::{self, CheckpointFile};
 use crate::meta::error::MetaOpenError;
-use crate::meta::index::MapIndex;
+use crate::meta::index::{Index, MapIndex, TemporaryFolder};
 use crate::meta::journal::{self, Files, damaged_path, header_of, journal_path};
-use crate::meta::recovery::inspection::fault::MetaFaultKind;
+use crate::meta::recovery::inspection::fault::{MetaFault, MetaFaultKind};
 use crate::meta::recovery::inspection::result::Inspection;
 use crate::meta::recovery::progress::RecoveryProgress;
 use crate::meta::recovery::segments::{self, Segment};
@@ -18,22 +19,35 @@ use crate::meta::recovery::survey::{self, JournalSurvey};
 use crate::meta::recovery::{clean_marker, replay};
 
 impl Inspection {
-    /// Inspects the metadata on a disk.
-    pub fn of(disk: &Arc<dyn Disk>) -> Result<Self, MetaOpenError> {
-        let mut found = Self {
-            index: MapIndex::new(),
-            clean: None,
-            transactions: 0,
-            faults: Vec::new(),
-            notes: Vec::new(),
-        };
-        inspect(disk.as_ref(), &mut found)?;
+    /// Inspects the metadata on a disk. The rows that it adds up to are among the temporary files; where there
+    /// is no room for them, they are in memory.
+    pub fn of(disk: &Arc<dyn Disk>, temporary: Option<&TemporaryFolder>) -> Result<Self, MetaOpenError> {
+        let kept = temporary.map(|folder| Self::with(disk, Arc::new(folder.index()?), true));
+        match kept {
+            None | Some(Err(MetaOpenError::Index(_))) => {}
+            Some(done) => return done,
+        }
+        let mut found = Self::with(disk, Arc::new(MapIndex::new()), true)?;
+        let what = format!("was checked in memory: {} has no room for its rows", env::temp_dir().display());
+        found.note(MetaFaultKind::Index, "index", what);
+        Ok(found)
+    }
+
+    /// Returns the faults of the metadata on a disk.
+    pub fn faults_of(disk: &Arc<dyn Disk>) -> Result<Vec<MetaFault>, MetaOpenError> {
+        Ok(Self::with(disk, Arc::new(MapIndex::new()), false)?.faults)
+    }
+
+    fn with(disk: &Arc<dyn Disk>, index: Arc<dyn Index>, has_rows: bool) -> Result<Self, MetaOpenError> {
+        let mut found = Self { index, clean: None, transactions: 0, faults: Vec::new(), notes: Vec::new() };
+        inspect(disk.as_ref(), has_rows, &mut found)?;
         Ok(found)
     }
 }
 
-/// Follows the journal, checks the checkpoints, and fills the inspection's index as a recovery would.
-fn inspect(disk: &dyn Disk, found: &mut Inspection) -> Result<(), MetaOpenError> {
+/// Follows the journal, checks the checkpoints, and with `has_rows` fills the inspection's index as a recovery
+/// would.
+fn inspect(disk: &dyn Disk, has_rows: bool, found: &mut Inspection) -> Result<(), MetaOpenError> {
     let files = if_there(journal::list(disk))?.unwrap_or_default();
     let checkpoints = if_there(checkpoint::find(disk))?.unwrap_or_default();
     for path in files.unfinished.iter().chain(&checkpoints.unfinished) {
@@ -60,7 +74,9 @@ fn inspect(disk: &dyn Disk, found: &mut Inspection) -> Result<(), MetaOpenError>
         );
     }
     check_history(disk, &files, &segments, found)?;
-    replay::rehearse(disk, &found.index, &segments, &survey, &base, &progress)?;
+    if has_rows {
+        replay::rehearse(disk, found.index.as_ref(), &segments, &survey, &base, &progress)?;
+    }
 
     found.transactions = base.begin - 1 + survey.valid;
     let sound = survey.first_bad.is_none() && !survey.damaged;

@@ -1,10 +1,12 @@
 //! Looking at the metadata without changing it.
 
+mod comparison;
 mod fault;
 mod inspect;
 mod result;
 mod verify;
 
+pub use comparison::RowsComparison;
 pub use fault::{MetaFault, MetaFaultKind};
-pub use result::{Inspection, RowsCopy};
+pub use result::Inspection;
 pub use verify::verify_closed;

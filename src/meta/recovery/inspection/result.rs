@@ -1,21 +1,23 @@
 //! The result of inspecting the metadata on a disk without changing it.
 
+use std::fmt;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::meta::error::MetaOpenError;
-use crate::meta::index::{Index, IndexError, MapIndex, RowReader, SledIndex, TemporaryCopy, View};
-use crate::meta::model::{RowChange, Tree};
+use crate::meta::index::{
+    Index, IndexError, RowSums, SledIndex, TemporaryCopy, TemporaryFolder, View, has_database,
+};
+use crate::meta::model::Tree;
 use crate::meta::recovery::clean_marker::CleanMarker;
+use crate::meta::recovery::inspection::comparison::RowsComparison;
 use crate::meta::recovery::inspection::fault::{MetaFault, MetaFaultKind};
 
-/// The most differing rows of a tree that are named one by one.
-const ROWS_NAMED_MAX: u64 = 20;
-
 /// The metadata on a disk, as the next start would see it.
-#[derive(Debug)]
 pub struct Inspection {
-    pub(in crate::meta) index: MapIndex,
+    /// The rows that journal and checkpoints yield.
+    pub(in crate::meta) index: Arc<dyn Index>,
     /// The marker of the last stop, if that stop was clean, so that the index on the disk is valid.
     pub(in crate::meta) clean: Option<CleanMarker>,
     /// The number of transactions.
@@ -26,10 +28,16 @@ pub struct Inspection {
     pub notes: Vec<MetaFault>,
 }
 
+impl fmt::Debug for Inspection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Inspection").field("faults", &self.faults).finish_non_exhaustive()
+    }
+}
+
 impl Inspection {
     /// Returns a view of the state that journal and checkpoints yield.
     pub fn view(&self) -> View<'_> {
-        View::new(&self.index)
+        View::new(self.index.as_ref())
     }
 
     pub(in crate::meta) fn fault(
@@ -50,17 +58,49 @@ impl Inspection {
         self.notes.push(MetaFault { kind, place: place.text(), what: what.into() });
     }
 
-    /// Compares the index in the data directory `root` with the state from journal and checkpoints.
+    /// Compares what the stop noted of the index in the data directory `root` with the rows from journal and
+    /// checkpoints. If these differ, or `all` is set, compares all rows of the index.
     ///
-    /// sled writes when it opens a database, so this opens a copy, among the system's temporary files.
-    /// Without room for it, the index is not compared.
-    pub fn compare_index(&mut self, root: &Path) -> Result<(), MetaOpenError> {
-        let Some(marker) = &self.clean else {
+    /// sled writes when it opens a database, so this opens a copy, among the temporary files. Without room for
+    /// it, the rows are not compared.
+    pub fn compare_index(
+        &mut self,
+        root: &Path,
+        all: bool,
+        temporary: Option<&TemporaryFolder>,
+    ) -> Result<(), MetaOpenError> {
+        let Some(marker) = self.clean.clone() else {
             let what = "is not valid, since the last stop was not clean; the next start rebuilds it";
             self.note(MetaFaultKind::Index, "index", what);
             return Ok(());
         };
-        let copied = TemporaryCopy::outside(root, marker.generation);
+        let mut sums = RowSums::default();
+        for tree in Tree::ALL {
+            sums.recount(self.index.as_ref(), tree)?;
+        }
+        let difference = sums.difference(&marker.totals.sums);
+        let known = self.faults.len();
+        if all || difference.is_some() {
+            self.compare_copy(root, marker.generation, temporary)?;
+        } else if !has_database(root, marker.generation) {
+            self.fault(MetaFaultKind::Index, "index", "has no files that can be read");
+        }
+        if let Some(difference) = difference.filter(|_| self.faults.len() == known) {
+            let what = format!("is not what the journal says: by the stop's note, {difference}");
+            self.fault(MetaFaultKind::Index, "index", what);
+        }
+        Ok(())
+    }
+
+    fn compare_copy(
+        &mut self,
+        root: &Path,
+        generation: u64,
+        temporary: Option<&TemporaryFolder>,
+    ) -> Result<(), IndexError> {
+        let copied = temporary
+            .ok_or(IndexError::NoSpace)
+            .and_then(|folder| TemporaryCopy::outside(root, generation, folder));
         let opened = copied.as_ref().map_err(Clone::clone).and_then(|copy| SledIndex::open(copy.folder()));
         match opened {
             Ok(index) => self.compare(&index)?,
@@ -74,91 +114,26 @@ impl Inspection {
         Ok(())
     }
 
-    /// Compares a copy of the rows of a running server's index with the state from journal and checkpoints.
-    pub fn compare_rows(&mut self, rows: &RowsCopy) -> Result<(), IndexError> {
-        self.compare_trees(&rows.0)
-    }
-
     fn compare(&mut self, other: &dyn Index) -> Result<(), IndexError> {
         let applied = other.applied()?;
         if applied != self.transactions {
             let what = format!("is at transaction {applied}, the journal at {}", self.transactions);
             self.fault(MetaFaultKind::Index, "index", what);
         }
-        self.compare_trees(other)
-    }
-
-    fn compare_trees(&mut self, other: &dyn Index) -> Result<(), IndexError> {
         for tree in Tree::ALL {
-            let mut wrong = Wrong::default();
-            self.index.scan(tree, &[], None, &mut |key, value| match other.get(tree, key) {
-                Ok(found) if found.as_deref() == Some(value) => ControlFlow::Continue(()),
-                Ok(Some(_)) => wrong.row(key, "differs from the journal"),
-                Ok(None) => wrong.row(key, "is missing, though the journal has it"),
-                Err(error) => wrong.failed(error),
+            let mut rows = RowsComparison::of(self, tree);
+            let mut failed = None;
+            other.scan(tree, &[], None, &mut |key, value| match rows.row(key, value) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => {
+                    failed = Some(error);
+                    ControlFlow::Break(())
+                }
             })?;
-            other.scan(tree, &[], None, &mut |key, _| match self.index.get(tree, key) {
-                Ok(Some(_)) => ControlFlow::Continue(()),
-                Ok(None) => wrong.row(key, "is there, though the journal does not have it"),
-                Err(error) => wrong.failed(error),
-            })?;
-            self.report(tree, wrong)?;
+            failed.map_or(Ok(()), Err)?;
+            rows.end()?;
         }
         Ok(())
-    }
-
-    fn report(&mut self, tree: Tree, wrong: Wrong) -> Result<(), IndexError> {
-        for (row, what) in wrong.named {
-            self.fault(MetaFaultKind::Index, format!("index, {}: {row}", tree.name()).as_str(), what);
-        }
-        if let Some(more) = wrong.count.checked_sub(ROWS_NAMED_MAX).filter(|more| *more > 0) {
-            let what = format!("{more} more rows differ from the journal");
-            self.fault(MetaFaultKind::Index, format!("index, {}", tree.name()).as_str(), what);
-        }
-        wrong.failed.map_or(Ok(()), Err)
-    }
-}
-
-/// A copy of the rows of another process's index.
-#[derive(Debug)]
-pub struct RowsCopy(MapIndex);
-
-impl RowsCopy {
-    /// Creates a copy without rows.
-    pub fn new() -> Self {
-        Self(MapIndex::new())
-    }
-
-    /// Adds rows of a tree: keys and values.
-    pub fn add(&self, tree: Tree, rows: Vec<(String, String)>) -> Result<(), IndexError> {
-        let changes: Vec<RowChange> = rows
-            .into_iter()
-            .map(|(key, value)| RowChange { tree, key: key.into_bytes(), value: Some(value.into_bytes()) })
-            .collect();
-        self.0.load(&changes)
-    }
-}
-
-/// The rows of a tree that differ from the journal.
-#[derive(Default)]
-struct Wrong {
-    count: u64,
-    named: Vec<(String, &'static str)>,
-    failed: Option<IndexError>,
-}
-
-impl Wrong {
-    fn row(&mut self, key: &[u8], what: &'static str) -> ControlFlow<()> {
-        self.count += 1;
-        if self.count <= ROWS_NAMED_MAX {
-            self.named.push((String::from_utf8_lossy(key).replace('\0', " "), what));
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn failed(&mut self, error: IndexError) -> ControlFlow<()> {
-        self.failed = Some(error);
-        ControlFlow::Break(())
     }
 }
 

@@ -359,8 +359,9 @@ fn check_and_rebuild_look_at_the_new_files_too() {
     run(store.meta(), put_manifest("app", "three", &["three"])).unwrap();
     store.stop();
     let (root, disk) = (store.folder.path(), store.disk());
-    let mut found = Inspection::of(&disk).unwrap();
-    found.compare_index(root).unwrap();
+    let temporary = crate::meta::TemporaryFolder::create().unwrap();
+    let mut found = Inspection::of(&disk, Some(&temporary)).unwrap();
+    found.compare_index(root, true, Some(&temporary)).unwrap();
     assert!(found.faults.is_empty() && found.notes.is_empty(), "{:?} {:?}", found.faults, found.notes);
     assert!(crate::meta::recovery::rebuild_from_index(&disk, root).unwrap());
     fs::remove_dir_all(root.join("index")).unwrap();

@@ -120,7 +120,7 @@ fn what_reads_a_stopped_store_refuses_such_a_line_too() {
     let disk = disk_with(&lines);
     disk.create_folder(Path::new("checkpoint")).unwrap();
     let before = snapshot(disk.as_ref(), Path::new(""));
-    assert!(Inspection::of(&disk).unwrap_err().is_of_another_version());
+    assert!(Inspection::of(&disk, None).unwrap_err().is_of_another_version());
     let blobs = LocalStore::open_or_create(Arc::new(MemoryDisk::new())).unwrap();
     let rebuilt = rebuild_from_content(&disk, Path::new(""), blobs.as_ref(), &repo("found"), &mut |_| ());
     assert!(rebuilt.unwrap_err().is_of_another_version());
@@ -266,7 +266,7 @@ fn a_checkpoint_with_rows_that_are_not_known_is_refused() {
     });
     let why = refused(&disk, in_map());
     assert!(why.contains(&format!("{}: the line at byte 0 ", path.display())), "{why}");
-    assert!(Inspection::of(&disk).unwrap_err().is_of_another_version());
+    assert!(Inspection::of(&disk, None).unwrap_err().is_of_another_version());
 }
 
 #[test]

@@ -31,4 +31,4 @@ pub(crate) use log_drops::{count_dropped_log_line, dropped_log_lines};
 pub(crate) use odd_order::{OddTask, run_in_odd_order};
 pub use pattern::{Pattern, PatternError};
 pub(crate) use text::{bounded_text, excerpt, serde_as_text};
-pub(crate) use time::{millis, now_ms, unix_ms};
+pub(crate) use time::{in_units, millis, now_ms, unix_ms};

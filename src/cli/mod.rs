@@ -8,6 +8,7 @@
 //! | `check`, `rebuild` | commands that read the files themselves |
 //! | `settings` | flags that several commands have |
 //! | `ask` | putting a request to a running server, or to the store itself |
+//! | `source` | whether a refused value is from a flag or from the environment |
 //! | `signals` | which signals stop the server, and which must not end it |
 //! | `output/` | tables, units, progress, log lines; how a command ends |
 //!
@@ -27,6 +28,7 @@ mod scrub;
 mod serve;
 mod settings;
 mod signals;
+mod source;
 mod status;
 mod tags;
 #[cfg(test)]
@@ -38,13 +40,15 @@ use clap::Parser;
 
 use crate::cli::command::Cli;
 use crate::cli::output::{RunCommand, logging};
+use crate::cli::source::name_source;
 use crate::disk::restrict_new_files;
 
 /// Runs the program: reads the command line and does what it says.
 pub fn main() -> ExitCode {
     restrict_new_files();
     let _caught = signals::outlive_file_size_limit();
-    let code = match Cli::parse().command.run() {
+    let cli = Cli::try_parse().unwrap_or_else(|error| name_source(error).exit());
+    let code = match cli.command.run() {
         Ok(code) => code,
         Err(error) => error.report(),
     };

@@ -91,6 +91,12 @@ impl FromStr for RmArgument {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        if let Some((host, rest)) = host_of(text) {
+            return Err(format!(
+                "{host} is the address of a registry: rm works on the store in the data directory, and takes a \
+                 name without address (pulk rm {rest})"
+            ));
+        }
         let named = |name: &str| name.parse().map_err(|error| format!("{error}"));
         if let Some((repo, digest)) = text.split_once('@') {
             let digest = digest.parse().map_err(|error| format!("{error}"))?;
@@ -104,6 +110,14 @@ impl FromStr for RmArgument {
             None => Ok(Self { repo: named(text)?, what: None }),
         }
     }
+}
+
+/// Splits a reference as clients write it into the address of the registry, which has a port, and the rest.
+/// Without a port, `registry.example/app` is a valid name of a repository.
+fn host_of(text: &str) -> Option<(&str, &str)> {
+    let text = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let (host, rest) = text.split_once('/')?;
+    host.contains(':').then_some((host, rest))
 }
 
 fn print(out: &mut impl Write, repo: &RepoName, what: &RmTarget, removed: &Removed) -> io::Result<()> {
@@ -149,5 +163,15 @@ mod tests {
         for wrong in ["", "App", "app:", "app:a b", "app@sha256:abc", "localhost:5000/app:v1"] {
             assert!(what(wrong).is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_reference_with_the_address_of_a_registry_is_refused_with_what_to_write() {
+        for host in ["localhost:5000", "[::1]:5000", "http://registry.example:443"] {
+            let error = format!("{host}/team/app:v1").parse::<RmArgument>().unwrap_err();
+            assert!(error.contains("(pulk rm team/app:v1)"), "{error}");
+        }
+        // Without a port it may be the name of a repository.
+        assert!("registry.example/app:v1".parse::<RmArgument>().is_ok());
     }
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::admin::{StatusReport, StatusRequest};
+use crate::base::in_units;
 use crate::cli::ask::ask;
-use crate::cli::output::units::{count, duration, since, size, time};
+use crate::cli::output::units::{count, since, size, time};
 use crate::cli::output::{CommandError, RunCommand, finish, print_json};
 use crate::cli::settings::StoreSettings;
 use crate::config::Config;
@@ -60,7 +61,7 @@ fn print(out: &mut impl Write, config: &Config, report: &StatusReport) -> io::Re
             report.version,
             server.address,
             server.pid,
-            duration(since(server.since)),
+            in_units(since(server.since)),
             time(server.since)
         ),
         None if report.read_only => {
@@ -109,7 +110,7 @@ fn print_collector(
         (Some(doing), _, _) => doing.clone(),
         (None, _, _) if !collector.enabled => "runs only while a server runs".to_owned(),
         (None, Some(waits), _) => format!("waiting: {waits}"),
-        (None, None, Some(next)) => format!("next pass in {}", duration(Duration::from_secs(next))),
+        (None, None, Some(next)) => format!("next pass in {}", in_units(Duration::from_secs(next))),
         (None, None, None) => "idle".to_owned(),
     };
     line("collector", doing)?;
@@ -135,7 +136,7 @@ fn print_scrub(line: &mut impl FnMut(&str, String) -> io::Result<()>, scrub: &Sc
             "last full pass {} ({} in {}): {}",
             time(last.ended_ms),
             size(last.bytes),
-            duration(Duration::from_millis(last.ended_ms.saturating_sub(last.began_ms))),
+            in_units(Duration::from_millis(last.ended_ms.saturating_sub(last.began_ms))),
             if last.is_sound() { "nothing damaged".to_owned() } else { damage(last) }
         ),
         None => "no full pass yet".to_owned(),

@@ -150,13 +150,26 @@ impl Registry {
         if meta.is_without_journal() {
             reasons.push("no space for the journal: writes are refused; pulls still work".to_owned());
         }
-        if self.inner.space.lacks_files() {
-            let why = "the disk has too few free inodes: pushes are refused; pulls and deletes still work";
-            reasons.push(why.to_owned());
-        } else if !self.inner.space.has_room(0) {
-            reasons.push("the disk is full: pushes are refused; pulls and deletes still work".to_owned());
-        }
+        reasons.extend(self.lack_of_room());
         Health { ready, reasons }
+    }
+
+    /// Says that the disk has no room for pushes, if so, and what would give them some.
+    pub(crate) fn lack_of_room(&self) -> Option<String> {
+        const KEPT: &str = "pushes are refused; pulls and deletes still work";
+        let space = &self.inner.space;
+        if space.lacks_files() {
+            return Some(format!("the disk has too few free inodes: {KEPT}"));
+        }
+        if space.has_room(0) {
+            return None;
+        }
+        let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
+        let (free, reserve) = (mib(space.free_bytes().unwrap_or(0)), mib(self.reserve_bytes()));
+        Some(format!(
+            "the disk is full: {KEPT}; {free} are free, and `limits.reserve_bytes` keeps {reserve} free: make \
+             room, or set it lower"
+        ))
     }
 
     /// Tells whether the filesystem of the store is read-only, now or when the store was opened.

@@ -30,6 +30,21 @@ pub enum StartError {
         pid: Option<u32>,
     },
 
+    /// The folder that should hold the data directory does not exist.
+    #[error("cannot create the data directory {}: the folder {} does not exist",
+        folder.display(), parent_of(folder).display())]
+    NoParent {
+        /// The data directory.
+        folder: PathBuf,
+    },
+
+    /// There is no such data directory, and only a server creates one.
+    #[error("the data directory {} does not exist", folder.display())]
+    NoFolder {
+        /// The data directory.
+        folder: PathBuf,
+    },
+
     /// The data directory can't be created or written.
     #[error("cannot write to the data directory {}: {source}", folder.display())]
     NotWritable {
@@ -117,6 +132,9 @@ impl StartError {
                 Self::UnfitFilesystem { folder, source }
             }
             OpenError::Lock(LockError::Disk(source)) => Self::NotWritable { folder, source },
+            OpenError::Disk(source) if source.is_not_found() && source.path() == folder => {
+                if source.op() == "create" { Self::NoParent { folder } } else { Self::NoFolder { folder } }
+            }
             OpenError::Disk(source) if cannot_be_written(source.kind()) => {
                 Self::NotWritable { folder, source }
             }
@@ -142,6 +160,14 @@ impl StartError {
             }
             Self::DataInUse { pid: None, .. } => {
                 "Stop the other process first, or choose another directory with --data.".to_owned()
+            }
+            Self::NoParent { folder } => format!(
+                "Only the last folder of the path is created: create the others first (mkdir -p {}), or choose \
+                 another directory with --data, PULK_DATA or in the configuration file.",
+                parent_of(folder).display()
+            ),
+            Self::NoFolder { .. } | Self::Store { source: OpenError::NoStore, .. } => {
+                "Name the data directory with --data, PULK_DATA or in the configuration file.".to_owned()
             }
             Self::NotWritable { source, .. } => write_advice(source.kind()),
             Self::Foreign { owner, .. } => format!(
@@ -181,9 +207,6 @@ impl StartError {
                  version. Nothing was changed."
                     .to_owned()
             }
-            Self::Store { source: OpenError::NoStore, .. } => {
-                "Name the data directory with --data, PULK_DATA or in the configuration file.".to_owned()
-            }
             Self::Store { .. } => {
                 "Check what the message names. Delete nothing: the journal and the blobs hold everything \
                  that was acknowledged."
@@ -196,6 +219,11 @@ impl StartError {
 
 fn by_pid(pid: Option<u32>) -> String {
     pid.map(|pid| format!(" by pid {pid}")).unwrap_or_default()
+}
+
+/// Returns the folder that holds another one.
+fn parent_of(folder: &Path) -> &Path {
+    folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn cannot_be_written(kind: io::ErrorKind) -> bool {
@@ -284,6 +312,21 @@ mod tests {
         let unknown = StartError::DataInUse { folder, pid: None };
         assert_eq!(unknown.to_string(), "the data directory /srv/pulk is in use");
         assert!(unknown.advice().contains("--data"));
+    }
+
+    #[test]
+    fn a_directory_without_a_parent_names_the_folder_that_is_missing() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("missing/data");
+        let error = crate::disk::RealDisk::open_or_create(&folder).unwrap_err();
+        let error = StartError::from_open(&folder, error.into());
+        let missing = root.path().join("missing");
+        assert!(error.to_string().ends_with(&format!("the folder {} does not exist", missing.display())));
+        assert!(error.advice().contains(&format!("mkdir -p {}", missing.display())));
+        let error = crate::disk::RealDisk::open(&folder).unwrap_err();
+        let error = StartError::from_open(&folder, error.into());
+        assert_eq!(error.to_string(), format!("the data directory {} does not exist", folder.display()));
+        assert!(error.advice().contains("PULK_DATA"));
     }
 
     #[test]

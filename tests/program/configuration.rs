@@ -110,8 +110,21 @@ fn a_wrong_command_line_ends_with_exit_code_2_and_says_what_would_be_right() {
         assert_eq!(code, 2, "{err}");
         assert!(err.contains(hint), "{err}");
     }
-    let (code, _out, err) = run(program(&["serve"]).env("PULK_LISTEN", "here"));
-    assert_eq!(code, 2, "{err}");
+}
+
+#[test]
+fn a_refused_value_is_said_to_be_from_its_variable_or_from_its_flag() {
+    let wrong =
+        [("LISTEN", "listen", "here"), ("LOG", "log", "pulk=loud"), ("EPHEMERAL", "ephemeral", "perhaps")];
+    for (variable, flag, value) in wrong {
+        let (variable, flag) = (format!("PULK_{variable}"), format!("--{flag}"));
+        let (code, _out, err) = run(program(&["serve"]).env(&variable, value));
+        assert_eq!(code, 2, "{err}");
+        assert!(err.contains(&format!("'{variable}'")) && !err.contains(&flag), "{err}");
+        let (code, _out, err) = run(program(&["serve", &format!("{flag}={value}")]).env(&variable, value));
+        assert_eq!(code, 2, "{err}");
+        assert!(err.contains(&flag) && !err.contains(&variable), "{err}");
+    }
 }
 
 #[test]

@@ -224,6 +224,39 @@ fn a_data_directory_that_is_a_file_is_refused_with_what_to_do_about_it() {
     assert!(said.contains("in the place of a directory"), "{said}");
 }
 
+#[test]
+fn a_data_directory_whose_parent_is_missing_is_refused_with_the_folder_to_create() {
+    let folder = TempDir::new().unwrap();
+    let missing = folder.path().join("missing");
+    let (code, said) = refusal(&missing.join("data"), "127.0.0.1:0");
+    assert_eq!(code, Some(1));
+    assert!(said.contains(&format!("the folder {} does not exist", missing.display())), "{said}");
+    assert!(said.contains(&format!("mkdir -p {}", missing.display())), "{said}");
+}
+
+#[test]
+fn a_disk_with_less_than_the_reserve_is_warned_about_before_the_server_listens() {
+    let folder = TempDir::new().unwrap();
+    let disk = rustix::fs::statvfs(folder.path()).unwrap();
+    if disk.f_bavail.saturating_mul(disk.f_frsize) >= 1 << 40 {
+        // No reserve can be larger than what is free here.
+        return;
+    }
+    let config = folder.path().join("pulk.toml");
+    std::fs::write(&config, "[limits]\nreserve_bytes = 1099511627776\n").unwrap();
+    let mut command = serve(&folder.path().join("data"), "127.0.0.1:0");
+    command.arg("--config").arg(&config);
+    let mut serving = Serving::spawn(command);
+    let mut before = String::new();
+    while !serving.line.contains("pulk listening on ") {
+        before += &serving.line;
+        serving.line.clear();
+        assert_ne!(serving.log.read_line(&mut serving.line).unwrap(), 0, "{before}");
+    }
+    assert!(before.contains("pushes are refused"), "{before}");
+    assert!(before.contains("`limits.reserve_bytes` keeps 1048576.0 MiB free"), "{before}");
+}
+
 /// Sends a request and returns the head of its answer, or `None` if the server closed the connection.
 fn exchange(connection: &mut BufReader<TcpStream>, request: &str) -> Option<String> {
     connection.get_mut().write_all(request.as_bytes()).ok()?;

@@ -38,18 +38,6 @@ pub(in crate::cli) fn time(milliseconds: u64) -> String {
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
 }
 
-/// Writes how long something has lasted, in its two largest units: `3 d 4 h`, `5 min`, `12 s`.
-pub(in crate::cli) fn duration(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    let (days, hours, minutes) = (seconds / SECONDS_PER_DAY, seconds / 3600 % 24, seconds / 60 % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds} s"),
-        (0, 0, minutes) => format!("{minutes} min"),
-        (0, hours, minutes) => format!("{hours} h {minutes} min"),
-        (days, hours, _) => format!("{days} d {hours} h"),
-    }
-}
-
 /// Returns how long ago a time in milliseconds since 1970 is.
 pub(in crate::cli) fn since(milliseconds: u64) -> Duration {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -75,12 +63,5 @@ mod tests {
         assert_eq!(time(951_782_399_000), "2000-02-28 23:59 UTC");
         assert_eq!(time(951_868_740_000), "2000-02-29 23:59 UTC");
         assert_eq!(time(1_795_525_500_000), "2026-11-24 13:05 UTC");
-    }
-
-    #[test]
-    fn durations_have_their_largest_units() {
-        let of = |seconds| duration(Duration::from_secs(seconds));
-        assert_eq!((of(12), of(300)), ("12 s".to_owned(), "5 min".to_owned()));
-        assert_eq!((of(3720), of(273_600)), ("1 h 2 min".to_owned(), "3 d 4 h".to_owned()));
     }
 }

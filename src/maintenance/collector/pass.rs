@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use crate::base::{millis, now_ms};
+use crate::base::{in_units, millis, now_ms};
 use crate::maintenance::collector::error::CollectError;
 use crate::maintenance::collector::index::compact;
 use crate::maintenance::collector::options::CollectOptions;
@@ -95,10 +95,8 @@ impl Pass<'_> {
             self.upkeep.remember_young(now_ms())?;
         }
         if let Some(wait) = self.wait() {
-            let seconds = wait.as_secs().saturating_add(1);
-            self.note(format!(
-                "nothing is removed for another {seconds} s: leases and ages are not known yet"
-            ));
+            let wait = in_units(wait.saturating_add(Duration::from_secs(1)));
+            self.note(format!("nothing is removed for another {wait}: leases and ages are not known yet"));
         }
         let ages =
             self.upkeep.options().policies.ask_for_ages() || self.options.untagged_older_than.is_some();

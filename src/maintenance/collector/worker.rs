@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::base::lock;
+use crate::base::{in_units, lock};
 use crate::maintenance::collector::error::CollectError;
 use crate::maintenance::collector::index::compact;
 use crate::maintenance::collector::options::{CollectOptions, CollectWatch, CollectorOptions};
@@ -140,8 +140,8 @@ impl Collector {
         let shared = &self.handle.shared;
         let mut status = lock(&shared.status).clone();
         status.waits = shared.upkeep.lease_wait().map(|wait| {
-            let seconds = wait.as_secs().saturating_add(1);
-            format!("nothing is removed for another {seconds} s: leases and ages are not known yet")
+            let wait = in_units(wait.saturating_add(Duration::from_secs(1)));
+            format!("nothing is removed for another {wait}: leases and ages are not known yet")
         });
         let ages = shared.upkeep.options().policies.ask_for_ages();
         status.ages = shared.upkeep.clock().uncounted().filter(|_| ages);

@@ -19,7 +19,7 @@ use std::fmt::{self, Debug, Formatter};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use crate::base::{lock, millis, now_ms};
+use crate::base::{in_units, lock, millis, now_ms};
 
 #[cfg(test)]
 pub(crate) use set_clock::{DAY_MS, SetClock, TODAY_MS};
@@ -226,7 +226,7 @@ impl ClockState {
         self.last = reading;
         if step >= STEP_MIN_MS {
             let way = if reading.wall_ms > expected { "forward" } else { "back" };
-            log::info!("the clock was set {way} by {} s; ages do not change", step / 1000);
+            log::info!("the clock was set {way} by {}; ages do not change", text_of(step));
             self.set_at_ms = reading.steady_ms;
         }
         if (self.anchored || self.known.anchor.is_none() || self.has_rested(reading))
@@ -269,10 +269,10 @@ impl ClockState {
         });
         let behind = least.saturating_sub(reading.wall_ms);
         if behind >= STEP_MIN_MS {
-            return Some(format!("the clock is {} s behind what it showed earlier", behind / 1000));
+            return Some(format!("the clock is {} behind what it showed earlier", text_of(behind)));
         }
         let ran = reading.steady_ms.saturating_sub(self.set_at_ms);
-        let why = || format!("the clock was set, or the machine started, only {} s ago", ran / 1000);
+        let why = || format!("the clock was set, or the machine started, only {} ago", text_of(ran));
         (ran < REST_MIN_MS).then(why)
     }
 
@@ -293,8 +293,12 @@ impl ClockState {
         if self.anchored || self.began_ms <= 1 {
             return None;
         }
-        let ran = reading.steady_ms.saturating_sub(self.began_at_ms) / 1000;
-        let rests = || (!self.has_rested(reading)).then(|| format!("pulk started only {ran} s ago"));
+        let ran = reading.steady_ms.saturating_sub(self.began_at_ms);
+        let rests = || (!self.has_rested(reading)).then(|| format!("pulk started only {} ago", text_of(ran)));
         self.doubt(reading).or_else(rests)
     }
+}
+
+fn text_of(milliseconds: u64) -> String {
+    in_units(Duration::from_millis(milliseconds))
 }

@@ -245,6 +245,25 @@ fn content_without_metadata_is_refused_untouched_with_advice() {
 }
 
 #[test]
+fn a_push_needs_none_of_the_folders_that_are_made_along_with_its_own() {
+    let store = Store::new();
+    store.run(|registry| push_blob(registry, "app", b"first"));
+    let own = store.blob(b"content").parent().unwrap().to_owned();
+    let name = own.file_name().unwrap().to_str().unwrap();
+    // A file is in the place of each of them.
+    for last in "0123456789abcdef".chars() {
+        let sibling = own.with_file_name(format!("{}{last}", &name[..1]));
+        if sibling != own && !sibling.exists() {
+            fs::write(sibling, b"foreign").unwrap();
+        }
+    }
+    store.run(|registry| push_blob(registry, "app", b"content"));
+    assert_eq!(fs::read(store.blob(b"content")).unwrap(), b"content");
+    let (code, out, _) = store.pulk(&["check", "--deep"]);
+    assert_eq!(code, 0, "{out}");
+}
+
+#[test]
 fn an_empty_store_starts_without_its_journal() {
     let store = Store::new();
     store.run(|_| ());

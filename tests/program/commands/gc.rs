@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 
-use crate::commands::support::{Image, Store, command, push, push_blob};
+use crate::commands::support::{Image, Serving, Store, command, push, push_blob};
+use crate::serving::serve;
 
 /// `app:v1`, and an untagged image.
 fn store() -> (Store, [Image; 2]) {
@@ -53,6 +54,27 @@ fn gc_frees_the_space_of_what_was_removed() {
     let status = store.json(&["status"]);
     assert_eq!((&status["blob_bytes"], &status["unlinked_bytes"]), (&json!(0), &json!(0)), "{}", one.bytes());
     assert_eq!(status["repositories"]["repositories"], json!(0));
+}
+
+#[test]
+fn tags_that_a_policy_removes_are_logged() {
+    let (store, [_, untagged]) = store();
+    store.run(|registry| push(registry, "app", &untagged, Some("v2")));
+    let policy =
+        "[collector]\nlease = \"1s\"\ngrace = \"0s\"\n[[policy]]\nrepositories = [\"*\"]\nkeep_last = 1\n";
+    let config = store.file("pulk.toml", policy);
+    let mut command = serve(store.path(), "127.0.0.1:0");
+    command.args(["--config", &config]);
+    let mut serving = Serving::spawn(command);
+    serving.wait_until_listening();
+    // Nothing is removed before the leases of this start are known.
+    let removed = (0..200).any(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        store.json(&["gc", "--now"])["report"]["tags"]["removed"]["count"] == json!(1)
+    });
+    assert!(removed);
+    serving.read_until("collector: removed 1 tags that no policy keeps");
+    assert_eq!(serving.stop(), 0);
 }
 
 #[test]

@@ -57,6 +57,14 @@ fn every_command_prints_the_same_with_a_server_and_without() {
 }
 
 #[test]
+fn the_collector_of_a_stopped_store_waits_for_a_server_and_not_for_leases() {
+    let store = Store::new();
+    store.run(|_| ());
+    let ran = store.pulk(&["status"]);
+    assert!(ran.out.contains("\ncollector   runs only while a server runs\n"), "{ran:?}");
+}
+
+#[test]
 fn status_says_what_is_stored_and_what_sharing_saves() {
     let (store, images) = store();
     let status = store.json(&["status"]);

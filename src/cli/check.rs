@@ -12,7 +12,7 @@ use crate::admin::{AdminError, AnswerSink, RowsRequest, check_owner};
 use crate::cli::output::units::{count, size};
 use crate::cli::output::{CommandError, RunCommand, Terminal, finish};
 use crate::cli::settings::StoreSettings;
-use crate::cli::signals::remove_at_signal;
+use crate::cli::signals::EndingSignals;
 use crate::config::Config;
 use crate::control::connect;
 use crate::maintenance::{CheckReport, LiveRows, VisitRow, check as check_store, check_live};
@@ -66,10 +66,9 @@ fn check(config: &Config, deep: bool, json: bool) -> Result<ExitCode, CommandErr
     let folder = config.data.as_path();
     let socket = config.control_socket();
     // Without it, the check says what it keeps in memory, and what it leaves out.
+    let signals = EndingSignals::catch();
     let temporary = TemporaryFolder::create().ok();
-    if let Some(temporary) = &temporary {
-        remove_at_signal(temporary.path());
-    }
+    signals.remove(temporary.as_ref().map(TemporaryFolder::path));
     let files = temporary.as_ref();
     let checked = match connect(folder, &socket) {
         Ok(Some(_)) => {

@@ -25,24 +25,35 @@ pub(in crate::cli) fn outlive_file_size_limit() -> Option<Signals> {
 /// How often temporary files are removed at a signal: the command may still create some.
 const REMOVALS_MAX: u32 = 20;
 
-/// Has a folder of temporary files removed when a signal ends the process. Without the signal, nothing happens
-/// to it; where signals cannot be caught, it stays when one comes.
-pub(in crate::cli) fn remove_at_signal(folder: &Path) {
-    let mut caught = vec![Signal::Term, Signal::Int];
-    if is_hup_ignored() == Some(false) {
-        caught.push(Signal::Hup);
-    }
-    let Ok(mut signals) = Signals::new(caught) else { return };
-    let folder = folder.to_owned();
-    let wait = move || {
-        if let Some(Ok(signal)) = smol::block_on(signals.next()) {
-            let mut removals = (0..REMOVALS_MAX).map(|_| std::fs::remove_dir_all(&folder));
-            removals.find(|removed| removed.is_ok() || !folder.exists());
-            std::process::exit(EXIT_AT_SIGNAL + signal as i32);
+/// The signals that end a command.
+pub(in crate::cli) struct EndingSignals(Option<Signals>);
+
+impl EndingSignals {
+    /// Catches them. [`Self::remove`] must follow: until then, they end nothing.
+    pub(in crate::cli) fn catch() -> Self {
+        let mut caught = vec![Signal::Term, Signal::Int];
+        if is_hup_ignored() == Some(false) {
+            caught.push(Signal::Hup);
         }
-    };
-    if let Err(error) = std::thread::Builder::new().name("signals".to_owned()).spawn(wait) {
-        warn!("temporary files stay where a signal ends this command: {error}");
+        Self(Signals::new(caught).ok())
+    }
+
+    /// Ends the process at the first of them, and removes a folder of temporary files before.
+    pub(in crate::cli) fn remove(self, folder: Option<&Path>) {
+        let Some(mut signals) = self.0 else { return };
+        let folder = folder.map(Path::to_owned);
+        let wait = move || {
+            if let Some(Ok(signal)) = smol::block_on(signals.next()) {
+                if let Some(folder) = folder {
+                    let mut removals = (0..REMOVALS_MAX).map(|_| std::fs::remove_dir_all(&folder));
+                    removals.find(|removed| removed.is_ok() || !folder.exists());
+                }
+                std::process::exit(EXIT_AT_SIGNAL + signal as i32);
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("signals".to_owned()).spawn(wait) {
+            warn!("signals cannot end this command: {error}");
+        }
     }
 }
 

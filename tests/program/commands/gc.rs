@@ -60,19 +60,12 @@ fn gc_frees_the_space_of_what_was_removed() {
 fn tags_that_a_policy_removes_are_logged() {
     let (store, [_, untagged]) = store();
     store.run(|registry| push(registry, "app", &untagged, Some("v2")));
-    let policy =
-        "[collector]\nlease = \"1s\"\ngrace = \"0s\"\n[[policy]]\nrepositories = [\"*\"]\nkeep_last = 1\n";
+    let policy = "[collector]\ninterval = \"0s\"\nlease = \"1s\"\ngrace = \"0s\"\n[[policy]]\nrepositories = [\"*\"]\nkeep_last = 1\n";
     let config = store.file("pulk.toml", policy);
     let mut command = serve(store.path(), "127.0.0.1:0");
     command.args(["--config", &config]);
     let mut serving = Serving::spawn(command);
     serving.wait_until_listening();
-    // Nothing is removed before the leases of this start are known.
-    let removed = (0..200).any(|_| {
-        std::thread::sleep(Duration::from_millis(50));
-        store.json(&["gc", "--now"])["report"]["tags"]["removed"]["count"] == json!(1)
-    });
-    assert!(removed);
     serving.read_until("collector: removed 1 tags that no policy keeps");
     assert_eq!(serving.stop(), 0);
 }

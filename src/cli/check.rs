@@ -68,7 +68,7 @@ fn check(config: &Config, deep: bool, json: bool) -> Result<ExitCode, CommandErr
     // Without it, the check says what it keeps in memory, and what it leaves out.
     let signals = EndingSignals::catch();
     let temporary = TemporaryFolder::create().ok();
-    signals.remove(temporary.as_ref().map(TemporaryFolder::path));
+    signals.remove(temporary.as_ref());
     let files = temporary.as_ref();
     let checked = match connect(folder, &socket) {
         Ok(Some(_)) => {

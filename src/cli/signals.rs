@@ -1,12 +1,13 @@
 //! Signals: which of them stop the server, and which must not end the process.
 
 use std::io;
-use std::path::Path;
 
 use async_signal::{Signal, Signals};
 use log::{info, warn};
 use smol::future;
 use smol::stream::StreamExt;
+
+use crate::meta::TemporaryFolder;
 
 /// Signals whose default reaction would end the server although they mean nothing to it: scripts that rotate
 /// logs or ask other daemons for statistics send them.
@@ -22,9 +23,6 @@ pub(in crate::cli) fn outlive_file_size_limit() -> Option<Signals> {
     Signals::new([Signal::Xfsz]).map_err(|error| warn!("cannot catch SIGXFSZ: {error}")).ok()
 }
 
-/// How often temporary files are removed at a signal: the command may still create some.
-const REMOVALS_MAX: u32 = 20;
-
 /// The signals that end a command.
 pub(in crate::cli) struct EndingSignals(Option<Signals>);
 
@@ -38,17 +36,17 @@ impl EndingSignals {
         Self(Signals::new(caught).ok())
     }
 
-    /// Ends the process at the first of them, and removes a folder of temporary files before.
-    pub(in crate::cli) fn remove(self, folder: Option<&Path>) {
+    /// Ends the process at the first of them, and removes its temporary files before.
+    pub(in crate::cli) fn remove(self, files: Option<&TemporaryFolder>) {
         let Some(mut signals) = self.0 else { return };
-        let folder = folder.map(Path::to_owned);
+        let exit = |signal: Signal| std::process::exit(EXIT_AT_SIGNAL + signal as i32);
+        let removed = files.map(TemporaryFolder::remover);
         let wait = move || {
             if let Some(Ok(signal)) = smol::block_on(signals.next()) {
-                if let Some(folder) = folder {
-                    let mut removals = (0..REMOVALS_MAX).map(|_| std::fs::remove_dir_all(&folder));
-                    removals.find(|removed| removed.is_ok() || !folder.exists());
+                match removed {
+                    Some(remove) => remove(&|| exit(signal)),
+                    None => exit(signal),
                 }
-                std::process::exit(EXIT_AT_SIGNAL + signal as i32);
             }
         };
         if let Err(error) = std::thread::Builder::new().name("signals".to_owned()).spawn(wait) {

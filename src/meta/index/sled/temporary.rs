@@ -4,17 +4,28 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
 
+use crate::base::lock;
 use crate::meta::index::sled::folders;
 use crate::meta::index::sled::index::SledIndex;
 use crate::meta::index::sled::trees::storage;
 use crate::meta::index::{INDEX_FOLDER, Index, IndexError};
 use crate::meta::model::UploadId;
 
+/// How often the files of an index in use are removed: sled may create some meanwhile.
+const REMOVALS_MAX: u32 = 50;
+const REMOVAL_PAUSE: Duration = Duration::from_millis(5);
+
 /// A folder among the system's temporary files, for its owner alone, removed on drop.
 #[derive(Debug)]
 pub struct TemporaryFolder {
     path: PathBuf,
+    /// Held while databases are created in it, and for good once it is removed early: creating one makes its
+    /// parents, too.
+    creating: Arc<Mutex<()>>,
 }
 
 impl TemporaryFolder {
@@ -22,23 +33,46 @@ impl TemporaryFolder {
     pub fn create() -> io::Result<Self> {
         let path = std::env::temp_dir().join(format!("pulk-{}", UploadId::random()));
         folders::create(&path, false)?;
-        Ok(Self { path })
+        Ok(Self { path, creating: Arc::default() })
     }
 
     /// Returns its path.
-    pub fn path(&self) -> &Path {
+    #[cfg(test)]
+    pub(in crate::meta) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Makes an empty index in it, whose files go with its last handle.
     pub(in crate::meta) fn index(&self) -> Result<SledIndex, IndexError> {
+        let _held = lock(&self.creating);
         let index = SledIndex::create(&self.new_name(), 0)?;
         index.discard();
         Ok(index)
     }
 
+    /// Opens a copy of an index that is in it.
+    pub(in crate::meta) fn open(&self, copy: &TemporaryCopy) -> Result<SledIndex, IndexError> {
+        let _held = lock(&self.creating);
+        SledIndex::open(copy.folder())
+    }
+
     fn new_name(&self) -> PathBuf {
         self.path.join(UploadId::random().to_string())
+    }
+
+    /// Returns what removes it while it is in use, and then ends the process by `end`.
+    pub fn remover(&self) -> impl FnOnce(&dyn Fn()) + Send + use<> {
+        let (path, creating) = (self.path.clone(), Arc::clone(&self.creating));
+        move |end| {
+            let _held = lock(&creating);
+            for _ in 0..REMOVALS_MAX {
+                if fs::remove_dir_all(&path).is_ok() || !path.exists() {
+                    break;
+                }
+                thread::sleep(REMOVAL_PAUSE);
+            }
+            end();
+        }
     }
 }
 

@@ -6,9 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::meta::error::MetaOpenError;
-use crate::meta::index::{
-    Index, IndexError, RowSums, SledIndex, TemporaryCopy, TemporaryFolder, View, has_database,
-};
+use crate::meta::index::{Index, IndexError, RowSums, TemporaryCopy, TemporaryFolder, View, has_database};
 use crate::meta::model::Tree;
 use crate::meta::recovery::clean_marker::CleanMarker;
 use crate::meta::recovery::inspection::comparison::RowsComparison;
@@ -98,10 +96,15 @@ impl Inspection {
         generation: u64,
         temporary: Option<&TemporaryFolder>,
     ) -> Result<(), IndexError> {
-        let copied = temporary
-            .ok_or(IndexError::NoSpace)
-            .and_then(|folder| TemporaryCopy::outside(root, generation, folder));
-        let opened = copied.as_ref().map_err(Clone::clone).and_then(|copy| SledIndex::open(copy.folder()));
+        let copied = temporary.ok_or(IndexError::NoSpace).and_then(|folder| {
+            // The copy goes after the index.
+            let copy = TemporaryCopy::outside(root, generation, folder)?;
+            Ok((folder.open(&copy), copy))
+        });
+        let (opened, _copy) = match copied {
+            Ok((opened, copy)) => (opened, Some(copy)),
+            Err(error) => (Err(error), None),
+        };
         match opened {
             Ok(index) => self.compare(&index)?,
             Err(IndexError::NoSpace) => {

@@ -32,9 +32,9 @@ Exit codes:
 
 /// Check a store for damage, without changing it.
 ///
-/// Checks journal and checkpoints, what the last stop noted of the index, and that every manifest, tag and blob
-/// has what it needs. Beside a running server, the command reads the files itself, asks the server for its
-/// index, and looks again at what seems wrong, because the store changes meanwhile.
+/// Checks journal and checkpoints, what the last stop noted of the index, and that every manifest, tag and
+/// blob has what it needs. Beside a running server, the command reads the files itself, asks the server for
+/// its index, and looks again at what seems wrong, because the store changes meanwhile.
 ///
 /// It needs temporary space (TMPDIR) of about the size of index/, with --deep twice as much.
 ///

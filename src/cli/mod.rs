@@ -8,7 +8,6 @@
 //! | `check`, `rebuild` | commands that read the files themselves |
 //! | `settings` | flags that several commands have |
 //! | `ask` | putting a request to a running server, or to the store itself |
-//! | `source` | whether a refused value is from a flag or from the environment |
 //! | `signals` | which signals stop the server, and which must not end it |
 //! | `output/` | tables, units, progress, log lines; how a command ends |
 //!
@@ -28,7 +27,6 @@ mod scrub;
 mod serve;
 mod settings;
 mod signals;
-mod source;
 mod status;
 mod tags;
 #[cfg(test)]
@@ -36,18 +34,17 @@ mod tests;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use crate::cli::command::Cli;
-use crate::cli::output::{RunCommand, logging};
-use crate::cli::source::name_source;
+use crate::cli::output::{RunCommand, logging, name_source};
 use crate::disk::restrict_new_files;
 
 /// Runs the program: reads the command line and does what it says.
 pub fn main() -> ExitCode {
     restrict_new_files();
     let _caught = signals::outlive_file_size_limit();
-    let cli = Cli::try_parse().unwrap_or_else(|error| name_source(error).exit());
+    let cli = Cli::try_parse().unwrap_or_else(|error| name_source(error, &Cli::command()).exit());
     let code = match cli.command.run() {
         Ok(code) => code,
         Err(error) => error.report(),

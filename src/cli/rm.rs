@@ -93,8 +93,8 @@ impl FromStr for RmArgument {
     fn from_str(text: &str) -> Result<Self, String> {
         if let Some((host, rest)) = host_of(text) {
             return Err(format!(
-                "{host} is the address of a registry: rm works on the store in the data directory, and takes a \
-                 name without address (pulk rm {rest})"
+                "{host} is the address of a registry: rm works on the store in the data directory, and takes \
+                 a name without address (pulk rm {rest})"
             ));
         }
         let named = |name: &str| name.parse().map_err(|error| format!("{error}"));

@@ -10,7 +10,7 @@ use crate::maintenance::content::Content;
 use crate::maintenance::finding::{CheckReport, Kind};
 use crate::maintenance::progress::Progress;
 use crate::maintenance::rows::Rows;
-use crate::meta::{IndexError, Inspection, RowsComparison, TemporaryFolder, Tree};
+use crate::meta::{IndexError, Inspection, TemporaryFolder, Tree};
 use crate::registry::{Layout, OpenError, examine};
 
 /// How often a store in use is checked before a finding is reported.
@@ -19,8 +19,8 @@ const LOOKS_MAX: u32 = 3;
 /// How long operations in progress have to complete before the next check.
 const LOOK_PAUSE: Duration = Duration::from_millis(500);
 
-/// Checks the store in a data directory; with `deep`, every byte of content and every row of the index is read.
-/// Fails where there is none, or where a server uses it. Without temporary files, more is kept in memory.
+/// Checks the store in a data directory; with `deep`, every byte of content and every row of the index is
+/// read. Fails where there is none, or where a server uses it. Without temporary files, more is in memory.
 pub fn check(
     folder: &Path,
     deep: bool,
@@ -124,7 +124,7 @@ pub fn check_live(
 
 fn compare_rows(metadata: &mut Inspection, rows: &mut dyn LiveRows) -> Result<(), OpenError> {
     for tree in Tree::ALL {
-        let mut comparison = RowsComparison::of(metadata, tree);
+        let mut comparison = metadata.comparison(tree);
         rows.each(tree, &mut |key, value| comparison.row(key, value))?;
         comparison.end()?;
     }

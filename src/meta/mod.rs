@@ -54,8 +54,8 @@ pub use model::{
     PutManifestCommand, SWEEP_CANDIDATES_MAX, Sweep, TagRow, Tree, Untagged, UploadId, UploadRow,
 };
 pub use recovery::{
-    Inspection, MetaFault, MetaFaultKind, RecoveryProgress, RowsComparison, Salvage, Start, formats_on,
-    rebuild_from_content, rebuild_from_index, remove_empty_folders, verify_closed,
+    Inspection, MetaFault, MetaFaultKind, RecoveryProgress, Salvage, Start, formats_on, rebuild_from_content,
+    rebuild_from_index, remove_empty_folders, verify_closed,
 };
 pub use rules::{DecideError, Protection, Refusal, check_references, check_tags};
 pub use store::{HISTORY_MAX_BYTES, Meta, MetaOptions};

@@ -167,8 +167,8 @@ impl Registry {
         let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
         let (free, reserve) = (mib(space.free_bytes().unwrap_or(0)), mib(self.reserve_bytes()));
         Some(format!(
-            "the disk is full: {KEPT}; {free} are free, and `limits.reserve_bytes` keeps {reserve} free: make \
-             room, or set it lower"
+            "the disk is full: {KEPT}; {free} are free, and `limits.reserve_bytes` keeps {reserve} free: \
+             make room, or set it lower"
         ))
     }
 

@@ -102,9 +102,6 @@ impl Server {
                 return Err(error);
             }
         };
-        if let Some(why) = registry.lack_of_room().filter(|_| !registry.is_read_only()) {
-            log::warn!("{why}");
-        }
         gate.open(App::new(registry.clone(), http, refusals));
         if let (Some(socket), Some(data)) = (control_socket, &data) {
             upkeep.listen((data, &data.join(socket)), &registry, local_addr, &executor);

@@ -49,5 +49,9 @@ fn open_folder(folder: &Path, options: RegistryOptions) -> Result<Registry, Open
 }
 
 fn opened(folder: &Path, opened: Result<Registry, OpenError>) -> Result<Registry, StartError> {
-    opened.map_err(|error| StartError::from_open(folder, error))
+    let registry = opened.map_err(|error| StartError::from_open(folder, error))?;
+    if let Some(why) = registry.lack_of_room().filter(|_| !registry.is_read_only()) {
+        log::warn!("{why}");
+    }
+    Ok(registry)
 }

@@ -161,11 +161,7 @@ impl StartError {
             Self::DataInUse { pid: None, .. } => {
                 "Stop the other process first, or choose another directory with --data.".to_owned()
             }
-            Self::NoParent { folder } => format!(
-                "Only the last folder of the path is created: create the others first (mkdir -p {}), or choose \
-                 another directory with --data, PULK_DATA or in the configuration file.",
-                parent_of(folder).display()
-            ),
+            Self::NoParent { folder } => parent_advice(folder),
             Self::NoFolder { .. } | Self::Store { source: OpenError::NoStore, .. } => {
                 "Name the data directory with --data, PULK_DATA or in the configuration file.".to_owned()
             }
@@ -264,6 +260,14 @@ fn bracketed(address: SocketAddr) -> String {
         SocketAddr::V4(v4) => v4.ip().to_string(),
         SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
     }
+}
+
+fn parent_advice(folder: &Path) -> String {
+    format!(
+        "Only the last folder of the path is created: create the others first (mkdir -p {}), or choose \
+         another directory with --data, PULK_DATA or in the configuration file.",
+        parent_of(folder).display()
+    )
 }
 
 fn write_advice(kind: io::ErrorKind) -> String {

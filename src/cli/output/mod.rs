@@ -1,9 +1,11 @@
-//! What commands write: tables, units, progress, JSON, log lines; and how they end.
+//! What commands write: tables, units, progress, JSON, log lines; how they end; and what the parser says of a
+//! refused value (`source`).
 
 mod log_queue;
 pub(in crate::cli) mod logging;
 mod progress;
 mod run;
+mod source;
 pub(in crate::cli) mod table;
 pub(in crate::cli) mod units;
 
@@ -14,6 +16,7 @@ use serde_json::Value;
 
 pub(in crate::cli) use progress::Terminal;
 pub(in crate::cli) use run::{CommandError, RunCommand};
+pub(in crate::cli) use source::name_source;
 
 /// Ends a command after its output, or after the attempt. A reader that closes the pipe early, as `head`
 /// does, has all that it wants.

@@ -35,7 +35,7 @@ mod survey;
 
 pub(in crate::meta) use build::Build;
 pub(in crate::meta) use clean_marker::CleanMarker;
-pub use inspection::{Inspection, MetaFault, MetaFaultKind, RowsComparison, verify_closed};
+pub use inspection::{Inspection, MetaFault, MetaFaultKind, verify_closed};
 pub(in crate::meta) use open::{OpenedMeta, rebuilt};
 pub use progress::RecoveryProgress;
 pub(in crate::meta) use recover::sync_tree;

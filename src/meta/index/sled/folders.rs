@@ -7,8 +7,6 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use crate::meta::index::INDEX_FOLDER;
-
 const PREFIX: &str = "generation-";
 
 /// Returns where a database lies.
@@ -16,9 +14,9 @@ pub(in crate::meta) fn folder(index: &Path, generation: u64) -> PathBuf {
     if generation == 0 { index.to_owned() } else { index.join(format!("{PREFIX}{generation}")) }
 }
 
-/// Tells whether there are files where a database of the index in the data directory `root` should lie.
-pub(in crate::meta) fn has_database(root: &Path, generation: u64) -> bool {
-    let entries = fs::read_dir(folder(&root.join(INDEX_FOLDER), generation));
+/// Tells whether there are files where a database should lie.
+pub(in crate::meta) fn has_database(index: &Path, generation: u64) -> bool {
+    let entries = fs::read_dir(folder(index, generation));
     entries.is_ok_and(|mut entries| {
         entries.any(|entry| entry.is_ok_and(|entry| !is_generation(&entry.file_name())))
     })

@@ -19,8 +19,8 @@ use crate::meta::recovery::survey::{self, JournalSurvey};
 use crate::meta::recovery::{clean_marker, replay};
 
 impl Inspection {
-    /// Inspects the metadata on a disk. The rows that it adds up to are among the temporary files; where there
-    /// is no room for them, they are in memory.
+    /// Inspects the metadata on a disk. The rows that it adds up to are among the temporary files; where
+    /// there is no room for them, they are in memory.
     pub fn of(disk: &Arc<dyn Disk>, temporary: Option<&TemporaryFolder>) -> Result<Self, MetaOpenError> {
         let kept = temporary.map(|folder| Self::with(disk, Arc::new(folder.index()?), true));
         match kept {
@@ -45,8 +45,8 @@ impl Inspection {
     }
 }
 
-/// Follows the journal, checks the checkpoints, and with `has_rows` fills the inspection's index as a recovery
-/// would.
+/// Follows the journal, checks the checkpoints, and with `has_rows` fills the inspection's index as a
+/// recovery would.
 fn inspect(disk: &dyn Disk, has_rows: bool, found: &mut Inspection) -> Result<(), MetaOpenError> {
     let files = if_there(journal::list(disk))?.unwrap_or_default();
     let checkpoints = if_there(checkpoint::find(disk))?.unwrap_or_default();

@@ -6,7 +6,6 @@ mod inspect;
 mod result;
 mod verify;
 
-pub use comparison::RowsComparison;
 pub use fault::{MetaFault, MetaFaultKind};
 pub use result::Inspection;
 pub use verify::verify_closed;

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::meta::error::MetaOpenError;
-use crate::meta::index::{Index, IndexError, RowSums, TemporaryCopy, TemporaryFolder, View, has_database};
+use crate::meta::index::{
+    INDEX_FOLDER, Index, IndexError, RowSums, TemporaryCopy, TemporaryFolder, View, has_database,
+};
 use crate::meta::model::Tree;
 use crate::meta::recovery::clean_marker::CleanMarker;
 use crate::meta::recovery::inspection::comparison::RowsComparison;
@@ -56,11 +58,16 @@ impl Inspection {
         self.notes.push(MetaFault { kind, place: place.text(), what: what.into() });
     }
 
+    /// Begins a comparison of the rows of a tree with those that journal and checkpoints yield.
+    pub fn comparison(&mut self, tree: Tree) -> RowsComparison<'_> {
+        RowsComparison::new(Arc::clone(&self.index), tree, &mut self.faults)
+    }
+
     /// Compares what the stop noted of the index in the data directory `root` with the rows from journal and
     /// checkpoints. If these differ, or `all` is set, compares all rows of the index.
     ///
-    /// sled writes when it opens a database, so this opens a copy, among the temporary files. Without room for
-    /// it, the rows are not compared.
+    /// sled writes when it opens a database, so this opens a copy, among the temporary files. Without room
+    /// for it, the rows are not compared.
     pub fn compare_index(
         &mut self,
         root: &Path,
@@ -80,7 +87,7 @@ impl Inspection {
         let known = self.faults.len();
         if all || difference.is_some() {
             self.compare_copy(root, marker.generation, temporary)?;
-        } else if !has_database(root, marker.generation) {
+        } else if !has_database(&root.join(INDEX_FOLDER), marker.generation) {
             self.fault(MetaFaultKind::Index, "index", "has no files that can be read");
         }
         if let Some(difference) = difference.filter(|_| self.faults.len() == known) {
@@ -124,7 +131,7 @@ impl Inspection {
             self.fault(MetaFaultKind::Index, "index", what);
         }
         for tree in Tree::ALL {
-            let mut rows = RowsComparison::of(self, tree);
+            let mut rows = self.comparison(tree);
             let mut failed = None;
             other.scan(tree, &[], None, &mut |key, value| match rows.row(key, value) {
                 Ok(()) => ControlFlow::Continue(()),

@@ -295,8 +295,11 @@ fn a_push_goes_on_while_connections_use_up_all_descriptors_that_they_may() {
     };
     assert!(ask("GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n").starts_with("HTTP/1.1 200"));
     let idle: Vec<TcpStream> = (0..300).map(|_| connect()).collect();
-    // The last of them is answered or closed: then the server has seen them all.
-    let _ = idle.last().unwrap().read(&mut [0]);
+    // The last of them is answered or closed: then the server has seen them all. One that says nothing could
+    // take the place of another one, and keep it.
+    let mut last = idle.last().unwrap();
+    let _ = last.write_all(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n");
+    let _ = last.read(&mut [0]);
     let hello = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
     let post = format!(
         "POST /v2/a/blobs/uploads/?digest=sha256:{hello} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n\

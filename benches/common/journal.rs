@@ -75,7 +75,8 @@ pub fn manifest_digest(number: u64) -> String {
 fn manifest_bytes(number: u64, subject: Option<&str>) -> Vec<u8> {
     let described = |blob: u64| {
         let digest = digest("blob", number * BLOBS_A_MANIFEST + blob);
-        json!({"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": digest, "size": BLOB_SIZE_BYTES})
+        let media_type = "application/vnd.oci.image.layer.v1.tar+gzip";
+        json!({"mediaType": media_type, "digest": digest, "size": BLOB_SIZE_BYTES})
     };
     let mut body = json!({
         "schemaVersion": 2,

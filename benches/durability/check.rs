@@ -24,8 +24,8 @@ pub fn measure() {
     table::heading(
         "Checking",
         &format!(
-            "`pulk check` on a store of {} manifests, each with a tag, in {} repositories, {} links, all blobs \
-             distinct; blobs are files without bytes on the disk. *peak*: VmHWM of the command.",
+            "`pulk check` on a store of {} manifests, each with a tag, in {} repositories, {} links, all \
+             blobs distinct; blobs are files without bytes on the disk. *peak*: VmHWM of the command.",
             SCALE.manifests,
             SCALE.repositories,
             SCALE.links(),

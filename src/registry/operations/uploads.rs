@@ -93,11 +93,15 @@ impl Registry {
     ) -> Result<u64, RegistryError> {
         let session = self.inner.sessions.find(repo, id)?;
         let claim = session.claim().await.for_append();
-        if let Some(last) = self.receive(&claim, chunk, None).await? {
-            let inner = Arc::clone(&self.inner);
-            self.inner.permits.write(move || inner.write_last(claim.session(), &last)).await?;
-        }
-        Ok(session.offset())
+        let last = self.receive(&claim, chunk, None).await?;
+        let Some(last) = last else { return Ok(session.offset()) };
+        let inner = Arc::clone(&self.inner);
+        let work = move || {
+            inner.write_last(claim.session(), &last)?;
+            // As long as the claim is held, no other request appends.
+            Ok(claim.session().offset())
+        };
+        self.inner.permits.write(work).await
     }
 
     /// Finishes an upload with a last chunk, which may be empty, and makes its content a durable blob of the

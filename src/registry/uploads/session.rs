@@ -1,7 +1,7 @@
 //! An upload session in memory: which request may write, how many bytes have come, and how long it has been
 //! idle.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -25,9 +25,6 @@ const RESTORED_KEPT_MIN: Duration = Duration::from_secs(15 * 60);
 /// The age from which an upload is slow.
 const SLOW_MIN: Duration = Duration::from_secs(10);
 
-/// No offset.
-const NONE: u64 = u64::MAX;
-
 /// An upload session. One request at a time writes to it. A later request takes it over, since a client whose
 /// connection broke returns before the server has noticed.
 #[derive(Debug)]
@@ -38,13 +35,8 @@ pub(in crate::registry) struct UploadSession {
     /// The client that began it, where that is known; not after a restart.
     client: Option<ClientAddress>,
     progress: Mutex<SessionProgress>,
-    /// How many bytes have come, readable without a lock.
-    offset: AtomicU64,
-    /// Where the body of a request that finishes the upload began, if it states no range; else [`NONE`].
-    ///
-    /// INVARIANT: what comes after it stays only if the request ends well. Its client knows no offset to
-    /// resume at, and sends the same body again.
-    finishes_from: AtomicU64,
+    /// Readable while `progress` is locked.
+    offsets: Mutex<Offsets>,
     /// Whether the upload's file is open, readable without a lock.
     is_open: AtomicBool,
     times: Mutex<IdleTimes>,
@@ -55,6 +47,18 @@ pub(in crate::registry) struct UploadSession {
     claimed: Event,
     /// Whether the server stops, and appending with it.
     appends_stopped: AtomicBool,
+}
+
+/// How far an upload is.
+#[derive(Debug, Clone, Copy)]
+struct Offsets {
+    /// How many bytes have come.
+    come: u64,
+    /// Where the body of a request that finishes the upload began, if it states no range.
+    ///
+    /// INVARIANT: what comes after it stays only if the request ends well. Its client knows no offset to
+    /// resume at, and sends the same body again.
+    finishes_from: Option<u64>,
 }
 
 /// When a session was used: on the monotonic clock, except for the time before the start.
@@ -116,11 +120,12 @@ impl Drop for ClaimGuard {
         let mut progress = self.session.progress();
         if let SessionProgress::Live(upload) = &mut *progress {
             upload.rewind();
-            self.session.offset.store(upload.offset(), Ordering::SeqCst);
+            // Both change at once: no reader may take bytes that are dropped for bytes that stay.
+            *self.session.offsets() = Offsets { come: upload.offset(), finishes_from: None };
             upload.pause();
             self.session.is_open.store(upload.is_open(), Ordering::SeqCst);
         }
-        self.session.finishes_from.store(NONE, Ordering::SeqCst);
+        self.session.offsets().finishes_from = None;
     }
 }
 
@@ -137,8 +142,9 @@ impl SessionClaim {
     /// Makes it the claim of a request that finishes the upload, and whose body states no range: what comes
     /// is dropped with the claim, unless the upload has ended by then.
     pub(in crate::registry) fn for_finish(self) -> Self {
-        let session = self.session();
-        session.finishes_from.store(session.offset.load(Ordering::SeqCst), Ordering::SeqCst);
+        let mut offsets = self.session().offsets();
+        offsets.finishes_from = Some(offsets.come);
+        drop(offsets);
         self
     }
 
@@ -174,8 +180,7 @@ impl UploadSession {
             algorithm: row.algorithm,
             client: None,
             progress: Mutex::new(progress),
-            offset: AtomicU64::new(row.offset),
-            finishes_from: AtomicU64::new(NONE),
+            offsets: Mutex::new(Offsets { come: row.offset, finishes_from: None }),
             is_open: AtomicBool::new(false),
             times: Mutex::new(IdleTimes { began, used: Instant::now(), idle_before: Duration::ZERO }),
             exclusive: Arc::default(),
@@ -231,12 +236,13 @@ impl UploadSession {
 
     /// Returns how many bytes have come.
     pub(in crate::registry) fn offset(&self) -> u64 {
-        self.offset.load(Ordering::SeqCst)
+        self.offsets().come
     }
 
     /// Returns how many bytes have come to stay.
     pub(in crate::registry) fn kept_offset(&self) -> u64 {
-        self.offset().min(self.finishes_from.load(Ordering::SeqCst))
+        let Offsets { come, finishes_from } = *self.offsets();
+        finishes_from.map_or(come, |from| come.min(from))
     }
 
     /// Tells whether the upload's file is open.
@@ -351,11 +357,11 @@ impl UploadSession {
             };
         }
         let SessionProgress::Live(upload) = &mut *progress else { return Err(RegistryError::UploadUnknown) };
-        if self.finishes_from.load(Ordering::SeqCst) != NONE {
+        if self.offsets().finishes_from.is_some() {
             upload.mark();
         }
         let done = work(upload.as_mut());
-        self.offset.store(upload.offset(), Ordering::SeqCst);
+        self.offsets().come = upload.offset();
         self.is_open.store(upload.is_open() && !upload.is_lost(), Ordering::SeqCst);
         if upload.is_lost() {
             *progress = SessionProgress::Ended;
@@ -385,6 +391,10 @@ impl UploadSession {
     /// Tells whether the session has ended, so that no request can resume it.
     pub(in crate::registry) fn has_ended(&self) -> bool {
         matches!(&*self.progress(), SessionProgress::Ended)
+    }
+
+    fn offsets(&self) -> MutexGuard<'_, Offsets> {
+        lock(&self.offsets)
     }
 
     fn progress(&self) -> MutexGuard<'_, SessionProgress> {

@@ -64,13 +64,13 @@ impl Registry {
         self.unknown(repo, RegistryError::BlobUnknown(digest.clone()))
     }
 
-    /// Deletes a blob from a repository, even while a manifest of the repository references it, unless an
-    /// immutable tag leads there.
+    /// Deletes a blob from a repository, even while a manifest of the repository references it, unless the
+    /// repository's policy has immutable tags.
     pub async fn delete_blob(&self, repo: &RepoName, digest: &Digest) -> Result<(), RegistryError> {
         let unknown = || self.unknown_blob(repo, digest);
         let content = digest.content().ok_or_else(unknown)?;
-        // What is not there needs no turn, and changes nothing of what is known for other deletions.
         self.inner.meta.view().link(repo, &content)?.ok_or_else(unknown)?;
-        self.delete_mutable(repo, content, Command::Unlink { repo: repo.clone(), digest: content }).await
+        self.check_blob_deletion(repo)?;
+        self.command(Command::Unlink { repo: repo.clone(), digest: content }).await
     }
 }

@@ -142,10 +142,10 @@ impl Registry {
     pub async fn delete_manifest(&self, repo: &RepoName, digest: &Digest) -> Result<(), RegistryError> {
         let unknown = || self.unknown(repo, RegistryError::ManifestUnknown(digest.clone()));
         let content = digest.content().ok_or_else(unknown)?;
-        // What is not there needs no turn, and changes nothing of what is known for other deletions.
+        // What is not there needs no turn, and has nothing read.
         self.inner.meta.view().manifest(repo, &content)?.ok_or_else(unknown)?;
         let deletion = Command::DeleteManifest { repo: repo.clone(), digest: content };
-        self.delete_mutable(repo, content, deletion).await
+        self.delete_if_mutable(repo, content, deletion).await
     }
 
     /// Begins a scan of a repository for what nothing needs: [`Self::delete_untagged`] keeps what is leased

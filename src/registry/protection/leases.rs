@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use crate::base::lock;
 use crate::registry::protection::expiring_set::ExpiringSet;
-use crate::registry::protection::immutable::ImmutableContent;
+use crate::registry::protection::immutable::ImmutableChildren;
 use crate::spec::{ContentDigest, RepoName, Tag};
 
 /// The most keys recorded while one repository is marked; on overflow, that pass sweeps nothing of the
@@ -51,7 +51,7 @@ pub(crate) enum Protected {
 #[derive(Debug)]
 pub(in crate::registry) struct Leases {
     keys: RandomState,
-    immutable: ImmutableContent,
+    immutable: ImmutableChildren,
     state: Mutex<LeaseState>,
 }
 
@@ -125,12 +125,12 @@ impl Leases {
             watched: HashMap::new(),
             removing: HashSet::new(),
         };
-        let immutable = ImmutableContent::default();
+        let immutable = ImmutableChildren::default();
         Self { keys: RandomState::new(), immutable, state: Mutex::new(state) }
     }
 
-    /// Returns what immutable tags lead to.
-    pub(in crate::registry) fn immutable(&self) -> &ImmutableContent {
+    /// Returns the manifests that immutable tags lead to.
+    pub(in crate::registry) fn immutable(&self) -> &ImmutableChildren {
         &self.immutable
     }
 

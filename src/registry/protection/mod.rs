@@ -3,5 +3,4 @@
 pub(in crate::registry) mod digest_locks;
 pub(in crate::registry) mod expiring_set;
 pub(in crate::registry) mod immutable;
-mod key_filter;
 pub(in crate::registry) mod leases;

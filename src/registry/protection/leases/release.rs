@@ -64,7 +64,7 @@ impl Protection for Leases {
             Command::Link { repo, blob, .. } => (repo, vec![blob.digest()]),
             Command::Mount { repo, digest, .. } => (repo, vec![*digest]),
             Command::PutManifest(put) => {
-                self.immutable.note(put, view);
+                self.immutable.note(put);
                 // Lease only what exists, so that made-up digests cannot fill the leases. The rest is noted
                 // when it is pushed.
                 let mut all: Vec<ContentDigest> =

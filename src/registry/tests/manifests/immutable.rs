@@ -52,6 +52,11 @@ fn delete_manifest(registry: &Registry, digest: &Digest) -> Result<(), RegistryE
     block_on(registry.delete_manifest(&repo("app"), digest))
 }
 
+/// Pushes an image that no immutable tag leads to.
+fn loose(registry: &Registry, name: &str) -> Digest {
+    push_image(registry, &format!("loose-{name}"))[0].clone()
+}
+
 fn assert_denied(done: &Result<(), RegistryError>) {
     assert!(matches!(done, Err(RegistryError::Denied(_))), "{done:?}");
 }
@@ -60,17 +65,26 @@ fn assert_denied(done: &Result<(), RegistryError>) {
 fn config_and_layers_of_an_immutable_image_cannot_be_deleted() {
     let (registry, _) = open();
     let [manifest, config, layer] = push_image(&registry, "v1");
-    let [other, other_config, other_layer] = push_image(&registry, "latest");
     for blob in [&config, &layer] {
         assert_denied(&delete_blob(&registry, blob));
+        assert!(has_blob(&registry, blob));
     }
     assert_denied(&delete_manifest(&registry, &manifest));
-    for blob in [&other_config, &other_layer, &blob(&registry, "loose")] {
-        delete_blob(&registry, blob).unwrap();
+}
+
+/// No row says which manifests need a blob, and the collector removes what none needs.
+#[test]
+fn blobs_can_be_deleted_only_where_no_tags_are_immutable() {
+    let (registry, _) = open();
+    let [image, config, layer] = push_image(&registry, "latest");
+    for blob in [&config, &layer, &blob(&registry, "loose")] {
+        assert_denied(&delete_blob(&registry, blob));
     }
-    delete_manifest(&registry, &other).unwrap();
-    let gone = delete_blob(&registry, &other_layer);
-    assert!(matches!(gone, Err(RegistryError::BlobUnknown(_))), "{gone:?}");
+    delete_manifest(&registry, &image).unwrap();
+    let absent = delete_blob(&registry, &sha256(b"absent"));
+    assert!(matches!(absent, Err(RegistryError::BlobUnknown(_))), "{absent:?}");
+    let elsewhere = block_on(push_blob(&registry, "elsewhere", b"loose"));
+    block_on(registry.delete_blob(&repo("elsewhere"), &elsewhere)).unwrap();
 }
 
 #[test]
@@ -105,12 +119,24 @@ fn a_referrer_of_an_immutable_image_can_be_deleted() {
 #[test]
 fn a_push_between_two_deletions_is_seen_by_the_second() {
     let (registry, _) = open();
-    let [image, _, layer] = push_image(&registry, "latest");
+    let [image, inner_image, later] =
+        ["latest", "other", "later"].map(|name| push_image(&registry, name)[0].clone());
     push_image(&registry, "v1");
-    delete_blob(&registry, &blob(&registry, "loose")).unwrap();
+    delete_manifest(&registry, &loose(&registry, "one")).unwrap();
     put(&registry, "v2", &index(&[&image]));
-    assert_denied(&delete_blob(&registry, &layer));
     assert_denied(&delete_manifest(&registry, &image));
+    // An index that another manifest mentions, and that comes after it.
+    let body = index(&[&inner_image]);
+    let later_index = sha256(body.to_string().as_bytes()).to_string();
+    put(&registry, "v3", &json!({"mediaType": "a/b", "mentions": later_index}));
+    delete_manifest(&registry, &loose(&registry, "two")).unwrap();
+    put(&registry, "inner", &body);
+    assert_denied(&delete_manifest(&registry, &inner_image));
+    // A tag of an index that was there.
+    put(&registry, "nightly", &index(&[&later]));
+    delete_manifest(&registry, &loose(&registry, "three")).unwrap();
+    put(&registry, "v4", &index(&[&later]));
+    assert_denied(&delete_manifest(&registry, &later));
 }
 
 /// Runs `push` each time between the check of a deletion and its turn in the writer.
@@ -126,28 +152,45 @@ fn has_blob(registry: &Registry, digest: &Digest) -> bool {
     registry.view().link(&repo("app"), &digest.content().unwrap()).unwrap().is_some()
 }
 
+fn has_manifest(registry: &Registry, digest: &Digest) -> bool {
+    registry.view().manifest(&repo("app"), &digest.content().unwrap()).unwrap().is_some()
+}
+
 #[test]
 fn a_deletion_that_an_immutable_push_overtakes_changes_nothing() {
     let (registry, _) = open();
-    let layer = blob(&registry, "layer of v1");
-    overtake(&registry, |registry| drop(push_image(registry, "v1")));
-    assert_denied(&delete_blob(&registry, &layer));
-    assert!(has_blob(&registry, &layer));
+    let image = loose(&registry, "one");
+    let listed = image.clone();
+    overtake(&registry, move |registry| drop(put(registry, "v1", &index(&[&listed]))));
+    assert_denied(&delete_manifest(&registry, &image));
+    assert!(has_manifest(&registry, &image));
+}
+
+#[test]
+fn a_deletion_that_an_immutable_tag_of_its_own_overtakes_changes_nothing() {
+    let (registry, _) = open();
+    let [image, _, _] = push_image(&registry, "latest");
+    overtake(&registry, |registry| {
+        let [config, layer] = ["config of latest", "layer of latest"].map(|part| blob(registry, part));
+        let bytes = super::image(&config, std::slice::from_ref(&layer));
+        block_on(registry.put_manifest(&repo("app"), by_tag("v1", &bytes))).unwrap();
+    });
+    assert_denied(&delete_manifest(&registry, &image));
+    assert!(has_manifest(&registry, &image));
 }
 
 /// The child was there before, and nothing led to it.
 #[test]
 fn a_deletion_is_overtaken_also_by_an_index_of_what_was_there_before() {
     let (registry, _) = open();
-    let [child, _, layer] = push_image(&registry, "latest");
+    let [child, _, _] = push_image(&registry, "latest");
     let inner = put(&registry, "inner", &index(&[&child]));
     for name in ["v1", "v2"] {
         let listed = inner.clone();
         overtake(&registry, move |registry| drop(put(registry, name, &index(&[&listed]))));
-        assert_denied(&delete_blob(&registry, &layer));
+        assert_denied(&delete_manifest(&registry, &child));
     }
-    assert_denied(&delete_manifest(&registry, &child));
-    assert!(has_blob(&registry, &layer));
+    assert!(has_manifest(&registry, &child));
 }
 
 #[test]
@@ -155,7 +198,7 @@ fn no_push_that_leads_elsewhere_makes_a_deletion_fail() {
     let (registry, _) = open();
     push_image(&registry, "v0");
     for round in 1..6 {
-        let loose = blob(&registry, &format!("loose {round}"));
+        let loose = loose(&registry, &round.to_string());
         overtake(&registry, move |registry| {
             // A count of pushes by less than the name of a repository would count some of these for `app`.
             for other in 0..300 {
@@ -164,11 +207,12 @@ fn no_push_that_leads_elsewhere_makes_a_deletion_fail() {
                 let bytes: Arc<[u8]> = body.into_bytes().into();
                 block_on(registry.put_manifest(&name, by_tag("v1", &bytes))).unwrap();
             }
-            push_image(registry, "latest");
+            let [listed, _, _] = push_image(registry, "latest");
+            put(registry, "index", &index(&[&listed]));
             push_image(registry, &format!("v{round}"));
         });
-        delete_blob(&registry, &loose).unwrap();
-        assert!(!has_blob(&registry, &loose));
+        delete_manifest(&registry, &loose).unwrap();
+        assert!(!has_manifest(&registry, &loose));
     }
 }
 
@@ -183,41 +227,56 @@ fn bytes_read(registry: &Registry) -> u64 {
 }
 
 #[test]
-fn nothing_is_read_twice_however_much_the_tags_lead_to_and_whatever_is_pushed() {
+fn no_index_is_read_twice_whatever_is_pushed() {
     let (registry, _) = open();
-    // More digests than the 262 144 that could be kept as keys.
-    for number in 0..7 {
-        put(&registry, &format!("v{number}"), &mentions(40_000, number));
+    for number in 0..3 {
+        put(&registry, &format!("v{number}"), &mentions(1000, number));
     }
-    let loose = ["a", "b", "c"].map(|name| blob(&registry, name));
-    let begun = bytes_read(&registry);
-    delete_blob(&registry, &loose[0]).unwrap();
-    let first = bytes_read(&registry) - begun;
-    assert!(first > 7 * 40_000 * 64, "{first}");
-    delete_blob(&registry, &loose[1]).unwrap();
-    let [_, _, layer] = push_image(&registry, "v7");
-    delete_blob(&registry, &loose[2]).unwrap();
-    assert_denied(&delete_blob(&registry, &layer));
-    assert_denied(&delete_blob(&registry, &blob(&registry, "6 39999")));
-    assert_eq!(bytes_read(&registry), begun + first);
+    let loose = ["a", "b", "c", "d"].map(|name| loose(&registry, name));
+    let deletion_reads = |digest: &Digest| {
+        let begun = bytes_read(&registry);
+        delete_manifest(&registry, digest).unwrap();
+        bytes_read(&registry) - begun
+    };
+    let first = deletion_reads(&loose[0]);
+    assert!(first > 3 * 1000 * 64, "{first}");
+    assert_eq!(deletion_reads(&loose[1]), 0);
+    // An image lists no manifest, and no immutable tag leads to that index.
+    push_image(&registry, "v3");
+    put(&registry, "latest", &mentions(1000, 3));
+    assert_eq!(deletion_reads(&loose[2]), 0);
+    put(&registry, "v4", &mentions(1000, 4));
+    let last = deletion_reads(&loose[3]);
+    assert!(last < first / 2, "{last}");
 }
 
 #[test]
-fn deletions_of_what_is_not_there_have_nothing_read_again() {
+fn nothing_is_deleted_where_immutable_tags_lead_to_more_than_can_be_known() {
+    let (registry, _) = open();
+    for number in 0..11 {
+        put(&registry, &format!("v{number}"), &mentions(40_000, number));
+    }
+    let digest = loose(&registry, "one");
+    assert_denied(&delete_manifest(&registry, &digest));
+    assert!(has_manifest(&registry, &digest));
+}
+
+#[test]
+fn deletions_of_what_is_not_there_have_nothing_read() {
     let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
     let [all, versions] = ["*", "v*"].map(|text| vec![text.parse().unwrap()]);
     let policy = Policy { repositories: all, immutable: versions, ..Policy::default() };
     let registry = open_on(disk, |options| options.policies = Policies::new(vec![policy]));
     put(&registry, "v1", &mentions(1000, 1));
-    let loose = ["a", "b"].map(|name| blob(&registry, name));
-    delete_blob(&registry, &loose[0]).unwrap();
+    let loose = ["a", "b"].map(|name| loose(&registry, name));
+    delete_manifest(&registry, &loose[0]).unwrap();
     let begun = bytes_read(&registry);
     let absent = sha256(b"absent");
     for name in ["app", "elsewhere"] {
         block_on(registry.delete_blob(&repo(name), &absent)).unwrap_err();
         block_on(registry.delete_manifest(&repo(name), &absent)).unwrap_err();
     }
-    delete_blob(&registry, &loose[1]).unwrap();
+    delete_manifest(&registry, &loose[1]).unwrap();
     assert_eq!(bytes_read(&registry), begun);
 }
 
@@ -225,11 +284,11 @@ fn deletions_of_what_is_not_there_have_nothing_read_again() {
 fn a_deletion_waits_for_memory_before_it_reads_a_long_manifest() {
     let (registry, _) = open();
     put(&registry, "v1", &mentions(1000, 0));
-    let loose = blob(&registry, "loose");
+    let loose = loose(&registry, "one");
     let memory = block_on(registry.inner.manifest_memory.reserve(u64::MAX));
     let begun = bytes_read(&registry);
     let name = repo("app");
-    let mut deleting = Box::pin(registry.delete_blob(&name, &loose));
+    let mut deleting = Box::pin(registry.delete_manifest(&name, &loose));
     for _ in 0..20 {
         let waited = block_on(smol::future::or(async { Some((&mut deleting).await) }, async {
             smol::Timer::after(std::time::Duration::from_millis(1)).await;
@@ -243,15 +302,18 @@ fn a_deletion_waits_for_memory_before_it_reads_a_long_manifest() {
 }
 
 #[test]
-fn a_deletion_goes_on_where_an_earlier_one_was_given_up() {
+fn a_deletion_that_is_given_up_harms_no_later_one() {
     let (registry, _) = open();
     put(&registry, "v1", &mentions(1000, 1));
-    put(&registry, "v2", &mentions(1000, 2));
-    let [image, _, layer] = push_image(&registry, "latest");
-    put(&registry, "v3", &index(&[&image]));
+    let [image, _, _] = push_image(&registry, "latest");
+    put(&registry, "v2", &index(&[&image]));
     let name = repo("app");
-    for _ in 0..1000 {
-        let mut given_up = Box::pin(registry.delete_blob(&name, &layer));
+    for polls in 0..1000 {
+        // An index that is pushed has all of them read again.
+        if polls % 100 == 0 {
+            put(&registry, &format!("v-more{polls}"), &mentions(1, polls));
+        }
+        let mut given_up = Box::pin(registry.delete_manifest(&name, &image));
         let done = block_on(smol::future::poll_once(&mut given_up));
         drop(given_up);
         if let Some(done) = done {
@@ -259,9 +321,8 @@ fn a_deletion_goes_on_where_an_earlier_one_was_given_up() {
         }
         std::thread::yield_now();
     }
-    assert_denied(&delete_blob(&registry, &layer));
-    assert_denied(&delete_blob(&registry, &blob(&registry, "2 999")));
-    delete_blob(&registry, &blob(&registry, "loose")).unwrap();
+    assert_denied(&delete_manifest(&registry, &image));
+    delete_manifest(&registry, &loose(&registry, "one")).unwrap();
 }
 
 /// Pushes of all kinds go on in the same repository.
@@ -284,11 +345,11 @@ fn what_an_immutable_tag_was_seen_to_lead_to_stays_while_clients_push() {
     };
     for number in 0..60 {
         let [image, _, layer] = push_image(&registry, &format!("t{number}"));
-        let loose = blob(&registry, &format!("loose {number}"));
+        let loose = loose(&registry, &number.to_string());
         put(&registry, &format!("v{number}"), &index(&[&image]));
         assert_denied(&delete_blob(&registry, &layer));
         assert_denied(&delete_manifest(&registry, &image));
-        let gone = delete_blob(&registry, &loose);
+        let gone = delete_manifest(&registry, &loose);
         assert!(matches!(gone, Ok(()) | Err(RegistryError::Unavailable(_))), "{gone:?}");
     }
     ends.store(true, Ordering::SeqCst);
@@ -296,17 +357,19 @@ fn what_an_immutable_tag_was_seen_to_lead_to_stays_while_clients_push() {
 }
 
 #[test]
-fn nothing_is_deleted_while_an_immutable_image_cannot_be_read() {
+fn nothing_is_deleted_while_an_immutable_index_cannot_be_read() {
     let (registry, disk) = open();
-    let [manifest, _, layer] = push_image(&registry, "latest");
-    put(&registry, "v1", &index(&[&manifest]));
+    let [manifest, _, _] = push_image(&registry, "latest");
+    let inner = put(&registry, "v1", &index(&[&manifest]));
+    let other = loose(&registry, "one");
     block_on(registry.close()).unwrap();
     drop(registry);
-    let content = manifest.content().unwrap();
+    let content = inner.content().unwrap();
     disk.remove(&crate::blobs::blob_path(&content)).unwrap();
     let [app, versions] = ["app", "v*"].map(|text| vec![text.parse().unwrap()]);
     let policy = Policy { repositories: app, immutable: versions, ..Policy::default() };
     let registry = open_on(disk, |options| options.policies = Policies::new(vec![policy]));
-    assert_denied(&delete_blob(&registry, &layer));
-    assert_denied(&delete_blob(&registry, &blob(&registry, "loose")));
+    assert_denied(&delete_manifest(&registry, &manifest));
+    assert_denied(&delete_manifest(&registry, &other));
+    assert!(has_manifest(&registry, &other));
 }

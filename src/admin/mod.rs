@@ -3,6 +3,7 @@
 //! | | |
 //! |---|---|
 //! | `status`, `repos`, `tags`, `du`, `rm`, `gc`, `scrub` | a command's request, its answer, its report |
+//! | `log/` | the same for what was changed, in pages |
 //! | `rows` | the same for what `check` asks of a running server |
 //! | `request`, `ask` | all requests in one enum; the trait that each implements |
 //! | `store`, `sink`, `error` | what a request works on, where the answer goes, why there is none |
@@ -15,6 +16,7 @@ mod ask;
 mod du;
 mod error;
 mod gc;
+mod log;
 mod pages;
 mod repos;
 mod request;
@@ -32,6 +34,7 @@ pub(crate) use du::{
 };
 pub(crate) use error::{AdminError, AdminErrorKind};
 pub(crate) use gc::GcRequest;
+pub(crate) use log::{Change, ChangeKind, LogRequest, LogStream};
 pub(crate) use repos::ReposRequest;
 pub(crate) use request::{Effect, Request};
 pub(crate) use rm::{Removed, RmRequest, RmTarget};

@@ -7,6 +7,7 @@ use crate::admin::ask::Ask;
 use crate::admin::du::{DuRepoRequest, DuRequest};
 use crate::admin::error::AdminError;
 use crate::admin::gc::GcRequest;
+use crate::admin::log::LogRequest;
 use crate::admin::repos::ReposRequest;
 use crate::admin::rm::RmRequest;
 use crate::admin::rows::RowsRequest;
@@ -81,5 +82,6 @@ requests! {
     Rm(RmRequest): Removes,
     Gc(GcRequest): Collects,
     Scrub(ScrubRequest): Reads,
+    Log(LogRequest): Reads,
     Rows(RowsRequest): Reads,
 }

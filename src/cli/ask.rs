@@ -80,13 +80,8 @@ pub(in crate::cli) fn ask_into(
         if let Some(server) = server {
             return server.ask(request, sink).map_err(CommandError::failed);
         }
-        match OpenStore::open(folder, config.server_options().registry) {
-            Ok(store) => {
-                if config.file.is_none() && request.effect() != Effect::Reads {
-                    logging::say(NO_POLICIES);
-                }
-                return ask_store(store, folder, request, sink);
-            }
+        match ask_stopped(config, request, sink) {
+            Ok(answer) => return answer,
             Err(OpenError::Lock(LockError::Held { .. })) if tries < TRIES_MAX => {
                 tries += 1;
                 std::thread::sleep(TRY_PAUSE);
@@ -95,6 +90,24 @@ pub(in crate::cli) fn ask_into(
             Err(error) => return Err(CommandError::cannot_open(folder, error)),
         }
     }
+}
+
+/// Carries a request out on a store that no other process uses.
+fn ask_stopped(
+    config: &Config,
+    request: &Request,
+    sink: &mut dyn AnswerSink,
+) -> Result<Result<Value, CommandError>, OpenError> {
+    let folder = config.data.as_path();
+    if let Request::Log(log) = request {
+        let read = log.read_stopped(folder, sink)?;
+        return Ok(read.map(Value::from).map_err(CommandError::failed));
+    }
+    let store = OpenStore::open(folder, config.server_options().registry)?;
+    if config.file.is_none() && request.effect() != Effect::Reads {
+        logging::say(NO_POLICIES);
+    }
+    Ok(ask_store(store, folder, request, sink))
 }
 
 fn ask_store(

@@ -8,6 +8,7 @@ use crate::cli::check::CheckArgs;
 use crate::cli::config::ConfigArgs;
 use crate::cli::du::DuArgs;
 use crate::cli::gc::GcArgs;
+use crate::cli::log::LogArgs;
 use crate::cli::output::{CommandError, RunCommand};
 use crate::cli::rebuild::RebuildArgs;
 use crate::cli::repos::ReposArgs;
@@ -25,6 +26,7 @@ Examples:
   pulk config --config pulk.toml     check a file and print the effective configuration
   pulk status                        is it healthy, and how full is it?
   pulk du                            what uses the space?
+  pulk log --since 1d                who changed what since yesterday?
   pulk gc --dry-run                  what would be removed, and why does the rest stay?
   pulk check --deep                  is anything damaged?
 
@@ -74,6 +76,7 @@ commands! {
     Repos(ReposArgs),
     Tags(TagsArgs),
     Du(DuArgs),
+    Log(LogArgs),
     Rm(RmArgs),
     Gc(GcArgs),
     Scrub(ScrubArgs),

@@ -1,5 +1,6 @@
 //! The server's end of the control socket.
 
+mod log_stream;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +19,7 @@ use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::lock::{Semaphore, SemaphoreGuardArc};
 use smol::{Executor, Task, Timer};
 
-use crate::admin::{AdminError, AdminErrorKind, Effect, OpenStore};
+use crate::admin::{AdminError, AdminErrorKind, Effect, OpenStore, Request};
 use crate::control::message::{
     AnswerPart, DataIdentity, EVENT_SIZE_MAX_BYTES, REQUEST_SIZE_MAX_BYTES, decode_request, encode_event,
 };
@@ -82,6 +83,8 @@ struct ControlState {
     requests: Arc<Semaphore>,
     /// Each collection among them holds a permit.
     collections: Arc<Semaphore>,
+    /// Each reader of the log holds a permit.
+    log_readers: Arc<Semaphore>,
     stopping: Arc<AtomicBool>,
     timeouts: ClientTimeouts,
     /// Ends when the server stops.
@@ -114,6 +117,7 @@ impl ControlServer {
             data,
             clients: Arc::new(Semaphore::new(CLIENTS_MAX)),
             requests: Arc::new(Semaphore::new(REQUESTS_AT_ONCE_MAX)),
+            log_readers: Arc::new(Semaphore::new(log_stream::READERS_AT_ONCE_MAX)),
             collections: Arc::new(Semaphore::new(COLLECTIONS_AT_ONCE_MAX)),
             stopping: Arc::new(AtomicBool::new(false)),
             timeouts,
@@ -190,6 +194,9 @@ async fn serve(
         Ok(request) => request,
         Err(failure) => return waits.send(&stream, &AnswerPart::Failure(failure)).await,
     };
+    if let Request::Log(log) = request {
+        return shared.stream_log(&stream, log).await;
+    }
     // The permit moves to the work, which may end later than this task.
     let permitted = async { Ok(waits.permit().await) };
     let leaves = async { Err(gone(&stream).await) };
@@ -249,12 +256,21 @@ impl ControlState {
         or(sent, async { Err(gone(&stream).await) }).await
     }
 
-    async fn send(&self, mut stream: &Async<UnixStream>, event: &AnswerPart) -> io::Result<()> {
+    async fn send(&self, stream: &Async<UnixStream>, event: &AnswerPart) -> io::Result<()> {
+        self.send_within(self.timeouts.write, stream, event).await
+    }
+
+    async fn send_within(
+        &self,
+        time: Duration,
+        mut stream: &Async<UnixStream>,
+        event: &AnswerPart,
+    ) -> io::Result<()> {
         let mut line = encode_event(event)?;
         if line.len() > EVENT_SIZE_MAX_BYTES {
             line = encode_event(&AnswerPart::Failure(AdminError::failed("the answer is too long")))?;
         }
-        self.in_time(self.timeouts.write, stream.write_all(&line)).await
+        self.in_time(time, stream.write_all(&line)).await
     }
 
     /// Waits for a client no longer than this, and not much longer once the server stops.

@@ -49,6 +49,7 @@ pub use format::{FEATURES, FORMAT, FORMAT_OLDEST};
 pub use index::{
     CompactionOutcome, CompactionPacing, IndexError, IndexKind, TemporaryFolder, View, WORTHWHILE_MIN_BYTES,
 };
+pub use journal::{FollowEnd, FollowFrom, Follower, Transaction, Wake};
 pub use model::{
     AttributedCommand, BlobRow, Command, Condition, Fact, ManifestRow, Optional, Origin, Policies, Policy,
     PutManifestCommand, SWEEP_CANDIDATES_MAX, Sweep, TagRow, Tree, Untagged, UploadId, UploadRow,
@@ -58,7 +59,7 @@ pub use recovery::{
     rebuild_from_index, remove_empty_folders, verify_closed,
 };
 pub use rules::{DecideError, Protection, Refusal, check_references, check_tags};
-pub use store::{HISTORY_MAX_BYTES, Meta, MetaOptions};
+pub use store::{HISTORY_MAX_BYTES, Meta, MetaOptions, read_closed_journal};
 #[cfg(test)]
 pub(crate) use tests::{copy_folder, falsify};
 pub use writer::{Answer, Guard, OnSyncFailure};

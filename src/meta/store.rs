@@ -1,8 +1,11 @@
 //! Metadata as the registry sees it: commands in, typed reads out.
 
 mod failure;
+mod follow;
 mod read_only;
 mod reads;
+
+pub use follow::read_closed_journal;
 
 use std::path::Path;
 use std::sync::mpsc::{Sender, channel};
@@ -111,6 +114,7 @@ pub struct Meta {
     disk: Arc<dyn Disk>,
     index: Arc<ReplaceableIndex>,
     kind: IndexKind,
+    log: LogKind,
     progress: RecoveryProgress,
     writer: Sender<Message>,
     /// Returns `None` if it never had a journal to write to.
@@ -176,7 +180,7 @@ impl Meta {
         opened: OpenedMeta,
     ) -> Result<Self, MetaOpenError> {
         let keep = options.retention();
-        let MetaOptions { index: kind, progress, policies, clock, .. } = options;
+        let MetaOptions { index: kind, log, progress, policies, clock, .. } = options;
         let OpenedMeta { index, journal, totals, start, .. } = opened;
         let keeps_damaged = start == Start::Salvaged || keeps_damaged(disk.as_ref())?;
         let (sender, messages) = channel();
@@ -218,6 +222,7 @@ impl Meta {
             disk,
             index,
             kind,
+            log,
             progress,
             writer: sender,
             thread: Mutex::new(Some(thread)),

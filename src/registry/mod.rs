@@ -38,7 +38,9 @@ use smol::channel::bounded;
 use crate::base::lock;
 use crate::blobs::ContentStore;
 use crate::disk::{DirectoryLock, Disk, DiskCounters, FreeSpace};
-use crate::meta::{Answer, Command, Guard, Meta, MetaError, Sweep, View};
+use crate::meta::{
+    Answer, Command, FollowFrom, Follower, Guard, Meta, MetaError, MetaOpenError, Sweep, View, Wake,
+};
 use crate::spec::ContentDigest;
 use content::damage::DamageReports;
 use content::manifest_cache::ManifestCache;
@@ -185,6 +187,11 @@ impl Registry {
     /// Returns why this registry takes no more writes until a restart, as [`OnSyncFailure::Exit`] says.
     pub fn gave_up(&self) -> Option<String> {
         if self.reopens() { None } else { self.inner.meta.poisoned() }
+    }
+
+    /// Follows the journal. `wake` is called on the writer's thread after each commit, and must not block.
+    pub(crate) fn follow_journal(&self, from: FollowFrom, wake: Wake) -> Result<Follower, MetaOpenError> {
+        self.inner.meta.follow(from, wake)
     }
 
     /// Returns totals of the store and of the work done.

@@ -30,12 +30,21 @@ pub(in crate::cli) fn count(number: u64, one: &str, many: &str) -> String {
 
 /// Writes a time in milliseconds since 1970, to the minute: `2026-11-24 13:05 UTC`.
 pub(in crate::cli) fn time(milliseconds: u64) -> String {
+    format!("{} UTC", minute_of(milliseconds))
+}
+
+/// Does the same to the second: `2026-11-24 13:05:07 UTC`.
+pub(in crate::cli) fn time_to_the_second(milliseconds: u64) -> String {
+    format!("{}:{:02} UTC", minute_of(milliseconds), milliseconds / 1000 % 60)
+}
+
+fn minute_of(milliseconds: u64) -> String {
     let seconds = milliseconds / 1000;
     let (year, month, day) = civil(seconds / SECONDS_PER_DAY);
     let (hour, minute) = (seconds / 3600 % 24, seconds / 60 % 60);
     // The calendar's first month is 0 there.
     let month = month + 1;
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}")
 }
 
 /// Returns how long ago a time in milliseconds since 1970 is.

@@ -199,3 +199,80 @@ fn a_stop_waits_for_no_client_that_reads_nothing() {
     assert_eq!(serving.served(), 1, "the answer is longer than all buffers");
     serving.stop();
 }
+
+const FOLLOW: &[u8] = b"{\"pulk\":1,\"command\":\"log\",\"follow\":true}\n";
+
+fn push_contents(registry: &Registry, contents: std::ops::Range<usize>) {
+    let name = "app".parse().unwrap();
+    for number in contents {
+        let content = number.to_string().into_bytes();
+        let chunk = Chunk { body: &content[..], length: Some(content.len() as u64), range: None };
+        let digest = ContentDigest::sha256_of(&content).into();
+        let id = block_on(registry.begin_upload(&name, None)).unwrap();
+        block_on(registry.finish_upload(&name, id, &digest, chunk)).unwrap();
+    }
+}
+
+#[test]
+fn a_client_that_follows_the_log_gets_each_change_and_leaves_nothing_when_it_goes() {
+    let registry = in_memory();
+    let serving = RunningServer::start(registry.clone());
+    let mut clients: Vec<_> =
+        (0..log_stream::READERS_AT_ONCE_MAX).map(|_| io::BufReader::new(serving.connect())).collect();
+    for client in &mut clients {
+        io::Write::write_all(client.get_mut(), FOLLOW).unwrap();
+    }
+    for number in 0..3 {
+        push_contents(&registry, number..number + 1);
+        for client in &mut clients {
+            let mut line = String::new();
+            io::BufRead::read_line(client, &mut line).unwrap();
+            assert!(line.contains("blob-added"), "{line}");
+        }
+    }
+    // They take no place from others, but each one more is refused.
+    assert!(ask(&mut serving.connect()).contains("result"));
+    let mut refused = serving.connect();
+    io::Write::write_all(&mut refused, FOLLOW).unwrap();
+    let mut answer = String::new();
+    io::Read::read_to_string(&mut refused, &mut answer).unwrap();
+    assert!(answer.contains("busy"), "{answer}");
+    drop(clients);
+    RunningServer::wait_until(|| held(&serving.server.shared.log_readers) == 0);
+    serving.stop();
+}
+
+#[test]
+fn a_client_that_follows_the_log_and_reads_nothing_holds_up_no_other_and_no_stop() {
+    let registry = in_memory();
+    push_contents(&registry, 0..CONTENT);
+    let serving = RunningServer::start(registry.clone());
+    let mut client = serving.connect();
+    io::Write::write_all(&mut client, FOLLOW).unwrap();
+    // What has come stays as much when nothing more finds room.
+    let (mut before, mut unchanged) = (0, 0);
+    RunningServer::wait_until(|| {
+        let now = rustix::io::ioctl_fionread(&client).unwrap();
+        unchanged = if now == before { unchanged + 1 } else { 0 };
+        before = now;
+        now > 0 && unchanged >= 200
+    });
+    assert_eq!(serving.served(), 0, "it holds no place of a request");
+    push_contents(&registry, CONTENT..CONTENT + 10);
+    assert!(ask(&mut serving.connect()).contains("result"));
+    serving.stop();
+}
+
+#[test]
+fn a_stop_ends_a_client_that_waits_for_changes() {
+    let serving = RunningServer::start(in_memory());
+    let mut client = serving.connect();
+    io::Write::write_all(&mut client, FOLLOW).unwrap();
+    RunningServer::wait_until(|| held(&serving.server.shared.log_readers) == 1);
+    let ended = thread::spawn(move || {
+        let mut answer = String::new();
+        io::Read::read_to_string(&mut client, &mut answer).map(|_| answer)
+    });
+    serving.stop();
+    assert!(ended.join().unwrap().is_ok());
+}

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::disk::DiskError;
 use crate::meta::clock::StoreTime;
 use crate::meta::error::MetaOpenError;
@@ -46,7 +48,7 @@ pub(in crate::meta) struct LineNote {
 }
 
 /// A place between two transactions: the number of the one before it, and the sum of its line.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::meta) struct LogPosition {
     pub(in crate::meta) seq: u64,
     pub(in crate::meta) sum: Sum,
@@ -133,6 +135,19 @@ pub(in crate::meta) trait LogTail: Send {
     /// read. All of them must have been appended. Transactions that the log no longer keeps, or that do not
     /// follow each other, are an error.
     fn read(&mut self, until: u64, visit: &mut TransactionVisitor<'_>) -> Result<u64, MetaOpenError>;
+
+    /// Returns the place after the last transaction that was read.
+    fn place(&self) -> &LogPosition;
+
+    /// Continues after another place.
+    fn go_to(&mut self, place: LogPosition);
+
+    /// Returns the place after a transaction, unless the log has no such transaction, or no longer.
+    fn place_of(&self, seq: u64) -> Result<Option<LogPosition>, MetaOpenError>;
+
+    /// Returns the first place higher than `after` at which a kept part of the log begins; for `None`, the
+    /// place before the oldest transaction.
+    fn next_begin(&self, after: Option<u64>) -> Result<Option<LogPosition>, MetaOpenError>;
 }
 
 /// The reason why a log refuses writes.

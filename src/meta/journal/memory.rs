@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use crate::base::lock;
 use crate::disk::DiskError;
 use crate::meta::error::MetaOpenError;
-use crate::meta::journal::file::line::{Record, decode};
+use crate::meta::journal::file::line::{Record, Sum, decode};
 use crate::meta::journal::log::{
     JournalError, LineNote, Log, LogPosition, LogTail, Poison, TransactionVisitor,
 };
@@ -56,6 +56,16 @@ impl KeptLines {
         let at = seq.checked_sub(self.forgotten + 1)?;
         self.lines.get(usize::try_from(at).ok()?).cloned()
     }
+
+    /// Returns a transaction and the sum of its line.
+    fn record(&self, seq: u64) -> Option<(Record, Sum)> {
+        self.get(seq).as_deref().and_then(decoded)
+    }
+}
+
+/// Reads a line as it is kept.
+fn decoded(line: &[u8]) -> Option<(Record, Sum)> {
+    decode(line.strip_suffix(b"\n")?).ok()
 }
 
 impl Log for MemoryLog {
@@ -124,7 +134,7 @@ impl LogTail for MemoryTail {
         while self.at.seq < until {
             let seq = self.at.seq + 1;
             let line = lock(&self.lines).get(seq);
-            let found = line.as_deref().and_then(|line| decode::<Record>(line.strip_suffix(b"\n")?).ok());
+            let found = line.as_deref().and_then(decoded);
             let Some((record, sum)) = found.filter(|(record, _)| record.prev == self.at.sum) else {
                 return Err(MetaOpenError::Damaged(format!("transaction {seq} is no longer kept")));
             };
@@ -135,5 +145,29 @@ impl LogTail for MemoryTail {
             }
         }
         Ok(self.at.seq)
+    }
+
+    fn place(&self) -> &LogPosition {
+        &self.at
+    }
+
+    fn go_to(&mut self, place: LogPosition) {
+        self.at = place;
+    }
+
+    fn place_of(&self, seq: u64) -> Result<Option<LogPosition>, MetaOpenError> {
+        if seq == 0 {
+            return Ok(Some(LogPosition::start()));
+        }
+        let lines = lock(&self.lines);
+        let sum = lines.record(seq).map(|(_, sum)| sum);
+        Ok(sum.or_else(|| Some(lines.record(seq + 1)?.0.prev)).map(|sum| LogPosition { seq, sum }))
+    }
+
+    fn next_begin(&self, after: Option<u64>) -> Result<Option<LogPosition>, MetaOpenError> {
+        let lines = lock(&self.lines);
+        let seq = lines.forgotten;
+        let sum = lines.record(seq + 1).map_or_else(Sum::zero, |(oldest, _)| oldest.prev);
+        Ok(Some(LogPosition { seq, sum }).filter(|place| after.is_none_or(|after| place.seq > after)))
     }
 }

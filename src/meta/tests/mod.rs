@@ -10,7 +10,9 @@
 //! | any commands in any order, on both indexes and through the journal | `history` |
 //! | an index that fails or counts as its test says | `hooked` |
 //! | readers see what is durable, and nothing else | `visibility` |
+//! | followers of the journal | `follow` |
 
+mod follow;
 mod frozen;
 mod history;
 mod hooked;

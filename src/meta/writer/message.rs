@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::meta::error::{MetaError, MetaOpenError};
 use crate::meta::index::{Index, QuotaUsage, RowTotals};
-use crate::meta::journal::{LogPosition, LogTail};
+use crate::meta::journal::{DurableEnd, LogPosition, LogTail};
 use crate::meta::model::AttributedCommand;
 use crate::meta::recovery::Build;
 use crate::meta::rules::CommandProgress;
@@ -92,6 +92,8 @@ pub(in crate::meta) struct WriterState {
     pub(in crate::meta) reopened: AtomicU64,
     pub(in crate::meta) totals: Mutex<RowTotals>,
     pub(in crate::meta) usage: Mutex<QuotaUsage>,
+    /// How far the journal is durable and visible.
+    pub(in crate::meta) durable: Arc<DurableEnd>,
     without_journal: AtomicBool,
     read_only: bool,
 }

@@ -85,6 +85,7 @@ impl WriterSetup {
                 (journal, totals, Some(first))
             }
         };
+        shared.durable.advance(journal.synced());
         let mut writer = Writer {
             journal,
             index,

@@ -167,6 +167,7 @@ impl Writer {
             self.repair()?;
         }
         self.publish_totals();
+        self.shared.durable.advance(self.journal.synced());
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 //! running server.
 
 mod gc;
+mod log;
 mod owner;
 mod reports;
 mod rm;

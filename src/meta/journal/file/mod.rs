@@ -38,4 +38,5 @@ pub(in crate::meta) use line::sealed;
 pub(in crate::meta) use line::{Header, Record, Sum, SumOfSums, decode, encode};
 pub(in crate::meta) use new_file::NewFile;
 pub(in crate::meta) use reader::{LineReader, RawLine};
+pub(in crate::meta) use tail::FileTail;
 pub(in crate::meta) use verify::verify_files;

@@ -36,6 +36,10 @@ const REQUESTS_AT_ONCE_MAX: usize = 8;
 /// stays for what waits for nothing, such as `pulk status`.
 const COLLECTIONS_AT_ONCE_MAX: usize = 4;
 
+/// How many clients may read the log at once. They may stay for long, and a place among the requests is taken
+/// only while a page is read.
+const LOG_READERS_AT_ONCE_MAX: usize = 16;
+
 /// How long a request may take to arrive.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(10);
 
@@ -117,7 +121,7 @@ impl ControlServer {
             data,
             clients: Arc::new(Semaphore::new(CLIENTS_MAX)),
             requests: Arc::new(Semaphore::new(REQUESTS_AT_ONCE_MAX)),
-            log_readers: Arc::new(Semaphore::new(log_stream::READERS_AT_ONCE_MAX)),
+            log_readers: Arc::new(Semaphore::new(LOG_READERS_AT_ONCE_MAX)),
             collections: Arc::new(Semaphore::new(COLLECTIONS_AT_ONCE_MAX)),
             stopping: Arc::new(AtomicBool::new(false)),
             timeouts,

@@ -184,9 +184,7 @@ impl Meta {
         let OpenedMeta { index, journal, totals, start, .. } = opened;
         let keeps_damaged = start == Start::Salvaged || keeps_damaged(disk.as_ref())?;
         let (sender, messages) = channel();
-        let repair = Mutex::new(sender.clone());
-        let failed = Box::new(move || drop(lock(&repair).send(Message::Repair)));
-        let index = Arc::new(ReplaceableIndex::new(index, failed));
+        let index = Arc::new(ReplaceableIndex::new(index, repair(sender.clone())));
         let shared = Arc::new(WriterState::new(totals, journal.is_none(), options.read_only));
         let (rotated, rotations) = channel();
         let (checkpoints, noted) = (barrier(sender.clone()), Arc::clone(&clock));
@@ -217,7 +215,7 @@ impl Meta {
             rotation: Rotation { min_bytes, not_before: 0, checkpoint_length, rotated },
             reopening: Reopening::new(options.on_sync_failure, options.reopen_pause),
         };
-        let thread = work.spawn(journal.map(|journal| (journal, totals)), messages)?;
+        let thread = Mutex::new(Some(work.spawn(journal.map(|journal| (journal, totals)), messages)?));
         Ok(Self {
             disk,
             index,
@@ -225,7 +223,7 @@ impl Meta {
             log,
             progress,
             writer: sender,
-            thread: Mutex::new(Some(thread)),
+            thread,
             checkpointer,
             shared,
             policies,
@@ -416,6 +414,12 @@ fn take_missing_checkpoint(disk: &dyn Disk, rotated: &Sender<DueCheckpoint>) {
         Ok(None) => {}
         Err(error) => log::warn!("{error}"),
     }
+}
+
+/// Returns a function that has the writer rebuild an index that failed.
+fn repair(writer: Sender<Message>) -> Box<dyn Fn() + Send + Sync> {
+    let writer = Mutex::new(writer);
+    Box::new(move || drop(lock(&writer).send(Message::Repair)))
 }
 
 /// Returns a function that waits until the journal is durable as far as the index is now.

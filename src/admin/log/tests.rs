@@ -22,7 +22,8 @@ fn repo(name: &str) -> RepoName {
 fn index(number: u64) -> Arc<[u8]> {
     let media_type = "application/vnd.oci.image.index.v1+json";
     let index = json!({
-        "schemaVersion": 2, "mediaType": media_type, "manifests": [], "annotations": {"n": number.to_string()},
+        "schemaVersion": 2, "mediaType": media_type, "manifests": [],
+        "annotations": {"n": number.to_string()},
     });
     index.to_string().into_bytes().into()
 }
@@ -141,7 +142,7 @@ fn a_follower_is_woken_by_each_change() {
 
 /// What memory keeps for readers is 4 MiB.
 #[test]
-fn a_reader_that_fell_behind_is_told_and_goes_on() {
+fn a_reader_that_fell_behind_gets_a_line_that_says_so() {
     let registry = registry();
     let mut log = LogStream::open(&registry, everything()).unwrap();
     put(&registry, "app", 0, "first");

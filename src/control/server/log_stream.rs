@@ -9,11 +9,7 @@ use std::os::unix::net::UnixStream;
 
 use crate::admin::{AdminError, AdminErrorKind, LogRequest, LogStream};
 use crate::control::message::AnswerPart;
-use crate::control::server::{ControlState, gone};
-
-/// How many clients may read the log at once. They may stay for long, and a place among the requests is taken
-/// only while a page is read.
-pub(super) const READERS_AT_ONCE_MAX: usize = 16;
+use crate::control::server::{ControlState, LOG_READERS_AT_ONCE_MAX, gone};
 
 /// A client that reads the log has as long as it likes: a pager shows one page, and then nothing.
 const PAGER_TIME_MAX: Duration = Duration::MAX;
@@ -23,7 +19,7 @@ impl ControlState {
     /// stops. A client that does not read costs a task and a page.
     pub(super) async fn stream_log(&self, stream: &Async<UnixStream>, request: LogRequest) -> io::Result<()> {
         let Some(_place) = self.log_readers.try_acquire_arc() else {
-            let why = format!("{READERS_AT_ONCE_MAX} clients read the log already");
+            let why = format!("{LOG_READERS_AT_ONCE_MAX} clients read the log already");
             return self.send(stream, &AnswerPart::Failure(AdminError::new(AdminErrorKind::Busy, why))).await;
         };
         let sent = async {

@@ -218,7 +218,7 @@ fn a_client_that_follows_the_log_gets_each_change_and_leaves_nothing_when_it_goe
     let registry = in_memory();
     let serving = RunningServer::start(registry.clone());
     let mut clients: Vec<_> =
-        (0..log_stream::READERS_AT_ONCE_MAX).map(|_| io::BufReader::new(serving.connect())).collect();
+        (0..LOG_READERS_AT_ONCE_MAX).map(|_| io::BufReader::new(serving.connect())).collect();
     for client in &mut clients {
         io::Write::write_all(client.get_mut(), FOLLOW).unwrap();
     }

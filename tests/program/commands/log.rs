@@ -58,7 +58,7 @@ fn short(image: &Image) -> String {
 }
 
 #[test]
-fn a_push_a_move_a_deletion_and_a_collection_are_told_running_and_stopped() {
+fn the_log_has_pushes_moves_deletions_and_collections_of_running_and_stopped_stores() {
     let store = Store::new();
     let serving = store.serve();
     let (one, two) = (Image::new("one", &[b"a layer"]), Image::new("two", &[b"another layer"]));

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use crate::blobs::contract::{ContentStore, DurableBlob, StoredFile};
 use crate::blobs::error::BlobError;
-use crate::disk::{DiskError, ReadFile};
+use crate::disk::{DiskError, ReadFile, unless_damaged};
 use crate::spec::{ContentDigest, Hasher};
 
 const READ_SIZE_BYTES: usize = 256 * 1024;
@@ -48,11 +48,17 @@ impl dyn ContentStore + '_ {
         digest: &ContentDigest,
         length: u64,
     ) -> Result<Verification<Vec<u8>>, BlobError> {
-        let Some(file) = self.open(digest)? else { return Ok(Verification::Missing) };
-        if file.length()? != length {
+        let file = match self.opened(digest)? {
+            Verification::Intact(file) => file,
+            Verification::Damaged => return Ok(Verification::Damaged),
+            Verification::Missing => return Ok(Verification::Missing),
+        };
+        // Where the length is not known, the bytes decide.
+        if unless_damaged(file.length())?.is_some_and(|found| found != length) {
             return Ok(Verification::Damaged);
         }
-        let bytes = read_up_to(file.as_ref(), length)?;
+        let read = unless_damaged(read_up_to(file.as_ref(), length))?;
+        let Some(bytes) = read else { return Ok(Verification::Damaged) };
         let is_intact = ContentDigest::of(digest.algorithm(), &bytes) == *digest;
         Ok(if is_intact { Verification::Intact(bytes) } else { Verification::Damaged })
     }
@@ -63,8 +69,22 @@ impl dyn ContentStore + '_ {
         digest: &ContentDigest,
         read: &mut dyn FnMut(u64),
     ) -> Result<Verification<u64>, BlobError> {
-        let Some(file) = self.open(digest)? else { return Ok(Verification::Missing) };
-        verify(file.as_ref(), digest, read)
+        match self.opened(digest)? {
+            Verification::Intact(file) => verify(file.as_ref(), digest, read),
+            Verification::Damaged => Ok(Verification::Damaged),
+            Verification::Missing => Ok(Verification::Missing),
+        }
+    }
+
+    /// Opens content. What the medium cannot open is damaged.
+    fn opened(&self, digest: &ContentDigest) -> Result<Verification<Arc<dyn ReadFile>>, BlobError> {
+        Ok(match self.open(digest) {
+            Err(BlobError::Disk(error)) if error.is_of_the_medium() => {
+                log::error!("{error}");
+                Verification::Damaged
+            }
+            opened => opened?.map_or(Verification::Missing, Verification::Intact),
+        })
     }
 
     /// Tells whether the content of this length is there and intact, by reading all of it.
@@ -103,7 +123,11 @@ impl dyn ContentStore + '_ {
     /// That the file exists and reads well shows only what the page cache has: after a failed sync the medium
     /// may never have received it. `name` is a name of an upload that nothing else uses.
     pub fn adopt(&self, name: &str, digest: ContentDigest) -> Result<Verification<DurableBlob>, BlobError> {
-        let Some(old) = self.open(&digest)? else { return Ok(Verification::Missing) };
+        let old = match self.opened(&digest)? {
+            Verification::Intact(old) => old,
+            Verification::Damaged => return Ok(Verification::Damaged),
+            Verification::Missing => return Ok(Verification::Missing),
+        };
         let mut new = self.begin(name, digest.algorithm());
         let adopted = match each_piece(old.as_ref(), |piece| new.append(piece, 0)) {
             Ok(_) => match new.publish(digest) {

@@ -1,9 +1,13 @@
 //! What a disk operation fails with.
 
+mod unreadable;
+
 use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
+
+pub use unreadable::unless_damaged;
 
 /// What the operations that are tried are called in errors.
 pub(super) const REPLACE: &str = "replace a file by a rename,";

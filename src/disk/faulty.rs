@@ -1,5 +1,6 @@
 //! A disk for tests that fails on request, dies after a number of operations, and holds syncs back.
 
+use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -26,6 +27,18 @@ pub(crate) enum Operation {
     CreateFolder,
     RemoveFolder,
     SyncFolder,
+}
+
+/// An operation that reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Look {
+    Open,
+    /// Opening, renaming and removing, and asking for its length in a list.
+    Name,
+    Measure,
+    Read,
+    /// Of a folder.
+    List,
 }
 
 /// A pending failure of an operation on a path that begins with `path`.
@@ -62,6 +75,9 @@ struct State {
     bad_reads: Option<BadReads>,
     /// Whether every operation that changes something fails, as on a filesystem mounted read-only.
     is_read_only: bool,
+    /// What the medium has lost, for good.
+    lost: Option<(Look, PathBuf)>,
+    looks: BTreeSet<(Look, PathBuf)>,
     holds: Option<PathBuf>,
     held: usize,
 }
@@ -125,6 +141,30 @@ impl Faults {
     /// Mounts the disk read-only, or writable again.
     pub(crate) fn set_read_only(&self, is_read_only: bool) {
         self.state().is_read_only = is_read_only;
+    }
+
+    /// Makes all such operations on exactly this path fail from now on, as on a bad sector.
+    pub(crate) fn lose(&self, look: Look, path: &Path) {
+        self.state().lost = Some((look, path.to_owned()));
+    }
+
+    /// Returns everything that was read so far.
+    pub(crate) fn looks(&self) -> BTreeSet<(Look, PathBuf)> {
+        self.state().looks.clone()
+    }
+
+    /// Notes an operation that reads, and fails if what it needs is lost.
+    fn look(&self, op: &'static str, look: Look, path: &Path) -> Result<(), DiskError> {
+        let mut state = self.state();
+        state.looks.insert((look, path.to_owned()));
+        let is_lost = state.lost.as_ref().is_some_and(|lost| *lost == (look, path.to_owned()));
+        if is_lost { Err(DiskError::new(op, path, Errno::IO)) } else { Ok(()) }
+    }
+
+    /// Fails if a file cannot be found by its name.
+    fn find(&self, op: &'static str, path: &Path) -> Result<(), DiskError> {
+        let is_lost = self.state().lost.as_ref().is_some_and(|lost| *lost == (Look::Name, path.to_owned()));
+        if is_lost { Err(DiskError::new(op, path, Errno::IO)) } else { Ok(()) }
     }
 
     /// Returns the operations so far.
@@ -241,18 +281,24 @@ impl Disk for FaultyDisk {
     }
 
     fn open(&self, path: &Path) -> Result<Arc<dyn DiskFile>, DiskError> {
-        self.disk.open(path).map(|file| self.faulty(path, file))
+        let file = self.disk.open(path)?;
+        self.faults.look("open", Look::Open, path).and_then(|()| self.faults.find("open", path))?;
+        Ok(self.faulty(path, file))
     }
 
     fn open_writable(&self, path: &Path) -> Result<Arc<dyn DiskFile>, DiskError> {
         if self.faults.state().is_read_only {
             return Err(DiskError::new("open for writing", path, Errno::ROFS));
         }
-        self.disk.open_writable(path).map(|file| self.faulty(path, file))
+        let file = self.disk.open_writable(path)?;
+        self.faults.look("open for writing", Look::Open, path)?;
+        self.faults.find("open for writing", path)?;
+        Ok(self.faulty(path, file))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
         self.pass(Operation::Rename, to)?;
+        self.faults.find("rename", from).and_then(|()| self.faults.find("rename to", to))?;
         self.disk.rename(from, to)
     }
 
@@ -263,6 +309,7 @@ impl Disk for FaultyDisk {
 
     fn remove(&self, path: &Path) -> Result<(), DiskError> {
         self.pass(Operation::Remove, path)?;
+        self.faults.find("remove", path)?;
         self.disk.remove(path)
     }
 
@@ -282,7 +329,15 @@ impl Disk for FaultyDisk {
     }
 
     fn list(&self, path: &Path) -> Result<Vec<Entry>, DiskError> {
-        self.disk.list(path)
+        let mut entries = self.disk.list(path)?;
+        self.faults.look("list", Look::List, path)?;
+        // A file that is not found has a name and no length.
+        for entry in &mut entries {
+            if self.faults.find("measure", &path.join(&entry.name)).is_err() {
+                entry.length = 0;
+            }
+        }
+        Ok(entries)
     }
 
     fn free_bytes(&self) -> Result<Option<u64>, DiskError> {
@@ -317,10 +372,12 @@ impl ReadFile for FaultyFile {
         if let Some(errno) = self.faults.bad_read(&self.path) {
             return Err(DiskError::new("read", &self.path, errno));
         }
+        self.faults.look("read", Look::Read, &self.path)?;
         self.file.read_at(buffer, offset)
     }
 
     fn length(&self) -> Result<u64, DiskError> {
+        self.faults.look("measure", Look::Measure, &self.path)?;
         self.file.length()
     }
 

@@ -18,6 +18,7 @@
 //! | which paths a disk accepts, and the errors of its operations | `path`, `error` |
 //! | the state of a file, to recognize it | `file_state` |
 //! | free space, and the reserve in it | `space` |
+//! | files that the medium cannot open | `error/unreadable` |
 //! | what a start needs: the lock, the owner, the filesystems | `lock`, `owner`, `filesystem`, `trials` |
 
 mod error;
@@ -41,7 +42,7 @@ mod space;
 mod tests;
 mod trials;
 
-pub use error::DiskError;
+pub use error::{DiskError, unless_damaged};
 pub use file_state::FileState;
 pub use filesystem::same_filesystem;
 pub use lock::{DirectoryLock, LockError};

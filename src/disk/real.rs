@@ -111,10 +111,12 @@ impl RealDisk {
         let old = at_root(checked(OP, from)?);
         let new = at_root(checked(OP, to)?);
         // The system would also rename a folder, which the other disks cannot and no caller needs.
-        if self.is_folder(old).map_err(|errno| DiskError::new(OP, from, errno))? {
-            return Err(DiskError::new(OP, from, Errno::ISDIR));
+        // A file that the medium cannot look at may have a name that can be changed.
+        match self.is_folder(old).map_err(|errno| DiskError::new(OP, from, errno)) {
+            Ok(true) => Err(DiskError::new(OP, from, Errno::ISDIR)),
+            Err(error) if !error.is_of_the_medium() => Err(error),
+            _ => Ok((old, new)),
         }
-        Ok((old, new))
     }
 
     fn measure(&self) -> Result<StatVfs, DiskError> {
@@ -231,7 +233,15 @@ impl Disk for RealDisk {
                 Ok(status) => entries.push(entry(name, &status)),
                 // Removed since the folder was read.
                 Err(Errno::NOENT) => {}
-                Err(errno) => return Err(failed(errno)),
+                Err(errno) => {
+                    let error = DiskError::new("look at", &path.join(&name), errno);
+                    if !error.is_of_the_medium() {
+                        return Err(error);
+                    }
+                    // One bad inode hides no other file.
+                    log::error!("{error}");
+                    entries.push(Entry { name, is_folder: false, length: 0 });
+                }
             }
         }
         entries.sort_unstable_by(|one, other| one.name.cmp(&other.name));

@@ -28,18 +28,28 @@ pub fn check(
     progress: &mut dyn Progress,
 ) -> Result<CheckReport, OpenError> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(folder)?);
-    let layout = examine(&disk)?;
-    if layout == Layout::New {
+    if examine(&disk)? == Layout::New {
         return Err(OpenError::NoStore);
     }
     let _lock = DirectoryLock::take(folder)?;
-    let mut report = CheckReport::default();
-    check_layout(&layout, &mut report);
-    let content = check_all(&disk, temporary, &mut report, progress, |metadata| {
+    check_on(&disk, deep, temporary, progress, |metadata| {
         Ok(metadata.compare_index(folder, deep, temporary)?)
-    })?;
+    })
+}
+
+/// Checks the store on a disk that nothing else uses; `compare` compares the index with the journal.
+pub(crate) fn check_on(
+    disk: &Arc<dyn Disk>,
+    deep: bool,
+    temporary: Option<&TemporaryFolder>,
+    progress: &mut dyn Progress,
+    compare: impl FnOnce(&mut Inspection) -> Result<(), OpenError>,
+) -> Result<CheckReport, OpenError> {
+    let mut report = CheckReport::default();
+    check_layout(&examine(disk)?, &mut report);
+    let content = check_all(disk, temporary, &mut report, progress, compare)?;
     if deep {
-        content.check_bytes(LocalStore::as_it_is(disk).as_ref(), progress, &mut report)?;
+        content.check_bytes(LocalStore::as_it_is(Arc::clone(disk)).as_ref(), progress, &mut report)?;
     }
     Ok(report)
 }

@@ -32,7 +32,7 @@ impl Content {
         report: &mut CheckReport,
     ) -> Result<Self, OpenError> {
         let mut files = BTreeMap::new();
-        blobs.each_file(|file| {
+        let listed = blobs.each_file(|file| {
             match file {
                 StoredFile::Content(digest, length) => {
                     files.insert(digest, ContentFile { length, is_linked: false, is_named: false });
@@ -42,7 +42,14 @@ impl Content {
             }
             progress.at("listing content", files.len() as u64, 0);
             Ok::<_, OpenError>(())
-        })?;
+        });
+        // Of a folder that cannot be listed, all content is found to be missing.
+        match listed {
+            Err(error) if error.is_of_the_medium() => {
+                report.find(Kind::ContentMissing, "blobs", format!("cannot be listed: {error}"));
+            }
+            listed => listed?,
+        }
         report.totals.content = files.len() as u64;
         Ok(Self { files })
     }

@@ -19,6 +19,8 @@ mod rebuild;
 mod rows;
 mod scrub;
 
+#[cfg(test)]
+pub(crate) use check::check_on;
 pub use check::{LiveRows, VisitRow, check, check_live};
 #[cfg(test)]
 pub(crate) use collector::tests as collector_tests;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::blobs::ContentStore;
+use crate::blobs::{BlobError, ContentStore};
 use crate::maintenance::content::Content;
 use crate::maintenance::finding::{CheckReport, Kind};
 use crate::maintenance::progress::Progress;
@@ -21,6 +21,21 @@ pub(super) struct Rows<'a> {
     uploads: BTreeMap<String, u64>,
 }
 
+/// Returns what a folder holds: nothing, and a finding, where it cannot be listed.
+fn listed<T>(
+    listed: Result<Vec<T>, BlobError>,
+    (kind, folder): (Kind, &str),
+    report: &mut CheckReport,
+) -> Result<Vec<T>, OpenError> {
+    match listed.map_err(OpenError::from) {
+        Err(error) if error.is_of_the_medium() => {
+            report.find(kind, folder, format!("cannot be listed: {error}"));
+            Ok(Vec::new())
+        }
+        listed => listed,
+    }
+}
+
 impl<'a> Rows<'a> {
     pub(super) fn new(
         view: View<'a>,
@@ -28,8 +43,10 @@ impl<'a> Rows<'a> {
         content: &'a Content,
         report: &'a mut CheckReport,
     ) -> Result<Self, OpenError> {
-        let quarantined = blobs.quarantined()?.into_iter().map(|file| file.digest).collect();
-        let uploads = blobs.uploads()?.into_iter().map(|upload| (upload.name, upload.length)).collect();
+        let quarantined = listed(blobs.quarantined(), (Kind::Quarantined, "quarantine"), report)?;
+        let quarantined = quarantined.into_iter().map(|file| file.digest).collect();
+        let uploads = listed(blobs.uploads(), (Kind::Upload, "uploads"), report)?;
+        let uploads = uploads.into_iter().map(|upload| (upload.name, upload.length)).collect();
         Ok(Self { view, blobs, content, report, quarantined, uploads })
     }
 

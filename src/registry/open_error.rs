@@ -88,6 +88,19 @@ pub(crate) fn needed(by: Option<&str>) -> String {
 }
 
 impl OpenError {
+    /// Tells whether the medium failed.
+    pub(crate) fn is_of_the_medium(&self) -> bool {
+        match self {
+            Self::Disk(error)
+            | Self::Blobs(BlobError::Disk(error) | BlobError::Folder(error))
+            | Self::Meta(
+                MetaOpenError::Disk(error)
+                | MetaOpenError::Content(BlobError::Disk(error) | BlobError::Folder(error)),
+            ) => error.is_of_the_medium(),
+            _ => false,
+        }
+    }
+
     /// Returns the error for a data directory that belongs to another user.
     pub(crate) fn foreign(found: ForeignOwner) -> Self {
         Self::Foreign { owner: found.owner, user: rustix::process::geteuid().as_raw() }

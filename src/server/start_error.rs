@@ -116,6 +116,10 @@ pub enum StartError {
     Thread(io::Error),
 }
 
+/// What to do where the medium fails.
+const MEDIUM_ADVICE: &str = "The disk failed: check it (smartctl, dmesg). Repair the filesystem, or restore a \
+                             copy of the data directory. Delete nothing of it.";
+
 impl StartError {
     /// Converts a failed opening to what it means for the data directory.
     pub(crate) fn from_open(folder: &Path, error: OpenError) -> Self {
@@ -203,6 +207,7 @@ impl StartError {
                  version. Nothing was changed."
                     .to_owned()
             }
+            Self::Store { source, .. } if source.is_of_the_medium() => MEDIUM_ADVICE.to_owned(),
             Self::Store { .. } => {
                 "Check what the message names. Delete nothing: the journal and the blobs hold everything \
                  that was acknowledged."

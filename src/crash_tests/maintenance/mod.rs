@@ -8,6 +8,7 @@
 //! | rebuilds | `rebuilds` |
 //! | sweeps | `sweeps` |
 //! | starts that repair a damaged store | `damage` |
+//! | starts, checks and rebuilds that cannot read something | `unreadable` |
 
 pub(super) mod damage;
 pub(super) mod jobs;
@@ -15,5 +16,6 @@ pub(super) mod quarantines;
 mod raises;
 pub(super) mod rebuilds;
 pub(super) mod sweeps;
+mod unreadable;
 
 pub(crate) use damage::{damaged_stores, look, whole_store};

@@ -109,7 +109,7 @@ pub(in crate::meta) fn remove(disk: &dyn Disk, begin: u64) -> Result<(), DiskErr
     }
 }
 
-/// Renames a damaged checkpoint, so that no recovery tries it again.
+/// Renames a damaged checkpoint, so that no recovery tries it again, and returns where it is now.
 pub(in crate::meta) fn set_aside(disk: &dyn Disk, file: &CheckpointFile) -> Result<PathBuf, DiskError> {
     let aside = path(file.begin, DAMAGED);
     disk.rename(&file.path(), &aside)?;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::disk::{Disk, DiskError};
+use crate::disk::{Disk, DiskError, unless_damaged};
 use crate::meta::clock::StoreTime;
 use crate::meta::error::MetaOpenError;
 use crate::meta::index::RowTotals;
@@ -14,6 +14,7 @@ use crate::meta::journal::{LineBody, LineKind, RawLine, Sum, encode, read_line};
 
 const MARKER: &str = "clean";
 const UNFINISHED_MARKER: &str = "clean.new";
+const DAMAGED_MARKER: &str = "clean.damaged";
 const MARKER_SIZE_MAX_BYTES: usize = 32 * 1024;
 
 /// The state of the store at a clean stop.
@@ -43,12 +44,17 @@ impl LineBody for CleanMarker {
     const KIND: LineKind = LineKind::Marker;
 }
 
-/// Removes the marker: it is valid for this start only. The next sync of the root makes the removal durable.
+/// Removes the marker: it is valid for this start only. One that the medium cannot read is kept under another
+/// name. The next sync of the root makes the removal durable.
 ///
 /// INVARIANT: that sync comes before any change to the index. A start does it when it syncs the folders'
 /// names. A rebuild from lines or content changes no index, and its journal ends at a transaction that no
 /// earlier marker names.
 pub(in crate::meta) fn remove(disk: &dyn Disk) -> Result<(), DiskError> {
+    if bytes_of(disk)?.is_some_and(|bytes| bytes.is_none()) {
+        log::error!("{MARKER} is kept as {DAMAGED_MARKER}");
+        disk.rename(Path::new(MARKER), Path::new(DAMAGED_MARKER))?;
+    }
     for name in [MARKER, UNFINISHED_MARKER] {
         match disk.remove(Path::new(name)) {
             Ok(()) => {}
@@ -62,24 +68,27 @@ pub(in crate::meta) fn remove(disk: &dyn Disk) -> Result<(), DiskError> {
 /// Reads the marker. A damaged one is ignored: recovery then rebuilds the index. Fails if this version does
 /// not know it: it may be all that proves how far the journal was durable.
 pub(in crate::meta) fn read(disk: &dyn Disk) -> Result<Option<CleanMarker>, MetaOpenError> {
-    let path = Path::new(MARKER);
-    let file = match disk.open(path) {
-        Ok(file) => file,
-        Err(error) if error.is_not_found() => return Ok(None),
-        Err(error) => return Err(error.into()),
+    let Some(bytes) = bytes_of(disk)? else { return Ok(None) };
+    let Some(mut bytes) = bytes else {
+        log::warn!("{MARKER} cannot be read; the index will be rebuilt");
+        return Ok(None);
     };
-    let mut bytes = vec![0; MARKER_SIZE_MAX_BYTES];
-    let length = match file.read_at(&mut bytes, 0) {
-        Err(error) if error.is_of_the_medium() => {
-            log::warn!("{error}; the index will be rebuilt");
-            return Ok(None);
-        }
-        read => read?,
-    };
-    bytes.truncate(length);
     let ended = bytes.pop_if(|byte| *byte == b'\n').is_some();
     let line = RawLine { number: 1, offset: 0, bytes, ended };
-    Ok(read_line::<CleanMarker>(path, &line)?.map(|(clean, _)| clean))
+    Ok(read_line::<CleanMarker>(Path::new(MARKER), &line)?.map(|(clean, _)| clean))
+}
+
+/// Returns the marker's bytes, `Some(None)` if the medium cannot read them, and `None` if there is no marker.
+fn bytes_of(disk: &dyn Disk) -> Result<Option<Option<Vec<u8>>>, DiskError> {
+    let file = match disk.open_to_salvage(Path::new(MARKER)) {
+        Ok(file) => file,
+        Err(error) if error.is_not_found() => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut bytes = vec![0; MARKER_SIZE_MAX_BYTES];
+    let Some(length) = unless_damaged(file.read_at(&mut bytes, 0))? else { return Ok(Some(None)) };
+    bytes.truncate(length);
+    Ok(Some(Some(bytes)))
 }
 
 /// Writes the marker. Everything it names must be durable before this call.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::disk::Disk;
+use crate::disk::{Disk, unless_damaged};
 use crate::meta::checkpoint::{self, CheckpointFile};
 use crate::meta::error::MetaOpenError;
 use crate::meta::journal::{self, Files, JOURNAL_FOLDER, damaged_path, header_of, journal_path};
@@ -20,6 +20,8 @@ pub(in crate::meta) struct RecoveryPlan {
     /// The highest number of any journal file.
     pub(super) highest: u64,
     damaged_checkpoints: Vec<CheckpointFile>,
+    /// The numbers of the journal files that the medium cannot open.
+    unopened: Vec<u64>,
     retired: Vec<(u64, Retirement)>,
 }
 
@@ -41,12 +43,18 @@ impl RecoveryPlan {
     ) -> Result<Self, MetaOpenError> {
         let files = if_there(journal::list(disk))?.unwrap_or_default();
         let checkpoints = if_there(checkpoint::find(disk))?.unwrap_or_default().finished;
-        let (base, damaged_checkpoints) = starting_point::examine(disk, &checkpoints)?;
-        let segments = segments::since(disk, &files, &base)?;
+        let (mut base, damaged_checkpoints) = starting_point::examine(disk, &checkpoints)?;
+        let mut segments = segments::since(disk, &files, &base)?;
         progress.begin(bytes_to_read(disk, &base, &segments)?);
         let survey = survey::survey(disk, &segments, &base, durable, progress)?;
-        let retired = retired(disk, &files, &segments, &survey, base.begin)?;
-        Ok(Self { base, segments, survey, highest: files.highest, damaged_checkpoints, retired })
+        let unopened = unopened(disk, &files)?;
+        // A crash came after such a file was set aside, and before another one replaced it.
+        base.damaged |= files.damaged.last() > files.finished.last();
+        segments.retain(|segment| !unopened.contains(&segment.number));
+        let mut retired = retired(disk, &files, &segments, &survey, base.begin)?;
+        retired.retain(|(number, _)| !unopened.contains(number));
+        let highest = files.highest;
+        Ok(Self { base, segments, survey, highest, damaged_checkpoints, unopened, retired })
     }
 
     /// Tells whether acknowledged transactions may be missing.
@@ -66,6 +74,14 @@ impl RecoveryPlan {
             );
         }
         Ok(())
+    }
+
+    /// Sets the journal files aside that the medium cannot open. A second call does nothing.
+    ///
+    /// INVARIANT: this comes before the new file, which would replace them: the medium may be able to read
+    /// them again one day, and a start removes what was replaced.
+    pub(super) fn set_unopened_aside(&self, disk: &dyn Disk) -> Result<(), MetaOpenError> {
+        set_aside(disk, &self.unopened)
     }
 
     /// Removes the files that the new one replaces, and durably renames damaged ones. If a crash brings a
@@ -89,12 +105,34 @@ impl RecoveryPlan {
     }
 }
 
+/// Returns the numbers of the journal files that the medium cannot open.
+pub(super) fn unopened(disk: &dyn Disk, files: &Files) -> Result<Vec<u64>, MetaOpenError> {
+    let mut unopened = Vec::new();
+    for number in &files.finished {
+        if unless_damaged(disk.open(&journal_path(*number)))?.is_none() {
+            unopened.push(*number);
+        }
+    }
+    Ok(unopened)
+}
+
+/// Renames journal files, durably, so that no recovery reads them again.
+pub(super) fn set_aside(disk: &dyn Disk, numbers: &[u64]) -> Result<(), MetaOpenError> {
+    for number in numbers {
+        if if_there(disk.rename(&journal_path(*number), &damaged_path(*number)))?.is_some() {
+            disk.sync_folder(Path::new(JOURNAL_FOLDER))?;
+        }
+    }
+    Ok(())
+}
+
 /// Returns the number of bytes that a rebuild reads: the checkpoint once more after choosing it, the journal
 /// twice.
 fn bytes_to_read(disk: &dyn Disk, base: &StartingPoint, segments: &[Segment]) -> Result<u64, MetaOpenError> {
     let mut total = base.length();
     for segment in segments {
-        total += 2 * disk.open(&journal_path(segment.number))?.length()?;
+        let file = disk.open_to_salvage(&journal_path(segment.number))?;
+        total += 2 * unless_damaged(file.length())?.unwrap_or(0);
     }
     Ok(total)
 }

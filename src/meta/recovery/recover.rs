@@ -37,6 +37,7 @@ pub(in crate::meta) fn recover(
     let disk = shared.as_ref();
     remove_unfinished(disk)?;
     plan.settle_checkpoints(disk)?;
+    plan.set_unopened_aside(disk)?;
     plan.survey.report();
 
     let damaged = plan.finds_damage();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::disk::{BLOCK_SIZE_BYTES, Disk};
+use crate::disk::{BLOCK_SIZE_BYTES, Disk, unless_damaged};
 use crate::meta::error::MetaOpenError;
 use crate::meta::journal::{
     FileLog, Header, LogPosition, Record, decode, header_of, journal_path, last_line, list,
@@ -22,7 +22,7 @@ pub(in crate::meta) fn resume(
     if !header_of(disk.as_ref(), number)?.is_some_and(|header| header.is_current()) {
         return Ok(None);
     }
-    let file = disk.open_writable(&journal_path(number))?;
+    let Some(file) = unless_damaged(disk.open_writable(&journal_path(number)))? else { return Ok(None) };
     let last = match last_line(file.as_ref()) {
         Err(error) if error.is_of_the_medium() => {
             log::warn!("{error}");
@@ -33,7 +33,7 @@ pub(in crate::meta) fn resume(
     let Some((line, length)) = last else { return Ok(None) };
     let Some(end) = position_after(&line) else { return Ok(None) };
     // The stop leaves nothing after the last line but the rest of its block.
-    let whole = file.length()?;
+    let Some(whole) = unless_damaged(file.length())? else { return Ok(None) };
     let matches =
         end.seq == clean.seq && end.sum == clean.line && whole == length.next_multiple_of(BLOCK_SIZE_BYTES);
     Ok(matches.then(|| FileLog::at_end(Arc::clone(disk), file, (number, length), end)))

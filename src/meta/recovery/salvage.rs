@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicBool;
 
 use crate::base::now_ms;
 use crate::blobs::{ContentStore, Verification};
-use crate::disk::Disk;
+use crate::disk::{Disk, unless_damaged};
 use crate::meta::checkpoint::{self, WalkError};
 use crate::meta::clock::StoreTime;
 use crate::meta::error::MetaOpenError;
@@ -24,6 +24,7 @@ use crate::meta::journal::{
 use crate::meta::model::{Fact, Tree, changes_of};
 use crate::meta::reconcile::{FactSink, Reconciler, Report, Unattributed};
 use crate::meta::recovery::clean_marker::{self, CleanMarker};
+use crate::meta::recovery::plan;
 use crate::meta::recovery::start::make_folders;
 use crate::meta::recovery::survey::is_damaged;
 use crate::spec::{ContentDigest, RepoName};
@@ -56,6 +57,7 @@ pub fn rebuild_from_content(
 ) -> Result<Salvage, MetaOpenError> {
     let disk = shared.as_ref();
     make_folders(disk)?;
+    set_unopened_aside(disk)?;
     let mut lines = Lines::default();
     lines.gather(disk)?;
     let marker = clean_marker::read(disk)?;
@@ -91,6 +93,7 @@ pub fn rebuild_from_index(shared: &Arc<dyn Disk>, root: &Path) -> Result<bool, M
     if !lines.take_index(root, &marker)? {
         return Ok(false);
     }
+    set_unopened_aside(disk)?;
     // The state gets a number that no line has, whatever the damaged lines say.
     let mut known = Lines::default();
     known.gather(disk)?;
@@ -145,7 +148,7 @@ impl Lines {
 
     /// Takes the lines of a journal file up to transaction `limit`, which a later file has.
     fn journal(&mut self, disk: &dyn Disk, path: &Path, limit: u64) -> Result<(), MetaOpenError> {
-        let file = disk.open(path)?;
+        let file = disk.open_to_salvage(path)?;
         let mut lines = LineReader::new(file.as_ref());
         while let Some(line) = lines.next()? {
             if let Some((record, _)) = read_line::<Record>(path, &line)? {
@@ -166,7 +169,7 @@ impl Lines {
     }
 
     fn checkpoint(&mut self, disk: &dyn Disk, path: &Path) -> Result<(), MetaOpenError> {
-        let file = disk.open(path)?;
+        let file = disk.open_to_salvage(path)?;
         if let Some(trailer) = checkpoint::verify(path, file.as_ref())? {
             self.highest = self.highest.max(trailer.end).max(trailer.begin.saturating_sub(1));
             self.time.learn(&trailer.time);
@@ -235,7 +238,7 @@ fn facts_left(folder: &Path, marker: &CleanMarker) -> Result<Vec<Fact>, IndexErr
 /// Returns the transaction that a journal file begins with, or the first readable one where its header is
 /// damaged.
 fn first_of(disk: &dyn Disk, path: &Path) -> Result<Option<u64>, MetaOpenError> {
-    let file = disk.open(path)?;
+    let file = disk.open_to_salvage(path)?;
     let mut lines = LineReader::new(file.as_ref());
     while let Some(line) = lines.next()? {
         if let Some((record, _)) = read_line::<Record>(path, &line)? {
@@ -295,6 +298,17 @@ fn publish(
     set_damaged_aside(disk)
 }
 
+/// Sets the journal files and checkpoints aside that the medium cannot open, before anything replaces them.
+fn set_unopened_aside(disk: &dyn Disk) -> Result<(), MetaOpenError> {
+    plan::set_aside(disk, &plan::unopened(disk, &journal::list(disk)?)?)?;
+    for file in checkpoint::find(disk)?.finished {
+        if unless_damaged(disk.open(&file.path()))?.is_none() {
+            checkpoint::set_aside(disk, &file)?;
+        }
+    }
+    Ok(())
+}
+
 fn set_damaged_aside(disk: &dyn Disk) -> Result<(), MetaOpenError> {
     for number in journal::list(disk)?.finished {
         let header = header_of(disk, number)?;
@@ -303,7 +317,7 @@ fn set_damaged_aside(disk: &dyn Disk) -> Result<(), MetaOpenError> {
         }
     }
     for file in checkpoint::list(disk)? {
-        if checkpoint::verify(&file.path(), disk.open(&file.path())?.as_ref())?.is_none() {
+        if checkpoint::verify(&file.path(), disk.open_to_salvage(&file.path())?.as_ref())?.is_none() {
             checkpoint::set_aside(disk, &file)?;
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::disk::{Disk, DiskError};
+use crate::disk::{Disk, DiskError, unless_damaged};
 use crate::meta::checkpoint::{self, CHECKPOINT_FOLDER};
 use crate::meta::error::MetaOpenError;
 use crate::meta::journal::{self, JOURNAL_FOLDER, LineReader, journal_path, last_line, stated_format};
@@ -22,22 +22,25 @@ pub enum Start {
 /// Returns the versions of the format that the journal's files and the checkpoints state, or `None` if there
 /// is neither. Changes nothing.
 pub fn formats_on(disk: &dyn Disk) -> Result<Option<BTreeSet<u32>>, DiskError> {
-    let journals = if_there(journal::list(disk))?.unwrap_or_default().finished;
-    let checkpoints = if_there(checkpoint::find(disk))?.unwrap_or_default().finished;
+    // A folder that cannot be listed is there.
+    let (journals, journals_listed) = listed(journal::list(disk))?;
+    let (checkpoints, checkpoints_listed) = listed(checkpoint::find(disk))?;
+    let (journals, checkpoints) = (journals.finished, checkpoints.finished);
     let mut stated = BTreeSet::new();
     for number in &journals {
-        let file = disk.open(&journal_path(*number))?;
+        let file = disk.open_to_salvage(&journal_path(*number))?;
         let header = LineReader::new(file.as_ref()).next()?;
         stated.extend(header.and_then(|line| stated_format(&line.bytes)));
     }
     for file in &checkpoints {
-        match last_line(disk.open(&file.path())?.as_ref()) {
+        match last_line(disk.open_to_salvage(&file.path())?.as_ref()) {
             Ok(trailer) => stated.extend(trailer.and_then(|(line, _)| stated_format(&line))),
             Err(error) if error.is_of_the_medium() => log::warn!("{error}"),
             Err(error) => return Err(error),
         }
     }
-    Ok((!journals.is_empty() || !checkpoints.is_empty()).then_some(stated))
+    let listed = journals_listed && checkpoints_listed;
+    Ok((!listed || !journals.is_empty() || !checkpoints.is_empty()).then_some(stated))
 }
 
 /// Removes the folders of the metadata if the journal has no file. Returns whether it has none.
@@ -65,6 +68,14 @@ pub(in crate::meta) fn after_recovery(disk: &dyn Disk, damaged: bool) -> Result<
 /// Tells whether damaged files of the journal or checkpoints are kept.
 pub(in crate::meta) fn keeps_damaged(disk: &dyn Disk) -> Result<bool, MetaOpenError> {
     Ok(!journal::list(disk)?.damaged.is_empty() || !checkpoint::find(disk)?.damaged.is_empty())
+}
+
+/// Returns the files of a folder, none for one that does not exist or cannot be read, and whether it could be
+/// read.
+pub(in crate::meta) fn listed<T: Default>(listed: Result<T, DiskError>) -> Result<(T, bool), DiskError> {
+    let listed = unless_damaged(if_there(listed))?;
+    let is_read = listed.is_some();
+    Ok((listed.flatten().unwrap_or_default(), is_read))
 }
 
 /// Returns `None` for a folder that does not exist.

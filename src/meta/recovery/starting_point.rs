@@ -31,7 +31,7 @@ pub(super) fn examine(
     let mut durable = 0;
     for file in newest_first {
         let path = file.path();
-        if let Some(trailer) = checkpoint::verify(&path, disk.open(&path)?.as_ref())? {
+        if let Some(trailer) = checkpoint::verify(&path, disk.open_to_salvage(&path)?.as_ref())? {
             let Trailer { begin, prev, end, time, .. } = trailer;
             let (checkpoint, durable) = (Some(*file), durable.max(end));
             let base = StartingPoint { checkpoint, begin, prev, durable, time, damaged: !damaged.is_empty() };
@@ -79,7 +79,7 @@ impl StartingPoint {
         match &self.checkpoint {
             Some(file) => {
                 let path = file.path();
-                checkpoint::load(&path, disk.open(&path)?.as_ref(), index, read)
+                checkpoint::load(&path, disk.open_to_salvage(&path)?.as_ref(), index, read)
             }
             None => Ok(()),
         }

@@ -168,7 +168,7 @@ pub(super) fn for_each_line(
     mut visit: impl FnMut(RawLine, Option<(Record, Sum)>) -> Result<(), MetaOpenError>,
 ) -> Result<(), MetaOpenError> {
     let path = journal_path(segment.number);
-    let file = disk.open(&path)?;
+    let file = disk.open_to_salvage(&path)?;
     let mut lines = LineReader::new(file.as_ref());
     if segment.header.is_some() {
         lines.next()?;

@@ -6,7 +6,7 @@ use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use crate::blobs::ContentStore;
-use crate::disk::{Disk, DiskError};
+use crate::disk::{Disk, DiskError, unless_damaged};
 use crate::meta::error::MetaError;
 use crate::meta::index::{IndexKind, ReplaceableIndex, RowTotals};
 use crate::meta::journal::{Log, journal_path, list};
@@ -102,7 +102,8 @@ impl AwaitSpace {
         let Some(free) = self.disk.free_bytes()? else { return Ok(true) };
         let mut needed = 0;
         for number in list(self.disk.as_ref())?.finished {
-            needed += self.disk.open(&journal_path(number))?.length()?;
+            let file = self.disk.open_to_salvage(&journal_path(number))?;
+            needed += unless_damaged(file.length())?.unwrap_or(0);
         }
         Ok(free > needed)
     }

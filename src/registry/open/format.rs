@@ -207,7 +207,7 @@ pub fn settle(disk: &dyn Disk, layout: &Layout) -> Result<(), OpenError> {
 
 /// Returns what `pulk.json` says, or why it cannot be read; `None` if the file is missing.
 fn said(disk: &dyn Disk) -> Result<Option<Said>, OpenError> {
-    let file = match disk.open(Path::new(FORMAT_FILE)) {
+    let file = match disk.open_to_salvage(Path::new(FORMAT_FILE)) {
         Ok(file) => file,
         Err(error) if error.is_not_found() => return Ok(None),
         Err(error) => return Err(error.into()),

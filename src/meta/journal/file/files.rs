@@ -69,7 +69,7 @@ pub(in crate::meta) fn list(disk: &dyn Disk) -> Result<Files, DiskError> {
 /// Returns the header of a finished file, unless it is damaged. Fails if this version does not know it.
 pub(in crate::meta) fn header_of(disk: &dyn Disk, number: u64) -> Result<Option<Header>, MetaOpenError> {
     let path = journal_path(number);
-    let file = disk.open(&path)?;
+    let file = disk.open_to_salvage(&path)?;
     let Some(line) = LineReader::new(file.as_ref()).next()?.filter(|line| line.ended) else {
         return Ok(None);
     };

@@ -38,6 +38,8 @@ pub(in crate::meta) struct LineReader<'a> {
     at_end: bool,
     /// The offset after an unreadable block that follows `pending`.
     after_unreadable: Option<u64>,
+    /// Whether that block is the last one.
+    ends_unreadable: bool,
 }
 
 impl<'a> LineReader<'a> {
@@ -49,7 +51,17 @@ impl<'a> LineReader<'a> {
     pub(in crate::meta) fn starting_at(file: &'a dyn DiskFile, offset: u64) -> Self {
         let read_size = READ_SIZE_MIN_BYTES;
         let (pending, after_unreadable) = (Vec::new(), None);
-        Self { file, offset, number: 0, pending, taken: 0, read_size, at_end: false, after_unreadable }
+        Self {
+            file,
+            offset,
+            number: 0,
+            pending,
+            taken: 0,
+            read_size,
+            at_end: false,
+            after_unreadable,
+            ends_unreadable: false,
+        }
     }
 
     /// Returns the next line, or `None` at the end of the file. Zeroes are part of no line: they fill the
@@ -103,6 +115,10 @@ impl<'a> LineReader<'a> {
     fn fill(&mut self) -> Result<(), DiskError> {
         self.pending.drain(..self.taken);
         self.taken = 0;
+        if self.ends_unreadable {
+            self.at_end = true;
+            return Ok(());
+        }
         let filled = self.pending.len();
         self.pending.resize(filled + self.read_size, 0);
         let space = self.pending.get_mut(filled..).unwrap_or_default();
@@ -116,6 +132,8 @@ impl<'a> LineReader<'a> {
                 if read.is_none() {
                     log::error!("{error}: a block at byte {} is unreadable", self.offset);
                     self.after_unreadable = Some(self.offset + length);
+                    // A medium that reads nothing of a file may not find its end either.
+                    self.ends_unreadable = self.file.length().unwrap_or(0) <= self.offset + length;
                 }
                 read.unwrap_or(Ok(0))?
             }

@@ -22,7 +22,7 @@ pub(in crate::meta) fn verify_files(
     let mut limit = u64::MAX;
     for (at, number) in numbers.iter().enumerate().rev() {
         let path = journal_path(*number);
-        let file = match disk.open(&path) {
+        let file = match disk.open_to_salvage(&path) {
             // Old files are removed while the journal grows.
             Err(error) if error.is_not_found() => continue,
             opened => opened?,

@@ -4,15 +4,15 @@ use std::env;
 use std::sync::Arc;
 
 use crate::disk::Disk;
-use crate::meta::checkpoint::{self, CheckpointFile};
+use crate::meta::checkpoint::{self, CHECKPOINT_FOLDER, CheckpointFile};
 use crate::meta::error::MetaOpenError;
 use crate::meta::index::{Index, MapIndex, TemporaryFolder};
-use crate::meta::journal::{self, Files, damaged_path, header_of, journal_path};
+use crate::meta::journal::{self, Files, JOURNAL_FOLDER, damaged_path, header_of, journal_path};
 use crate::meta::recovery::inspection::fault::{MetaFault, MetaFaultKind};
 use crate::meta::recovery::inspection::result::Inspection;
 use crate::meta::recovery::progress::RecoveryProgress;
 use crate::meta::recovery::segments::{self, Segment};
-use crate::meta::recovery::start::if_there;
+use crate::meta::recovery::start::listed;
 use crate::meta::recovery::starting_point::{self, StartingPoint};
 use crate::meta::recovery::survey::is_damaged;
 use crate::meta::recovery::survey::{self, JournalSurvey};
@@ -48,8 +48,16 @@ impl Inspection {
 /// Follows the journal, checks the checkpoints, and with `has_rows` fills the inspection's index as a
 /// recovery would.
 fn inspect(disk: &dyn Disk, has_rows: bool, found: &mut Inspection) -> Result<(), MetaOpenError> {
-    let files = if_there(journal::list(disk))?.unwrap_or_default();
-    let checkpoints = if_there(checkpoint::find(disk))?.unwrap_or_default();
+    let (files, journals_listed) = listed(journal::list(disk))?;
+    let (checkpoints, checkpoints_listed) = listed(checkpoint::find(disk))?;
+    for (kind, folder, is_listed) in [
+        (MetaFaultKind::Journal, JOURNAL_FOLDER, journals_listed),
+        (MetaFaultKind::Checkpoint, CHECKPOINT_FOLDER, checkpoints_listed),
+    ] {
+        if !is_listed {
+            found.fault(kind, folder, "cannot be listed");
+        }
+    }
     for path in files.unfinished.iter().chain(&checkpoints.unfinished) {
         found.note(MetaFaultKind::Leftover, path, "is unfinished; the next start removes it");
     }
@@ -97,7 +105,7 @@ fn check_checkpoints(
         } else {
             // `examine` just verified the checkpoint that a recovery starts from.
             file.begin != base.begin
-                && checkpoint::verify(&file.path(), disk.open(&file.path())?.as_ref())?.is_none()
+                && checkpoint::verify(&file.path(), disk.open_to_salvage(&file.path())?.as_ref())?.is_none()
         };
         if bad {
             found.fault(MetaFaultKind::Checkpoint, &file.path(), "is damaged: it is not what was written");

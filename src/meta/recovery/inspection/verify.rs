@@ -26,7 +26,7 @@ pub fn verify_closed(
     }
     for file in checkpoint::find(disk)?.finished {
         let path = file.path();
-        let open = match disk.open(&path) {
+        let open = match disk.open_to_salvage(&path) {
             // Old files are removed when a new checkpoint is taken.
             Err(error) if error.is_not_found() => continue,
             opened => opened?,

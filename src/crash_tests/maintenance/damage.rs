@@ -123,7 +123,7 @@ fn count(disk: &SimulatedDisk, folder: &str, ending: &str) -> usize {
     entries.iter().filter(|entry| entry.name.ends_with(ending)).count()
 }
 
-fn newest(disk: &SimulatedDisk, folder: &str, ending: &str) -> PathBuf {
+pub(super) fn newest(disk: &SimulatedDisk, folder: &str, ending: &str) -> PathBuf {
     let entries = disk.list(Path::new(folder)).unwrap();
     let last = entries.iter().rev().find(|entry| entry.name.ends_with(ending));
     Path::new(folder).join(&last.expect("there is none").name)

@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::blobs::blob_path;
+use crate::crash_tests::histories::content::blob;
 use crate::crash_tests::histories::history::open_on;
+use crate::crash_tests::maintenance::damage::newest;
 use crate::crash_tests::{Found, check_push, look, open, whole_store};
 use crate::disk::Disk;
 use crate::disk::faulty::{Faults, FaultyDisk, Look};
@@ -11,6 +14,9 @@ use crate::disk::simulated::{Medium, SimulatedDisk};
 use crate::maintenance::{Progress, check_on, rebuild_on};
 use crate::meta::IndexKind;
 use crate::registry::{OpenError, Registry, examine_content, settle};
+
+/// More steps than a start takes.
+const STEPS_MAX: usize = 1000;
 
 struct Silent;
 
@@ -65,7 +71,10 @@ fn count_missing(whole: &Found, found: &Found) -> usize {
 fn check_served(registry: &Registry, whole: &Found, lost: &Lost) {
     let found = look(registry).unwrap_or_else(|why| panic!("{lost:?}: {why}"));
     let missing = count_missing(whole, &found);
-    assert!(missing == 0 || registry.meta().keeps_damaged(), "{lost:?}: {missing} are missing without a word");
+    assert!(
+        missing == 0 || registry.meta().keeps_damaged(),
+        "{lost:?}: {missing} are missing without a word"
+    );
     check_push(registry).unwrap_or_else(|why| panic!("{lost:?}: {why}"));
 }
 
@@ -150,4 +159,29 @@ fn a_rebuild_goes_on_whatever_it_cannot_read() {
         });
         assert!(tried > 10, "{tried}");
     }
+}
+
+/// A start may die at any step while it sets a file aside that it cannot open: the next one still knows that the
+/// journal is damaged, and drops rows whose content is gone.
+#[test]
+fn a_start_that_dies_beside_a_file_it_cannot_open_leaves_the_rest_to_the_next() {
+    let medium = whole_store();
+    for steps in 0..STEPS_MAX {
+        let (disk, shared, faults) = faulty(&medium);
+        disk.remove(&blob_path(&blob(1).digest)).unwrap();
+        faults.lose(Look::Open, &newest(&disk, "journal", ".log"));
+        faults.die_after(steps);
+        let started = start(&shared);
+        let is_whole = started.is_ok() && faults.done().len() < steps;
+        drop(started);
+        let registry = open(&disk).unwrap_or_else(|error| panic!("after {steps} steps: {error}"));
+        // Until the file is set aside, nothing shows that anything is wrong.
+        if registry.meta().keeps_damaged() {
+            look(&registry).unwrap_or_else(|why| panic!("after {steps} steps: {why}"));
+        }
+        if is_whole {
+            return;
+        }
+    }
+    panic!("the start takes more than {STEPS_MAX} steps");
 }

@@ -27,6 +27,9 @@ impl Progress for Silent {
 /// What is lost for good of a medium, for messages.
 type Lost = (Look, PathBuf);
 
+/// Looks at what came of work on a disk: the disk itself, the same one with the loss, the outcome, the loss.
+type CheckLost<'a, T> = dyn Fn(&SimulatedDisk, &Arc<dyn Disk>, T, &Lost) + 'a;
+
 fn faulty(medium: &Medium) -> (SimulatedDisk, Arc<dyn Disk>, Arc<Faults>) {
     let disk = SimulatedDisk::new(medium.clone());
     let faulty = FaultyDisk::new(Arc::new(disk.clone()));
@@ -36,11 +39,7 @@ fn faulty(medium: &Medium) -> (SimulatedDisk, Arc<dyn Disk>, Arc<Faults>) {
 
 /// Has `work` done on a medium once for each thing that it reads, while that thing cannot be read, and has
 /// `check` look at what came of it. Returns how many things there are.
-fn each_lost<T>(
-    medium: &Medium,
-    work: &dyn Fn(&Arc<dyn Disk>) -> T,
-    check: &dyn Fn(&SimulatedDisk, &Arc<dyn Disk>, T, &Lost),
-) -> usize {
+fn each_lost<T>(medium: &Medium, work: &dyn Fn(&Arc<dyn Disk>) -> T, check: &CheckLost<'_, T>) -> usize {
     let (_, shared, faults) = faulty(medium);
     drop(work(&shared));
     let mut looks = faults.looks();
@@ -161,8 +160,8 @@ fn a_rebuild_goes_on_whatever_it_cannot_read() {
     }
 }
 
-/// A start may die at any step while it sets a file aside that it cannot open: the next one still knows that the
-/// journal is damaged, and drops rows whose content is gone.
+/// A start may die at any step while it sets a file aside that it cannot open: the next one still knows that
+/// the journal is damaged, and drops rows whose content is gone.
 #[test]
 fn a_start_that_dies_beside_a_file_it_cannot_open_leaves_the_rest_to_the_next() {
     let medium = whole_store();

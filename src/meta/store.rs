@@ -169,6 +169,9 @@ impl Meta {
             opened.time.learn(marked);
         }
         options.clock.resume(&opened.time, options.rest);
+        if opened.may_lack_rows(durable) {
+            options.clock.note_unclean_start();
+        }
         Self::run(disk, options, durable, opened)
     }
 

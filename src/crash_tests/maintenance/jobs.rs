@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use smol::block_on;
 
@@ -55,7 +56,9 @@ pub(crate) fn jobs() -> Vec<Job> {
 fn open(medium: Medium) -> Result<(Registry, SimulatedDisk), String> {
     let disk = SimulatedDisk::new(medium);
     let opened = Backing { disk: Arc::new(disk.clone()), lock: None, meta: MetaOptions::new(IndexKind::Map) };
-    let registry = Registry::open_on(RegistryOptions::new(Storage::Memory), opened);
+    // Without a grace time, a collection removes files without a name right after a power cut.
+    let options = RegistryOptions { grace: Duration::ZERO, ..RegistryOptions::new(Storage::Memory) };
+    let registry = Registry::open_on(options, opened);
     Ok((registry.map_err(|error| format!("it does not open: {error}"))?, disk))
 }
 

@@ -1,6 +1,7 @@
 //! Content that no repository has, and files that no row names.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use crate::maintenance::collector::error::CollectError;
 use crate::maintenance::collector::pass::{About, Batch, End, Pass, ROWS_PER_STEP};
@@ -85,6 +86,14 @@ impl Pass<'_> {
         self.step()
     }
 
+    /// Returns how much of the grace time is left since a start that may have lost rows. Until then, age alone
+    /// does not show that a file has had no name for long.
+    fn recovery_wait(&self) -> Option<Duration> {
+        let since = self.upkeep.clock().unclean_start()?;
+        let grace = self.upkeep.options().grace;
+        grace.checked_sub(Duration::from_millis(self.ages.of(since))).filter(|wait| !wait.is_zero())
+    }
+
     /// Removes files that no row names: of uploads whose session ended, and content that was stored for a
     /// request that was then refused, that lost its row in a recovery, or whose removal a crash undid. Their
     /// age decides, however many there are.
@@ -96,7 +105,18 @@ impl Pass<'_> {
         let upkeep = self.upkeep;
         let unnamed = upkeep.unnamed(|| self.step())?;
         self.step()?;
-        let grace = if self.options.alone { std::time::Duration::ZERO } else { self.upkeep.options().grace };
+        let wait = self.recovery_wait();
+        let grace = match wait {
+            None if self.options.alone => Duration::ZERO,
+            _ => self.upkeep.options().grace,
+        };
+        if let Some(wait) = wait.filter(|_| self.options.alone && !unnamed.is_empty()) {
+            self.note(format!(
+                "files that no row names stay for another {} s, since pulk was not stopped cleanly and \
+                 their rows may have been lost; `collector.grace = 0` removes them now",
+                wait.as_secs().saturating_add(1)
+            ));
+        }
         let old = self.orphans.old(unnamed.iter().map(|(digest, _)| *digest), grace);
         for (digest, length) in unnamed {
             let about = about(Thing::File, &digest, length);

@@ -94,6 +94,17 @@ impl Clock {
         self.state().resume((self.source)(), known, millis(rest));
     }
 
+    /// Says that this run began with a start that may have lost what was written before it.
+    pub(super) fn note_unclean_start(&self) {
+        let mut state = self.state();
+        state.known.unclean_ms = Some(state.began_ms);
+    }
+
+    /// Returns the store time at which the last such start began, if there was one.
+    pub fn unclean_start(&self) -> Option<u64> {
+        self.state().known.unclean_ms
+    }
+
     /// Says that this run is for one pass over a stopped store, which need not rest first.
     pub fn skip_rest(&self) {
         self.state().skips_rest = true;
@@ -285,7 +296,8 @@ impl ClockState {
             Anchor { ahead_ms: if self.anchored { ahead_ms } else { anchor.ahead_ms }, ..anchor }
         });
         let downtimes = if with_downtimes { self.known.downtimes.clone() } else { Vec::new() };
-        StoreTime { open_ms, anchor, downtimes }
+        let unclean_ms = self.known.unclean_ms.filter(|_| with_downtimes);
+        StoreTime { open_ms, anchor, downtimes, unclean_ms }
     }
 
     fn uncounted(&self, reading: Reading) -> Option<String> {

@@ -52,6 +52,10 @@ pub(in crate::meta) struct StoreTime {
     /// The downtimes, in their order; a journal line has all of them or none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) downtimes: Vec<Downtime>,
+    /// The store time at which the last start began that may have lost what was written before it; a line has
+    /// it where it has the downtimes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) unclean_ms: Option<u64>,
 }
 
 impl StoreTime {
@@ -70,6 +74,7 @@ impl StoreTime {
             is_plausible(anchor.wall_ms.saturating_add(anchor.ahead_ms)) && anchor.open_ms <= newer.open_ms
         };
         self.anchor = newer.anchor.filter(sound).or(self.anchor);
+        self.unclean_ms = newer.unclean_ms.filter(|since| *since <= newer.open_ms).or(self.unclean_ms);
         if !newer.downtimes.is_empty() {
             self.downtimes.clear();
             newer.downtimes.iter().for_each(|downtime| self.count(*downtime));

@@ -344,7 +344,7 @@ fn more_downtimes_than_are_kept_make_nothing_older_than_it_is() {
 #[test]
 fn values_that_only_damage_explains_neither_stop_ages_nor_make_things_old() {
     let anchor = |wall_ms, open_ms| Some(Anchor { wall_ms, ahead_ms: 0, open_ms });
-    let sound = StoreTime { open_ms: 5, anchor: anchor(TODAY, 5), downtimes: Vec::new() };
+    let sound = StoreTime { open_ms: 5, anchor: anchor(TODAY, 5), downtimes: Vec::new(), unclean_ms: None };
     let downtime = |since_ms, length_ms| vec![Downtime { since_ms, length_ms }];
     for (open_ms, anchor, downtimes) in [
         (u64::MAX, None, Vec::new()),
@@ -355,7 +355,7 @@ fn values_that_only_damage_explains_neither_stop_ages_nor_make_things_old() {
         (5, anchor(TODAY, u64::MAX), Vec::new()),
     ] {
         let mut known = sound.clone();
-        known.learn(&StoreTime { open_ms, anchor, downtimes });
+        known.learn(&StoreTime { open_ms, anchor, downtimes, unclean_ms: None });
         assert_eq!(known, sound);
     }
     let ages = Ages { now_ms: 9, downtimes: downtime(5, u64::MAX) };

@@ -29,6 +29,19 @@ pub(in crate::meta) struct OpenedMeta {
     pub(in crate::meta) start: Start,
 }
 
+impl OpenedMeta {
+    /// Tells whether rows may be missing that were written before this start: unless the last stop was clean,
+    /// and everything up to its transaction `durable` is there.
+    pub(in crate::meta) fn may_lack_rows(&self, durable: u64) -> bool {
+        let ends_there = self.journal.as_ref().is_some_and(|journal| journal.head().seq == durable);
+        match self.start {
+            Start::Clean => false,
+            Start::Recovered => !ends_there,
+            Start::Salvaged => true,
+        }
+    }
+}
+
 /// The inputs of a recovery besides the journal.
 pub(in crate::meta) struct RecoverySources<'a> {
     /// Every transaction up to this one is known to have been acknowledged.

@@ -14,6 +14,7 @@ mod policies;
 pub(crate) mod random;
 mod removal;
 mod side_by_side;
+mod unclean;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -78,6 +78,8 @@ struct State {
     /// What the medium has lost, for good.
     lost: Option<(Look, PathBuf)>,
     looks: BTreeSet<(Look, PathBuf)>,
+    /// The most bytes that a file may have, as a limit of the process sets it.
+    file_bytes_max: Option<u64>,
     holds: Option<PathBuf>,
     held: usize,
 }
@@ -136,6 +138,11 @@ impl Faults {
     pub(crate) fn die_after(&self, count: usize) {
         let mut state = self.state();
         state.dies_after = Some(state.done.len() + count);
+    }
+
+    /// Limits the length of files.
+    pub(crate) fn set_file_bytes_max(&self, bytes: u64) {
+        self.state().file_bytes_max = Some(bytes);
     }
 
     /// Mounts the disk read-only, or writable again.
@@ -392,6 +399,14 @@ impl ReadFile for FaultyFile {
 
 impl DiskFile for FaultyFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), DiskError> {
+        if let Some(max) = self.faults.state().file_bytes_max
+            && offset + bytes.len() as u64 > max
+        {
+            // What fits is written.
+            let fitting = usize::try_from(max.saturating_sub(offset)).unwrap();
+            self.file.write_at(&bytes[..fitting], offset)?;
+            return Err(DiskError::new("write", &self.path, Errno::FBIG));
+        }
         let Err((errno, written)) = self.faults.pass(Operation::Write, &self.path) else {
             self.file.write_at(bytes, offset)?;
             let mut state = self.faults.state();

@@ -30,6 +30,8 @@ pub(super) fn replay(
 ) -> Result<(FileLog, StoreTime), MetaOpenError> {
     let durable = base.begin - 1 + survey.valid;
     let new = NewFile::create(disk, number, base.position(), durable)?;
+    // After damage, lines get other numbers, and only one file replaces all of it at once.
+    let new = if reconciled.is_some() || survey.damaged || base.damaged { new } else { new.or_several() };
     let now = now_ms();
     let mut replay = Replay { index, new, now, time: base.time.clone() };
     for_each_valid(disk.as_ref(), segments, survey, base, progress, |line, record, sum| {

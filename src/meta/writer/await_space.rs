@@ -13,8 +13,9 @@ use crate::meta::journal::{Log, journal_path, list};
 use crate::meta::recovery::RecoveryProgress;
 use crate::meta::recovery::open::{OpenedMeta, RecoverySources, recovered};
 use crate::meta::writer::message::{Message, WriterState};
+use crate::meta::writer::reopening::{OnSyncFailure, Reopening};
 
-/// The time after a recovery that found no space before the next one is tried.
+/// The time before space is looked for again; it doubles with each recovery that fails for want of it.
 const RETRY_PAUSE: Duration = Duration::from_secs(2);
 
 /// Waits for the space that a recovery needs.
@@ -37,7 +38,8 @@ impl AwaitSpace {
         self,
         messages: &Receiver<Message>,
     ) -> Option<(Box<dyn Log>, RowTotals, Message)> {
-        let mut tried: Option<Instant> = None;
+        let mut next: Option<Instant> = None;
+        let mut retries = Reopening::new(OnSyncFailure::Reopen, RETRY_PAUSE);
         // INVARIANT: a store that was opened on a read-only filesystem has only shared use of it, and must
         // not begin to write.
         let may_write = !self.shared.is_read_only();
@@ -53,13 +55,11 @@ impl AwaitSpace {
                 | Message::StopUnverified
                 | Message::Poison(_) => {}
                 message @ (Message::Command(..) | Message::CommandIf(..) | Message::Continue(..)) => {
-                    let due = may_write && tried.is_none_or(|at| at.elapsed() >= RETRY_PAUSE);
-                    let found = if due { self.recovered() } else { None };
-                    if let Some((journal, totals)) = found {
-                        return Some((journal, totals, message));
-                    }
-                    if due {
-                        tried = Some(Instant::now());
+                    if may_write && next.is_none_or(|at| at <= Instant::now()) {
+                        if let Some((journal, totals)) = self.recovered(&mut retries.tries) {
+                            return Some((journal, totals, message));
+                        }
+                        next = Some(Instant::now() + retries.pause());
                     }
                     message.fail(refusal.clone());
                 }
@@ -67,7 +67,10 @@ impl AwaitSpace {
         }
     }
 
-    fn recovered(&self) -> Option<(Box<dyn Log>, RowTotals)> {
+    /// Tries a recovery if the disk seems to have space for it, and counts those that fail: each reads the
+    /// whole journal, so that pauses grow.
+    fn recovered(&self, tries: &mut u32) -> Option<(Box<dyn Log>, RowTotals)> {
+        *tries = (*tries).max(1);
         match self.has_space() {
             Ok(true) => {}
             Ok(false) => return None,
@@ -90,6 +93,7 @@ impl AwaitSpace {
             }
             Ok(OpenedMeta { journal: None, .. }) => None,
             Err(error) => {
+                *tries += 1;
                 log::warn!("{error}; still not enough space to write");
                 None
             }

@@ -17,8 +17,17 @@ pub(in crate::meta) struct NewFile {
     file: Arc<dyn DiskFile>,
     number: u64,
     length: u64,
+    /// The transactions up to this one are durable once the file is published.
+    durable: u64,
     pending: Vec<u8>,
     head: LogPosition,
+    /// The place after the last transaction that is written.
+    written: LogPosition,
+    /// The transaction before the first one.
+    begin: u64,
+    /// Complete files that hold the lines before this one's, as no file could hold all of them.
+    earlier: Vec<NewFile>,
+    may_split: bool,
 }
 
 const WRITE_SIZE_BYTES: usize = 256 * 1024;
@@ -39,7 +48,27 @@ impl NewFile {
         let file = disk.create(&unfinished_path(number))?;
         let (pending, _) = encode(&Header::new(head.seq + 1, head.sum.clone(), durable))
             .map_err(|error| DiskError::new("render the header of", &journal_path(number), error))?;
-        Ok(Self { disk: Arc::clone(disk), file, number, length: 0, pending, head })
+        Ok(Self {
+            disk: Arc::clone(disk),
+            file,
+            number,
+            length: 0,
+            durable,
+            pending,
+            begin: head.seq,
+            written: head.clone(),
+            head,
+            earlier: Vec::new(),
+            may_split: false,
+        })
+    }
+
+    /// Lets the lines continue in further files where one may not grow.
+    ///
+    /// INVARIANT: the lines are those of the files that this one replaces, with the same numbers. While a crash
+    /// has named some of the new files, the lines of the others are read from the old ones.
+    pub(in crate::meta) fn or_several(self) -> Self {
+        Self { may_split: true, ..self }
     }
 
     /// Returns the place after the last transaction.
@@ -56,9 +85,31 @@ impl NewFile {
     }
 
     fn write(&mut self) -> Result<(), DiskError> {
-        self.file.write_at(&self.pending, self.length)?;
+        match self.file.write_at(&self.pending, self.length) {
+            // A file with nothing in it is as long as any other may be.
+            Err(error) if error.is_too_large() && self.may_split && self.written.seq > self.begin => {
+                log::warn!("{error}; the journal continues in a further file");
+                self.split()?;
+                self.file.write_at(&self.pending, 0)?;
+            }
+            written => written?,
+        }
         self.length += self.pending.len() as u64;
         self.pending.clear();
+        self.written = self.head.clone();
+        Ok(())
+    }
+
+    /// Completes this file with what is written, and begins another one with the rest.
+    fn split(&mut self) -> Result<(), DiskError> {
+        let (number, written) = (self.number + 1, self.written.clone());
+        let mut next = Self::create(&self.disk, number, written, self.durable)?.or_several();
+        next.pending.append(&mut self.pending);
+        next.head = self.head.clone();
+        let mut full = std::mem::replace(self, next);
+        self.earlier = std::mem::take(&mut full.earlier);
+        full.head = full.written.clone();
+        self.earlier.push(full.complete()?);
         Ok(())
     }
 
@@ -78,11 +129,24 @@ impl NewFile {
     }
 
     /// Gives the file its name. After an error it may have either name.
+    ///
+    /// INVARIANT: of several files the last one is named first, since a file replaces what earlier ones have
+    /// from its first transaction on.
     pub(super) fn rename(self) -> Result<FileLog, DiskError> {
+        self.set_name()?;
+        for file in self.earlier.iter().rev() {
+            file.set_name()?;
+        }
+        let earlier = self.earlier.iter().map(|file| file.length).sum();
+        let mut log = FileLog::at_end(self.disk, self.file, (self.number, self.length), self.head);
+        log.earlier = earlier;
+        Ok(log)
+    }
+
+    fn set_name(&self) -> Result<(), DiskError> {
         // 2. The name is visible. 3. The name is durable.
         self.disk.rename(&unfinished_path(self.number), &journal_path(self.number))?;
-        self.sync_name()?;
-        Ok(FileLog::at_end(self.disk, self.file, (self.number, self.length), self.head))
+        self.sync_name()
     }
 
     /// Syncs the folder, and retries while it cannot be opened for lack of a descriptor: no sync has failed,

@@ -7,6 +7,7 @@
 //! | rotation, checkpoints, recovery from them | `checkpoints` |
 //! | the zeroes after the lines of a journal file | `ahead` |
 //! | damage of the journal | `damage` |
+//! | a limit of file sizes | `file_sizes` |
 //! | metadata and content that disagree | `reconcile` |
 //! | lines of another version | `unknown` |
 //! | what another version notes of rows | `optional` |
@@ -16,6 +17,7 @@ mod ahead;
 mod checkpoints;
 mod clean;
 mod damage;
+mod file_sizes;
 mod optional;
 mod reconcile;
 mod stops;

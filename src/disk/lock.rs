@@ -84,6 +84,12 @@ impl DirectoryLock {
         self.is_shared
     }
 
+    /// Returns a shared lock, as on a read-only filesystem.
+    #[cfg(test)]
+    pub(crate) fn shared(directory: &Path) -> Self {
+        Self::share(directory).unwrap()
+    }
+
     /// Takes the lock of a data directory that cannot be written here. It excludes a process that writes to
     /// the directory through another mount, and no reader.
     pub(super) fn share(directory: &Path) -> Result<Self, LockError> {

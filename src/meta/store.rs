@@ -138,6 +138,7 @@ impl Meta {
     ///
     /// After anything but a clean stop, rebuilds the index from the journal.
     pub fn open(disk: Arc<dyn Disk>, options: MetaOptions) -> Result<Self, MetaOpenError> {
+        options.progress.resume();
         if options.read_only {
             return Self::open_read_only(disk, options);
         }
@@ -307,9 +308,10 @@ impl Meta {
         self.index.is_failed().then(|| self.progress.line().unwrap_or_else(waiting))
     }
 
-    /// Ends the verification of the index, if it still runs, at its next step; the next start does it again.
+    /// Ends a verification of the index, or a rebuild of it, at its next step; the next start does it again.
     /// Everything is refused from then on, since nothing may be decided on an index that is not verified.
     pub fn end_verification(&self) {
+        self.progress.interrupt();
         self.send(Message::StopUnverified);
     }
 

@@ -183,6 +183,8 @@ fn recovered_by(
         Ok(OpenedMeta { index, journal: Some(Box::new(journal)), totals, time, start })
     };
     match kind.make(0).map_err(MetaOpenError::from).and_then(recovered_into) {
+        // A stop ended it.
+        Err(MetaOpenError::Index(IndexError::Closed)) => return Err(IndexError::Closed.into()),
         // As while pulk runs: an index that cannot be kept in files is kept in memory.
         Err(error) if error.is_full() || matches!(error, MetaOpenError::Index(_)) => {
             give_way(disk.as_ref(), kind)?;
@@ -200,10 +202,13 @@ fn recovered_by(
     recovered
 }
 
-/// Frees the space that an unfinished recovery took.
+/// Frees the space that an unfinished recovery took. Files of an index that cannot be removed are not used:
+/// without `clean`, the next start tries it again.
 fn give_way(disk: &dyn Disk, kind: &IndexKind) -> Result<(), MetaOpenError> {
-    remove_unfinished(disk)?;
-    Ok(kind.remove()?)
+    if let Err(error) = kind.remove() {
+        log::warn!("{error}");
+    }
+    remove_unfinished(disk)
 }
 
 /// Opens the store as it is, and writes nothing to the disk.
@@ -257,6 +262,7 @@ pub(in crate::meta) fn rebuilt(
         Ok((index, totals))
     };
     match filled(&|| kind.make(generation)) {
+        Err(MetaOpenError::Index(IndexError::Closed)) => Err(IndexError::Closed.into()),
         Err(error @ MetaOpenError::Index(_)) if kind.is_on_disk() => {
             log::warn!("{error}; the index is kept in memory until the next start");
             filled(&|| Ok(Arc::new(MapIndex::new())))

@@ -2,7 +2,7 @@
 
 use crate::base::lock;
 use crate::meta::index::IndexError;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,8 @@ struct ProgressCounters {
     /// 0 while no rebuild runs.
     total_bytes: AtomicU64,
     done_bytes: AtomicU64,
+    /// Whether the work is to end, for a stop.
+    is_interrupted: AtomicBool,
     logged: Mutex<Option<Instant>>,
 }
 
@@ -53,10 +55,22 @@ impl RecoveryProgress {
         }
     }
 
-    /// The same, as a step of work that an error would end.
+    /// The same, as a step of work. Fails with [`IndexError::Closed`] once that is interrupted.
     pub(in crate::meta) fn note(&self, bytes: u64) -> Result<(), IndexError> {
         self.advance(bytes);
-        Ok(())
+        if self.counted.is_interrupted.load(Ordering::Relaxed) { Err(IndexError::Closed) } else { Ok(()) }
+    }
+
+    /// Has rebuilds end at their next step, until [`Self::resume`].
+    ///
+    /// INVARIANT: nothing durable changes before a rebuild is complete, so the next start repeats it.
+    pub(in crate::meta) fn interrupt(&self) {
+        self.counted.is_interrupted.store(true, Ordering::Relaxed);
+    }
+
+    /// Lets rebuilds run again.
+    pub(in crate::meta) fn resume(&self) {
+        self.counted.is_interrupted.store(false, Ordering::Relaxed);
     }
 
     /// Ends the rebuild.

@@ -33,11 +33,11 @@ pub(super) fn replay(
     // After damage, lines get other numbers, and only one file replaces all of it at once.
     let new = if reconciled.is_some() || survey.damaged || base.damaged { new } else { new.or_several() };
     let now = now_ms();
-    let mut replay = Replay { index, new, now, time: base.time.clone() };
+    let mut replay = Replay { index, new, now, time: base.time.clone(), progress };
     for_each_valid(disk.as_ref(), segments, survey, base, progress, |line, record, sum| {
         replay.line(&line, record, sum)
     })?;
-    index.finish_load(&mut || Ok(()))?;
+    index.finish_load(&mut || progress.note(0))?;
     if let Some(blobs) = reconciled {
         let noted = replay.time.next_ms();
         Reconciler::new(index, blobs, &mut replay, now, noted).run()?;
@@ -101,6 +101,7 @@ struct Replay<'a> {
     now: u64,
     /// The store time after the lines so far.
     time: StoreTime,
+    progress: &'a RecoveryProgress,
 }
 
 impl Replay<'_> {
@@ -150,6 +151,7 @@ impl Replay<'_> {
 
 impl FactSink for Replay<'_> {
     fn take(&mut self, facts: Vec<Fact>) -> Result<(), MetaOpenError> {
+        self.progress.note(0)?;
         self.index.load(&changes_of(&facts).map_err(unreadable)?)?;
         self.index.finish_load(&mut || Ok(()))?;
         self.note(facts)

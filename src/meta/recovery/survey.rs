@@ -174,7 +174,7 @@ pub(super) fn for_each_line(
         lines.next()?;
     }
     while let Some(line) = lines.next()? {
-        progress.advance(line.bytes.len() as u64 + 1);
+        progress.note(line.bytes.len() as u64 + 1)?;
         let found = if line.ended { read_line::<Record>(&path, &line)? } else { None };
         let seq = found.as_ref().map(|(record, _)| record.seq);
         match seq {

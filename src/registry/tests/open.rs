@@ -6,6 +6,7 @@ use smol::block_on;
 
 use super::*;
 use crate::meta::FORMAT;
+use crate::disk::{DirectoryLock, RealDisk};
 use crate::registry::{Layout, OpenError};
 
 fn options(folder: &tempfile::TempDir) -> RegistryOptions {
@@ -21,6 +22,37 @@ fn a_data_directory_is_one_registrys_at_a_time() {
     assert!(refused.to_string().contains(&std::process::id().to_string()), "{refused}");
     drop(registry);
     Registry::open(options(&folder)).unwrap();
+}
+
+/// A filesystem may take writes again between the lock and the start: others may share the lock by then.
+#[test]
+fn with_a_shared_lock_nothing_is_written_although_the_filesystem_would_take_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = Registry::open(options(&folder)).unwrap();
+    let layer = block_on(push_blob(&registry, "app", b"layer"));
+    block_on(registry.close()).unwrap();
+    drop(registry);
+    let names = || {
+        let entries = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<_> = entries.collect();
+        names.sort();
+        names
+    };
+    let before = names();
+    let backing = || Backing {
+        disk: Arc::new(RealDisk::open(folder.path()).unwrap()),
+        lock: Some(DirectoryLock::shared(folder.path())),
+        meta: MetaOptions::new(IndexKind::Sled(folder.path().to_owned())),
+    };
+    let one = Registry::open_on(options(&folder), backing()).unwrap();
+    let other = Registry::open_on(options(&folder), backing()).unwrap();
+    for registry in [&one, &other] {
+        assert!(registry.is_read_only());
+        block_on(registry.open_blob(&repo("app"), &layer)).unwrap();
+    }
+    drop((one, other));
+    assert_eq!(names(), before);
+    assert!(folder.path().join("clean").exists());
 }
 
 /// A program that embeds the registry may have any umask, and sled's files have the mode that it leaves.

@@ -6,11 +6,13 @@
 //! | a failed index is rebuilt while readers and the writer use it | `rebuilds` |
 //! | an index that is too large is replaced | `compaction` |
 //! | a replacement that fails | `failed_builds` |
+//! | a start whose index fails | `failed_starts` |
 //! | an index that is readable but wrong | `falsify` |
 
 mod behaviours;
 mod compaction;
 mod failed_builds;
+mod failed_starts;
 mod falsify;
 mod rebuilds;
 

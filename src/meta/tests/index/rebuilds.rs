@@ -10,7 +10,9 @@ use rustix::io::Errno;
 use super::*;
 use crate::disk::faulty::{FaultyDisk, Operation};
 use crate::meta::index::{IndexError, Made};
+use crate::meta::recovery::open::{RecoverySources, recovered};
 use crate::meta::tests::hooked::hooked;
+use crate::meta::{RecoveryProgress, Start};
 
 /// How an index fails from now on: at everything, as sled does.
 #[derive(Default)]
@@ -165,7 +167,7 @@ fn after_a_rebuild_in_place_sled_is_in_use_and_a_clean_stop_leaves_it_to_the_nex
     assert_eq!(entries.len(), 1);
     meta.close().unwrap();
     let meta = open();
-    assert_eq!(meta.start(), crate::meta::Start::Clean);
+    assert_eq!(meta.start(), Start::Clean);
     assert_eq!(tags(&meta, "app").len(), 4);
     let from_journal = self::open(&copy(disk.as_ref()));
     assert_eq!(rows(meta.index()), rows(from_journal.index()));
@@ -267,4 +269,38 @@ fn an_index_without_space_at_the_start_leaves_it_to_the_journal() {
     assert!(!meta.is_without_journal());
     run(&meta, put_manifest("app", "two", &["two"])).unwrap();
     assert_eq!(tags(&open(&copy(disk.as_ref())), "app"), ["one", "two"]);
+}
+
+/// Nothing waits for a rebuild at a stop: the next start recovers.
+#[test]
+fn a_stop_ends_a_rebuild_at_its_next_step_and_the_next_start_has_everything() {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let (meta, broken) = breaking_on(Arc::clone(&disk), in_memory);
+    run(&meta, put_manifest("app", "one", &["one"])).unwrap();
+    meta.end_verification();
+    broken.storage.store(true, Ordering::SeqCst);
+    let failed = meta.view().tag(&repo("app"), &tag("one"));
+    assert!(matches!(failed, Err(IndexError::Rebuilding)), "{failed:?}");
+    let closed = meta.close();
+    assert!(matches!(closed, Err(crate::meta::error::MetaOpenError::Poisoned(_))), "{closed:?}");
+    let reopened = open(&disk);
+    assert_eq!(reopened.start(), Start::Recovered);
+    assert_eq!(tags(&reopened, "app"), ["one"]);
+}
+
+#[test]
+fn a_stop_ends_the_recovery_that_had_no_space_before() {
+    let progress = RecoveryProgress::default();
+    progress.interrupt();
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    run(&open(&disk), put_manifest("app", "one", &["one"])).unwrap();
+    let before = journal_files(disk.as_ref());
+    let found = RecoverySources { durable: 0, content: None, progress: &progress };
+    for kind in [IndexKind::Map, IndexKind::Made(Made(Arc::new(|_| in_memory())))] {
+        let ended = recovered(&disk, &kind, &found).map(drop);
+        let is_ended = matches!(ended, Err(crate::meta::error::MetaOpenError::Index(IndexError::Closed)));
+        assert!(is_ended, "{ended:?}");
+        assert_eq!(journal_files(disk.as_ref()), before);
+    }
+    assert_eq!(tags(&open(&disk), "app"), ["one"]);
 }

@@ -23,8 +23,10 @@ pub(in crate::meta) struct NewFile {
     head: LogPosition,
     /// The place after the last transaction that is written.
     written: LogPosition,
-    /// The transaction before the first one.
-    begin: u64,
+    /// The place before the first transaction.
+    begin: LogPosition,
+    /// The length of the header.
+    header_length: usize,
     /// Complete files that hold the lines before this one's, as no file could hold all of them.
     earlier: Vec<NewFile>,
     may_split: bool,
@@ -36,6 +38,13 @@ const WRITE_SIZE_BYTES: usize = 256 * 1024;
 const NAME_TRIES_MAX: u32 = 100;
 const NAME_RETRY_PAUSE: Duration = Duration::from_millis(50);
 
+/// Renders the header of a file that continues after `head`, and has the transactions up to `durable`.
+fn header(number: u64, head: &LogPosition, durable: u64) -> Result<Vec<u8>, DiskError> {
+    let header = encode(&Header::new(head.seq + 1, head.sum.clone(), durable));
+    let failed = |error| DiskError::new("render the header of", &journal_path(number), error);
+    header.map(|(bytes, _)| bytes).map_err(failed)
+}
+
 impl NewFile {
     /// Begins a file that continues after `head`, and that will hold the transactions up to `durable` when it
     /// is published.
@@ -46,16 +55,16 @@ impl NewFile {
         durable: u64,
     ) -> Result<Self, DiskError> {
         let file = disk.create(&unfinished_path(number))?;
-        let (pending, _) = encode(&Header::new(head.seq + 1, head.sum.clone(), durable))
-            .map_err(|error| DiskError::new("render the header of", &journal_path(number), error))?;
+        let pending = header(number, &head, durable)?;
         Ok(Self {
             disk: Arc::clone(disk),
             file,
             number,
             length: 0,
             durable,
+            begin: head.clone(),
+            header_length: pending.len(),
             pending,
-            begin: head.seq,
             written: head.clone(),
             head,
             earlier: Vec::new(),
@@ -87,7 +96,7 @@ impl NewFile {
     fn write(&mut self) -> Result<(), DiskError> {
         match self.file.write_at(&self.pending, self.length) {
             // A file with nothing in it is as long as any other may be.
-            Err(error) if error.is_too_large() && self.may_split && self.written.seq > self.begin => {
+            Err(error) if error.is_too_large() && self.may_split && self.written.seq > self.begin.seq => {
                 log::warn!("{error}; the journal continues in a further file");
                 self.split()?;
                 self.file.write_at(&self.pending, 0)?;
@@ -109,6 +118,13 @@ impl NewFile {
         let mut full = std::mem::replace(self, next);
         self.earlier = std::mem::take(&mut full.earlier);
         full.head = full.written.clone();
+        // It has fewer transactions than its header says. The new header is no longer than the old one, and
+        // zeroes are part of no line.
+        let mut header = header(full.number, &full.begin, full.written.seq)?;
+        header.resize(full.header_length, 0);
+        full.file.write_at(&header, 0)?;
+        // What was written of the lines that did not fit.
+        full.file.truncate(full.length)?;
         self.earlier.push(full.complete()?);
         Ok(())
     }

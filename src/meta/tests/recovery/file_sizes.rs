@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::disk::faulty::{Faults, FaultyDisk};
-use crate::meta::Start;
+use crate::meta::{Inspection, Start};
 
 /// No file may be longer; the journal is several times as long.
 const FILE_BYTES_MAX: u64 = 300 * 1024;
@@ -40,6 +40,8 @@ fn a_journal_that_is_longer_than_a_file_may_be_continues_in_several() {
     assert_eq!(rows(meta.index()), expected);
     run(&meta, put_manifest("app", "later", &["later"])).unwrap();
     drop(meta);
+    assert!(journal_files(under.as_ref()).len() > 2);
+    assert_eq!(Inspection::of(&under).unwrap().faults, Vec::new());
     let reopened = open(&under);
     assert_eq!(reopened.start(), Start::Recovered);
     assert!(tags(&reopened, "app").contains(&"later".to_owned()));

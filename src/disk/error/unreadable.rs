@@ -8,14 +8,28 @@ use rustix::io::Errno;
 
 use crate::disk::{BLOCK_SIZE_BYTES, Disk, DiskError, DiskFile, ReadFile, SyncSite};
 
+/// How often a file is opened before it cannot be opened: some errors pass.
+const OPEN_TRIES_MAX: u32 = 3;
+
 impl dyn Disk + '_ {
     /// Opens an existing file for reading what can be read of it. One that the medium cannot open has a
     /// single block, which cannot be read.
     pub fn open_to_salvage(&self, path: &Path) -> Result<Arc<dyn DiskFile>, DiskError> {
-        match self.open(path) {
+        match self.open_patiently(path) {
             Err(error) if error.is_of_the_medium() => Ok(Arc::new(UnreadableFile { error })),
             opened => opened,
         }
+    }
+
+    /// Tells whether the medium can open a file.
+    pub fn can_open(&self, path: &Path) -> Result<bool, DiskError> {
+        Ok(unless_damaged(self.open_patiently(path))?.is_some())
+    }
+
+    fn open_patiently(&self, path: &Path) -> Result<Arc<dyn DiskFile>, DiskError> {
+        let mut tries = (1..OPEN_TRIES_MAX).map(|_| self.open(path));
+        let opened = tries.find(|opened| !opened.as_ref().is_err_and(DiskError::is_of_the_medium));
+        opened.unwrap_or_else(|| self.open(path))
     }
 }
 

@@ -87,21 +87,14 @@ impl RecoveryPlan {
     /// Removes the files that the new one replaces, and durably renames damaged ones. If a crash brings a
     /// removed file back, the new file still replaces it.
     pub(super) fn retire(&self, disk: &dyn Disk) -> Result<(), MetaOpenError> {
-        let mut kept = false;
+        let mut kept = Vec::new();
         for (number, retirement) in &self.retired {
-            let path = journal_path(*number);
             match retirement {
-                Retirement::Removed => disk.remove(&path)?,
-                Retirement::SetAside => {
-                    disk.rename(&path, &damaged_path(*number))?;
-                    kept = true;
-                }
+                Retirement::Removed => disk.remove(&journal_path(*number))?,
+                Retirement::SetAside => kept.push(*number),
             }
         }
-        if kept {
-            disk.sync_folder(Path::new(JOURNAL_FOLDER))?;
-        }
-        Ok(())
+        set_aside(disk, &kept)
     }
 }
 
@@ -109,19 +102,20 @@ impl RecoveryPlan {
 pub(super) fn unopened(disk: &dyn Disk, files: &Files) -> Result<Vec<u64>, MetaOpenError> {
     let mut unopened = Vec::new();
     for number in &files.finished {
-        if unless_damaged(disk.open(&journal_path(*number)))?.is_none() {
+        if !disk.can_open(&journal_path(*number))? {
             unopened.push(*number);
         }
     }
     Ok(unopened)
 }
 
-/// Renames journal files, durably, so that no recovery reads them again.
+/// Durably renames damaged journal files, as far as that was not done before.
 pub(super) fn set_aside(disk: &dyn Disk, numbers: &[u64]) -> Result<(), MetaOpenError> {
     for number in numbers {
-        if if_there(disk.rename(&journal_path(*number), &damaged_path(*number)))?.is_some() {
-            disk.sync_folder(Path::new(JOURNAL_FOLDER))?;
-        }
+        if_there(disk.rename(&journal_path(*number), &damaged_path(*number)))?;
+    }
+    if !numbers.is_empty() {
+        disk.sync_folder(Path::new(JOURNAL_FOLDER))?;
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicBool;
 
 use crate::base::now_ms;
 use crate::blobs::{ContentStore, Verification};
-use crate::disk::{Disk, unless_damaged};
+use crate::disk::Disk;
 use crate::meta::checkpoint::{self, WalkError};
 use crate::meta::clock::StoreTime;
 use crate::meta::error::MetaOpenError;
@@ -302,7 +302,7 @@ fn publish(
 fn set_unopened_aside(disk: &dyn Disk) -> Result<(), MetaOpenError> {
     plan::set_aside(disk, &plan::unopened(disk, &journal::list(disk)?)?)?;
     for file in checkpoint::find(disk)?.finished {
-        if unless_damaged(disk.open(&file.path()))?.is_none() {
+        if !disk.can_open(&file.path())? {
             checkpoint::set_aside(disk, &file)?;
         }
     }

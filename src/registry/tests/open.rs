@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use smol::block_on;
 
 use super::*;
-use crate::meta::FORMAT;
 use crate::disk::{DirectoryLock, RealDisk};
+use crate::meta::FORMAT;
 use crate::registry::{Layout, OpenError};
 
 fn options(folder: &tempfile::TempDir) -> RegistryOptions {

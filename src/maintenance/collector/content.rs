@@ -86,8 +86,8 @@ impl Pass<'_> {
         self.step()
     }
 
-    /// Returns how much of the grace time is left since a start that may have lost rows. Until then, age alone
-    /// does not show that a file has had no name for long.
+    /// Returns how much of the grace time is left since a start that may have lost rows. Until then, the age
+    /// of a file does not show that it has had no name for long.
     fn recovery_wait(&self) -> Option<Duration> {
         let since = self.upkeep.clock().unclean_start()?;
         let grace = self.upkeep.options().grace;

@@ -74,8 +74,8 @@ impl NewFile {
 
     /// Lets the lines continue in further files where one may not grow.
     ///
-    /// INVARIANT: the lines are those of the files that this one replaces, with the same numbers. While a crash
-    /// has named some of the new files, the lines of the others are read from the old ones.
+    /// INVARIANT: the lines are those of the files that this one replaces, with the same numbers. After a
+    /// crash that named some of the new files, the lines of the others are read from the old ones.
     pub(in crate::meta) fn or_several(self) -> Self {
         Self { may_split: true, ..self }
     }

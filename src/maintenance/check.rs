@@ -32,9 +32,13 @@ pub fn check(
         return Err(OpenError::NoStore);
     }
     let _lock = DirectoryLock::take(folder)?;
-    check_on(&disk, deep, temporary, progress, |metadata| {
-        Ok(metadata.compare_index(folder, deep, temporary)?)
-    })
+    check_on(
+        &disk,
+        deep,
+        temporary,
+        progress,
+        |metadata| Ok(metadata.compare_index(folder, deep, temporary)?),
+    )
 }
 
 /// Checks the store on a disk that nothing else uses; `compare` compares the index with the journal.

@@ -117,8 +117,8 @@ pub enum StartError {
 }
 
 /// What to do where the medium fails.
-const MEDIUM_ADVICE: &str = "The disk failed: check it (smartctl, dmesg). Repair the filesystem, or restore a \
-                             copy of the data directory. Delete nothing of it.";
+const MEDIUM_ADVICE: &str = "The disk failed: check it (smartctl, dmesg). Repair the filesystem, or restore \
+                             a copy of the data directory. Delete nothing of it.";
 
 impl StartError {
     /// Converts a failed opening to what it means for the data directory.

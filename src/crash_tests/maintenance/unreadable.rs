@@ -108,7 +108,7 @@ fn a_start_goes_on_whatever_it_cannot_read() {
 fn a_check_finds_whatever_it_cannot_read() {
     let medium = whole_store();
     let check = |disk: &Arc<dyn Disk>| {
-        check_on(disk, true, &mut Silent, |_| Ok(())).map_err(|error| error.to_string())
+        check_on(disk, true, None, &mut Silent, |_| Ok(())).map_err(|error| error.to_string())
     };
     let tried = each_lost(&medium, &check, &|_, _, checked, lost| {
         let report = checked.unwrap_or_else(|error| panic!("{lost:?}: {error}"));

@@ -50,7 +50,7 @@ impl Job {
 
 /// Runs each job once.
 pub(crate) fn jobs() -> Vec<Job> {
-    vec![scrub(), collection()]
+    vec![scrub(), healing(), collection()]
 }
 
 fn open(medium: Medium) -> Result<(Registry, SimulatedDisk), String> {
@@ -141,6 +141,31 @@ fn scrub() -> Job {
     Job { name: "a scrub that finds damage", base, steps, one_in: 1, check: Box::new(check) }
 }
 
+/// A push replaces a damaged file. No history can: content whose file is sound is not stored again.
+fn healing() -> Job {
+    let path = blob_path(&ContentDigest::sha256_of(DAMAGED));
+    let (registry, disk) = open(Medium::new().garbling()).unwrap();
+    push(&registry, DAMAGED).unwrap();
+    disk.open_writable(&path).unwrap().write_at(b"X", 1).unwrap();
+    block_on(registry.close()).unwrap();
+
+    let (registry, disk) = open(disk.medium().settled()).unwrap();
+    let (base, before) = disk.cut();
+    let damaged = bytes_of(&disk, &path);
+    push(&registry, DAMAGED).unwrap();
+    let steps = disk.steps().split_off(before.len());
+    let ended = steps.len();
+    let check = move |at: usize, left: Medium| {
+        let (_registry, disk) = open(left)?;
+        let bytes = bytes_of(&disk, &path);
+        if bytes == DAMAGED || at < ended && bytes == damaged {
+            return Ok(());
+        }
+        Err(format!("the file has {} bytes that are neither the old nor the new ones", bytes.len()))
+    };
+    Job { name: "a push that replaces a damaged file", base, steps, one_in: 1, check: Box::new(check) }
+}
+
 fn layer(number: usize) -> Vec<u8> {
     format!("layer {number}").into_bytes()
 }
@@ -179,7 +204,7 @@ fn collection() -> Job {
 }
 
 #[test]
-fn a_scrub_and_a_collection_can_die_at_any_moment() {
+fn a_scrub_a_healing_push_and_a_collection_can_die_at_any_moment() {
     let each = if is_soak() { 64 } else { 4 };
     let mut tried = 0;
     for Job { name, base, steps, one_in, check } in jobs() {

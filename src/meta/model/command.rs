@@ -27,6 +27,10 @@ pub enum Condition {
 
 /// A request to the writer. It carries time, ids and every other input that is not in the index.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "pushes are the most frequent, and each command moves in a box"
+)]
 pub enum Command {
     /// Store a manifest whose bytes are durable, and set tags to it.
     PutManifest(PutManifestCommand),

@@ -1,5 +1,6 @@
 //! Reports of content that is damaged or missing, and counters of the scrub.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -19,12 +20,14 @@ pub(in crate::registry) struct DamageReports {
     /// `None` only wakes the receiver.
     pub(in crate::registry) sender: SyncSender<Option<ContentDigest>>,
     pub(in crate::registry) receiver: Mutex<Option<Receiver<Option<ContentDigest>>>>,
+    /// What was damaged or missing when it was pushed again: every push of it stores it until a restart.
+    pub(in crate::registry) stored_again: Mutex<HashSet<ContentDigest>>,
 }
 
 impl DamageReports {
     pub(in crate::registry) fn new() -> Self {
         let (sender, receiver) = sync_channel(DAMAGE_REPORTS_MAX);
-        Self { sender, receiver: Mutex::new(Some(receiver)) }
+        Self { sender, receiver: Mutex::new(Some(receiver)), stored_again: Mutex::default() }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Storing content, unless it is there already.
 
+use crate::base::lock;
 use crate::blobs::{BlobError, ContentUpload, DurableBlob};
 use crate::registry::Inner;
 use crate::spec::ContentDigest;
@@ -28,7 +29,16 @@ impl Inner {
     /// neither removed nor set aside meanwhile, even if a sweep removes its row.
     pub(in crate::registry) fn stored_before(&self, digest: ContentDigest, size: u64) -> Option<DurableBlob> {
         let row = self.meta.view().blob(&digest).ok().flatten()?;
-        let is_stored = size <= COMPARED_MAX_BYTES && row.size == size && self.blobs.is_intact(&digest, size);
-        is_stored.then(|| DurableBlob::of_durable_row(digest, size))
+        if size > COMPARED_MAX_BYTES || row.size != size {
+            return None;
+        }
+        let is_intact = self.blobs.is_intact(&digest, size);
+        // INVARIANT: the row says nothing of a file that a push stores in its place, and bytes that are read
+        // need not be durable. Content is noted before it gets such a file, and asked for after it was read.
+        let mut stored_again = lock(&self.damage_reports.stored_again);
+        if !is_intact {
+            stored_again.insert(digest);
+        }
+        (!stored_again.contains(&digest)).then(|| DurableBlob::of_durable_row(digest, size))
     }
 }

@@ -56,7 +56,7 @@ fn after_a_failed_sync_of_the_journal_reads_go_on_writes_do_not_and_health_says_
     });
 }
 
-async fn until_reopened(registry: &Registry) {
+pub(super) async fn until_reopened(registry: &Registry) {
     for _ in 0..10_000 {
         // The writer learns of a folder's failure after the client.
         if registry.totals().reopened == 1 && registry.health().ready {

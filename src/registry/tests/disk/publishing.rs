@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use rustix::io::Errno;
 use smol::block_on;
 
+use super::failures::until_reopened;
 use super::*;
 use crate::blobs::blob_path;
 use crate::disk::faulty::Operation;
@@ -230,5 +231,24 @@ fn what_a_failed_write_left_in_the_file_is_no_part_of_the_content() {
             registry.finish_upload(&repo("app"), id, &digest, nothing()).await.unwrap();
             assert_eq!(length(blob_path(&digest.content().unwrap()).display().to_string()), 3);
         }
+    });
+}
+
+#[test]
+fn no_push_relies_on_bytes_that_another_push_stored_again_and_that_need_not_be_durable() {
+    block_on(async {
+        let (registry, faults, disk) = on_faulty_with(OnSyncFailure::Reopen);
+        let digest = push_blob(&registry, "app", b"layer").await;
+        disk.remove(&blob_path(&digest.content().unwrap())).unwrap();
+        faults.fail(Operation::SyncFolder, "blobs/sha256", Errno::IO);
+        let id = begin(&registry, "app").await;
+        registry.finish_upload(&repo("app"), id, &digest, whole(b"layer")).await.unwrap_err();
+        // A file has the name and the bytes now, and neither name nor file need be durable.
+        until_reopened(&registry).await;
+        let before = faults.done().len();
+        push_blob(&registry, "app", b"layer").await;
+        let done = faults.done().split_off(before);
+        let synced = |(operation, _): &(Operation, PathBuf)| *operation == Operation::SyncFolder;
+        assert!(done.iter().any(synced), "{done:?}");
     });
 }

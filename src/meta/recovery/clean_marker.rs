@@ -74,7 +74,7 @@ pub(in crate::meta) fn read(disk: &dyn Disk) -> Result<Option<CleanMarker>, Meta
         return Ok(None);
     };
     let ended = bytes.pop_if(|byte| *byte == b'\n').is_some();
-    let line = RawLine { number: 1, offset: 0, bytes, ended };
+    let line = RawLine { number: 1, offset: 0, bytes, ended, unreadable: false };
     Ok(read_line::<CleanMarker>(Path::new(MARKER), &line)?.map(|(clean, _)| clean))
 }
 

@@ -25,7 +25,8 @@ pub(super) struct JournalSurvey {
     pub(super) valid: u64,
     /// The first line that does not continue the chain.
     pub(super) first_bad: Option<LinePlace>,
-    /// Whether a transaction from there on had been acknowledged, so that the medium is damaged.
+    /// Whether the medium is damaged: a transaction from there on had been acknowledged, or may have been and
+    /// cannot be read.
     pub(super) damaged: bool,
     /// The lines that cannot be read.
     bad_lines: Vec<LinePlace>,
@@ -119,6 +120,8 @@ pub(super) fn survey(
             let Some((record, sum)) = found else {
                 chain = None;
                 survey.bad(place, true);
+                // A power cut leaves lines that are wrong, not blocks that cannot be read.
+                survey.damaged |= line.unreadable;
                 return Ok(());
             };
             durable = durable.max(record.durable);

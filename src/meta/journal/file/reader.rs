@@ -23,6 +23,8 @@ pub(in crate::meta) struct RawLine {
     pub(in crate::meta) bytes: Vec<u8>,
     /// Whether a line feed ended it.
     pub(in crate::meta) ended: bool,
+    /// Whether the medium could not read the block that follows the bytes.
+    pub(in crate::meta) unreadable: bool,
 }
 
 /// Reads lines from the front of a file.
@@ -93,7 +95,7 @@ impl<'a> LineReader<'a> {
             if let Some(offset) = self.after_unreadable.take() {
                 let line = self.take(rest.len(), false);
                 self.offset = offset;
-                return Ok(Some(line));
+                return Ok(Some(RawLine { unreadable: true, ..line }));
             }
             self.fill()?;
         }
@@ -109,7 +111,7 @@ impl<'a> LineReader<'a> {
         let bytes = self.pending.get(begin..begin + length).unwrap_or_default().to_vec();
         self.taken = begin + length + usize::from(ended);
         self.number += 1;
-        RawLine { number: self.number, offset, bytes, ended }
+        RawLine { number: self.number, offset, bytes, ended, unreadable: false }
     }
 
     fn fill(&mut self) -> Result<(), DiskError> {

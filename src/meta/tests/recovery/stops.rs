@@ -65,6 +65,24 @@ fn a_medium_that_cannot_be_read_at_times_costs_nothing() {
     assert!(failed > 0);
 }
 
+/// No line after it says that it was acknowledged, and it has a read of its own.
+#[test]
+fn the_last_line_is_not_taken_for_a_torn_one_where_it_cannot_be_read() {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let meta = open(&disk);
+    run(&meta, put_manifest("app", "one", &["latest"])).unwrap();
+    let left = copy(disk.as_ref());
+    for skip in 0..10 {
+        let store = copy(left.as_ref());
+        let faulty = FaultyDisk::new(Arc::clone(&store));
+        faulty.faults().fail_later_reads("journal", skip, 3, rustix::io::Errno::IO);
+        if let Ok(meta) = Meta::open(Arc::new(faulty), MetaOptions::new(IndexKind::Map)) {
+            assert_eq!(tags(&meta, "app"), ["latest"], "after {skip} reads");
+        }
+        assert_eq!(tags(&open(&store), "app"), ["latest"], "after {skip} reads, at the next start");
+    }
+}
+
 #[test]
 fn a_leaked_store_has_lost_nothing_when_it_is_opened_again() {
     let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());

@@ -72,11 +72,11 @@ fn append_up_to(log: &mut dyn Log, last: u64) {
     }
 }
 
-/// Reads up to a transaction, and returns the numbers of those that were read.
 fn noted(at: u64) -> LineNote {
     LineNote { at, ..LineNote::default() }
 }
 
+/// Reads up to a transaction, and returns the numbers of those that were read.
 fn read(tail: &mut dyn LogTail, until: u64) -> Result<Vec<u64>, MetaOpenError> {
     let mut numbers = Vec::new();
     let last = tail.read(until, &mut |record, length| {

@@ -49,7 +49,7 @@ pub use maintenance::{
     CollectError, CollectOptions, CollectReport, CollectWatch, Collector, CollectorOptions, CollectorStatus,
     Count, NOTES_MAX, ScrubOptions, Tally, Thing, Verdict,
 };
-pub use meta::{Origin, Policies, Policy, Untagged};
+pub use meta::{KeepOrder, KeepRule, Origin, Policies, Policy, TagPattern, Untagged};
 pub use registry::{
     BlobReader, Chunk, Collected, Condition, Health, Listing, ManifestBody, ManifestContent, ManifestInfo,
     OnSyncFailure, OpenError, Page, PushManifest, PutManifest, PutManifestOutcome, PutTarget,

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use pulk::{
-    CollectOptions, CollectReport, Collector, CollectorOptions, Policies, Policy, Registry, RegistryOptions,
-    Storage, Untagged,
+    CollectOptions, CollectReport, Collector, CollectorOptions, KeepRule, Policies, Policy, Registry,
+    RegistryOptions, Storage, Untagged,
 };
 
 use crate::common::journal::{Bytes, Scale, write_store};
@@ -43,8 +43,8 @@ pub fn measure() {
     pass("over everything, nothing to remove", &data, Policies::default());
     let none = Policy {
         repositories: vec!["*".parse().unwrap()],
-        keep_last: Some(0),
-        untagged: Untagged::RemoveAfter(Duration::ZERO),
+        keep: vec![KeepRule::newest(0)],
+        untagged: Some(Untagged::RemoveAfter(Duration::ZERO)),
         ..Policy::default()
     };
     pass("everything is removed", &data, Policies::new(vec![none]));

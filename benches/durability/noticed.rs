@@ -42,7 +42,7 @@ const LONG_ROUND: Duration = Duration::from_secs(25);
 /// The pause of a client between two requests, so that the machine is busy but not overloaded.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Removes all but the last tag of what the clients push. A lease is longer than a push.
+/// Removes all but the last image of what the clients push. A lease is longer than a push.
 const CONFIG: &str = r#"
 [collector]
 interval = "0s"
@@ -51,7 +51,7 @@ grace = "0s"
 
 [[policy]]
 repositories = ["team/pushed"]
-keep_last = 1
+keep = [{ last = 1 }]
 untagged = "remove after 0s"
 "#;
 
@@ -64,7 +64,7 @@ pub(super) const NO_COLLECTOR: &str = "[collector]\nenabled = false\n";
 const REMOVE_TENTH: &str = r#"
 [[policy]]
 repositories = ["team/app000*"]
-keep_last = 0
+keep = [{ tags = ["none"] }]
 untagged = "remove after 0s"
 "#;
 
@@ -72,7 +72,7 @@ untagged = "remove after 0s"
 const REMOVE_HALF: &str = r#"
 [[policy]]
 repositories = ["team/app000*", "team/app001*", "team/app002*", "team/app003*", "team/app004*"]
-keep_last = 0
+keep = [{ tags = ["none"] }]
 untagged = "remove after 0s"
 "#;
 

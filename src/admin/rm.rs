@@ -179,7 +179,7 @@ impl Removing<'_> {
     /// Refuses to begin with what could not be brought to its end.
     fn check_immutable(&self, sink: &dyn AnswerSink) -> Result<(), AdminError> {
         let policy = self.registry.policy(self.repo);
-        if policy.immutable.is_empty() {
+        if !policy.has_immutable() {
             return Ok(());
         }
         let view = self.registry.view();

@@ -47,7 +47,8 @@ fn key_help() -> String {
     for key in keys() {
         if key.section != section {
             section = key.section;
-            let head = if section == POLICY { format!("[[{section}]]") } else { format!("[{section}]") };
+            let head =
+                if section.starts_with(POLICY) { format!("[[{section}]]") } else { format!("[{section}]") };
             help.push_str(&format!("\n\n  {head}"));
         }
         let mut entry =

@@ -20,7 +20,7 @@ fn every_key_has_its_row_with_flag_variable_default_and_text() {
         let (flag, variable) = argument.unwrap_or_default();
         let key = if section.is_empty() { name.to_owned() } else { format!("{section}.{name}") };
         let default = default.map(|default| format!("`{default}` ")).unwrap_or_default();
-        let row = if section == POLICY {
+        let row = if section.starts_with(POLICY) {
             format!("| `{name}` | {default}| {text} |")
         } else {
             format!("| `{key}` | {flag}| {variable}| {default}| {text} |")

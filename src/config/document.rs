@@ -9,10 +9,10 @@ use toml::de::{DeTable, DeValue};
 
 use crate::config::error::ConfigError;
 use crate::config::key::ConfigKey;
-use crate::config::policy;
 use crate::config::sections::SECTIONS;
 use crate::config::settled::Config;
-use crate::meta::{Policies, Policy};
+use crate::config::{keep, policy};
+use crate::meta::{KeepRule, Policies, Policy};
 
 /// The text of a configuration file.
 #[derive(Debug)]
@@ -64,7 +64,13 @@ impl Document {
         for value in tables {
             let DeValue::Table(table) = value.get_ref() else { return Err(no_table(value.span())) };
             let mut policy = Policy::default();
-            self.read_keys(table, policy::NAME, policy::KEYS, &[], &mut policy)?;
+            if let Some((span, name, problem)) = policy::replaced(table, &self.text) {
+                return Err(self.refused(&span, Some(format!("{}.{name}", policy::NAME)), problem));
+            }
+            self.read_keys(table, policy::NAME, policy::KEYS, &[keep::NAME], &mut policy)?;
+            if let Some(value) = table.get(keep::NAME) {
+                policy.keep = self.rules(value)?;
+            }
             if policy.repositories.is_empty() {
                 let problem = "the key `repositories` is missing; write repositories = [\"*\"] for all";
                 return Err(self.refused(&value.span(), Some(policy::NAME.to_owned()), problem.to_owned()));
@@ -72,6 +78,26 @@ impl Document {
             policies.push(policy);
         }
         Ok(Policies::new(policies))
+    }
+
+    fn rules(&self, value: &Spanned<DeValue<'_>>) -> Result<Vec<KeepRule>, ConfigError> {
+        let refused = |span, problem| Err(self.refused(span, Some(keep::SECTION.to_owned()), problem));
+        let DeValue::Array(tables) = value.get_ref() else {
+            return refused(&value.span(), keep::FORM.to_owned());
+        };
+        let mut rules = Vec::with_capacity(tables.len());
+        for value in tables {
+            let DeValue::Table(table) = value.get_ref() else {
+                return refused(&value.span(), keep::FORM.to_owned());
+            };
+            let mut rule = KeepRule::default();
+            self.read_keys(table, keep::SECTION, keep::KEYS, &[], &mut rule)?;
+            if let Some(problem) = keep::problem(table, &rule) {
+                return refused(&value.span(), problem);
+            }
+            rules.push(rule);
+        }
+        Ok(rules)
     }
 
     /// Reads a table's keys, and refuses those that are neither in `keys` nor among its inner `tables`.

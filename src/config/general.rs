@@ -13,7 +13,7 @@ pub(in crate::config) const KEYS: &[ConfigKey<Config>] = &[
         "data",
         Form::Text {
             read: |config, text| values::data(text).map(|data| config.data = data),
-            write: |config| config.data.to_string_lossy().into_owned(),
+            write: |config| Some(config.data.to_string_lossy().into_owned()),
         },
         "the data directory",
     ),
@@ -21,7 +21,7 @@ pub(in crate::config) const KEYS: &[ConfigKey<Config>] = &[
         "listen",
         Form::Text {
             read: |config, text| values::listen(text).map(|address| config.server.listen = address),
-            write: |config| config.server.listen.to_string(),
+            write: |config| Some(config.server.listen.to_string()),
         },
         "IP address and port; port 0 picks a free one",
     ),
@@ -29,7 +29,7 @@ pub(in crate::config) const KEYS: &[ConfigKey<Config>] = &[
         "control_socket",
         Form::Text {
             read: |config, text| values::socket(text).map(|path| config.server.control_socket = Some(path)),
-            write: |config| config.control_socket_setting().to_string_lossy().into_owned(),
+            write: |config| Some(config.control_socket_setting().to_string_lossy().into_owned()),
         },
         "where commands reach the server, relative to `data`; move it where `data` cannot have sockets",
     ),
@@ -49,7 +49,7 @@ pub(in crate::config) const KEYS: &[ConfigKey<Config>] = &[
             read: |config, text| {
                 values::on_sync_failure(text).map(|policy| config.server.registry.on_sync_failure = policy)
             },
-            write: |config| values::on_sync_failure_text(config.server.registry.on_sync_failure),
+            write: |config| Some(values::on_sync_failure_text(config.server.registry.on_sync_failure)),
         },
         "after a failed sync: `reopen` the store, or `exit`",
     ),
@@ -67,7 +67,7 @@ pub(in crate::config) const KEYS: &[ConfigKey<Config>] = &[
         "log",
         Form::Text {
             read: |config, text| values::log(text).map(|filter| config.log = filter),
-            write: |config| config.log.clone(),
+            write: |config| Some(config.log.clone()),
         },
         "log level, also by module: `warn,pulk::meta=debug`",
     ),

@@ -1,12 +1,15 @@
 //! A key of the configuration: its name, how its value is read, bounded and written, and what it means.
 
+use std::fmt;
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 use std::time::Duration;
 
 use toml::de::{DeInteger, DeValue};
 
 use crate::base::Pattern;
 use crate::config::unit::Unit;
+use crate::meta::TagPattern;
 
 /// A key of a section. `T` is what the section configures; its default is that of the key.
 pub(in crate::config) struct ConfigKey<T: 'static> {
@@ -27,9 +30,11 @@ pub(in crate::config) enum Form<T: 'static> {
     /// A number, its unit and its bounds.
     Number { unit: Unit, bounds: RangeInclusive<u64>, place: fn(&mut T) -> &mut dyn ConfigNumber },
     /// A string that is parsed.
-    Text { read: fn(&mut T, &str) -> Result<(), String>, write: fn(&T) -> String },
+    Text { read: fn(&mut T, &str) -> Result<(), String>, write: fn(&T) -> Option<String> },
     /// A list of patterns, at least as many as `least`.
     Patterns { least: usize, place: Slot<T, Vec<Pattern>> },
+    /// A list of patterns of tags.
+    TagPatterns(Slot<T, Vec<TagPattern>>),
 }
 
 /// A number that a key sets.
@@ -73,7 +78,14 @@ impl<T> ConfigKey<T> {
                 DeValue::String(text) => read(to, text)?,
                 other => return Err(mismatch(other, "a string")),
             },
-            Form::Patterns { least, place } => *place(to) = read_patterns(value, *least)?,
+            Form::Patterns { least, place } => {
+                *place(to) =
+                    read_patterns(value, *least, "a list of patterns such as [\"team/*\", \"app\"]")?;
+            }
+            Form::TagPatterns(place) => {
+                let form = "a list of patterns such as [\"v*\", \"regex:v[0-9]+\"]";
+                *place(to) = read_patterns(value, 1, form)?;
+            }
         }
         Ok(())
     }
@@ -86,12 +98,9 @@ impl<T> ConfigKey<T> {
                 let number = unit.write(place(from).get()?);
                 Some(if *unit == Unit::Count { number } else { format!("\"{number}\"") })
             }
-            Form::Text { write, .. } => Some(quoted(&write(from))),
-            Form::Patterns { place, .. } => {
-                let patterns: Vec<_> =
-                    place(from).iter().map(|pattern| quoted(&pattern.to_string())).collect();
-                (!patterns.is_empty()).then(|| format!("[{}]", patterns.join(", ")))
-            }
+            Form::Text { write, .. } => write(from).map(|text| quoted(&text)),
+            Form::Patterns { place, .. } => written_patterns(place(from)),
+            Form::TagPatterns(place) => written_patterns(place(from)),
         }
     }
 }
@@ -125,15 +134,23 @@ fn plain(integer: &DeInteger<'_>) -> Option<u64> {
     u64::from_str_radix(integer.as_str(), integer.radix()).ok()
 }
 
-fn read_patterns(value: &DeValue<'_>, least: usize) -> Result<Vec<Pattern>, String> {
-    const FORM: &str = "a list of patterns such as [\"team/*\", \"app\"]";
-    let DeValue::Array(values) = value else { return Err(mismatch(value, FORM)) };
+fn written_patterns(patterns: &[impl ToString]) -> Option<String> {
+    let quoted: Vec<_> = patterns.iter().map(|pattern| quoted(&pattern.to_string())).collect();
+    (!quoted.is_empty()).then(|| format!("[{}]", quoted.join(", ")))
+}
+
+fn read_patterns<P: FromStr<Err: fmt::Display>>(
+    value: &DeValue<'_>,
+    least: usize,
+    form: &str,
+) -> Result<Vec<P>, String> {
+    let DeValue::Array(values) = value else { return Err(mismatch(value, form)) };
     if values.len() < least {
         return Err("the list is empty; write [\"*\"] for all".to_owned());
     }
     let patterns = values.iter().map(|value| match value.get_ref() {
-        DeValue::String(text) => text.parse().map_err(|error| format!("{error}")),
-        other => Err(mismatch(other, FORM)),
+        DeValue::String(text) => text.parse().map_err(|error: P::Err| error.to_string()),
+        other => Err(mismatch(other, form)),
     });
     patterns.collect()
 }

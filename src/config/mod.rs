@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `settled` | the configuration as a whole, and what overrides it |
 //! | `sections` | the table of sections |
-//! | `general`, `limits`, `scrub`, `collector`, `policy` | the keys of each section |
+//! | `general`, `limits`, `scrub`, `collector`, `policy`, `keep` | the keys of each section |
 //! | `key`, `unit` | what a key is, and the units of its numbers |
 //! | `document`, `error` | the file, and what may be wrong with it |
 //! | `values` | the parsers that flags and keys share |
@@ -17,6 +17,7 @@ mod collector;
 mod document;
 mod error;
 mod general;
+mod keep;
 mod key;
 mod limits;
 mod policy;

@@ -1,7 +1,11 @@
 //! The keys of each `[[policy]]`.
 
-use crate::config::key::{ConfigKey, Form, number, switch};
-use crate::config::unit::Unit::{Count, Period, Size};
+use std::ops::Range;
+
+use toml::de::DeTable;
+
+use crate::config::key::{ConfigKey, Form, number};
+use crate::config::unit::Unit::Size;
 use crate::config::unit::{period, written_period};
 use crate::meta::{Policy, Untagged};
 
@@ -16,29 +20,9 @@ pub(in crate::config) const KEYS: &[ConfigKey<Policy>] = &[
         "repositories that the policy is for; `*` matches anything, slashes included",
     ),
     ConfigKey::new(
-        "keep_tags",
-        Form::Patterns { least: 0, place: |policy| &mut policy.keep_tags },
-        "keep tags that match; with any `keep_…` key, tags that none of them keeps are removed",
-    ),
-    ConfigKey::new(
-        "keep_last",
-        number(Count, 0..=u64::MAX, |policy| &mut policy.keep_last),
-        "keep this many tags: those set, or pushed again, last",
-    ),
-    ConfigKey::new(
-        "keep_younger_than",
-        number(Period, 0..=u64::MAX, |policy| &mut policy.keep_younger_than),
-        "keep tags set within this time",
-    ),
-    ConfigKey::new(
         "untagged",
         Form::Text { read: read_untagged, write: written_untagged },
-        "`keep`, or `remove after 7d`: since their push, or since they lost their last tag",
-    ),
-    ConfigKey::new(
-        "remove_orphan_referrers",
-        switch(|policy| &mut policy.remove_orphan_referrers),
-        "remove untagged referrers, such as signatures, whose subject is gone",
+        "`keep`, or `remove after 7d`: since their push, or since their last tag was moved or deleted",
     ),
     ConfigKey::new(
         "immutable",
@@ -55,20 +39,55 @@ pub(in crate::config) const KEYS: &[ConfigKey<Policy>] = &[
 /// What the value of `untagged` begins with where untagged manifests are removed.
 const REMOVE_AFTER: &str = "remove after ";
 
+/// The value of `untagged` where they are kept.
+const KEEP: &str = "keep";
+
 fn read_untagged(policy: &mut Policy, text: &str) -> Result<(), String> {
-    policy.untagged = match text.strip_prefix(REMOVE_AFTER) {
-        None if text == "keep" => Untagged::Keep,
-        after => after
-            .and_then(period)
-            .map(Untagged::RemoveAfter)
-            .ok_or_else(|| format!("\"{text}\" is neither \"keep\" nor of the form \"{REMOVE_AFTER}7d\""))?,
+    let untagged = match text.strip_prefix(REMOVE_AFTER) {
+        None if text == KEEP => Untagged::Keep,
+        after => after.and_then(period).map(Untagged::RemoveAfter).ok_or_else(|| {
+            format!("\"{text}\" is neither \"{KEEP}\" nor of the form \"{REMOVE_AFTER}7d\"")
+        })?,
     };
+    policy.untagged = Some(untagged);
     Ok(())
 }
 
-fn written_untagged(policy: &Policy) -> String {
-    match policy.untagged {
-        Untagged::Keep => "keep".to_owned(),
+fn written_untagged(policy: &Policy) -> Option<String> {
+    policy.untagged.map(|untagged| match untagged {
+        Untagged::Keep => KEEP.to_owned(),
         Untagged::RemoveAfter(after) => format!("{REMOVE_AFTER}{}", written_period(after)),
-    }
+    })
+}
+
+/// The keys that rules replaced, and the key of a rule that says the same.
+const REPLACED: [(&str, &str); 3] =
+    [("keep_tags", "tags"), ("keep_last", "last"), ("keep_younger_than", "pushed_within")];
+
+/// A key that is gone: referrers follow their subject.
+const ORPHANS: &str = "remove_orphan_referrers";
+
+/// Returns the first key of a policy that an earlier version knew: its place, its name, what to write now.
+pub(in crate::config) fn replaced<'a>(
+    table: &'a DeTable<'_>,
+    text: &str,
+) -> Option<(Range<usize>, &'a str, String)> {
+    let is_replaced = |name: &str| REPLACED.iter().any(|(old, _)| *old == name) || name == ORPHANS;
+    let first =
+        table.keys().filter(|name| is_replaced(name.get_ref())).min_by_key(|name| name.span().start)?;
+    let rules: Vec<String> = (REPLACED.iter())
+        .filter_map(|(old, new)| {
+            let value = text.get(table.get(*old)?.span())?;
+            // No rule keeps the last 0.
+            (value != "0").then(|| format!("{{ {new} = {value} }}"))
+        })
+        .collect();
+    let problem = if first.get_ref() == ORPHANS {
+        "leave it out: referrers share the fate of their subject".to_owned()
+    } else if rules.is_empty() {
+        "write rules for what is to stay, such as keep = [{ last = 1 }]".to_owned()
+    } else {
+        format!("write keep = [{}]", rules.join(", "))
+    };
+    Some((first.span(), first.get_ref().as_ref(), problem))
 }

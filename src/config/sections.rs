@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::config::key::ConfigKey;
 use crate::config::settled::Config;
-use crate::config::{collector, general, limits, policy, scrub};
-use crate::meta::Policy;
+use crate::config::{collector, general, keep, limits, policy, scrub};
+use crate::meta::{KeepRule, Policy};
 
 /// A table of the file.
 pub(in crate::config) struct Section {
@@ -43,6 +43,8 @@ pub(crate) fn keys() -> Vec<KeyInfo> {
         keys.extend(infos(section.name, section.keys, &mut config));
     }
     keys.extend(infos(policy::NAME, policy::KEYS, &mut Policy::default()));
+    keys.push(KeyInfo { section: policy::NAME, name: keep::NAME, default: None, text: keep::TEXT });
+    keys.extend(infos(keep::SECTION, keep::KEYS, &mut KeepRule::default()));
     keys
 }
 
@@ -68,6 +70,10 @@ impl fmt::Display for Config {
         for policy in self.server.registry.policies.all() {
             writeln!(formatter, "\n[[{}]]", policy::NAME)?;
             write_keys(formatter, policy::KEYS, &mut policy.clone())?;
+            for rule in &policy.keep {
+                writeln!(formatter, "\n[[{}]]", keep::SECTION)?;
+                write_keys(formatter, keep::KEYS, &mut rule.clone())?;
+            }
         }
         Ok(())
     }

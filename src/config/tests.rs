@@ -8,7 +8,7 @@ use super::*;
 use crate::base::Pattern;
 use crate::config::unit::DAY;
 use crate::maintenance::{CollectorOptions, ScrubOptions};
-use crate::meta::{Policy, Untagged};
+use crate::meta::{KeepOrder, KeepRule, Policy, Untagged};
 use crate::registry::Storage;
 use crate::server::ServerOptions;
 
@@ -50,16 +50,22 @@ pace = 50
 
 [[policy]]
 repositories = ["team/*", "app"]
-keep_tags = ["v*"]
-keep_last = 3
-keep_younger_than = "30d"
+keep = [
+    { tags = ["v*", "regex:[0-9]+"], last = 3, order = "semver", pushed_within = "1d", pulled_within = "2d" },
+]
 untagged = "remove after 7d"
-remove_orphan_referrers = true
 immutable = ["v*"]
 quota = "10 GiB"
 
 [[policy]]
 repositories = ["*"]
+
+[[policy.keep]]
+pushed_within = "30d"
+pulled_within = "90d"
+
+[[policy.keep]]
+tags = ["*"]
 "#;
 
 fn read(text: &str) -> Result<Config, ConfigError> {
@@ -105,7 +111,8 @@ fn every_key_of_the_file_wins_over_its_default() {
         let inside = inside.skip(usize::from(!section.is_empty()));
         inside.take_while(|line| !line.starts_with('[')).map(str::to_owned).collect()
     };
-    for KeyInfo { section, name, .. } in keys() {
+    // `keep` is a table, and its keys are here as well.
+    for KeyInfo { section, name, .. } in keys().into_iter().filter(|key| key.name != "keep") {
         let start = format!("{name} = ");
         let value = |text| lines(text, section).into_iter().find(|line| line.starts_with(&start));
         let (default, full) = (value(&default), value(&full));
@@ -138,15 +145,29 @@ fn every_key_reaches_the_server() {
     let policies = [
         Policy {
             repositories: vec![pattern("team/*"), pattern("app")],
-            keep_tags: vec![pattern("v*")],
-            keep_last: Some(3),
-            keep_younger_than: Some(seconds(30 * DAY)),
-            untagged: Untagged::RemoveAfter(seconds(7 * DAY)),
-            remove_orphan_referrers: true,
+            keep: vec![KeepRule {
+                tags: vec!["v*".parse().unwrap(), "regex:[0-9]+".parse().unwrap()],
+                last: Some(3),
+                order: KeepOrder::Semver,
+                pushed_within: Some(seconds(DAY)),
+                pulled_within: Some(seconds(2 * DAY)),
+            }],
+            untagged: Some(Untagged::RemoveAfter(seconds(7 * DAY))),
             immutable: vec![pattern("v*")],
             quota_bytes: Some(10 << 30),
         },
-        Policy { repositories: vec![pattern("*")], ..Policy::default() },
+        Policy {
+            repositories: vec![pattern("*")],
+            keep: vec![
+                KeepRule {
+                    pushed_within: Some(seconds(30 * DAY)),
+                    pulled_within: Some(seconds(90 * DAY)),
+                    ..KeepRule::default()
+                },
+                KeepRule::tagged("*".parse().unwrap()),
+            ],
+            ..Policy::default()
+        },
     ];
     assert_eq!(options.registry.policies.all(), policies);
 }
@@ -209,8 +230,12 @@ fn a_bad_value_is_refused_with_its_line_its_key_and_a_right_one() {
         ("[[policy]]\nrepositories = []", "pulk.toml:2: ", "[\"*\"]"),
         ("[[policy]]\nrepositories = [\"*\"]\nuntagged = \"go\"", "pulk.toml:3: ", "\"remove after 7d\""),
         ("policy = 1", "pulk.toml:1: policy: ", "[[policy]]"),
-        ("[[policy]]\nkeep_last = 1", "pulk.toml:1: policy: ", "repositories = [\"*\"]"),
-        ("[[policy]]\nrepositories = [\"*\"]\nkeep = 1", "pulk.toml:3: policy.keep: ", "`keep_last`"),
+        ("[[policy]]\nquota = 1", "pulk.toml:1: policy: ", "repositories = [\"*\"]"),
+        (
+            "[[policy]]\nrepositories = [\"*\"]\nkeep = 1",
+            "pulk.toml:3: policy.keep: ",
+            "keep = [{ tags = [\"v*\"], last = 10 }]",
+        ),
         ("[limits]\nconnections = -1", "pulk.toml:2: limits.connections: ", "negative"),
         ("[limits]\nconnections = \"many\"", "pulk.toml:2: limits.connections: ", "a whole number"),
         ("[collector]\npace = 0", "pulk.toml:2: collector.pace: ", "at most 100"),
@@ -219,6 +244,46 @@ fn a_bad_value_is_refused_with_its_line_its_key_and_a_right_one() {
         let message = refusal(text);
         assert!(message.starts_with(start), "{message}");
         assert!(message.contains(hint), "{message}");
+    }
+}
+
+#[test]
+fn a_rule_that_keeps_nothing_or_cannot_be_read_is_refused_with_a_right_one() {
+    let cases = [
+        ("keep = [{ last = 0 }]", "3: policy.keep: last = 0 keeps nothing", "write last = 1"),
+        ("keep = [{ tags = [\"v*\"], order = \"semver\" }]", "3: policy.keep: order", "write last = 10"),
+        ("keep = [{}]", "3: policy.keep: the rule says nothing", "{ tags = [\"*\"] }"),
+        ("keep = [\"v*\"]", "3: policy.keep: this is a list of rules", "last = 10"),
+        ("keep = [{ tags = [] }]", "3: policy.keep.tags: the list is empty", "[\"*\"]"),
+        ("keep = [{ tags = [\"regex:(\"] }]", "3: policy.keep.tags: \"regex:(\" is not", "regex:v[0-9]+"),
+        ("keep = [{ last = 1, order = \"age\" }]", "3: policy.keep.order: \"age\"", "\"semver\""),
+        ("keep = [{ pushed_within = \"0s\" }]", "3: policy.keep.pushed_within: 0s", "at least 1s"),
+        ("[[policy.keep]]\nlast = 1\n\n[[policy.keep]]\nlats = 1", "7: policy.keep.lats: unknown", "`last`"),
+        ("[[policy.keep]]\ntags = [\"a\"]\n[[policy.keep]]\nlast = 0", "5: policy.keep: last", "last = 1"),
+    ];
+    for (text, start, hint) in cases {
+        let message = refusal(&format!("[[policy]]\nrepositories = [\"*\"]\n{text}"));
+        assert!(message.starts_with(&format!("pulk.toml:{start}")), "{message}");
+        assert!(message.contains(hint), "{message}");
+    }
+}
+
+#[test]
+fn keys_that_rules_replaced_are_refused_with_the_rules() {
+    let cases = [
+        ("keep_last = 3", "keep_last: write keep = [{ last = 3 }]"),
+        ("keep_tags = [\"v*\", \"a\"]", "keep_tags: write keep = [{ tags = [\"v*\", \"a\"] }]"),
+        ("keep_younger_than = \"30d\"", "keep_younger_than: write keep = [{ pushed_within = \"30d\" }]"),
+        (
+            "keep_last = 2\nkeep_tags = [\"v*\"]",
+            "keep_last: write keep = [{ tags = [\"v*\"] }, { last = 2 }]",
+        ),
+        ("keep_last = 0", "keep_last: write rules for what is to stay, such as keep = [{ last = 1 }]"),
+        ("remove_orphan_referrers = true", "remove_orphan_referrers: leave it out: referrers share"),
+    ];
+    for (text, right) in cases {
+        let message = refusal(&format!("[[policy]]\nrepositories = [\"*\"]\n{text}"));
+        assert!(message.starts_with(&format!("pulk.toml:3: policy.{right}")), "{message}");
     }
 }
 

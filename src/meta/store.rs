@@ -315,10 +315,11 @@ impl Meta {
         self.send(Message::StopUnverified);
     }
 
-    /// Returns the bytes that a repository's policy counts, and the most that it allows, if the policy has a
-    /// quota. A push in progress may not be counted yet.
+    /// Returns the bytes that a repository's policy counts, and the most that it allows: of the policy with
+    /// the least room, if any has a quota. A push in progress may not be counted yet.
     pub fn quota(&self, repo: &RepoName) -> Option<(u64, u64)> {
-        lock(&self.shared.usage).quota(&self.policies, repo)
+        let usage = lock(&self.shared.usage);
+        usage.quotas(&self.policies, repo).min_by_key(|(used, most)| most.saturating_sub(*used))
     }
 
     /// Replaces the index by a new one if its files are far too large for its rows, and first the checkpoints

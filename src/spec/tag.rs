@@ -5,6 +5,8 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::base::bounded_text;
+use crate::spec::algorithm::Algorithm;
+use crate::spec::content_digest::ContentDigest;
 
 /// The longest tag; all its characters are ASCII (G3).
 pub const TAG_LENGTH_MAX_CHARS: usize = 128;
@@ -32,6 +34,36 @@ fn is_tag(text: &str) -> bool {
     !text.is_empty() && !text.starts_with(['.', '-']) && text.bytes().all(is_allowed)
 }
 
+/// How many characters of a hash a tag has that belongs to a subject: all of most, half of the longest (R12).
+const SUBJECT_HASH_LENGTH_CHARS: usize = 64;
+
+/// What a tag says that belongs to another manifest: the fallback tag of the referrers API (R12), or the same
+/// with a suffix, such as cosign's `sha256-….sig`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SubjectOfTag<'a> {
+    algorithm: Algorithm,
+    hash: &'a str,
+}
+
+impl Tag {
+    /// Returns the manifest that the tag belongs to, if it has the form of such a tag.
+    pub fn subject(&self) -> Option<SubjectOfTag<'_>> {
+        let (algorithm, rest) = self.0.split_once('-')?;
+        let (hash, suffix) = rest.split_at_checked(SUBJECT_HASH_LENGTH_CHARS)?;
+        let is_hash = hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let has_end = suffix.is_empty() || suffix.starts_with('.');
+        let algorithm = algorithm.parse().ok().filter(|_| is_hash && has_end)?;
+        Some(SubjectOfTag { algorithm, hash })
+    }
+}
+
+impl SubjectOfTag<'_> {
+    /// Tells whether a manifest is the one that the tag belongs to.
+    pub fn is(&self, digest: &ContentDigest) -> bool {
+        self.algorithm == digest.algorithm() && digest.encoded().starts_with(self.hash)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -55,6 +87,36 @@ mod tests {
         let longest = "a".repeat(TAG_LENGTH_MAX_CHARS);
         assert!(longest.parse::<Tag>().is_ok());
         assert_eq!(format!("{longest}a").parse::<Tag>(), Err(TagError::TooLong(129)));
+    }
+
+    /// R12
+    #[test]
+    fn a_tag_with_the_hash_of_a_manifest_belongs_to_it() {
+        let hash = "0123456789abcdef".repeat(4);
+        let long = "0123456789abcdef".repeat(8);
+        let digest = |text: &str| text.parse::<ContentDigest>().unwrap();
+        for (tag, subject) in [
+            (format!("sha256-{hash}"), format!("sha256:{hash}")),
+            (format!("sha256-{hash}.sig"), format!("sha256:{hash}")),
+            (format!("sha256-{hash}.att.v2"), format!("sha256:{hash}")),
+            (format!("sha512-{hash}"), format!("sha512:{long}")),
+            (format!("blake3-{hash}.sbom"), format!("blake3:{hash}")),
+        ] {
+            let tag: Tag = tag.parse().unwrap();
+            assert!(tag.subject().unwrap().is(&digest(&subject)), "{tag}");
+            assert!(!tag.subject().unwrap().is(&digest(&format!("sha256:{}", "f".repeat(64)))), "{tag}");
+        }
+        for tag in [
+            format!("sha256-{hash}0"),
+            format!("sha256-{hash}-sig"),
+            format!("sha256-{}", &hash[1..]),
+            format!("sha256-{}", hash.to_uppercase()),
+            format!("md5-{hash}"),
+            format!("sha256.{hash}"),
+            "v1".to_owned(),
+        ] {
+            assert_eq!(tag.parse::<Tag>().unwrap().subject(), None, "{tag}");
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("percent_encoding", &["http/api/"]),
     ("prometheus_client", &["http/ops/"]),
     ("quick_cache", &["registry/content/"]),
+    ("regex_lite", &["meta/model/tag_pattern.rs"]),
     (
         "rustix",
         &[

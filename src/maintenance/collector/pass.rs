@@ -18,8 +18,7 @@ use crate::spec::{ContentDigest, RepoName};
 pub(super) const ROWS_PER_STEP: usize = 256;
 
 /// The configuration line that frees untagged manifests.
-pub(super) const UNTAGGED_ADVICE: &str =
-    "untagged = \"remove after 7d\" in the first [[policy]] that matches them";
+pub(super) const UNTAGGED_ADVICE: &str = "untagged = \"remove after 7d\" in a [[policy]] that matches them";
 
 /// What a note says before the reason why the wall clock cannot tell ages.
 const UNCOUNTED: &str = "ages leave out the time that pulk was stopped before this start";
@@ -36,6 +35,8 @@ pub(super) struct Pass<'a> {
     pub(super) report: CollectReport,
     /// Whether the pass left something out.
     pub(super) left_out: bool,
+    /// Whether there are untagged manifests for which no policy says what happens to them.
+    pub(super) unruled: bool,
     /// Receives what the pass is about to do.
     pub(super) doing: &'a dyn Fn(String),
 }
@@ -81,7 +82,7 @@ impl Pass<'_> {
         let kept = !self.options.dry_run && self.upkeep.keeps_everything().is_some();
         self.report.complete = done.is_ok() && !kept && !self.left_out;
         self.report.duration_ms = millis(began.elapsed());
-        if self.report.untagged.count > 0 {
+        if self.unruled {
             self.report.untagged_advice = Some(UNTAGGED_ADVICE.to_owned());
         }
         done

@@ -7,7 +7,7 @@ use crate::maintenance::collector::graph::{Graph, Reach, Role};
 use crate::maintenance::collector::pass::{About, Batch, End, Pass, ROWS_PER_STEP};
 use crate::maintenance::collector::policy::{Fate, evaluate_untagged};
 use crate::maintenance::collector::report::Thing;
-use crate::meta::{Policy, SWEEP_CANDIDATES_MAX, Sweep};
+use crate::meta::{PolicySet, SWEEP_CANDIDATES_MAX, Sweep, Untagged};
 use crate::registry::{RegistryError, Scope, UnreadableManifest, read_manifest};
 use crate::spec::{ContentDigest, RepoName, Tag};
 
@@ -17,7 +17,7 @@ pub(super) const TRIES_MAX: usize = 3;
 /// What is known of the repository being marked.
 pub(super) struct Marked<'a> {
     pub(super) repo: &'a RepoName,
-    pub(super) policy: Policy,
+    pub(super) policies: PolicySet,
     graph: Graph,
     /// In a dry run, the tags that would be removed.
     pub(super) gone_tags: HashSet<Tag>,
@@ -46,11 +46,11 @@ impl Pass<'_> {
 
     /// Returns whether the repository stayed as it was marked.
     fn mark_and_sweep(&mut self, repo: &RepoName) -> Result<bool, CollectError> {
-        let policy = self.upkeep.options().policies.of(repo).clone();
+        let policies = self.upkeep.options().policies.of(repo);
         // INVARIANT: the barrier is raised before anything is read.
         self.upkeep.begin_marking(Scope::Repository(repo.clone()), self.keeps());
         let Some(graph) = self.load(repo)? else { return Ok(true) };
-        let mut marked = Marked { repo, policy, graph, gone_tags: HashSet::new() };
+        let mut marked = Marked { repo, policies, graph, gone_tags: HashSet::new() };
         self.tags(&mut marked)?;
         self.manifests(&mut marked)?;
         if self.upkeep.is_disturbed() {
@@ -127,17 +127,11 @@ impl Pass<'_> {
             let Some((digest, ..)) = marked.graph.manifest(number) else { continue };
             let held = self.holds(repo, &digest);
             let fate = match marked.graph.subject_is_there(number) {
-                // It stays as long as its subject does. A lease on it protects what it leads to as well.
-                Some(true) if marked.policy.remove_orphan_referrers && !held => continue,
-                Some(true) if marked.policy.remove_orphan_referrers => {
-                    Fate::Goes("no tag leads to its subject".to_owned())
-                }
-                Some(false) if marked.policy.remove_orphan_referrers => {
-                    Fate::Goes("its subject is gone".to_owned())
-                }
+                // It shares the fate of its subject. A lease on it protects what it leads to as well.
+                Some(true) if !held => continue,
                 _ => {
                     let age = self.untagged_age(marked, &digest)?;
-                    evaluate_untagged(&marked.policy, age, self.options.untagged_older_than)
+                    evaluate_untagged(&marked.policies, age, self.options.untagged_older_than)
                 }
             };
             if !fate.goes() || held {
@@ -188,7 +182,10 @@ impl Pass<'_> {
         let about = about_digest(Thing::Manifest, marked.repo, &digest, bytes);
         match reach {
             Reach::Nothing => return,
-            Reach::Untagged => self.report.untagged.add(bytes),
+            Reach::Untagged => {
+                self.report.untagged.add(bytes);
+                self.unruled |= marked.policies.untagged() == (Untagged::Keep, None);
+            }
             Reach::Tag => {}
         }
         let held = fate.is_some_and(Fate::goes) && reach == Reach::Untagged;
@@ -199,7 +196,7 @@ impl Pass<'_> {
                 Ok(Some(tag)) => format!("kept: tagged {tag}"),
                 _ => "kept: a tagged manifest leads to it".to_owned(),
             },
-            (_, Some(fate)) => format!("kept: {}", fate.why()),
+            (_, Some(fate)) => format!("kept: {}", fate.why),
             (_, None) => "kept: an untagged manifest that stays leads to it".to_owned(),
         });
     }

@@ -10,19 +10,19 @@ use crate::registry::RegistryError;
 use crate::spec::{RepoName, Tag};
 
 impl Pass<'_> {
-    /// Removes the tags that no line of the policy keeps.
+    /// Removes the tags that no rule keeps.
     pub(super) fn tags(&mut self, marked: &mut Marked<'_>) -> Result<(), CollectError> {
-        if !marked.policy.removes_tags() && !self.options.dry_run {
+        if !marked.policies.removes_tags() && !self.options.dry_run {
             return Ok(());
         }
         for _ in 0..TRIES_MAX {
             let counted = self.report.tags;
-            // INVARIANT: if a client removes a tag from here on, no tag chosen by these rows is removed: one
-            // of the `keep_last` is gone, so another one has to stay.
+            // INVARIANT: if a client removes or sets a tag from here on, no tag chosen by these rows goes:
+            // one of the images that `last` keeps may have lost its tag, so another one has to stay.
             self.upkeep.begin_tags();
             let tags = self.read_tags(marked)?;
             self.evaluate_tags(marked, &tags)?;
-            if !self.upkeep.tags_removed() {
+            if !self.upkeep.tags_changed() {
                 return Ok(());
             }
             self.report.tags = counted.and_removed(&self.report.tags);
@@ -49,14 +49,20 @@ impl Pass<'_> {
     fn evaluate_tags(&mut self, marked: &mut Marked<'_>, tags: &[(Tag, TagRow)]) -> Result<(), CollectError> {
         let facts: Vec<TagFacts<'_>> = tags
             .iter()
-            .map(|(tag, row)| TagFacts { tag, order: row.order, age: self.ages.of(row.noted) })
+            .map(|(tag, row)| TagFacts {
+                tag,
+                digest: &row.digest,
+                order: row.order,
+                age: self.ages.of(row.noted),
+                pulled: None,
+            })
             .collect();
-        let fates = evaluate(&marked.policy, &facts);
+        let fates = evaluate(&marked.policies, &facts);
         let mut batch = Batch::new();
         for (one, fate) in tags.iter().zip(fates) {
             let about = about_tag(marked.repo, one);
             if !fate.goes() {
-                self.verdict(&about, End::Needed, |_| format!("kept: {}", fate.why()));
+                self.verdict(&about, End::Needed, |_| format!("kept: {}", fate.why));
             } else if self.holds(marked.repo, &one.1.digest) {
                 self.verdict(&about, End::Held, |_| "kept for now: leased or young".to_owned());
             } else if let Some(full) = batch.add(one.clone()) {
@@ -76,9 +82,7 @@ impl Pass<'_> {
             let there = self.upkeep.view().tag(repo, &one.0).map_err(RegistryError::from)?;
             let held = if self.options.dry_run { self.waits() } else { there.as_ref() == Some(&one.1) };
             let end = if held { End::Held } else { End::Gone };
-            self.verdict(&about_tag(repo, one), end, |_| {
-                "removed: no line of its policy keeps it".to_owned()
-            });
+            self.verdict(&about_tag(repo, one), end, |_| "removed: no rule keeps it".to_owned());
             if self.options.dry_run && !held {
                 marked.gone_tags.insert(one.0.clone());
             }

@@ -251,6 +251,7 @@ impl Shared {
             ages: Ages::default(),
             report: CollectReport::default(),
             left_out: false,
+            unruled: false,
             doing: &doing,
         };
         let done = pass.run();
@@ -303,10 +304,10 @@ fn tell(report: &CollectReport) {
     if report.dry_run && report.untagged.count > 0 {
         const GIB: f64 = (1_u64 << 30) as f64;
         log::info!(
-            "{} untagged manifests are kept, with {:.2} GiB that only they need; to free them: {}",
+            "{} untagged manifests are kept, with {:.2} GiB that only they need{}",
             report.untagged.count,
             report.untagged.bytes as f64 / GIB,
-            report.untagged_advice.as_deref().unwrap_or_default()
+            report.untagged_advice.as_ref().map(|line| format!("; to free them: {line}")).unwrap_or_default()
         );
     }
 }

@@ -29,11 +29,16 @@ impl QuotaUsage {
         Ok(usage)
     }
 
-    /// Returns the bytes that the policy of a repository uses and its quota, or `None` if it has no quota.
-    pub(in crate::meta) fn quota(&self, policies: &Policies, repo: &RepoName) -> Option<(u64, u64)> {
-        let at = policies.position(repo)?;
-        let most = policies.all().get(at)?.quota_bytes?;
-        Some((self.bytes.get(at).copied().unwrap_or(0), most))
+    /// Returns for each of a repository's policies that has a quota the bytes that it uses and the quota.
+    pub(in crate::meta) fn quotas<'a>(
+        &'a self,
+        policies: &'a Policies,
+        repo: &'a RepoName,
+    ) -> impl Iterator<Item = (u64, u64)> + 'a {
+        policies.positions(repo).filter_map(|at| {
+            let most = policies.all().get(at)?.quota_bytes?;
+            Some((self.bytes.get(at).copied().unwrap_or(0), most))
+        })
     }
 
     /// Applies to the usage what `facts` are about to change in the index that `view` reads.
@@ -55,9 +60,10 @@ impl QuotaUsage {
     }
 
     fn change(&mut self, policies: &Policies, repo: &RepoName, before: u64, after: u64) {
-        let at = policies.position(repo);
-        if let Some(bytes) = at.and_then(|at| self.bytes.get_mut(at)) {
-            *bytes = bytes.saturating_sub(before).saturating_add(after);
+        for at in policies.positions(repo) {
+            if let Some(bytes) = self.bytes.get_mut(at) {
+                *bytes = bytes.saturating_sub(before).saturating_add(after);
+            }
         }
     }
 }

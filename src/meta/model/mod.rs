@@ -7,7 +7,7 @@
 //! | what a fact changes in the index | `row_change` |
 //! | the rows | `row`, `manifest_row` |
 //! | the trees of the index and their keys | `tree` |
-//! | what a repository's policy allows | `policy` |
+//! | what the policies of a repository keep and allow | `policy`, `keep_rule`, `tag_pattern` |
 //! | what a row says that a version may do without | `optional` |
 //! | the names of uploads | `upload_id` |
 //! | an entry point for fuzzers | `fuzz` |
@@ -16,25 +16,29 @@ mod command;
 mod fact;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod keep_rule;
 mod manifest_row;
 mod optional;
 mod origin;
 mod policy;
 mod row;
 mod row_change;
+mod tag_pattern;
 mod tree;
 mod upload_id;
 
 pub use command::{AttributedCommand, Command, Condition, PutManifestCommand, SWEEP_CANDIDATES_MAX, Sweep};
 pub use fact::Fact;
 pub(in crate::meta) use fact::{FACTS_MAX, changes_of};
+pub use keep_rule::{KeepOrder, KeepRule};
 pub use manifest_row::ManifestRow;
 pub use optional::Optional;
 pub use origin::Origin;
-pub use policy::{Policies, Policy, Untagged};
+pub use policy::{NumberedRule, Policies, Policy, PolicySet, Untagged};
 pub use row::{BlobRow, TagRow, UploadRow};
 pub(in crate::meta) use row::{LinkRow, RepositoryRow};
 pub(in crate::meta) use row_change::RowChange;
+pub use tag_pattern::TagPattern;
 pub use tree::Tree;
 pub(in crate::meta) use tree::{key, last_part, prefix};
 pub use upload_id::UploadId;

@@ -41,9 +41,9 @@ impl PolicyCheck<'_> {
         self.policies.may_change(repo, tag)
     }
 
-    /// Tells whether the repository's policy keeps the tags that were set last.
+    /// Tells whether it matters in which order the repository's tags are set.
     pub(in crate::meta) fn keeps_last(&self, repo: &RepoName) -> bool {
-        self.policies.of(repo).keep_last.is_some()
+        self.policies.of(repo).keeps_last()
     }
 
     /// Refuses to delete a manifest that an immutable tag names. Returns how far it is unless that was its
@@ -60,7 +60,7 @@ impl PolicyCheck<'_> {
             CommandProgress::Begins => None,
             CommandProgress::Checked(last) => Some(last),
         };
-        if self.policies.of(repo).immutable.is_empty() {
+        if !self.policies.of(repo).has_immutable() {
             return Ok(None);
         }
         let tags = view.tags_of_after(repo, digest, last, TAGS_PER_STEP_MAX)?;
@@ -71,17 +71,22 @@ impl PolicyCheck<'_> {
         Ok(tags.into_iter().next_back().filter(|_| more).map(CommandProgress::Checked))
     }
 
-    /// Refuses what would put a repository's policy over its quota. A command that adds no bytes is never
-    /// refused.
+    /// Refuses what would put one of a repository's policies over its quota. A command that adds no bytes is
+    /// never refused.
     pub(in crate::meta) fn may_have(
         &self,
         view: View<'_>,
         repo: &RepoName,
         facts: &[Fact],
     ) -> Result<(), DecideError> {
-        let Some((used, most)) = self.usage.quota(self.policies, repo) else { return Ok(()) };
+        let mut quotas = self.usage.quotas(self.policies, repo).peekable();
+        if quotas.peek().is_none() {
+            return Ok(());
+        }
         let added = added_bytes(view, facts)?;
-        if added > 0 && used.saturating_add(added) > most {
+        if let Some((used, most)) = quotas.find(|(used, most)| used.saturating_add(added) > *most)
+            && added > 0
+        {
             return Err(Refusal::QuotaExceeded { repo: repo.clone(), used, most }.into());
         }
         Ok(())

@@ -33,7 +33,7 @@ impl Registry {
     /// Refuses the deletion of a blob where tags are immutable: no row says which manifests need it, and the
     /// collector removes what none needs.
     pub(in crate::registry) fn check_blob_deletion(&self, repo: &RepoName) -> Result<(), RegistryError> {
-        if self.policy(repo).immutable.is_empty() {
+        if !self.policy(repo).has_immutable() {
             return Ok(());
         }
         let why = format!(
@@ -53,7 +53,7 @@ impl Registry {
         digest: ContentDigest,
         deletion: Command,
     ) -> Result<(), RegistryError> {
-        if self.policy(repo).immutable.is_empty() {
+        if !self.policy(repo).has_immutable() {
             return self.command(deletion).await;
         }
         let _turn = self.immutable().turn().await;

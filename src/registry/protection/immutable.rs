@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard};
 use smol::lock::{Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard};
 
 use crate::base::lock;
-use crate::meta::{Policy, PutManifestCommand};
+use crate::meta::{PolicySet, PutManifestCommand};
 use crate::spec::{ContentDigest, RepoName};
 
 /// The most manifests that are kept as keys, in about 5 MiB.
@@ -26,7 +26,7 @@ pub(in crate::registry) struct ImmutableChildren {
 #[derive(Debug)]
 struct KnownRepo {
     repo: RepoName,
-    policy: Policy,
+    policy: PolicySet,
     /// `None` while indexes are read.
     children: Option<ChildKeys>,
     pushed: Vec<PushedIndex>,
@@ -77,10 +77,9 @@ impl ImmutableChildren {
     pub(in crate::registry) fn begin(
         &self,
         repo: &RepoName,
-        policy: &Policy,
+        policy: PolicySet,
     ) -> Option<(ChildKeys, Vec<PushedIndex>)> {
-        let (name, policy) = (repo.clone(), policy.clone());
-        let begun = KnownRepo { repo: name, policy, children: None, pushed: Vec::new() };
+        let begun = KnownRepo { repo: repo.clone(), policy, children: None, pushed: Vec::new() };
         let before = self.known().replace(begun).filter(|known| known.repo == *repo)?;
         // The children are gone if the deletion that took them was given up.
         Some((before.children?, before.pushed))

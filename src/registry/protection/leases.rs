@@ -101,8 +101,8 @@ struct Marking {
     marked_for_removal: HashSet<u64>,
     /// Whether something happened that the marks do not cover: then nothing of the scope is swept.
     disturbed: bool,
-    /// Whether tags were removed since they were read: then fewer of the others may be removed.
-    tags_removed: bool,
+    /// Whether tags were set or removed since they were read: then fewer of the others may be removed.
+    tags_changed: bool,
 }
 
 impl Marking {
@@ -216,21 +216,21 @@ impl Leases {
     /// Begins to mark a scope: from now on, everything that happens in it is recorded.
     pub(in crate::registry) fn begin_marking(&self, scope: Scope, protected: Protected) {
         let (touched, marked_for_removal) = (HashSet::new(), HashSet::new());
-        let (disturbed, tags_removed) = (false, false);
+        let (disturbed, tags_changed) = (false, false);
         self.state().marking =
-            Some(Marking { scope, protected, touched, marked_for_removal, disturbed, tags_removed });
+            Some(Marking { scope, protected, touched, marked_for_removal, disturbed, tags_changed });
     }
 
     /// Notes that the tags of the marked repository are about to be read.
     pub(in crate::registry) fn begin_tags(&self) {
         if let Some(marking) = self.state().marking.as_mut() {
-            marking.tags_removed = false;
+            marking.tags_changed = false;
         }
     }
 
-    /// Tells whether tags of the marked repository were removed since [`Self::begin_tags`].
-    pub(in crate::registry) fn tags_removed(&self) -> bool {
-        self.state().marking.as_ref().is_some_and(|marking| marking.tags_removed)
+    /// Tells whether tags of the marked repository were set or removed since [`Self::begin_tags`].
+    pub(in crate::registry) fn tags_changed(&self) -> bool {
+        self.state().marking.as_ref().is_some_and(|marking| marking.tags_changed)
     }
 
     /// Ends marking: nothing can be swept until marking begins again.
@@ -356,9 +356,9 @@ impl LeaseState {
         self.marking.as_ref().is_some_and(|marking| marking.scope == *scope && !marking.disturbed && !waits)
     }
 
-    fn note_tags_removed(&mut self, repo: &RepoName) {
+    fn note_tags_changed(&mut self, repo: &RepoName) {
         if let Some(marking) = self.marking.as_mut() {
-            marking.tags_removed |= matches!(&marking.scope, Scope::Repository(marked) if marked == repo);
+            marking.tags_changed |= matches!(&marking.scope, Scope::Repository(marked) if marked == repo);
         }
     }
 

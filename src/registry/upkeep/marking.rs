@@ -27,9 +27,10 @@ impl Upkeep {
         self.inner.settle();
     }
 
-    /// Tells whether tags were removed since [`Self::begin_tags`]: none is swept until they are read again.
-    pub(crate) fn tags_removed(&self) -> bool {
-        self.inner.leases.tags_removed()
+    /// Tells whether tags were set or removed since [`Self::begin_tags`]: none is swept until they are read
+    /// again.
+    pub(crate) fn tags_changed(&self) -> bool {
+        self.inner.leases.tags_changed()
     }
 
     /// Sets which manifests of the marked repository to remove, and their subjects.

@@ -13,7 +13,7 @@ use std::sync::mpsc::channel;
 
 use crate::base::lock;
 use crate::blobs::ContentStore;
-use crate::meta::{AttributedCommand, Clock, Command, Origin, Policy, Sweep, View};
+use crate::meta::{AttributedCommand, Clock, Command, Origin, PolicySet, Sweep, View};
 use crate::registry::error::RegistryError;
 use crate::registry::{Inner, READ_ONLY, Registry};
 use crate::spec::{ContentDigest, RepoName};
@@ -44,8 +44,8 @@ impl Registry {
         Upkeep { inner: Arc::clone(&self.inner) }
     }
 
-    /// Returns the policy that applies to a repository.
-    pub(crate) fn policy(&self, repo: &RepoName) -> &Policy {
+    /// Returns the policies that apply to a repository, added up.
+    pub(crate) fn policy(&self, repo: &RepoName) -> PolicySet {
         self.inner.options.policies.of(repo)
     }
 }

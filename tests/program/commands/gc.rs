@@ -61,7 +61,7 @@ fn tags_that_a_policy_removes_are_logged() {
     let (store, [_, untagged]) = store();
     store.run(|registry| push(registry, "app", &untagged, Some("v2")));
     let collector = "[collector]\ninterval = \"0s\"\nlease = \"1s\"\ngrace = \"0s\"\n";
-    let policy = "[[policy]]\nrepositories = [\"*\"]\nkeep_last = 1\n";
+    let policy = "[[policy]]\nrepositories = [\"*\"]\nkeep = [{ last = 1 }]\n";
     let config = store.file("pulk.toml", &[collector, policy].concat());
     let mut command = serve(store.path(), "127.0.0.1:0");
     command.args(["--config", &config]);

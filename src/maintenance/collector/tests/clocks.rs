@@ -11,7 +11,9 @@ use super::collect;
 use crate::disk::{Disk, MemoryDisk, RealDisk};
 use crate::maintenance::collector::options::CollectOptions;
 use crate::maintenance::collector::report::CollectReport;
-use crate::meta::{Clock, DAY_MS, IndexKind, MetaOptions, Policies, Policy, SetClock, TODAY_MS, Untagged};
+use crate::meta::{
+    Clock, DAY_MS, IndexKind, KeepRule, MetaOptions, Policies, Policy, SetClock, TODAY_MS, Untagged,
+};
 use crate::registry::{Backing, Registry, RegistryOptions, Storage};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -22,12 +24,13 @@ fn policy() -> Policy {
 }
 
 pub(super) fn last(count: usize) -> Policy {
-    Policy { keep_last: Some(count), ..policy() }
+    Policy { keep: vec![KeepRule::newest(count)], ..policy() }
 }
 
 fn young(days: u64) -> Policy {
-    let untagged = Untagged::RemoveAfter(Duration::from_millis(7 * DAY_MS));
-    Policy { keep_younger_than: Some(Duration::from_millis(days * DAY_MS)), untagged, ..policy() }
+    let untagged = Some(Untagged::RemoveAfter(Duration::from_millis(7 * DAY_MS)));
+    let pushed_within = Some(Duration::from_millis(days * DAY_MS));
+    Policy { keep: vec![KeepRule { pushed_within, ..KeepRule::default() }], untagged, ..policy() }
 }
 
 /// Opens a registry with a clock.

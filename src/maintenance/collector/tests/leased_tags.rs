@@ -58,6 +58,32 @@ fn a_tag_that_a_client_reads_during_a_pass_stays() {
     assert!((1..20).contains(&told), "{told}");
 }
 
+/// A client moves the newest tag to another image at any step: then `last` keeps an older one in its place.
+#[test]
+fn a_tag_that_a_client_moves_during_a_pass_leaves_as_many_images_as_are_to_stay() {
+    let mut in_time = 0;
+    for step in 0..20 {
+        let registry = in_memory(Some(last(2)));
+        for (number, named) in [(0, "a"), (2, "b"), (3, "c")] {
+            push(&registry, number, named);
+        }
+        let (mut steps, mut before) = (0, 0);
+        let mut set = || {
+            if steps == step {
+                before = tags(&registry).len();
+                push(&registry, 2, "c");
+            }
+            steps += 1;
+        };
+        pass(&registry, &CollectOptions::default(), &mut set, &mut |_| {});
+        if before == 3 {
+            in_time += 1;
+            assert_eq!(tags(&registry), ["a", "b", "c"], "step {step}");
+        }
+    }
+    assert!((2..20).contains(&in_time), "{in_time}");
+}
+
 /// A client removes the two newest tags at any step: none of the others is removed after that.
 #[test]
 fn tags_that_a_client_removes_during_a_pass_leave_as_many_as_are_to_stay() {

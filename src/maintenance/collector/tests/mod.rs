@@ -82,6 +82,7 @@ fn try_pass(
         ages: Ages::default(),
         report: CollectReport::default(),
         left_out: false,
+        unruled: false,
         doing: &|_| {},
     };
     let done = pass.run();

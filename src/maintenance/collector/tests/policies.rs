@@ -11,7 +11,7 @@ use super::content::{blob, manifest};
 use super::{collect, in_memory, no_step, open_with};
 use crate::disk::MemoryDisk;
 use crate::maintenance::collector::options::CollectOptions;
-use crate::meta::{DAY_MS, Policy, SetClock, TODAY_MS, Untagged};
+use crate::meta::{DAY_MS, KeepRule, Policy, SetClock, TODAY_MS, Untagged};
 use crate::registry::{Chunk, Registry, RegistryError};
 
 fn policy() -> Policy {
@@ -35,8 +35,8 @@ fn is_denied<T>(done: &Result<T, RegistryError>) -> bool {
 #[test]
 fn tags_that_no_line_keeps_go_with_all_that_only_they_need() {
     let policy = Policy {
-        keep_tags: vec!["v1".parse().unwrap()],
-        untagged: Untagged::RemoveAfter(Duration::ZERO),
+        keep: vec![KeepRule::tagged("v1".parse().unwrap())],
+        untagged: Some(Untagged::RemoveAfter(Duration::ZERO)),
         ..policy()
     };
     let registry = in_memory(Some(policy));
@@ -56,8 +56,8 @@ fn tags_that_no_line_keeps_go_with_all_that_only_they_need() {
 
 #[test]
 fn what_loses_its_tag_by_policy_counts_as_untagged_from_then_on() {
-    let untagged = Untagged::RemoveAfter(Duration::from_millis(DAY_MS));
-    let policy = Policy { keep_last: Some(0), untagged, ..policy() };
+    let untagged = Some(Untagged::RemoveAfter(Duration::from_millis(DAY_MS)));
+    let policy = Policy { keep: vec![KeepRule::newest(0)], untagged, ..policy() };
     let clock = SetClock::new(TODAY_MS);
     let registry = open_with(Arc::new(MemoryDisk::new()), Duration::ZERO, Some(policy), clock.clock());
     push(&registry, "a", 0, Some("v1"));
@@ -72,7 +72,8 @@ fn what_loses_its_tag_by_policy_counts_as_untagged_from_then_on() {
 
 #[test]
 fn an_immutable_tag_neither_moves_nor_goes() {
-    let policy = Policy { immutable: vec!["v*".parse().unwrap()], keep_last: Some(0), ..policy() };
+    let policy =
+        Policy { immutable: vec!["v*".parse().unwrap()], keep: vec![KeepRule::newest(0)], ..policy() };
     let registry = in_memory(Some(policy));
     push(&registry, "a", 0, Some("v1"));
     push(&registry, "a", 1, Some("dev"));

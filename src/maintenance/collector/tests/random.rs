@@ -16,8 +16,7 @@ use crate::registry::Registry;
 pub(crate) fn removing_untagged() -> Policy {
     Policy {
         repositories: vec!["*".parse().unwrap()],
-        untagged: Untagged::RemoveAfter(Duration::ZERO),
-        remove_orphan_referrers: true,
+        untagged: Some(Untagged::RemoveAfter(Duration::ZERO)),
         ..Policy::default()
     }
 }

@@ -236,7 +236,7 @@ fn a_push_as_it_is_counts_as_set_last_where_the_last_tags_stay() {
     rules.carry_out(&put_manifest("app", "one", &["latest"]));
     let keeps_last = || {
         let repositories = vec!["app".parse().unwrap()];
-        Some(Policy { repositories, keep_last: Some(2), ..Policy::default() })
+        Some(Policy { repositories, keep: vec![crate::meta::KeepRule::newest(2)], ..Policy::default() })
     };
     assert_eq!(again(&rules, NOW, ORDER + 1, keeps_last()), [], "it was set last");
     assert_eq!(again(&rules, NOW, ORDER + 2, None), [], "no policy needs the order");

@@ -29,7 +29,7 @@ impl Protection for Leases {
                 Sweep::Content { content: content.iter().filter(goes).copied().collect() }
             }
             Sweep::Tags { repo, tags } => {
-                let went = state.marking.as_ref().is_none_or(|marking| marking.tags_removed);
+                let went = state.marking.as_ref().is_none_or(|marking| marking.tags_changed);
                 let held = went || state.holds(self.all_key(repo), now);
                 let may = !held && state.may_sweep(&Scope::Repository(repo.clone()), now);
                 // A client learns of a tag together with the manifest that it names: the manifest's lease
@@ -65,6 +65,10 @@ impl Protection for Leases {
             Command::Mount { repo, digest, .. } => (repo, vec![*digest]),
             Command::PutManifest(put) => {
                 self.immutable.note(put);
+                // A tag that moves may have been the last one of an image that a rule counts.
+                if !put.tags.is_empty() {
+                    self.state().note_tags_changed(&put.repo);
+                }
                 // Lease only what exists, so that made-up digests cannot fill the leases. The rest is noted
                 // when it is pushed.
                 let mut all: Vec<ContentDigest> =
@@ -77,7 +81,7 @@ impl Protection for Leases {
                 (&put.repo, all)
             }
             Command::DeleteManifest { repo, .. } | Command::DeleteTag { repo, .. } => {
-                return self.state().note_tags_removed(repo);
+                return self.state().note_tags_changed(repo);
             }
             Command::DeleteUntagged { .. }
             | Command::Condemn { .. }

@@ -1,6 +1,6 @@
 //! Removing tags, manifests and whole repositories.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 use smol::{LocalExecutor, block_on};
@@ -21,6 +21,9 @@ pub(crate) struct RmRequest {
     pub(crate) repo: RepoName,
     /// What to remove from it.
     pub(crate) what: RmTarget,
+    /// Whether a manifest goes although an index lists it.
+    #[serde(default)]
+    pub(crate) force: bool,
 }
 
 /// What to remove from a repository.
@@ -78,7 +81,7 @@ impl Ask for RmRequest {
 
     fn perform(&self, store: &OpenStore, sink: &mut dyn AnswerSink) -> Result<Removed, AdminError> {
         let registry = store.registry.on_behalf_of(origin());
-        remove(&registry, &self.repo, &self.what, sink)
+        remove(&registry, &self.repo, (&self.what, self.force), sink)
     }
 }
 
@@ -91,7 +94,7 @@ fn origin() -> Origin {
 pub(super) fn remove(
     registry: &Registry,
     repo: &RepoName,
-    what: &RmTarget,
+    (what, force): (&RmTarget, bool),
     sink: &mut dyn AnswerSink,
 ) -> Result<Removed, AdminError> {
     // INVARIANT: from before it is read what needs what until the last of it is removed.
@@ -99,7 +102,7 @@ pub(super) fn remove(
     let mut removing = Removing { registry, repo, unreadable: None, removed: Removed::default() };
     match what {
         RmTarget::Tag(tag) => removing.tag(tag, sink)?,
-        RmTarget::Manifest(digest) => removing.manifest(digest, sink)?,
+        RmTarget::Manifest(digest) => removing.manifest(digest, force, sink)?,
         RmTarget::All => removing.all(sink)?,
     }
     Ok(removing.removed)
@@ -130,8 +133,13 @@ impl Removing<'_> {
         Ok(())
     }
 
-    /// Removes a manifest with its tags.
-    fn manifest(&mut self, digest: &Digest, sink: &mut dyn AnswerSink) -> Result<(), AdminError> {
+    /// Removes a manifest with its tags; one that an index lists only by force.
+    fn manifest(
+        &mut self,
+        digest: &Digest,
+        force: bool,
+        sink: &mut dyn AnswerSink,
+    ) -> Result<(), AdminError> {
         let unknown = || RegistryError::ManifestUnknown(digest.clone());
         let view = self.registry.view();
         let content = digest.content().ok_or_else(unknown)?;
@@ -139,11 +147,41 @@ impl Removing<'_> {
         self.removed.tags = view.tags_of(self.repo, &content, TAGS_TOLD_MAX)?;
         self.removed.tag_count = self.removed.tags.len() as u64;
         let indexes = self.indexes(sink)?;
+        if !force {
+            self.check_unlisted(content, &indexes)?;
+        }
         self.removed.lacking = indexes.listing(content).to_vec();
         let dependents = self.dependents(content, &row)?;
         block_on(self.registry.delete_manifest(self.repo, digest))?;
         self.told(content, "requested");
         self.remove_unneeded(dependents, &indexes, sink)
+    }
+
+    /// Refuses to remove a manifest that an index lists, or may list: that could not be pulled any more.
+    fn check_unlisted(&self, digest: ContentDigest, indexes: &Indexes) -> Result<(), AdminError> {
+        let listed = match (indexes.listing(digest).first(), self.unreadable) {
+            (Some(index), _) => {
+                let tag = self.tag_leading_to(*index, indexes)?;
+                let named = tag.map(|tag| format!(", which tag {tag} leads to")).unwrap_or_default();
+                format!("index {index} lists it{named}")
+            }
+            (None, Some(index)) if index != digest => format!("index {index} cannot be read and may list it"),
+            (None, _) => return Ok(()),
+        };
+        let why = format!("{digest} stays: {listed}; --force removes it all the same");
+        Err(AdminError::new(AdminErrorKind::Refused, why))
+    }
+
+    /// Returns a tag that names a manifest, or an index that leads to it.
+    fn tag_leading_to(&self, digest: ContentDigest, indexes: &Indexes) -> Result<Option<Tag>, AdminError> {
+        let (mut seen, mut waiting) = (HashSet::from([digest]), vec![digest]);
+        while let Some(digest) = waiting.pop() {
+            if let Some(tag) = self.registry.view().tags_of(self.repo, &digest, 1)?.pop() {
+                return Ok(Some(tag));
+            }
+            waiting.extend(indexes.listing(digest).iter().filter(|index| seen.insert(**index)));
+        }
+        Ok(None)
     }
 
     /// Removes everything that a repository has.

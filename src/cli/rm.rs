@@ -31,7 +31,7 @@ Exit codes:
 ///
 /// Removing a tag also removes its manifest, unless another tag names it or an index lists it. Removing a
 /// manifest also removes its children and its referrers (such as signatures), by the same rule. A referrer of
-/// something that stays also stays.
+/// something that stays also stays. A manifest that an index lists is removed by its digest only with --force.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct RmArgs {
@@ -42,6 +42,10 @@ pub(in crate::cli) struct RmArgs {
     /// Remove everything in the repository
     #[arg(long)]
     all: bool,
+
+    /// Remove a manifest although an index lists it; clients can then no longer pull all of that index
+    #[arg(long)]
+    force: bool,
 
     #[command(flatten)]
     settings: StoreSettings,
@@ -69,7 +73,7 @@ impl RunCommand for RmArgs {
                 )));
             }
         };
-        let answer = ask(&self.settings.load()?, RmRequest { repo: repo.clone(), what: what.clone() })?;
+        let answer = ask(&self.settings.load()?, RmRequest { repo: repo.clone(), what: what.clone(), force: self.force })?;
         if self.json {
             return finish(print_json(&answer.report), true);
         }

@@ -121,8 +121,8 @@ mod tests {
             StatusRequest {}.into(),
             TagsRequest { repo: repo.clone() }.into(),
             DuRequest {}.into(),
-            RmRequest { repo: repo.clone(), what: RmTarget::Tag("v1".parse().unwrap()) }.into(),
-            RmRequest { repo, what: RmTarget::All }.into(),
+            RmRequest { repo: repo.clone(), what: RmTarget::Tag("v1".parse().unwrap()), force: false }.into(),
+            RmRequest { repo, what: RmTarget::All, force: true }.into(),
         ];
         for request in requests {
             let line = encode_request(&request, DATA).unwrap();

@@ -72,7 +72,7 @@ fn left(registry: &Registry) -> usize {
 fn all_that_refers_to_what_is_removed_goes_with_it() {
     let registry = with_referrers(300);
     let tag = RmTarget::Tag("v1".parse().unwrap());
-    let removed = remove(&registry, &app(), &tag, &mut GoneAfter(Cell::new(u32::MAX))).unwrap();
+    let removed = remove(&registry, &app(), (&tag, false), &mut GoneAfter(Cell::new(u32::MAX))).unwrap();
     assert_eq!((removed.manifest_count, removed.manifests.len(), left(&registry)), (301, 301, 0));
 }
 
@@ -90,10 +90,10 @@ fn what_an_immutable_tag_leads_to_is_not_removed() {
     let index = json!({"mediaType": OCI_INDEX, "manifests": [listed]});
     put(&registry, &index, PutTarget::Tag("v1".parse().unwrap()));
     let by_digest = RmTarget::Manifest(digest.into());
-    let refused = remove(&registry, &app(), &by_digest, &mut GoneAfter(Cell::new(u32::MAX))).unwrap_err();
+    let refused = remove(&registry, &app(), (&by_digest, true), &mut GoneAfter(Cell::new(u32::MAX))).unwrap_err();
     assert_eq!(refused.kind, AdminErrorKind::Refused);
     let by_tag = RmTarget::Tag("child".parse().unwrap());
-    let removed = remove(&registry, &app(), &by_tag, &mut GoneAfter(Cell::new(u32::MAX))).unwrap();
+    let removed = remove(&registry, &app(), (&by_tag, false), &mut GoneAfter(Cell::new(u32::MAX))).unwrap();
     assert!(removed.kept.is_some() && left(&registry) == 2, "{removed:?}");
 }
 
@@ -102,7 +102,7 @@ fn a_removal_ends_soon_after_its_client_is_gone() {
     for what in [RmTarget::Tag("v1".parse().unwrap()), RmTarget::All] {
         let registry = with_referrers(300);
         // Enough to see the indexes there are, and to begin.
-        let failure = remove(&registry, &app(), &what, &mut GoneAfter(Cell::new(4))).unwrap_err();
+        let failure = remove(&registry, &app(), (&what, false), &mut GoneAfter(Cell::new(4))).unwrap_err();
         assert_eq!(failure.kind, AdminErrorKind::Gone);
         let left = left(&registry);
         assert!(0 < left && left < 301, "{left} are left of {what:?}");

@@ -91,24 +91,37 @@ fn whatever_an_unreadable_index_may_list_stays() {
     assert_eq!((removed["tags"].clone(), digests(&removed).len()), (json!(["v2"]), 0), "{removed}");
     let kept = removed["kept"].as_str().unwrap();
     assert!(kept.contains(&format!("{damaged} cannot be read")), "{kept}");
-    // Named by digest, it is removed, but nothing that the other index may list.
+    // Named by digest, it is removed only by force, and nothing goes with it that the other index may list.
     let readable = pulk::ContentDigest::sha256_of(&readable).to_string();
-    let removed = store.json(&["rm", &format!("app@{readable}")]);
+    let ran = store.pulk(&["rm", &format!("app@{readable}")]);
+    assert_eq!(ran.code, 1, "{}", ran.out);
+    assert!(ran.err.contains(&format!("index {damaged} cannot be read and may list it")), "{}", ran.err);
+    let removed = store.json(&["rm", &format!("app@{readable}"), "--force"]);
     assert_eq!(digests(&removed), [readable.as_str()]);
     let left = store.json(&["status"]);
     assert_eq!(left["repositories"]["manifests"], json!(3), "both images, and what cannot be read: {left}");
 }
 
 #[test]
-fn removing_a_digest_removes_its_tags_and_names_indexes_that_now_lack_it() {
+fn a_manifest_that_an_index_lists_is_removed_only_by_force_and_its_tags_with_it() {
     let store = Store::new();
     let image = Image::new("one", &[b"layer"]);
     let index = index_of(&[&image]);
+    let nested = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [descriptor(OCI_INDEX, &index)]});
     store.run(|registry| {
         push(registry, "app", &image, Some("amd64"));
-        push_manifest(registry, "app", &index, Some("v1"));
+        push_manifest(registry, "app", &index, None);
+        push_manifest(registry, "app", nested.to_string().as_bytes(), Some("v1"));
     });
-    let removed = store.json(&["rm", &format!("app@{}", image.digest())]);
+    let child = format!("app@{}", image.digest());
+    let ran = store.pulk(&["rm", &child]);
+    assert_eq!(ran.code, 1, "{}", ran.out);
+    let index_digest = pulk::ContentDigest::sha256_of(&index);
+    let why = format!("index {index_digest} lists it, which tag v1 leads to; --force removes it");
+    assert!(ran.err.contains(&why), "{}", ran.err);
+    assert_eq!(tags(&store, "app"), ["amd64", "v1"], "nothing went");
+    assert_eq!(store.pulk(&["check"]).code, 0);
+    let removed = store.json(&["rm", &child, "--force"]);
     assert_eq!(removed["tags"], json!(["amd64"]));
     assert_eq!(removed["lacking"], json!([pulk::ContentDigest::sha256_of(&index)]));
     assert_eq!(tags(&store, "app"), ["v1"]);

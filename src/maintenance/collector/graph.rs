@@ -21,6 +21,8 @@ struct GraphNode {
     /// How many of its edges are children of an index; the others are blobs.
     children: u32,
     is_image: bool,
+    /// Whether its bytes are lost, so that what it references is unknown.
+    is_lost: bool,
     reach: Reach,
 }
 
@@ -68,11 +70,34 @@ impl Graph {
         manifest: &Manifest,
         key: impl Fn(&ContentDigest) -> u64,
     ) {
-        let number = Number::try_from(self.nodes.len()).unwrap_or(Number::MAX);
         let edges_begin = self.edges.len();
         self.edges.extend(manifest.kept_children().map(|child| key(&child)));
         let children = u32::try_from(self.edges.len() - edges_begin).unwrap_or(u32::MAX);
         self.edges.extend(manifest.kept_blobs().map(|blob| key(&blob)));
+        self.push(digest, row, (edges_begin, children), key);
+    }
+
+    /// Adds a manifest whose bytes are lost. Its row still names its subject.
+    pub(super) fn add_lost(
+        &mut self,
+        digest: ContentDigest,
+        row: &ManifestRow,
+        key: impl Fn(&ContentDigest) -> u64,
+    ) {
+        self.push(digest, row, (self.edges.len(), 0), key);
+        if let Some(node) = self.nodes.last_mut() {
+            node.is_lost = true;
+        }
+    }
+
+    fn push(
+        &mut self,
+        digest: ContentDigest,
+        row: &ManifestRow,
+        (edges_begin, children): (usize, u32),
+        key: impl Fn(&ContentDigest) -> u64,
+    ) {
+        let number = Number::try_from(self.nodes.len()).unwrap_or(Number::MAX);
         let subject = row.subject.as_ref().and_then(Digest::content).map(|subject| (subject, key(&subject)));
         if let Some((_, subject)) = subject {
             self.referrers.push((subject, number));
@@ -86,7 +111,8 @@ impl Graph {
             subject,
             edges_begin,
             children,
-            is_image: manifest.media_type().kind() == ManifestKind::Image,
+            is_image: row.media_type.kind() == ManifestKind::Image,
+            is_lost: false,
             reach: Reach::Nothing,
         });
     }
@@ -113,6 +139,14 @@ impl Graph {
     /// Returns a manifest's digest and length.
     pub(super) fn manifest(&self, number: usize) -> Option<(ContentDigest, u64)> {
         self.node(number).map(|node| (node.digest, node.size))
+    }
+
+    /// Returns a manifest that stays and whose bytes are lost: it may need any blob of the repository. With
+    /// `listing`, one that may also list any manifest.
+    pub(super) fn lost(&self, listing: bool) -> Option<ContentDigest> {
+        let may_need =
+            |node: &&GraphNode| node.is_lost && node.reach != Reach::Nothing && !(listing && node.is_image);
+        self.nodes.iter().find(may_need).map(|node| node.digest)
     }
 
     /// Returns what leads to a manifest.

@@ -64,7 +64,7 @@ impl Pass<'_> {
         Ok(true)
     }
 
-    /// Reads what the repository's manifests reference; `None` when one of them cannot be read.
+    /// Reads what the repository's manifests reference; `None` when one of them cannot be read for now.
     fn load(&mut self, repo: &RepoName) -> Result<Option<Graph>, CollectError> {
         let mut graph = Graph::default();
         let mut last: Option<ContentDigest> = None;
@@ -76,16 +76,20 @@ impl Pass<'_> {
             for (at, (digest, row)) in rows.into_iter().enumerate() {
                 let upkeep = self.upkeep;
                 let read = read_manifest(upkeep.blobs(), &digest, &row);
-                if let Err(UnreadableManifest::Store(error)) = &read {
-                    log::warn!("cannot read {digest}: {error}");
-                }
-                if let Ok(manifest) = read {
-                    graph.add(digest, &row, &manifest, |digest| upkeep.key(digest));
-                } else if self.upkeep.view().manifest(repo, &digest).map_err(RegistryError::from)?.is_some() {
-                    // The scrub examines it, and quarantines it if it is damaged.
-                    self.upkeep.report_damage(&digest);
-                    self.unreadable(format!("manifest {repo}@{digest} cannot be read"));
-                    return Ok(None);
+                let failed = match read {
+                    Ok(manifest) => {
+                        graph.add(digest, &row, &manifest, |digest| upkeep.key(digest));
+                        None
+                    }
+                    Err(failed) => Some(failed),
+                };
+                if let Some(failed) = failed
+                    && upkeep.view().manifest(repo, &digest).map_err(RegistryError::from)?.is_some()
+                {
+                    if !self.is_lost(repo, &digest, &failed)? {
+                        return Ok(None);
+                    }
+                    graph.add_lost(digest, &row, |digest| upkeep.key(digest));
                 }
                 if at % MANIFESTS_PER_STEP == 0 {
                     self.step()?;
@@ -102,6 +106,27 @@ impl Pass<'_> {
                 return Ok(Some(graph));
             }
         }
+    }
+
+    /// Tells whether a manifest that cannot be read will stay so until it is pushed again. If it may only be so
+    /// for now, the scrub examines it, and takes it out of use if it is damaged.
+    fn is_lost(
+        &mut self,
+        repo: &RepoName,
+        digest: &ContentDigest,
+        why: &UnreadableManifest,
+    ) -> Result<bool, CollectError> {
+        let is_malformed = matches!(why, UnreadableManifest::Malformed(_));
+        let manifest = format!("manifest {repo}@{digest}");
+        if is_malformed || self.upkeep.view().blob(digest).map_err(RegistryError::from)?.is_none() {
+            let state = if is_malformed { why.to_string() } else { "it is damaged or missing".to_owned() };
+            self.note(format!("what only {manifest} may need stays: {state}"));
+            return Ok(true);
+        }
+        log::warn!("cannot read {manifest}: {why}");
+        self.upkeep.report_damage(digest);
+        self.unreadable(format!("{manifest} cannot be read"));
+        Ok(false)
     }
 
     /// Tells whether nothing may be removed yet.
@@ -138,6 +163,14 @@ impl Pass<'_> {
                 marked.graph.reached(number, Reach::Untagged);
             }
             fates.insert(number, fate);
+        }
+        if let Some(lost) = marked.graph.lost(true) {
+            for (number, fate) in &mut fates {
+                if marked.graph.reach(*number) == Reach::Nothing {
+                    marked.graph.reached(*number, Reach::Untagged);
+                    *fate = Fate::Stays(format!("the damaged index {lost} may list it"));
+                }
+            }
         }
         let marked_for_removal = marked.graph.unreached_in_order();
         let digests: Vec<ContentDigest> = marked_for_removal
@@ -229,6 +262,7 @@ impl Pass<'_> {
         let repo = marked.repo;
         // INVARIANT: an existing manifest keeps all that it references, even if it is to be removed.
         let needed = marked.graph.needed(|number| marked.graph.reach(number) != Reach::Nothing);
+        let lost = marked.graph.lost(false);
         let mut batch = Batch::new();
         let mut last: Option<ContentDigest> = None;
         loop {
@@ -245,6 +279,10 @@ impl Pass<'_> {
                         self.report.untagged.bytes += row.size;
                     }
                     self.verdict(&about, End::Needed, |this| this.needed_by(marked, number, key));
+                } else if let Some(lost) = lost {
+                    self.verdict(&about, End::Needed, |_| {
+                        format!("kept: the damaged manifest {lost} may need it")
+                    });
                 } else if self.holds(repo, &digest) {
                     self.verdict(&about, End::Held, |_| "kept for now: leased or young".to_owned());
                 } else if let Some(full) = batch.add((digest, row.size)) {

@@ -208,6 +208,7 @@ impl Clients {
             Step::Put { name, number, named } => match put(registry, name, number, named).await {
                 Ok(()) => {
                     self.pushes += 1;
+                    model.lost.remove(&number);
                     let has = model.of(name);
                     has.take_in(number);
                     has.tags.extend(named.map(|named| (named, number)));

@@ -8,6 +8,7 @@ mod clocks;
 mod content;
 mod index;
 mod leased_tags;
+mod lost;
 pub(crate) mod model;
 mod optional;
 mod policies;

@@ -64,12 +64,14 @@ pub(crate) struct Model {
     pub(crate) repos: BTreeMap<&'static str, Has>,
     /// Whether manifests go that no tag leads to.
     pub(crate) removes_untagged: bool,
+    /// Manifests whose bytes are set aside since they were last pushed to any repository.
+    pub(crate) lost: BTreeSet<usize>,
 }
 
 impl Model {
     pub(crate) fn new(removes_untagged: bool) -> Self {
         let repos = REPOS.into_iter().map(|name| (name, Has::default())).collect();
-        Self { repos, removes_untagged }
+        Self { repos, removes_untagged, lost: BTreeSet::new() }
     }
 
     pub(crate) fn of(&mut self, name: &str) -> &mut Has {
@@ -99,15 +101,16 @@ impl Model {
             for (name, has) in &self.repos {
                 for named in TAGS {
                     let found = read_manifest(registry, name, &Reference::Tag(tag(named))).await?;
-                    if found != has.tags.get(named).copied() {
-                        return Err(format!("{name}:{named} is {found:?}, not {:?}", has.tags.get(named)));
+                    let expected = has.tags.get(named).copied().filter(|number| !self.lost.contains(number));
+                    if found != expected {
+                        return Err(format!("{name}:{named} is {found:?}, not {expected:?}"));
                     }
                 }
                 let required = self.required(name);
                 for number in 0..MANIFESTS.len() {
                     let reference = Reference::Digest(manifest(number).digest.into());
                     let there = read_manifest(registry, name, &reference).await?.is_some();
-                    if !there && required.contains(&number) {
+                    if !there && required.contains(&number) && !self.lost.contains(&number) {
                         return Err(format!("manifest {number} of {name} is missing"));
                     }
                     if there {
@@ -131,7 +134,7 @@ impl Model {
         for child in &manifest(number).children {
             let reference = Reference::Digest(manifest(*child).digest.into());
             let there = read_manifest(registry, name, &reference).await?.is_some();
-            if !there && !has.deleted_manifests.contains(child) {
+            if !there && !has.deleted_manifests.contains(child) && !self.lost.contains(child) {
                 lacks = Some(format!("index {number} of {name} lacks manifest {child}"));
             }
         }

@@ -22,7 +22,7 @@ pub(crate) fn removing_untagged() -> Policy {
 }
 
 /// How many passes a history has.
-const PASSES: u64 = 12;
+pub(super) const PASSES: u64 = 12;
 
 /// How many histories there are of each kind, unless the environment says otherwise.
 const HISTORIES_DEFAULT: u64 = 12;
@@ -57,7 +57,7 @@ fn run_history(registry: &Registry, seed: u64, habits: Habits, last: &CollectOpt
 }
 
 /// Tells whether manifests without a tag go in the history of a seed.
-fn removes(seed: u64) -> bool {
+pub(super) fn removes(seed: u64) -> bool {
     seed % 2 == 1
 }
 

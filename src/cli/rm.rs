@@ -73,7 +73,10 @@ impl RunCommand for RmArgs {
                 )));
             }
         };
-        let answer = ask(&self.settings.load()?, RmRequest { repo: repo.clone(), what: what.clone(), force: self.force })?;
+        let answer = ask(
+            &self.settings.load()?,
+            RmRequest { repo: repo.clone(), what: what.clone(), force: self.force },
+        )?;
         if self.json {
             return finish(print_json(&answer.report), true);
         }

@@ -90,7 +90,8 @@ fn what_an_immutable_tag_leads_to_is_not_removed() {
     let index = json!({"mediaType": OCI_INDEX, "manifests": [listed]});
     put(&registry, &index, PutTarget::Tag("v1".parse().unwrap()));
     let by_digest = RmTarget::Manifest(digest.into());
-    let refused = remove(&registry, &app(), (&by_digest, true), &mut GoneAfter(Cell::new(u32::MAX))).unwrap_err();
+    let refused =
+        remove(&registry, &app(), (&by_digest, true), &mut GoneAfter(Cell::new(u32::MAX))).unwrap_err();
     assert_eq!(refused.kind, AdminErrorKind::Refused);
     let by_tag = RmTarget::Tag("child".parse().unwrap());
     let removed = remove(&registry, &app(), (&by_tag, false), &mut GoneAfter(Cell::new(u32::MAX))).unwrap();

@@ -107,7 +107,8 @@ fn a_manifest_that_an_index_lists_is_removed_only_by_force_and_its_tags_with_it(
     let store = Store::new();
     let image = Image::new("one", &[b"layer"]);
     let index = index_of(&[&image]);
-    let nested = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [descriptor(OCI_INDEX, &index)]});
+    let nested =
+        json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [descriptor(OCI_INDEX, &index)]});
     store.run(|registry| {
         push(registry, "app", &image, Some("amd64"));
         push_manifest(registry, "app", &index, None);

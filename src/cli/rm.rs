@@ -31,7 +31,8 @@ Exit codes:
 ///
 /// Removing a tag also removes its manifest, unless another tag names it or an index lists it. Removing a
 /// manifest also removes its children and its referrers (such as signatures), by the same rule. A referrer of
-/// something that stays also stays. A manifest that an index lists is removed by its digest only with --force.
+/// something that stays also stays. A manifest that an index lists is removed by its digest only with
+/// --force.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct RmArgs {

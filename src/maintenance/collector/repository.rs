@@ -108,8 +108,8 @@ impl Pass<'_> {
         }
     }
 
-    /// Tells whether a manifest that cannot be read will stay so until it is pushed again. If it may only be so
-    /// for now, the scrub examines it, and takes it out of use if it is damaged.
+    /// Tells whether a manifest that cannot be read stays so until it is pushed again. Otherwise the scrub
+    /// examines it, and takes it out of use if it is damaged.
     fn is_lost(
         &mut self,
         repo: &RepoName,
@@ -164,14 +164,7 @@ impl Pass<'_> {
             }
             fates.insert(number, fate);
         }
-        if let Some(lost) = marked.graph.lost(true) {
-            for (number, fate) in &mut fates {
-                if marked.graph.reach(*number) == Reach::Nothing {
-                    marked.graph.reached(*number, Reach::Untagged);
-                    *fate = Fate::Stays(format!("the damaged index {lost} may list it"));
-                }
-            }
-        }
+        keep_beside_lost(&mut marked.graph, &mut fates);
         let marked_for_removal = marked.graph.unreached_in_order();
         let digests: Vec<ContentDigest> = marked_for_removal
             .iter()
@@ -342,6 +335,17 @@ impl Pass<'_> {
             self.verdict(&about, End::Gone, |_| "removed: nothing is left in it".to_owned());
         }
         Ok(())
+    }
+}
+
+/// Keeps the manifests that a lost index may list.
+fn keep_beside_lost(graph: &mut Graph, fates: &mut HashMap<usize, Fate>) {
+    let Some(lost) = graph.lost(true) else { return };
+    let going: Vec<usize> =
+        fates.keys().copied().filter(|number| graph.reach(*number) == Reach::Nothing).collect();
+    for number in going {
+        graph.reached(number, Reach::Untagged);
+        fates.insert(number, Fate::Stays(format!("the damaged index {lost} may list it")));
     }
 }
 

@@ -1,4 +1,5 @@
-//! Manifests whose bytes were set aside: what they need is unknown, and must be there when they are pushed again.
+//! Manifests whose bytes were set aside: what they need is unknown, and must be there when they are pushed
+//! again.
 
 use smol::block_on;
 

@@ -45,7 +45,7 @@ pub(super) struct Fate {
 }
 
 impl Fate {
-    fn stays(policy: Option<usize>, why: &str) -> Self {
+    pub(super) fn stays(policy: Option<usize>, why: &str) -> Self {
         Self { outcome: Outcome::Stays, why: why.to_owned(), policy, goes_in: None }
     }
 

@@ -345,7 +345,7 @@ fn keep_beside_lost(graph: &mut Graph, fates: &mut HashMap<usize, Fate>) {
         fates.keys().copied().filter(|number| graph.reach(*number) == Reach::Nothing).collect();
     for number in going {
         graph.reached(number, Reach::Untagged);
-        fates.insert(number, Fate::Stays(format!("the damaged index {lost} may list it")));
+        fates.insert(number, Fate::stays(None, &format!("the damaged index {lost} may list it")));
     }
 }
 

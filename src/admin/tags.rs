@@ -29,6 +29,11 @@ pub(crate) struct TagEntry {
     /// The bytes that a client pulls at most: those of the manifest, of the blobs it names, and of all that
     /// an index lists.
     pub(crate) bytes: u64,
+    /// How long ago it was set last, in seconds.
+    pub(crate) set_seconds: u64,
+    /// How long ago it was pulled last, to the day, in seconds; none if no pull was noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pulled_seconds: Option<u64>,
 }
 
 impl Ask for TagsRequest {
@@ -42,6 +47,10 @@ impl Ask for TagsRequest {
 
 fn tags(registry: &Registry, repo: &RepoName, sink: &mut dyn AnswerSink) -> Result<u64, AdminError> {
     let view = registry.view();
+    let upkeep = registry.upkeep();
+    let ages = upkeep.clock().ages();
+    let seconds = |noted_ms| ages.of(noted_ms) / 1000;
+    let pending = upkeep.pending_pulls(repo);
     view.repository(repo)?.ok_or_else(|| RegistryError::NameUnknown(repo.clone()))?;
     let (mut count, mut last) = (0, None::<Tag>);
     loop {
@@ -54,7 +63,11 @@ fn tags(registry: &Registry, repo: &RepoName, sink: &mut dyn AnswerSink) -> Resu
             {
                 let bytes = registry.pulled_bytes(repo, row.digest)?;
                 let (digest, media_type) = (row.digest, manifest.media_type.to_string());
-                send_item(sink, &TagEntry { tag: tag.clone(), digest, media_type, bytes })?;
+                let waiting = pending.iter().filter(|pull| pull.tag.as_ref() == Some(&tag));
+                let pulled = waiting.map(|pull| pull.at_ms).max().max(row.last_pull_ms());
+                let (set_seconds, pulled_seconds) = (seconds(row.noted), pulled.map(seconds));
+                let tag = tag.clone();
+                send_item(sink, &TagEntry { tag, digest, media_type, bytes, set_seconds, pulled_seconds })?;
                 count += 1;
             }
             last = Some(tag);

@@ -24,9 +24,11 @@ Exit codes:
   1  there is no such repository, or the store or its server could not be asked
   2  wrong command line";
 
-/// List the tags of a repository, with digests and sizes.
+/// List the tags of a repository, with digests, sizes and ages.
 ///
-/// SIZE is what a client pulls at most: the manifest, its blobs, and everything that an index lists.
+/// SIZE is what a client pulls at most: the manifest, its blobs, and everything that an index lists. SET and
+/// PULLED say how long ago the tag was set and pulled last, without the time that pulk was stopped and cannot
+/// tell; pulls are noted once a day. The tag that was set last comes first.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct TagsArgs {
@@ -54,9 +56,25 @@ impl RunCommand for TagsArgs {
 }
 
 fn print(out: &mut impl Write, tags: &[TagEntry]) -> io::Result<()> {
+    let mut tags: Vec<&TagEntry> = tags.iter().collect();
+    tags.sort_by_key(|entry| entry.set_seconds);
     let rows: Vec<_> = tags
         .iter()
-        .map(|entry| [entry.tag.to_string(), entry.digest.to_string(), size(entry.bytes)])
+        .map(|entry| {
+            let pulled = entry.pulled_seconds.map_or_else(|| "-".to_owned(), ago);
+            let (digest, size) = (entry.digest.to_string(), size(entry.bytes));
+            [entry.tag.to_string(), digest, size, ago(entry.set_seconds), pulled]
+        })
         .collect();
-    table::write(out, [("TAG", Align::Left), ("DIGEST", Align::Left), ("SIZE", Align::Right)], &rows)
+    let right = |name| (name, Align::Right);
+    let columns =
+        [("TAG", Align::Left), ("DIGEST", Align::Left), right("SIZE"), right("SET"), right("PULLED")];
+    table::write(out, columns, &rows)
+}
+
+/// Writes how long ago something was in its largest unit: `3d`.
+fn ago(seconds: u64) -> String {
+    let units = [(24 * 60 * 60, "d"), (60 * 60, "h"), (60, "min")];
+    let unit = units.into_iter().find(|(length, _)| seconds >= *length).unwrap_or((1, "s"));
+    format!("{}{}", seconds / unit.0, unit.1)
 }

@@ -52,7 +52,7 @@ pub use index::{
 pub use journal::{FollowEnd, FollowFrom, Follower, Transaction, Wake};
 pub use model::{
     AttributedCommand, BlobRow, Command, Condition, Fact, KeepOrder, KeepRule, ManifestRow, NumberedRule,
-    Optional, Origin, Policies, Policy, PolicySet, PutManifestCommand, SWEEP_CANDIDATES_MAX, Sweep,
+    Optional, Origin, Policies, Policy, PolicySet, Pull, PutManifestCommand, SWEEP_CANDIDATES_MAX, Sweep,
     TagPattern, TagRow, Tree, Untagged, UploadId, UploadRow,
 };
 pub use recovery::{

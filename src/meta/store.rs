@@ -287,6 +287,11 @@ impl Meta {
         self.send(Message::Barrier(answer));
     }
 
+    /// Has the writer write notes of pulls, without a sync.
+    pub fn note_pulls(&self) {
+        self.send(Message::NotePulls);
+    }
+
     /// Sends a command that the writer refuses with [`Refusal::Overtaken`](crate::meta::Refusal::Overtaken)
     /// unless `guard` is true when its turn comes.
     pub fn submit_if(&self, guard: Guard, command: impl Into<AttributedCommand>, answer: Answer) {

@@ -70,8 +70,11 @@ impl Change {
 }
 
 /// Returns the changes of a transaction, in its order. What follows from another change, such as a row of a
-/// referrer, is left out, and so are uploads.
+/// referrer, is left out, and so are uploads and notes of pulls.
 pub(super) fn changes_of(transaction: &Transaction<'_>) -> Vec<Change> {
+    if transaction.by.is_some_and(Origin::notes_pulls) {
+        return Vec::new();
+    }
     let untagged: HashSet<ContentDigest> = transaction.facts.iter().filter_map(loses_a_tag).collect();
     transaction.facts.iter().filter_map(|fact| change_of(transaction, fact, &untagged)).collect()
 }

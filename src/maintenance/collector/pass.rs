@@ -110,7 +110,7 @@ impl Pass<'_> {
             self.note(format!("nothing is removed: {why}"));
             return Ok(());
         }
-        if ages && !self.options.dry_run {
+        if (ages || self.upkeep.has_pending_pulls()) && !self.options.dry_run {
             self.upkeep.note_time()?;
         }
         let rows = self.rows();

@@ -114,4 +114,9 @@ impl Ages {
         let down = since.fold(0, |sum: u64, downtime| sum.saturating_add(downtime.length_ms));
         self.now_ms.checked_sub(noted_ms).map_or(0, |open| open.saturating_add(down))
     }
+
+    /// Returns the store time, in milliseconds.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
 }

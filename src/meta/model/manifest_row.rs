@@ -69,6 +69,25 @@ impl ManifestRow {
         Self { noted, ..self }
     }
 
+    /// Returns the store time of the last pull that was noted, in milliseconds, by whatever reference.
+    /// `Upkeep::pending_pulls` has what no row notes yet. A pull within a day of it need not be noted, and a
+    /// power cut loses at most the notes of one more day: a rule that removes something counts from two days
+    /// later.
+    ///
+    /// `None` says that no pull was noted since the row was made: the manifest was not pulled, or not by a
+    /// version that notes it, or a power cut took the note. Then count from when the row was noted.
+    ///
+    /// A pull of an index is noted at the index, and that of one of its manifests at that manifest: the last
+    /// pull of an image is the latest of its tag's, its manifest's, and those of what this leads to.
+    pub fn last_pull_ms(&self) -> Option<u64> {
+        self.optional.pulled()
+    }
+
+    /// Returns the row with a pull noted.
+    pub(in crate::meta) fn pulled(self, at_ms: u64) -> Self {
+        Self { optional: self.optional.with_pull(at_ms), ..self }
+    }
+
     /// Returns the manifest as the referrers of its subject list it (R6), or `None` when that requires
     /// reading the manifest.
     pub fn referrer(&self, digest: ContentDigest) -> Option<Referrer> {

@@ -9,6 +9,7 @@
 //! | the trees of the index and their keys | `tree` |
 //! | what the policies of a repository keep and allow | `policy`, `keep_rule`, `tag_pattern` |
 //! | what a row says that a version may do without | `optional` |
+//! | pulls that rows are to note | `pull` |
 //! | the names of uploads | `upload_id` |
 //! | an entry point for fuzzers | `fuzz` |
 
@@ -21,6 +22,7 @@ mod manifest_row;
 mod optional;
 mod origin;
 mod policy;
+mod pull;
 mod row;
 mod row_change;
 mod tag_pattern;
@@ -35,6 +37,7 @@ pub use manifest_row::ManifestRow;
 pub use optional::Optional;
 pub use origin::Origin;
 pub use policy::{NumberedRule, Policies, Policy, PolicySet, Untagged};
+pub use pull::Pull;
 pub use row::{BlobRow, TagRow, UploadRow};
 pub(in crate::meta) use row::{LinkRow, RepositoryRow};
 pub(in crate::meta) use row_change::RowChange;

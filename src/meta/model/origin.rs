@@ -10,6 +10,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 #[cfg(test)]
 pub(in crate::meta) const ORIGIN_SIZE_MAX_BYTES: usize = 512;
 
+/// The rule that a transaction names which only notes pulls.
+const PULLS_RULE: &str = "pulled";
+
 /// A text of at most `MAX` bytes, all of them printable ASCII. It can neither end a line nor a string of
 /// JSON, nor speak to a terminal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -90,6 +93,16 @@ impl Origin {
     /// Notes the reason.
     pub fn why(self, why: &str) -> Self {
         Self { why: ShortText::of(why), ..self }
+    }
+
+    /// Returns the origin of notes of pulls: they change nothing that clients see.
+    pub(in crate::meta) fn of_pulls() -> Self {
+        Self::default().rule(PULLS_RULE)
+    }
+
+    /// Tells whether a transaction with this origin only notes pulls.
+    pub(crate) fn notes_pulls(&self) -> bool {
+        self.rule.as_ref().is_some_and(|rule| &*rule.0 == PULLS_RULE)
     }
 
     /// Forgets what tells one client from another.

@@ -34,6 +34,19 @@ pub struct TagRow {
     pub optional: Optional,
 }
 
+impl TagRow {
+    /// Returns the store time of the last pull by this tag that was noted, whatever it named then, in
+    /// milliseconds: see [`ManifestRow::last_pull_ms`](super::ManifestRow::last_pull_ms).
+    pub fn last_pull_ms(&self) -> Option<u64> {
+        self.optional.pulled()
+    }
+
+    /// Returns the row with a pull noted.
+    pub(in crate::meta) fn pulled(self, at_ms: u64) -> Self {
+        Self { optional: self.optional.with_pull(at_ms), ..self }
+    }
+}
+
 /// A blob's presence in a repository.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

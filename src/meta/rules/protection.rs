@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use crate::meta::index::View;
-use crate::meta::model::{Command, Sweep};
+use crate::meta::model::{Command, Pull, Sweep};
 use crate::spec::{ContentDigest, RepoName};
 
 /// Knows what clients rely on. The writer asks it, and reports every command to it, on its own thread.
@@ -25,6 +25,9 @@ pub trait Protection: Debug + Send + Sync {
     /// INVARIANT: no command is decided between another one and its note, so a sweep that is decided later
     /// knows of it.
     fn note(&self, command: &Command, view: View<'_>);
+
+    /// Takes some of the pulls that no row notes yet. The writer has them ride along with what it syncs.
+    fn take_pulls(&self) -> Vec<Pull>;
 }
 
 /// Protects everything: for metadata without leases, where no sweep may remove anything.
@@ -49,4 +52,8 @@ impl Protection for SweepNothing {
     fn end_sweep(&self) {}
 
     fn note(&self, _: &Command, _: View<'_>) {}
+
+    fn take_pulls(&self) -> Vec<Pull> {
+        Vec::new()
+    }
 }

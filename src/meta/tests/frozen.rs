@@ -89,6 +89,9 @@ fn rendered() -> String {
         "optional": {"x": 1}, "facts": facts(),
     });
     add::<Record>(&mut text, "record", &record);
+    let tag = json!({"digest": SHA256, "noted": 2, "order": 3, "optional": {"pulled": 4, "x": 1}});
+    let pulled = json!([{"tag": {"repo": "app", "tag": "v1", "row": tag}}]);
+    add::<CheckpointRows>(&mut text, "pulled", &json!({"facts": pulled}));
     add::<CheckpointRows>(&mut text, "rows", &json!({"facts": facts()}));
     let trailer = json!({
         "checkpoint": FORMAT, "begin": 2, "prev": SUM, "end": 3, "time": store_time(), "rows": 1,
@@ -168,7 +171,7 @@ fn the_lines_of_every_format_are_read() {
             match kind {
                 "header" => drop(decode::<Header>(line).unwrap()),
                 "record" => drop(decode::<Record>(line).unwrap()),
-                "rows" => drop(decode::<CheckpointRows>(line).unwrap()),
+                "rows" | "pulled" => drop(decode::<CheckpointRows>(line).unwrap()),
                 "trailer" => drop(decode::<Trailer>(line).unwrap()),
                 "marker" => drop(decode::<CleanMarker>(line).unwrap()),
                 other => panic!("{other}"),

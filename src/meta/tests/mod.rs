@@ -32,7 +32,7 @@ use crate::blobs::{ContentStore, DurableBlob, LocalStore};
 use crate::disk::{Disk, MemoryDisk};
 use crate::meta::index::{Index, IndexError, MapIndex, RowReader, View};
 use crate::meta::model::{
-    Fact, ManifestRow, Optional, RowChange, Sweep, Tree, UploadId, UploadRow, changes_of,
+    Fact, ManifestRow, Optional, Pull, RowChange, Sweep, Tree, UploadId, UploadRow, changes_of,
 };
 use crate::meta::rules::{DecideError, Decision, PolicyChecks, Refusal, Stamp, decide};
 use crate::meta::{
@@ -214,6 +214,10 @@ impl Protection for NobodyCounts {
     fn end_sweep(&self) {}
 
     fn note(&self, _: &Command, _: View<'_>) {}
+
+    fn take_pulls(&self) -> Vec<Pull> {
+        Vec::new()
+    }
 }
 
 fn open_sweeping(disk: &Arc<dyn Disk>) -> Meta {

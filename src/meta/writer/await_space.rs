@@ -48,7 +48,8 @@ impl AwaitSpace {
             match messages.recv().ok()? {
                 Message::Stop => return None,
                 message @ Message::Barrier(_) => message.fail(refusal.clone()),
-                Message::Repair
+                Message::NotePulls
+                | Message::Repair
                 | Message::ReadFrom(..)
                 | Message::Swap(..)
                 | Message::Checkpoint(_)

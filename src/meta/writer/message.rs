@@ -27,6 +27,8 @@ pub(in crate::meta) enum Message {
     Continue(Option<Guard>, Box<AttributedCommand>, Answer, CommandProgress),
     /// Answer when everything before this is durable.
     Barrier(Answer),
+    /// Write the notes of pulls, without a sync: there are many.
+    NotePulls,
     /// Rebuild the index, which failed.
     Repair,
     /// Return a reader of the journal from there on.
@@ -60,7 +62,8 @@ impl Message {
             | Self::CommandIf(_, _, answer)
             | Self::Continue(_, _, answer, _)
             | Self::Barrier(answer) => answer(Err(error)),
-            Self::Repair
+            Self::NotePulls
+            | Self::Repair
             | Self::ReadFrom(..)
             | Self::Swap(..)
             | Self::Checkpoint(_)

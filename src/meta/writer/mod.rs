@@ -5,6 +5,7 @@
 //! | the writer's thread, and its start | `thread`, `setup` |
 //! | what it is sent | `message` |
 //! | what is decided and not durable yet | `pending` |
+//! | notes of pulls, which ride along | `pulls` |
 //! | the index of a clean stop, compared before anything is decided | `verify` |
 //! | a store without space for a journal | `await_space` |
 //! | a store after a failed sync: when it is reopened, and how | `reopening`, `reopen` |
@@ -14,6 +15,7 @@ mod await_space;
 mod compact;
 mod message;
 mod pending;
+mod pulls;
 mod renew;
 mod reopen;
 mod reopening;

@@ -33,6 +33,11 @@ impl PendingRows {
         self.transactions.push((seq, changes));
     }
 
+    /// Tells whether nothing waits for a sync.
+    pub(in crate::meta) fn is_empty(&self) -> bool {
+        self.transactions.is_empty()
+    }
+
     /// Tells whether there are `PENDING_ROWS_MAX`, so that a sync comes before more are added.
     pub(in crate::meta) fn is_full(&self) -> bool {
         self.count >= PENDING_ROWS_MAX

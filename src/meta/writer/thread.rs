@@ -111,6 +111,7 @@ impl Writer {
                     waiting.extend(self.carry_on((guard, command, answer), &progress));
                 }
                 Message::Barrier(answer) => waiting.push((answer, Ok(()))),
+                Message::NotePulls => self.note_pulls(),
                 Message::Repair => drop(self.repair()),
                 Message::ReadFrom(position, answer) => drop(answer.send(self.journal.read_from(position))),
                 Message::Swap(build, answer) => drop(answer.send(self.swap(build))),
@@ -137,6 +138,7 @@ impl Writer {
         // A clean stop includes commands that were answered without a sync. The journal itself notes a
         // failure.
         if stop {
+            self.note_pulls();
             drop(self.commit());
         }
         stop
@@ -157,6 +159,9 @@ impl Writer {
     /// Makes everything that was decided durable, and then visible to readers and in the totals. After a
     /// failed sync it never becomes visible.
     fn commit(&mut self) -> Result<(), MetaError> {
+        if !self.pending.is_empty() {
+            self.note_pulls();
+        }
         if let Err(error) = self.journal.sync() {
             self.pending.clear();
             return Err(self.note(&error));
@@ -291,7 +296,7 @@ impl Writer {
     }
 
     /// Returns the rows as everything that was decided leaves them.
-    fn rows(&self) -> DecidedRows<'_> {
+    pub(super) fn rows(&self) -> DecidedRows<'_> {
         DecidedRows { durable: self.index.as_ref(), pending: &self.pending }
     }
 
@@ -320,7 +325,7 @@ impl Writer {
         Ok(again)
     }
 
-    fn write(&mut self, facts: Vec<Fact>, by: Option<&Arc<Origin>>) -> Result<(), MetaError> {
+    pub(super) fn write(&mut self, facts: Vec<Fact>, by: Option<&Arc<Origin>>) -> Result<(), MetaError> {
         let changes = changes_of(&facts).map_err(|error| MetaError::Failed(error.to_string()))?;
         let mut totals = self.totals;
         totals.count(&self.rows(), &facts, &changes)?;

@@ -6,6 +6,7 @@ use crate::blobs::Verification;
 use crate::meta::{Command, ManifestRow};
 use crate::registry::error::RegistryError;
 use crate::registry::protection::leases::RepoWatch;
+use crate::registry::protection::pulls::Noted;
 use crate::registry::types::{ManifestContent, ManifestInfo};
 use crate::registry::{Inner, Registry};
 use crate::spec::{ContentDigest, Digest, Reference, RepoName, Tag};
@@ -48,10 +49,25 @@ impl Registry {
     ) -> Result<(ContentDigest, ManifestRow), RegistryError> {
         loop {
             if let Some(found) = self.leased_manifest(repo, reference)? {
+                self.note_pull(repo, reference, &found.0);
                 return Ok(found);
             }
             // It is being removed, and whether it is gone is certain only once that is durable.
             self.settled().await?;
+        }
+    }
+
+    /// Has the rows note that a manifest is pulled. A client that has the image only asks whether the tag still
+    /// names it, so each request for a manifest is a pull.
+    fn note_pull(&self, repo: &RepoName, reference: &Reference, digest: &ContentDigest) {
+        let tag = match reference {
+            Reference::Tag(tag) => Some(tag),
+            Reference::Digest(_) => None,
+        };
+        let meta = &self.inner.meta;
+        let noted = self.inner.leases.pulls().note(repo, tag, digest, || meta.clock().ages().now_ms());
+        if noted == Noted::WakeWriter {
+            meta.note_pulls();
         }
     }
 

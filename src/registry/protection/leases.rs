@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use crate::base::lock;
 use crate::registry::protection::expiring_set::ExpiringSet;
 use crate::registry::protection::immutable::ImmutableChildren;
+use crate::registry::protection::pulls::Pulls;
 use crate::spec::{ContentDigest, RepoName, Tag};
 
 /// The most keys recorded while one repository is marked; on overflow, that pass sweeps nothing of the
@@ -52,6 +53,7 @@ pub(crate) enum Protected {
 pub(in crate::registry) struct Leases {
     keys: RandomState,
     immutable: ImmutableChildren,
+    pulls: Pulls,
     state: Mutex<LeaseState>,
 }
 
@@ -125,13 +127,18 @@ impl Leases {
             watched: HashMap::new(),
             removing: HashSet::new(),
         };
-        let immutable = ImmutableChildren::default();
-        Self { keys: RandomState::new(), immutable, state: Mutex::new(state) }
+        let (immutable, pulls) = (ImmutableChildren::default(), Pulls::default());
+        Self { keys: RandomState::new(), immutable, pulls, state: Mutex::new(state) }
     }
 
     /// Returns the manifests that immutable tags lead to.
     pub(in crate::registry) fn immutable(&self) -> &ImmutableChildren {
         &self.immutable
+    }
+
+    /// Returns the pulls that no row notes yet.
+    pub(in crate::registry) fn pulls(&self) -> &Pulls {
+        &self.pulls
     }
 
     fn key(&self, repo: &RepoName, digest: &ContentDigest) -> u64 {

@@ -6,6 +6,7 @@
 //! | what the journal notes of where a change comes from | `origin` |
 //! | upload sessions | `uploads/` |
 //! | manifests on their way in and out | `manifests/` |
+//! | when a manifest was pulled last | `pulls` |
 //! | mounts, lists, lookups during a deletion | `mounts`, `lists`, `looks` |
 //! | a failing, full or read-only disk, and the number of syncs | `disk/` |
 //! | histories, compared with a plain model | `histories/` |
@@ -20,6 +21,7 @@ mod manifests;
 mod mounts;
 mod open;
 mod origin;
+mod pulls;
 mod uploads;
 
 pub(crate) use looks::Hook;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::meta::MetaOpenError;
+use crate::meta::{MetaOpenError, Pull};
 use crate::registry::error::RegistryError;
 use crate::registry::protection::leases::{Protected, Scope};
 use crate::registry::upkeep::Upkeep;
@@ -55,6 +55,11 @@ impl Upkeep {
     /// Tells whether the grace time protects content.
     pub(crate) fn holds_content(&self, digest: &ContentDigest) -> bool {
         self.inner.leases.holds_content(digest)
+    }
+
+    /// Returns the pulls in a repository that no row notes yet.
+    pub(crate) fn pending_pulls(&self, repo: &RepoName) -> Vec<Pull> {
+        self.inner.leases.pulls().of(repo)
     }
 
     /// Protects for the grace time what the journal dates within it before the start. A mount, or a manifest

@@ -21,8 +21,13 @@ impl Upkeep {
         self.inner.sweep(sweep, Some(by))
     }
 
+    /// Tells whether pulls wait to be noted.
+    pub(crate) fn has_pending_pulls(&self) -> bool {
+        self.inner.leases.pulls().any()
+    }
+
     /// Writes the store time, durably, if it was last written long ago and there is space for it. Without it,
-    /// a power cut makes things younger, and they are kept longer.
+    /// a power cut makes things younger, and they are kept longer. The notes of pulls ride along.
     pub(crate) fn note_time(&self) -> Result<(), RegistryError> {
         if !self.clock().is_long_unwritten() {
             return Ok(());

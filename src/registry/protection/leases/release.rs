@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{Leases, Scope, WatchedRepo};
-use crate::meta::{Command, Protection, Sweep, TagRow, View};
+use crate::meta::{Command, Protection, Pull, Sweep, TagRow, View};
 use crate::spec::{ContentDigest, RepoName, Tag};
 
 impl Protection for Leases {
@@ -57,6 +57,10 @@ impl Protection for Leases {
 
     fn end_sweep(&self) {
         self.state().removing.clear();
+    }
+
+    fn take_pulls(&self) -> Vec<Pull> {
+        self.pulls().take()
     }
 
     fn note(&self, command: &Command, view: View<'_>) {

@@ -1,7 +1,7 @@
 //! What the manifests of one repository need of each other, and of its blobs; compact, since it is all that a
 //! pass has in memory of a repository.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::meta::ManifestRow;
 use crate::spec::{ContentDigest, Digest, Manifest, ManifestKind};
@@ -23,6 +23,8 @@ struct GraphNode {
     is_image: bool,
     /// Whether its bytes are lost, so that what it references is unknown.
     is_lost: bool,
+    /// The store time of its last pull, in milliseconds.
+    pulled: Option<u64>,
     reach: Reach,
 }
 
@@ -113,6 +115,7 @@ impl Graph {
             children,
             is_image: row.media_type.kind() == ManifestKind::Image,
             is_lost: false,
+            pulled: row.last_pull_ms(),
             reach: Reach::Nothing,
         });
     }
@@ -120,6 +123,26 @@ impl Graph {
     /// Says that all manifests are there.
     pub(super) fn finish(&mut self) {
         self.referrers.sort_unstable();
+    }
+
+    /// Notes the pull of a manifest at a store time, in milliseconds.
+    pub(super) fn pulled(&mut self, key: u64, at_ms: u64) {
+        let number = self.numbers.get(&key).map(|number| *number as usize);
+        if let Some(node) = number.and_then(|number| self.nodes.get_mut(number)) {
+            node.pulled = node.pulled.max(Some(at_ms));
+        }
+    }
+
+    /// Returns the store time of the last pull of a manifest, or of one that it leads to.
+    pub(super) fn last_pull(&self, key: u64) -> Option<u64> {
+        let (mut next, mut visited) = (vec![key], HashSet::from([key]));
+        let mut last = None;
+        while let Some(key) = next.pop() {
+            let Some(number) = self.numbers.get(&key).map(|number| *number as usize) else { continue };
+            last = last.max(self.node(number).and_then(|node| node.pulled));
+            next.extend(self.children(number).filter(|child| visited.insert(*child)));
+        }
+        last
     }
 
     /// Tells whether two manifests have the same key.

@@ -18,7 +18,7 @@ pub(super) const TRIES_MAX: usize = 3;
 pub(super) struct Marked<'a> {
     pub(super) repo: &'a RepoName,
     pub(super) policies: PolicySet,
-    graph: Graph,
+    pub(super) graph: Graph,
     /// In a dry run, the tags that would be removed.
     pub(super) gone_tags: HashSet<Tag>,
 }
@@ -48,8 +48,12 @@ impl Pass<'_> {
     fn mark_and_sweep(&mut self, repo: &RepoName) -> Result<bool, CollectError> {
         let policies = self.upkeep.options().policies.of(repo);
         // INVARIANT: the barrier is raised before anything is read.
+        // What the writer takes between two reads of the pulls is in the rows that are read then.
+        let pulls = self.upkeep.pending_pulls(repo);
         self.upkeep.begin_marking(Scope::Repository(repo.clone()), self.keeps());
-        let Some(graph) = self.load(repo)? else { return Ok(true) };
+        let pulls = pulls.into_iter().chain(self.upkeep.pending_pulls(repo));
+        let Some(mut graph) = self.load(repo)? else { return Ok(true) };
+        pulls.for_each(|pull| graph.pulled(self.upkeep.key(&pull.digest), pull.at_ms));
         let mut marked = Marked { repo, policies, graph, gone_tags: HashSet::new() };
         self.tags(&mut marked)?;
         self.manifests(&mut marked)?;

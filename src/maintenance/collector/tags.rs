@@ -54,7 +54,7 @@ impl Pass<'_> {
                 digest: &row.digest,
                 order: row.order,
                 age: self.ages.of(row.noted),
-                pulled: None,
+                pulled: self.last_pull(marked, row).map(|at_ms| self.ages.of_pull(at_ms)),
             })
             .collect();
         let fates = evaluate(&marked.policies, &facts);
@@ -70,6 +70,14 @@ impl Pass<'_> {
             }
         }
         self.sweep_tags(marked, &batch.rest())
+    }
+
+    /// Returns the store time of the last pull of an image, by this tag or any other reference.
+    fn last_pull(&self, marked: &Marked<'_>, row: &TagRow) -> Option<u64> {
+        if marked.policies.rules().all(|numbered| numbered.rule.pulled_within.is_none()) {
+            return None;
+        }
+        row.last_pull_ms().max(marked.graph.last_pull(self.upkeep.key(&row.digest)))
     }
 
     fn sweep_tags(&mut self, marked: &mut Marked<'_>, tags: &[(Tag, TagRow)]) -> Result<(), CollectError> {

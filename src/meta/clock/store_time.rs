@@ -11,6 +11,10 @@ const SPAN_MAX_MS: u64 = 100 * 365 * 24 * 60 * 60 * 1000;
 /// How many downtimes are kept apart.
 pub(super) const DOWNTIMES_MAX: usize = 256;
 
+/// How much later than the last pull that was noted one may have been: another one is noted after a day, and a
+/// power cut may lose the notes of one more.
+const PULL_LAG_MAX_MS: u64 = 2 * 24 * 60 * 60 * 1000;
+
 /// Tells whether a wall clock may show this time, in milliseconds since 1970.
 pub(super) fn is_plausible(wall_ms: u64) -> bool {
     (PLAUSIBLE_MIN_MS..PLAUSIBLE_MIN_MS + SPAN_MAX_MS).contains(&wall_ms)
@@ -113,6 +117,12 @@ impl Ages {
         let since = self.downtimes.iter().filter(|downtime| noted_ms <= downtime.since_ms);
         let down = since.fold(0, |sum: u64, downtime| sum.saturating_add(downtime.length_ms));
         self.now_ms.checked_sub(noted_ms).map_or(0, |open| open.saturating_add(down))
+    }
+
+    /// Returns the least age, in milliseconds, of the last pull of something whose last noted pull was at a
+    /// store time.
+    pub fn of_pull(&self, noted_ms: u64) -> u64 {
+        self.of(noted_ms.saturating_add(PULL_LAG_MAX_MS))
     }
 
     /// Returns the store time, in milliseconds.

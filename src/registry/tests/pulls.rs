@@ -6,6 +6,13 @@ use super::*;
 use crate::meta::{Ages, Clock, DAY_MS, SetClock, TODAY_MS};
 use crate::spec::Reference;
 
+impl Registry {
+    /// Makes all pulls seem to be put down long ago.
+    pub(crate) fn forget_pulls(&self) {
+        self.inner.leases.pulls().forget_lately();
+    }
+}
+
 fn open_at(disk: &Arc<dyn Disk>, clock: Arc<Clock>) -> Registry {
     let meta = MetaOptions { clock, ..MetaOptions::new(IndexKind::Map) };
     let backing = Backing { disk: Arc::clone(disk), lock: None, meta };
@@ -98,7 +105,7 @@ fn a_row_notes_one_pull_a_day_and_one_in_each_run() {
     let image = push_image(&registry, 0, "v1");
     let pull_later = |registry: &Registry, number, ms| {
         clock.pass(ms);
-        registry.inner.leases.pulls().forget_lately();
+        registry.forget_pulls();
         pull(registry, &by_name("v1"));
         let at = now_ms(registry);
         change(registry, number);

@@ -16,10 +16,10 @@ use crate::meta::{
 };
 use crate::registry::{Backing, Registry, RegistryOptions, Storage};
 
-const HOUR: Duration = Duration::from_secs(60 * 60);
-const HOUR_MS: u64 = 60 * 60 * 1000;
+pub(super) const HOUR: Duration = Duration::from_secs(60 * 60);
+pub(super) const HOUR_MS: u64 = 60 * 60 * 1000;
 
-fn policy() -> Policy {
+pub(super) fn policy() -> Policy {
     Policy { repositories: vec!["*".parse().unwrap()], ..Policy::default() }
 }
 
@@ -63,7 +63,7 @@ pub(super) fn store() -> Store {
 }
 
 /// A store whose starts trust what a clean stop left.
-fn store_on_disk() -> Store {
+pub(super) fn store_on_disk() -> Store {
     let folder = tempfile::tempdir().unwrap();
     let disk = Arc::new(RealDisk::open(folder.path()).unwrap());
     Store { disk, index: IndexKind::Sled(folder.path().to_owned()), _folder: Some(folder) }
@@ -93,7 +93,7 @@ pub(super) fn run(registry: &Registry) -> CollectReport {
 }
 
 /// Runs a pass when no lease holds anything any more, so that only ages do.
-fn run_later(registry: &Registry) -> CollectReport {
+pub(super) fn run_later(registry: &Registry) -> CollectReport {
     registry.upkeep().grow_older(2 * HOUR);
     run(registry)
 }

@@ -7,7 +7,7 @@ pub(crate) mod clients;
 mod clocks;
 mod content;
 mod index;
-mod leased_tags;
+mod leases;
 mod lost;
 pub(crate) mod model;
 mod optional;

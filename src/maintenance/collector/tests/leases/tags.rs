@@ -2,9 +2,9 @@
 
 use smol::block_on;
 
-use super::clients::{repo, tag};
-use super::clocks::{last, push, run, start, stop, store, tags};
-use super::{in_memory, pass};
+use super::super::clients::{repo, tag};
+use super::super::clocks::{last, push, run, start, stop, store, tags};
+use super::super::{in_memory, pass};
 use crate::maintenance::collector::options::CollectOptions;
 use crate::meta::{SetClock, TODAY_MS};
 use crate::spec::Reference;

@@ -1,0 +1,4 @@
+//! What clients rely on for longer than an answer takes.
+
+mod pulled;
+mod tags;

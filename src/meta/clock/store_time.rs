@@ -11,8 +11,8 @@ const SPAN_MAX_MS: u64 = 100 * 365 * 24 * 60 * 60 * 1000;
 /// How many downtimes are kept apart.
 pub(super) const DOWNTIMES_MAX: usize = 256;
 
-/// How much later than the last pull that was noted one may have been: another one is noted after a day, and a
-/// power cut may lose the notes of one more.
+/// How much later than the last pull that was noted one may have been: another one is noted after a day, and
+/// a power cut may lose the notes of one more.
 const PULL_LAG_MAX_MS: u64 = 2 * 24 * 60 * 60 * 1000;
 
 /// Tells whether a wall clock may show this time, in milliseconds since 1970.

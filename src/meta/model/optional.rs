@@ -61,13 +61,13 @@ impl Serialize for Optional {
         /// The value of an entry.
         #[derive(Serialize)]
         #[serde(untagged)]
-        enum Value<'a> {
+        enum EntryValue<'a> {
             Pulled(u64),
             Unknown(&'a RawValue),
         }
-        let pulled = self.pulled.map(|at_ms| (PULLED, Value::Pulled(at_ms)));
-        let unknown = self.unknown.iter().map(|(name, value)| (&**name, Value::Unknown(value)));
-        let entries: BTreeMap<&str, Value<'_>> = unknown.chain(pulled).collect();
+        let pulled = self.pulled.map(|at_ms| (PULLED, EntryValue::Pulled(at_ms)));
+        let unknown = self.unknown.iter().map(|(name, value)| (&**name, EntryValue::Unknown(value)));
+        let entries: BTreeMap<&str, EntryValue<'_>> = unknown.chain(pulled).collect();
         serializer.collect_map(entries)
     }
 }

@@ -1,4 +1,12 @@
 //! What a command may do: the decisions, without any I/O but reads of the index.
+//!
+//! | what | where |
+//! |---|---|
+//! | what a command changes, and with what outcome | `decide`, `decision` |
+//! | why it is refused | `refusal`, `policy_check` |
+//! | what a sweep removes, and what it must not | `sweep`, `protection` |
+//! | manifests that lose their last tag | `untagged` |
+//! | the rows that note pulls | `pulls` |
 
 mod decide;
 mod decision;

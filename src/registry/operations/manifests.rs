@@ -57,8 +57,8 @@ impl Registry {
         }
     }
 
-    /// Has the rows note that a manifest is pulled. A client that has the image only asks whether the tag still
-    /// names it, so each request for a manifest is a pull.
+    /// Has the rows note that a manifest is pulled. A client that has the image only asks whether the tag
+    /// still names it, so each request for a manifest is a pull.
     fn note_pull(&self, repo: &RepoName, reference: &Reference, digest: &ContentDigest) {
         let tag = match reference {
             Reference::Tag(tag) => Some(tag),

@@ -1,8 +1,8 @@
 //! Pulls of manifests, until the writer notes them in their rows.
 //!
 //! The first request for a manifest in an hour is put down here, and the writer takes it along with the next
-//! sync. It writes a row at most once a day. What was put down lately is known by keyed hashes of 64 bits; after
-//! a collision a pull is noted an hour later.
+//! sync. It writes a row at most once a day. What was put down lately is known by keyed hashes of 64 bits;
+//! after a collision a pull is noted an hour later.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};

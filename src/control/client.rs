@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::admin::{AdminError, AnswerSink, Request};
 use crate::control::message::{AnswerPart, DataIdentity, EVENT_SIZE_MAX_BYTES, encode_request};
-use crate::control::socket;
+use crate::wire::connect_socket;
 
 /// A connection to a running server, good for one request.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(crate) fn connect(data: &Path, socket: &Path) -> io::Result<Option<ControlCl
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         found => found?,
     };
-    Ok(socket::connect(socket)?.map(|stream| ControlClient { stream, data }))
+    Ok(connect_socket(socket)?.map(|stream| ControlClient { stream, data }))
 }
 
 impl ControlClient {

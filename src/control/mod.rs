@@ -9,7 +9,6 @@ mod client;
 mod message;
 mod server;
 mod sink;
-mod socket;
 
 pub(crate) use client::connect;
 pub(crate) use server::ControlServer;

@@ -24,7 +24,14 @@ use crate::control::message::{
     AnswerPart, DataIdentity, EVENT_SIZE_MAX_BYTES, REQUEST_SIZE_MAX_BYTES, decode_request, encode_event,
 };
 use crate::control::sink::{ClientSink, stopping};
-use crate::control::socket::SocketFile;
+use crate::wire::SocketFile;
+
+/// Only the owner may use the socket. Its file is made only under the lock of its data directory. Outside of
+/// that directory, it may be in the way of another directory's server.
+const SOCKET_MODE: u32 = 0o600;
+
+/// How many clients may wait to be accepted.
+const WAITING_MAX: i32 = 16;
 
 /// How many clients may be connected. The next one replaces the client that has been silent for longest.
 const CLIENTS_MAX: usize = 64;
@@ -113,7 +120,7 @@ impl ControlServer {
         executor: &Arc<Executor<'static>>,
     ) -> io::Result<Self> {
         let data = DataIdentity::of(data)?;
-        let (file, listener) = SocketFile::listen(socket)?;
+        let (file, listener) = SocketFile::listen(socket, SOCKET_MODE, WAITING_MAX)?;
         let listener = Async::new(listener)?;
         let (closer, closing) = bounded(1);
         let shared = Arc::new(ControlState {

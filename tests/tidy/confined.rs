@@ -23,15 +23,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("regex_lite", &["meta/model/tag_pattern.rs"]),
     (
         "rustix",
-        &[
-            "control/",
-            "disk/",
-            "maintenance/collector/",
-            "meta/clock/",
-            "registry/open_error.rs",
-            "server/",
-            "wire/",
-        ],
+        &["disk/", "maintenance/collector/", "meta/clock/", "registry/open_error.rs", "server/", "wire/"],
     ),
     ("serde", EVERYWHERE),
     ("serde_json", EVERYWHERE),

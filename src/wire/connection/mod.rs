@@ -7,6 +7,7 @@
 //! | waiting for the next request, and its body in the application's hands | `next_head`, `body_handover` |
 //! | a client that resets its connection, and one that still sends at the end | `peer_reset`, `linger` |
 //! | the signal to end | `stop` |
+//! | the file of a Unix socket | `socket_file` |
 
 mod admission;
 mod body_handover;
@@ -16,9 +17,11 @@ mod linger;
 mod listener;
 mod next_head;
 mod peer_reset;
+mod socket_file;
 mod stop;
 
 #[cfg(test)]
 pub(in crate::wire) use context::Connection;
 pub use listener::{BindError, Listener, ServeOptions, serve};
+pub(crate) use socket_file::{SocketFile, connect_socket};
 pub use stop::Stop;

@@ -1,4 +1,4 @@
-//! The file of the control socket: its place, its permissions, and how to reach it.
+//! The file of a Unix socket: its place, its permissions, and how to reach it.
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
@@ -16,33 +16,28 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 /// An address of a socket holds 108 bytes, the last of them zero.
 const ADDRESS_LENGTH_MAX_BYTES: usize = 107;
 
-/// How many clients may wait to be accepted.
-const WAITING_MAX: i32 = 16;
-
 /// The socket's file. It is removed when this is dropped.
-///
-/// A server makes it only under the lock of its data directory. Outside of that directory, it may be in the
-/// way of another directory's server.
 #[derive(Debug)]
-pub(super) struct SocketFile {
+pub(crate) struct SocketFile {
     place: SocketPath,
     /// The file itself, so that no later one gets its inode.
     file: OwnedFd,
 }
 
 impl SocketFile {
-    /// Creates the socket, replaces one that a crash left, and listens. Only the owner may use it.
-    pub(super) fn listen(path: &Path) -> io::Result<(Self, UnixListener)> {
+    /// Creates the socket, replaces one that a crash left, and listens. `mode` says who may use it, and
+    /// `queue` how many clients may wait to be accepted.
+    pub(crate) fn listen(path: &Path, mode: u32, queue: i32) -> io::Result<(Self, UnixListener)> {
         let place = SocketPath::open(path)?;
         place.remove_stale()?;
         let socket = socket(SocketFlags::CLOEXEC)?;
         // The file gets the mode of its socket: there is no moment in which others could connect.
-        rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+        rustix::fs::fchmod(&socket, Mode::from_bits_truncate(mode))?;
         rustix::net::bind(&socket, &SocketAddrUnix::new(place.address())?)?;
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = rustix::fs::openat(&place.folder, place.name(), flags, Mode::empty())?;
         let file = Self { place, file };
-        rustix::net::listen(&socket, WAITING_MAX)?;
+        rustix::net::listen(&socket, queue)?;
         Ok((file, UnixListener::from(socket)))
     }
 }
@@ -60,7 +55,7 @@ impl Drop for SocketFile {
 }
 
 /// Connects to the server that listens at a socket, or returns `None` where none listens.
-pub(super) fn connect(path: &Path) -> io::Result<Option<UnixStream>> {
+pub(crate) fn connect_socket(path: &Path) -> io::Result<Option<UnixStream>> {
     let place = match SocketPath::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened?,
@@ -152,18 +147,22 @@ impl SocketPath {
 mod tests {
     use super::*;
 
+    fn listen(path: &Path) -> io::Result<(SocketFile, UnixListener)> {
+        SocketFile::listen(path, 0o600, 1)
+    }
+
     #[test]
     fn the_socket_of_another_server_is_neither_replaced_nor_removed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("control.sock");
-        let (one, listener) = SocketFile::listen(&path).unwrap();
-        assert_eq!(SocketFile::listen(&path).unwrap_err().kind(), io::ErrorKind::AddrInUse);
-        assert!(connect(&path).unwrap().is_some());
+        let (one, listener) = listen(&path).unwrap();
+        assert_eq!(listen(&path).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert!(connect_socket(&path).unwrap().is_some());
         drop(listener);
-        let (other, _listener) = SocketFile::listen(&path).unwrap();
+        let (other, _listener) = listen(&path).unwrap();
         drop(one);
-        assert!(connect(&path).unwrap().is_some(), "the first leaves the second's");
+        assert!(connect_socket(&path).unwrap().is_some(), "the first leaves the second's");
         drop(other);
-        assert!(!path.exists() && connect(&path).unwrap().is_none());
+        assert!(!path.exists() && connect_socket(&path).unwrap().is_none());
     }
 }

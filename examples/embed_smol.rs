@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let server = pulk::Server::start(pulk::ServerOptions::ephemeral()).await?;
 
         let digest = pulk::ContentDigest::sha256_of(HELLO);
-        let mut connection = TcpStream::connect(server.local_addr()).await?;
+        let mut connection = TcpStream::connect(server.local_addr().ok_or("no port")?).await?;
         let head = format!(
             "POST /v2/greetings/blobs/uploads/?digest={digest} HTTP/1.1\r\nHost: localhost\r\n\
              Connection: close\r\nContent-Length: {}\r\n\r\n",

@@ -20,7 +20,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     registry.finish_upload(&repo, upload, &digest.into(), chunk).await?;
 
     let size = registry.blob_size(&repo, &digest.into()).await?;
-    println!("http://{}/v2/{repo}/blobs/{digest} has {size} bytes", server.local_addr());
+    println!("http://{}/v2/{repo}/blobs/{digest} has {size} bytes", server.local_addr().ok_or("no port")?);
 
     server.stop().await?;
     Ok(())

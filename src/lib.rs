@@ -9,7 +9,7 @@
 //! // A registry in memory, on a free port of the loopback address; `ServerOptions::new("data")` keeps what
 //! // it has.
 //! let server = pulk::Server::start(pulk::ServerOptions::ephemeral()).await?;
-//! println!("docker push {}/app:v1", server.local_addr());
+//! println!("docker push {}/app:v1", server.local_addr().ok_or("no port")?);
 //!
 //! // What was pushed, without HTTP. Nothing was, so far.
 //! let (app, v1) = ("app".parse()?, "v1".parse()?);
@@ -61,4 +61,4 @@ pub use spec::{
     Algorithm, Annotations, ContentDigest, ContentRange, Digest, ErrorAnswer, ErrorCode, MediaType,
     Reference, Referrer, RepoName, Tag,
 };
-pub use wire::WireLimits;
+pub use wire::{BindError, BoundAddress, ListenAddress, ListenAddressError, WireLimits};

@@ -60,8 +60,8 @@ pub(crate) struct StatusReport {
 pub(crate) struct ServerStatus {
     /// Its process.
     pub(crate) pid: u32,
-    /// The address that it listens on.
-    pub(crate) address: String,
+    /// The addresses that it listens on.
+    pub(crate) addresses: Vec<String>,
     /// When it was ready, in milliseconds since 1970.
     pub(crate) since: u64,
 }
@@ -81,7 +81,7 @@ fn status(store: &OpenStore, sink: &mut dyn AnswerSink) -> Result<StatusReport, 
     let health = store.registry.health();
     Ok(StatusReport {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        server: store.serving.map(server_status),
+        server: store.serving.as_ref().map(server_status),
         ready: health.ready,
         reasons: health.reasons,
         read_only: totals.read_only,
@@ -101,10 +101,10 @@ fn status(store: &OpenStore, sink: &mut dyn AnswerSink) -> Result<StatusReport, 
     })
 }
 
-fn server_status(serving: Serving) -> ServerStatus {
+fn server_status(serving: &Serving) -> ServerStatus {
     ServerStatus {
         pid: std::process::id(),
-        address: serving.address.to_string(),
+        addresses: serving.addresses.clone(),
         since: unix_ms(serving.since),
     }
 }

@@ -1,6 +1,5 @@
 //! The store that requests work on: that of a server, or one opened for a single request.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -17,10 +16,10 @@ pub(crate) fn check_owner(folder: &Path) -> Result<(), OpenError> {
 }
 
 /// A running server.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Serving {
-    /// The address that it listens on.
-    pub(crate) address: SocketAddr,
+    /// The addresses that it listens on.
+    pub(crate) addresses: Vec<String>,
     /// When it was ready.
     pub(crate) since: SystemTime,
 }

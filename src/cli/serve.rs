@@ -12,7 +12,7 @@ use crate::cli::output::{CommandError, RunCommand};
 use crate::cli::settings::ServeSettings;
 use crate::cli::signals::{ServerSignals, name};
 use crate::config::Config;
-use crate::server::{Server, raise_descriptor_limit, warn_of_file_size_limit};
+use crate::server::{Server, list_of_addresses, raise_descriptor_limit, warn_of_file_size_limit};
 
 /// What a shell adds to a signal's number in the exit code of what the signal ended.
 const SIGNAL_EXIT_BASE: u8 = 128;
@@ -72,7 +72,7 @@ async fn serve(config: &Config, signals: &mut ServerSignals) -> Result<ExitCode,
         Interrupted::Signal(signal) => at_once(signal, "before it was ready"),
     };
     let running = started?;
-    info!("pulk listening on http://{}", running.local_addr());
+    info!("pulk listening on {}", list_of_addresses(running.addresses()));
     Ok(until_stopped(running, signals).await)
 }
 
@@ -164,7 +164,7 @@ mod tests {
             options.registry.on_sync_failure = OnSyncFailure::Exit;
             options.registry.faults = Some(Arc::clone(&faults));
             let server = smol::block_on(Server::start(options)).unwrap();
-            let address = server.local_addr();
+            let address = server.local_addr().unwrap();
             assert_eq!(push(address, blob), "201");
             faults.fail(Operation::Sync, "journal", Errno::IO);
             assert_eq!(push(address, "lost"), "503");

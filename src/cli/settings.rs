@@ -1,6 +1,5 @@
 //! Flags that several commands have.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
@@ -8,6 +7,7 @@ use clap::{ArgAction, Args};
 
 use crate::cli::output::logging;
 use crate::config::{Config, ConfigError, Overrides, values};
+use crate::wire::ListenAddress;
 
 /// What commands on a store log by default: the information that a server logs is of no use there.
 const STORE_LOG: &str = "warn";
@@ -47,12 +47,14 @@ pub(in crate::cli) struct ServeSettings {
     #[arg(long, value_name = "DIR", env = "PULK_DATA")]
     data: Option<PathBuf>,
 
-    /// IP address and port to listen on; port 0 picks a free one [default: 127.0.0.1:5000]
+    /// Where to listen: IP address or name, and port; port 0 picks a free one [default: 127.0.0.1:5000]
     ///
-    /// The first line that pulk logs when it is ready names the address. While it recovers from a crash, it
-    /// answers 503 there, with its progress at /readyz.
-    #[arg(long, value_name = "ADDR", env = "PULK_LISTEN", value_parser = values::listen)]
-    listen: Option<SocketAddr>,
+    /// `:5000` is port 5000 of all networks, `unix:/run/pulk/http.sock` a Unix socket. Several are separated
+    /// by commas, or have a flag each. The first line that pulk logs when it is ready names the addresses.
+    /// While it recovers from a crash, it answers 503 there, with its progress at /readyz.
+    #[arg(long, value_name = "ADDR", env = "PULK_LISTEN", value_delimiter = ',')]
+    #[arg(value_parser = values::listen)]
+    listen: Option<Vec<ListenAddress>>,
 
     /// The configuration file; without this, none is read
     #[arg(long, value_name = "FILE", env = "PULK_CONFIG")]

@@ -57,9 +57,9 @@ fn print(out: &mut impl Write, config: &Config, report: &StatusReport) -> io::Re
     let mut line = |name: &str, value: String| writeln!(out, "{name:<12}{value}");
     let server = match &report.server {
         Some(server) => format!(
-            "pulk {}, http://{}, pid {}, up for {} (since {})",
+            "pulk {}, {}, pid {}, up for {} (since {})",
             report.version,
-            server.address,
+            server.addresses.join(", "),
             server.pid,
             in_units(since(server.since)),
             time(server.since)

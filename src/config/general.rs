@@ -19,11 +19,14 @@ pub(in crate::config) const KEYS: &[ConfigKey<Config>] = &[
     ),
     ConfigKey::new(
         "listen",
-        Form::Text {
-            read: |config, text| values::listen(text).map(|address| config.server.listen = address),
-            write: |config| Some(config.server.listen.to_string()),
+        Form::Texts {
+            read: |config, texts| {
+                let addresses = texts.iter().map(|text| values::listen(text));
+                addresses.collect::<Result<_, _>>().map(|addresses| config.server.listen = addresses)
+            },
+            write: |config| config.server.listen.iter().map(ToString::to_string).collect(),
         },
-        "IP address and port; port 0 picks a free one",
+        "address or name, and port; `:5000` for all networks, `unix:/path`; a list for several",
     ),
     ConfigKey::new(
         "control_socket",

@@ -31,6 +31,8 @@ pub(in crate::config) enum Form<T: 'static> {
     Number { unit: Unit, bounds: RangeInclusive<u64>, place: fn(&mut T) -> &mut dyn ConfigNumber },
     /// A string that is parsed.
     Text { read: fn(&mut T, &str) -> Result<(), String>, write: fn(&T) -> Option<String> },
+    /// A string, or a list of strings, each of which is parsed.
+    Texts { read: fn(&mut T, &[&str]) -> Result<(), String>, write: fn(&T) -> Vec<String> },
     /// A list of patterns, at least as many as `least`.
     Patterns { least: usize, place: Slot<T, Vec<Pattern>> },
     /// A list of patterns of tags.
@@ -78,6 +80,7 @@ impl<T> ConfigKey<T> {
                 DeValue::String(text) => read(to, text)?,
                 other => return Err(mismatch(other, "a string")),
             },
+            Form::Texts { read, .. } => read(to, &read_texts(value)?)?,
             Form::Patterns { least, place } => {
                 *place(to) =
                     read_patterns(value, *least, "a list of patterns such as [\"team/*\", \"app\"]")?;
@@ -99,6 +102,14 @@ impl<T> ConfigKey<T> {
                 Some(if *unit == Unit::Count { number } else { format!("\"{number}\"") })
             }
             Form::Text { write, .. } => write(from).map(|text| quoted(&text)),
+            Form::Texts { write, .. } => match write(from).as_slice() {
+                [] => None,
+                [one] => Some(quoted(one)),
+                more => {
+                    let texts: Vec<_> = more.iter().map(|text| quoted(text)).collect();
+                    Some(format!("[{}]", texts.join(", ")))
+                }
+            },
             Form::Patterns { place, .. } => written_patterns(place(from)),
             Form::TagPatterns(place) => written_patterns(place(from)),
         }
@@ -153,6 +164,19 @@ fn read_patterns<P: FromStr<Err: fmt::Display>>(
         other => Err(mismatch(other, form)),
     });
     patterns.collect()
+}
+
+fn read_texts<'a>(value: &'a DeValue<'_>) -> Result<Vec<&'a str>, String> {
+    const FORM: &str = "a string, nor a list of strings";
+    let text = |value: &'a DeValue<'_>| match value {
+        DeValue::String(text) => Ok(text.as_ref()),
+        other => Err(mismatch(other, FORM)),
+    };
+    match value {
+        DeValue::Array(values) if values.is_empty() => Err("the list is empty".to_owned()),
+        DeValue::Array(values) => values.iter().map(|value| text(value.get_ref())).collect(),
+        one => text(one).map(|text| vec![text]),
+    }
 }
 
 /// Says that a value has another type than it should have.

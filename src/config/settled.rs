@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::registry::Storage;
 use crate::server::ServerOptions;
+use crate::wire::ListenAddress;
 
 /// The port to listen on, unless configured.
 const PORT: u16 = 5000;
@@ -29,8 +30,8 @@ pub(crate) struct Config {
 pub(crate) struct Overrides {
     /// The data directory.
     pub(crate) data: Option<PathBuf>,
-    /// The address to listen on.
-    pub(crate) listen: Option<SocketAddr>,
+    /// Where to listen.
+    pub(crate) listen: Option<Vec<ListenAddress>>,
     /// Whether to keep everything in memory.
     pub(crate) ephemeral: Option<bool>,
     /// What to log.
@@ -43,7 +44,7 @@ impl Default for Config {
     fn default() -> Self {
         let data = PathBuf::from("data");
         let mut server = ServerOptions::new(&data);
-        server.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT));
+        server.listen = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, PORT)).into()];
         Self { file: None, data, ephemeral: false, log: "info".to_owned(), server }
     }
 }

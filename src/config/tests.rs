@@ -15,7 +15,7 @@ use crate::server::ServerOptions;
 /// Every key, with a value that is not its default.
 const FULL: &str = r#"
 data = "/var/lib/pulk"
-listen = "[::]:5001"
+listen = ["[::]:5001", ":5002", "unix:/run/pulk/http.sock"]
 control_socket = "/run/pulk/control.sock"
 ephemeral = true
 on_sync_failure = "exit"
@@ -88,7 +88,7 @@ fn overridden(mut config: Config, overrides: Overrides) -> Config {
 fn overrides() -> Overrides {
     Overrides {
         data: Some(PathBuf::from("elsewhere")),
-        listen: Some(SocketAddr::from(([127, 0, 0, 2], 9))),
+        listen: Some(vec![SocketAddr::from(([127, 0, 0, 2], 9)).into()]),
         ephemeral: Some(false),
         log: Some("warn".to_owned()),
         copy_index_from_bytes: Some(3),
@@ -127,7 +127,8 @@ fn every_key_reaches_the_server() {
     assert_eq!(config.log, "debug");
     let seconds = Duration::from_secs;
     let options = config.server_options();
-    assert_eq!(options.listen, SocketAddr::from(([0; 8], 5001)));
+    let listen = ["[::]:5001", ":5002", "unix:/run/pulk/http.sock"].map(|text| text.parse().unwrap());
+    assert_eq!(options.listen, listen);
     assert_eq!(options.control_socket, Some(PathBuf::from("/run/pulk/control.sock")));
     let ServerOptions { wire, registry, .. } = &options;
     assert_eq!(wire.connections_max, 7);
@@ -175,7 +176,7 @@ fn every_key_reaches_the_server() {
 #[test]
 fn the_defaults_are_those_of_the_library_but_for_the_port() {
     let (configured, plain) = (Config::default().server_options(), ServerOptions::new("data"));
-    let listen = SocketAddr::from(([127, 0, 0, 1], 5000));
+    let listen = vec![SocketAddr::from(([127, 0, 0, 1], 5000)).into()];
     assert_eq!(format!("{configured:?}"), format!("{:?}", ServerOptions { listen, ..plain }));
 }
 
@@ -190,7 +191,7 @@ fn overrides_win_over_the_file_key_by_key() {
     let file = read(FULL).unwrap();
     let config = overridden(file.clone(), overrides());
     assert_eq!(config.data, PathBuf::from("elsewhere"));
-    assert_eq!(config.server.listen, SocketAddr::from(([127, 0, 0, 2], 9)));
+    assert_eq!(config.server.listen, [SocketAddr::from(([127, 0, 0, 2], 9)).into()]);
     assert!(!config.ephemeral);
     assert_eq!(config.log, "warn");
     assert_eq!(config.server.registry.index_worthwhile_bytes, 3);
@@ -218,6 +219,8 @@ fn a_bad_value_is_refused_with_its_line_its_key_and_a_right_one() {
     let cases = [
         ("listen = \"localhost\"", "pulk.toml:1: listen: ", "127.0.0.1:5000"),
         ("\nlisten = 5000", "pulk.toml:2: listen: ", "string"),
+        ("listen = []", "pulk.toml:1: listen: ", "empty"),
+        ("listen = [\"127.0.0.1:1\", \"x\"]", "pulk.toml:1: listen: ", "127.0.0.1:5000"),
         ("data = \"\"", "pulk.toml:1: data: ", "/var/lib/pulk"),
         ("ephemeral = \"yes\"", "pulk.toml:1: ephemeral: ", "a boolean"),
         ("log = \"pulk=loud\"", "pulk.toml:1: log: ", "\"info\""),

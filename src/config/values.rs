@@ -1,12 +1,12 @@
 //! Values that a flag, the environment and the file give alike, each with one parser.
 //! The messages say what would be right.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::unit::{self, Unit};
 use crate::registry::OnSyncFailure;
+use crate::wire::{ListenAddress, ListenAddressError};
 
 const REOPEN: &str = "reopen";
 const EXIT: &str = "exit";
@@ -28,11 +28,9 @@ pub(crate) fn socket(text: &str) -> Result<PathBuf, String> {
     Ok(path)
 }
 
-/// Parses the address to listen on.
-pub(crate) fn listen(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| {
-        format!("\"{text}\" is not an IP address and port such as \"127.0.0.1:5000\" or \"[::]:5000\"")
-    })
+/// Parses an address to listen on.
+pub(crate) fn listen(text: &str) -> Result<ListenAddress, String> {
+    text.parse().map_err(|error: ListenAddressError| error.to_string())
 }
 
 /// Parses a duration.
@@ -93,8 +91,10 @@ mod tests {
     #[test]
     fn an_address_needs_a_port() {
         assert!(listen("127.0.0.1:0").is_ok());
-        assert!(listen("[::1]:5000").is_ok());
-        for text in ["127.0.0.1", "5000", "", "127.0.0.1:70000", "registry.example:5000"] {
+        for text in ["[::1]:5000", ":5000", "registry.example:5000", "unix:/run/pulk/http.sock"] {
+            assert!(listen(text).is_ok(), "{text}");
+        }
+        for text in ["127.0.0.1", "5000", "", "127.0.0.1:70000"] {
             assert!(listen(text).unwrap_err().contains("127.0.0.1:5000"), "{text:?}");
         }
     }

@@ -1,7 +1,14 @@
-//! A registry with a listener: what `pulk serve` runs, and what another program can embed.
+//! A registry with listeners: what `pulk serve` runs, and what another program can embed.
+//!
+//! | what | where |
+//! |---|---|
+//! | what a server is started with, and why it did not start | `options`, `start_error` |
+//! | listening, and what is answered until the registry is open | `listen`, `gate`, `open` |
+//! | its threads, its limits of open files, and its background work | `threads`, `descriptors`, `upkeep` |
 
 mod descriptors;
 mod gate;
+mod listen;
 mod open;
 mod options;
 mod start_error;
@@ -9,6 +16,7 @@ mod threads;
 mod upkeep;
 
 pub use descriptors::{raise_descriptor_limit, warn_of_file_size_limit};
+pub(crate) use listen::list as list_of_addresses;
 pub use options::ServerOptions;
 pub use start_error::StartError;
 
@@ -21,7 +29,7 @@ use smol::{Executor, Task, Timer, future};
 use crate::http::{App, HEALTH_PATHS};
 use crate::maintenance::Collector;
 use crate::registry::{OpenError, Registry, RegistryOptions, Storage};
-use crate::wire::{Listener, Refusals, ServeOptions, Stop, serve};
+use crate::wire::{BoundAddress, Refusals, ServeOptions, Stop, serve};
 use gate::Gate;
 use threads::Threads;
 use upkeep::ServerUpkeep;
@@ -40,7 +48,7 @@ pub struct Server {
     /// Stopped before the registry is closed.
     upkeep: ServerUpkeep,
     registry: Registry,
-    local_addr: SocketAddr,
+    addresses: Vec<BoundAddress>,
     stop: Stop,
     /// Ends after the last connection.
     serving: Task<()>,
@@ -48,7 +56,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds the address, opens the registry and serves it. After an unclean stop the opening may take a
+    /// Binds the addresses, opens the registry and serves it. After an unclean stop the opening may take a
     /// while: until then every answer says that the registry is not ready, and reports the progress.
     pub async fn start(options: ServerOptions) -> Result<Self, StartError> {
         let ServerOptions {
@@ -68,9 +76,9 @@ impl Server {
         };
         wire.connections_max = descriptors::connections_max(wire.connections_max);
         // Bind first: a port in use must not cost a recovery, nor touch the data directory.
-        let listener = Listener::bind(&listen.to_string())
-            .map_err(|source| StartError::Listen { address: listen, source })?;
-        let local_addr = listener.local_addr();
+        let listeners = listen::bind(listen)?;
+        let addresses: Vec<_> = listeners.iter().map(|listener| listener.address().clone()).collect();
+        listen::warn_of_open_addresses(&addresses);
 
         let refusals = Arc::<Refusals>::default();
         let gate = Gate::shut(registry.progress.clone(), Arc::clone(&refusals));
@@ -85,10 +93,10 @@ impl Server {
             stop_time_max,
             refusals: Arc::clone(&refusals),
         };
-        let serving = serve(listener, respond, options, Arc::clone(&executor), stop.clone());
+        let serving = serve(listeners, respond, options, Arc::clone(&executor), stop.clone());
         let serving = executor.spawn(serving);
 
-        let opened = match open_told(registry, &gate, local_addr).await {
+        let opened = match open_told(registry, &gate, &addresses).await {
             Ok(registry) => ServerUpkeep::start(&registry, collector, scrub, data.is_some())
                 .map(|upkeep| (registry, upkeep)),
             Err(error) => Err(error),
@@ -104,14 +112,22 @@ impl Server {
         };
         gate.open(App::new(registry.clone(), http, refusals));
         if let (Some(socket), Some(data)) = (control_socket, &data) {
-            upkeep.listen((data, &data.join(socket)), &registry, local_addr, &executor);
+            upkeep.listen((data, &data.join(socket)), &registry, &addresses, &executor);
         }
-        Ok(Self { upkeep, registry, local_addr, stop, serving, threads })
+        Ok(Self { upkeep, registry, addresses, stop, serving, threads })
     }
 
-    /// Returns the address that the server listens on.
-    pub fn local_addr(&self) -> SocketAddr {
-        self.local_addr
+    /// Returns where the server listens.
+    pub fn addresses(&self) -> &[BoundAddress] {
+        &self.addresses
+    }
+
+    /// Returns the first address with a port that the server listens on.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.addresses.iter().find_map(|address| match address {
+            BoundAddress::Tcp(address) => Some(*address),
+            BoundAddress::Unix(_) => None,
+        })
     }
 
     /// Returns the server's registry.
@@ -155,11 +171,11 @@ impl Server {
 async fn open_told(
     registry: RegistryOptions,
     gate: &Gate,
-    address: SocketAddr,
+    addresses: &[BoundAddress],
 ) -> Result<Registry, StartError> {
     let told = async {
         Timer::after(START_TIME_UNTOLD).await;
-        log::info!("{}; until the start is complete, http://{address} answers 503", gate.state());
+        log::info!("{}; until the start is complete, {} answers 503", gate.state(), listen::list(addresses));
         future::pending().await
     };
     future::or(open::open(registry, gate), told).await

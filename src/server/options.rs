@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::http::HttpOptions;
 use crate::maintenance::{CollectorOptions, ScrubOptions};
 use crate::registry::{RegistryOptions, Storage};
-use crate::wire::WireLimits;
+use crate::wire::{ListenAddress, WireLimits};
 
 /// How long requests in flight may take to finish at a stop. Service managers kill what has not ended soon:
 /// Docker after 10 seconds. So this, cutting off the rest and closing the store must fit into 8.
@@ -19,8 +19,8 @@ const CONTROL_SOCKET: &str = "control.sock";
 /// The options of a server.
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
-    /// The address to listen on; with port 0 the system picks a port.
-    pub listen: SocketAddr,
+    /// Where to listen; with port 0 the system picks a port.
+    pub listen: Vec<ListenAddress>,
     /// The options of its registry.
     pub registry: RegistryOptions,
     /// The options of its collector.
@@ -54,7 +54,7 @@ impl ServerOptions {
 
     fn with_storage(storage: Storage) -> Self {
         Self {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()],
             registry: RegistryOptions::new(storage),
             collector: CollectorOptions::default(),
             http: HttpOptions::default(),

@@ -1,12 +1,11 @@
 //! Why a server did not start, and what to do about it.
 
 use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::disk::{DiskError, LockError};
 use crate::registry::{OpenError, needed};
-use crate::wire::BindError;
+use crate::wire::{BindError, ListenAddress};
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +15,7 @@ pub enum StartError {
     #[error("{source}")]
     Listen {
         /// The requested address.
-        address: SocketAddr,
+        address: ListenAddress,
         /// Why not.
         source: BindError,
     },
@@ -158,7 +157,7 @@ impl StartError {
     /// Returns what the operator can do about it, in a sentence or two.
     pub fn advice(&self) -> String {
         match self {
-            Self::Listen { address, source } => listen_advice(*address, source),
+            Self::Listen { address, source } => listen_advice(address, source),
             Self::DataInUse { pid: Some(pid), .. } => {
                 format!("Stop that process first (kill {pid}), or choose another directory with --data.")
             }
@@ -238,32 +237,31 @@ fn cannot_be_written(kind: io::ErrorKind) -> bool {
     )
 }
 
-fn listen_advice(address: SocketAddr, error: &BindError) -> String {
-    match error {
-        BindError::PortTaken { .. } => format!(
-            "Another program uses port {}: stop it, or choose another port with --listen {}:PORT.",
-            address.port(),
-            bracketed(address)
+fn listen_advice(address: &ListenAddress, error: &BindError) -> String {
+    match (error, address) {
+        (BindError::PortTaken { .. }, ListenAddress::Tcp { host, port }) => format!(
+            "Another program uses port {port}: stop it, or choose another port with --listen {host}:PORT."
         ),
-        BindError::Other { source, .. } if source.kind() == io::ErrorKind::AddrNotAvailable => {
+        (BindError::PortTaken { .. }, ListenAddress::Unix(_)) => {
+            "Another program listens at that socket: stop it, or choose another path with --listen unix:PATH."
+                .to_owned()
+        }
+        (_, ListenAddress::Unix(path)) => format!(
+            "The folder {} must exist and be writable, and nothing else than a socket may have that name.",
+            parent_of(path).display()
+        ),
+        (BindError::Other { source, .. }, _) if source.kind() == io::ErrorKind::AddrNotAvailable => {
             "This machine does not have that address: use --listen 127.0.0.1:5000 for local clients only, \
              or --listen 0.0.0.0:5000 for all networks."
                 .to_owned()
         }
-        BindError::NotAllowed { .. } => {
+        (BindError::NotAllowed { .. }, _) => {
             "Ports below 1024 need CAP_NET_BIND_SERVICE: grant it, or choose a higher port with --listen."
                 .to_owned()
         }
-        BindError::Unresolvable { .. } | BindError::Other { .. } => {
+        (BindError::Unresolvable { .. } | BindError::Other { .. }, _) => {
             "Choose another address with --listen.".to_owned()
         }
-    }
-}
-
-fn bracketed(address: SocketAddr) -> String {
-    match address {
-        SocketAddr::V4(v4) => v4.ip().to_string(),
-        SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
     }
 }
 

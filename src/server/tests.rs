@@ -42,9 +42,44 @@ impl Client {
 }
 
 #[test]
+fn one_server_listens_on_ports_names_and_unix_sockets() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let socket = folder.path().join("http.sock");
+    let texts = ["127.0.0.1:0", ":0", "localhost:0", &format!("unix:{}", socket.display())];
+    let listen = texts.iter().map(|text| text.parse().unwrap()).collect();
+    let options = ServerOptions { listen, ..ServerOptions::ephemeral() };
+    let server = smol::block_on(Server::start(options)).unwrap();
+    let head = b"GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let mut answers = Vec::new();
+    for address in server.addresses() {
+        let mut answer = String::new();
+        match address {
+            BoundAddress::Tcp(address) => {
+                let host = if address.is_ipv4() { "127.0.0.1" } else { "::1" };
+                let mut stream = TcpStream::connect((host, address.port())).unwrap();
+                stream.write_all(head).unwrap();
+                stream.read_to_string(&mut answer).unwrap();
+            }
+            BoundAddress::Unix(path) => {
+                let mut stream = std::os::unix::net::UnixStream::connect(path).unwrap();
+                stream.write_all(head).unwrap();
+                stream.read_to_string(&mut answer).unwrap();
+            }
+        }
+        answers.push(answer);
+    }
+    assert!(
+        answers.len() >= texts.len() && answers.iter().all(|answer| answer.contains(" 200 ")),
+        "{answers:?}"
+    );
+    smol::block_on(server.stop()).unwrap();
+    assert!(!socket.exists(), "the socket's file goes with the server");
+}
+
+#[test]
 fn a_panic_in_a_handler_is_answered_500_with_the_requests_id_and_harms_no_other_connection() {
     let server = smol::block_on(Server::start(ServerOptions::ephemeral())).unwrap();
-    let address = server.local_addr();
+    let address = server.local_addr().unwrap();
     let digest = crate::spec::ContentDigest::sha256_of(b"hello");
     let mut pushing = Client::new(address);
     pushing.send(&format!(
@@ -85,7 +120,7 @@ fn what_the_transport_refuses_is_counted() {
     options.wire.head_time_max = Duration::from_secs(2);
     let server = smol::block_on(Server::start(options)).unwrap();
     let ask = |request: &str| {
-        let mut client = Client::new(server.local_addr());
+        let mut client = Client::new(server.local_addr().unwrap());
         client.send(request);
         client.answer()
     };
@@ -102,7 +137,7 @@ fn what_the_transport_refuses_is_counted() {
     }
     // Bodies that are being read: connections that no newcomer displaces.
     let busy = (0..2).map(|_| {
-        let clients = (0..1000).map(|_| Client::new(server.local_addr()));
+        let clients = (0..1000).map(|_| Client::new(server.local_addr().unwrap()));
         // The connections of refused requests keep their places until they are read to the end.
         let mut clients = clients.filter_map(|mut client| begins_half_a_body(&mut client).then_some(client));
         clients.next().expect("their places are never free")
@@ -110,7 +145,10 @@ fn what_the_transport_refuses_is_counted() {
     let busy: Vec<Client> = busy.collect();
     let answer = ask("GET /v2/ HTTP/1.1\r\nHost: a\r\n\r\n");
     assert!(answer.starts_with("http/1.1 429 "), "{answer}");
-    assert!(Client::new(server.local_addr()).has_ended(), "a silent client over the limit gets no answer");
+    assert!(
+        Client::new(server.local_addr().unwrap()).has_ended(),
+        "a silent client over the limit gets no answer"
+    );
     drop(busy);
     let get = "GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     let metrics = (0..1000).map(|_| ask(get)).find(|answer| answer.starts_with("http/1.1 200 "));
@@ -159,9 +197,9 @@ fn a_stop_waits_for_no_upload_that_can_be_resumed_and_the_next_start_has_its_byt
     let folder = tempfile::TempDir::new().unwrap();
     let options = || ServerOptions { stop_time_max: STOP_WAIT_MAX * 60, ..ServerOptions::new(folder.path()) };
     let server = smol::block_on(Server::start(options())).unwrap();
-    let mut client = Client::new(server.local_addr());
+    let mut client = Client::new(server.local_addr().unwrap());
     let place = half_a_chunk(&mut client);
-    let mut asking = Client::new(server.local_addr());
+    let mut asking = Client::new(server.local_addr().unwrap());
     let get = format!("GET {place} HTTP/1.1\r\nHost: a\r\n\r\n");
     let has_come = |client: &mut Client, last: u32| {
         client.send(&get);
@@ -173,7 +211,7 @@ fn a_stop_waits_for_no_upload_that_can_be_resumed_and_the_next_start_has_its_byt
     assert!(answer.starts_with("http/1.1 503 ") && answer.contains("retry-after: "), "{answer}");
 
     let server = smol::block_on(Server::start(options())).unwrap();
-    assert!(has_come(&mut Client::new(server.local_addr()), 4095), "it stands where a block begins");
+    assert!(has_come(&mut Client::new(server.local_addr().unwrap()), 4095), "it stands where a block begins");
     stop_soon(server);
 }
 
@@ -183,7 +221,7 @@ fn a_stop_ends_background_work_before_the_requests_in_flight_have_ended() {
     let options = ServerOptions { stop_time_max: STOP_WAIT_MAX * 60, ..ServerOptions::new(folder.path()) };
     let server = smol::block_on(Server::start(options)).unwrap();
     let collector = server.collector().clone();
-    let mut client = Client::new(server.local_addr());
+    let mut client = Client::new(server.local_addr().unwrap());
     half_a_body(&mut client);
     let stopped = std::thread::spawn(move || stop_soon(server));
     let ended = (0..10_000).any(|_| {

@@ -1,7 +1,6 @@
 //! Background work on a server's registry, and its control socket.
 
 use std::io;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -14,6 +13,7 @@ use crate::control::ControlServer;
 use crate::maintenance::{Collector, CollectorOptions, Scrub, ScrubOptions};
 use crate::registry::Registry;
 use crate::server::StartError;
+use crate::wire::BoundAddress;
 
 /// Background work on a registry. Dropping it ends the work.
 #[derive(Debug)]
@@ -50,14 +50,15 @@ impl ServerUpkeep {
         &mut self,
         (data, socket): (&Path, &Path),
         registry: &Registry,
-        address: SocketAddr,
+        addresses: &[BoundAddress],
         executor: &Arc<Executor<'static>>,
     ) {
+        let addresses = addresses.iter().map(ToString::to_string).collect();
         let store = OpenStore {
             registry: registry.clone(),
             collector: self.collector.clone(),
             scrub: self.scrub.clone(),
-            serving: Some(Serving { address, since: SystemTime::now() }),
+            serving: Some(Serving { addresses, since: SystemTime::now() }),
         };
         match ControlServer::start(data, socket, store, executor) {
             Ok(control) => self.control = Some(control),

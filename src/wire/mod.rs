@@ -39,7 +39,9 @@ mod stream;
 mod tests;
 
 pub(crate) use admission::{Place, Places, Terms};
-pub use connection::{BindError, Listener, ServeOptions, Stop, serve};
+pub use connection::{
+    BindError, BoundAddress, ListenAddress, ListenAddressError, Listener, ServeOptions, Stop, serve,
+};
 pub(crate) use connection::{SocketFile, connect_socket};
 pub(crate) use contract::BodyPlace;
 pub use contract::{BodyFile, FileBody, FileStepFuture, OnSent, RawTarget, Sent};

@@ -40,7 +40,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
 const TYPES: &[(&str, &[&str])] = &[
     ("DiskFile", &["blobs/local/", "disk/", "meta/checkpoint/", "meta/journal/file/"]),
     ("PoisonError", &["base/"]),
-    ("TcpStream", &["wire/connection/listener.rs", "wire/stream/"]),
+    ("TcpStream", &["wire/stream/"]),
 ];
 
 /// What may be named everywhere.

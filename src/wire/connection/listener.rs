@@ -1,37 +1,26 @@
-//! Listening, accepting, and stopping gracefully.
+//! Listening: on addresses, names and Unix sockets.
 
-use std::future::Future;
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
-use std::panic::AssertUnwindSafe;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use smol::future::{FutureExt, yield_now};
-use smol::{Async, Executor, Timer};
-use tide::http::{Request, Response};
+use smol::Async;
 
-use super::admission::{Admission, Admitted};
-use super::context::Connection;
-use super::stop::Stop;
-use crate::base::ClientAddress;
-use crate::wire::admission::Place;
-use crate::wire::limits::WireLimits;
-use crate::wire::refusals::{RefusalReason, Refusals};
-use crate::wire::rejection::Rejection;
-use crate::wire::stream::PlainStream;
+use super::listen_address::{BoundAddress, ListenAddress, all_networks};
+use super::socket_file::SocketFile;
+use crate::wire::stream::{PlainStream, Stream};
 
 /// How many connections may wait in the system to be accepted.
 const ACCEPT_QUEUE_LENGTH: i32 = 1024;
 
-/// How long accepting pauses after an error, such as when no descriptors are left.
-const ACCEPT_REST: Duration = Duration::from_millis(100);
+/// The user and the group of a server may connect to its Unix sockets: a proxy in the group can.
+const SOCKET_MODE: u32 = 0o660;
 
-/// How long a connection over the limit may take to send its request and read its refusal.
-const REFUSAL_TIME_MAX: Duration = Duration::from_secs(1);
-
-/// How long connections that were cut off at the end of a stop may take to end.
-const CUT_OFF_TIME_MAX: Duration = Duration::from_secs(1);
+/// What stands for the address of a client of a Unix socket, which has none.
+const UNIX_PEER: &str = "unix";
 
 /// Why an address can't be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +34,7 @@ pub enum BindError {
         source: io::Error,
     },
     /// Something else listens there.
-    #[error("the address {address} is already in use")]
+    #[error("{address} is already in use")]
     PortTaken {
         /// The address as it was given.
         address: String,
@@ -69,190 +58,129 @@ pub enum BindError {
 /// A bound socket that accepts connections.
 #[derive(Debug)]
 pub struct Listener {
-    socket: Async<TcpListener>,
-    local_addr: SocketAddr,
+    socket: ListenSocket,
+    address: BoundAddress,
+}
+
+#[derive(Debug)]
+enum ListenSocket {
+    Tcp(Async<TcpListener>),
+    /// The file is removed with the socket.
+    Unix(Async<UnixListener>, #[expect(dead_code, reason = "kept for its end")] SocketFile),
+}
+
+/// A new connection.
+pub(super) struct Accepted {
+    pub(super) stream: Arc<dyn Stream>,
+    /// The client's address, for limits. All clients of Unix sockets have one.
+    pub(super) address: IpAddr,
+    /// The client's address and port, as text.
+    pub(super) peer: String,
 }
 
 impl Listener {
-    /// Binds `address` (`host:port`, IPv6 in brackets); with port 0 the system chooses one.
-    pub fn bind(address: &str) -> Result<Self, BindError> {
-        let addresses: Vec<SocketAddr> = address
+    /// Binds an address: one listener for each address that its name has, at least one.
+    pub fn bind(address: &ListenAddress) -> Result<Vec<Self>, BindError> {
+        match address {
+            ListenAddress::Unix(path) => Self::bind_unix(path).map(|listener| vec![listener]),
+            ListenAddress::Tcp { host, port } if host.is_empty() => {
+                bind_all_networks(*port).and_then(Self::of_tcp).map(|listener| vec![listener])
+            }
+            ListenAddress::Tcp { .. } => return Self::bind_host(address),
+        }
+        .map_err(|source| BindError::of(address, source))
+    }
+
+    /// Binds the addresses of a host. A name may have some that this machine lacks, such as `::1`.
+    fn bind_host(address: &ListenAddress) -> Result<Vec<Self>, BindError> {
+        let text = address.to_string();
+        let mut addresses: Vec<_> = text
             .to_socket_addrs()
-            .map_err(|source| BindError::Unresolvable { address: address.to_owned(), source })?
+            .map_err(|source| BindError::Unresolvable { address: text.clone(), source })?
             .collect();
-        let listen = || {
-            let socket = TcpListener::bind(addresses.as_slice())?;
-            // The standard library's queue is short; a second call sets its length.
-            rustix::net::listen(&socket, ACCEPT_QUEUE_LENGTH)?;
-            let local_addr = socket.local_addr()?;
-            Ok(Self { socket: Async::new(socket)?, local_addr })
-        };
-        listen().map_err(|source: io::Error| {
-            let address = address.to_owned();
-            match source.kind() {
-                io::ErrorKind::AddrInUse => BindError::PortTaken { address },
-                io::ErrorKind::PermissionDenied => BindError::NotAllowed { address },
-                _ => BindError::Other { address, source },
+        addresses.sort_unstable();
+        addresses.dedup();
+        let (mut bound, mut absent) = (Vec::<Self>::new(), None);
+        for mut one in addresses {
+            if let Some(BoundAddress::Tcp(first)) = bound.first().map(Self::address) {
+                // All have the port that the system picked for the first.
+                one.set_port(first.port());
             }
-        })
+            match TcpListener::bind(one).and_then(Self::of_tcp) {
+                Ok(listener) => bound.push(listener),
+                Err(source) if source.kind() == io::ErrorKind::AddrNotAvailable => absent = Some(source),
+                Err(source) => return Err(BindError::of(address, source)),
+            }
+        }
+        match absent {
+            Some(source) if bound.is_empty() => Err(BindError::of(address, source)),
+            _ => Ok(bound),
+        }
     }
 
-    /// Returns the address that is listened on, with the port that the system chose.
-    pub fn local_addr(&self) -> SocketAddr {
-        self.local_addr
+    fn of_tcp(socket: TcpListener) -> io::Result<Self> {
+        // The standard library's queue is short; a second call sets its length.
+        rustix::net::listen(&socket, ACCEPT_QUEUE_LENGTH)?;
+        let address = BoundAddress::Tcp(socket.local_addr()?);
+        Ok(Self { socket: ListenSocket::Tcp(Async::new(socket)?), address })
+    }
+
+    fn bind_unix(path: &Path) -> io::Result<Self> {
+        let (file, socket) = SocketFile::listen(path, SOCKET_MODE, ACCEPT_QUEUE_LENGTH)?;
+        let socket = ListenSocket::Unix(Async::new(socket)?, file);
+        Ok(Self { socket, address: BoundAddress::Unix(path.to_owned()) })
+    }
+
+    /// Returns what is listened on, with the port that the system chose.
+    pub fn address(&self) -> &BoundAddress {
+        &self.address
+    }
+
+    /// Waits for the next connection.
+    pub(super) async fn accept(&self) -> io::Result<Accepted> {
+        match &self.socket {
+            ListenSocket::Tcp(socket) => {
+                let (stream, peer) = socket.accept().await?;
+                let stream = Arc::new(PlainStream::new(stream));
+                Ok(Accepted { stream, address: peer.ip(), peer: peer.to_string() })
+            }
+            ListenSocket::Unix(socket, _) => {
+                let (stream, _) = socket.read_with(UnixListener::accept).await?;
+                let stream = Arc::new(PlainStream::of_unix(OwnedFd::from(stream))?);
+                let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+                Ok(Accepted { stream, address, peer: UNIX_PEER.to_owned() })
+            }
+        }
     }
 }
 
-/// How one listener is served.
-#[derive(Debug, Clone)]
-pub struct ServeOptions {
-    /// What clients may do.
-    pub limits: WireLimits,
-    /// The paths of the application's health checks, which are answered even over the limit of connections.
-    pub health_paths: Vec<&'static str>,
-    /// How long requests in flight may take to end after a stop.
-    pub stop_time_max: Duration,
-    /// Counts what is refused.
-    pub(crate) refusals: Arc<Refusals>,
+impl BindError {
+    fn of(address: &ListenAddress, source: io::Error) -> Self {
+        let address = address.to_string();
+        match source.kind() {
+            io::ErrorKind::AddrInUse => Self::PortTaken { address },
+            io::ErrorKind::PermissionDenied => Self::NotAllowed { address },
+            _ => Self::Other { address, source },
+        }
+    }
 }
 
-/// Accepts connections and lets `app` answer their requests, until `stop` is given.
-///
-/// Then no connection is accepted any more, idle ones are closed, and requests in flight are answered with
-/// `Connection: close`. What has not ended after `stop_time_max` is cut off. A panic in `app` is answered
-/// 500. A client that goes away does not end the work on its request, unless that was GET or HEAD.
-pub async fn serve<A, F>(
-    listener: Listener,
-    app: A,
-    options: ServeOptions,
-    executor: Arc<Executor<'static>>,
-    stop: Stop,
-) where
-    A: Fn(Request) -> F + Send + Sync + 'static,
-    F: Future<Output = Response> + Send + 'static,
-{
-    let ServeOptions { limits, health_paths, stop_time_max, refusals } = options;
-    let server = Acceptor {
-        app: Arc::new(app),
-        admission: Admission::new(&limits),
-        limits: Arc::new(limits),
-        health_paths: health_paths.into(),
-        executor,
-        stop,
-        refusals,
+/// Binds a port of all networks: one socket for IPv6 and IPv4, whatever the system's default is. A machine
+/// without IPv6 has IPv4 alone.
+fn bind_all_networks(port: u16) -> io::Result<TcpListener> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with, sockopt};
+    let both = || {
+        let socket = socket_with(AddressFamily::INET6, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        sockopt::set_ipv6_v6only(&socket, false)?;
+        sockopt::set_socket_reuseaddr(&socket, true)?;
+        bind(&socket, &all_networks(port))?;
+        listen(&socket, ACCEPT_QUEUE_LENGTH)?;
+        Ok(TcpListener::from(socket))
     };
-    while !server.stop.is_triggered() {
-        let accepted = async { Some(listener.socket.accept().await) };
-        let stopped = async {
-            server.stop.wait().await;
-            None
-        };
-        match accepted.or(stopped).await {
-            Some(Ok((socket, peer))) => {
-                server.admit(socket, peer);
-                // Many new connections must not starve those that are served.
-                yield_now().await;
-            }
-            Some(Err(error)) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-            Some(Err(error)) => {
-                log::warn!("cannot accept a connection: {error}");
-                Timer::after(ACCEPT_REST).await;
-            }
-            None => break,
+    match both() {
+        Err(rustix::io::Errno::AFNOSUPPORT | rustix::io::Errno::ADDRNOTAVAIL) => {
+            TcpListener::bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))
         }
+        bound => Ok(bound?),
     }
-    // From now on the system refuses connections.
-    drop(listener);
-    server.drain(stop_time_max).await;
-}
-
-/// What all connections of one listener share.
-struct Acceptor<A> {
-    app: Arc<A>,
-    limits: Arc<WireLimits>,
-    health_paths: Arc<[&'static str]>,
-    executor: Arc<Executor<'static>>,
-    stop: Stop,
-    admission: Admission,
-    refusals: Arc<Refusals>,
-}
-
-impl<A, F> Acceptor<A>
-where
-    A: Fn(Request) -> F + Send + Sync + 'static,
-    F: Future<Output = Response> + Send + 'static,
-{
-    fn admit(&self, socket: Async<TcpStream>, peer: SocketAddr) {
-        let (place, rejection) = match self.admission.admit(peer.ip()) {
-            Admitted::Served(place) => (place, None),
-            Admitted::Refused(place, rejection) => (place, Some(rejection)),
-            Admitted::Closed => {
-                let reason = RefusalReason { label: "too_many_refusals", status: None };
-                let why = "there are too many connections, and too many refusals";
-                return self.refusals.note(reason, &peer.to_string(), why);
-            }
-        };
-        let connection = Connection {
-            stream: Arc::new(PlainStream::new(socket)),
-            holder: Arc::clone(place.holder()),
-            peer: peer.to_string(),
-            app: Arc::clone(&self.app),
-            limits: Arc::clone(&self.limits),
-            health_paths: Arc::clone(&self.health_paths),
-            stop: self.stop.clone(),
-            refusals: Arc::clone(&self.refusals),
-        };
-        match rejection {
-            None => self.spawn(place, connection.run(), peer),
-            Some(rejection) => self.spawn(place, refuse(connection, rejection), peer),
-        }
-    }
-
-    fn spawn(
-        &self,
-        place: Place<ClientAddress>,
-        work: impl Future<Output = ()> + Send + 'static,
-        peer: SocketAddr,
-    ) {
-        let holder = Arc::clone(place.holder());
-        // Boxed, since a future that awaits another one which was given to it has room for it twice.
-        let work = Box::pin(work);
-        let work = async move {
-            let work = AssertUnwindSafe(work.or(async move { holder.cut_off().await })).catch_unwind();
-            if work.await.is_err() {
-                log::error!("sending an answer to {peer} panicked");
-            }
-            drop(place);
-        };
-        self.executor.spawn(work).detach();
-    }
-
-    /// Waits for the connections to end, and closes the rest.
-    async fn drain(&self, time_max: Duration) {
-        let timer = async {
-            Timer::after(time_max).await;
-        };
-        self.admission.none().or(timer).await;
-        let left = self.admission.served();
-        if left > 0 {
-            log::warn!("cutting off {left} connections whose requests did not end in time");
-        }
-        self.admission.cut_off_all();
-        let timer = async {
-            Timer::after(CUT_OFF_TIME_MAX).await;
-        };
-        self.admission.none_served().or(timer).await;
-    }
-}
-
-/// Refuses a connection, unless its request is a health check, within [`REFUSAL_TIME_MAX`].
-async fn refuse<A, F>(connection: Connection<A>, rejection: Rejection)
-where
-    A: Fn(Request) -> F + Send + Sync + 'static,
-    F: Future<Output = Response> + Send + 'static,
-{
-    let too_slow = async {
-        Timer::after(REFUSAL_TIME_MAX).await;
-    };
-    connection.answer_check_or_refuse(rejection).or(too_slow).await;
 }

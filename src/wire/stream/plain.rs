@@ -1,8 +1,8 @@
-//! Plain TCP.
+//! A socket that carries plain bytes.
 
 use std::io::{self, Write};
 use std::net::{Shutdown, TcpStream};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use smol::io::AsyncRead;
 
 use super::Stream;
 
-/// A TCP connection.
+/// A connection by TCP, or by a Unix socket.
 #[derive(Debug)]
 pub(in crate::wire) struct PlainStream(Async<TcpStream>);
 
@@ -23,6 +23,12 @@ impl PlainStream {
             log::debug!("cannot set TCP_NODELAY: {error}");
         }
         Self(socket)
+    }
+
+    /// Takes a connected Unix socket. For reading, writing and closing, the system treats all sockets of
+    /// streams alike, and so does the type.
+    pub(in crate::wire) fn of_unix(socket: OwnedFd) -> io::Result<Self> {
+        Ok(Self(Async::new(TcpStream::from(socket))?))
     }
 
     #[cfg(target_os = "linux")]

@@ -28,19 +28,22 @@ fn plain() -> Pair {
     (stream(server), stream(client))
 }
 
+fn unix() -> Pair {
+    let (server, client) = std::os::unix::net::UnixStream::pair().unwrap();
+    let stream =
+        |socket: std::os::unix::net::UnixStream| Arc::new(PlainStream::of_unix(socket.into()).unwrap());
+    (stream(server), stream(client))
+}
+
 fn memory() -> Pair {
     let (server, client) = MemoryStream::pair();
     (Arc::new(server), Arc::new(client))
 }
 
-/// Makes each function a test of its name in a module for each implementation.
+/// Makes each function a test of its name in a module for an implementation.
 macro_rules! suite {
-    ($($behaviour:ident)+) => {
-        suite!(@of plain: $($behaviour)+);
-        suite!(@of memory: $($behaviour)+);
-    };
-    (@of $make:ident: $($behaviour:ident)+) => {
-        mod $make {
+    ($module:ident, $make:ident: $($behaviour:ident)+) => {
+        mod $module {
             use crate::wire::stream::tests as suite;
 
             $(#[test]
@@ -51,18 +54,37 @@ macro_rules! suite {
     };
 }
 
-suite! {
-    bytes_arrive_in_order_and_can_be_taken_in_parts
-    a_read_waits_for_bytes
-    peeking_leaves_the_bytes_and_does_not_wait
-    a_write_waits_for_a_client_that_does_not_read
-    the_end_of_one_direction_leaves_the_other_open
-    an_aborted_stream_ends_in_an_error_for_the_client
-    an_aborted_stream_reads_nothing_more
-    a_reset_is_seen_without_reading
-    a_client_that_is_gone_fails_the_writes
-    a_descriptor_takes_plain_bytes
+/// What holds for every stream.
+macro_rules! suite_of_streams {
+    ($($make:ident)+) => {
+        $(suite! {
+            $make, $make:
+            bytes_arrive_in_order_and_can_be_taken_in_parts
+            a_read_waits_for_bytes
+            peeking_leaves_the_bytes_and_does_not_wait
+            a_write_waits_for_a_client_that_does_not_read
+            the_end_of_one_direction_leaves_the_other_open
+            an_aborted_stream_reads_nothing_more
+            a_client_that_is_gone_fails_the_writes
+            a_descriptor_takes_plain_bytes
+        })+
+    };
 }
+
+suite_of_streams!(plain unix memory);
+
+/// Unix sockets have no reset: there the length of an answer shows that it is cut.
+macro_rules! suite_of_resets {
+    ($($module:ident $make:ident)+) => {
+        $(suite! {
+            $module, $make:
+            an_aborted_stream_ends_in_an_error_for_the_client
+            a_reset_is_seen_without_reading
+        })+
+    };
+}
+
+suite_of_resets!(plain_resets plain memory_resets memory);
 
 fn in_time(behaviour: impl Future<Output = ()>) {
     block_on(or(behaviour, async {

@@ -11,7 +11,7 @@ use smol::Executor;
 use smol::io::AsyncReadExt;
 use tide::http::{Body, Request, Response, StatusCode};
 
-use crate::wire::{Listener, OnSent, RawTarget, Sent, ServeOptions, Stop, WireLimits, serve};
+use crate::wire::{BoundAddress, Listener, OnSent, RawTarget, Sent, ServeOptions, Stop, WireLimits, serve};
 
 /// No test takes this long unless it hangs.
 const HANG_TIME: Duration = Duration::from_secs(30);
@@ -45,8 +45,8 @@ impl TestServer {
         A: Fn(Request) -> F + Send + Sync + 'static,
         F: Future<Output = Response> + Send + 'static,
     {
-        let listener = Listener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr();
+        let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).unwrap();
+        let &BoundAddress::Tcp(address) = listener[0].address() else { panic!("no port") };
         let stop = Stop::new();
         let stopped = stop.clone();
         let thread = std::thread::spawn(move || {

@@ -8,7 +8,7 @@ use smol::channel::{Receiver, Sender, bounded};
 use tide::http::{Request, Response};
 
 use super::server::TestServer;
-use crate::wire::{BindError, Listener, WireLimits};
+use crate::wire::{BindError, BoundAddress, Listener, WireLimits};
 
 /// An application that reports each request and answers on a signal.
 fn held(limits: WireLimits, stop_time_max: Duration) -> (TestServer, Receiver<()>, Sender<()>) {
@@ -117,12 +117,14 @@ fn a_body_that_is_kept_after_the_answer_ends_with_the_connection() {
 
 #[test]
 fn a_port_that_is_taken_differs_from_other_errors() {
-    let listener = Listener::bind("127.0.0.1:0").unwrap();
-    let taken = Listener::bind(&listener.local_addr().to_string());
+    let bind = |text: &str| Listener::bind(&text.parse().unwrap());
+    let listeners = bind("127.0.0.1:0").unwrap();
+    let BoundAddress::Tcp(address) = listeners[0].address() else { panic!("no port") };
+    let taken = bind(&address.to_string());
     assert!(matches!(taken, Err(BindError::PortTaken { .. })), "{taken:?}");
-    let unknown = Listener::bind("127.0.0.1");
+    let unknown = bind("host.invalid:1");
     assert!(matches!(unknown, Err(BindError::Unresolvable { .. })), "{unknown:?}");
     // An address of the documentation's network is no address of this machine.
-    let elsewhere = Listener::bind("192.0.2.1:0");
+    let elsewhere = bind("192.0.2.1:0");
     assert!(matches!(elsewhere, Err(BindError::Other { .. })), "{elsewhere:?}");
 }

@@ -7,12 +7,14 @@
 //! | `rows` | the same for what `check` asks of a running server |
 //! | `request`, `ask` | all requests in one enum; the trait that each implements |
 //! | `store`, `sink`, `error` | what a request works on, where the answer goes, why there is none |
+//! | `damage` | what `status` and `scrub` say of damaged images |
 //! | `pages`, `reach` | going through the rows of the index; what a manifest leads to |
 //!
 //! How a request comes here and where its answer goes is not known here: the control socket, the command line
 //! on a stopped store and tests use the same code.
 
 mod ask;
+mod damage;
 mod du;
 mod error;
 mod gc;
@@ -39,7 +41,7 @@ pub(crate) use repos::ReposRequest;
 pub(crate) use request::{Effect, Request};
 pub(crate) use rm::{Removed, RmRequest, RmTarget};
 pub(crate) use rows::RowsRequest;
-pub(crate) use scrub::ScrubRequest;
+pub(crate) use scrub::{ScrubAnswer, ScrubRequest};
 pub(crate) use sink::AnswerSink;
 pub(crate) use status::{StatusReport, StatusRequest};
 pub(crate) use store::{OpenStore, Serving, check_owner};

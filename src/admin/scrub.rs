@@ -3,21 +3,39 @@
 use serde::{Deserialize, Serialize};
 
 use crate::admin::ask::Ask;
+use crate::admin::damage::damage;
 use crate::admin::error::{AdminError, AdminErrorKind};
 use crate::admin::sink::AnswerSink;
 use crate::admin::store::OpenStore;
 use crate::maintenance::{Scrub, ScrubError, ScrubReport, ScrubWatch};
+use crate::registry::DamageState;
 
 /// Asks for a pass over all content at full speed, and for what it found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ScrubRequest {}
+pub(crate) struct ScrubRequest {
+    /// Whether all damaged images are listed.
+    #[serde(default)]
+    pub(crate) all: bool,
+}
+
+/// What a scrub found, and what is damaged since before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ScrubAnswer {
+    /// What the pass found.
+    #[serde(flatten)]
+    pub(crate) report: ScrubReport,
+    /// What is damaged until it is pushed again or removed.
+    #[serde(default)]
+    pub(crate) damage: DamageState,
+}
 
 impl Ask for ScrubRequest {
     type Item = ();
-    type Report = ScrubReport;
+    type Report = ScrubAnswer;
 
-    fn perform(&self, store: &OpenStore, sink: &mut dyn AnswerSink) -> Result<ScrubReport, AdminError> {
-        scrub(&store.scrub, sink)
+    fn perform(&self, store: &OpenStore, sink: &mut dyn AnswerSink) -> Result<ScrubAnswer, AdminError> {
+        let report = scrub(&store.scrub, sink)?;
+        Ok(ScrubAnswer { report, damage: damage(&store.registry, self.all, sink)? })
     }
 }
 

@@ -3,16 +3,22 @@
 use serde::{Deserialize, Serialize};
 
 use crate::admin::ask::Ask;
+use crate::admin::damage::damage;
 use crate::admin::du::{StoreUsage, survey};
 use crate::admin::error::AdminError;
 use crate::admin::sink::AnswerSink;
 use crate::admin::store::{OpenStore, Serving};
 use crate::base::unix_ms;
 use crate::maintenance::{CollectorStatus, ScrubStatus};
+use crate::registry::DamageState;
 
 /// Asks what is stored, what sharing saves, and how the server is doing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct StatusRequest {}
+pub(crate) struct StatusRequest {
+    /// Whether all damaged images are listed.
+    #[serde(default)]
+    pub(crate) all: bool,
+}
 
 /// How a store and its server are doing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +31,9 @@ pub(crate) struct StatusReport {
     pub(crate) ready: bool,
     /// Why it is not ready.
     pub(crate) reasons: Vec<String>,
+    /// What is damaged until it is pushed again or removed.
+    #[serde(default)]
+    pub(crate) damage: DamageState,
     /// Whether the filesystem is read-only.
     #[serde(default)]
     pub(crate) read_only: bool,
@@ -71,12 +80,13 @@ impl Ask for StatusRequest {
     type Report = StatusReport;
 
     fn perform(&self, store: &OpenStore, sink: &mut dyn AnswerSink) -> Result<StatusReport, AdminError> {
-        status(store, sink)
+        status(store, self.all, sink)
     }
 }
 
-fn status(store: &OpenStore, sink: &mut dyn AnswerSink) -> Result<StatusReport, AdminError> {
+fn status(store: &OpenStore, all: bool, sink: &mut dyn AnswerSink) -> Result<StatusReport, AdminError> {
     let repositories = survey(&store.registry, sink)?.totals;
+    let damage = damage(&store.registry, all, sink)?;
     let totals = store.registry.totals();
     let health = store.registry.health();
     Ok(StatusReport {
@@ -84,6 +94,7 @@ fn status(store: &OpenStore, sink: &mut dyn AnswerSink) -> Result<StatusReport, 
         server: store.serving.as_ref().map(server_status),
         ready: health.ready,
         reasons: health.reasons,
+        damage,
         read_only: totals.read_only,
         blobs: totals.blobs,
         blob_bytes: totals.blob_bytes,

@@ -10,14 +10,14 @@ use serde_json::Value;
 
 use crate::admin::{AdminError, AnswerSink, RowsRequest, check_owner};
 use crate::cli::output::units::{count, size};
-use crate::cli::output::{CommandError, RunCommand, Terminal, finish};
+use crate::cli::output::{CommandError, RunCommand, Terminal, finish, print_damage};
 use crate::cli::settings::StoreSettings;
 use crate::cli::signals::EndingSignals;
 use crate::config::Config;
 use crate::control::connect;
-use crate::maintenance::{CheckReport, LiveRows, VisitRow, check as check_store, check_live};
+use crate::maintenance::{CheckReport, Kind, LiveRows, VisitRow, check as check_store, check_live};
 use crate::meta::{TemporaryFolder, Tree};
-use crate::registry::OpenError;
+use crate::registry::{DAMAGED_LISTED_MAX, OpenError};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -49,6 +49,10 @@ pub(in crate::cli) struct CheckArgs {
     #[arg(long)]
     deep: bool,
 
+    /// List all damaged images, not only the first ones
+    #[arg(long)]
+    all: bool,
+
     /// Print one JSON object: findings, notes (each with kind, where and what) and totals
     #[arg(long)]
     json: bool,
@@ -57,11 +61,17 @@ pub(in crate::cli) struct CheckArgs {
 impl RunCommand for CheckArgs {
     fn run(self) -> Result<ExitCode, CommandError> {
         let config = self.settings.load()?;
-        check(&config, self.deep, self.json)
+        let checked = check(&config, self.deep)?;
+        let mut out = io::stdout().lock();
+        let printed = match self.json {
+            true => print_report(&mut out, &checked),
+            false => print_words(&mut out, &checked, self.deep, self.all),
+        };
+        finish(printed, checked.findings.is_empty())
     }
 }
 
-fn check(config: &Config, deep: bool, json: bool) -> Result<ExitCode, CommandError> {
+fn check(config: &Config, deep: bool) -> Result<CheckReport, CommandError> {
     let mut progress = Terminal::new();
     let folder = config.data.as_path();
     let socket = config.control_socket();
@@ -82,13 +92,7 @@ fn check(config: &Config, deep: bool, json: bool) -> Result<ExitCode, CommandErr
     };
     drop(temporary);
     progress.clear();
-    let report = checked.map_err(|error| CommandError::cannot_open(folder, error))?;
-    let mut out = io::stdout().lock();
-    let printed = match json {
-        true => print_report(&mut out, &report),
-        false => print_words(&mut out, &report, deep),
-    };
-    finish(printed, report.findings.is_empty())
+    checked.map_err(|error| CommandError::cannot_open(folder, error))
 }
 
 /// The server that uses a data directory.
@@ -135,7 +139,7 @@ fn print_report(out: &mut impl Write, report: &CheckReport) -> io::Result<()> {
     writeln!(out)
 }
 
-fn print_words(out: &mut impl Write, report: &CheckReport, deep: bool) -> io::Result<()> {
+fn print_words(out: &mut impl Write, report: &CheckReport, deep: bool, all: bool) -> io::Result<()> {
     for finding in &report.findings {
         writeln!(out, "{finding}")?;
     }
@@ -154,10 +158,21 @@ fn print_words(out: &mut impl Write, report: &CheckReport, deep: bool) -> io::Re
     ];
     writeln!(out, "checked {} ({})", counts.join(", "), size(totals.content_bytes))?;
     let hint = if deep { "" } else { "; --deep also reads every byte of content" };
-    let things = match report.findings.len() {
+    match report.findings.len() {
         0 => return writeln!(out, "nothing is wrong{hint}"),
-        1 => "1 thing is wrong".to_owned(),
-        many => format!("{many} things are wrong"),
-    };
-    writeln!(out, "{things}; the next start repairs metadata, and a push of the same content heals it")
+        1 => writeln!(out, "1 thing is wrong")?,
+        many => writeln!(out, "{many} things are wrong")?,
+    }
+    let found = |kinds: &[Kind]| report.findings.iter().any(|finding| kinds.contains(&finding.kind));
+    if found(&[Kind::Journal, Kind::Checkpoint, Kind::Index]) {
+        writeln!(out, "the next start repairs journal, checkpoints and index, as far as the rest allows")?;
+    }
+    if found(&[Kind::ContentMissing, Kind::ContentLength, Kind::ContentDigest]) {
+        writeln!(
+            out,
+            "`pulk scrub` takes damaged content out of use; until then, clients do not push it again"
+        )?;
+    }
+    let listed_max = if all { usize::MAX } else { DAMAGED_LISTED_MAX };
+    print_damage(out, &report.damage, listed_max, "`pulk check --all`")
 }

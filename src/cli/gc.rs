@@ -14,7 +14,7 @@ use crate::admin::{AdminError, AnswerSink, GcRequest};
 use crate::base::lock;
 use crate::cli::ask::{ask_into, typed};
 use crate::cli::output::units::{count, size};
-use crate::cli::output::{CommandError, RunCommand, Terminal, finish};
+use crate::cli::output::{CommandError, RunCommand, Terminal, finish, print_damage};
 use crate::cli::settings::StoreSettings;
 use crate::config::{Config, values};
 use crate::maintenance::{CollectReport, Count, Progress, Thing, Verdict};
@@ -223,7 +223,10 @@ fn summary(out: &mut impl Write, report: &CollectReport) -> io::Result<()> {
     } else if !report.complete {
         writeln!(out, "the pass did not finish")?;
     }
-    Ok(())
+    match &report.damage {
+        Some(damage) => print_damage(out, damage, usize::MAX, "`pulk status --all`"),
+        None => Ok(()),
+    }
 }
 
 fn held(counts: &[Count]) -> u64 {

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::admin::ScrubRequest;
+use crate::admin::{ScrubAnswer, ScrubRequest};
 use crate::cli::ask::{ask, typed};
 use crate::cli::output::units::{count, size};
-use crate::cli::output::{CommandError, RunCommand, finish, print_json};
+use crate::cli::output::{CommandError, RunCommand, finish, print_damage, print_json};
 use crate::cli::settings::StoreSettings;
 use crate::maintenance::ScrubReport;
 
@@ -20,7 +20,7 @@ Examples:
 
 Exit codes:
   0  nothing is damaged
-  1  something is damaged or unreadable, or the scrub could not run
+  1  something is damaged or unreadable, also since an earlier scrub, or the scrub could not run
   2  wrong command line";
 
 /// Read all content now, at full speed, and verify its digests.
@@ -35,6 +35,10 @@ pub(in crate::cli) struct ScrubArgs {
     #[command(flatten)]
     settings: StoreSettings,
 
+    /// List all damaged images, not only the first ones
+    #[arg(long)]
+    all: bool,
+
     /// Print one JSON object: what was read, and what is damaged
     #[arg(long)]
     json: bool,
@@ -42,17 +46,17 @@ pub(in crate::cli) struct ScrubArgs {
 
 impl RunCommand for ScrubArgs {
     fn run(self) -> Result<ExitCode, CommandError> {
-        let answer = ask(&self.settings.load()?, ScrubRequest {})?;
-        let report: ScrubReport = typed(answer.report.clone())?;
+        let answer = ask(&self.settings.load()?, ScrubRequest { all: self.all })?;
+        let report: ScrubAnswer = typed(answer.report.clone())?;
         let printed = match self.json {
             true => print_json(&answer.report),
             false => print(&mut io::stdout().lock(), &report),
         };
-        finish(printed, report.is_sound())
+        finish(printed, report.report.is_sound() && report.damage.is_sound())
     }
 }
 
-fn print(out: &mut impl Write, report: &ScrubReport) -> io::Result<()> {
+fn print(out: &mut impl Write, ScrubAnswer { report, damage }: &ScrubAnswer) -> io::Result<()> {
     for finding in &report.findings {
         writeln!(out, "{finding}")?;
     }
@@ -66,9 +70,15 @@ fn print(out: &mut impl Write, report: &ScrubReport) -> io::Result<()> {
         time.as_secs_f64(),
         size(per_second(report.bytes + report.journal_bytes, time))
     )?;
-    if report.is_sound() {
-        return writeln!(out, "nothing is damaged");
+    match (report.is_sound(), damage.is_sound()) {
+        (true, true) => return writeln!(out, "nothing is damaged"),
+        (true, false) => writeln!(out, "nothing more was found damaged")?,
+        (false, _) => print_found(out, report)?,
     }
+    print_damage(out, damage, usize::MAX, "`pulk status --all`")
+}
+
+fn print_found(out: &mut impl Write, report: &ScrubReport) -> io::Result<()> {
     writeln!(
         out,
         "{} damaged or missing, {} unreadable, {} of the journal damaged",

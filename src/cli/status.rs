@@ -8,9 +8,9 @@ use clap::Args;
 
 use crate::admin::{StatusReport, StatusRequest};
 use crate::base::in_units;
-use crate::cli::ask::ask;
+use crate::cli::ask::{ask, typed};
 use crate::cli::output::units::{count, since, size, time};
-use crate::cli::output::{CommandError, RunCommand, finish, print_json};
+use crate::cli::output::{CommandError, RunCommand, finish, print_damage, print_json};
 use crate::cli::settings::StoreSettings;
 use crate::config::Config;
 use crate::maintenance::{CollectorStatus, ScrubReport, ScrubStatus};
@@ -22,8 +22,8 @@ Examples:
   pulk status --json               for programs; sizes are exact bytes
 
 Exit codes:
-  0  done, whether the server is healthy or not
-  1  the store or its server could not be asked
+  0  done, and nothing is known to be damaged, whether the server is ready or not
+  1  images are damaged, or the store or its server could not be asked
   2  wrong command line";
 
 /// Show what is stored, what sharing saves, and how the server is doing.
@@ -36,6 +36,10 @@ pub(in crate::cli) struct StatusArgs {
     #[command(flatten)]
     settings: StoreSettings,
 
+    /// List all damaged images, not only the first ones
+    #[arg(long)]
+    all: bool,
+
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -44,12 +48,13 @@ pub(in crate::cli) struct StatusArgs {
 impl RunCommand for StatusArgs {
     fn run(self) -> Result<ExitCode, CommandError> {
         let config = self.settings.load()?;
-        let answer = ask(&config, StatusRequest {})?;
-        if self.json {
-            return finish(print_json(&answer.report), true);
-        }
-        let (_, report) = answer.typed()?;
-        finish(print(&mut io::stdout().lock(), &config, &report), true)
+        let answer = ask(&config, StatusRequest { all: self.all })?;
+        let report: StatusReport = typed(answer.report.clone())?;
+        let printed = match self.json {
+            true => print_json(&answer.report),
+            false => print(&mut io::stdout().lock(), &config, &report),
+        };
+        finish(printed, report.damage.is_sound())
     }
 }
 
@@ -71,7 +76,13 @@ fn print(out: &mut impl Write, config: &Config, report: &StatusReport) -> io::Re
     };
     line("server", server)?;
     line("data", config.data.display().to_string())?;
-    line("health", if report.ready { "ready" } else { "not ready" }.to_owned())?;
+    let health = match (report.ready, report.damage.is_sound()) {
+        (true, true) => "ready",
+        (true, false) => "ready, but images are damaged (below)",
+        (false, true) => "not ready",
+        (false, false) => "not ready, and images are damaged (below)",
+    };
+    line("health", health.to_owned())?;
     for reason in &report.reasons {
         line("", reason.clone())?;
     }
@@ -99,7 +110,7 @@ fn print(out: &mut impl Write, config: &Config, report: &StatusReport) -> io::Re
         let reserved = size(report.reserve_bytes);
         line("disk", format!("{} free, {reserved} of them reserved{inodes}", size(free)))?;
     }
-    Ok(())
+    print_damage(out, &report.damage, usize::MAX, "`pulk status --all`")
 }
 
 fn print_collector(

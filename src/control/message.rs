@@ -118,7 +118,7 @@ mod tests {
     fn a_request_comes_back_as_it_was() {
         let repo: RepoName = "team/app".parse().unwrap();
         let requests: [Request; 5] = [
-            StatusRequest {}.into(),
+            StatusRequest { all: false }.into(),
             TagsRequest { repo: repo.clone() }.into(),
             DuRequest {}.into(),
             RmRequest { repo: repo.clone(), what: RmTarget::Tag("v1".parse().unwrap()), force: false }.into(),

@@ -65,7 +65,7 @@ async fn watch(request: tide::Request<SharedState>, resource: Resource) -> tide:
         match (options, resource) {
             (Some(options), _) => Ok(options),
             (None, Resource::Live) => Ok(health::live()),
-            (None, Resource::Ready) => Ok(health::ready(&state.registry.health())),
+            (None, Resource::Ready) => Ok(health::ready(&health::of(&state.registry))),
             (None, _) => match state.metrics.render() {
                 Ok(rendered) => Ok(render::content(StatusCode::Ok, OPEN_METRICS, rendered)),
                 Err(error) => Err(Failure::of(ErrorCode::Unknown, error.to_string())),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::blobs::LocalStore;
 use crate::disk::{DirectoryLock, Disk, RealDisk};
 use crate::maintenance::content::Content;
+use crate::maintenance::damage::DamageSurvey;
 use crate::maintenance::finding::{CheckReport, Kind};
 use crate::maintenance::progress::Progress;
 use crate::maintenance::rows::Rows;
@@ -51,11 +52,30 @@ pub(crate) fn check_on(
 ) -> Result<CheckReport, OpenError> {
     let mut report = CheckReport::default();
     check_layout(&examine(disk)?, &mut report);
-    let content = check_all(disk, temporary, &mut report, progress, compare)?;
-    if deep {
-        content.check_bytes(LocalStore::as_it_is(Arc::clone(disk)).as_ref(), progress, &mut report)?;
-    }
+    let checked = check_all(disk, temporary, &mut report, progress, compare)?;
+    check_images(disk, checked, deep, &mut report, progress)?;
     Ok(report)
+}
+
+/// Reads the bytes of content, if that is asked, and finds the images that lead to what is damaged.
+fn check_images(
+    disk: &Arc<dyn Disk>,
+    (content, metadata): (Content, Inspection),
+    deep: bool,
+    report: &mut CheckReport,
+    progress: &mut dyn Progress,
+) -> Result<(), OpenError> {
+    let blobs = LocalStore::as_it_is(Arc::clone(disk));
+    if deep {
+        content.check_bytes(blobs.as_ref(), progress, report)?;
+    }
+    let wrong = report.wrong();
+    let survey = DamageSurvey::new(metadata.view(), blobs.as_ref(), &wrong, usize::MAX);
+    report.damage = survey.run(&mut || {
+        progress.at("searching for damaged images", 0, 0);
+        Ok::<_, OpenError>(())
+    })?;
+    Ok(())
 }
 
 /// Checks all but the bytes of content; `compare` compares the index with the journal.
@@ -65,7 +85,7 @@ fn check_all(
     report: &mut CheckReport,
     progress: &mut dyn Progress,
     compare: impl FnOnce(&mut Inspection) -> Result<(), OpenError>,
-) -> Result<Content, OpenError> {
+) -> Result<(Content, Inspection), OpenError> {
     progress.at("reading the journal", 0, 0);
     let mut metadata = Inspection::of(disk, temporary)?;
     progress.at("comparing the index", 0, 0);
@@ -78,7 +98,7 @@ fn check_all(
     let mut content = Content::list(blobs.as_ref(), progress, report)?;
     Rows::new(metadata.view(), blobs.as_ref(), &content, report)?.check(progress)?;
     content.check_unlinked(metadata.view(), report)?;
-    Ok(content)
+    Ok((content, metadata))
 }
 
 /// Called for each row.
@@ -103,13 +123,13 @@ pub fn check_live(
     let layout = examine(&disk)?;
     let mut before: Option<CheckReport> = None;
     let mut looks = 1;
-    let (mut report, content) = loop {
+    let (mut report, checked) = loop {
         let mut report = CheckReport::default();
         check_layout(&layout, &mut report);
         let looked =
             check_all(&disk, temporary, &mut report, progress, |metadata| compare_rows(metadata, rows));
-        let content = match looked {
-            Ok(content) => content,
+        let checked = match looked {
+            Ok(checked) => checked,
             // A file was removed during the check.
             Err(_) if looks < LOOKS_MAX => {
                 looks += 1;
@@ -124,15 +144,13 @@ pub fn check_live(
             report.keep_common(before);
         }
         if report.findings.is_empty() || looks >= LOOKS_MAX {
-            break (report, content);
+            break (report, checked);
         }
         looks += 1;
         before = Some(report);
         std::thread::sleep(LOOK_PAUSE);
     };
-    if deep {
-        content.check_bytes(LocalStore::as_it_is(disk).as_ref(), progress, &mut report)?;
-    }
+    check_images(&disk, checked, deep, &mut report, progress)?;
     Ok(report)
 }
 

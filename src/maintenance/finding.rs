@@ -1,10 +1,13 @@
 //! What a check finds.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
 
 use crate::meta::{MetaFault, MetaFaultKind};
+use crate::registry::DamageState;
+use crate::spec::ContentDigest;
 
 /// What a finding is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -132,6 +135,8 @@ pub struct CheckReport {
     pub notes: Vec<Finding>,
     /// How much was checked.
     pub totals: CheckTotals,
+    /// The images that lead to content which is damaged or missing.
+    pub damage: DamageState,
 }
 
 impl CheckReport {
@@ -142,6 +147,14 @@ impl CheckReport {
         };
         self.findings.retain(|finding| is_in(&other.findings, finding));
         self.notes.retain(|note| is_in(&other.notes, note));
+    }
+
+    /// Returns the content whose file was found to be wrong.
+    pub(super) fn wrong(&self) -> BTreeSet<ContentDigest> {
+        let of_files = |finding: &&Finding| {
+            matches!(finding.kind, Kind::ContentMissing | Kind::ContentLength | Kind::ContentDigest)
+        };
+        self.findings.iter().filter(of_files).filter_map(|finding| finding.place.parse().ok()).collect()
     }
 
     pub(super) fn find(&mut self, kind: Kind, place: impl fmt::Display, what: impl Into<String>) {

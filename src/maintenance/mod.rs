@@ -6,6 +6,7 @@
 //! | frees space beside clients | `collector/` |
 //! | reads all content again and again | `scrub/` |
 //! | checks a store, and what it finds | `check`, `finding` |
+//! | which images lead to damaged content | `damage` |
 //! | rebuilds the index or the metadata | `rebuild` |
 //! | what check and rebuild read: rows and files of content | `rows`, `content` |
 //! | progress for a terminal | `progress` |
@@ -13,6 +14,7 @@
 mod check;
 mod collector;
 mod content;
+mod damage;
 mod finding;
 mod progress;
 mod rebuild;
@@ -28,7 +30,8 @@ pub use collector::{
     CollectError, CollectOptions, CollectReport, CollectWatch, Collector, CollectorOptions, CollectorStatus,
     Count, NOTES_MAX, Tally, Thing, Verdict,
 };
-pub use finding::CheckReport;
+pub(crate) use damage::DamageSurvey;
+pub use finding::{CheckReport, Kind};
 pub use progress::Progress;
 #[cfg(test)]
 pub(crate) use rebuild::rebuild_on;

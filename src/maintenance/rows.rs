@@ -146,10 +146,15 @@ impl<'a> Rows<'a> {
     ) -> Result<(), OpenError> {
         match self.view.blob(&digest)? {
             None if self.quarantined.contains(&digest) => {
-                let what = "is damaged and was moved to quarantine/; pushing it again heals it";
+                let what =
+                    "is damaged and was moved to quarantine/; a push of it, to any repository, heals it";
                 self.report.find(Kind::Quarantined, place, what);
             }
-            None => self.report.find(Kind::ContentUnknown, place, "has no row as content of the store"),
+            None => {
+                let what =
+                    "was damaged or missing, and is out of use; a push of it, to any repository, heals it";
+                self.report.find(Kind::ContentUnknown, place, what);
+            }
             Some(row) if row.size != size => {
                 let what = format!("should have {size} bytes, the store says {}", row.size);
                 self.report.find(Kind::ContentLength, place, what);

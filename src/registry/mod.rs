@@ -75,6 +75,8 @@ pub use types::{
 pub use upkeep::Collected;
 pub(crate) use upkeep::Upkeep;
 pub(crate) use upkeep::damage::Condemned;
+pub(crate) use upkeep::damage_state::{DAMAGED_LISTED_MAX, LACKS_LISTED_MAX};
+pub use upkeep::damage_state::{DamageState, DamagedImage, DamagedKind};
 pub(crate) use upkeep::removal::Removal;
 #[cfg(test)]
 pub(crate) use upkeep::sweeping::FILES_PER_STEP;
@@ -102,6 +104,8 @@ struct Inner {
     /// The files of manifests that are being stored: they belong to no session.
     storing: NamesInUse,
     collected: Mutex<Collected>,
+    /// What is damaged, if that is known.
+    damage: Mutex<Option<DamageState>>,
     permits: Arc<DiskPermits>,
     pool: BufferPool,
     manifest_memory: Arc<ManifestMemory>,
@@ -211,6 +215,7 @@ impl Registry {
             writes_refused: self.inner.meta.poisoned().is_some(),
             reopen_tries: self.inner.meta.reopen_tries(),
             reopened: self.inner.meta.reopened(),
+            damaged_images: self.damage().map(|state| state.images),
             scrub: self.inner.scrubbed.snapshot(),
         }
     }

@@ -168,6 +168,8 @@ pub struct Totals {
     pub reopen_tries: u64,
     /// How often the store was reopened since the start.
     pub reopened: u64,
+    /// Tags that lead to damaged or missing content, or `None` until that is known.
+    pub damaged_images: Option<u64>,
     /// The totals of the scrub.
     pub scrub: ScrubTotals,
 }

@@ -1,6 +1,13 @@
-//! What commands write: tables, units, progress, JSON, log lines; how they end; and what the parser says of a
-//! refused value (`source`).
+//! What commands write, how they end, and what the parser says of a refused value.
+//!
+//! | | |
+//! |---|---|
+//! | `table`, `units` | tables; sizes, counts and times |
+//! | `damage` | damaged images, and how they are healed |
+//! | `progress`, `logging`, `log_queue` | progress on a terminal; log lines |
+//! | `run`, `source` | how a command ends; where a refused value came from |
 
+mod damage;
 mod log_queue;
 pub(in crate::cli) mod logging;
 mod progress;
@@ -14,6 +21,7 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
+pub(in crate::cli) use damage::print_damage;
 pub(in crate::cli) use progress::Terminal;
 pub(in crate::cli) use run::{CommandError, RunCommand};
 pub(in crate::cli) use source::name_source;

@@ -3,11 +3,22 @@
 use tide::http::{Response, StatusCode};
 
 use crate::http::api::render;
-use crate::registry::Health;
+use crate::registry::{Health, Registry};
 
 /// Answers `/livez`: a server that answers is alive.
 pub(in crate::http) fn live() -> Response {
     render::content(StatusCode::Ok, render::TEXT, "ok\n")
+}
+
+/// Returns the health of a registry. Damaged images are reported with 200: all others are there.
+pub(in crate::http) fn of(registry: &Registry) -> Health {
+    let mut health = registry.health();
+    if let Some(state) = registry.damage().filter(|state| !state.is_sound()) {
+        let images =
+            if state.images == 1 { "1 image is".to_owned() } else { format!("{} images are", state.images) };
+        health.reasons.push(format!("{images} damaged: `pulk status` names what to push again"));
+    }
+    health
 }
 
 /// Answers `/readyz`: 200, or 503, with one line for each thing that does not work.

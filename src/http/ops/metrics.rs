@@ -188,7 +188,7 @@ enum Value {
 
 /// Every metric of the registry: its name, its help, and where its value and type come from.
 #[rustfmt::skip]
-const REGISTRY_METRICS: [RegistryMetric; 20] = [
+const REGISTRY_METRICS: [RegistryMetric; 21] = [
     RegistryMetric {
         name: "collector_passes", help: "Passes of the collector.", unit: None,
         value: |now| Some(Value::Counter(now.collected.passes)),
@@ -258,6 +258,12 @@ const REGISTRY_METRICS: [RegistryMetric; 20] = [
     RegistryMetric {
         name: "scrub_damaged", help: "Pieces of content that were found damaged or missing.", unit: None,
         value: |now| Some(Value::Counter(now.totals.scrub.damaged)),
+    },
+    RegistryMetric {
+        name: "damaged_images",
+        help: "Tags that lead to damaged or missing content, as an examination or a command found them last.",
+        unit: None,
+        value: |now| now.totals.damaged_images.map(Value::Gauge),
     },
     RegistryMetric {
         name: "scrub_last_full_pass",
@@ -344,6 +350,7 @@ mod tests {
             writes_refused: true,
             reopen_tries: 12,
             reopened: 13,
+            damaged_images: Some(14),
             scrub: ScrubTotals { bytes: 5, damaged: 1, last_full_pass: 77 },
         };
         let of_collector =
@@ -365,6 +372,7 @@ mod tests {
             "pulk_reopened_total 13",
             "pulk_scrub_read_bytes_total 5",
             "pulk_scrub_damaged_total 1",
+            "pulk_damaged_images 14",
             "pulk_scrub_last_full_pass_seconds 77",
             "pulk_disk_syncs_total 7",
             "pulk_collector_passes_total 5",

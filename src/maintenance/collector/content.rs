@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use crate::base::now_ms;
 use crate::maintenance::collector::error::CollectError;
 use crate::maintenance::collector::pass::{About, Batch, End, Pass, ROWS_PER_STEP};
 use crate::maintenance::collector::report::Thing;
 use crate::meta::{Sweep, Tree};
-use crate::registry::{RegistryError, Removal, Scope};
+use crate::registry::{DamageState, RegistryError, Removal, Scope};
 use crate::spec::ContentDigest;
 
 impl Pass<'_> {
@@ -30,10 +31,15 @@ impl Pass<'_> {
                 }
             }
         }
-        self.sweep_all_but(&had)
+        // If each piece of content that a repository has is stored, nothing is damaged.
+        let whole = self.sweep_all_but(&had)? == had.len();
+        self.report.damage = whole.then(|| DamageState { examined_ms: now_ms(), ..DamageState::default() });
+        Ok(())
     }
 
-    fn sweep_all_but(&mut self, had: &HashSet<u64>) -> Result<(), CollectError> {
+    /// Returns how much content stays because a repository has it.
+    fn sweep_all_but(&mut self, had: &HashSet<u64>) -> Result<usize, CollectError> {
+        let mut needed = 0;
         let mut batch = Batch::new();
         let mut last: Option<ContentDigest> = None;
         loop {
@@ -44,6 +50,7 @@ impl Pass<'_> {
             for (digest, row) in rows {
                 let about = about(Thing::Content, &digest, row.size);
                 if had.contains(&self.upkeep.key(&digest)) {
+                    needed += 1;
                     self.verdict(&about, End::Needed, |_| "kept: some repository has it".to_owned());
                 } else if self.upkeep.holds_content(&digest) || self.is_young(&digest) {
                     self.verdict(&about, End::Held, |_| "kept for now: it is young".to_owned());
@@ -57,7 +64,10 @@ impl Pass<'_> {
             }
         }
         let rest = batch.rest();
-        if rest.is_empty() { Ok(()) } else { self.sweep_content(rest) }
+        if !rest.is_empty() {
+            self.sweep_content(rest)?;
+        }
+        Ok(needed)
     }
 
     fn sweep_content(&mut self, content: Vec<(ContentDigest, u64)>) -> Result<(), CollectError> {

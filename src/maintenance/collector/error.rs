@@ -1,5 +1,6 @@
 //! Why a pass ended before its end.
 
+use crate::meta::IndexError;
 use crate::registry::RegistryError;
 
 /// Why a pass ended before its end. What it had removed by then stays removed; nothing is half removed.
@@ -17,4 +18,10 @@ pub enum CollectError {
     /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(String),
+}
+
+impl From<IndexError> for CollectError {
+    fn from(error: IndexError) -> Self {
+        RegistryError::from(error).into()
+    }
 }

@@ -1,5 +1,6 @@
 //! One pass: every repository, then content, then files.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use crate::base::{in_units, millis, now_ms};
@@ -10,8 +11,9 @@ use crate::maintenance::collector::origin::origin;
 use crate::maintenance::collector::orphans::Orphans;
 use crate::maintenance::collector::pace::Pace;
 use crate::maintenance::collector::report::{CollectReport, Count, NOTES_MAX, Thing, Verdict};
+use crate::maintenance::damage::DamageSurvey;
 use crate::meta::{Ages, PLAUSIBLE_MIN_MS, SWEEP_CANDIDATES_MAX, Sweep};
-use crate::registry::{Protected, RegistryError, Upkeep};
+use crate::registry::{DAMAGED_LISTED_MAX, Protected, RegistryError, Upkeep};
 use crate::spec::{ContentDigest, RepoName};
 
 /// How many rows are read in one step.
@@ -78,6 +80,7 @@ impl Pass<'_> {
         };
         let done = self.everything();
         self.upkeep.end_marking();
+        let done = done.and_then(|()| self.damage());
         let done = done.and_then(|()| if self.has_removed() { self.index() } else { Ok(()) });
         let kept = !self.options.dry_run && self.upkeep.keeps_everything().is_some();
         self.report.complete = done.is_ok() && !kept && !self.left_out;
@@ -137,6 +140,22 @@ impl Pass<'_> {
         }
         (self.doing)("searching for content that no repository has".to_owned());
         self.content()
+    }
+
+    /// Searches for damaged images, unless it is known that there are none.
+    fn damage(&mut self) -> Result<(), CollectError> {
+        let state = match self.report.damage.take() {
+            Some(sound) => sound,
+            None => {
+                (self.doing)("searching for damaged images".to_owned());
+                let (upkeep, wrong) = (self.upkeep, BTreeSet::new());
+                DamageSurvey::new(upkeep.view(), upkeep.blobs(), &wrong, DAMAGED_LISTED_MAX)
+                    .run(&mut || self.step())?
+            }
+        };
+        self.upkeep.note_damage(state.clone());
+        self.report.damage = Some(state);
+        Ok(())
     }
 
     /// Tells whether anything went from the index.

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::registry::DamageState;
+
 /// What a verdict is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -129,6 +131,9 @@ pub struct CollectReport {
     pub unreadable: Vec<String>,
     /// What was postponed or refused, and why; the first entries only.
     pub notes: Vec<String>,
+    /// What is damaged, at the end of the pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damage: Option<DamageState>,
 }
 
 /// The most entries of [`CollectReport::unreadable`] and of [`CollectReport::notes`].

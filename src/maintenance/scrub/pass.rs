@@ -172,7 +172,9 @@ impl<'a> Pass<'a> {
             Condemned::Yes => {
                 self.reached.report.damaged += 1;
                 let aside = if file.is_some() { ", and was moved to quarantine/" } else { "" };
-                self.reached.report.find(format!("{digest} {what}{aside}: push it again to heal it"));
+                self.reached
+                    .report
+                    .find(format!("{digest} {what}{aside}: a push of it, to any repository, heals it"));
                 Ok(true)
             }
             Condemned::No => Ok(true),

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::base::{lock, now_ms, wait};
+use crate::maintenance::damage::note_damage;
 use crate::maintenance::scrub::due::due_ms;
 use crate::maintenance::scrub::error::ScrubError;
 use crate::maintenance::scrub::options::ScrubOptions;
@@ -279,6 +280,7 @@ impl Shared {
         work: impl FnOnce(Pass<'_>) -> Result<(), ScrubError>,
     ) {
         let _working = lock(&self.working);
+        let damaged = self.registry.totals().scrub.damaged;
         let pace = Pace::new(self.options.rate_bytes, Instant::now());
         let mut drive = Background { shared: self, woken, suspects, turn, pace, saved: Instant::now() };
         match work(Pass::new(&self.registry, &mut drive, reached, RETRY_PAUSE)) {
@@ -289,6 +291,9 @@ impl Shared {
                 state.failed = Some(error.to_string());
                 state.not_before = Some(Instant::now() + FAILED_PAUSE);
             }
+        }
+        if self.registry.totals().scrub.damaged > damaged {
+            note_damage(&self.registry, &|| lock(&self.state).stopping);
         }
     }
 

@@ -59,7 +59,6 @@ impl Registry {
         } else {
             open_content(&disk, &options.storage)?
         };
-        let space = FreeSpace::new(Arc::clone(&disk), options.reserve_bytes);
         let leases = Arc::new(Leases::new(options.lease, options.grace));
         let meta_options = MetaOptions {
             policies: options.policies.clone(),
@@ -83,6 +82,7 @@ impl Registry {
         #[cfg(test)]
         let permits = if options.blocks_inline { permits.inline() } else { permits };
         let inner = Arc::new(Inner {
+            space: FreeSpace::new(Arc::clone(&disk), options.reserve_bytes),
             disk,
             blobs,
             sessions,
@@ -92,13 +92,13 @@ impl Registry {
             scrubbed: ScrubCounters::default(),
             storing: NamesInUse::default(),
             collected: Mutex::default(),
+            damage: Mutex::default(),
             permits: Arc::new(permits),
             pool: BufferPool::new(),
             manifest_memory: ManifestMemory::new(),
             cache: ManifestCache::new(),
             verified: VerifiedFiles::new(),
             counters,
-            space,
             meta,
             options,
             _alive: alive,

@@ -4,6 +4,7 @@
 
 mod compaction;
 pub(in crate::registry) mod damage;
+pub(in crate::registry) mod damage_state;
 mod marking;
 pub(in crate::registry) mod removal;
 pub(in crate::registry) mod sweeping;

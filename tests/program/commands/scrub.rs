@@ -11,7 +11,7 @@ use crate::commands::support::{Image, Store, push, sha256};
 use crate::common::blob_file;
 
 /// Flips a byte in the middle of a file.
-fn flip(path: &Path) {
+pub(super) fn flip(path: &Path) {
     let mut bytes = fs::read(path).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
@@ -19,7 +19,7 @@ fn flip(path: &Path) {
 }
 
 /// Sends a request and returns the answer's status.
-fn status_of(address: &str, method: &str, path: &str, body: &[u8]) -> u16 {
+pub(super) fn status_of(address: &str, method: &str, path: &str, body: &[u8]) -> u16 {
     let mut stream = TcpStream::connect(address).unwrap();
     let head = format!(
         "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
@@ -63,7 +63,8 @@ fn a_scrub_quarantines_damage_with_and_without_a_server_and_a_push_repairs_it() 
         assert!(ran.out.contains(&format!("{} does not match its digest", sha256(layer))), "{}", ran.out);
         let aside = store.path().join(format!("quarantine/sha256-{}", sha256(layer).encoded()));
         assert!(aside.exists() && !blob_file(store.path(), layer).exists());
-        let status = store.json(&["status"]);
+        let (code, status) = check(&store, &["status", "--json"]);
+        assert_eq!((code, &status["damage"]["images"]), (1, &json!(2)), "{status}");
         assert_eq!(status["scrub"]["quarantined"], json!(1));
         assert_eq!(status["scrub"]["last"]["damaged"], json!(1));
 

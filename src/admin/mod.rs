@@ -3,6 +3,7 @@
 //! | | |
 //! |---|---|
 //! | `status`, `repos`, `tags`, `du`, `rm`, `gc`, `scrub` | a command's request, its answer, its report |
+//! | `history/` | the newest changes of tags |
 //! | `log/` | the same for what was changed, in pages |
 //! | `rows` | the same for what `check` asks of a running server |
 //! | `request`, `ask` | all requests in one enum; the trait that each implements |
@@ -18,6 +19,7 @@ mod damage;
 mod du;
 mod error;
 mod gc;
+mod history;
 mod log;
 mod pages;
 mod repos;
@@ -36,6 +38,7 @@ pub(crate) use du::{
 };
 pub(crate) use error::{AdminError, AdminErrorKind};
 pub(crate) use gc::GcRequest;
+pub(crate) use history::{HistoryEntry, HistoryRequest};
 pub(crate) use log::{Change, ChangeKind, LogRequest, LogStream};
 pub(crate) use repos::ReposRequest;
 pub(crate) use request::{Effect, Request};

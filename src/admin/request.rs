@@ -7,6 +7,7 @@ use crate::admin::ask::Ask;
 use crate::admin::du::{DuRepoRequest, DuRequest};
 use crate::admin::error::AdminError;
 use crate::admin::gc::GcRequest;
+use crate::admin::history::HistoryRequest;
 use crate::admin::log::LogRequest;
 use crate::admin::repos::ReposRequest;
 use crate::admin::rm::RmRequest;
@@ -83,5 +84,6 @@ requests! {
     Gc(GcRequest): Collects,
     Scrub(ScrubRequest): Reads,
     Log(LogRequest): Reads,
+    History(HistoryRequest): Reads,
     Rows(RowsRequest): Reads,
 }

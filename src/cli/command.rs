@@ -8,6 +8,7 @@ use crate::cli::check::CheckArgs;
 use crate::cli::config::ConfigArgs;
 use crate::cli::du::DuArgs;
 use crate::cli::gc::GcArgs;
+use crate::cli::history::HistoryArgs;
 use crate::cli::log::LogArgs;
 use crate::cli::output::{CommandError, RunCommand};
 use crate::cli::rebuild::RebuildArgs;
@@ -77,6 +78,7 @@ commands! {
     Tags(TagsArgs),
     Du(DuArgs),
     Log(LogArgs),
+    History(HistoryArgs),
     Rm(RmArgs),
     Gc(GcArgs),
     Scrub(ScrubArgs),

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `command` | the table of commands |
 //! | `serve`, `config`, `status` | commands |
-//! | `repos`, `tags`, `du`, `log/`, `rm`, `gc`, `scrub` | commands that a running server can carry out |
+//! | `repos`, `tags`, `du`, `log/`, `history/`, `rm`, `gc`, `scrub` | commands that a running server can carry out |
 //! | `check`, `rebuild` | commands that read the files themselves |
 //! | `settings` | flags that several commands have |
 //! | `ask` | putting a request to a running server, or to the store itself |
@@ -19,6 +19,7 @@ mod command;
 mod config;
 mod du;
 mod gc;
+mod history;
 mod log;
 mod output;
 mod rebuild;

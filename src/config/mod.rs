@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `settled` | the configuration as a whole, and what overrides it |
 //! | `sections` | the table of sections |
-//! | `general`, `limits`, `scrub`, `collector`, `policy`, `keep` | the keys of each section |
+//! | `general`, `limits`, `scrub`, `collector`, `removed`, `policy`, `keep` | the keys of each section |
 //! | `key`, `unit` | what a key is, and the units of its numbers |
 //! | `document`, `error` | the file, and what may be wrong with it |
 //! | `values` | the parsers that flags and keys share |
@@ -21,6 +21,7 @@ mod keep;
 mod key;
 mod limits;
 mod policy;
+mod removed;
 mod scrub;
 mod sections;
 mod settled;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::config::key::ConfigKey;
 use crate::config::settled::Config;
-use crate::config::{collector, general, keep, limits, policy, scrub};
+use crate::config::{collector, general, keep, limits, policy, removed, scrub};
 use crate::meta::{KeepRule, Policy};
 
 /// A table of the file.
@@ -15,11 +15,12 @@ pub(in crate::config) struct Section {
 }
 
 /// The sections, in the order in which they are written.
-pub(in crate::config) const SECTIONS: [Section; 4] = [
+pub(in crate::config) const SECTIONS: [Section; 5] = [
     Section { name: "", keys: general::KEYS },
     Section { name: "limits", keys: limits::KEYS },
     Section { name: "scrub", keys: scrub::KEYS },
     Section { name: "collector", keys: collector::KEYS },
+    Section { name: "history", keys: removed::HISTORY_KEYS },
 ];
 
 /// A key, for people.

@@ -48,6 +48,9 @@ lease = "1m"
 grace = "0s"
 pace = 50
 
+[history]
+keep = "30d"
+
 [[policy]]
 repositories = ["team/*", "app"]
 keep = [
@@ -140,6 +143,7 @@ fn every_key_reaches_the_server() {
     assert_eq!((registry.lease, registry.grace), (seconds(60), Duration::ZERO));
     assert!(registry.sparse_indexes && !registry.journal_clients);
     assert_eq!(registry.journal_history_bytes, 1 << 30);
+    assert_eq!(registry.history_keep, seconds(30 * DAY));
     let scrub = ScrubOptions { enabled: false, rate_bytes: 1 << 20, interval: seconds(7 * DAY) };
     let collector = CollectorOptions { enabled: false, interval: seconds(600), pace_percent: 50 };
     assert_eq!((options.scrub, options.collector), (scrub, collector));

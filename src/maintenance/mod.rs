@@ -25,7 +25,7 @@ mod scrub;
 pub(crate) use check::check_on;
 pub use check::{LiveRows, VisitRow, check, check_live};
 #[cfg(test)]
-pub(crate) use collector::tests as collector_tests;
+pub(crate) use collector::{CHANGES_PER_TAG_MAX, tests as collector_tests};
 pub use collector::{
     CollectError, CollectOptions, CollectReport, CollectWatch, Collector, CollectorOptions, CollectorStatus,
     Count, NOTES_MAX, Tally, Thing, Verdict,

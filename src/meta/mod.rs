@@ -47,7 +47,8 @@ pub(crate) use clock::{DAY_MS, SetClock, TODAY_MS};
 pub use error::{MetaError, MetaOpenError};
 pub use format::{FEATURES, FORMAT, FORMAT_OLDEST};
 pub use index::{
-    CompactionOutcome, CompactionPacing, IndexError, IndexKind, TemporaryFolder, View, WORTHWHILE_MIN_BYTES,
+    CompactionOutcome, CompactionPacing, IndexError, IndexKind, TagChange, TemporaryFolder, View,
+    WORTHWHILE_MIN_BYTES,
 };
 pub use journal::{FollowEnd, FollowFrom, Follower, Transaction, Wake};
 pub use model::{

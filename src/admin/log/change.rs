@@ -123,8 +123,11 @@ fn change_of(
         }
         Fact::Blob { digest, row: None } => made(ChangeKind::ContentRemoved, None, Some(*digest)),
         Fact::Repository { repo, row: None } => made(ChangeKind::RepositoryRemoved, Some(repo), None),
-        Fact::Blob { .. } | Fact::Repository { .. } | Fact::Referrer { .. } | Fact::Upload { .. } => {
-            return None;
-        }
+        Fact::Blob { .. }
+        | Fact::Repository { .. }
+        | Fact::Referrer { .. }
+        | Fact::Upload { .. }
+        | Fact::Bin { .. }
+        | Fact::History { .. } => return None,
     })
 }

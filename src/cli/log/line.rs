@@ -9,7 +9,7 @@ const DIGEST_SHOWN_CHARS: usize = 12;
 
 /// Writes a change in words. Everything in it has a grammar without control characters, or was made
 /// printable when it was read.
-pub(super) fn line(change: &Change) -> String {
+pub(in crate::cli) fn line(change: &Change) -> String {
     if change.change == ChangeKind::Missed {
         return format!("(the changes up to transaction {} are not kept or cannot be read)", change.seq);
     }

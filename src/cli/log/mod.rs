@@ -3,6 +3,9 @@
 mod line;
 mod since;
 
+pub(in crate::cli) use line::line;
+pub(in crate::cli) use since::since;
+
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -44,7 +47,7 @@ pub(in crate::cli) struct LogArgs {
     follow: bool,
 
     /// Only changes since then, by the wall clock: 30m, 12h, 7d, 2026-11-24, 2026-11-24T13:05:00Z
-    #[arg(long, value_name = "TIME|DURATION", value_parser = since::since)]
+    #[arg(long, value_name = "TIME|DURATION", value_parser = since)]
     since: Option<u64>,
 
     #[command(flatten)]
@@ -81,7 +84,7 @@ impl LinePrinter {
         if self.json {
             return writeln!(out, "{item}");
         }
-        writeln!(out, "{}", line::line(&typed::<Change>(item)?))
+        writeln!(out, "{}", line(&typed::<Change>(item)?))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::wire::civil;
 const SECONDS_PER_DAY: u64 = 86_400;
 
 /// Parses a time, or how long ago it is, and returns it in milliseconds since 1970.
-pub(super) fn since(text: &str) -> Result<u64, String> {
+pub(in crate::cli) fn since(text: &str) -> Result<u64, String> {
     if let Ok(ago) = values::period(text) {
         return Ok(now_ms().saturating_sub(millis(ago)));
     }

@@ -19,6 +19,7 @@
 //! | a pass: its repositories, content and files | `pass`, `repository`, `content`, `orphans` |
 //! | what references what in a repository | `graph` |
 //! | tags and untagged manifests, by policy | `tags`, `policy` |
+//! | what is kept of what was removed | `removed/` |
 //! | pauses between steps | `pace` |
 //! | what the journal says of a removal | `origin` |
 //! | the index, compacted afterwards | `index` |
@@ -34,6 +35,7 @@ mod orphans;
 mod pace;
 mod pass;
 mod policy;
+mod removed;
 mod report;
 mod repository;
 mod tags;
@@ -44,5 +46,7 @@ mod worker;
 
 pub use error::CollectError;
 pub use options::{CollectOptions, CollectWatch, CollectorOptions};
+#[cfg(test)]
+pub(crate) use removed::CHANGES_PER_TAG_MAX;
 pub use report::{CollectReport, CollectorStatus, Count, NOTES_MAX, Tally, Thing, Verdict};
 pub use worker::Collector;

@@ -14,6 +14,7 @@ pub(super) fn origin(options: &CollectOptions, policies: &Policies, sweep: &Swee
         }
         Sweep::Links { .. } => ("unreferenced".to_owned(), "no manifest of the repository references it"),
         Sweep::Repository { .. } => ("empty".to_owned(), "nothing is left in the repository"),
+        Sweep::History { .. } => ("history".to_owned(), "it is older than the history keeps"),
         Sweep::Content { .. } => ("unreferenced".to_owned(), "no repository has it"),
     };
     let origin = Origin::default().rule(&rule).why(why);

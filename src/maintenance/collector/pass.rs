@@ -138,6 +138,8 @@ impl Pass<'_> {
             self.step()?;
             last = Some(repo);
         }
+        (self.doing)("searching for changes of tags that are no longer kept".to_owned());
+        self.history()?;
         (self.doing)("searching for content that no repository has".to_owned());
         self.content()
     }

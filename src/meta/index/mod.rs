@@ -41,4 +41,4 @@ pub use sled::TemporaryFolder;
 pub(in crate::meta) use sled::{SledIndex, TemporaryCopy, has_database};
 pub(in crate::meta) use totals::RowTotals;
 pub(in crate::meta) use usage::{QuotaUsage, added_bytes};
-pub use view::View;
+pub use view::{TagChange, View};

@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 
 use crate::meta::index::contract::IndexError;
-use crate::meta::model::{Fact, Tree};
+use crate::meta::model::{Fact, Tree, order_of};
 use crate::spec::{ContentDigest, RepoName, Tag};
 
 /// Returns the fact that makes a row, or `None` for rows that follow from other rows.
@@ -29,7 +29,21 @@ pub(in crate::meta) fn fact_of(tree: Tree, key: &[u8], value: &[u8]) -> Result<O
         Tree::Links => Fact::Link { repo: part().name()?, digest: part().name()?, row: row(tree, value)? },
         Tree::Blobs => Fact::Blob { digest: part().name()?, row: row(tree, value)? },
         Tree::Uploads => Fact::Upload { id: part().name()?, row: row(tree, value)? },
+        Tree::Bin => Fact::Bin { repo: part().name()?, digest: part().name()?, row: row(tree, value)? },
+        Tree::History => {
+            let (repo, tag) = (part().name()?, part().name()?);
+            Fact::History { repo, tag, order: history_order(key)?, row: row(tree, value)? }
+        }
     }))
+}
+
+/// Returns the order of a row of `history`.
+pub(in crate::meta) fn history_order(key: &[u8]) -> Result<u64, IndexError> {
+    order_of(key).ok_or_else(|| malformed(Tree::History))
+}
+
+fn malformed(tree: Tree) -> IndexError {
+    IndexError::Row { tree: tree.name(), reason: "its key is malformed".to_owned() }
 }
 
 /// Returns what a row of `tagged` says: the repository, the manifest, and a tag that names it.
@@ -54,9 +68,6 @@ struct Part<'a> {
 impl Part<'_> {
     fn name<N: std::str::FromStr>(self) -> Result<N, IndexError> {
         let text = self.bytes.and_then(|bytes| std::str::from_utf8(bytes).ok());
-        text.and_then(|text| text.parse().ok()).ok_or_else(|| IndexError::Row {
-            tree: self.tree.name(),
-            reason: "its key is malformed".to_owned(),
-        })
+        text.and_then(|text| text.parse().ok()).ok_or_else(|| malformed(self.tree))
     }
 }

@@ -21,7 +21,41 @@ struct TreeSum {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RowSums {
+    #[serde(with = "tree_sums")]
     trees: [TreeSum; Tree::ALL.len()],
+}
+
+/// The sums of the trees as they are written. Trees at the end that have no rows are left out: a version
+/// without such a tree wrote none for it.
+mod tree_sums {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::TreeSum;
+    use crate::meta::model::Tree;
+
+    /// How many trees the first version had, which are always written.
+    const TREES_MIN: usize = 8;
+
+    pub(super) fn serialize<S: Serializer>(
+        trees: &[TreeSum; Tree::ALL.len()],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let used = trees.iter().rposition(|sum| *sum != TreeSum::default()).map_or(0, |at| at + 1);
+        trees.get(..used.max(TREES_MIN)).unwrap_or(trees).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<[TreeSum; Tree::ALL.len()], D::Error> {
+        let read = Vec::<TreeSum>::deserialize(deserializer)?;
+        let mut trees = [TreeSum::default(); Tree::ALL.len()];
+        if read.len() < TREES_MIN || read.len() > trees.len() {
+            return Err(D::Error::invalid_length(read.len(), &"the sums of all trees"));
+        }
+        trees.iter_mut().zip(read).for_each(|(sum, read)| *sum = read);
+        Ok(trees)
+    }
 }
 
 impl RowSums {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::meta::index::contract::{IndexError, RowReader};
-use crate::meta::index::row_fact::fact_of;
+use crate::meta::index::row_fact::{fact_of, history_order};
 use crate::meta::index::row_sums::RowSums;
 use crate::meta::index::view::View;
 use crate::meta::model::{Fact, RowChange, Tree};
@@ -18,7 +18,7 @@ pub struct RowTotals {
     pub blob_bytes: u64,
     /// Upload sessions that have begun and not ended.
     pub uploads: u64,
-    /// The order of the tag that was set last.
+    /// The order of the last change of a tag.
     #[serde(default)]
     pub tag_order: u64,
     /// What all rows add up to.
@@ -35,6 +35,7 @@ impl RowTotals {
                 match tree {
                     Tree::Blobs | Tree::Tags => totals.add(fact_of(tree, key, value)?),
                     Tree::Uploads => totals.uploads += 1,
+                    Tree::History => totals.tag_order = totals.tag_order.max(history_order(key)?),
                     _ => {}
                 }
                 Ok(())
@@ -87,10 +88,13 @@ impl RowTotals {
                     let order = row.as_ref().and_then(|row| row.order);
                     self.tag_order = self.tag_order.max(order.unwrap_or(0));
                 }
+                Fact::History { order, row: Some(_), .. } => self.tag_order = self.tag_order.max(*order),
                 Fact::Repository { .. }
                 | Fact::Manifest { .. }
                 | Fact::Referrer { .. }
-                | Fact::Link { .. } => {}
+                | Fact::Link { .. }
+                | Fact::Bin { .. }
+                | Fact::History { .. } => {}
             }
         }
         Ok(())

@@ -88,7 +88,9 @@ fn bytes_of(fact: &Fact) -> Option<(&RepoName, u64)> {
         | Fact::Tag { .. }
         | Fact::Referrer { .. }
         | Fact::Blob { .. }
-        | Fact::Upload { .. } => None,
+        | Fact::Upload { .. }
+        | Fact::Bin { .. }
+        | Fact::History { .. } => None,
     }
 }
 
@@ -100,6 +102,8 @@ fn bytes_before(view: View<'_>, fact: &Fact) -> Result<u64, IndexError> {
         | Fact::Tag { .. }
         | Fact::Referrer { .. }
         | Fact::Blob { .. }
-        | Fact::Upload { .. } => 0,
+        | Fact::Upload { .. }
+        | Fact::Bin { .. }
+        | Fact::History { .. } => 0,
     })
 }

@@ -1,6 +1,9 @@
 //! Typed reads of an index.
 
+mod history;
 mod known;
+
+pub use history::TagChange;
 
 use std::ops::ControlFlow;
 

@@ -149,6 +149,11 @@ pub enum Sweep {
         /// The content.
         content: Vec<ContentDigest>,
     },
+    /// Changes of tags that the history no longer keeps.
+    History {
+        /// The changes: the repository, the tag and the order of each.
+        rows: Vec<(RepoName, Tag, u64)>,
+    },
 }
 
 /// The manifest to store.

@@ -7,9 +7,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::meta::model::ManifestRow;
-use crate::meta::model::row::{BlobRow, LinkRow, RepositoryRow, TagRow, UploadRow};
+use crate::meta::model::row::{BinRow, BlobRow, HistoryRow, LinkRow, RepositoryRow, TagRow, UploadRow};
 use crate::meta::model::row_change::RowChange;
-use crate::meta::model::tree::{Tree, key};
+use crate::meta::model::tree::{Tree, key, order_part};
 use crate::meta::model::upload_id::UploadId;
 use crate::spec::{ContentDigest, Digest, RepoName, Tag};
 
@@ -82,6 +82,26 @@ pub enum Fact {
         /// Its row.
         row: Option<UploadRow>,
     },
+    /// A manifest in the bin of a repository.
+    Bin {
+        /// The repository.
+        repo: RepoName,
+        /// The manifest's digest.
+        digest: ContentDigest,
+        /// Its row.
+        row: Option<BinRow>,
+    },
+    /// What became of a tag.
+    History {
+        /// The repository.
+        repo: RepoName,
+        /// The tag.
+        tag: Tag,
+        /// Its place in the order of all changes of tags.
+        order: u64,
+        /// Its row.
+        row: Option<HistoryRow>,
+    },
 }
 
 impl Fact {
@@ -117,6 +137,13 @@ impl Fact {
             }
             Self::Upload { id, row } => {
                 changes.push(change(Tree::Uploads, &[&id.to_string()], row.as_ref())?);
+            }
+            Self::Bin { repo, digest, row } => {
+                changes.push(change(Tree::Bin, &[repo.as_str(), &digest.to_string()], row.as_ref())?);
+            }
+            Self::History { repo, tag, order, row } => {
+                let parts = [repo.as_str(), tag.as_str(), &order_part(*order)];
+                changes.push(change(Tree::History, &parts, row.as_ref())?);
             }
         }
         Ok(())

@@ -1,8 +1,12 @@
 //! The rows of the index: small, and without lists of references, which are read from the content itself.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+use crate::meta::model::manifest_row::ManifestRow;
 use crate::meta::model::optional::Optional;
+use crate::meta::model::origin::Origin;
 use crate::spec::{Algorithm, ContentDigest, RepoName};
 
 /// A repository that is not empty.
@@ -85,6 +89,48 @@ pub struct UploadRow {
     /// When this was noted, in milliseconds since 1970, if that is known; the writer sets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<u64>,
+    /// What other versions know of it.
+    #[serde(default, skip_serializing_if = "Optional::is_empty")]
+    pub optional: Optional,
+}
+
+/// A manifest that was removed from a repository and can be restored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BinRow {
+    /// The row that it had.
+    pub row: ManifestRow,
+    /// The store time when it was removed, in milliseconds.
+    pub noted: u64,
+    /// When it was removed, in milliseconds since 1970, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<u64>,
+    /// Where the removal came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Arc<Origin>>,
+    /// What other versions know of it.
+    #[serde(default, skip_serializing_if = "Optional::is_empty")]
+    pub optional: Optional,
+}
+
+/// What became of a tag: it was set, moved or removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HistoryRow {
+    /// The manifest that it names from then on; `None` if it was removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<ContentDigest>,
+    /// The manifest that it named before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was: Option<ContentDigest>,
+    /// The store time, in milliseconds.
+    pub noted: u64,
+    /// When it happened, in milliseconds since 1970, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<u64>,
+    /// Where the change came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Arc<Origin>>,
     /// What other versions know of it.
     #[serde(default, skip_serializing_if = "Optional::is_empty")]
     pub optional: Optional,

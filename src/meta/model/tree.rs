@@ -10,6 +10,8 @@
 //! | `links` | repository, digest | [`LinkRow`](super::LinkRow) |
 //! | `blobs` | digest | [`BlobRow`](super::BlobRow) |
 //! | `uploads` | upload id | [`UploadRow`](super::UploadRow) |
+//! | `bin` | repository, digest | [`BinRow`](super::BinRow) |
+//! | `history` | repository, tag, order in 16 hexadecimal digits | [`HistoryRow`](super::HistoryRow) |
 //!
 //! The parts of a key are texts joined by a zero byte, which none of them can contain, so rows of one
 //! repository lie together and lists come in the order of their bytes.
@@ -36,11 +38,15 @@ pub enum Tree {
     Blobs,
     /// Upload sessions that have not ended.
     Uploads,
+    /// Manifests that were removed from a repository and can be restored.
+    Bin,
+    /// What became of each tag, and when.
+    History,
 }
 
 impl Tree {
     /// All trees, in the order of their declaration.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Repositories,
         Self::Manifests,
         Self::Tags,
@@ -49,6 +55,8 @@ impl Tree {
         Self::Links,
         Self::Blobs,
         Self::Uploads,
+        Self::Bin,
+        Self::History,
     ];
 
     /// Returns the tree's name on disk.
@@ -62,6 +70,8 @@ impl Tree {
             Self::Links => "links",
             Self::Blobs => "blobs",
             Self::Uploads => "uploads",
+            Self::Bin => "bin",
+            Self::History => "history",
         }
     }
 }
@@ -78,6 +88,19 @@ pub(in crate::meta) fn key(parts: &[&str]) -> Vec<u8> {
         key.extend_from_slice(part.as_bytes());
     }
     key
+}
+
+/// Renders the order of a change of a tag, so that the bytes of keys are in that order.
+pub(in crate::meta) fn order_part(order: u64) -> String {
+    format!("{order:016x}")
+}
+
+/// Reads the order of a change of a tag from its key.
+pub(in crate::meta) fn order_of(key: &[u8]) -> Option<u64> {
+    let part = last_part(key);
+    let is_hex = part.len() == 16 && part.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let text = std::str::from_utf8(part).ok().filter(|_| is_hex)?;
+    u64::from_str_radix(text, 16).ok()
 }
 
 /// Joins the first parts of a key to a prefix of exactly the keys that have further parts after them.

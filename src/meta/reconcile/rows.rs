@@ -1,12 +1,14 @@
 //! Tags, referrers, links and repositories: compared with the manifests and the content.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use crate::meta::error::MetaOpenError;
 use crate::meta::index::{IndexError, fact_of, tagged_of};
-use crate::meta::model::{Fact, Tree};
+use crate::meta::model::{Fact, HistoryRow, Optional, Origin, TagRow, Tree};
 use crate::meta::reconcile::reconciler::Reconciler;
 use crate::meta::reconcile::report::Action;
+use crate::spec::{RepoName, Tag};
 
 /// The most rows that are read at once.
 const STEP_ROWS_MAX: usize = 256;
@@ -24,8 +26,23 @@ impl Reconciler<'_> {
             }
             let what = format_args!("{repo}:{tag}: manifest {named} no longer exists");
             this.report.note(Action::DropTag, &what);
+            this.note_removed(&repo, &tag, &row)?;
             this.take(Fact::Tag { repo, tag, row: None, was: Some(named) })
         })
+    }
+
+    /// Notes in the history that a tag is gone. What was set last has the highest order of its tag.
+    fn note_removed(&mut self, repo: &RepoName, tag: &Tag, row: &TagRow) -> Result<(), MetaOpenError> {
+        let gone = HistoryRow {
+            digest: None,
+            was: Some(row.digest),
+            noted: self.noted,
+            at: Some(self.now),
+            by: Some(Arc::new(Origin::default().rule("recovery").why("its manifest was lost"))),
+            optional: Optional::default(),
+        };
+        let order = row.order.unwrap_or(0).saturating_add(1);
+        self.take(Fact::History { repo: repo.clone(), tag: tag.clone(), order, row: Some(gone) })
     }
 
     /// Corrects the reverse rows, from manifests to their tags.

@@ -12,7 +12,7 @@ pub struct Stamp {
     pub noted: u64,
     /// The store time when this run began, in milliseconds.
     pub began: u64,
-    /// The order of a tag that is set now.
+    /// The order of a tag that is set, moved or removed now.
     pub order: u64,
 }
 

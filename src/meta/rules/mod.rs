@@ -10,6 +10,7 @@
 
 mod decide;
 mod decision;
+mod history;
 mod policy_check;
 mod protection;
 mod pulls;
@@ -20,7 +21,10 @@ mod untagged;
 pub(in crate::meta) use decide::decide;
 pub use decide::{check_references, check_tags};
 pub(in crate::meta) use decision::{CommandProgress, Decision, Stamp};
+pub(in crate::meta) use history::with_history;
 pub(in crate::meta) use policy_check::PolicyChecks;
+#[cfg(test)]
+pub(in crate::meta) use policy_check::TAGS_PER_STEP_MAX;
 pub use protection::Protection;
 pub(in crate::meta) use protection::SweepNothing;
 pub(in crate::meta) use pulls::pull_facts;

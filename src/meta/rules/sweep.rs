@@ -8,7 +8,7 @@ use crate::meta::rules::decision::{Decision, Stamp};
 use crate::meta::rules::policy_check::PolicyCheck;
 use crate::meta::rules::refusal::DecideError;
 use crate::meta::rules::untagged::untagged_facts;
-use crate::spec::{ContentDigest, RepoName};
+use crate::spec::{ContentDigest, RepoName, Tag};
 
 /// Decides what a sweep removes. Candidates that are gone or changed are skipped.
 pub(in crate::meta) fn sweep(
@@ -45,6 +45,7 @@ pub(in crate::meta) fn sweep(
             facts.extend(emptied(view, repo, &[], &gone)?);
             facts
         }
+        Sweep::History { rows } => sweep_history(view, rows)?,
         Sweep::Repository { repo } => emptied(view, repo, &[], &[])?.into_iter().collect(),
         Sweep::Content { content } => {
             let mut facts = Vec::new();
@@ -57,6 +58,16 @@ pub(in crate::meta) fn sweep(
         }
     };
     Ok(facts.into())
+}
+
+fn sweep_history(view: View<'_>, rows: &[(RepoName, Tag, u64)]) -> Result<Vec<Fact>, DecideError> {
+    let mut facts = Vec::new();
+    for (repo, tag, order) in rows {
+        if view.has_tag_change(repo, tag, *order)? {
+            facts.push(Fact::History { repo: repo.clone(), tag: tag.clone(), order: *order, row: None });
+        }
+    }
+    Ok(facts)
 }
 
 fn sweep_manifests(

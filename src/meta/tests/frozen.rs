@@ -70,8 +70,24 @@ fn facts() -> Value {
     ])
 }
 
-fn totals() -> Value {
-    let sums: Vec<Value> = Tree::ALL.iter().map(|_| json!({"rows": 1, "hashes": [2, 3]})).collect();
+/// The facts that came with the bin and with history.
+fn later_facts() -> Value {
+    let manifest = json!({"media_type": "application/vnd.oci.image.manifest.v1+json", "size": 7, "noted": 3});
+    let binned = json!({"row": manifest, "noted": 8, "at": 9, "by": {"command": "rm"}, "optional": {"x": 1}});
+    let changed = json!({
+        "digest": SHA256, "was": SHA256, "noted": 8, "at": 9, "by": {"command": "rm"}, "optional": {"x": 1},
+    });
+    json!([
+        {"bin": {"repo": "app", "digest": SHA256, "row": binned}},
+        {"history": {"repo": "app", "tag": "v1", "order": 3, "row": changed}},
+        {"bin": {"repo": "app", "digest": SHA256, "row": null}},
+        {"history": {"repo": "app", "tag": "v1", "order": 3, "row": null}},
+    ])
+}
+
+/// The totals over some trees: those of the first version, or all.
+fn totals(trees: usize) -> Value {
+    let sums: Vec<Value> = (0..trees).map(|_| json!({"rows": 1, "hashes": [2, 3]})).collect();
     json!({"blobs": 1, "blob_bytes": 2, "uploads": 3, "tag_order": 4, "sums": {"trees": sums}})
 }
 
@@ -93,13 +109,17 @@ fn rendered() -> String {
     let pulled = json!([{"tag": {"repo": "app", "tag": "v1", "row": tag}}]);
     add::<CheckpointRows>(&mut text, "pulled", &json!({"facts": pulled}));
     add::<CheckpointRows>(&mut text, "rows", &json!({"facts": facts()}));
+    add::<CheckpointRows>(&mut text, "rows", &json!({"facts": later_facts()}));
     let trailer = json!({
         "checkpoint": FORMAT, "begin": 2, "prev": SUM, "end": 3, "time": store_time(), "rows": 1,
         "lines": SUM,
     });
     add::<Trailer>(&mut text, "trailer", &trailer);
-    let marker = json!({"seq": 3, "line": SUM, "totals": totals(), "time": store_time(), "generation": 1});
-    add::<CleanMarker>(&mut text, "marker", &marker);
+    for trees in [8, Tree::ALL.len()] {
+        let totals = totals(trees);
+        let marker = json!({"seq": 3, "line": SUM, "totals": totals, "time": store_time(), "generation": 1});
+        add::<CleanMarker>(&mut text, "marker", &marker);
+    }
     let trees: Vec<&str> = Tree::ALL.iter().map(|tree| tree.name()).collect();
     writeln!(text, "trees: {}", trees.join(", ")).unwrap();
     let other = serde_json::from_value::<Fact>(json!({"?": {}})).unwrap_err();

@@ -274,6 +274,18 @@ fn settle(meta: &Meta) {
     drop(answered.recv_timeout(std::time::Duration::from_secs(30)).unwrap());
 }
 
+/// Removes what became of tags, as a collection does once it is old.
+fn forget_tag_changes(meta: &Meta) {
+    loop {
+        let changes = meta.view().tag_changes(None, None, None, 64).unwrap();
+        if changes.is_empty() {
+            return;
+        }
+        let rows = changes.into_iter().map(|change| (change.repo, change.tag, change.order)).collect();
+        run(meta, Command::Sweep(Sweep::History { rows })).unwrap();
+    }
+}
+
 /// Returns how much is stored, without the order of the last tag: that tag may be gone, and a recount then
 /// finds a lower order.
 fn stored(meta: &Meta) -> (u64, u64, u64) {

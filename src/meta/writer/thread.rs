@@ -15,7 +15,7 @@ use crate::meta::journal::{JournalError, LineNote, Log};
 use crate::meta::model::{AttributedCommand, Command, Fact, Origin, changes_of};
 use crate::meta::recovery::{Build, RecoveryProgress, rebuilt};
 use crate::meta::rules::{
-    CommandProgress, DecideError, Decision, PolicyChecks, Protection, Refusal, Stamp, decide,
+    CommandProgress, DecideError, Decision, PolicyChecks, Protection, Refusal, Stamp, decide, with_history,
 };
 use crate::meta::writer::message::{Answer, Guard, Message, Swapped, WriteFailure, WriterState};
 use crate::meta::writer::pending::{DecidedRows, PendingRows};
@@ -306,8 +306,8 @@ impl Writer {
         by: Option<&Arc<Origin>>,
         progress: &CommandProgress,
     ) -> Result<Option<CommandProgress>, MetaError> {
-        // INVARIANT: a tag's order is higher than that of every tag set before, across restarts of pulk and
-        // whatever the clock said.
+        // INVARIANT: the order of a change of a tag is higher than that of every change before, across restarts
+        // of pulk and whatever the clock said.
         let (noted, began) = self.clock.store_time();
         let (wall_ms, order) = (self.clock.plausible_wall_ms(), self.totals.tag_order + 1);
         let now = Stamp { wall_ms, noted, began, order };
@@ -317,6 +317,7 @@ impl Writer {
             DecideError::Refused(refusal) => MetaError::Refused(refusal),
             DecideError::Index(error) => MetaError::Index(error),
         })?;
+        let facts = with_history(View::new(&self.rows()), now, by, facts)?;
         if !facts.is_empty() || matches!(command, Command::NoteTime) {
             self.write(facts, by)?;
         } else if let Some(why) = self.journal.poisoned() {

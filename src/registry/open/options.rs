@@ -35,6 +35,9 @@ pub const LEASE: Duration = Duration::from_secs(15 * 60);
 /// How old unreferenced content must be before it may be collected.
 pub const GRACE: Duration = Duration::from_secs(60 * 60);
 
+/// How long the history of tags is kept.
+pub const HISTORY_KEEP: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// What a registry is opened with.
 #[derive(Debug, Clone)]
 pub struct RegistryOptions {
@@ -77,6 +80,8 @@ pub struct RegistryOptions {
     pub journal_clients: bool,
     /// The most bytes of journal files that are kept as history, although no recovery needs them.
     pub journal_history_bytes: u64,
+    /// How long the history of tags is kept.
+    pub history_keep: Duration,
     /// What happens after a failed sync.
     pub on_sync_failure: OnSyncFailure,
     /// Reports how far a recovery has come, while the registry is opened and later.
@@ -107,6 +112,7 @@ impl RegistryOptions {
             policies: Policies::default(),
             journal_clients: true,
             journal_history_bytes: HISTORY_MAX_BYTES,
+            history_keep: HISTORY_KEEP,
             on_sync_failure: OnSyncFailure::default(),
             progress: RecoveryProgress::default(),
         }

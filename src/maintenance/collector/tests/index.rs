@@ -25,6 +25,8 @@ fn with_journal(folder: &Path, journal_min_bytes: u64) -> Registry {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(folder).unwrap());
     let mut options = RegistryOptions::new(Storage::Memory);
     (options.lease, options.grace) = (Duration::ZERO, Duration::ZERO);
+    // What became of tags goes with them.
+    options.history_keep = Duration::ZERO;
     options.index_worthwhile_bytes = 0;
     let kind = IndexKind::Sled(folder.to_owned());
     let meta = MetaOptions { journal_min_bytes, ..MetaOptions::new(kind) };

@@ -40,6 +40,8 @@ impl Protection for Leases {
                 Sweep::Tags { repo: repo.clone(), tags: tags.iter().filter(goes).cloned().collect() }
             }
             Sweep::Repository { repo } => Sweep::Repository { repo: repo.clone() },
+            // No client relies on it.
+            Sweep::History { rows } => Sweep::History { rows: rows.clone() },
         }
     }
 

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `command` | the table of commands |
 //! | `serve`, `config`, `status` | commands |
-//! | `repos`, `tags`, `du`, `log/`, `history/`, `rm`, `gc`, `scrub` | commands that a running server can carry out |
+//! | `repos`, `tags`, `du`, `rm`, `gc`, `scrub` | commands that a running server can carry out |
+//! | `log/`, `history/` | the same: what was changed |
 //! | `check`, `rebuild` | commands that read the files themselves |
 //! | `settings` | flags that several commands have |
 //! | `ask` | putting a request to a running server, or to the store itself |

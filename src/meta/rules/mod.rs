@@ -6,6 +6,7 @@
 //! | why it is refused | `refusal`, `policy_check` |
 //! | what a sweep removes, and what it must not | `sweep`, `protection` |
 //! | manifests that lose their last tag | `untagged` |
+//! | the history of tags | `history` |
 //! | the rows that note pulls | `pulls` |
 
 mod decide;

@@ -6,8 +6,8 @@ use crate::meta::rules::decision::CommandProgress;
 use crate::meta::rules::refusal::{DecideError, Refusal};
 use crate::spec::{ContentDigest, RepoName, Tag};
 
-/// The most tags that one step of a manifest's removal checks, and the most that one deletes. With the longest
-/// names, and what the history says of them, they fit into a line of the journal.
+/// The most tags that one step of a manifest's removal checks, and the most that one deletes. With the
+/// longest names, and what the history says of them, they fit into a line of the journal.
 pub(in crate::meta) const TAGS_PER_STEP_MAX: usize = 400;
 
 /// The policies and their usage: with the index, they decide a command.

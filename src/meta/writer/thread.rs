@@ -306,8 +306,8 @@ impl Writer {
         by: Option<&Arc<Origin>>,
         progress: &CommandProgress,
     ) -> Result<Option<CommandProgress>, MetaError> {
-        // INVARIANT: the order of a change of a tag is higher than that of every change before, across restarts
-        // of pulk and whatever the clock said.
+        // INVARIANT: the order of a change of a tag is higher than that of every change before, across
+        // restarts of pulk and whatever the clock said.
         let (noted, began) = self.clock.store_time();
         let (wall_ms, order) = (self.clock.plausible_wall_ms(), self.totals.tag_order + 1);
         let now = Stamp { wall_ms, noted, began, order };

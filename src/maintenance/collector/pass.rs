@@ -214,6 +214,11 @@ impl Pass<'_> {
         self.upkeep.holds(repo, digest) || self.is_young(digest)
     }
 
+    /// Tells whether the tags that name a manifest are kept for now although nothing needs them.
+    pub(super) fn holds_tags_of(&self, repo: &RepoName, digest: &ContentDigest) -> bool {
+        self.upkeep.holds_tags_of(repo, digest) || self.is_young(digest)
+    }
+
     /// Tells whether content is younger than the grace time, in a pass over a stopped store. The time of the
     /// file decides, so a wall clock that is behind, or was never set, makes everything young.
     pub(super) fn is_young(&self, digest: &ContentDigest) -> bool {

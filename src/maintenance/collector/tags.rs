@@ -63,7 +63,7 @@ impl Pass<'_> {
             let about = about_tag(marked.repo, one);
             if !fate.goes() {
                 self.verdict(&about, End::Needed, |_| format!("kept: {}", fate.why));
-            } else if self.holds(marked.repo, &one.1.digest) {
+            } else if self.holds_tags_of(marked.repo, &one.1.digest) {
                 self.verdict(&about, End::Held, |_| "kept for now: leased or young".to_owned());
             } else if let Some(full) = batch.add(one.clone()) {
                 self.sweep_tags(marked, &full)?;

@@ -75,7 +75,7 @@ impl Registry {
         let mut sessions = UploadSessions::default();
         if !read_only {
             damage::finish_quarantining(&meta, blobs.as_ref())?;
-            sessions = restore_sessions(&meta, blobs.as_ref(), options.upload_idle_max)?;
+            sessions = restore_sessions(&meta, blobs.as_ref(), options.upload_idle_max, &leases)?;
         }
         let (alive, gone) = channel();
         let permits = DiskPermits::new();

@@ -56,8 +56,8 @@ impl Registry {
             at: None,
             optional: Optional::default(),
         };
-        let session =
-            UploadSession::begun(self.inner.blobs.as_ref(), id, &row, client.map(ClientAddress::of));
+        let holder = (client.map(ClientAddress::of), &self.inner.leases);
+        let session = UploadSession::begun(self.inner.blobs.as_ref(), id, &row, holder);
         if let Some(other) = self.inner.sessions.add(session, self.inner.options.upload_sessions_max)? {
             log::info!(
                 "abandoning idle upload {} for a new one: the limit of unfinished uploads is reached",

@@ -9,7 +9,10 @@
 //! The recorded keys are keyed hashes of 64 bits. A collision keeps something longer than necessary; it never
 //! releases anything.
 
+mod open_uploads;
 mod release;
+
+pub(in crate::registry) use open_uploads::UploadHold;
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
@@ -21,6 +24,7 @@ use crate::registry::protection::expiring_set::ExpiringSet;
 use crate::registry::protection::immutable::ImmutableChildren;
 use crate::registry::protection::pulls::Pulls;
 use crate::spec::{ContentDigest, RepoName, Tag};
+use open_uploads::OpenUploads;
 
 /// The most keys recorded while one repository is marked; on overflow, that pass sweeps nothing of the
 /// repository.
@@ -63,6 +67,8 @@ struct LeaseState {
     leased: ExpiringSet,
     /// What is younger than the grace time.
     young: ExpiringSet,
+    /// What unfinished uploads hold.
+    uploads: OpenUploads,
     marking: Option<Marking>,
     /// Repositories under a [`RepoWatch`], by its number, with what was leased or referenced in them since.
     watched: HashMap<u64, WatchedRepo>,
@@ -123,6 +129,7 @@ impl Leases {
         let state = LeaseState {
             leased: ExpiringSet::new(lease, now),
             young: ExpiringSet::new(grace, now),
+            uploads: OpenUploads::default(),
             marking: None,
             watched: HashMap::new(),
             removing: HashSet::new(),
@@ -265,8 +272,14 @@ impl Leases {
     }
 
     /// Tells whether a blob or a manifest of a repository is protected: leased or young, as the current
-    /// marking asks.
+    /// marking asks, or held by an unfinished upload.
     pub(in crate::registry) fn holds(&self, repo: &RepoName, digest: &ContentDigest) -> bool {
+        let (all, key) = (self.all_key(repo), self.key(repo, digest));
+        self.state().upload_holds(all, key) || self.holds_tags_of(repo, digest)
+    }
+
+    /// Tells whether the tags that name a manifest are protected. No upload needs a tag to stay.
+    pub(in crate::registry) fn holds_tags_of(&self, repo: &RepoName, digest: &ContentDigest) -> bool {
         let keys = [self.all_key(repo), self.key(repo, digest)];
         let (mut state, now) = (self.state(), Instant::now());
         keys.into_iter().any(|key| state.holds(key, now))
@@ -321,6 +334,12 @@ impl LeaseState {
                 watched.anything = true;
             }
         }
+    }
+
+    /// Tells whether an unfinished upload holds something of a repository.
+    fn upload_holds(&self, repo: u64, key: u64) -> bool {
+        let asks = self.marking.as_ref().is_none_or(|marking| marking.protected != Protected::Nothing);
+        asks && self.uploads.holds(repo, key)
     }
 
     fn holds(&mut self, key: u64, now: Instant) -> bool {

@@ -52,6 +52,11 @@ impl Upkeep {
         self.inner.leases.holds(repo, digest)
     }
 
+    /// Tells whether a lease or the grace time protects the tags that name a manifest.
+    pub(crate) fn holds_tags_of(&self, repo: &RepoName, digest: &ContentDigest) -> bool {
+        self.inner.leases.holds_tags_of(repo, digest)
+    }
+
     /// Tells whether the grace time protects content.
     pub(crate) fn holds_content(&self, digest: &ContentDigest) -> bool {
         self.inner.leases.holds_content(digest)

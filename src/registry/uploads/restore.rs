@@ -1,11 +1,13 @@
 //! Uploads of earlier runs, restored at a start.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::blobs::ContentStore;
 use crate::meta::{Command, Meta, UploadRow};
 use crate::registry::open_error::OpenError;
+use crate::registry::protection::leases::Leases;
 use crate::registry::uploads::session::UploadSession;
 use crate::registry::uploads::sessions::UploadSessions;
 
@@ -14,6 +16,7 @@ pub(in crate::registry) fn restore_sessions(
     meta: &Meta,
     blobs: &dyn ContentStore,
     idle_max: Duration,
+    leases: &Arc<Leases>,
 ) -> Result<UploadSessions, OpenError> {
     let now = meta.clock().plausible_wall_ms();
     // Without the idle time before the start, uploads would never time out where pulk starts every day.
@@ -32,7 +35,7 @@ pub(in crate::registry) fn restore_sessions(
         let name = id.to_string();
         if files.remove(&name) || row.offset == 0 {
             let idle = idle(&row);
-            sessions.restore(UploadSession::saved(id, row, idle, idle_max));
+            sessions.restore(UploadSession::saved(id, row, (idle, idle_max), leases));
         } else {
             lost.push(id);
         }

@@ -12,6 +12,7 @@ use crate::base::{ClientAddress, lock};
 use crate::blobs::{BlobError, ContentStore, ContentUpload};
 use crate::meta::{Optional, UploadRow};
 use crate::registry::error::RegistryError;
+use crate::registry::protection::leases::{Leases, UploadHold};
 use crate::registry::types::UploadId;
 use crate::registry::uploads::saved::{open_saved, to_hex};
 use crate::spec::{Algorithm, RepoName};
@@ -47,6 +48,8 @@ pub(in crate::registry) struct UploadSession {
     claimed: Event,
     /// Whether the server stops, and appending with it.
     appends_stopped: AtomicBool,
+    /// Keeps what the push needs from the collector, as long as the session is there.
+    _hold: UploadHold,
 }
 
 /// How far an upload is.
@@ -173,7 +176,12 @@ impl SessionClaim {
 }
 
 impl UploadSession {
-    fn new(id: UploadId, row: &UploadRow, progress: SessionProgress, began: Option<Instant>) -> Self {
+    fn new(
+        id: UploadId,
+        row: &UploadRow,
+        progress: SessionProgress,
+        (began, hold): (Option<Instant>, UploadHold),
+    ) -> Self {
         Self {
             id,
             repo: row.repo.clone(),
@@ -187,6 +195,7 @@ impl UploadSession {
             claimants: AtomicUsize::new(0),
             claimed: Event::new(),
             appends_stopped: AtomicBool::new(false),
+            _hold: hold,
         }
     }
 
@@ -195,10 +204,11 @@ impl UploadSession {
         store: &dyn ContentStore,
         id: UploadId,
         row: &UploadRow,
-        client: Option<ClientAddress>,
+        (client, leases): (Option<ClientAddress>, &Arc<Leases>),
     ) -> Self {
+        let times = (Some(Instant::now()), leases.hold_for_upload(&row.repo, true));
         let upload = store.begin(&id.to_string(), row.algorithm);
-        Self { client, ..Self::new(id, row, SessionProgress::Live(upload), Some(Instant::now())) }
+        Self { client, ..Self::new(id, row, SessionProgress::Live(upload), times) }
     }
 
     /// Makes a session of an earlier run that was `idle` before the start, where uploads may be idle for
@@ -206,10 +216,11 @@ impl UploadSession {
     pub(in crate::registry) fn saved(
         id: UploadId,
         row: UploadRow,
-        idle: Duration,
-        idle_max: Duration,
+        (idle, idle_max): (Duration, Duration),
+        leases: &Arc<Leases>,
     ) -> Self {
-        let session = Self::new(id, &row.clone(), SessionProgress::Saved(row), None);
+        let hold = leases.hold_for_upload(&row.repo, false);
+        let session = Self::new(id, &row.clone(), SessionProgress::Saved(row), (None, hold));
         // The clock that `idle` comes from may be wrong.
         let most = session.idle_max(idle_max).saturating_sub(RESTORED_KEPT_MIN);
         session.times().idle_before = idle.min(most);

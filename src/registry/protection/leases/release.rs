@@ -12,11 +12,16 @@ impl Protection for Leases {
         let mut state = self.state();
         state.removing.clear();
         let mut left = |repo: &RepoName, all: &[ContentDigest]| -> Vec<ContentDigest> {
-            let held = state.holds(self.all_key(repo), now);
+            let repo_key = self.all_key(repo);
+            let held = state.holds(repo_key, now);
             if held || !state.may_sweep(&Scope::Repository(repo.clone()), now) {
                 return Vec::new();
             }
-            all.iter().filter(|digest| state.release(self.key(repo, digest), now)).copied().collect()
+            let goes = |digest: &&ContentDigest| {
+                let key = self.key(repo, digest);
+                !state.upload_holds(repo_key, key) && state.release(key, now)
+            };
+            all.iter().filter(goes).copied().collect()
         };
         match sweep {
             Sweep::Manifests { repo, manifests } => {
@@ -100,6 +105,10 @@ impl Protection for Leases {
         };
         let (now, scope) = (Instant::now(), Scope::Repository(repo.clone()));
         let mut state = self.state();
+        // What a manifest references stays as long as the manifest does, and that is the last.
+        if let Some(digest) = digests.last() {
+            state.uploads.note(|| self.all_key(repo), self.key(repo, digest), now);
+        }
         for digest in digests {
             state.watch(repo, self.key(repo, &digest));
             state.note(&scope, self.key(repo, &digest), now);

@@ -2,3 +2,4 @@
 
 mod pulled;
 mod tags;
+mod uploads;

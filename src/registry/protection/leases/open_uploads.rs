@@ -13,7 +13,7 @@ use crate::spec::RepoName;
 /// The most keys that all uploads hold. Beyond that, those of the repository at hand hold all of it.
 const HELD_MAX: usize = 1 << 17;
 
-/// The age from which the end of an upload renews the leases on what it held: the first of them may have ended.
+/// The age from which the end of an upload renews the leases on what it held: the first may have ended.
 const RENEWED_MIN: Duration = Duration::from_secs(10);
 
 /// From how many keys on those are looked for that no upload holds any more.

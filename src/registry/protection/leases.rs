@@ -11,8 +11,7 @@
 
 mod open_uploads;
 mod release;
-
-pub(in crate::registry) use open_uploads::UploadHold;
+pub(in crate::registry) mod upload_hold;
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};

@@ -4,11 +4,7 @@
 //! may have ended by then.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-use super::Leases;
-use crate::spec::RepoName;
 
 /// The most keys that all uploads hold. Beyond that, those of the repository at hand hold all of it.
 const HELD_MAX: usize = 1 << 17;
@@ -53,7 +49,7 @@ pub(super) enum Renewed {
 
 impl OpenUploads {
     /// Begins an upload into a repository. What came since one of an earlier run began is not known.
-    fn begin(&mut self, repo: u64, is_new: bool, now: Instant) -> u64 {
+    pub(super) fn begin(&mut self, repo: u64, is_new: bool, now: Instant) -> u64 {
         self.last_number += 1;
         let upload = OpenUpload { number: self.last_number, began: now, everything: !is_new };
         self.repos.entry(repo).or_default().open.push(upload);
@@ -84,7 +80,7 @@ impl OpenUploads {
     }
 
     /// Ends an upload.
-    fn end(&mut self, repo: u64, number: u64, now: Instant) -> Option<Renewed> {
+    pub(super) fn end(&mut self, repo: u64, number: u64, now: Instant) -> Option<Renewed> {
         let held = self.repos.get_mut(&repo)?;
         let at = held.open.iter().position(|upload| upload.number == number)?;
         let upload = held.open.swap_remove(at);
@@ -108,43 +104,6 @@ impl OpenUploads {
             self.repos.remove(&repo);
         }
         renewed
-    }
-}
-
-/// An upload that is open, until this is dropped.
-#[derive(Debug)]
-pub(in crate::registry) struct UploadHold {
-    leases: Arc<Leases>,
-    repo: u64,
-    number: u64,
-}
-
-impl Leases {
-    /// Holds for an upload what its repository gets from now on; for one of an earlier run, all that the
-    /// repository has. What it held has a lease when the hold is dropped.
-    pub(in crate::registry) fn hold_for_upload(
-        self: &Arc<Self>,
-        repo: &RepoName,
-        is_new: bool,
-    ) -> UploadHold {
-        let repo = self.all_key(repo);
-        let number = self.state().uploads.begin(repo, is_new, Instant::now());
-        UploadHold { leases: Arc::clone(self), repo, number }
-    }
-}
-
-impl Drop for UploadHold {
-    fn drop(&mut self) {
-        let (mut state, now) = (self.leases.state(), Instant::now());
-        let keys = match state.uploads.end(self.repo, self.number, now) {
-            Some(Renewed::Keys(keys)) => keys,
-            Some(Renewed::Everything) => vec![self.repo],
-            None => return,
-        };
-        for key in keys {
-            state.leased.insert(key, now);
-            state.young.insert(key, now);
-        }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::admin::error::AdminError;
 use crate::admin::gc::GcRequest;
 use crate::admin::history::HistoryRequest;
 use crate::admin::log::LogRequest;
+use crate::admin::quarantine::QuarantineRequest;
 use crate::admin::repos::ReposRequest;
 use crate::admin::rm::RmRequest;
 use crate::admin::rows::RowsRequest;
@@ -17,6 +18,7 @@ use crate::admin::sink::AnswerSink;
 use crate::admin::status::StatusRequest;
 use crate::admin::store::OpenStore;
 use crate::admin::tags::TagsRequest;
+use crate::admin::untagged::UntaggedRequest;
 
 /// What a request does to a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,11 +80,13 @@ requests! {
     Status(StatusRequest): Reads,
     Repos(ReposRequest): Reads,
     Tags(TagsRequest): Reads,
+    Untagged(UntaggedRequest): Reads,
     Du(DuRequest): Reads,
     DuRepo(DuRepoRequest): Reads,
     Rm(RmRequest): Removes,
     Gc(GcRequest): Collects,
     Scrub(ScrubRequest): Reads,
+    Quarantine(QuarantineRequest): Reads,
     Log(LogRequest): Reads,
     History(HistoryRequest): Reads,
     Rows(RowsRequest): Reads,

@@ -72,6 +72,8 @@ pub enum StoredFile {
 /// Damaged content that was set aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quarantined {
+    /// The name of its file.
+    pub name: String,
     /// The digest that its bytes should have.
     pub digest: ContentDigest,
     /// Its length in bytes.
@@ -117,6 +119,9 @@ pub trait ContentStore: Send + Sync + 'static {
 
     /// Lists what was set aside, in the order of the digests.
     fn quarantined(&self) -> Result<Vec<Quarantined>, BlobError>;
+
+    /// Removes something that was set aside, by its name. Not durable: a power cut may bring it back.
+    fn remove_quarantined(&self, name: &str) -> Result<(), BlobError>;
 
     /// Visits everything in the place for content, in the order of the digests, until `visit` breaks.
     fn list(&self, visit: &mut dyn FnMut(StoredFile) -> ControlFlow<()>) -> Result<(), BlobError>;

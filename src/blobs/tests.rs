@@ -350,8 +350,12 @@ fn content_that_is_damaged_twice_is_set_aside_twice() {
             fixture.store.quarantine(&digest).unwrap();
             assert!(fixture.store.open(&digest).unwrap().is_none());
         }
-        let kept = Quarantined { digest, length: 7 };
-        assert_eq!(fixture.store.quarantined().unwrap(), [kept.clone(), kept]);
+        let name = format!("sha256-{}", digest.encoded());
+        let kept = Quarantined { name: name.clone(), digest, length: 7 };
+        let again = Quarantined { name: format!("{name}.1"), ..kept.clone() };
+        assert_eq!(fixture.store.quarantined().unwrap(), [kept, again.clone()]);
+        fixture.store.remove_quarantined(&name).unwrap();
+        assert_eq!(fixture.store.quarantined().unwrap(), [again]);
         assert!(fixture.store.quarantine(&digest).is_err(), "there is nothing to set aside");
     });
 }

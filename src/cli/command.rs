@@ -11,6 +11,7 @@ use crate::cli::gc::GcArgs;
 use crate::cli::history::HistoryArgs;
 use crate::cli::log::LogArgs;
 use crate::cli::output::{CommandError, RunCommand};
+use crate::cli::quarantine::QuarantineArgs;
 use crate::cli::rebuild::RebuildArgs;
 use crate::cli::repos::ReposArgs;
 use crate::cli::rm::RmArgs;
@@ -82,6 +83,7 @@ commands! {
     Rm(RmArgs),
     Gc(GcArgs),
     Scrub(ScrubArgs),
+    Quarantine(QuarantineArgs),
     Check(CheckArgs),
     Rebuild(RebuildArgs),
 }

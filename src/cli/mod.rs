@@ -23,6 +23,7 @@ mod gc;
 mod history;
 mod log;
 mod output;
+mod quarantine;
 mod rebuild;
 mod repos;
 mod rm;

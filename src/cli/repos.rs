@@ -57,7 +57,7 @@ pub(in crate::cli) fn print_repositories(
     unique: bool,
 ) -> io::Result<()> {
     let cells = |usage: &RepositoryUsage| {
-        let RepositoryUsage { repository, tags, manifests, blobs, bytes, unique_bytes } = usage;
+        let RepositoryUsage { repository, tags, manifests, blobs, bytes, unique_bytes, .. } = usage;
         let unique = unique_bytes.map(size).unwrap_or_default();
         let [tags, manifests, blobs] = [tags, manifests, blobs].map(ToString::to_string);
         [repository.to_string(), tags, manifests, blobs, size(*bytes), unique]
@@ -73,6 +73,14 @@ pub(in crate::cli) fn print_repositories(
         (last, Align::Right),
     ];
     table::write(out, columns, &rows)?;
+    for usage in repositories.iter().filter(|usage| usage.damaged > 0) {
+        let lacks = count(usage.damaged, "blob", "blobs");
+        writeln!(
+            out,
+            "{} lacks {lacks}, damaged or missing: `pulk status` names the images",
+            usage.repository
+        )?;
+    }
     writeln!(
         out,
         "{}, {} together, {} stored",

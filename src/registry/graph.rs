@@ -87,7 +87,7 @@ impl Registry {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ReachedContent {
     pub(crate) digest: ContentDigest,
-    /// In bytes.
+    /// In bytes; 0 of a manifest that is out of use.
     pub(crate) size: u64,
     pub(crate) is_manifest: bool,
 }
@@ -124,12 +124,13 @@ impl<'a> ReferenceWalk<'a> {
         while let Some(digest) = waiting.pop() {
             let Some(row) = view.manifest(self.repo, &digest)? else {
                 // Build caches list blobs as the children of an index.
-                if let Some(row) = view.link(self.repo, &digest)? {
+                if let Some(row) = view.whole_link(self.repo, &digest)? {
                     visit(ReachedContent { digest, size: row.size, is_manifest: false });
                 }
                 continue;
             };
-            if !visit(ReachedContent { digest, size: row.size, is_manifest: true }) {
+            let size = if view.blob(&digest)?.is_some() { row.size } else { 0 };
+            if !visit(ReachedContent { digest, size, is_manifest: true }) {
                 continue;
             }
             if self.with_referrers {
@@ -140,7 +141,7 @@ impl<'a> ReferenceWalk<'a> {
                 continue;
             };
             for blob in manifest.kept_blobs() {
-                if let Some(row) = view.link(self.repo, &blob)? {
+                if let Some(row) = view.whole_link(self.repo, &blob)? {
                     visit(ReachedContent { digest: blob, size: row.size, is_manifest: false });
                 }
             }

@@ -30,6 +30,9 @@ pub(crate) struct StoreUsage {
     pub(crate) bytes: u64,
     /// Bytes, counted once.
     pub(crate) distinct_bytes: u64,
+    /// Manifests and blobs that are damaged or missing, likewise; they add no bytes.
+    #[serde(default)]
+    pub(crate) damaged: u64,
 }
 
 /// What a repository has.
@@ -45,6 +48,9 @@ pub(crate) struct RepositoryUsage {
     pub(crate) blobs: u64,
     /// Their bytes, each content once.
     pub(crate) bytes: u64,
+    /// How many of them are damaged or missing; they add no bytes.
+    #[serde(default)]
+    pub(crate) damaged: u64,
     /// Bytes of content that no other repository has; absent where not requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) unique_bytes: Option<u64>,
@@ -82,10 +88,13 @@ pub(in crate::admin) fn survey(
     let mut seen = 0;
     each_repository(view, |repo| {
         let user = u32::try_from(repositories.len()).unwrap_or(u32::MAX);
-        let mut bytes = 0;
+        let (mut bytes, mut damaged) = (0, 0);
         let mut note = |digest: &ContentDigest, size: u64| {
             seen += 1;
-            if ledger.note(user, digest, size) {
+            // What is out of use is not stored.
+            if matches!(view.blob(digest), Ok(None)) {
+                damaged += 1;
+            } else if ledger.note(user, digest, size) {
                 bytes += size;
             }
         };
@@ -116,6 +125,7 @@ pub(in crate::admin) fn survey(
             manifests,
             blobs,
             bytes,
+            damaged,
             unique_bytes: None,
         });
         Ok(())
@@ -129,6 +139,7 @@ pub(in crate::admin) fn survey(
         totals.manifests += repository.manifests;
         totals.blobs += repository.blobs;
         totals.bytes += repository.bytes;
+        totals.damaged += repository.damaged;
     }
     Ok(UsageSurvey { repositories, totals })
 }

@@ -175,7 +175,8 @@ impl UsageByTag<'_> {
             pages(
                 |last| view.links(usage.repo, last.as_ref(), ROWS_PER_STEP_MAX),
                 |(digest, row)| {
-                    if !ledger.has(&digest) {
+                    // What is out of use is not stored.
+                    if !ledger.has(&digest) && !matches!(view.blob(&digest), Ok(None)) {
                         ledger.note(user, &digest, row.size);
                         group.bytes += row.size;
                     }

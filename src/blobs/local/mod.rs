@@ -97,6 +97,10 @@ impl ContentStore for LocalStore {
         Ok(quarantine::quarantined(self.disk.as_ref())?)
     }
 
+    fn remove_quarantined(&self, name: &str) -> Result<(), BlobError> {
+        Ok(quarantine::remove_quarantined(self.disk.as_ref(), name)?)
+    }
+
     fn list(&self, visit: &mut dyn FnMut(StoredFile) -> ControlFlow<()>) -> Result<(), BlobError> {
         Ok(list::list(self.disk.as_ref(), visit)?)
     }

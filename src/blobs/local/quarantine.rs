@@ -29,9 +29,14 @@ pub(super) fn quarantined(disk: &dyn Disk) -> Result<Vec<Quarantined>, DiskError
     let entries = list_if_there(disk, Path::new(QUARANTINE_FOLDER))?;
     let named = entries.into_iter().filter_map(|entry| {
         let digest = digest_of(&entry.name)?;
-        Some(Quarantined { digest, length: entry.length })
+        Some(Quarantined { name: entry.name, digest, length: entry.length })
     });
     Ok(named.collect())
+}
+
+/// Removes something that was set aside.
+pub(super) fn remove_quarantined(disk: &dyn Disk, name: &str) -> Result<(), DiskError> {
+    disk.remove(&Path::new(QUARANTINE_FOLDER).join(name))
 }
 
 fn free_path(disk: &dyn Disk, digest: &ContentDigest) -> Result<PathBuf, DiskError> {

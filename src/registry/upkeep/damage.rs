@@ -6,7 +6,7 @@ use std::sync::mpsc::Receiver;
 use smol::block_on;
 
 use crate::base::lock;
-use crate::blobs::{ContentStore, Quarantined};
+use crate::blobs::{BlobError, ContentStore, Quarantined};
 use crate::disk::{Disk, ReadFile};
 use crate::meta::Command;
 use crate::registry::content::damage::damage_origin;
@@ -57,6 +57,21 @@ impl Registry {
     /// Lists damaged content that was set aside.
     pub(crate) fn quarantined(&self) -> Result<Vec<Quarantined>, RegistryError> {
         self.inner.blobs.quarantined().map_err(|error| RegistryError::Internal(error.to_string()))
+    }
+
+    /// Removes damaged content that was set aside. Returns whether it is gone: it stays while it is being
+    /// taken out of use.
+    pub(crate) fn remove_quarantined(&self, file: &Quarantined) -> Result<bool, RegistryError> {
+        // INVARIANT: a start after a crash condemns what is set aside and still named. Until the row is gone,
+        // or the content is stored again, the file has to stay.
+        if self.view().blob(&file.digest)?.is_some() && self.content().length(&file.digest)?.is_none() {
+            return Ok(false);
+        }
+        match self.content().remove_quarantined(&file.name) {
+            Ok(()) => Ok(true),
+            Err(BlobError::Disk(error)) if error.is_not_found() => Ok(true),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Takes content out of use that was found damaged or missing. `file` is the file that was read, or

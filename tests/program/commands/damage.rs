@@ -214,3 +214,70 @@ fn a_check_names_the_images_of_damage_that_no_scrub_has_found_and_says_what_to_d
     names(&ran, 1, &BOTH);
     assert!(ran.out.contains("`pulk scrub` takes damaged content out of use"), "{}", ran.out);
 }
+
+#[test]
+fn what_is_damaged_has_no_bytes_in_any_report() {
+    let shop = shop();
+    let store = &shop.store;
+    let bytes = |arguments: &[&str], pointer: &str| {
+        let ran = store.pulk(&[arguments, &["--json"]].concat());
+        let report: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+        report.pointer(pointer).unwrap_or_else(|| panic!("{report}")).as_u64().unwrap()
+    };
+    for damaged in [0, shop.one.blobs[1].len() as u64] {
+        if damaged > 0 {
+            flip(&blob_file(store.path(), &shop.one.blobs[1]));
+            names(&store.pulk(&["scrub"]), 1, &BOTH);
+            let repos = store.pulk(&["repos"]);
+            assert!(repos.code == 0 && repos.out.contains("web lacks 1 blob, damaged"), "{}", repos.out);
+        }
+        let stored = bytes(&["status"], "/blob_bytes");
+        let all = shop.one.bytes() + shop.child.bytes() + shop.index.len() as u64 - damaged;
+        assert_eq!(stored, all);
+        assert_eq!(bytes(&["status"], "/unlinked_bytes"), 0);
+        assert_eq!(bytes(&["repos"], "/totals/distinct_bytes"), stored);
+        assert_eq!(bytes(&["du"], "/totals/distinct_bytes"), stored);
+        let of_web = bytes(&["repos"], "/repositories/1/bytes");
+        assert_eq!((of_web, bytes(&["tags", "web"], "/tags/0/bytes")), (shop.one.bytes() - damaged, of_web));
+    }
+}
+
+#[test]
+fn quarantine_is_listed_and_emptied_and_what_is_missing_stays_named() {
+    let shop = shop();
+    let store = &shop.store;
+    assert_eq!(store.pulk(&["quarantine"]).out, "nothing is in quarantine\n");
+    let layer = &shop.one.blobs[1];
+    flip(&blob_file(store.path(), layer));
+    names(&store.pulk(&["scrub"]), 1, &BOTH);
+    let serving = store.serve();
+    let listed = store.pulk(&["quarantine"]).out;
+    assert!(listed.contains(&sha256(layer).to_string()) && listed.contains("1 file, 19 B"), "{listed}");
+    let emptied = store.json(&["quarantine", "--empty"]);
+    assert_eq!((&emptied["totals"]["removed"], emptied["files"].as_array().unwrap().len()), (&1.into(), 1));
+    assert_eq!(store.json(&["quarantine"])["totals"]["files"], serde_json::json!(0));
+    for command in ["status", "check", "scrub"] {
+        names(&store.pulk(&[command]), 1, &BOTH);
+    }
+    shop.heal(&serving, "elsewhere", "app:v1");
+    names(&store.pulk(&["check"]), 0, &[]);
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn untagged_manifests_are_listed_with_what_lists_them() {
+    let shop = shop();
+    let alone = Image::new("alone", &[b"a lonely layer"]);
+    shop.store.run(|registry| push(registry, "app", &alone, None));
+    let listed = shop.store.json(&["tags", "--untagged", "app"]);
+    let untagged = listed["untagged"].as_array().unwrap();
+    assert_eq!(untagged.len(), 2, "{listed}");
+    let of = |image: &Image| untagged.iter().find(|one| one["digest"] == image.digest().to_string()).unwrap();
+    assert_eq!(of(&shop.child)["listed_by"], serde_json::json!([sha256(&shop.index).to_string()]));
+    assert_eq!(
+        (&of(&alone)["listed_by"], &of(&alone)["bytes"]),
+        (&serde_json::json!([]), &alone.bytes().into())
+    );
+    let table = shop.store.pulk(&["tags", "app", "--untagged"]).out;
+    assert!(table.contains(&format!("listed by {}", sha256(&shop.index))), "{table}");
+}

@@ -1,11 +1,15 @@
 //! Which images are damaged.
 
+mod quarantine;
+
 use std::collections::BTreeSet;
 
 use crate::admin::error::AdminError;
 use crate::admin::sink::AnswerSink;
 use crate::maintenance::DamageSurvey;
 use crate::registry::{DAMAGED_LISTED_MAX, DamageState, Registry};
+
+pub(crate) use quarantine::{QuarantineRequest, QuarantineTotals, QuarantinedFile};
 
 /// How many damaged images are listed where all are asked for: they fit into a line of an answer.
 const ALL_LISTED_MAX: usize = 4000;

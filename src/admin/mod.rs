@@ -5,12 +5,10 @@
 //! | `status`, `repos`, `tags`, `du`, `rm`, `gc`, `scrub` | a command's request, its answer, its report |
 //! | `history/` | the newest changes of tags |
 //! | `log/` | the same for what was changed, in pages |
-//! | `quarantine` | the same for the damaged files that were set aside |
-//! | `untagged` | the same for the manifests that no tag names |
 //! | `rows` | the same for what `check` asks of a running server |
 //! | `request`, `ask` | all requests in one enum; the trait that each implements |
 //! | `store`, `sink`, `error` | what a request works on, where the answer goes, why there is none |
-//! | `damage` | what `status` and `scrub` say of damaged images |
+//! | `damage` | what `status` and `scrub` say of damaged images; what lies in quarantine |
 //! | `pages`, `reach` | going through the rows of the index; what a manifest leads to |
 //!
 //! How a request comes here and where its answer goes is not known here: the control socket, the command line
@@ -24,7 +22,6 @@ mod gc;
 mod history;
 mod log;
 mod pages;
-mod quarantine;
 mod repos;
 mod request;
 mod rm;
@@ -34,9 +31,9 @@ mod sink;
 mod status;
 mod store;
 mod tags;
-mod untagged;
 
 pub(crate) use ask::Ask;
+pub(crate) use damage::{QuarantineRequest, QuarantineTotals, QuarantinedFile};
 pub(crate) use du::{
     DuRepoRequest, DuRequest, RepositoryUsage, StoreUsage, TagGroup, TagUsage, TagUsageTotals,
 };
@@ -44,7 +41,6 @@ pub(crate) use error::{AdminError, AdminErrorKind};
 pub(crate) use gc::GcRequest;
 pub(crate) use history::{HistoryEntry, HistoryRequest};
 pub(crate) use log::{Change, ChangeKind, LogRequest, LogStream};
-pub(crate) use quarantine::{QuarantineRequest, QuarantineTotals, QuarantinedFile};
 pub(crate) use repos::ReposRequest;
 pub(crate) use request::{Effect, Request};
 pub(crate) use rm::{Removed, RmRequest, RmTarget};
@@ -53,5 +49,4 @@ pub(crate) use scrub::{ScrubAnswer, ScrubRequest};
 pub(crate) use sink::AnswerSink;
 pub(crate) use status::{StatusReport, StatusRequest};
 pub(crate) use store::{OpenStore, Serving, check_owner};
-pub(crate) use tags::{TagEntry, TagsRequest};
-pub(crate) use untagged::{UntaggedEntry, UntaggedRequest};
+pub(crate) use tags::{TagEntry, TagsRequest, UntaggedEntry, UntaggedRequest};

@@ -4,12 +4,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::admin::ask::Ask;
+use crate::admin::damage::QuarantineRequest;
 use crate::admin::du::{DuRepoRequest, DuRequest};
 use crate::admin::error::AdminError;
 use crate::admin::gc::GcRequest;
 use crate::admin::history::HistoryRequest;
 use crate::admin::log::LogRequest;
-use crate::admin::quarantine::QuarantineRequest;
 use crate::admin::repos::ReposRequest;
 use crate::admin::rm::RmRequest;
 use crate::admin::rows::RowsRequest;
@@ -17,8 +17,7 @@ use crate::admin::scrub::ScrubRequest;
 use crate::admin::sink::AnswerSink;
 use crate::admin::status::StatusRequest;
 use crate::admin::store::OpenStore;
-use crate::admin::tags::TagsRequest;
-use crate::admin::untagged::UntaggedRequest;
+use crate::admin::tags::{TagsRequest, UntaggedRequest};
 
 /// What a request does to a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! Listing tags.
 
+mod untagged;
+
 use serde::{Deserialize, Serialize};
 
 use crate::admin::ask::Ask;
@@ -9,6 +11,8 @@ use crate::admin::sink::{AnswerSink, send_item};
 use crate::admin::store::OpenStore;
 use crate::registry::{Registry, RegistryError};
 use crate::spec::{ContentDigest, RepoName, Tag};
+
+pub(crate) use untagged::{UntaggedEntry, UntaggedRequest};
 
 /// Asks for the tags of a repository in the order of their names, and for their number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -23,7 +23,6 @@ mod gc;
 mod history;
 mod log;
 mod output;
-mod quarantine;
 mod rebuild;
 mod repos;
 mod rm;

@@ -1,5 +1,7 @@
 //! `pulk scrub`: reads all content now, and says what is damaged.
 
+mod quarantine;
+
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,6 +14,8 @@ use crate::cli::output::units::{count, size};
 use crate::cli::output::{CommandError, RunCommand, finish, print_damage, print_json};
 use crate::cli::settings::StoreSettings;
 use crate::maintenance::ScrubReport;
+
+pub(in crate::cli) use quarantine::QuarantineArgs;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -32,8 +32,8 @@ Exit codes:
 ///
 /// SIZE is what a client pulls at most: the manifest, its blobs, and everything that an index lists. SET and
 /// PULLED say how long ago the tag was set and pulled last, without the time that pulk was stopped and cannot
-/// tell; pulls are noted once a day. The tag that was set last comes first. With --untagged, FOR is how long no
-/// tag has named a manifest, and RELATIONS what lists it, and what it refers to.
+/// tell; pulls are noted once a day. The tag that was set last comes first. With --untagged, FOR is how long
+/// no tag has named a manifest, and RELATIONS what lists it, and what it refers to.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct TagsArgs {

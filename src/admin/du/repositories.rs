@@ -35,6 +35,17 @@ pub(crate) struct StoreUsage {
     pub(crate) damaged: u64,
 }
 
+impl StoreUsage {
+    fn add(&mut self, repository: &RepositoryUsage) {
+        self.repositories += 1;
+        self.tags += repository.tags;
+        self.manifests += repository.manifests;
+        self.blobs += repository.blobs;
+        self.bytes += repository.bytes;
+        self.damaged += repository.damaged;
+    }
+}
+
 /// What a repository has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RepositoryUsage {
@@ -134,12 +145,7 @@ pub(in crate::admin) fn survey(
     let mut totals = StoreUsage { distinct_bytes: ledger.distinct_bytes(), ..StoreUsage::default() };
     for (repository, unique) in repositories.iter_mut().zip(unique) {
         repository.unique_bytes = Some(unique);
-        totals.repositories += 1;
-        totals.tags += repository.tags;
-        totals.manifests += repository.manifests;
-        totals.blobs += repository.blobs;
-        totals.bytes += repository.bytes;
-        totals.damaged += repository.damaged;
+        totals.add(repository);
     }
     Ok(UsageSurvey { repositories, totals })
 }

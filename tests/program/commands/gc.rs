@@ -185,8 +185,8 @@ fn an_unreadable_manifest_is_named_and_the_exit_code_is_1() {
     {
         assert!(ran.out.contains(said), "{said}: {}", ran.out);
     }
-    // On a running server, the scrub learns of the damage and quarantines it by itself. From then on, what the
-    // manifest may need stays, and the rest is collected.
+    // On a running server, the scrub learns of the damage and quarantines it by itself. From then on, what
+    // the manifest may need stays, and the rest is collected.
     let serving = store.serve();
     let quarantine = store.path().join("quarantine");
     for _ in 0..600 {

@@ -52,9 +52,9 @@ pub use index::{
 };
 pub use journal::{FollowEnd, FollowFrom, Follower, Transaction, Wake};
 pub use model::{
-    AttributedCommand, BlobRow, Command, Condition, Fact, KeepOrder, KeepRule, ManifestRow, NumberedRule,
-    Optional, Origin, Policies, Policy, PolicySet, Pull, PutManifestCommand, SWEEP_CANDIDATES_MAX, Sweep,
-    TagPattern, TagRow, Tree, Untagged, UploadId, UploadRow,
+    AttributedCommand, BlobRow, Command, Condition, Fact, IMAGE_PARTS_MAX, KeepOrder, KeepRule, ManifestRow,
+    NumberedRule, Optional, Origin, Policies, Policy, PolicySet, Pull, PutManifestCommand,
+    SWEEP_CANDIDATES_MAX, Sweep, SweptImage, TagPattern, TagRow, Tree, Untagged, UploadId, UploadRow,
 };
 pub use recovery::{
     Inspection, MetaFault, MetaFaultKind, RecoveryProgress, Salvage, Start, formats_on, rebuild_from_content,

@@ -58,6 +58,11 @@ impl Tag {
 }
 
 impl SubjectOfTag<'_> {
+    /// Tells whether the manifest that the tag belongs to comes after another one in the order of digests.
+    pub fn is_after(&self, digest: &ContentDigest) -> bool {
+        (digest.algorithm(), digest.encoded().as_str()) < (self.algorithm, self.hash)
+    }
+
     /// Tells whether a manifest is the one that the tag belongs to.
     pub fn is(&self, digest: &ContentDigest) -> bool {
         self.algorithm == digest.algorithm() && digest.encoded().starts_with(self.hash)

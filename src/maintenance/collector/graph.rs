@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::meta::ManifestRow;
-use crate::spec::{ContentDigest, Digest, Manifest, ManifestKind};
+use crate::spec::{ContentDigest, Digest, Manifest, ManifestKind, Tag};
 
 /// Manifests, by their number.
 type Number = u32;
@@ -48,6 +48,8 @@ pub(super) struct Graph {
     numbers: HashMap<u64, Number>,
     /// Subjects and their referrers, in order, once all manifests are there.
     referrers: Vec<(u64, Number)>,
+    /// Those that have the tag of another one.
+    belonging: HashSet<usize>,
     /// Whether two manifests have the same key by chance: then a reference to it is ambiguous.
     collides: bool,
 }
@@ -120,6 +122,27 @@ impl Graph {
         });
     }
 
+    /// Returns the manifest that a tag belongs to. Manifests were added in the order of their digests.
+    pub(super) fn subject_of(&self, tag: &Tag) -> Option<usize> {
+        let subject = tag.subject()?;
+        let at = self.nodes.partition_point(|node| subject.is_after(&node.digest));
+        self.node(at).filter(|node| subject.is(&node.digest)).map(|_| at)
+    }
+
+    /// Adds that a manifest belongs to another one, as a referrer does.
+    pub(super) fn add_referrer(&mut self, subject: usize, referrer: u64) {
+        if let (Some(node), Some(number)) = (self.node(subject), self.numbers.get(&referrer)) {
+            let found = (node.key, *number);
+            self.referrers.push(found);
+            self.belonging.insert(found.1 as usize);
+        }
+    }
+
+    /// Returns the number of a manifest.
+    pub(super) fn number(&self, key: u64) -> Option<usize> {
+        self.numbers.get(&key).map(|number| *number as usize)
+    }
+
     /// Says that all manifests are there.
     pub(super) fn finish(&mut self) {
         self.referrers.sort_unstable();
@@ -177,10 +200,11 @@ impl Graph {
         self.node(number).map_or(Reach::Nothing, |node| node.reach)
     }
 
-    /// Tells whether a manifest refers to a subject, and if so, whether that is there.
-    pub(super) fn subject_is_there(&self, number: usize) -> Option<bool> {
-        let (_, subject) = self.node(number)?.subject?;
-        Some(self.numbers.contains_key(&subject))
+    /// Tells whether a manifest belongs to another one of the repository: it refers to it, or has its tag.
+    pub(super) fn has_subject(&self, number: usize) -> bool {
+        let subject = self.node(number).and_then(|node| node.subject);
+        subject.is_some_and(|(_, subject)| self.numbers.contains_key(&subject))
+            || self.belonging.contains(&number)
     }
 
     /// Returns what a manifest refers to.
@@ -197,12 +221,56 @@ impl Graph {
                 continue;
             }
             node.reach = reach;
-            let key = node.key;
-            next.extend(
-                self.children(number).filter_map(|key| self.numbers.get(&key)).map(|at| *at as usize),
-            );
-            next.extend(self.referrers_of(key));
+            next.extend(self.leads_to(number));
         }
+    }
+
+    /// Returns those that these lead to, themselves included.
+    pub(super) fn led_to_by(&self, first: impl Iterator<Item = usize>) -> HashSet<usize> {
+        let (mut found, mut next) = (HashSet::new(), first.collect::<Vec<_>>());
+        while let Some(number) = next.pop() {
+            if found.insert(number) {
+                next.extend(self.leads_to(number));
+            }
+        }
+        found
+    }
+
+    /// Returns those of these manifests that need each other, group by group, in the order in which they are
+    /// given.
+    pub(super) fn groups(&self, numbers: &[usize]) -> Vec<Vec<usize>> {
+        let places: HashMap<usize, usize> =
+            numbers.iter().enumerate().map(|(at, number)| (*number, at)).collect();
+        let mut neighbours: Vec<Vec<usize>> = vec![Vec::new(); numbers.len()];
+        for (at, number) in numbers.iter().enumerate() {
+            for other in self.leads_to(*number).filter_map(|other| places.get(&other).copied()) {
+                for (from, to) in [(at, other), (other, at)] {
+                    neighbours.get_mut(from).into_iter().for_each(|all| all.push(to));
+                }
+            }
+        }
+        let (mut groups, mut seen) = (Vec::new(), HashSet::new());
+        for first in 0..numbers.len() {
+            let (mut group, mut next) = (Vec::new(), vec![first]);
+            while let Some(at) = next.pop() {
+                if seen.insert(at) {
+                    group.push(at);
+                    next.extend(neighbours.get(at).into_iter().flatten());
+                }
+            }
+            group.sort_unstable();
+            if !group.is_empty() {
+                groups.push(group.into_iter().filter_map(|at| numbers.get(at).copied()).collect());
+            }
+        }
+        groups
+    }
+
+    /// Returns the children and referrers of a manifest.
+    fn leads_to(&self, number: usize) -> impl Iterator<Item = usize> + '_ {
+        let children = self.children(number).filter_map(|key| self.number(key));
+        let key = self.node(number).map(|node| node.key);
+        children.chain(key.into_iter().flat_map(|key| self.referrers_of(key)))
     }
 
     fn children(&self, number: usize) -> impl Iterator<Item = u64> + '_ {

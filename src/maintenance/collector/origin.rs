@@ -1,14 +1,17 @@
 //! What the journal says of a removal by the collector: the rule, why, and the command that asked for it.
 
 use crate::maintenance::collector::options::CollectOptions;
-use crate::meta::{Origin, Policies, Sweep};
+use crate::meta::{Origin, Policies, Sweep, SweptImage};
 use crate::spec::RepoName;
 
 /// Returns the origin of what a sweep removes.
 pub(super) fn origin(options: &CollectOptions, policies: &Policies, sweep: &Sweep) -> Origin {
     let (rule, why) = match sweep {
         Sweep::Tags { repo, .. } => (tag_rule(policies, repo), "no rule keeps the tag"),
-        Sweep::Manifests { repo, .. } => {
+        Sweep::Images { repo, images } if images.iter().any(has_own_tag) => {
+            (tag_rule(policies, repo), "no rule keeps the image")
+        }
+        Sweep::Images { repo, .. } | Sweep::Manifests { repo, .. } => {
             let by_policy = policies.of(repo).untagged().1.map(policy_rule);
             (by_policy.unwrap_or_else(|| "untagged".to_owned()), "no tag has led to it for long enough")
         }
@@ -19,6 +22,11 @@ pub(super) fn origin(options: &CollectOptions, policies: &Policies, sweep: &Swee
     };
     let origin = Origin::default().rule(&rule).why(why);
     if options.asked { origin.command("gc") } else { origin }
+}
+
+/// Tells whether an image has a tag that does not belong to it as that of a signature does.
+fn has_own_tag(image: &SweptImage) -> bool {
+    image.tags.iter().any(|(tag, _)| tag.subject().is_none())
 }
 
 /// Names the policy that removes tags of a repository: the first one with a rule.

@@ -1,13 +1,15 @@
 //! One repository: tags by policy, manifests by policy, links that nothing references.
 
-use std::collections::{HashMap, HashSet};
+mod images;
+
+use std::collections::{BTreeMap, HashMap};
 
 use crate::maintenance::collector::error::CollectError;
 use crate::maintenance::collector::graph::{Graph, Reach, Role};
 use crate::maintenance::collector::pass::{About, Batch, End, Pass, ROWS_PER_STEP};
 use crate::maintenance::collector::policy::{Fate, evaluate_untagged};
 use crate::maintenance::collector::report::Thing;
-use crate::meta::{PolicySet, SWEEP_CANDIDATES_MAX, Sweep, Untagged};
+use crate::meta::{PolicySet, Sweep, TagRow, Untagged};
 use crate::registry::{RegistryError, Scope, UnreadableManifest, read_manifest};
 use crate::spec::{ContentDigest, RepoName, Tag};
 
@@ -19,8 +21,20 @@ pub(super) struct Marked<'a> {
     pub(super) repo: &'a RepoName,
     pub(super) policies: PolicySet,
     pub(super) graph: Graph,
-    /// In a dry run, the tags that would be removed.
-    pub(super) gone_tags: HashSet<Tag>,
+    /// The tags that keep nothing.
+    pub(super) leaving: BTreeMap<Tag, LeavingTag>,
+    /// Whether any tag that was to go is still there.
+    pub(super) has_unswept: bool,
+}
+
+/// A tag that keeps nothing: what it names stays only if something else leads to it.
+#[derive(Debug, Clone)]
+pub(super) struct LeavingTag {
+    pub(super) row: TagRow,
+    /// Why no rule keeps it; `None` if it belongs to another manifest.
+    pub(super) why: Option<String>,
+    /// The number of the manifest by which it stays or goes: the one it names, or the one it belongs to.
+    pub(super) number: usize,
 }
 
 impl Pass<'_> {
@@ -54,10 +68,10 @@ impl Pass<'_> {
         let pulls = pulls.into_iter().chain(self.upkeep.pending_pulls(repo));
         let Some(mut graph) = self.load(repo)? else { return Ok(true) };
         pulls.for_each(|pull| graph.pulled(self.upkeep.key(&pull.digest), pull.at_ms));
-        let mut marked = Marked { repo, policies, graph, gone_tags: HashSet::new() };
-        self.tags(&mut marked)?;
+        let mut marked = Marked { repo, policies, graph, leaving: BTreeMap::new(), has_unswept: false };
+        self.evaluate_tags(&mut marked)?;
         self.manifests(&mut marked)?;
-        if self.upkeep.is_disturbed() {
+        if self.upkeep.is_disturbed() || marked.has_unswept && self.upkeep.tags_changed() {
             return Ok(false);
         }
         self.links(&marked)?;
@@ -100,7 +114,6 @@ impl Pass<'_> {
                 }
             }
             if at_end {
-                graph.finish();
                 if graph.collides() {
                     self.note(format!(
                         "two manifests of {repo} have the same key by chance: it is skipped until a restart"
@@ -151,46 +164,48 @@ impl Pass<'_> {
                 self.step()?;
             }
         }
+        // An image that loses its last tag by a rule goes with all that only it leads to, whatever else is
+        // said of untagged manifests.
+        let by_rule = marked.leaving.values().filter(|leaving| leaving.why.is_some());
+        let falling = marked.graph.led_to_by(by_rule.map(|leaving| leaving.number));
         let mut fates: HashMap<usize, Fate> = HashMap::new();
-        for number in loose {
+        for number in loose.iter().copied().filter(|number| !falling.contains(number)) {
             let Some((digest, ..)) = marked.graph.manifest(number) else { continue };
             let held = self.holds(repo, &digest);
-            let fate = match marked.graph.subject_is_there(number) {
-                // It shares the fate of its subject. A lease on it protects what it leads to as well.
-                Some(true) if !held => continue,
-                _ => {
-                    let age = self.untagged_age(marked, &digest)?;
-                    evaluate_untagged(&marked.policies, age, self.options.untagged_older_than)
-                }
-            };
+            // It shares the fate of its subject. A lease on it protects what it leads to as well.
+            if marked.graph.has_subject(number) && !held {
+                continue;
+            }
+            let age = self.untagged_age(marked, &digest)?;
+            let fate = evaluate_untagged(&marked.policies, age, self.options.untagged_older_than);
             if !fate.goes() || held {
                 marked.graph.reached(number, Reach::Untagged);
             }
             fates.insert(number, fate);
         }
-        keep_beside_lost(&mut marked.graph, &mut fates);
-        let marked_for_removal = marked.graph.unreached_in_order();
-        let digests: Vec<ContentDigest> = marked_for_removal
+        // INVARIANT: nothing goes that nothing was judged by: tags that belong to each other keep each other.
+        let judged = fates.iter().filter(|(_, fate)| fate.goes()).map(|(number, _)| *number);
+        let judged = marked.graph.led_to_by(judged.chain(falling.iter().copied()));
+        for number in loose.iter().filter(|number| !judged.contains(number)) {
+            marked.graph.reached(*number, Reach::Untagged);
+        }
+        self.keep_beside_lost(marked, &mut fates);
+        let images = self.leaving_images(marked);
+        let going = marked.graph.unreached_in_order();
+        let digests: Vec<ContentDigest> = going
             .iter()
             .filter_map(|number| marked.graph.manifest(*number))
             .map(|(digest, ..)| digest)
             .collect();
         // A subject that appears meanwhile makes its referrers needed.
         let subjects: Vec<ContentDigest> =
-            marked_for_removal.iter().filter_map(|number| marked.graph.subject(*number)).collect();
+            going.iter().filter_map(|number| marked.graph.subject(*number)).collect();
         self.upkeep.mark_for_removal(repo, digests.iter().chain(&subjects));
         for number in 0..marked.graph.len() {
             self.staying(marked, number, fates.get(&number));
         }
-        for (numbers, digests) in
-            marked_for_removal.chunks(SWEEP_CANDIDATES_MAX).zip(digests.chunks(SWEEP_CANDIDATES_MAX))
-        {
-            self.sweep(Sweep::Manifests { repo: repo.clone(), manifests: digests.to_vec() })?;
-            for number in numbers {
-                self.remove_marked(marked, *number)?;
-            }
-        }
-        Ok(())
+        self.tags(marked)?;
+        self.sweep_leaving(marked, images)
     }
 
     /// Returns the age of an untagged manifest. The row is read again, since this pass may have removed its
@@ -232,7 +247,11 @@ impl Pass<'_> {
     }
 
     /// Reports what became of a manifest that was to be removed.
-    fn remove_marked(&mut self, marked: &mut Marked<'_>, number: usize) -> Result<(), CollectError> {
+    pub(super) fn remove_marked(
+        &mut self,
+        marked: &mut Marked<'_>,
+        number: usize,
+    ) -> Result<(), CollectError> {
         let Some((digest, bytes)) = marked.graph.manifest(number) else { return Ok(()) };
         let there = self.upkeep.view().manifest(marked.repo, &digest).map_err(RegistryError::from)?.is_some();
         let held = if self.options.dry_run { self.waits() } else { there };
@@ -250,9 +269,9 @@ impl Pass<'_> {
 
     /// Returns a tag that names a manifest.
     fn tag_of(&self, marked: &Marked<'_>, digest: &ContentDigest) -> Result<Option<Tag>, CollectError> {
-        let limit = marked.gone_tags.len() + 1;
+        let limit = marked.leaving.len() + 1;
         let tags = self.upkeep.view().tags_of(marked.repo, digest, limit).map_err(RegistryError::from)?;
-        Ok(tags.into_iter().find(|tag| !marked.gone_tags.contains(tag)))
+        Ok(tags.into_iter().find(|tag| !marked.leaving.contains_key(tag)))
     }
 
     fn links(&mut self, marked: &Marked<'_>) -> Result<(), CollectError> {
@@ -339,17 +358,6 @@ impl Pass<'_> {
             self.verdict(&about, End::Gone, |_| "removed: nothing is left in it".to_owned());
         }
         Ok(())
-    }
-}
-
-/// Keeps the manifests that a lost index may list.
-fn keep_beside_lost(graph: &mut Graph, fates: &mut HashMap<usize, Fate>) {
-    let Some(lost) = graph.lost(true) else { return };
-    let going: Vec<usize> =
-        fates.keys().copied().filter(|number| graph.reach(*number) == Reach::Nothing).collect();
-    for number in going {
-        graph.reached(number, Reach::Untagged);
-        fates.insert(number, Fate::stays(None, &format!("the damaged index {lost} may list it")));
     }
 }
 

@@ -132,6 +132,13 @@ pub enum Sweep {
         /// The manifests.
         manifests: Vec<ContentDigest>,
     },
+    /// Images, each whole or not at all.
+    Images {
+        /// The repository.
+        repo: RepoName,
+        /// The images.
+        images: Vec<SweptImage>,
+    },
     /// Blobs' presence in a repository whose manifests do not reference them.
     Links {
         /// The repository.
@@ -155,6 +162,27 @@ pub enum Sweep {
         rows: Vec<(RepoName, Tag, u64)>,
     },
 }
+
+/// What goes together: manifests that need each other, with all of their tags, and the tags of signatures
+/// that belong to them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SweptImage {
+    /// The tags, each with the row that it had.
+    pub tags: Vec<(Tag, TagRow)>,
+    /// The manifests, each before what it lists.
+    pub manifests: Vec<ContentDigest>,
+}
+
+impl SweptImage {
+    /// Returns of how many tags and manifests it consists.
+    pub fn parts(&self) -> usize {
+        self.tags.len() + self.manifests.len()
+    }
+}
+
+/// The most parts of an image that go together. A larger one goes in several sweeps, each of which leaves a
+/// correct state.
+pub const IMAGE_PARTS_MAX: usize = 256;
 
 /// The manifest to store.
 #[derive(Debug, Clone)]

@@ -29,7 +29,10 @@ mod tag_pattern;
 mod tree;
 mod upload_id;
 
-pub use command::{AttributedCommand, Command, Condition, PutManifestCommand, SWEEP_CANDIDATES_MAX, Sweep};
+pub use command::{
+    AttributedCommand, Command, Condition, IMAGE_PARTS_MAX, PutManifestCommand, SWEEP_CANDIDATES_MAX, Sweep,
+    SweptImage,
+};
 pub use fact::Fact;
 pub(in crate::meta) use fact::{FACTS_MAX, changes_of};
 pub use keep_rule::{KeepOrder, KeepRule};

@@ -39,6 +39,7 @@ impl Protection for SweepNothing {
         match sweep {
             Sweep::Tags { repo, .. } => Sweep::Tags { repo: repo.clone(), tags: Vec::new() },
             Sweep::Manifests { repo, .. } => Sweep::Manifests { repo: repo.clone(), manifests: Vec::new() },
+            Sweep::Images { repo, .. } => Sweep::Images { repo: repo.clone(), images: Vec::new() },
             Sweep::Links { repo, .. } => Sweep::Links { repo: repo.clone(), links: Vec::new() },
             Sweep::Repository { repo } => Sweep::Repository { repo: repo.clone() },
             Sweep::Content { .. } => Sweep::Content { content: Vec::new() },

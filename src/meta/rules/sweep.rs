@@ -3,7 +3,7 @@
 //! The same step has already taken out candidates that clients rely on ([`Protection`](super::Protection)).
 
 use crate::meta::index::View;
-use crate::meta::model::{Fact, Sweep};
+use crate::meta::model::{Fact, Sweep, SweptImage};
 use crate::meta::rules::decision::{Decision, Stamp};
 use crate::meta::rules::policy_check::PolicyCheck;
 use crate::meta::rules::refusal::DecideError;
@@ -31,6 +31,7 @@ pub(in crate::meta) fn sweep(
             facts
         }
         Sweep::Manifests { repo, manifests } => sweep_manifests(view, repo, manifests)?,
+        Sweep::Images { repo, images } => sweep_images(view, now, check, repo, images)?,
         Sweep::Links { repo, links } => {
             let mut gone = Vec::new();
             for digest in links {
@@ -70,6 +71,71 @@ fn sweep_history(view: View<'_>, rows: &[(RepoName, Tag, u64)]) -> Result<Vec<Fa
     Ok(facts)
 }
 
+/// Removes those images of which nothing has changed.
+fn sweep_images(
+    view: View<'_>,
+    now: Stamp,
+    check: PolicyCheck<'_>,
+    repo: &RepoName,
+    images: &[SweptImage],
+) -> Result<Vec<Fact>, DecideError> {
+    let (mut facts, mut gone) = (Vec::new(), Vec::new());
+    for image in images {
+        if !is_unchanged(view, check, repo, image)? {
+            continue;
+        }
+        for (tag, row) in &image.tags {
+            let (repo, tag, was) = (repo.clone(), tag.clone(), Some(row.digest));
+            facts.push(Fact::Tag { repo, tag, row: None, was });
+        }
+        gone.extend(&image.manifests);
+    }
+    // A signature may be that of another image, too.
+    let of_others: Vec<Fact> = facts
+        .iter()
+        .filter(|fact| !matches!(fact, Fact::Tag { was: Some(was), .. } if gone.contains(was)))
+        .cloned()
+        .collect();
+    let untagged = untagged_facts(view, now, repo, &of_others)?;
+    facts.extend(untagged);
+    for digest in &gone {
+        facts.extend(manifest_facts(view, repo, digest)?);
+    }
+    facts.extend(emptied(view, repo, &gone, &[])?);
+    Ok(facts)
+}
+
+/// Tells whether the tags of an image are as they were found, and no other tag names a manifest of it.
+fn is_unchanged(
+    view: View<'_>,
+    check: PolicyCheck<'_>,
+    repo: &RepoName,
+    image: &SweptImage,
+) -> Result<bool, DecideError> {
+    for (tag, row) in &image.tags {
+        if view.tag(repo, tag)?.as_ref() != Some(row) || check.may_change(repo, tag).is_err() {
+            return Ok(false);
+        }
+    }
+    for digest in &image.manifests {
+        let named = view.tags_of(repo, digest, image.tags.len() + 1)?;
+        if named.iter().any(|tag| !image.tags.iter().any(|(known, _)| known == tag)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Returns the facts that a manifest is gone, if it is there.
+fn manifest_facts(view: View<'_>, repo: &RepoName, digest: &ContentDigest) -> Result<Vec<Fact>, DecideError> {
+    let Some(row) = view.manifest(repo, digest)? else { return Ok(Vec::new()) };
+    let mut facts = vec![Fact::Manifest { repo: repo.clone(), digest: *digest, row: None }];
+    if let Some(subject) = row.subject {
+        facts.push(Fact::Referrer { repo: repo.clone(), subject, digest: *digest, present: false });
+    }
+    Ok(facts)
+}
+
 fn sweep_manifests(
     view: View<'_>,
     repo: &RepoName,
@@ -77,14 +143,11 @@ fn sweep_manifests(
 ) -> Result<Vec<Fact>, DecideError> {
     let (mut facts, mut gone) = (Vec::new(), Vec::new());
     for digest in manifests {
-        let Some(row) = view.manifest(repo, digest)? else { continue };
-        if !view.tags_of(repo, digest, 1)?.is_empty() {
+        let found = manifest_facts(view, repo, digest)?;
+        if found.is_empty() || !view.tags_of(repo, digest, 1)?.is_empty() {
             continue;
         }
-        facts.push(Fact::Manifest { repo: repo.clone(), digest: *digest, row: None });
-        if let Some(subject) = row.subject {
-            facts.push(Fact::Referrer { repo: repo.clone(), subject, digest: *digest, present: false });
-        }
+        facts.extend(found);
         gone.push(*digest);
     }
     facts.extend(emptied(view, repo, &gone, &[])?);

@@ -366,10 +366,19 @@ impl LeaseState {
     /// Releases the key `removing` for removal, unless `counted_on` is protected or was touched since marking
     /// began.
     fn release_for(&mut self, removing: u64, counted_on: u64, now: Instant) -> bool {
-        let touched = self.marking.as_ref().is_none_or(|marking| marking.touched.contains(&counted_on));
-        let goes = !touched && !self.holds(counted_on, now);
+        self.release_all(&[(removing, counted_on)], now)
+    }
+
+    /// Releases all of these keys or none: of each pair the first one, unless the second one is protected or
+    /// was touched since marking began.
+    fn release_all(&mut self, keys: &[(u64, u64)], now: Instant) -> bool {
+        let is_free = |state: &mut Self, counted_on: u64| {
+            let touched = state.marking.as_ref().is_none_or(|marking| marking.touched.contains(&counted_on));
+            !touched && !state.holds(counted_on, now)
+        };
+        let goes = keys.iter().all(|(_, counted_on)| is_free(self, *counted_on));
         if goes {
-            self.removing.insert(removing);
+            self.removing.extend(keys.iter().map(|(removing, _)| removing));
         }
         goes
     }

@@ -211,6 +211,7 @@ impl Clients {
                     model.lost.remove(&number);
                     let has = model.of(name);
                     has.take_in(number);
+                    has.unsure.retain(|tag, _| Some(*tag) != named);
                     has.tags.extend(named.map(|named| (named, number)));
                 }
                 Err(RegistryError::ManifestBlobUnknown(_)) if self.habits.refusals => self.refused += 1,
@@ -228,7 +229,7 @@ impl Clients {
 async fn delete(registry: &Registry, model: &mut Model, step: &Step) -> Result<(), RegistryError> {
     match *step {
         Step::DeleteTag { name, named } => match registry.delete_tag(&repo(name), &tag(named)).await {
-            Ok(()) => drop(model.of(name).tags.remove(named)),
+            Ok(()) => drop((model.of(name).tags.remove(named), model.of(name).unsure.remove(named))),
             Err(RegistryError::TagUnknown(_) | RegistryError::NameUnknown(_)) => {}
             Err(error) => return Err(error),
         },
@@ -239,6 +240,7 @@ async fn delete(registry: &Registry, model: &mut Model, step: &Step) -> Result<(
                     has.manifests.remove(&number);
                     has.deleted_manifests.insert(number);
                     has.tags.retain(|_, named| *named != number);
+                    has.unsure.retain(|_, named| *named != number);
                 }
                 Err(RegistryError::ManifestUnknown(_) | RegistryError::NameUnknown(_)) => {}
                 Err(error) => return Err(error),
@@ -265,7 +267,7 @@ fn push_steps(name: &'static str, number: usize, named: Option<&'static str>, mo
 fn plan(chance: &mut Chance, habits: Habits, model: &Model) -> VecDeque<Step> {
     let name = chance.one_of(&REPOS);
     let number = chance.below(MANIFESTS.len() as u64) as usize;
-    let named = chance.one_of(&TAGS);
+    let named = chance.one_of(&TAGS[..]);
     let has = &model.repos[name];
     let steps = match chance.below(20) {
         0..=3 if !has.tags.is_empty() => vec![Step::DeleteTag { name, named }],

@@ -5,7 +5,20 @@ use std::sync::{Arc, LazyLock};
 use crate::spec::{ContentDigest, MediaType};
 
 pub(super) const REPOS: [&str; 2] = ["a", "b"];
-pub(super) const TAGS: [&str; 3] = ["v1", "v2", "v3"];
+
+/// The manifest that [`SIGNATURE`] belongs to.
+pub(super) const SIGNED: usize = 2;
+
+/// The tag of a signature, which clients set to whatever they push.
+pub(super) static SIGNATURE: LazyLock<&'static str> = LazyLock::new(|| signature_of(SIGNED).leak());
+
+/// The tags that clients set.
+pub(super) static TAGS: LazyLock<[&'static str; 4]> = LazyLock::new(|| ["v1", "v2", "v3", *SIGNATURE]);
+
+/// Returns the tag of a signature as cosign names it.
+pub(super) fn signature_of(number: usize) -> String {
+    format!("sha256-{}.sig", manifest(number).digest.encoded())
+}
 
 /// How many blobs there are.
 pub(super) const BLOBS: usize = 6;

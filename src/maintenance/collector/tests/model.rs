@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use smol::block_on;
 
 use super::clients::{read_blob, repo, tag};
-use super::content::{BLOBS, MANIFESTS, REPOS, TAGS, blob_digest, manifest};
+use super::content::{BLOBS, MANIFESTS, REPOS, SIGNATURE, SIGNED, TAGS, blob_digest, manifest};
 use super::no_step;
 use crate::registry::{Registry, RegistryError};
 use crate::spec::{Digest, Reference};
@@ -14,6 +14,8 @@ use crate::spec::{Digest, Reference};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Has {
     pub(crate) tags: BTreeMap<&'static str, usize>,
+    /// Tags that may have gone with what they belong to.
+    pub(crate) unsure: BTreeMap<&'static str, usize>,
     pub(crate) manifests: BTreeSet<usize>,
     /// Blobs and manifests that a client deleted since they were last pushed there.
     pub(crate) deleted_blobs: BTreeSet<usize>,
@@ -39,14 +41,23 @@ impl Has {
         }
     }
 
-    /// Returns those of some manifests that a tag leads to.
-    fn led_to(&self, manifests: &BTreeSet<usize>) -> BTreeSet<usize> {
-        let mut kept: BTreeSet<usize> = self.tags.values().copied().collect();
+    /// Returns those of some manifests that a tag leads to. `signature` is what the signature names, and
+    /// stays with what it belongs to, unless `is_alone` says that this is not there.
+    fn led_to(
+        &self,
+        manifests: &BTreeSet<usize>,
+        signature: Option<usize>,
+        is_alone: bool,
+    ) -> BTreeSet<usize> {
+        let tags = self.tags.iter().filter(|(tag, _)| **tag != *SIGNATURE);
+        let mut kept: BTreeSet<usize> = tags.map(|(_, number)| *number).collect();
+        kept.extend(signature.filter(|number| is_alone || *number == SIGNED));
         loop {
             let more: Vec<usize> = (manifests.iter().copied())
                 .filter(|number| {
                     kept.iter().any(|parent| manifest(*parent).children.contains(number))
                         || manifest(*number).subject.is_some_and(|subject| kept.contains(&subject))
+                        || signature == Some(*number) && kept.contains(&SIGNED)
                 })
                 .collect();
             let before = kept.len();
@@ -84,14 +95,28 @@ impl Model {
         if !self.removes_untagged {
             return has.manifests.clone();
         }
-        has.led_to(&has.manifests)
+        let is_alone = has.deleted_manifests.contains(&SIGNED);
+        has.led_to(&has.manifests, has.tags.get(*SIGNATURE).copied(), is_alone)
+    }
+
+    /// Tells whether the signature of a repository must be there, if it is.
+    fn keeps_signature(&self, name: &str) -> bool {
+        let has = &self.repos[name];
+        !self.removes_untagged
+            || has.tags.get(*SIGNATURE).is_none_or(|number| *number == SIGNED)
+            || has.deleted_manifests.contains(&SIGNED)
+            || self.required(name).contains(&SIGNED)
     }
 
     /// Forgets manifests that may go at any time: whether they are there is not known from now on.
     pub(crate) fn forget(&mut self) {
         for name in REPOS {
-            let required = self.required(name);
-            self.of(name).manifests = required;
+            let (required, keeps) = (self.required(name), self.keeps_signature(name));
+            let has = self.of(name);
+            has.manifests = required;
+            if !keeps && let Some(number) = has.tags.remove(*SIGNATURE) {
+                has.unsure.insert(*SIGNATURE, number);
+            }
         }
     }
 
@@ -99,8 +124,14 @@ impl Model {
     pub(crate) fn check(&self, registry: &Registry) -> Result<(), String> {
         block_on(async {
             for (name, has) in &self.repos {
-                for named in TAGS {
+                for named in *TAGS {
                     let found = read_manifest(registry, name, &Reference::Tag(tag(named))).await?;
+                    let may_be_gone = named == *SIGNATURE && !self.keeps_signature(name);
+                    if found.is_none() && may_be_gone
+                        || found.is_some() && found == has.unsure.get(named).copied()
+                    {
+                        continue;
+                    }
                     let expected = has.tags.get(named).copied().filter(|number| !self.lost.contains(number));
                     if found != expected {
                         return Err(format!("{name}:{named} is {found:?}, not {expected:?}"));
@@ -157,7 +188,13 @@ impl Model {
                 .filter(|number| manifests.iter().any(|(digest, _)| *digest == manifest(*number).digest))
                 .collect();
             // One that might have gone, and that a tag led to before it had, stays.
-            let may_stay = if self.removes_untagged { has.led_to(&there) } else { has.manifests.clone() };
+            let row = view.tag(&repo(name), &tag(*SIGNATURE)).unwrap();
+            let signature = row.and_then(|row| MANIFESTS.iter().position(|one| one.digest == row.digest));
+            let may_stay = if self.removes_untagged {
+                has.led_to(&there, signature, !there.contains(&SIGNED))
+            } else {
+                has.manifests.clone()
+            };
             if let Some(number) = there.iter().find(|number| !may_stay.contains(number)) {
                 return Err(format!("{name} still has manifest {number}"));
             }

@@ -1,7 +1,7 @@
 //! The rules for sweeping: a sweep removes only what is still as it was found.
 
 use super::*;
-use crate::meta::model::{Policies, Policy, TagRow};
+use crate::meta::model::{Policies, Policy, SweptImage, TagRow};
 
 fn tags(name: &str, named: &str, content: &str) -> Command {
     let row =
@@ -33,6 +33,28 @@ fn a_tag_that_has_moved_is_not_swept() {
     let gone = Fact::Tag { repo: repo("app"), tag: tag("a"), row: None, was: Some(digest("two")) };
     assert_eq!(facts, [gone, manifest_fact("two")]);
     assert_eq!(rules.carry_out(&tags("app", "a", "two")), []);
+}
+
+#[test]
+fn an_image_is_swept_whole_or_not_at_all() {
+    let image = |named: &[&str]| {
+        let row = || TagRow {
+            digest: digest("one"),
+            noted: NOW,
+            order: Some(ORDER),
+            optional: Optional::default(),
+        };
+        let tags = named.iter().map(|named| (tag(named), row())).collect();
+        let images = vec![SweptImage { tags, manifests: vec![digest("one"), digest("two")] }];
+        Command::Sweep(Sweep::Images { repo: repo("app"), images })
+    };
+    let mut rules = Rules::default();
+    rules.carry_out(&put_manifest("app", "one", &["a", "b"]));
+    rules.carry_out(&put_manifest("app", "two", &[]));
+    assert_eq!(rules.carry_out(&image(&["a"])), [], "another tag names it");
+    assert_eq!(rules.carry_out(&image(&["a", "b", "c"])), [], "a tag of it is gone");
+    assert_eq!(rules.carry_out(&image(&["a", "b"])).len(), 5, "two tags, two manifests, the repository");
+    assert_eq!(rules.carry_out(&image(&[])), []);
 }
 
 #[test]

@@ -3,8 +3,17 @@
 use std::time::Instant;
 
 use super::{Leases, Scope, WatchedRepo};
-use crate::meta::{Command, Protection, Pull, Sweep, TagRow, View};
+use crate::meta::{Command, Protection, Pull, Sweep, SweptImage, TagRow, View};
 use crate::spec::{ContentDigest, RepoName, Tag};
+
+impl Leases {
+    /// Returns the keys of what an image consists of, each with the key that clients rely on.
+    fn keys_of(&self, repo: &RepoName, image: &SweptImage) -> Vec<(u64, u64)> {
+        let tags = image.tags.iter().map(|(tag, row)| (self.tag_key(repo, tag), self.key(repo, &row.digest)));
+        let manifests = image.manifests.iter().map(|digest| self.key(repo, digest)).map(|key| (key, key));
+        tags.chain(manifests).collect()
+    }
+}
 
 impl Protection for Leases {
     fn release(&self, sweep: &Sweep) -> Sweep {
@@ -43,6 +52,13 @@ impl Protection for Leases {
                     may && state.release_for(self.tag_key(repo, tag), self.key(repo, &row.digest), now)
                 };
                 Sweep::Tags { repo: repo.clone(), tags: tags.iter().filter(goes).cloned().collect() }
+            }
+            Sweep::Images { repo, images } => {
+                let went = state.marking.as_ref().is_none_or(|marking| marking.tags_changed);
+                let held = went || state.holds(self.all_key(repo), now);
+                let may = !held && state.may_sweep(&Scope::Repository(repo.clone()), now);
+                let goes = |image: &&SweptImage| may && state.release_all(&self.keys_of(repo, image), now);
+                Sweep::Images { repo: repo.clone(), images: images.iter().filter(goes).cloned().collect() }
             }
             Sweep::Repository { repo } => Sweep::Repository { repo: repo.clone() },
             // No client relies on it.

@@ -125,8 +125,8 @@ fn tags_that_belong_to_each_other_stay() {
     assert_eq!((tags(&registry, "a").len(), manifests(&registry, "a")), (3, vec![0, 1, 2]));
 }
 
-/// At any step of a pass the image is there with all that belongs to it, or nothing of it is. If a client finds
-/// a part of it, all of it stays.
+/// At any step of a pass the image is there with all that belongs to it, or nothing of it is. If a client
+/// finds a part of it, all of it stays.
 #[test]
 fn an_image_goes_whole_or_not_at_all() {
     let (mut kept, mut went) = (0, 0);

@@ -105,7 +105,8 @@ fn sweep_images(
     Ok(facts)
 }
 
-/// Tells whether the tags of an image are as they were found, and no other tag names a manifest of it.
+/// Tells whether all of an image is as it was found, and no other tag names a manifest of it. The tag of a
+/// signature stays where a client has removed what it belongs to.
 fn is_unchanged(
     view: View<'_>,
     check: PolicyCheck<'_>,
@@ -118,6 +119,9 @@ fn is_unchanged(
         }
     }
     for digest in &image.manifests {
+        if view.manifest(repo, digest)?.is_none() {
+            return Ok(false);
+        }
         let named = view.tags_of(repo, digest, image.tags.len() + 1)?;
         if named.iter().any(|tag| !image.tags.iter().any(|(known, _)| known == tag)) {
             return Ok(false);

@@ -50,6 +50,7 @@ fn an_image_is_swept_whole_or_not_at_all() {
     };
     let mut rules = Rules::default();
     rules.carry_out(&put_manifest("app", "one", &["a", "b"]));
+    assert_eq!(rules.carry_out(&image(&["a", "b"])), [], "a manifest of it is gone");
     rules.carry_out(&put_manifest("app", "two", &[]));
     assert_eq!(rules.carry_out(&image(&["a"])), [], "another tag names it");
     assert_eq!(rules.carry_out(&image(&["a", "b", "c"])), [], "a tag of it is gone");

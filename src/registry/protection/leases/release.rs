@@ -57,7 +57,12 @@ impl Protection for Leases {
                 let went = state.marking.as_ref().is_none_or(|marking| marking.tags_changed);
                 let held = went || state.holds(self.all_key(repo), now);
                 let may = !held && state.may_sweep(&Scope::Repository(repo.clone()), now);
-                let goes = |image: &&SweptImage| may && state.release_all(&self.keys_of(repo, image), now);
+                let repo_key = self.all_key(repo);
+                let goes = |image: &&SweptImage| {
+                    let mut manifests = image.manifests.iter().map(|digest| self.key(repo, digest));
+                    may && !manifests.any(|key| state.upload_holds(repo_key, key))
+                        && state.release_all(&self.keys_of(repo, image), now)
+                };
                 Sweep::Images { repo: repo.clone(), images: images.iter().filter(goes).cloned().collect() }
             }
             Sweep::Repository { repo } => Sweep::Repository { repo: repo.clone() },

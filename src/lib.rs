@@ -52,7 +52,7 @@ pub use maintenance::{
 pub use meta::{KeepOrder, KeepRule, Origin, Policies, Policy, TagPattern, Untagged};
 pub use registry::{
     BlobReader, Chunk, Collected, Condition, Health, Listing, ManifestBody, ManifestContent, ManifestInfo,
-    OnSyncFailure, OpenError, Page, PushManifest, PutManifest, PutManifestOutcome, PutTarget,
+    OnSyncFailure, OpenError, Page, PolicyMemory, PushManifest, PutManifest, PutManifestOutcome, PutTarget,
     RecoveryProgress, Referrers, ReferrersPage, Registry, RegistryError, RegistryOptions, ScrubTotals,
     Storage, Totals, UploadId,
 };

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::base::excerpt;
 
 /// The longest pattern: no name of a repository is longer.
@@ -10,7 +12,8 @@ const PATTERN_LENGTH_MAX_BYTES: usize = 255;
 
 /// A pattern of repositories' names or of tags, in which `*` stands for any characters, also for none, and
 /// also for slashes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Pattern(String);
 
 /// Why a text is not a pattern.
@@ -48,6 +51,20 @@ impl FromStr for Pattern {
             return Err(PatternError(excerpt(text)));
         }
         Ok(Self(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for Pattern {
+    type Error = PatternError;
+
+    fn try_from(text: String) -> Result<Self, PatternError> {
+        text.parse()
+    }
+}
+
+impl From<Pattern> for String {
+    fn from(pattern: Pattern) -> Self {
+        pattern.0
     }
 }
 

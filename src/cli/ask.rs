@@ -9,22 +9,19 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::admin::{AdminError, AnswerSink, Ask, Effect, OpenStore, Request};
+use crate::cli::output::units::count;
 use crate::cli::output::{CommandError, Terminal, logging};
 use crate::config::Config;
 use crate::control::connect;
 use crate::disk::LockError;
 use crate::maintenance::Progress;
-use crate::registry::OpenError;
+use crate::registry::{OpenError, PolicyMemory, Registry};
 
 /// How often a store that another process holds is tried: other commands soon release it.
 const TRIES_MAX: u32 = 20;
 
 /// The pause between two tries.
 const TRY_PAUSE: Duration = Duration::from_millis(100);
-
-/// A warning before a stopped store is changed without its policies.
-const NO_POLICIES: &str = "pulk: no configuration file is named (--config, PULK_CONFIG): no policies apply, \
-     and immutable tags are not protected";
 
 /// The answer to a request. Its values are printed to programs as they came, also those of a server of
 /// another version.
@@ -103,11 +100,39 @@ fn ask_stopped(
         let read = log.read_stopped(folder, sink)?;
         return Ok(read.map(Value::from).map_err(CommandError::failed));
     }
-    let store = OpenStore::open(folder, config.server_options().registry)?;
-    if config.file.is_none() && request.effect() != Effect::Reads {
-        logging::say(NO_POLICIES);
+    let mut options = config.server_options().registry;
+    options.policy_memory = if config.file.is_some() { PolicyMemory::Ignore } else { PolicyMemory::Read };
+    let store = OpenStore::open(folder, options)?;
+    if request.effect() != Effect::Reads {
+        match policies_in_force(config, &store.registry) {
+            Ok(said) => logging::say(&format!("pulk: no server runs; {said}")),
+            Err(why) => {
+                let closed = store.close();
+                return Ok(closed.map_err(CommandError::failed).and(Err(why)));
+            }
+        }
     }
     Ok(ask_store(store, folder, request, sink))
+}
+
+/// Says which policies a command on a stopped store works by. Fails where a policy that is not known may
+/// forbid what it does.
+fn policies_in_force(config: &Config, registry: &Registry) -> Result<String, CommandError> {
+    if let Some(why) = registry.policies_unknown() {
+        return Err(CommandError::failed(format_args!(
+            "nothing was removed: a policy may forbid it, and the policies that the store was last served \
+             with cannot be read ({why})\n      Name the configuration file with --config. The next `pulk \
+             serve` writes policies.json again."
+        )));
+    }
+    let policies = match registry.policies().all().len() {
+        0 => "no policies apply".to_owned(),
+        number => count(number as u64, "policy applies", "policies apply"),
+    };
+    Ok(match &config.file {
+        Some(file) => format!("{policies}, as {} says", file.display()),
+        None => format!("{policies}, as when it was last served (others: --config)"),
+    })
 }
 
 fn ask_store(

@@ -32,8 +32,8 @@ Examples:
   pulk gc --untagged-older-than 7d     also remove untagged manifests older than a week
   pulk gc --now                        also remove young content
 
-On a stopped store, give --config: without it, no policy applies. Leases are not known there;
-what was written within `collector.grace` (1h) stays, by the times of the files.
+On a stopped store, the policies that it was last served with apply, or those of --config. Leases are
+not known there; what was written within `collector.grace` (1h) stays, by the times of the files.
 
 Exit codes:
   0  done

@@ -20,7 +20,7 @@ Examples:
   pulk rm team/app --all       everything in the repository
 
 rm does not ask for confirmation. The next collection frees the space.
-On a stopped store, give --config: without it, immutable tags are not known.
+On a stopped store, the policies that it was last served with apply, or those of --config.
 
 Exit codes:
   0  removed

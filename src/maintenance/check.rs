@@ -11,7 +11,7 @@ use crate::maintenance::damage::DamageSurvey;
 use crate::maintenance::finding::{CheckReport, Kind};
 use crate::maintenance::progress::Progress;
 use crate::maintenance::rows::Rows;
-use crate::meta::{IndexError, Inspection, TemporaryFolder, Tree};
+use crate::meta::{IndexError, Inspection, TemporaryFolder, Tree, remembered_policies};
 use crate::registry::{Layout, OpenError, examine};
 
 /// How often a store in use is checked before a finding is reported.
@@ -86,6 +86,13 @@ fn check_all(
     progress: &mut dyn Progress,
     compare: impl FnOnce(&mut Inspection) -> Result<(), OpenError>,
 ) -> Result<(Content, Inspection), OpenError> {
+    if let Err(why) = remembered_policies(disk.as_ref()) {
+        let what = format!(
+            "cannot be read ({why}): commands on the stopped store remove nothing without --config; the next \
+             `pulk serve` writes it again"
+        );
+        report.find(Kind::Policies, "policies.json", what);
+    }
     progress.at("reading the journal", 0, 0);
     let mut metadata = Inspection::of(disk, temporary)?;
     progress.at("comparing the index", 0, 0);

@@ -41,6 +41,8 @@ pub enum Kind {
     Repository,
     /// An upload whose file is missing or too short.
     Upload,
+    /// The policies that the store was last served with.
+    Policies,
     /// A file that serves no purpose.
     Leftover,
     /// An index that lists a manifest which is not there.
@@ -66,6 +68,7 @@ impl fmt::Display for Kind {
             Self::Referrer => "referrer",
             Self::Repository => "repository",
             Self::Upload => "upload",
+            Self::Policies => "policies",
             Self::Leftover => "leftover",
             Self::SparseIndex => "sparse-index",
             Self::Unlinked => "unlinked",

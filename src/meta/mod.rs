@@ -16,6 +16,7 @@
 //! | a start after a crash or damage | `recovery/`, `reconcile/` |
 //! | ages | `clock/` |
 //! | the version of what lies on the disk | `format` |
+//! | the policies that the store was last served with | `policies_file` |
 //! | what can fail | `error` |
 //! | tests and entry points for fuzzers | `tests/`, `fuzz` |
 
@@ -26,6 +27,7 @@ mod format;
 mod index;
 mod journal;
 mod model;
+mod policies_file;
 mod reconcile;
 mod recovery;
 mod rules;
@@ -56,6 +58,7 @@ pub use model::{
     NumberedRule, Optional, Origin, Policies, Policy, PolicySet, Pull, PutManifestCommand,
     SWEEP_CANDIDATES_MAX, Sweep, SweptImage, TagPattern, TagRow, Tree, Untagged, UploadId, UploadRow,
 };
+pub use policies_file::{remember_policies, remembered_policies};
 pub use recovery::{
     Inspection, MetaFault, MetaFaultKind, RecoveryProgress, Salvage, Start, formats_on, rebuild_from_content,
     rebuild_from_index, remove_empty_folders, verify_closed,

@@ -39,7 +39,7 @@ use crate::base::lock;
 use crate::blobs::ContentStore;
 use crate::disk::{DirectoryLock, Disk, DiskCounters, FreeSpace};
 use crate::meta::{
-    Answer, Command, FollowFrom, Follower, Guard, Meta, MetaError, MetaOpenError, Sweep, View, Wake,
+    Answer, Command, FollowFrom, Follower, Guard, Meta, MetaError, MetaOpenError, Policies, Sweep, View, Wake,
 };
 use crate::spec::ContentDigest;
 use content::damage::DamageReports;
@@ -61,7 +61,7 @@ pub(crate) use graph::{ReferenceWalk, UnreadableManifest, read_manifest, referre
 #[cfg(test)]
 pub(crate) use open::Backing;
 pub(crate) use open::format::{Layout, examine, examine_content, settle};
-pub use open::options::{RegistryOptions, Storage};
+pub use open::options::{PolicyMemory, RegistryOptions, Storage};
 pub use open_error::OpenError;
 pub(crate) use open_error::needed;
 pub use operations::manifest_body::ManifestBody;
@@ -115,6 +115,8 @@ struct Inner {
     space: FreeSpace,
     meta: Meta,
     options: RegistryOptions,
+    /// Why the policies that the store remembers are not known, where those are to be in force.
+    policies_unknown: Option<String>,
     /// Dropped to tell the expiry thread that the registry is gone.
     _alive: Sender<()>,
     /// Dropped last: until then the data directory is this process's.
@@ -134,6 +136,17 @@ impl Registry {
         let origin = if notes_clients { origin } else { origin.without_client() };
         let origin = (!origin.is_empty()).then(|| Arc::new(origin));
         Self { inner: Arc::clone(&self.inner), origin }
+    }
+
+    /// Returns the policies in force.
+    pub fn policies(&self) -> &Policies {
+        &self.inner.options.policies
+    }
+
+    /// Returns why the policies that the store remembers are not known, where those are to be in force
+    /// ([`PolicyMemory::Read`]).
+    pub fn policies_unknown(&self) -> Option<&str> {
+        self.inner.policies_unknown.as_deref()
     }
 
     /// Returns the largest manifest that is accepted, in bytes.

@@ -13,7 +13,7 @@ use crate::crash_tests::{each_power_cut, is_soak, missed, places};
 use crate::disk::Disk;
 use crate::disk::simulated::{Medium, Place, SimulatedDisk, Step};
 use crate::maintenance::{CollectOptions, Collector, CollectorOptions, Scrub, ScrubOptions, ScrubWatch};
-use crate::meta::{IndexKind, MetaOptions, SWEEP_CANDIDATES_MAX};
+use crate::meta::{IndexKind, MetaOptions, Policies, Policy, SWEEP_CANDIDATES_MAX, remembered_policies};
 use crate::registry::{Backing, Chunk, Registry, RegistryError, RegistryOptions, Storage};
 use crate::spec::ContentDigest;
 
@@ -50,7 +50,7 @@ impl Job {
 
 /// Runs each job once.
 pub(crate) fn jobs() -> Vec<Job> {
-    vec![scrub(), healing(), collection()]
+    vec![scrub(), healing(), collection(), policies()]
 }
 
 fn open(medium: Medium) -> Result<(Registry, SimulatedDisk), String> {
@@ -166,6 +166,34 @@ fn healing() -> Job {
     Job { name: "a push that replaces a damaged file", base, steps, one_in: 1, check: Box::new(check) }
 }
 
+/// A start with other policies than the store remembers.
+fn policies() -> Job {
+    let policies = |pattern: &str| {
+        let (repositories, immutable) = (vec!["*".parse().unwrap()], vec![pattern.parse().unwrap()]);
+        Policies::new(vec![Policy { repositories, immutable, ..Policy::default() }])
+    };
+    let serve = |medium: Medium, policies: &Policies| {
+        let disk = SimulatedDisk::new(medium);
+        let meta = MetaOptions::new(IndexKind::Map);
+        let opened = Backing { disk: Arc::new(disk.clone()), lock: None, meta };
+        let options = RegistryOptions { policies: policies.clone(), ..RegistryOptions::new(Storage::Memory) };
+        let registry = Registry::open_on(options, opened).unwrap();
+        (registry, disk)
+    };
+    let (old, new) = (policies("v*"), policies("release-*"));
+    let (registry, disk) = serve(Medium::new().garbling(), &old);
+    block_on(registry.close()).unwrap();
+    let base = disk.medium().settled();
+    let (_registry, disk) = serve(base.clone(), &new);
+    let steps = disk.steps();
+    let ended = steps.len();
+    let check = move |at: usize, left: Medium| match remembered_policies(&SimulatedDisk::new(left)) {
+        Ok(Some(read)) if read == new || at < ended && read == old => Ok(()),
+        read => Err(format!("the store remembers {read:?}")),
+    };
+    Job { name: "a start with other policies", base, steps, one_in: 1, check: Box::new(check) }
+}
+
 fn layer(number: usize) -> Vec<u8> {
     format!("layer {number}").into_bytes()
 }
@@ -204,7 +232,7 @@ fn collection() -> Job {
 }
 
 #[test]
-fn a_scrub_a_healing_push_and_a_collection_can_die_at_any_moment() {
+fn a_scrub_a_healing_push_a_collection_and_a_start_with_other_policies_can_die_at_any_moment() {
     let each = if is_soak() { 64 } else { 4 };
     let mut tried = 0;
     for Job { name, base, steps, one_in, check } in jobs() {

@@ -2,7 +2,7 @@
 //!
 //! | what | where |
 //! |---|---|
-//! | scrub, rebuild and collector as jobs | `jobs` |
+//! | scrub, rebuild, collector and a start with other policies as jobs | `jobs` |
 //! | damaged content that is set aside | `quarantines` |
 //! | starts that raise the format | `raises` |
 //! | rebuilds | `rebuilds` |

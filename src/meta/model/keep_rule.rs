@@ -3,11 +3,14 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::meta::model::tag_pattern::TagPattern;
 use crate::spec::Tag;
 
 /// In which order `last` counts images.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum KeepOrder {
     /// By when the newest of its tags was set.
     #[default]
@@ -26,7 +29,8 @@ impl fmt::Display for KeepOrder {
 }
 
 /// A rule that keeps tags: those for which all of it holds.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct KeepRule {
     /// The tags that it is for; all if there are none.
     pub tags: Vec<TagPattern>,

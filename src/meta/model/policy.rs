@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::base::Pattern;
 use crate::meta::model::keep_rule::KeepRule;
 use crate::spec::{RepoName, Tag};
 
 /// What happens to manifests that lost their tag, or never had one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Untagged {
     /// They are kept.
     #[default]
@@ -18,7 +21,8 @@ pub enum Untagged {
 }
 
 /// The rules for the repositories that some patterns match.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Policy {
     /// The repositories that it applies to.
     pub repositories: Vec<Pattern>,

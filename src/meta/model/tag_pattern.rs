@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use regex_lite::{Regex, RegexBuilder};
+use serde::{Deserialize, Serialize};
 
 use crate::base::{Pattern, PatternError, excerpt};
 use crate::spec::Tag;
@@ -18,7 +19,8 @@ const REGEX_LENGTH_MAX_BYTES: usize = 255;
 const REGEX_SIZE_MAX_BYTES: usize = 256 << 10;
 
 /// A pattern of tags: as for repositories, or `regex:` and an expression that the whole tag must match.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct TagPattern {
     text: String,
     form: PatternForm,
@@ -78,6 +80,20 @@ impl FromStr for TagPattern {
             })?),
         };
         Ok(Self { text: text.to_owned(), form })
+    }
+}
+
+impl TryFrom<String> for TagPattern {
+    type Error = TagPatternError;
+
+    fn try_from(text: String) -> Result<Self, TagPatternError> {
+        text.parse()
+    }
+}
+
+impl From<TagPattern> for String {
+    fn from(pattern: TagPattern) -> Self {
+        pattern.text
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::blobs::{self, BLOBS_FOLDER, ContentStore, LocalStore, UPLOADS_FOLDER};
 use crate::disk::{DirectoryLock, Disk, FreeSpace, MemoryDisk, MeteredDisk, RealDisk, same_filesystem};
-use crate::meta::{self, Command, IndexKind, Meta, MetaOptions, Protection};
+use crate::meta::{self, Command, IndexKind, Meta, MetaOptions, Policies, Protection};
 use crate::registry::content::damage::{self, DamageReports, ScrubCounters};
 use crate::registry::content::manifest_cache::ManifestCache;
 use crate::registry::content::verified::VerifiedFiles;
@@ -26,7 +26,7 @@ use crate::registry::uploads::session::UploadSession;
 use crate::registry::uploads::sessions::UploadSessions;
 use crate::registry::{Inner, NamesInUse, READ_ONLY, Registry};
 
-use options::{RegistryOptions, Storage};
+use options::{PolicyMemory, RegistryOptions, Storage};
 
 /// How long unfinished uploads are made durable at a stop: on a slow disk that could take minutes.
 const UPLOADS_CLOSE_TIME_MAX: Duration = Duration::from_secs(2);
@@ -47,18 +47,14 @@ impl Registry {
     }
 
     /// Opens a registry on a disk.
-    pub(crate) fn open_on(options: RegistryOptions, opened: Backing) -> Result<Self, OpenError> {
+    pub(crate) fn open_on(mut options: RegistryOptions, opened: Backing) -> Result<Self, OpenError> {
         let layout = format::examine(&opened.disk)?;
         let read_only = format::settle_or_read_only(opened.disk.as_ref(), &layout, opened.lock.as_ref())?;
         let metered = MeteredDisk::new(opened.disk);
         let counters = metered.counters();
         let disk: Arc<dyn Disk> = Arc::new(metered);
-        let blobs = if read_only {
-            log::warn!("{READ_ONLY}; pulk was started so: restart it where the filesystem takes writes");
-            LocalStore::as_it_is(Arc::clone(&disk))
-        } else {
-            open_content(&disk, &options.storage)?
-        };
+        let blobs = if read_only { content_as_it_is(&disk) } else { open_content(&disk, &options.storage)? };
+        let policies_unknown = recall_policies(disk.as_ref(), &mut options);
         let leases = Arc::new(Leases::new(options.lease, options.grace));
         let meta_options = MetaOptions {
             policies: options.policies.clone(),
@@ -74,6 +70,7 @@ impl Registry {
         let meta = Meta::open(Arc::clone(&disk), meta_options)?;
         let mut sessions = UploadSessions::default();
         if !read_only {
+            note_policies(disk.as_ref(), &options);
             damage::finish_quarantining(&meta, blobs.as_ref())?;
             sessions = restore_sessions(&meta, blobs.as_ref(), options.upload_idle_max, &leases)?;
         }
@@ -101,6 +98,7 @@ impl Registry {
             counters,
             meta,
             options,
+            policies_unknown,
             _alive: alive,
             _lock: opened.lock,
         });
@@ -154,6 +152,33 @@ impl Inner {
     }
 }
 
+/// Puts the policies that the store remembers into force, if the options say so. Returns why they are not
+/// known.
+fn recall_policies(disk: &dyn Disk, options: &mut RegistryOptions) -> Option<String> {
+    if options.policy_memory != PolicyMemory::Read {
+        return None;
+    }
+    let (policies, unknown) = match meta::remembered_policies(disk) {
+        Ok(policies) => (policies.unwrap_or_default(), None),
+        Err(why) => (Policies::default(), Some(why)),
+    };
+    options.policies = policies;
+    unknown
+}
+
+/// Has the store remember the policies in force, if the options say so. A disk that takes no writes is no
+/// reason to refuse the start.
+fn note_policies(disk: &dyn Disk, options: &RegistryOptions) {
+    if options.policy_memory == PolicyMemory::Write
+        && let Err(error) = meta::remember_policies(disk, &options.policies)
+    {
+        log::warn!(
+            "the policies could not be noted: {error}; commands that find no server will use earlier ones, \
+             unless --config names the file"
+        );
+    }
+}
+
 /// The disk, lock and metadata options of a registry.
 pub(crate) struct Backing {
     pub(crate) disk: Arc<dyn Disk>,
@@ -167,6 +192,12 @@ impl Backing {
         let Some(faults) = faults else { return self };
         Self { disk: Arc::new(crate::disk::faulty::FaultyDisk::with(self.disk, faults)), ..self }
     }
+}
+
+/// Opens the content of a store on a read-only filesystem.
+fn content_as_it_is(disk: &Arc<dyn Disk>) -> Arc<dyn ContentStore> {
+    log::warn!("{READ_ONLY}; pulk was started so: restart it where the filesystem takes writes");
+    LocalStore::as_it_is(Arc::clone(disk))
 }
 
 /// Opens the content, and creates its folders where they are missing.

@@ -38,6 +38,18 @@ pub const GRACE: Duration = Duration::from_secs(60 * 60);
 /// How long the history of tags is kept.
 pub const HISTORY_KEEP: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
+/// Which policies are in force, and which the store remembers for commands that find no server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PolicyMemory {
+    /// Those of the options are in force, and the store remembers them.
+    #[default]
+    Write,
+    /// Those of the options are in force; the store remembers what it did.
+    Ignore,
+    /// Those that the store remembers are in force.
+    Read,
+}
+
 /// What a registry is opened with.
 #[derive(Debug, Clone)]
 pub struct RegistryOptions {
@@ -75,6 +87,8 @@ pub struct RegistryOptions {
     pub grace: Duration,
     /// Per repository: what is kept, what may not change, and how much fits.
     pub policies: Policies,
+    /// Whether these policies are in force or those that the store remembers, and whether it remembers these.
+    pub policy_memory: PolicyMemory,
     /// Whether the journal notes the address, the request id and the `User-Agent` of the client that asked
     /// for a change.
     pub journal_clients: bool,
@@ -110,6 +124,7 @@ impl RegistryOptions {
             lease: LEASE,
             grace: GRACE,
             policies: Policies::default(),
+            policy_memory: PolicyMemory::default(),
             journal_clients: true,
             journal_history_bytes: HISTORY_MAX_BYTES,
             history_keep: HISTORY_KEEP,

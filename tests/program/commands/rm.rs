@@ -6,6 +6,7 @@ use crate::commands::support::{
     Image, OCI_INDEX, OCI_MANIFEST, Store, descriptor, index_of, push, push_manifest,
 };
 use crate::common::blob_file;
+use crate::serving::{Serving, serve};
 
 fn digests(removed: &Value) -> Vec<&str> {
     removed["manifests"].as_array().unwrap().iter().map(|row| row["digest"].as_str().unwrap()).collect()
@@ -195,7 +196,7 @@ fn a_signature_stays_with_its_image_when_an_index_that_lists_it_is_removed() {
 }
 
 #[test]
-fn rm_and_gc_on_a_stopped_store_warn_when_no_policy_is_known() {
+fn rm_and_gc_on_a_stopped_store_say_which_policies_apply() {
     let store = Store::new();
     let image = Image::new("one", &[b"layer"]);
     store.run(|registry| {
@@ -203,16 +204,74 @@ fn rm_and_gc_on_a_stopped_store_warn_when_no_policy_is_known() {
             push(registry, "app", &image, Some(tag));
         }
     });
-    let says = |arguments: &[&str]| {
+    let says = |arguments: &[&str], words: &str| {
         let ran = store.pulk(arguments);
         assert_eq!(ran.code, 0, "{ran:?}");
-        ran.err.lines().filter(|line| line.contains("no policies apply")).count()
+        ran.err.lines().filter(|line| line.contains(words)).count()
     };
-    assert_eq!((says(&["gc"]), says(&["rm", "app:t1"]), says(&["status"])), (1, 1, 0));
+    let none = "no server runs; no policies apply, as when it was last served";
+    assert_eq!((says(&["gc"], none), says(&["rm", "app:t1"], none), says(&["status"], none)), (1, 1, 0));
     let file = store.file("pulk.toml", IMMUTABLE);
-    assert_eq!((says(&["gc", "--config", &file]), says(&["rm", "app:t2", "--config", &file])), (0, 0));
+    let one = format!("no server runs; 1 policy applies, as {file} says");
+    let with = ["--config", &file];
+    let gc = says(&[&["gc"][..], &with].concat(), &one);
+    assert_eq!((gc, says(&[&["rm", "app:t2"][..], &with].concat(), &one)), (1, 1));
     assert_eq!(store.pulk(&["rm", "app:v1", "--config", &file]).code, 1, "it is immutable");
     let serving = store.serve();
-    assert_eq!((says(&["gc"]), says(&["rm", "app:t3"])), (0, 0), "a server knows its own");
+    assert_eq!((says(&["gc"], "apply"), says(&["rm", "app:t3"], "apply")), (0, 0), "a server knows its own");
     assert_eq!(serving.stop(), 0);
+}
+
+/// A server that ran with a configuration file.
+fn served_with(store: &Store, file: &str) {
+    let mut serve = serve(store.path(), "127.0.0.1:0");
+    serve.arg("--config").arg(file);
+    let mut serving = Serving::spawn(serve);
+    serving.wait_until_listening();
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn an_immutable_tag_stays_on_a_stopped_store_without_the_configuration_file() {
+    let store = Store::new();
+    store.run(|registry| push(registry, "app", &Image::new("one", &[b"layer"]), Some("v1")));
+    served_with(&store, &store.file("pulk.toml", IMMUTABLE));
+    let ran = store.pulk(&["rm", "app:v1"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.err.contains("1 policy applies, as when it was last served"), "{}", ran.err);
+    assert!(ran.err.contains("immutable"), "{}", ran.err);
+    assert_eq!(store.pulk(&["check"]).code, 0);
+    // A command with another file changes nothing of that.
+    let other = store.file("other.toml", "");
+    assert_eq!(store.pulk(&["gc", "--config", &other]).code, 0);
+    assert_eq!(store.pulk(&["rm", "app:v1"]).code, 1);
+    // A server without policies does.
+    served_with(&store, &other);
+    assert_eq!(store.pulk(&["rm", "app:v1"]).code, 0);
+}
+
+#[test]
+fn where_the_policies_cannot_be_read_nothing_is_removed() {
+    let store = Store::new();
+    store.run(|registry| push(registry, "app", &Image::new("one", &[b"layer"]), Some("t1")));
+    let file = store.file("pulk.toml", IMMUTABLE);
+    served_with(&store, &file);
+    let remembered = store.path().join("policies.json");
+    let whole = std::fs::read_to_string(&remembered).unwrap();
+    std::fs::write(&remembered, whole.replace("v*", "w*")).unwrap();
+    for arguments in [&["rm", "app:t1"][..], &["gc"], &["gc", "--dry-run"]] {
+        let ran = store.pulk(arguments);
+        assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{ran:?}");
+        for said in ["nothing was removed", "policies.json: its checksum does not match", "--config"] {
+            assert!(ran.err.contains(said), "{}", ran.err);
+        }
+    }
+    assert_eq!(store.pulk(&["status"]).code, 0);
+    let checked = store.pulk(&["check"]);
+    assert_eq!(checked.code, 1);
+    assert!(checked.out.contains("policies: policies.json cannot be read"), "{}", checked.out);
+    assert_eq!(store.pulk(&["rm", "app:t1", "--config", &file]).code, 0);
+    served_with(&store, &file);
+    assert_eq!(std::fs::read_to_string(&remembered).unwrap(), whole);
+    assert_eq!(store.pulk(&["check"]).code, 0);
 }

@@ -231,6 +231,9 @@ struct ImagePlace {
     is_free: bool,
 }
 
+/// The highest version of an image's tags, and the rank of the one that was set last.
+type ImageRank<'a> = (Option<TagVersion<'a>>, (Option<u64>, &'a Tag));
+
 /// The places of the images that a rule counts.
 struct ImagePlaces<'a>(HashMap<&'a ContentDigest, ImagePlace>);
 
@@ -238,8 +241,7 @@ impl<'a> ImagePlaces<'a> {
     fn of(numbered: &NumberedRule<'_>, tags: &[&TagFacts<'a>], anyway: &HashSet<&ContentDigest>) -> Self {
         let rule = numbered.rule;
         let Some(last) = rule.last else { return Self(HashMap::new()) };
-        let mut newest: HashMap<&ContentDigest, (Option<TagVersion<'a>>, (Option<u64>, &Tag))> =
-            HashMap::new();
+        let mut newest: HashMap<&ContentDigest, ImageRank<'a>> = HashMap::new();
         for facts in tags.iter().filter(|facts| rule.is_for(facts.tag)) {
             let version = match rule.order {
                 KeepOrder::Pushed => None,

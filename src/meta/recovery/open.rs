@@ -67,7 +67,7 @@ pub(in crate::meta) fn in_memory() -> OpenedMeta {
 /// How a store is going to be opened.
 pub(in crate::meta) enum Opening {
     /// As a clean stop left it: the journal ends where its marker says.
-    Clean(FileLog, CleanMarker),
+    Clean(FileLog, Box<CleanMarker>),
     /// By a recovery.
     Recovery(RecoveryPlan),
 }
@@ -82,7 +82,7 @@ pub(in crate::meta) fn prepare(
 ) -> Result<Opening, MetaOpenError> {
     if let (IndexKind::Sled(_), Some(marker)) = (kind, marker) {
         match resume(disk, &marker)? {
-            Some(journal) => return Ok(Opening::Clean(journal, marker)),
+            Some(journal) => return Ok(Opening::Clean(journal, Box::new(marker))),
             None => log::warn!("the journal does not end where the last stop left it"),
         }
     }

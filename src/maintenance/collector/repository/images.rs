@@ -95,7 +95,7 @@ impl Pass<'_> {
         for image in tagged {
             let swept = self.swept_image(marked, &image);
             if swept.parts() > IMAGE_PARTS_MAX {
-                self.sweep_large(marked, image)?;
+                self.sweep_large(marked, &image)?;
                 continue;
             }
             if parts + swept.parts() > SWEEP_CANDIDATES_MAX && !batch.is_empty() {
@@ -131,7 +131,7 @@ impl Pass<'_> {
     }
 
     /// Removes what is too much for one transaction: first the tags, then the manifests.
-    fn sweep_large(&mut self, marked: &mut Marked<'_>, image: LeavingImage) -> Result<(), CollectError> {
+    fn sweep_large(&mut self, marked: &mut Marked<'_>, image: &LeavingImage) -> Result<(), CollectError> {
         for tags in image.tags.chunks(SWEEP_CANDIDATES_MAX) {
             self.sweep_tags(marked, tags)?;
         }

@@ -200,7 +200,7 @@ fn a_taken_port_is_refused_with_what_to_do_about_it() {
     let address = taken.local_addr().unwrap().to_string();
     let (code, said) = refusal(folder.path(), &address);
     assert_eq!(code, Some(1));
-    assert!(said.contains(&format!("pulk: the address {address} is already in use")), "{said}");
+    assert!(said.contains(&format!("pulk: {address} is already in use")), "{said}");
     assert!(said.contains("--listen 127.0.0.1:PORT"), "{said}");
 }
 

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::blobs::error::BlobError;
+use crate::blobs::unfiled::{CarriedBlob, UnfiledContent};
 use crate::disk::ReadFile;
 use crate::spec::{Algorithm, ContentDigest};
 
@@ -36,6 +37,47 @@ impl DurableBlob {
     /// Returns the length in bytes.
     pub fn size(&self) -> u64 {
         self.size
+    }
+}
+
+/// What metadata may name: content that is durable, or that becomes durable with the line that names it.
+#[derive(Debug, Clone)]
+pub enum BlobSource {
+    /// Its file is durable.
+    Durable(DurableBlob),
+    /// It rides in the line.
+    Carried(CarriedBlob),
+}
+
+impl BlobSource {
+    /// Returns the digest.
+    pub fn digest(&self) -> ContentDigest {
+        match self {
+            Self::Durable(blob) => blob.digest(),
+            Self::Carried(blob) => blob.digest(),
+        }
+    }
+
+    /// Returns the length in bytes.
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::Durable(blob) => blob.size(),
+            Self::Carried(blob) => blob.bytes().len() as u64,
+        }
+    }
+
+    /// Returns the bytes that the line has to carry, whether or not there is a row: there may be no file.
+    pub fn carried(&self) -> Option<&Arc<[u8]>> {
+        match self {
+            Self::Durable(_) => None,
+            Self::Carried(blob) => Some(blob.bytes()),
+        }
+    }
+}
+
+impl From<DurableBlob> for BlobSource {
+    fn from(blob: DurableBlob) -> Self {
+        Self::Durable(blob)
     }
 }
 
@@ -104,6 +146,14 @@ pub trait ContentStore: Send + Sync + 'static {
     /// Publishes content from memory; the caller has verified that `bytes` have this digest. `name` is a name
     /// of an upload that nothing else uses.
     fn put(&self, name: &str, digest: ContentDigest, bytes: &[u8]) -> Result<DurableBlob, BlobError>;
+
+    /// Returns the content that is durable in the journal alone. Every operation of the store has it as
+    /// content.
+    fn unfiled(&self) -> &Arc<UnfiledContent>;
+
+    /// Writes the files of all content that a durable line carries, durably. After an error, it stays
+    /// unfiled.
+    fn write_files(&self) -> Result<(), BlobError>;
 
     /// Opens content, or returns `None` where there is none. It stays readable after it was removed.
     fn open(&self, digest: &ContentDigest) -> Result<Option<Arc<dyn ReadFile>>, BlobError>;
@@ -177,6 +227,9 @@ pub trait ContentUpload: Send + fmt::Debug {
 
     /// Tells whether the upload's file is open.
     fn is_open(&self) -> bool;
+
+    /// Returns everything that was received, if it is short enough to be carried and has no file yet.
+    fn short(&self) -> Option<Arc<[u8]>>;
 
     /// Removes the file of an upload whose content is not needed. The upload has ended.
     fn discard(&mut self);

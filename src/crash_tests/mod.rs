@@ -48,6 +48,9 @@ const TAGS: [&str; 3] = ["v1", "v2", "v3"];
 /// Uploads are made durable more often than usual, so that short uploads suffice.
 const DURABLE_STEP_BYTES: u64 = 4096;
 
+/// Some content rides in the journal, and some has files of its own from the beginning.
+const CARRIED_MAX_BYTES: usize = 1000;
+
 /// The journal is rotated, and a checkpoint is taken, more often than usual.
 const JOURNAL_MIN_BYTES: u64 = 1500;
 

@@ -27,7 +27,7 @@ impl Line {
     }
 }
 
-/// Finds every line that syncs a file or a folder of the disk, outside tests.
+/// Finds every line that syncs a file, a folder or the whole filesystem of the disk, outside tests.
 fn lines_that_sync() -> Vec<Line> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
@@ -61,7 +61,8 @@ fn syncs(line: &str) -> bool {
     let line = line.trim_start();
     let on_a_disk =
         line.contains(".sync()") && !line.contains("journal.sync()") && !line.contains("self.sync()");
-    !line.starts_with("//") && (on_a_disk || line.contains(".sync_folder("))
+    !line.starts_with("//")
+        && (on_a_disk || line.contains(".sync_folder(") || line.contains(".sync_filesystem("))
 }
 
 /// Returns what catches a line, or what is wrong.

@@ -27,6 +27,7 @@ pub(crate) enum Operation {
     CreateFolder,
     RemoveFolder,
     SyncFolder,
+    SyncFilesystem,
 }
 
 /// An operation that reads.
@@ -315,8 +316,7 @@ impl Disk for FaultyDisk {
     }
 
     fn remove(&self, path: &Path) -> Result<(), DiskError> {
-        self.pass(Operation::Remove, path)?;
-        self.faults.find("remove", path)?;
+        self.pass(Operation::Remove, path).and_then(|()| self.faults.find("remove", path))?;
         self.disk.remove(path)
     }
 
@@ -333,6 +333,15 @@ impl Disk for FaultyDisk {
     fn sync_folder_at(&self, path: &Path, site: SyncSite) -> Result<(), DiskError> {
         self.pass(Operation::SyncFolder, path)?;
         self.disk.sync_folder_at(path, site)
+    }
+
+    fn syncs_filesystem(&self, folder: &Path) -> bool {
+        self.disk.syncs_filesystem(folder)
+    }
+
+    fn sync_filesystem_at(&self, folder: &Path, site: SyncSite) -> Result<(), DiskError> {
+        self.pass(Operation::SyncFilesystem, folder)?;
+        self.disk.sync_filesystem_at(folder, site)
     }
 
     fn list(&self, path: &Path) -> Result<Vec<Entry>, DiskError> {
@@ -423,8 +432,7 @@ impl DiskFile for FaultyFile {
     }
 
     fn truncate(&self, length: u64) -> Result<(), DiskError> {
-        self.pass(Operation::Truncate)?;
-        self.file.truncate(length)
+        self.pass(Operation::Truncate).and_then(|()| self.file.truncate(length))
     }
 
     fn reserve(&self, offset: u64, length: u64) -> Result<(), DiskError> {

@@ -108,6 +108,14 @@ impl Disk for MemoryDisk {
         folder.map(drop).map_err(|errno| DiskError::new(OP, path, errno))
     }
 
+    fn syncs_filesystem(&self, _folder: &Path) -> bool {
+        true
+    }
+
+    fn sync_filesystem_at(&self, _folder: &Path, _site: SyncSite) -> Result<(), DiskError> {
+        Ok(())
+    }
+
     fn list(&self, path: &Path) -> Result<Vec<Entry>, DiskError> {
         let names = read(&self.names);
         let found =

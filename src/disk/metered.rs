@@ -16,6 +16,8 @@ pub struct DiskCounters {
     file_sync_nanoseconds: AtomicU64,
     folder_syncs: AtomicU64,
     folder_sync_nanoseconds: AtomicU64,
+    filesystem_syncs: AtomicU64,
+    filesystem_sync_nanoseconds: AtomicU64,
     reads: AtomicU64,
     bytes_read: AtomicU64,
     writes: AtomicU64,
@@ -39,6 +41,10 @@ pub struct DiskSnapshot {
     pub folder_syncs: u64,
     /// The total time of these syncs.
     pub folder_sync_nanoseconds: u64,
+    /// How many syncs of the whole filesystem were requested.
+    pub filesystem_syncs: u64,
+    /// The total time of these syncs.
+    pub filesystem_sync_nanoseconds: u64,
     /// How many reads of files were requested.
     pub reads: u64,
     /// The bytes that were read.
@@ -64,6 +70,8 @@ impl DiskCounters {
             file_sync_nanoseconds: value(&self.file_sync_nanoseconds),
             folder_syncs: value(&self.folder_syncs),
             folder_sync_nanoseconds: value(&self.folder_sync_nanoseconds),
+            filesystem_syncs: value(&self.filesystem_syncs),
+            filesystem_sync_nanoseconds: value(&self.filesystem_sync_nanoseconds),
             reads: value(&self.reads),
             bytes_read: value(&self.bytes_read),
             writes: value(&self.writes),
@@ -161,6 +169,16 @@ impl Disk for MeteredDisk {
     fn sync_folder_at(&self, path: &Path, site: SyncSite) -> Result<(), DiskError> {
         add(&self.counters.folder_syncs, 1);
         timed(&self.counters.folder_sync_nanoseconds, || self.disk.sync_folder_at(path, site))
+    }
+
+    fn syncs_filesystem(&self, folder: &Path) -> bool {
+        self.disk.syncs_filesystem(folder)
+    }
+
+    fn sync_filesystem_at(&self, folder: &Path, site: SyncSite) -> Result<(), DiskError> {
+        add(&self.counters.filesystem_syncs, 1);
+        let nanoseconds = &self.counters.filesystem_sync_nanoseconds;
+        timed(nanoseconds, || self.disk.sync_filesystem_at(folder, site))
     }
 
     fn list(&self, path: &Path) -> Result<Vec<Entry>, DiskError> {

@@ -7,8 +7,8 @@
 //! A caller may rely on this alone: bytes written to a file are durable after `sync` of it; a name made by
 //! [`Disk::create`], [`Disk::rename`], [`Disk::rename_new`] or [`Disk::create_folder`], and the absence of
 //! one removed by [`Disk::remove`] or [`Disk::remove_folder`], is durable after `sync_folder` of the folder
-//! that holds it.
-//! After a sync that failed, this holds only for what is written after it.
+//! that holds it. After a sync that failed, this holds only for what is written after it. Where a filesystem
+//! can be synced as a whole (`sync_filesystem`), that makes all of it durable.
 //!
 //! | what | where |
 //! |---|---|
@@ -62,6 +62,9 @@ use std::time::SystemTime;
 /// written again, with the durable bytes in it.
 pub const BLOCK_SIZE_BYTES: u64 = 4096;
 
+/// What a sync of a whole filesystem is called.
+const SYNC_FILESYSTEM: &str = "sync the filesystem of";
+
 /// The place in the code that makes something durable, so that the crash tests can tell the places apart and
 /// leave one out.
 pub type SyncSite = &'static Location<'static>;
@@ -96,6 +99,15 @@ pub trait Disk: Send + Sync + 'static {
     /// Implements `sync_folder`, called at `site`.
     fn sync_folder_at(&self, path: &Path, site: SyncSite) -> Result<(), DiskError>;
 
+    /// Tells whether `sync_filesystem` can be used for the filesystem that holds a folder. It has to be asked
+    /// before anything is written that such a sync shall make durable.
+    fn syncs_filesystem(&self, _folder: &Path) -> bool {
+        false
+    }
+
+    /// Implements `sync_filesystem`, called at `site`.
+    fn sync_filesystem_at(&self, folder: &Path, site: SyncSite) -> Result<(), DiskError>;
+
     /// Lists a folder, sorted by name.
     fn list(&self, path: &Path) -> Result<Vec<Entry>, DiskError>;
 
@@ -119,6 +131,14 @@ impl dyn Disk + '_ {
     #[track_caller]
     pub fn sync_folder(&self, path: &Path) -> Result<(), DiskError> {
         self.sync_folder_at(path, Location::caller())
+    }
+
+    /// Makes all files and names durable that were written to the filesystem of a folder, where
+    /// [`Disk::syncs_filesystem`] says that it can. Fails if anything that was written there since the last
+    /// such sync was lost. The syncs of other files report their own losses all the same.
+    #[track_caller]
+    pub fn sync_filesystem(&self, folder: &Path) -> Result<(), DiskError> {
+        self.sync_filesystem_at(folder, Location::caller())
     }
 
     /// Removes a folder if it is empty, so that its name is written again when it is created. Returns whether

@@ -9,7 +9,9 @@ use std::sync::{Arc, OnceLock};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, Stat, StatVfs, StatVfsMountFlags};
 use rustix::io::{Errno, retry_on_intr};
 
+use super::SYNC_FILESYSTEM;
 use super::error::SYNC_FOLDER;
+use super::filesystem::is_synced_as_a_whole;
 use super::path::checked;
 use super::real_file::RealFile;
 use super::{Disk, DiskError, DiskFile, Entry, SyncSite, trials};
@@ -28,6 +30,10 @@ pub struct RealDisk {
     root: OwnedFd,
     /// Whether the filesystem counts the names of a file, once that was tried.
     counts_names: OnceLock<bool>,
+    /// A folder of the filesystem that is synced as a whole, if that can be trusted.
+    // INVARIANT: it is open since before the first bytes were written that such a sync makes durable. The
+    // system reports lost writes to the handles that were open then.
+    whole: OnceLock<Option<OwnedFd>>,
 }
 
 impl RealDisk {
@@ -36,7 +42,7 @@ impl RealDisk {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = retry_on_intr(|| rustix::fs::open(root, flags, Mode::empty()))
             .map_err(|errno| DiskError::new("open", root, errno))?;
-        Ok(Self { root, counts_names: OnceLock::new() })
+        Ok(Self { root, counts_names: OnceLock::new(), whole: OnceLock::new() })
     }
 
     /// Opens the disk in a folder, and creates it durably (mode 0700) unless it exists; its parent must
@@ -206,6 +212,18 @@ impl Disk for RealDisk {
                 .map_err(|errno| DiskError::new(SYNC_FOLDER, path, errno))?;
         }
         retry_on_intr(|| rustix::fs::fsync(&folder)).map_err(|errno| DiskError::new(SYNC_FOLDER, path, errno))
+    }
+
+    fn syncs_filesystem(&self, folder: &Path) -> bool {
+        let open = || self.open_folder(SYNC_FILESYSTEM, folder).ok().filter(is_synced_as_a_whole);
+        self.whole.get_or_init(open).is_some()
+    }
+
+    fn sync_filesystem_at(&self, folder: &Path, _site: SyncSite) -> Result<(), DiskError> {
+        let whole = self.whole.get().and_then(Option::as_ref).ok_or(Errno::OPNOTSUPP);
+        whole
+            .and_then(|whole| retry_on_intr(|| rustix::fs::syncfs(whole)))
+            .map_err(|errno| DiskError::new(SYNC_FILESYSTEM, folder, errno))
     }
 
     /// Lists a folder, sorted by name. Names that are not UTF-8 are not pulk's: they are left out, with a

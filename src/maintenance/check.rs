@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::blobs::LocalStore;
+use crate::blobs::{ContentStore, LocalStore};
 use crate::disk::{DirectoryLock, Disk, RealDisk};
 use crate::maintenance::content::Content;
 use crate::maintenance::damage::DamageSurvey;
@@ -52,20 +52,21 @@ pub(crate) fn check_on(
 ) -> Result<CheckReport, OpenError> {
     let mut report = CheckReport::default();
     check_layout(&examine(disk)?, &mut report);
-    let checked = check_all(disk, temporary, &mut report, progress, compare)?;
-    check_images(disk, checked, deep, &mut report, progress)?;
+    let checked = check_all((disk, false), temporary, &mut report, progress, compare)?;
+    check_images(checked, deep, &mut report, progress)?;
     Ok(report)
 }
 
+/// The content, which of it there is, and the metadata.
+type Checked = (Arc<dyn ContentStore>, Content, Inspection);
+
 /// Reads the bytes of content, if that is asked, and finds the images that lead to what is damaged.
 fn check_images(
-    disk: &Arc<dyn Disk>,
-    (content, metadata): (Content, Inspection),
+    (blobs, content, metadata): Checked,
     deep: bool,
     report: &mut CheckReport,
     progress: &mut dyn Progress,
 ) -> Result<(), OpenError> {
-    let blobs = LocalStore::as_it_is(Arc::clone(disk));
     if deep {
         content.check_bytes(blobs.as_ref(), progress, report)?;
     }
@@ -80,12 +81,12 @@ fn check_images(
 
 /// Checks all but the bytes of content; `compare` compares the index with the journal.
 fn check_all(
-    disk: &Arc<dyn Disk>,
+    (disk, in_use): (&Arc<dyn Disk>, bool),
     temporary: Option<&TemporaryFolder>,
     report: &mut CheckReport,
     progress: &mut dyn Progress,
     compare: impl FnOnce(&mut Inspection) -> Result<(), OpenError>,
-) -> Result<(Content, Inspection), OpenError> {
+) -> Result<Checked, OpenError> {
     if let Err(why) = remembered_policies(disk.as_ref()) {
         let what = format!(
             "cannot be read ({why}): commands on the stopped store remove nothing without --config; the next \
@@ -95,17 +96,19 @@ fn check_all(
     }
     progress.at("reading the journal", 0, 0);
     let mut metadata = Inspection::of(disk, temporary)?;
+    // What only the journal has is content like any other.
+    let blobs = LocalStore::as_it_is(Arc::clone(disk));
+    metadata.restore_content(blobs.as_ref(), in_use);
     progress.at("comparing the index", 0, 0);
     compare(&mut metadata)?;
     report.totals.transactions = metadata.transactions;
     report.findings.extend(metadata.faults.drain(..).map(Into::into));
     report.notes.extend(metadata.notes.drain(..).map(Into::into));
 
-    let blobs = LocalStore::as_it_is(Arc::clone(disk));
     let mut content = Content::list(blobs.as_ref(), progress, report)?;
     Rows::new(metadata.view(), blobs.as_ref(), &content, report)?.check(progress)?;
     content.check_unlinked(metadata.view(), report)?;
-    Ok((content, metadata))
+    Ok((blobs, content, metadata))
 }
 
 /// Called for each row.
@@ -133,8 +136,9 @@ pub fn check_live(
     let (mut report, checked) = loop {
         let mut report = CheckReport::default();
         check_layout(&layout, &mut report);
-        let looked =
-            check_all(&disk, temporary, &mut report, progress, |metadata| compare_rows(metadata, rows));
+        let looked = check_all((&disk, true), temporary, &mut report, progress, |metadata| {
+            compare_rows(metadata, rows)
+        });
         let checked = match looked {
             Ok(checked) => checked,
             // A file was removed during the check.
@@ -157,7 +161,7 @@ pub fn check_live(
         before = Some(report);
         std::thread::sleep(LOOK_PAUSE);
     };
-    check_images(&disk, checked, deep, &mut report, progress)?;
+    check_images(checked, deep, &mut report, progress)?;
     Ok(report)
 }
 
@@ -179,6 +183,79 @@ fn check_layout(layout: &Layout, report: &mut CheckReport) {
         Layout::Unreadable(why) => {
             let what = format!("cannot be read ({why}); the next start writes it again");
             report.find(Kind::Leftover, "pulk.json", what);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use smol::block_on;
+
+    use super::*;
+    use crate::blobs::CARRIED_MAX_BYTES;
+    use crate::maintenance::rebuild::rebuild;
+    use crate::meta::copy_folder;
+    use crate::registry::{Chunk, Registry, RegistryOptions, Storage};
+    use crate::spec::ContentDigest;
+
+    struct Silent;
+
+    impl Progress for Silent {
+        fn at(&mut self, _: &str, _: u64, _: u64) {}
+    }
+
+    fn push(registry: &Registry, content: &[u8]) {
+        let repo = "app".parse().unwrap();
+        block_on(async {
+            let id = registry.begin_upload(&repo, None).await.unwrap();
+            let body = Chunk { body: content, length: Some(content.len() as u64), range: None };
+            let digest = ContentDigest::sha256_of(content).into();
+            registry.finish_upload(&repo, id, &digest, body).await.unwrap();
+        });
+    }
+
+    fn open(folder: &Path) -> Registry {
+        let mut options = RegistryOptions::new(Storage::Folder(folder.into()));
+        options.carried_max_bytes = CARRIED_MAX_BYTES;
+        Registry::open(options).unwrap()
+    }
+
+    #[test]
+    fn after_a_clean_stop_the_journal_says_that_all_content_has_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let lines = || {
+            let journal = std::fs::read_dir(folder.path().join("journal")).unwrap();
+            journal.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect::<String>()
+        };
+        let registry = open(folder.path());
+        push(&registry, b"one");
+        block_on(registry.close()).unwrap();
+        drop(registry);
+        assert!(lines().contains(r#""content":"one""#) && !lines().contains("filed"), "{}", lines());
+        let registry = open(folder.path());
+        push(&registry, b"two");
+        assert!(lines().contains(r#""filed":"#), "{}", lines());
+    }
+
+    #[test]
+    fn content_that_only_the_journal_has_is_no_finding_and_no_loss() {
+        let (folder, left) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let content = b"small content";
+        let digest = ContentDigest::sha256_of(content);
+        let registry = open(folder.path());
+        push(&registry, content);
+        assert!(registry.content().unfiled().bytes() > 0);
+        copy_folder(folder.path(), left.path());
+        drop(registry);
+
+        let report = check(left.path(), true, None, &mut Silent).unwrap();
+        assert_eq!((report.findings.len(), report.totals.content), (0, 1), "{report:?}");
+        for from_content in [true, false] {
+            let rebuilt = rebuild(left.path(), from_content, &mut Silent).unwrap();
+            assert_eq!((rebuilt.repositories, rebuilt.links), (1, 1), "{rebuilt:?}");
+            let file = left.path().join(crate::blobs::blob_path(&digest));
+            assert_eq!(std::fs::read(file).unwrap(), content);
+            assert_eq!(check(left.path(), true, None, &mut Silent).unwrap().findings.len(), 0);
         }
     }
 }

@@ -95,7 +95,7 @@ impl<'a> Rows<'a> {
                 self.check_known(&repo)?;
                 self.check_named(format_args!("{digest} in {repo}"), digest, row.size)
             }
-            Fact::Blob { digest, row: Some(row) } => {
+            Fact::Blob { digest, row: Some(row), .. } => {
                 match self.content.length(&digest) {
                     None => self.report.find(Kind::ContentMissing, digest, "has no file in blobs/"),
                     Some(length) if length != row.size => {

@@ -1,6 +1,7 @@
 //! Metadata as the registry sees it: commands in, typed reads out.
 
 mod failure;
+mod filing;
 mod follow;
 mod read_only;
 mod reads;
@@ -14,7 +15,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::base::lock;
-use crate::blobs::ContentStore;
+use crate::blobs::{ContentStore, Filer};
 use crate::disk::Disk;
 use crate::meta::checkpoint::{self, Barrier, Checkpointer, DueCheckpoint, Retention, without_checkpoint};
 use crate::meta::clock::Clock;
@@ -120,6 +121,8 @@ pub struct Meta {
     /// Returns `None` if it never had a journal to write to.
     thread: Mutex<Option<JoinHandle<Option<Writer>>>>,
     checkpointer: Checkpointer,
+    /// Writes the files of content that only the journal has.
+    filer: Option<Filer>,
     shared: Arc<WriterState>,
     policies: Policies,
     clock: Arc<Clock>,
@@ -184,24 +187,22 @@ impl Meta {
         opened: OpenedMeta,
     ) -> Result<Self, MetaOpenError> {
         let keep = options.retention();
+        let (filer, write_files) = filing::begin(options.content.as_ref(), options.read_only, &opened)?;
         let MetaOptions { index: kind, log, progress, policies, clock, .. } = options;
         let OpenedMeta { index, journal, totals, start, .. } = opened;
         let keeps_damaged = start == Start::Salvaged || keeps_damaged(disk.as_ref())?;
-        let (sender, messages) = channel();
+        let ((sender, messages), (rotated, rotations)) = (channel(), channel());
         let index = Arc::new(ReplaceableIndex::new(index, repair(sender.clone())));
         let shared = Arc::new(WriterState::new(totals, journal.is_none(), options.read_only));
-        let (rotated, rotations) = channel();
-        let (checkpoints, noted) = (barrier(sender.clone()), Arc::clone(&clock));
+        let (before, noted) = ((barrier(sender.clone()), write_files), Arc::clone(&clock));
         let rows = Arc::clone(&index) as Arc<dyn Index>;
-        let checkpointer = Checkpointer::start(Arc::clone(&disk), rows, checkpoints, rotations, keep, noted)?;
+        let checkpointer = Checkpointer::start(Arc::clone(&disk), rows, before, rotations, keep, noted)?;
         let checks = match &journal {
             Some(_) => PolicyChecks::over_or_uncounted(policies.clone(), View::new(index.as_ref())),
             None => PolicyChecks::default(),
         };
         *lock(&shared.usage) = checks.usage().clone();
-        if journal.is_some() {
-            take_missing_checkpoint(disk.as_ref(), &rotated);
-        }
+        journal.iter().for_each(|_| take_missing_checkpoint(disk.as_ref(), &rotated));
         let (min_bytes, checkpoint_length) = (options.journal_min_bytes, checkpointer.newest_length());
         let work = WriterSetup {
             checks,
@@ -229,6 +230,7 @@ impl Meta {
             writer: sender,
             thread,
             checkpointer,
+            filer,
             shared,
             policies,
             clock,
@@ -387,6 +389,8 @@ impl Meta {
             return Err(MetaOpenError::Poisoned(MetaError::ReadOnly.to_string()));
         }
         closed?;
+        // INVARIANT: no start reads the journal after a clean stop. What its lines carry has files.
+        self.filer.iter().try_for_each(Filer::finish)?;
         // The next start resumes where the file ends, or else rebuilds the index.
         journal.end()?;
         self.mark_clean(journal.head(), totals)

@@ -218,10 +218,13 @@ impl Registry {
         Totals {
             blobs: stored.blobs,
             blob_bytes: stored.blob_bytes,
+            unfiled_bytes: self.inner.blobs.unfiled().bytes(),
             uploads: stored.uploads,
             index_bytes: self.inner.meta.index_bytes(),
-            syncs: done.file_syncs + done.folder_syncs,
-            sync_nanoseconds: done.file_sync_nanoseconds + done.folder_sync_nanoseconds,
+            syncs: done.file_syncs + done.folder_syncs + done.filesystem_syncs,
+            sync_nanoseconds: done.file_sync_nanoseconds
+                + done.folder_sync_nanoseconds
+                + done.filesystem_sync_nanoseconds,
             free_bytes: self.inner.space.free_bytes(),
             free_files: self.inner.space.free_files(),
             read_only: self.is_read_only(),

@@ -148,6 +148,8 @@ pub struct Totals {
     pub blobs: u64,
     /// Their bytes.
     pub blob_bytes: u64,
+    /// Bytes of content that only the journal has.
+    pub unfiled_bytes: u64,
     /// Upload sessions that have begun and not ended.
     pub uploads: u64,
     /// Bytes of the index's files.

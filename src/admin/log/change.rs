@@ -121,7 +121,7 @@ fn change_of(
             let kind = if row.is_some() { ChangeKind::BlobAdded } else { ChangeKind::BlobRemoved };
             made(kind, Some(repo), Some(*digest))
         }
-        Fact::Blob { digest, row: None } => made(ChangeKind::ContentRemoved, None, Some(*digest)),
+        Fact::Blob { digest, row: None, .. } => made(ChangeKind::ContentRemoved, None, Some(*digest)),
         Fact::Repository { repo, row: None } => made(ChangeKind::RepositoryRemoved, Some(repo), None),
         Fact::Blob { .. }
         | Fact::Repository { .. }

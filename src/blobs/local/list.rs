@@ -8,8 +8,51 @@ use crate::blobs::local::layout::{blob_path, content_folders};
 use crate::disk::{Disk, DiskError, Entry};
 use crate::spec::{Algorithm, ContentDigest};
 
-/// Visits every file in the folders of content, in the order of the digests.
+/// Visits every file in the folders of content and the content that is unfiled, in the order of the digests,
+/// each once. Of content with both, the file may be torn.
 pub(super) fn list(
+    disk: &dyn Disk,
+    mut unfiled: Vec<(ContentDigest, u64)>,
+    visit: &mut dyn FnMut(StoredFile) -> ControlFlow<()>,
+) -> Result<(), DiskError> {
+    unfiled.sort_by_key(|(digest, _)| place(digest));
+    let mut unfiled = unfiled.into_iter().peekable();
+    let mut broken = false;
+    list_files(disk, &mut |file| {
+        if let StoredFile::Content(digest, _) = &file {
+            let at = place(digest);
+            while let Some((before, length)) = unfiled.next_if(|(other, _)| place(other) < at) {
+                if visit(StoredFile::Content(before, length)).is_break() {
+                    broken = true;
+                    return ControlFlow::Break(());
+                }
+            }
+            if let Some((same, length)) = unfiled.next_if(|(other, _)| other == digest) {
+                return visited(visit(StoredFile::Content(same, length)), &mut broken);
+            }
+        }
+        visited(visit(file), &mut broken)
+    })?;
+    for (digest, length) in unfiled {
+        if broken || visit(StoredFile::Content(digest, length)).is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn visited(flow: ControlFlow<()>, broken: &mut bool) -> ControlFlow<()> {
+    *broken |= flow.is_break();
+    flow
+}
+
+/// Returns a digest's place in the order in which files are visited.
+fn place(digest: &ContentDigest) -> (usize, String) {
+    let at = Algorithm::ALL.iter().position(|algorithm| *algorithm == digest.algorithm());
+    (at.unwrap_or(usize::MAX), digest.encoded())
+}
+
+fn list_files(
     disk: &dyn Disk,
     visit: &mut dyn FnMut(StoredFile) -> ControlFlow<()>,
 ) -> Result<(), DiskError> {

@@ -10,6 +10,7 @@ use crate::blobs::local::layout::upload_path;
 use crate::blobs::local::own_file;
 use crate::blobs::local::publish::{publish, remove_upload};
 use crate::blobs::local::synced_folder::WrittenName;
+use crate::blobs::unfiled::{ReservedBytes, UnfiledContent};
 use crate::blobs::verify::read_up_to;
 use crate::disk::{BLOCK_SIZE_BYTES, Disk, DiskFile, ReadFile};
 use crate::spec::{Algorithm, ContentDigest, Hasher};
@@ -37,7 +38,10 @@ const READ_SIZE_BYTES: usize = 256 * 1024;
 pub(super) struct LocalUpload {
     disk: Arc<dyn Disk>,
     folders: Arc<ContentFolders>,
+    unfiled: Arc<UnfiledContent>,
     name: String,
+    /// What was received, while it is short and has no file.
+    short: Option<ShortUpload>,
     /// The open file, until the upload is paused.
     // INVARIANT: the handle that wrote bytes is the one that makes them durable. A later handle would not
     // learn that the system lost them.
@@ -64,6 +68,13 @@ pub(super) struct LocalUpload {
     lost: bool,
 }
 
+/// The bytes of an upload without a file.
+#[derive(Default)]
+struct ShortUpload {
+    bytes: Vec<u8>,
+    room: Vec<ReservedBytes>,
+}
+
 /// An upload as it was when it was marked.
 #[derive(Clone)]
 struct Mark {
@@ -82,14 +93,16 @@ impl std::fmt::Debug for LocalUpload {
 impl LocalUpload {
     pub(super) fn begin(
         disk: &Arc<dyn Disk>,
-        folders: &Arc<ContentFolders>,
+        (folders, unfiled): (&Arc<ContentFolders>, &Arc<UnfiledContent>),
         name: &str,
         algorithm: Algorithm,
     ) -> Self {
         Self {
             disk: Arc::clone(disk),
             folders: Arc::clone(folders),
+            unfiled: Arc::clone(unfiled),
             name: name.to_owned(),
+            short: Some(ShortUpload::default()),
             file: None,
             hasher: Some(Hasher::new(algorithm)),
             block: (0, Some(Hasher::new(algorithm))),
@@ -107,12 +120,12 @@ impl LocalUpload {
 
     pub(super) fn resume(
         disk: &Arc<dyn Disk>,
-        folders: &Arc<ContentFolders>,
+        (folders, unfiled): (&Arc<ContentFolders>, &Arc<UnfiledContent>),
         name: &str,
         point: ResumePoint<'_>,
     ) -> Result<Self, BlobError> {
         let ResumePoint { algorithm, offset, hash_state } = point;
-        let mut upload = Self::begin(disk, folders, name, algorithm);
+        let mut upload = Self::begin(disk, (folders, unfiled), name, algorithm);
         if offset == 0 {
             remove_upload(disk.as_ref(), name);
             return Ok(upload);
@@ -137,6 +150,7 @@ impl LocalUpload {
         upload.writing_back = offset;
         upload.reserved = offset;
         upload.created = true;
+        upload.short = None;
         Ok(upload)
     }
 
@@ -158,8 +172,29 @@ impl LocalUpload {
             file
         };
         self.created = true;
+        if let Some(short) = self.short.as_ref().filter(|short| !short.bytes.is_empty())
+            && let Err(error) = file.write_at(&short.bytes, 0)
+        {
+            remove_upload(self.disk.as_ref(), &self.name);
+            (self.created, self.name_written) = (false, None);
+            return Err(error.into());
+        }
+        self.short = None;
         self.file = Some(Arc::clone(&file));
         Ok(file)
+    }
+
+    /// Keeps bytes without a file, if all that is known to come is short and there is room.
+    fn keep_short(&mut self, bytes: &[u8], coming: u64) -> bool {
+        let Some(short) = &mut self.short else { return false };
+        let come = coming.max(bytes.len() as u64).saturating_add(self.offset);
+        if come > self.unfiled.carried_max() as u64 {
+            return false;
+        }
+        let Some(room) = self.unfiled.room_for_upload(bytes.len()) else { return false };
+        short.bytes.extend_from_slice(bytes);
+        short.room.push(room);
+        true
     }
 
     /// Returns how much of the `coming` bytes to reserve at once.
@@ -193,7 +228,12 @@ impl LocalUpload {
 
     /// Returns the digest of everything received. The file is read again for another algorithm than the one
     /// that was announced.
-    fn digest(&mut self, file: &dyn DiskFile, algorithm: Algorithm) -> Result<ContentDigest, BlobError> {
+    fn digest(&mut self, algorithm: Algorithm) -> Result<ContentDigest, BlobError> {
+        if let Some(short) = &self.short {
+            return Ok(ContentDigest::of(algorithm, &short.bytes));
+        }
+        let file = self.file()?;
+        let file = file.as_ref();
         if algorithm != self.algorithm {
             return Ok(hash(file, algorithm, self.offset)?.finish());
         }
@@ -247,6 +287,10 @@ impl ContentUpload for LocalUpload {
     }
 
     fn append(&mut self, bytes: &[u8], coming: u64) -> Result<(), BlobError> {
+        if self.keep_short(bytes, coming) {
+            self.hash(bytes);
+            return Ok(());
+        }
         let file = self.file()?;
         self.reserve(file.as_ref(), coming)?;
         self.catch_up(file.as_ref())?;
@@ -312,6 +356,9 @@ impl ContentUpload for LocalUpload {
         self.reserved = self.reserved.max(self.offset);
         self.durable = self.durable.min(offset);
         self.writing_back = self.writing_back.min(offset);
+        if let Some(short) = &mut self.short {
+            short.bytes.truncate(usize::try_from(offset).unwrap_or(usize::MAX));
+        }
         (self.offset, self.hasher, self.block) = (offset, hasher, block);
     }
 
@@ -325,7 +372,12 @@ impl ContentUpload for LocalUpload {
         self.file.is_some()
     }
 
+    fn short(&self) -> Option<Arc<[u8]>> {
+        self.short.as_ref().map(|short| short.bytes.as_slice().into())
+    }
+
     fn discard(&mut self) {
+        self.short = None;
         self.file = None;
         if self.created {
             remove_upload(self.disk.as_ref(), &self.name);
@@ -333,8 +385,7 @@ impl ContentUpload for LocalUpload {
     }
 
     fn check_digest(&mut self, digest: ContentDigest) -> Result<(), BlobError> {
-        let file = self.file()?;
-        let actual = self.digest(file.as_ref(), digest.algorithm())?;
+        let actual = self.digest(digest.algorithm())?;
         if actual != digest {
             return Err(BlobError::Mismatch { said: digest.into(), actual: actual.into() });
         }

@@ -68,6 +68,7 @@ pub(crate) fn open_on(
     };
     let mut options = RegistryOptions::new(Storage::Memory);
     options.upload_durable_step_bytes = crate::crash_tests::DURABLE_STEP_BYTES;
+    options.carried_max_bytes = crate::crash_tests::CARRIED_MAX_BYTES;
     options.blocks_inline = blocks_inline;
     Registry::open_on(options, Backing { disk, lock: None, meta })
 }

@@ -75,6 +75,7 @@ fn delete_blob(repo: &'static str, blob: usize) -> Event {
 fn images() -> Vec<History> {
     vec![
         History { name: "first start", from_nothing: true, events: image("a", 0, &["v1"]) },
+        History { name: "first start, with layers", from_nothing: true, events: image("a", 2, &["v1"]) },
         history("monolithic pushes", vec![image("a", 0, &["v1"]), image("a", 1, &["v2"])]),
         history(
             "tag moves",

@@ -56,8 +56,13 @@ pub(crate) fn jobs() -> Vec<Job> {
 fn open(medium: Medium) -> Result<(Registry, SimulatedDisk), String> {
     let disk = SimulatedDisk::new(medium);
     let opened = Backing { disk: Arc::new(disk.clone()), lock: None, meta: MetaOptions::new(IndexKind::Map) };
-    // Without a grace time, a collection removes files without a name right after a power cut.
-    let options = RegistryOptions { grace: Duration::ZERO, ..RegistryOptions::new(Storage::Memory) };
+    // Without a grace time, a collection removes files without a name right after a power cut. The jobs are
+    // about files.
+    let options = RegistryOptions {
+        grace: Duration::ZERO,
+        carried_max_bytes: 0,
+        ..RegistryOptions::new(Storage::Memory)
+    };
     let registry = Registry::open_on(options, opened);
     Ok((registry.map_err(|error| format!("it does not open: {error}"))?, disk))
 }

@@ -188,6 +188,10 @@ impl Disk for WatchedDisk {
         Ok(())
     }
 
+    fn sync_filesystem_at(&self, folder: &Path, site: SyncSite) -> Result<(), DiskError> {
+        self.side(folder).sync_filesystem_at(folder, site)
+    }
+
     fn list(&self, path: &Path) -> Result<Vec<Entry>, DiskError> {
         self.side(path).list(path)
     }

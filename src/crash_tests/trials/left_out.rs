@@ -8,7 +8,9 @@ use crate::disk::simulated::{Choice, Medium, Place, Step};
 /// Returns the places that made something durable.
 pub(crate) fn places(steps: &[Step]) -> BTreeSet<Place> {
     let place = |step: &Step| match step {
-        Step::Sync { place, .. } | Step::SyncFolder { place, .. } => Some(*place),
+        Step::Sync { place, .. } | Step::SyncFolder { place, .. } | Step::SyncFilesystem { place, .. } => {
+            Some(*place)
+        }
         _ => None,
     };
     steps.iter().filter_map(place).collect()

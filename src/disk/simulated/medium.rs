@@ -65,6 +65,10 @@ pub(crate) enum Step {
         place: Place,
         failed: bool,
     },
+    SyncFilesystem {
+        place: Place,
+        failed: bool,
+    },
     /// The system fails to write back the changes of a file that no sync has reached.
     LoseWrites(FileId),
     /// The system drops the lost changes of a closed file from its memory.
@@ -90,6 +94,9 @@ impl fmt::Debug for Step {
             Self::RemoveFolder(path) => write!(formatter, "remove folder {}", path.display()),
             Self::SyncFolder { path, place, failed: fails } => {
                 write!(formatter, "sync folder /{} for {place}{}", path.display(), failed(fails))
+            }
+            Self::SyncFilesystem { place, failed: fails } => {
+                write!(formatter, "sync the filesystem for {place}{}", failed(fails))
             }
             Self::LoseWrites(file) => write!(formatter, "fail to write {file:?} back"),
             Self::Evict(file) => write!(formatter, "evict {file:?}"),
@@ -173,7 +180,7 @@ pub(crate) struct Medium {
     ignored: Option<Place>,
     /// Whether a power cut can garble the whole of a block that was being rewritten.
     pub(super) garbles: bool,
-    /// Whether the filesystem counts the names of a file.
+    /// Whether the filesystem counts the names of a file. One that does can be synced as a whole.
     pub(super) counts_names: bool,
 }
 
@@ -264,9 +271,12 @@ impl Medium {
                     self.sync_folder(folder, *failed);
                 }
             }
+            Step::SyncFilesystem { place, failed: false } if self.ignored != Some(*place) => {
+                self.sync_filesystem();
+            }
             Step::LoseWrites(file) => self.lose_writes(*file),
             Step::Evict(file) => self.evict(*file),
-            Step::Sync { .. } | Step::Mark(_) => {}
+            Step::Sync { .. } | Step::SyncFilesystem { .. } | Step::Mark(_) => {}
         }
         Ok(None)
     }
@@ -336,7 +346,7 @@ impl Medium {
         file.pending.push(Pending::new(change, self.steps));
     }
 
-    fn sync(&mut self, id: FileId, failed: bool) {
+    pub(super) fn sync(&mut self, id: FileId, failed: bool) {
         let file = self.files.entry(id).or_default();
         if failed {
             file.pending.iter_mut().for_each(|pending| pending.stuck = true);
@@ -381,7 +391,7 @@ impl Medium {
         }
     }
 
-    fn sync_folder(&mut self, folder: FolderId, failed: bool) {
+    pub(super) fn sync_folder(&mut self, folder: FolderId, failed: bool) {
         let mut done = Vec::new();
         for (key, values) in self.pending.range_mut((folder, String::new())..) {
             if key.0 != folder {

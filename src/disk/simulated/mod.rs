@@ -10,6 +10,7 @@ mod fault;
 mod file;
 mod medium;
 mod tests;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,6 +20,7 @@ use rustix::io::Errno;
 
 use crate::base::lock;
 
+use super::SYNC_FILESYSTEM;
 use super::names::{Node, RenameError};
 use super::path::checked;
 use super::{Disk, DiskError, DiskFile, Entry, SyncSite};
@@ -44,6 +46,8 @@ struct State {
     operations: u64,
     /// Which of them were syncs.
     syncs: Vec<u64>,
+    /// Whether writes were lost since the filesystem was synced as a whole.
+    lost_writes: bool,
     /// The open handles by number.
     handles: BTreeMap<u64, Handle>,
     handles_opened: u64,
@@ -70,6 +74,7 @@ impl SimulatedDisk {
             fault: None,
             operations: 0,
             syncs: Vec::new(),
+            lost_writes: false,
             handles: BTreeMap::new(),
             handles_opened: 0,
             before_sync: None,
@@ -183,6 +188,7 @@ impl State {
     /// one, the system forgets the error and the bytes.
     fn lose_writes(&mut self) {
         for id in self.medium.dirty() {
+            self.lost_writes = true;
             self.done(Step::LoseWrites(id));
             let handles = self.handles.values_mut().filter(|handle| handle.file == id);
             handles.for_each(|handle| handle.lost_writes = true);
@@ -298,6 +304,23 @@ impl Disk for SimulatedDisk {
                 RenameError::From(errno) | RenameError::To(errno) => DiskError::new(OP, path, errno),
             })?;
         fault.map_or(Ok(()), |kind| Err(DiskError::new(OP, path, kind.errno())))
+    }
+
+    fn syncs_filesystem(&self, _folder: &Path) -> bool {
+        self.state().medium.counts_names
+    }
+
+    fn sync_filesystem_at(&self, folder: &Path, site: SyncSite) -> Result<(), DiskError> {
+        self.call_before_sync(folder);
+        let mut state = self.state();
+        let fault = state.sync_fault();
+        if fault.is_some() {
+            state.lose_writes();
+        }
+        let failed = std::mem::take(&mut state.lost_writes) || fault.is_some();
+        state.done(Step::SyncFilesystem { place: Place::of(site), failed });
+        let errno = fault.map_or(Errno::IO, FaultKind::errno);
+        if failed { Err(DiskError::new(SYNC_FILESYSTEM, folder, errno)) } else { Ok(()) }
     }
 
     fn list(&self, path: &Path) -> Result<Vec<Entry>, DiskError> {

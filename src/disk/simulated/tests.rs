@@ -306,3 +306,27 @@ fn a_cut_within_a_block_may_garble_it() {
     let picks: Vec<Pick> = choices.iter().map(Choice::garbled).collect();
     assert_eq!(read(&SimulatedDisk::new(medium.after_power_cut(&choices, &picks)), "a"), [0x81; 100]);
 }
+
+#[test]
+fn a_sync_of_the_filesystem_makes_all_of_it_durable_and_reports_what_was_lost() {
+    let disk = disk();
+    disk.create_folder(Path::new("f")).unwrap();
+    create(&disk, "f/a", b"one");
+    disk.rename(Path::new("f/a"), Path::new("b")).unwrap();
+    let file = create(&disk, "c", b"two");
+    (&disk as &dyn Disk).sync_filesystem(Path::new("f")).unwrap();
+    let left = cut(&disk, false);
+    assert_eq!((read(&left, "b"), read(&left, "c")), (b"one".to_vec(), b"two".to_vec()));
+    assert_eq!(list(&left, "f"), []);
+
+    // The file is closed before its bytes are lost, so no sync of a file would report that.
+    create(&disk, "d", b"three");
+    file.write_at(b"four", 0).unwrap();
+    disk.set_fault(Some(Fault { kind: FaultKind::WriteBack, at: 0, sticky: false }));
+    drop(list(&disk, ""));
+    disk.set_fault(None);
+    (&disk as &dyn Disk).sync_filesystem(Path::new("")).unwrap_err();
+    file.sync().unwrap_err();
+    (&disk as &dyn Disk).sync_filesystem(Path::new("")).unwrap();
+    assert_eq!(read(&cut(&disk, false), "d"), [0; 5]);
+}

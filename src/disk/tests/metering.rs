@@ -19,6 +19,8 @@ fn every_operation_is_counted_under_its_kind() {
         file.sync().unwrap();
     }
     (&disk as &dyn Disk).sync_folder(Path::new("f")).unwrap();
+    assert!(disk.syncs_filesystem(Path::new("f")));
+    (&disk as &dyn Disk).sync_filesystem(Path::new("f")).unwrap();
     disk.rename(Path::new("f/a"), Path::new("f/b")).unwrap();
     let opened = disk.open(Path::new("f/b")).unwrap();
     assert_eq!(opened.read_at(&mut [0; 100], 2).unwrap(), 6);
@@ -30,6 +32,8 @@ fn every_operation_is_counted_under_its_kind() {
         file_sync_nanoseconds: counted.file_sync_nanoseconds,
         folder_syncs: 1,
         folder_sync_nanoseconds: counted.folder_sync_nanoseconds,
+        filesystem_syncs: 1,
+        filesystem_sync_nanoseconds: counted.filesystem_sync_nanoseconds,
         reads: 2,
         bytes_read: 6,
         writes: 2,

@@ -188,7 +188,7 @@ enum Value {
 
 /// Every metric of the registry: its name, its help, and where its value and type come from.
 #[rustfmt::skip]
-const REGISTRY_METRICS: [RegistryMetric; 21] = [
+const REGISTRY_METRICS: [RegistryMetric; 22] = [
     RegistryMetric {
         name: "collector_passes", help: "Passes of the collector.", unit: None,
         value: |now| Some(Value::Counter(now.collected.passes)),
@@ -217,6 +217,10 @@ const REGISTRY_METRICS: [RegistryMetric; 21] = [
     RegistryMetric {
         name: "blobs_stored", help: "Bytes of the blobs that are stored.", unit: Some(Unit::Bytes),
         value: |now| Some(Value::Gauge(now.totals.blob_bytes)),
+    },
+    RegistryMetric {
+        name: "unfiled", help: "Bytes of content that has no file yet.", unit: Some(Unit::Bytes),
+        value: |now| Some(Value::Gauge(now.totals.unfiled_bytes)),
     },
     RegistryMetric {
         name: "index", help: "Bytes of the index's files.", unit: Some(Unit::Bytes),
@@ -340,6 +344,7 @@ mod tests {
         let totals = Totals {
             blobs: 3,
             blob_bytes: 1024,
+            unfiled_bytes: 512,
             uploads: 2,
             index_bytes: 4096,
             syncs: 7,
@@ -362,6 +367,7 @@ mod tests {
         for line in [
             "pulk_blobs 3",
             "pulk_blobs_stored_bytes 1024",
+            "pulk_unfiled_bytes 512",
             "pulk_uploads_in_flight 2",
             "pulk_index_bytes 4096",
             "pulk_disk_free_bytes 9",

@@ -20,5 +20,7 @@ pub(super) use files::{
 pub(super) use format::CheckpointRows;
 pub(super) use format::Trailer;
 pub(super) use read::{each_line, load, verify};
-pub(in crate::meta) use taker::{Barrier, Checkpointer, DueCheckpoint, Retention, without_checkpoint};
+pub(in crate::meta) use taker::{
+    Barrier, Checkpointer, DueCheckpoint, Retention, WriteFiles, without_checkpoint,
+};
 pub(super) use write::{WalkError, walk};

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use crate::base::lock;
+use crate::blobs::BlobError;
 use crate::disk::{Disk, DiskError};
 use crate::meta::checkpoint::{self, WalkError, walk};
 use crate::meta::clock::Clock;
@@ -18,6 +19,9 @@ pub(in crate::meta) type FileBegin = (u64, Sum);
 
 /// Waits until everything that is in the index now is durable in the journal, and returns whether it is.
 pub(in crate::meta) type Barrier = dyn Fn() -> bool + Send;
+
+/// Writes the files of all content that durable lines carry, durably.
+pub(in crate::meta) type WriteFiles = dyn Fn() -> Result<(), BlobError> + Send;
 
 /// A checkpoint that is due.
 pub(in crate::meta) struct DueCheckpoint {
@@ -47,6 +51,7 @@ struct CheckpointThread {
     disk: Arc<dyn Disk>,
     index: Arc<dyn Index>,
     barrier: Box<Barrier>,
+    write_files: Box<WriteFiles>,
     keep: Retention,
     clock: Arc<Clock>,
     interrupted: Arc<AtomicBool>,
@@ -62,6 +67,8 @@ enum CheckpointError {
     Walk(#[from] WalkError),
     #[error(transparent)]
     Disk(#[from] DiskError),
+    #[error("the files of small content could not be written: {0}")]
+    NotFiled(#[from] BlobError),
     #[error("the journal could not be synced far enough")]
     NotDurable,
 }
@@ -71,7 +78,7 @@ impl Checkpointer {
     pub(in crate::meta) fn start(
         disk: Arc<dyn Disk>,
         index: Arc<dyn Index>,
-        barrier: Box<Barrier>,
+        (barrier, write_files): (Box<Barrier>, Box<WriteFiles>),
         rotations: Receiver<DueCheckpoint>,
         keep: Retention,
         clock: Arc<Clock>,
@@ -87,6 +94,7 @@ impl Checkpointer {
             disk,
             index,
             barrier,
+            write_files,
             keep,
             clock,
             interrupted: Arc::clone(&interrupted),
@@ -164,6 +172,9 @@ impl CheckpointThread {
         if !(self.barrier)() {
             return Err(CheckpointError::NotDurable);
         }
+        // INVARIANT: a recovery from this checkpoint does not read the lines before `begin`. What they carry
+        // has files.
+        (self.write_files)()?;
         let (seq, reserve_bytes) = (begin.0, self.keep.reserve_bytes);
         let draft = walk(self.disk.as_ref(), self.index.as_ref(), begin, reserve_bytes, &self.interrupted)?;
         // INVARIANT: the trailer is written only when the journal is durable as far as the walk may have

@@ -27,7 +27,7 @@ pub(in crate::meta) fn fact_of(tree: Tree, key: &[u8], value: &[u8]) -> Result<O
             present: true,
         },
         Tree::Links => Fact::Link { repo: part().name()?, digest: part().name()?, row: row(tree, value)? },
-        Tree::Blobs => Fact::Blob { digest: part().name()?, row: row(tree, value)? },
+        Tree::Blobs => Fact::Blob { digest: part().name()?, row: row(tree, value)?, content: None },
         Tree::Uploads => Fact::Upload { id: part().name()?, row: row(tree, value)? },
         Tree::Bin => Fact::Bin { repo: part().name()?, digest: part().name()?, row: row(tree, value)? },
         Tree::History => {

@@ -68,7 +68,7 @@ impl RowTotals {
         let view = View::new(rows);
         for fact in facts {
             match fact {
-                Fact::Blob { digest, row } => {
+                Fact::Blob { digest, row, .. } => {
                     if let Some(before) = view.blob(digest)? {
                         self.blobs = self.blobs.saturating_sub(1);
                         self.blob_bytes = self.blob_bytes.saturating_sub(before.size);

@@ -45,6 +45,8 @@ pub(in crate::meta) struct LineNote {
     pub(in crate::meta) time: StoreTime,
     /// Where it comes from, if that is known.
     pub(in crate::meta) by: Option<Arc<Origin>>,
+    /// How far the content of lines is durable in files, where that has changed.
+    pub(in crate::meta) filed: Option<u64>,
 }
 
 /// A place between two transactions: the number of the one before it, and the sum of its line.
@@ -68,9 +70,18 @@ impl LogPosition {
         facts: Vec<Fact>,
     ) -> Result<(Vec<u8>, Self), JournalError> {
         let count = facts.len();
-        let (seq, prev, LineNote { at, time, by }) = (self.seq + 1, self.sum.clone(), note);
-        let (line, sum) =
-            encode(&Record { seq, prev, durable, at, time, by, optional: Optional::default(), facts })?;
+        let (seq, prev, LineNote { at, time, by, filed }) = (self.seq + 1, self.sum.clone(), note);
+        let (line, sum) = encode(&Record {
+            seq,
+            prev,
+            durable,
+            at,
+            time,
+            by,
+            filed,
+            optional: Optional::default(),
+            facts,
+        })?;
         if count > FACTS_MAX || line.len() > LINE_SIZE_MAX_BYTES {
             return Err(JournalError::TooLarge { facts: count, bytes: line.len() });
         }

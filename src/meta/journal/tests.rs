@@ -62,7 +62,7 @@ suite! {
 }
 
 fn fact(number: u64) -> Fact {
-    Fact::Blob { digest: ContentDigest::sha256_of(&number.to_be_bytes()), row: None }
+    Fact::Blob { digest: ContentDigest::sha256_of(&number.to_be_bytes()), row: None, content: None }
 }
 
 /// Appends the transactions up to a number, each with a fact of its own.

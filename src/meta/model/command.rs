@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::blobs::DurableBlob;
+use crate::blobs::BlobSource;
 use crate::meta::model::ManifestRow;
 use crate::meta::model::origin::Origin;
 use crate::meta::model::row::{TagRow, UploadRow};
@@ -32,7 +32,7 @@ pub enum Condition {
     reason = "pushes are the most frequent, and each command moves in a box"
 )]
 pub enum Command {
-    /// Store a manifest whose bytes are durable, and set tags to it.
+    /// Store a manifest, and set tags to it.
     PutManifest(PutManifestCommand),
     /// Remove a manifest and the tags that name it.
     DeleteManifest {
@@ -55,12 +55,12 @@ pub enum Command {
         /// The tag.
         tag: Tag,
     },
-    /// Make a blob whose bytes are durable present in a repository, and end the upload that brought it.
+    /// Make a blob present in a repository, and end the upload that brought it.
     Link {
         /// The repository.
         repo: RepoName,
         /// The blob.
-        blob: DurableBlob,
+        blob: BlobSource,
         /// The upload session.
         upload: UploadId,
     },
@@ -190,7 +190,7 @@ pub struct PutManifestCommand {
     /// The repository.
     pub repo: RepoName,
     /// The manifest's bytes in the store.
-    pub blob: DurableBlob,
+    pub blob: BlobSource,
     /// The manifest's row.
     pub row: ManifestRow,
     /// The blobs that the repository must have.

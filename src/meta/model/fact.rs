@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::meta::model::ManifestRow;
+use crate::meta::model::carried::CarriedBytes;
 use crate::meta::model::row::{BinRow, BlobRow, HistoryRow, LinkRow, RepositoryRow, TagRow, UploadRow};
 use crate::meta::model::row_change::RowChange;
 use crate::meta::model::tree::{Tree, key, order_part};
@@ -74,6 +75,9 @@ pub enum Fact {
         digest: ContentDigest,
         /// Its row.
         row: Option<BlobRow>,
+        /// Its bytes, if it has no file by then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        content: Option<CarriedBytes>,
     },
     /// An upload session.
     Upload {
@@ -132,7 +136,7 @@ impl Fact {
             Self::Link { repo, digest, row } => {
                 changes.push(change(Tree::Links, &[repo.as_str(), &digest.to_string()], row.as_ref())?);
             }
-            Self::Blob { digest, row } => {
+            Self::Blob { digest, row, content: _ } => {
                 changes.push(change(Tree::Blobs, &[&digest.to_string()], row.as_ref())?);
             }
             Self::Upload { id, row } => {

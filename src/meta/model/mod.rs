@@ -3,7 +3,7 @@
 //! | what | where |
 //! |---|---|
 //! | what the writer is asked for | `command` |
-//! | what the journal states, and where it comes from | `fact`, `origin` |
+//! | what the journal states, and where it comes from | `fact`, `carried`, `origin` |
 //! | what a fact changes in the index | `row_change` |
 //! | the rows | `row`, `manifest_row` |
 //! | the trees of the index and their keys | `tree` |
@@ -13,6 +13,7 @@
 //! | the names of uploads | `upload_id` |
 //! | an entry point for fuzzers | `fuzz` |
 
+mod carried;
 mod command;
 mod fact;
 #[cfg(any(test, fuzzing))]
@@ -29,6 +30,7 @@ mod tag_pattern;
 mod tree;
 mod upload_id;
 
+pub use carried::CarriedBytes;
 pub use command::{
     AttributedCommand, Command, Condition, IMAGE_PARTS_MAX, PutManifestCommand, SWEEP_CANDIDATES_MAX, Sweep,
     SweptImage,

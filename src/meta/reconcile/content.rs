@@ -11,7 +11,7 @@ impl Reconciler<'_> {
     /// Drops the rows of content that is missing or has another length.
     pub(super) fn check_content(&mut self) -> Result<(), MetaOpenError> {
         self.each_row(Tree::Blobs, |this, fact| {
-            let Fact::Blob { digest, row: Some(row) } = fact else { return Ok(()) };
+            let Fact::Blob { digest, row: Some(row), .. } = fact else { return Ok(()) };
             let why = match this.blobs.length(&digest) {
                 Ok(Some(length)) if length == row.size => return Ok(()),
                 Ok(Some(length)) => format!("its file has {length} bytes instead of {}", row.size),
@@ -19,7 +19,7 @@ impl Reconciler<'_> {
                 Err(error) => error.to_string(),
             };
             this.report.note(Action::DropContent, &format_args!("{digest}: {why}"));
-            this.take(Fact::Blob { digest, row: None })
+            this.take(Fact::Blob { digest, row: None, content: None })
         })
     }
 
@@ -38,6 +38,7 @@ impl Reconciler<'_> {
                 self.take(Fact::Blob {
                     digest: *digest,
                     row: Some(BlobRow { size, optional: Optional::default() }),
+                    content: None,
                 })?;
                 Ok(Some(size))
             }

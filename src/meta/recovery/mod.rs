@@ -13,12 +13,14 @@
 //! | where a recovery starts, and which lines are valid | `starting_point`, `segments`, `survey` |
 //! | what it is going to do, found before it changes anything | `plan` |
 //! | a recovery: the valid lines, replayed and written to a new file | `recover`, `replay` |
+//! | content that only the lines have | `carried` |
 //! | a new index beside the one in use | `build` |
 //! | how far it is | `progress` |
 //! | metadata from its remains and from the content | `salvage` |
 //! | looking at all that without changing it | `inspection/` |
 
 mod build;
+mod carried;
 pub(in crate::meta) mod clean_marker;
 mod inspection;
 pub(in crate::meta) mod open;

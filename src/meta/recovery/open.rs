@@ -46,7 +46,7 @@ impl OpenedMeta {
 pub(in crate::meta) struct RecoverySources<'a> {
     /// Every transaction up to this one is known to have been acknowledged.
     pub(in crate::meta) durable: u64,
-    /// The content to reconcile the metadata with after damage.
+    /// The content: it gets what only the journal has, and after damage the metadata is reconciled with it.
     pub(in crate::meta) content: Option<&'a dyn ContentStore>,
     /// Reports the progress of the recovery.
     pub(in crate::meta) progress: &'a RecoveryProgress,
@@ -230,7 +230,11 @@ fn readable(
     found: &RecoverySources<'_>,
 ) -> Result<OpenedMeta, MetaOpenError> {
     let index: Arc<dyn Index> = Arc::new(MapIndex::new());
-    let time = rehearse(disk, index.as_ref(), &plan.segments, &plan.survey, &plan.base, found.progress)?;
+    let RecoveryPlan { segments, survey, base, .. } = plan;
+    let (time, carried) = rehearse(disk, index.as_ref(), segments, survey, base, found.progress)?;
+    if let Some(store) = found.content {
+        carried.restore(store, base.begin - 1 + survey.valid);
+    }
     found.progress.end();
     let totals = RowTotals::of(View::new(index.as_ref()))?;
     // Assume damage: what a recovery would find is not known yet.

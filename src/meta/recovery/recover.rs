@@ -25,8 +25,9 @@ pub(in crate::meta) struct Recovered {
     pub(in crate::meta) damaged: bool,
 }
 
-/// Rewrites the valid lines since the newest intact checkpoint into a new file, and fills `index`, which must
-/// be empty. After damage, reconciles the remaining metadata with `content`.
+/// Rewrites the valid lines since the newest intact checkpoint into a new file, and fills `index`, which
+/// must be empty. `content` gets what only the journal has. After damage, reconciles the remaining metadata
+/// with it.
 pub(in crate::meta) fn recover(
     shared: &Arc<dyn Disk>,
     plan: &RecoveryPlan,
@@ -43,8 +44,7 @@ pub(in crate::meta) fn recover(
     let damaged = plan.finds_damage();
     let RecoveryPlan { base, segments, survey, .. } = plan;
     base.load(disk, index, &mut |bytes| progress.note(bytes))?;
-    let reconciled = content.filter(|_| damaged);
-    let end = (plan.highest + 1, reconciled);
+    let end = (plan.highest + 1, content, damaged);
     let (journal, time) = replay::replay(shared, index, segments, survey, base, end, progress)?;
     plan.retire(disk)?;
     progress.end();

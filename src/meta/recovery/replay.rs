@@ -11,34 +11,40 @@ use crate::meta::index::{Index, guarded};
 use crate::meta::journal::{FileLog, Log, LogPosition, NewFile, RawLine, Record, Sum, encode};
 use crate::meta::model::{Fact, Optional, Origin, RowChange, changes_of};
 use crate::meta::reconcile::{FactSink, Reconciler};
+use crate::meta::recovery::carried::CarriedContent;
 use crate::meta::recovery::progress::RecoveryProgress;
 use crate::meta::recovery::segments::Segment;
 use crate::meta::recovery::starting_point::StartingPoint;
 use crate::meta::recovery::survey::{JournalSurvey, LinePlace, for_each_line};
 
 /// Writes the valid lines to a new file, replays them into `index`, and returns the journal that continues
-/// there, and the store time. With `reconciled`, then reconciles the index with that content in the same new
-/// file: a crash at any moment leaves either all of it or the damage as it was.
+/// there, and the store time. Content that the lines carry and that has no durable file goes to its store;
+/// the new file carries it, too. If `reconciles` is set, then reconciles the index with the content in the
+/// same new file: a crash at any moment leaves either all of it or the damage as it was.
 pub(super) fn replay(
     disk: &Arc<dyn Disk>,
     index: &dyn Index,
     segments: &[Segment],
     survey: &JournalSurvey,
     base: &StartingPoint,
-    (number, reconciled): (u64, Option<&dyn ContentStore>),
+    (number, content, reconciles): (u64, Option<&dyn ContentStore>, bool),
     progress: &RecoveryProgress,
 ) -> Result<(FileLog, StoreTime), MetaOpenError> {
     let durable = base.begin - 1 + survey.valid;
     let new = NewFile::create(disk, number, base.position(), durable)?;
     // After damage, lines get other numbers, and only one file replaces all of it at once.
-    let new = if reconciled.is_some() || survey.damaged || base.damaged { new } else { new.or_several() };
+    let new = if reconciles || survey.damaged || base.damaged { new } else { new.or_several() };
     let now = now_ms();
-    let mut replay = Replay { index, new, now, time: base.time.clone(), progress };
+    let carried = CarriedContent::default();
+    let mut replay = Replay { index, new, now, time: base.time.clone(), carried, progress };
     for_each_valid(disk.as_ref(), segments, survey, base, progress, |line, record, sum| {
         replay.line(&line, record, sum)
     })?;
     index.finish_load(&mut || progress.note(0))?;
-    if let Some(blobs) = reconciled {
+    if let Some(blobs) = content {
+        std::mem::take(&mut replay.carried).restore(blobs, replay.new.head().seq);
+    }
+    if let Some(blobs) = content.filter(|_| reconciles) {
         let noted = replay.time.next_ms();
         Reconciler::new(index, blobs, &mut replay, now, noted).run()?;
         replay.close_off(durable)?;
@@ -46,7 +52,8 @@ pub(super) fn replay(
     replay.finish()
 }
 
-/// Fills an empty index as a recovery would, changes nothing on the disk, and returns the store time.
+/// Fills an empty index as a recovery would, changes nothing on the disk, and returns the store time and the
+/// content that need not have durable files.
 pub(super) fn rehearse(
     disk: &dyn Disk,
     index: &dyn Index,
@@ -54,11 +61,13 @@ pub(super) fn rehearse(
     survey: &JournalSurvey,
     base: &StartingPoint,
     progress: &RecoveryProgress,
-) -> Result<StoreTime, MetaOpenError> {
+) -> Result<(StoreTime, CarriedContent), MetaOpenError> {
     base.load(disk, index, &mut |bytes| progress.note(bytes))?;
     let (mut time, mut last) = (base.time.clone(), base.position().seq);
+    let mut carried = CarriedContent::default();
     for_each_valid(disk, segments, survey, base, progress, |_, record, _| {
         time.learn(&record.time);
+        carried.learn(&record);
         last = record.seq;
         Ok(index.load(&changes_of(&record.facts).map_err(unreadable)?)?)
     })?;
@@ -66,7 +75,7 @@ pub(super) fn rehearse(
         index.finish_load(&mut || Ok(()))?;
         index.apply(last, &[])
     })?;
-    Ok(time)
+    Ok((time, carried))
 }
 
 fn for_each_valid(
@@ -101,19 +110,22 @@ struct Replay<'a> {
     now: u64,
     /// The store time after the lines so far.
     time: StoreTime,
+    carried: CarriedContent,
     progress: &'a RecoveryProgress,
 }
 
 impl Replay<'_> {
     fn line(&mut self, line: &RawLine, record: Record, sum: Sum) -> Result<(), MetaOpenError> {
         self.time.learn(&record.time);
+        self.carried.learn(&record);
         self.index.load(&changes_of(&record.facts).map_err(unreadable)?)?;
         let LogPosition { seq: before, sum: prev } = self.new.head().clone();
         if record.seq == before + 1 && record.prev == prev {
             return Ok(self.new.push(&line.bytes, LogPosition { seq: record.seq, sum })?);
         }
         // Lines before this one are missing: renumber it, so that it continues the new chain.
-        self.push(&Record { seq: before + 1, prev, durable: before, ..record })
+        // It gets another number, and so do the lines that it says to be filed.
+        self.push(&Record { seq: before + 1, prev, durable: before, filed: None, ..record })
     }
 
     /// Adds a line that the recovery itself writes.
@@ -122,7 +134,17 @@ impl Replay<'_> {
         let (at, time) = (self.now, self.time.clone());
         let by = (!facts.is_empty()).then(|| Arc::new(Origin::default().rule("recovery")));
         let optional = Optional::default();
-        self.push(&Record { seq: before + 1, prev, durable: before, at, time, by, optional, facts })
+        self.push(&Record {
+            seq: before + 1,
+            prev,
+            durable: before,
+            at,
+            time,
+            by,
+            filed: None,
+            optional,
+            facts,
+        })
     }
 
     fn push(&mut self, record: &Record) -> Result<(), MetaOpenError> {

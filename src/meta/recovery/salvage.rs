@@ -23,6 +23,7 @@ use crate::meta::journal::{
 };
 use crate::meta::model::{Fact, Tree, changes_of};
 use crate::meta::reconcile::{FactSink, Reconciler, Report, Unattributed};
+use crate::meta::recovery::carried::CarriedContent;
 use crate::meta::recovery::clean_marker::{self, CleanMarker};
 use crate::meta::recovery::plan;
 use crate::meta::recovery::start::make_folders;
@@ -58,8 +59,11 @@ pub fn rebuild_from_content(
     let disk = shared.as_ref();
     make_folders(disk)?;
     set_unopened_aside(disk)?;
-    let mut lines = Lines::default();
+    let mut lines = Lines::of(Some(blobs));
     lines.gather(disk)?;
+    // The checkpoint that replaces the lines carries no content.
+    std::mem::take(&mut lines.carried).restore(blobs, 0);
+    blobs.write_files()?;
     let marker = clean_marker::read(disk)?;
     let mut salvage = Salvage { lines: lines.good, bad_lines: lines.bad, ..Salvage::default() };
     if let Some(marker) = marker {
@@ -89,13 +93,13 @@ pub fn rebuild_from_content(
 pub fn rebuild_from_index(shared: &Arc<dyn Disk>, root: &Path) -> Result<bool, MetaOpenError> {
     let disk = shared.as_ref();
     let Some(marker) = clean_marker::read(disk)? else { return Ok(false) };
-    let mut lines = Lines::default();
+    let mut lines = Lines::of(None);
     if !lines.take_index(root, &marker)? {
         return Ok(false);
     }
     set_unopened_aside(disk)?;
     // The state gets a number that no line has, whatever the damaged lines say.
-    let mut known = Lines::default();
+    let mut known = Lines::of(None);
     known.gather(disk)?;
     clean_marker::remove(disk)?;
     known.time.learn(&marker.time);
@@ -104,8 +108,11 @@ pub fn rebuild_from_index(shared: &Arc<dyn Disk>, root: &Path) -> Result<bool, M
 }
 
 /// The state that the readable lines yield.
-#[derive(Default)]
-struct Lines {
+struct Lines<'a> {
+    /// The content, if what the lines carry is wanted. After a clean stop, all of it has files.
+    blobs: Option<&'a dyn ContentStore>,
+    /// What the lines carry and need not have files.
+    carried: CarriedContent,
     index: MapIndex,
     /// Every manifest that any line names.
     seen: HashSet<ContentDigest>,
@@ -117,7 +124,20 @@ struct Lines {
     bad: u64,
 }
 
-impl Lines {
+impl<'a> Lines<'a> {
+    fn of(blobs: Option<&'a dyn ContentStore>) -> Self {
+        Self {
+            blobs,
+            carried: CarriedContent::default(),
+            index: MapIndex::new(),
+            seen: HashSet::new(),
+            highest: 0,
+            time: StoreTime::default(),
+            good: 0,
+            bad: 0,
+        }
+    }
+
     fn gather(&mut self, disk: &dyn Disk) -> Result<(), MetaOpenError> {
         let files = journal::list(disk)?;
         let mut journals: Vec<(u64, PathBuf, u64)> = Vec::new();
@@ -158,6 +178,10 @@ impl Lines {
                 self.good += 1;
                 self.highest = self.highest.max(record.seq);
                 self.time.learn(&record.time);
+                // What a file should have is taken from the line where it has not.
+                if let Some(blobs) = self.blobs {
+                    self.carried.learn_unless(&record, |digest, length| blobs.is_intact(digest, length));
+                }
                 self.facts(&record.facts)?;
             } else if let Some((header, _)) = read_line::<Header>(path, &line)? {
                 self.highest = self.highest.max(header.first.saturating_sub(1));
@@ -263,7 +287,7 @@ fn forget_damaged(
         if blobs.verify(&digest, read)? == Verification::Damaged {
             log::warn!("{digest}: its bytes are not what its name says");
             damaged.insert(digest);
-            Loading(index).load(&[Fact::Blob { digest, row: None }])?;
+            Loading(index).load(&[Fact::Blob { digest, row: None, content: None }])?;
         }
     }
     Ok(damaged)

@@ -3,10 +3,13 @@
 //! Everything here is a pure function of the index and the command. Clock, chance and other inputs have no
 //! part in it, so the same commands on the same index always make the same facts.
 
+use std::sync::Arc;
+
+use crate::blobs::BlobSource;
 use crate::meta::index::{IndexError, View};
 use crate::meta::model::{
-    BlobRow, Command, Condition, Fact, LinkRow, ManifestRow, Optional, Policies, PutManifestCommand,
-    RepositoryRow, TagRow, Tree, UploadId, UploadRow,
+    BlobRow, CarriedBytes, Command, Condition, Fact, LinkRow, ManifestRow, Optional, Policies,
+    PutManifestCommand, RepositoryRow, TagRow, Tree, UploadId, UploadRow,
 };
 use crate::meta::rules::decision::{CommandProgress, Decision, Stamp};
 use crate::meta::rules::policy_check::{PolicyCheck, TAGS_PER_STEP_MAX};
@@ -34,7 +37,7 @@ pub fn decide(
         }
         Command::DeleteTag { repo, tag } => delete_tag(view, now, check, repo, tag),
         Command::Link { repo, blob, upload } => {
-            let mut facts = content_facts(view, blob.digest(), blob.size())?;
+            let mut facts = content_facts(view, blob)?;
             facts.extend(link_facts(view, now, repo, blob.digest(), blob.size())?);
             check.may_have(view, repo, &facts)?;
             if view.upload(*upload)?.is_some() {
@@ -49,7 +52,7 @@ pub fn decide(
             Ok(facts.into())
         }
         Command::Condemn { digest } => {
-            let known = view.blob(digest)?.map(|_| Fact::Blob { digest: *digest, row: None });
+            let known = view.blob(digest)?.map(|_| Fact::Blob { digest: *digest, row: None, content: None });
             Ok(known.into_iter().collect::<Vec<_>>().into())
         }
         Command::Unlink { repo, digest } => unlink(view, repo, digest),
@@ -83,7 +86,7 @@ fn put_manifest(
     check_condition(view, &put.repo, &put.tags, &put.condition, digest)?;
     check_references(view, &put.repo, &put.blobs, &put.children)?;
 
-    let mut facts = content_facts(view, digest, put.blob.size())?;
+    let mut facts = content_facts(view, &put.blob)?;
     facts.extend(repository_fact(view, now, &put.repo)?);
     let known = view.manifest(&put.repo, &digest)?;
     if needs_row(view, now, put, (&digest, known.as_ref()))? {
@@ -311,12 +314,17 @@ fn repository_fact(view: View<'_>, now: Stamp, repo: &RepoName) -> Result<Option
     }))
 }
 
-fn content_facts(view: View<'_>, digest: ContentDigest, size: u64) -> Result<Vec<Fact>, IndexError> {
-    let absent = view.blob(&digest)?.is_none();
-    Ok(absent
-        .then_some(Fact::Blob { digest, row: Some(BlobRow { size, optional: Optional::default() }) })
-        .into_iter()
-        .collect())
+/// States that content is in the store, unless its row says so. Content that only this command carries is
+/// stated all the same: its file may be damaged or missing.
+fn content_facts(view: View<'_>, blob: &BlobSource) -> Result<Vec<Fact>, IndexError> {
+    let (digest, size) = (blob.digest(), blob.size());
+    let known = view.blob(&digest)?;
+    if blob.carried().is_none() && known.is_some() {
+        return Ok(Vec::new());
+    }
+    let row = Some(BlobRow { size, optional: known.map(|known| known.optional).unwrap_or_default() });
+    let content = blob.carried().map(|bytes| CarriedBytes(Arc::clone(bytes)));
+    Ok(vec![Fact::Blob { digest, row, content }])
 }
 
 fn link_facts(

@@ -52,7 +52,7 @@ pub(in crate::meta) fn sweep(
             let mut facts = Vec::new();
             for digest in content {
                 if view.blob(digest)?.is_some() {
-                    facts.push(Fact::Blob { digest: *digest, row: None });
+                    facts.push(Fact::Blob { digest: *digest, row: None, content: None });
                 }
             }
             facts

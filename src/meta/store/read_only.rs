@@ -12,7 +12,11 @@ impl Meta {
     pub(super) fn open_read_only(disk: Arc<dyn Disk>, options: MetaOptions) -> Result<Self, MetaOpenError> {
         let marker = clean_marker::read(disk.as_ref())?;
         let durable = marker.as_ref().map_or(0, |marker| marker.seq);
-        let found = open::RecoverySources { durable, content: None, progress: &options.progress };
+        let found = open::RecoverySources {
+            durable,
+            content: options.content.as_deref(),
+            progress: &options.progress,
+        };
         let opened = open::as_it_is(disk.as_ref(), &found)?;
         options.clock.resume(&opened.time, options.rest);
         Self::run(disk, options, durable, opened)

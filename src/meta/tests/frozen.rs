@@ -58,7 +58,8 @@ fn facts() -> Value {
         }},
         {"referrer": {"repo": "app", "subject": SHA256, "digest": SHA256, "present": true}},
         {"link": {"repo": "app", "digest": SHA256, "row": {"size": 4, "optional": {"x": 1}}}},
-        {"blob": {"digest": SHA256, "row": {"size": 5, "optional": {"x": 1}}}},
+        {"blob": {"digest": SHA256, "row": {"size": 5, "optional": {"x": 1}}, "content": "text\n"}},
+        {"blob": {"digest": SHA256, "row": {"size": 1}, "content": {"hex": "ff"}}},
         {"upload": {"id": UPLOAD, "row": upload}},
         {"repository": {"repo": "app", "row": null}},
         {"manifest": {"repo": "app", "digest": SHA256, "row": null}},
@@ -101,7 +102,7 @@ fn rendered() -> String {
         "why": "f",
     });
     let record = json!({
-        "seq": 1, "prev": SUM, "durable": 0, "at": 2, "time": store_time(), "by": by,
+        "seq": 1, "prev": SUM, "durable": 0, "at": 2, "time": store_time(), "by": by, "filed": 1,
         "optional": {"x": 1}, "facts": facts(),
     });
     add::<Record>(&mut text, "record", &record);

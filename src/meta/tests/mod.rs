@@ -28,7 +28,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, OnceLock};
 
-use crate::blobs::{ContentStore, DurableBlob, LocalStore};
+use crate::blobs::{BlobSource, ContentStore, LocalStore};
 use crate::disk::{Disk, MemoryDisk};
 use crate::meta::index::{Index, IndexError, MapIndex, RowReader, View};
 use crate::meta::model::{
@@ -53,10 +53,10 @@ fn digest(content: &str) -> ContentDigest {
 }
 
 /// Makes durable content, on a disk of its own.
-fn blob(content: &str) -> DurableBlob {
+fn blob(content: &str) -> BlobSource {
     static STORE: OnceLock<Arc<dyn ContentStore>> = OnceLock::new();
     let store = STORE.get_or_init(|| LocalStore::open_or_create(Arc::new(MemoryDisk::new())).unwrap());
-    store.put(&UploadId::random().to_string(), digest(content), content.as_bytes()).unwrap()
+    store.put(&UploadId::random().to_string(), digest(content), content.as_bytes()).unwrap().into()
 }
 
 fn upload_id(number: u8) -> UploadId {

@@ -64,6 +64,12 @@ impl Writer {
     /// Continues after the last transaction that is known to be durable.
     fn reopen(&mut self) -> Result<(), MetaError> {
         self.journal.reopen().map_err(|error| MetaError::Failed(error.to_string()))?;
+        // INVARIANT: before anything else gets the numbers of the lines that are lost.
+        if let Some(unfiled) = &self.unfiled {
+            unfiled.forget_after(self.journal.synced());
+        }
+        // The last line that said how far content is filed may be lost.
+        self.filed = 0;
         // The index has nothing that is not durable, so it is right as it is.
         self.pending.clear();
         self.repair()?;

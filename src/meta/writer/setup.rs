@@ -68,6 +68,7 @@ impl WriterSetup {
             is_verified,
             reopening,
         } = self;
+        let unfiled = content.as_ref().map(|content| Arc::clone(content.unfiled()));
         let (journal, totals, first) = match opened {
             Some((journal, totals)) => (journal, totals, None),
             None => {
@@ -102,6 +103,8 @@ impl WriterSetup {
             unfinished: VecDeque::new(),
             queued: first.into_iter().collect(),
             reopening,
+            unfiled,
+            filed: 0,
         };
         if is_verified || writer.verify_index(messages).is_continue() {
             writer.run(messages);

@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 
 use crate::base::lock;
+use crate::blobs::UnfiledContent;
 use crate::disk::Disk;
 use crate::meta::checkpoint::DueCheckpoint;
 use crate::meta::clock::Clock;
 use crate::meta::error::MetaError;
 use crate::meta::index::{Index, IndexError, IndexKind, ReplaceableIndex, RowTotals, View};
 use crate::meta::journal::{JournalError, LineNote, Log};
-use crate::meta::model::{AttributedCommand, Command, Fact, Origin, changes_of};
+use crate::meta::model::{AttributedCommand, CarriedBytes, Command, Fact, Origin, changes_of};
 use crate::meta::recovery::{Build, RecoveryProgress, rebuilt};
 use crate::meta::rules::{
     CommandProgress, DecideError, Decision, PolicyChecks, Protection, Refusal, Stamp, decide, with_history,
@@ -20,6 +21,7 @@ use crate::meta::rules::{
 use crate::meta::writer::message::{Answer, Guard, Message, Swapped, WriteFailure, WriterState};
 use crate::meta::writer::pending::{DecidedRows, PendingRows};
 use crate::meta::writer::reopening::Reopening;
+use crate::spec::ContentDigest;
 
 /// The most messages in a batch before its sync, so that the first of them doesn't wait for too many others.
 const BATCH_MAX: usize = 256;
@@ -53,6 +55,10 @@ pub(in crate::meta) struct Writer {
     /// Messages that came before the next one from the channel.
     pub(in crate::meta) queued: VecDeque<Message>,
     pub(in crate::meta) reopening: Reopening,
+    /// The content that only the journal has.
+    pub(in crate::meta) unfiled: Option<Arc<UnfiledContent>>,
+    /// How far the journal says that the content of its lines is filed.
+    pub(in crate::meta) filed: u64,
 }
 
 /// When the journal rotates to a new file.
@@ -166,6 +172,7 @@ impl Writer {
             self.pending.clear();
             return Err(self.note(&error));
         }
+        self.note_durable();
         if let Err(error) = self.pending.move_to(self.index.as_ref()) {
             // The rebuilt index includes everything that is in the journal.
             self.index.fail(&error.to_string());
@@ -174,6 +181,13 @@ impl Writer {
         self.publish_totals();
         self.shared.durable.advance(self.journal.synced());
         Ok(())
+    }
+
+    /// Lets the files be written of what the durable lines carry.
+    fn note_durable(&self) {
+        if let Some(unfiled) = &self.unfiled {
+            unfiled.durable_up_to(self.journal.synced());
+        }
     }
 
     fn rotate_if_long(&mut self) {
@@ -326,15 +340,23 @@ impl Writer {
         Ok(again)
     }
 
-    pub(super) fn write(&mut self, facts: Vec<Fact>, by: Option<&Arc<Origin>>) -> Result<(), MetaError> {
+    pub(super) fn write(&mut self, mut facts: Vec<Fact>, by: Option<&Arc<Origin>>) -> Result<(), MetaError> {
+        let carried = carry(&mut facts, self.unfiled.as_deref());
         let changes = changes_of(&facts).map_err(|error| MetaError::Failed(error.to_string()))?;
         let mut totals = self.totals;
         totals.count(&self.rows(), &facts, &changes)?;
         let usage = self.checks.counted(View::new(&self.rows()), &facts)?;
         let (at, time) = self.clock.line();
         let open_ms = time.open_ms;
-        let note = LineNote { at, time, by: by.cloned() };
+        let filed = self.unfiled.as_ref().map(|unfiled| unfiled.filed_up_to());
+        let filed = filed.filter(|filed| *filed > self.filed);
+        let note = LineNote { at, time, by: by.cloned(), filed };
         let seq = self.journal.append(note, facts).map_err(|error| self.note(&error))?;
+        // INVARIANT: before the row is visible to any reader.
+        if let Some(unfiled) = &self.unfiled {
+            carried.iter().for_each(|(digest, bytes)| unfiled.enter(*digest, bytes, seq));
+        }
+        self.filed = filed.unwrap_or(self.filed);
         self.clock.wrote(open_ms);
         self.pending.add(seq, changes);
         self.totals = totals;
@@ -350,6 +372,7 @@ impl Writer {
         }
         // The rebuilt index shows everything up to here. After a failed sync, the rest never becomes visible.
         let synced = self.journal.sync().map_err(|error| self.note(&error));
+        self.note_durable();
         self.pending.clear();
         let (generation, log) = (self.index.next_generation(), self.journal.as_ref());
         match rebuilt(self.disk.as_ref(), &self.kind, generation, log, &self.progress) {
@@ -402,4 +425,17 @@ impl Writer {
             }
         }
     }
+}
+
+/// Has the facts that make a row of content carry it if it has no file yet, and returns what they carry.
+fn carry(facts: &mut [Fact], unfiled: Option<&UnfiledContent>) -> Vec<(ContentDigest, Arc<[u8]>)> {
+    let mut carried = Vec::new();
+    for fact in facts {
+        let Fact::Blob { digest, row: Some(_), content } = fact else { continue };
+        if content.is_none() {
+            *content = unfiled.and_then(|unfiled| unfiled.bytes_of(digest)).map(CarriedBytes);
+        }
+        carried.extend(content.as_ref().map(|CarriedBytes(bytes)| (*digest, Arc::clone(bytes))));
+    }
+    carried
 }

@@ -53,7 +53,7 @@ impl Registry {
         let metered = MeteredDisk::new(opened.disk);
         let counters = metered.counters();
         let disk: Arc<dyn Disk> = Arc::new(metered);
-        let blobs = if read_only { content_as_it_is(&disk) } else { open_content(&disk, &options.storage)? };
+        let blobs = if read_only { content_as_it_is(&disk) } else { open_content(&disk, &options)? };
         let policies_unknown = recall_policies(disk.as_ref(), &mut options);
         let leases = Arc::new(Leases::new(options.lease, options.grace));
         let meta_options = MetaOptions {
@@ -201,14 +201,15 @@ fn content_as_it_is(disk: &Arc<dyn Disk>) -> Arc<dyn ContentStore> {
 }
 
 /// Opens the content, and creates its folders where they are missing.
-fn open_content(disk: &Arc<dyn Disk>, storage: &Storage) -> Result<Arc<dyn ContentStore>, OpenError> {
+fn open_content(disk: &Arc<dyn Disk>, options: &RegistryOptions) -> Result<Arc<dyn ContentStore>, OpenError> {
     // INVARIANT: without a journal, no start has come as far as to acknowledge anything. Its sync may have
     // failed, and a sync makes only those names durable that are newer than the last failure.
     if meta::remove_empty_folders(disk.as_ref())? {
         blobs::remove_empty_folders(disk.as_ref())?;
     }
     let blobs = LocalStore::open_or_create(Arc::clone(disk))?;
-    if let Storage::Folder(folder) = storage
+    blobs.unfiled().carry_up_to(options.carried_max_bytes);
+    if let Storage::Folder(folder) = &options.storage
         && !same_filesystem(&folder.join(UPLOADS_FOLDER), &folder.join(BLOBS_FOLDER))?
     {
         return Err(OpenError::Filesystems);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::blobs::DURABLE_STEP_BYTES;
+use crate::blobs::{CARRIED_MAX_BYTES, DURABLE_STEP_BYTES};
 use crate::meta::{HISTORY_MAX_BYTES, OnSyncFailure, Policies, RecoveryProgress, WORTHWHILE_MIN_BYTES};
 use crate::spec::MANIFEST_SIZE_MAX_BYTES;
 
@@ -28,6 +28,9 @@ const UPLOAD_FILES_IDLE_MAX: usize = 64;
 
 /// How much of the disk is kept free of pushes.
 pub const RESERVE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Whether small content rides in the journal's line. What earlier runs put there is read in any case.
+const PUSHES_CARRY_CONTENT: bool = false;
 
 /// How long content that a client learned of is kept from collection.
 pub const LEASE: Duration = Duration::from_secs(15 * 60);
@@ -67,6 +70,8 @@ pub struct RegistryOptions {
     pub(crate) upload_files_idle_max: usize,
     /// How many bytes an upload receives before they are made durable.
     pub(crate) upload_durable_step_bytes: u64,
+    /// The length of the longest content that rides in the journal's line, in bytes.
+    pub(crate) carried_max_bytes: usize,
     /// The least size of the index's files at which they are considered for compaction, in bytes.
     pub(crate) index_worthwhile_bytes: u64,
     /// Whether blocking work runs at once, on the caller's own thread.
@@ -113,6 +118,7 @@ impl RegistryOptions {
             upload_sessions_max: UPLOAD_SESSIONS_MAX,
             upload_files_idle_max: UPLOAD_FILES_IDLE_MAX,
             upload_durable_step_bytes: DURABLE_STEP_BYTES,
+            carried_max_bytes: if PUSHES_CARRY_CONTENT { CARRIED_MAX_BYTES } else { 0 },
             index_worthwhile_bytes: WORTHWHILE_MIN_BYTES,
             #[cfg(test)]
             blocks_inline: false,

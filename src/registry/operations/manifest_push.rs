@@ -6,12 +6,11 @@ use std::sync::Arc;
 use smol::future::zip;
 use smol::io::AsyncBufRead;
 
-use crate::blobs::DurableBlob;
 use crate::meta::{Command, ManifestRow, PutManifestCommand, check_references, check_tags};
 use crate::registry::error::RegistryError;
 use crate::registry::operations::spool::Spool;
 use crate::registry::operations::uploads::{body_broken, supported};
-use crate::registry::types::{Condition, PushManifest, PutManifest, PutManifestOutcome, PutTarget, UploadId};
+use crate::registry::types::{Condition, PushManifest, PutManifest, PutManifestOutcome, PutTarget};
 use crate::registry::uploads::body::{BodyPiece, BodyPieces};
 use crate::registry::uploads::memory::ReservedMemory;
 use crate::registry::{Inner, Registry};
@@ -267,14 +266,6 @@ struct Examined {
 }
 
 impl Inner {
-    fn store_manifest(&self, digest: ContentDigest, bytes: &[u8]) -> Result<DurableBlob, RegistryError> {
-        if let Some(stored) = self.stored_before(digest, bytes.len() as u64) {
-            return Ok(stored);
-        }
-        let name = self.storing.take(UploadId::random().to_string());
-        self.blobs.put(name.as_str(), digest, bytes).map_err(|error| self.not_stored(error))
-    }
-
     /// Examines a manifest that a client wants to push: whether it is valid, and whether its repository has
     /// what it needs. Leases what the repository has of its references. Returns `None` while something that
     /// it needs is being removed.

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::base::lock;
-use crate::blobs::{ContentUpload, DurableBlob};
+use crate::blobs::{BlobSource, ContentUpload};
 use crate::registry::Inner;
 use crate::registry::error::RegistryError;
 use crate::registry::types::UploadId;
@@ -51,7 +51,7 @@ impl Spool {
     }
 
     /// Makes the bytes content, if they have this digest.
-    pub(in crate::registry) fn store(&self, digest: ContentDigest) -> Result<DurableBlob, RegistryError> {
+    pub(in crate::registry) fn store(&self, digest: ContentDigest) -> Result<BlobSource, RegistryError> {
         let inner = &self.inner;
         let stored =
             self.with(|upload| inner.publish(upload, digest).map_err(|error| inner.not_stored(error)))?;

@@ -9,7 +9,7 @@ use smol::future::{or, zip};
 use smol::io::AsyncBufRead;
 
 use crate::base::ClientAddress;
-use crate::blobs::{BlobError, ContentUpload, DurableBlob};
+use crate::blobs::{BlobError, BlobSource, ContentUpload};
 use crate::meta::{Command, Optional, UploadRow};
 use crate::registry::error::RegistryError;
 use crate::registry::types::{Chunk, UploadId};
@@ -315,7 +315,7 @@ impl Inner {
     }
 
     /// Publishes the upload's content and ends the session, unless the failure leaves the upload as it was.
-    fn commit(&self, session: &UploadSession, digest: ContentDigest) -> Result<DurableBlob, RegistryError> {
+    fn commit(&self, session: &UploadSession, digest: ContentDigest) -> Result<BlobSource, RegistryError> {
         self.lease_to(session);
         self.close_idle_files(session);
         let stored = session.with_upload(self.blobs.as_ref(), |upload| Ok(self.publish(upload, digest)));

@@ -264,6 +264,7 @@ fn a_manifest_that_cannot_be_read_keeps_its_repository_as_it_is() {
         block_on(push_blob(&registry, name, 3)).unwrap();
     }
     push(&registry, "a", 1, Some("v2"));
+    registry.content().write_files().unwrap();
     disk.open_writable(&blob_path(&manifest(1).digest)).unwrap().write_at(b"?", 0).unwrap();
     let report = collect(&registry, &options());
     assert_eq!(report.unreadable.len(), 1);
@@ -290,7 +291,7 @@ fn files_that_nothing_names_go() {
     disk.create(&path).unwrap().write_at(&blob(0), 0).unwrap();
     disk.create(Path::new("uploads/00000000-0000-4000-8000-000000000001")).unwrap();
     let live = block_on(registry.begin_upload(&repo("a"), None)).unwrap();
-    let body = Chunk { body: &b"abc"[..], length: Some(3), range: None };
+    let body = Chunk { body: &[7; 9000][..], length: Some(9000), range: None };
     block_on(registry.append(&repo("a"), live, body)).unwrap();
     let report = collect(&registry, &options());
     assert_eq!(report.files.removed.count, 2);
@@ -396,6 +397,7 @@ fn a_manifest_that_cannot_be_read_keeps_its_repository_is_reported_and_scrubbed(
     }
     push(&registry, "a", 2, None);
     let damaged = manifest(2).digest;
+    registry.content().write_files().unwrap();
     let file = disk.open_writable(&blob_path(&damaged)).unwrap();
     file.write_at(b"damaged", 0).unwrap();
     let damage_reports = registry.scrub_waker().unwrap();

@@ -20,6 +20,7 @@ mod unclean;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::blobs::CARRIED_MAX_BYTES;
 use crate::disk::{Disk, MemoryDisk};
 use crate::maintenance::collector::error::CollectError;
 use crate::maintenance::collector::options::CollectOptions;
@@ -37,6 +38,7 @@ pub(crate) fn open_on(disk: Arc<dyn Disk>, lease: Duration, policy: Option<Polic
 
 fn open_with(disk: Arc<dyn Disk>, lease: Duration, policy: Option<Policy>, clock: Arc<Clock>) -> Registry {
     let mut options = RegistryOptions::new(Storage::Memory);
+    options.carried_max_bytes = CARRIED_MAX_BYTES;
     options.lease = lease;
     options.grace = Duration::ZERO;
     options.policies = Policies::new(policy.into_iter().collect());

@@ -76,6 +76,7 @@ fn without_space_for_the_removal_of_rows_a_pass_removes_the_files_that_have_none
     let faults = faulty.faults();
     let registry = open_on(Arc::new(faulty), Duration::ZERO, None);
     push_all_blobs(&registry);
+    registry.content().write_files().unwrap();
     disk.create(Path::new("uploads/ended")).unwrap();
     fill(&faults, 1);
     let (report, done) = try_pass(&registry, &options(), &mut || {}, &mut |_| {});
@@ -93,6 +94,7 @@ fn a_file_that_cannot_be_removed_keeps_no_other_and_goes_with_the_next_pass() {
         let faults = faulty.faults();
         let registry = open_on(Arc::new(faulty), Duration::ZERO, None);
         push_all_blobs(&registry);
+        registry.content().write_files().unwrap();
         faults.fail(Operation::Remove, "blobs", Errno::IO);
         let (report, done) = try_pass(&registry, &options(), &mut || {}, &mut |_| {});
         assert!(done.is_err() && !report.complete, "the failure is reported");

@@ -23,7 +23,9 @@ use crate::spec::{ContentDigest, MediaType, RepoName};
 const JOURNAL_MIN_BYTES: u64 = 1500;
 
 pub(crate) fn open_on(disk: Arc<dyn Disk>) -> Registry {
-    let options = RegistryOptions::new(Storage::Memory);
+    let mut options = RegistryOptions::new(Storage::Memory);
+    // Content that only the journal has has no file that could be damaged.
+    options.carried_max_bytes = 0;
     let meta = MetaOptions { journal_min_bytes: JOURNAL_MIN_BYTES, ..MetaOptions::new(IndexKind::Map) };
     Registry::open_on(options, Backing { disk, lock: None, meta }).unwrap()
 }

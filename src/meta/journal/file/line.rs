@@ -100,6 +100,10 @@ pub(in crate::meta) struct Record {
     /// Where it comes from. Nothing that replays it looks at this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::meta) by: Option<Arc<Origin>>,
+    /// The last transaction such that the content that it and those before it carry is durable in files.
+    /// Said where it has changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::meta) filed: Option<u64>,
     /// What other versions know of it.
     #[serde(default, skip_serializing_if = "Optional::is_empty")]
     pub(in crate::meta) optional: Optional,
@@ -176,6 +180,7 @@ mod tests {
             at: 1,
             time,
             by: None,
+            filed: None,
             optional: Optional::default(),
             facts: Vec::new(),
         }

@@ -8,6 +8,7 @@ use crate::meta::checkpoint::{self, CHECKPOINT_FOLDER, CheckpointFile};
 use crate::meta::error::MetaOpenError;
 use crate::meta::index::{Index, MapIndex, TemporaryFolder};
 use crate::meta::journal::{self, Files, JOURNAL_FOLDER, damaged_path, header_of, journal_path};
+use crate::meta::recovery::carried::CarriedContent;
 use crate::meta::recovery::inspection::fault::{MetaFault, MetaFaultKind};
 use crate::meta::recovery::inspection::result::Inspection;
 use crate::meta::recovery::progress::RecoveryProgress;
@@ -39,7 +40,14 @@ impl Inspection {
     }
 
     fn with(disk: &Arc<dyn Disk>, index: Arc<dyn Index>, has_rows: bool) -> Result<Self, MetaOpenError> {
-        let mut found = Self { index, clean: None, transactions: 0, faults: Vec::new(), notes: Vec::new() };
+        let mut found = Self {
+            index,
+            clean: None,
+            carried: CarriedContent::default(),
+            transactions: 0,
+            faults: Vec::new(),
+            notes: Vec::new(),
+        };
         inspect(disk.as_ref(), has_rows, &mut found)?;
         Ok(found)
     }
@@ -82,13 +90,15 @@ fn inspect(disk: &dyn Disk, has_rows: bool, found: &mut Inspection) -> Result<()
         );
     }
     check_history(disk, &files, &segments, found)?;
-    if has_rows {
-        replay::rehearse(disk, found.index.as_ref(), &segments, &survey, &base, &progress)?;
-    }
-
     found.transactions = base.begin - 1 + survey.valid;
     let sound = survey.first_bad.is_none() && !survey.damaged;
     found.clean = marker.filter(|marker| sound && marker.seq == found.transactions);
+    if has_rows {
+        let (_, carried) =
+            replay::rehearse(disk, found.index.as_ref(), &segments, &survey, &base, &progress)?;
+        // A clean stop has filed all of it.
+        found.carried = if found.clean.is_none() { carried } else { CarriedContent::default() };
+    }
     Ok(())
 }
 

@@ -5,11 +5,13 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::blobs::ContentStore;
 use crate::meta::error::MetaOpenError;
 use crate::meta::index::{
     INDEX_FOLDER, Index, IndexError, RowSums, TemporaryCopy, TemporaryFolder, View, has_database,
 };
 use crate::meta::model::Tree;
+use crate::meta::recovery::carried::CarriedContent;
 use crate::meta::recovery::clean_marker::CleanMarker;
 use crate::meta::recovery::inspection::comparison::RowsComparison;
 use crate::meta::recovery::inspection::fault::{MetaFault, MetaFaultKind};
@@ -20,6 +22,8 @@ pub struct Inspection {
     pub(in crate::meta) index: Arc<dyn Index>,
     /// The marker of the last stop, if that stop was clean, so that the index on the disk is valid.
     pub(in crate::meta) clean: Option<CleanMarker>,
+    /// The content that only the journal has.
+    pub(in crate::meta::recovery) carried: CarriedContent,
     /// The number of transactions.
     pub transactions: u64,
     /// The faults.
@@ -38,6 +42,16 @@ impl Inspection {
     /// Returns a view of the state that journal and checkpoints yield.
     pub fn view(&self) -> View<'_> {
         View::new(self.index.as_ref())
+    }
+
+    /// Hands content that only the journal has over to its store, as a start would. While a server is using
+    /// the store, the lines do not say yet what it has filed meanwhile: then a file that exists goes first.
+    pub fn restore_content(&mut self, store: &dyn ContentStore, in_use: bool) {
+        let mut carried = std::mem::take(&mut self.carried);
+        if in_use {
+            carried.drop_filed(store);
+        }
+        carried.restore(store, self.transactions);
     }
 
     pub(in crate::meta) fn fault(

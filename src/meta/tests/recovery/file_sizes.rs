@@ -41,7 +41,7 @@ fn a_journal_that_is_longer_than_a_file_may_be_continues_in_several() {
     run(&meta, put_manifest("app", "later", &["later"])).unwrap();
     drop(meta);
     assert!(journal_files(under.as_ref()).len() > 2);
-    assert_eq!(Inspection::of(&under, None).unwrap().faults, Vec::new());
+    assert_eq!(Inspection::faults_of(&under).unwrap(), Vec::new());
     let reopened = open(&under);
     assert_eq!(reopened.start(), Start::Recovered);
     assert!(tags(&reopened, "app").contains(&"later".to_owned()));

@@ -36,11 +36,11 @@ fn push(meta: &Meta, blobs: &Arc<dyn ContentStore>, name: &str, to: &str) {
         blobs.put(&UploadId::random().to_string(), digest(content), content.as_bytes()).unwrap()
     };
     let blob = put_content(name);
-    run(meta, Command::Link { repo: repo("app"), blob, upload: upload_id(0) }).unwrap();
+    run(meta, Command::Link { repo: repo("app"), blob: blob.into(), upload: upload_id(0) }).unwrap();
     let manifest = image(name);
     let row = ManifestRow::of(&Manifest::parse(manifest.as_bytes(), None).unwrap());
     let blob = put_content(&manifest);
-    let put = PutManifestCommand { blob, row, ..put("app", name, &[to]) };
+    let put = PutManifestCommand { blob: blob.into(), row, ..put("app", name, &[to]) };
     run(meta, Command::PutManifest(put)).unwrap();
 }
 

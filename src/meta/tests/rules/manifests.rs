@@ -21,7 +21,11 @@ fn a_first_manifest_makes_repository_content_and_tag() {
     let mut rules = Rules::default();
     let facts = rules.carry_out(&put_manifest("app", "one", &["latest"]));
     let expected = [
-        Fact::Blob { digest: digest("one"), row: Some(BlobRow { size: 3, optional: Optional::default() }) },
+        Fact::Blob {
+            digest: digest("one"),
+            row: Some(BlobRow { size: 3, optional: Optional::default() }),
+            content: None,
+        },
         Fact::Repository {
             repo: repo("app"),
             row: Some(RepositoryRow { since: NOW, optional: Optional::default() }),

@@ -103,7 +103,7 @@ fn the_last_link_takes_the_repository_with_it() {
 fn content_is_swept_once() {
     let mut rules = Rules::default();
     rules.carry_out(&link("app", "one"));
-    let gone = Fact::Blob { digest: digest("one"), row: None };
+    let gone = Fact::Blob { digest: digest("one"), row: None, content: None };
     assert_eq!(rules.carry_out(&content(&["one", "two"])), [gone]);
     assert_eq!(rules.carry_out(&content(&["one"])), []);
 }

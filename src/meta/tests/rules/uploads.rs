@@ -19,7 +19,11 @@ fn linking_ends_the_upload_that_brought_the_blob_and_no_other() {
     let command = Command::Link { repo: repo("app"), blob: blob("layer"), upload: upload_id(1) };
     let facts = rules.carry_out(&command);
     let expected = [
-        Fact::Blob { digest: digest("layer"), row: Some(BlobRow { size: 5, optional: Optional::default() }) },
+        Fact::Blob {
+            digest: digest("layer"),
+            row: Some(BlobRow { size: 5, optional: Optional::default() }),
+            content: None,
+        },
         Fact::Repository {
             repo: repo("app"),
             row: Some(RepositoryRow { since: NOW, optional: Optional::default() }),

@@ -6,8 +6,10 @@
 //! | content that it fails to publish | `publishing` |
 //! | a full one | `full` |
 //! | one that takes no writes | `read_only` |
+//! | small content in the journal | `carried` |
 //! | the syncs of a small image | `syncs` |
 
+mod carried;
 mod failures;
 mod full;
 mod publishing;

@@ -74,6 +74,8 @@ fn a_change_has_the_documented_fields() {
     block_on(registry.delete_manifest(&name, &first.parse().unwrap())).unwrap();
     block_on(registry.delete_manifest(&name, &second.parse().unwrap())).unwrap();
     block_on(registry.delete_blob(&name, &digest.into())).unwrap();
+    // The lines carry content, and no change shows it.
+    assert!(registry.content().unfiled().bytes() > 0);
     let mut log = LogStream::open(&registry, everything()).unwrap();
     let by = json!({"client": "oras", "request": "r"});
     let digest = digest.to_string();

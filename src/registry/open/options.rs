@@ -30,7 +30,7 @@ const UPLOAD_FILES_IDLE_MAX: usize = 64;
 pub const RESERVE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Whether small content rides in the journal's line. What earlier runs put there is read in any case.
-const PUSHES_CARRY_CONTENT: bool = false;
+const PUSHES_CARRY_CONTENT: bool = true;
 
 /// How long content that a client learned of is kept from collection.
 pub const LEASE: Duration = Duration::from_secs(15 * 60);

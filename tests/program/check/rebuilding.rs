@@ -191,8 +191,11 @@ fn a_sound_store_is_the_same_afterwards_and_rebuilding_twice_changes_nothing() {
 #[test]
 fn content_that_is_damaged_loses_its_links_and_can_be_pushed_again() {
     let store = Store::with_two_images();
-    let image = Image::new("one");
+    let image = Image::large("large");
+    store.run(|registry| push(registry, "app", &image, "v1"));
     flip(&store.blob(&image.layer));
+    // The journal still has this one.
+    flip(&store.blob(&Image::new("two").layer));
     let (code, out, err) = store.pulk(&["rebuild", "--from-content"]);
     assert_eq!(code, 0, "{err}");
     assert!(out.contains("1 content file with bytes that do not match the digest"), "{out}");

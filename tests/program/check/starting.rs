@@ -72,6 +72,8 @@ fn manifests_and_links_without_content_go_with_their_tags_and_referrers() {
         push(registry, "app", &signature, "signature");
         push(registry, "gone", &Image::new("gone"), "v1");
     });
+    // A line says that the content of those before it has files.
+    store.run(|registry| push_blob(registry, "other", b"later"));
     for content in [&signature.manifest, &image.layer] {
         fs::remove_file(store.blob(content)).unwrap();
     }

@@ -38,6 +38,13 @@ impl Image {
         Self { config, layer, manifest }
     }
 
+    /// An image whose layer is too long for the journal.
+    pub(crate) fn large(name: &str) -> Self {
+        let (config, layer) = (config_of(name), name.repeat(10_000).into_bytes());
+        let manifest = manifest_of(&config, &[&layer], &json!({}));
+        Self { config, layer, manifest }
+    }
+
     pub(crate) fn digest(&self) -> Digest {
         sha256(&self.manifest)
     }

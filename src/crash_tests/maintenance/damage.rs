@@ -92,6 +92,27 @@ pub(crate) fn whole_store() -> Medium {
 }
 
 fn stopped_store() -> Medium {
+    let mut run = worked();
+    smol::block_on(run.registry.take().unwrap().close()).unwrap();
+    run.disk.medium().settled()
+}
+
+/// Returns a store whose server was killed: the journal alone has some of its content.
+pub(super) fn killed_store() -> Medium {
+    // A checkpoint that is being taken may have filed the content of a first store.
+    let mut stores = (0..STORES_MADE_MAX).filter_map(|_| {
+        let mut run = worked();
+        smol::block_on(run.carry_out(&Op::Put { repo: "a", manifest: 5, tags: &[], by_digest: true }))
+            .unwrap();
+        let registry = run.registry.as_ref().unwrap();
+        let medium = run.disk.medium().settled();
+        (registry.content().unfiled().bytes() > 0).then_some(medium)
+    });
+    stores.next().expect("the content was always filed at once")
+}
+
+/// Returns a store in use that has seen every kind of operation.
+fn worked() -> Run {
     let push = |repo, blob| Op::Push { repo, blob };
     let put = |repo, manifest, tags| Op::Put { repo, manifest, tags, by_digest: true };
     let mut run = Run::start(SimulatedDisk::new(prepared()));
@@ -114,8 +135,7 @@ fn stopped_store() -> Medium {
         }
         smol::block_on(run.carry_out(&put("a", number % 2, &["v1"]))).unwrap();
     }
-    smol::block_on(run.registry.take().unwrap().close()).unwrap();
-    run.disk.medium().settled()
+    run
 }
 
 fn count(disk: &SimulatedDisk, folder: &str, ending: &str) -> usize {

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pulk::{
-    Algorithm, Chunk, Condition, ContentDigest, Digest, PutManifest, PutTarget, Registry, RegistryOptions,
-    RepoName, Storage, Tag, UploadId,
+    Algorithm, Chunk, Condition, ContentDigest, Digest, Origin, PutManifest, PutTarget, Registry,
+    RegistryOptions, RepoName, Storage, Tag, UploadId,
 };
 use serde_json::{Value, json};
 use smol::block_on;
@@ -125,6 +125,7 @@ pub(crate) fn first(registry: &Registry) -> UploadId {
 
 /// The second life: what comes after the checkpoint.
 pub(crate) fn second(registry: &Registry) {
+    let registry = &registry.on_behalf_of(Origin::default().client("oras/1.3").request("r1"));
     push_manifest(registry, APP, &Image::new("two").manifest, Some("latest"));
     Image::new("three").push(registry, APP, Some("v3"));
     Image::new("three").push(registry, OTHER, Some("old"));

@@ -15,6 +15,8 @@ use crate::registry::{Condemned, Registry};
 /// Sets the bytes of a manifest aside, as the scrub does; returns whether any repository had it.
 fn lose(registry: &Registry, number: usize) -> bool {
     let digest = manifest(number).digest;
+    // Only a file can be damaged.
+    registry.content().write_files().unwrap();
     let Some(file) = registry.content().open(&digest).unwrap() else { return false };
     registry.condemn(digest, Some(file.as_ref())).unwrap() == Condemned::Yes
 }

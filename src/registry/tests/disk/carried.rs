@@ -236,6 +236,8 @@ fn a_row_that_comes_back_while_its_content_has_no_file_carries_it_again() {
 #[test]
 fn few_bytes_are_written_for_a_small_manifest_and_fewer_for_one_that_is_there() {
     const MANIFESTS: u64 = 32;
+    // The journal's file grows by steps of a part of its length, so what a line takes of them is a mean.
+    const ROUNDS: u64 = 8;
     block_on(async {
         let registry = carrying(&with_fanout_folders());
         let config = push_blob(&registry, "app", b"{}").await;
@@ -252,10 +254,11 @@ fn few_bytes_are_written_for_a_small_manifest_and_fewer_for_one_that_is_there() 
         }
         registry.content().write_files().unwrap();
         let before = written();
-        for number in 0..MANIFESTS {
+        for number in (0..ROUNDS).flat_map(|_| 0..MANIFESTS) {
             registry.put_manifest(&repo("app"), by_tag("again", &manifest(number))).await.unwrap();
         }
-        let retag = (written() - before) / MANIFESTS;
+        let retag = (written() - before) / (ROUNDS * MANIFESTS);
+        eprintln!("{retag} bytes are written for a retag");
         assert!(retag <= 6 * 1024, "{retag} bytes for a retag");
         let before = written();
         registry.put_manifest(&repo("app"), by_tag("v1", &manifest(1))).await.unwrap();
